@@ -1,0 +1,54 @@
+# Finlink's commands. `make run` and `make test` install what they need into .venv on their own.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.PHONY: help run test lint format protos lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.stamp protos ## Start all of Finlink: REST on port 3000, gRPC on port 50051
+	@exec $(BIN)/python -m server run
+
+test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a real Envoy
+	@$(BIN)/python -m tests.run
+
+lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint gen/finlink.binpb --path finlink
+	$(BIN)/buf format --diff --exit-code protos
+
+format: $(VENV)/dev.stamp ## Format the code and the contract
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write protos
+
+protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
+	@$(BIN)/python protos/generate.py
+
+lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requirements/*.txt
+	$(BIN)/pip install --quiet uv
+	for name in run dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
+
+clean: ## Remove what was installed and generated; data under .data stays
+	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/buf
+
+$(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Finlink needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing what Finlink needs into $(VENV) (the first time takes a minute or two)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
+	@echo "Installing what the tests need into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,161 @@
+"""Generates what the contract's `.proto` files say: `make protos`.
+
+    clients/python/src/finlink, buf   Python modules, type stubs and gRPC stubs
+    gen/finlink.binpb                 descriptor set with comments: buf, documentation, completeness tests
+    gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `envoy_descriptors`
+
+Nothing of it is committed. The third-party files the contract imports come from installed packages:
+google/api from googleapis-common-protos, google/protobuf from grpcio-tools, and buf/validate from
+protovalidate, which ships a descriptor instead of a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import sysconfig
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import grpc_tools
+from google.api import annotations_pb2, httpbody_pb2
+from google.protobuf import descriptor_pb2
+from grpc_tools import protoc
+from protovalidate._gen.buf.validate import validate_pb
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "protos"
+STUBS = ROOT / "clients" / "python" / "src"
+GEN = ROOT / "gen"
+STAMP = GEN / "stamp"
+
+# The field that carries a REST body whole. Far above any field of the contract.
+HTTP_BODY_FIELD = 50700
+GENERATORS = ("grpcio-tools", "mypy-protobuf", "protovalidate", "googleapis-common-protos")
+
+
+def fingerprint(sources: list[Path]) -> str:
+    """A hash of all that the generated files depend on."""
+    digest = hashlib.sha256()
+    for package in GENERATORS:
+        digest.update(f"{package}=={metadata.version(package)}\n".encode())
+    for path in [Path(__file__), *sources]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def validate_descriptors() -> descriptor_pb2.FileDescriptorSet:
+    """buf/validate/validate.proto as a descriptor set protoc can import from."""
+    content = validate_pb.desc().proto.to_binary()
+    return descriptor_pb2.FileDescriptorSet(
+        file=[descriptor_pb2.FileDescriptorProto.FromString(content)]
+    )
+
+
+def run_protoc(*arguments: str) -> None:
+    """Run protoc on loose arguments; ends the program with protoc's own message on an error."""
+    includes = [
+        f"-I{PROTOS}",
+        f"-I{Path(grpc_tools.__file__).parent / '_proto'}",
+        f"-I{sysconfig.get_path('purelib')}",
+    ]
+    if protoc.main(["protoc", *includes, *arguments]) != 0:
+        sys.exit("protos: protoc refused the files above; nothing was generated")
+
+
+def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb2.FileDescriptorSet:
+    """The contract as Envoy's transcoder sees it.
+
+    Left to itself the transcoder parses JSON bodies leniently: unknown and repeated keys pass, and
+    of several wrong types only the first is reported. So in Envoy's copy a request with a body has
+    that body as raw bytes (`google.api.HttpBody`) beside its path variables, and the server reads
+    it strictly (server/rpc/http_binding.py). Over gRPC nothing of this is seen.
+    """
+    result = descriptor_pb2.FileDescriptorSet()
+    result.CopyFrom(source)
+    requests: set[str] = set()
+    for file in result.file:
+        for service in file.service:
+            for method in service.method:
+                rule = method.options.Extensions[annotations_pb2.http]
+                if rule.body:
+                    rule.body = "http_body"
+                    requests.add(method.input_type)
+    for file in result.file:
+        changed = [m for m in file.message_type if f".{file.package}.{m.name}" in requests]
+        for message in changed:
+            message.field.add(
+                name="http_body",
+                json_name="httpBody",
+                number=HTTP_BODY_FIELD,
+                label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+                type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
+                type_name=".google.api.HttpBody",
+            )
+        if changed:
+            file.dependency.append("google/api/httpbody.proto")
+    body_file = descriptor_pb2.FileDescriptorProto()
+    httpbody_pb2.DESCRIPTOR.CopyToProto(body_file)
+    known = {file.name for file in result.file}
+    missing = [body_file] if body_file.name not in known else []
+    return descriptor_pb2.FileDescriptorSet(file=[*missing, *result.file])
+
+
+def generate(sources: list[Path]) -> None:
+    """Generate everything anew."""
+    for package in ("finlink", "buf"):
+        shutil.rmtree(STUBS / package, ignore_errors=True)
+    GEN.mkdir(exist_ok=True)
+    names = [str(path.relative_to(PROTOS)) for path in sources]
+    with tempfile.TemporaryDirectory() as scratch:
+        validate = Path(scratch) / "validate.binpb"
+        validate.write_bytes(validate_descriptors().SerializeToString())
+        imports = f"--descriptor_set_in={validate}"
+        scripts = Path(sysconfig.get_path("scripts"))
+        run_protoc(
+            imports,
+            f"--python_out={STUBS}",
+            f"--grpc_python_out={STUBS}",
+            f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
+            f"--mypy_out=quiet:{STUBS}",
+            f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
+            f"--mypy_grpc_out=quiet:{STUBS}",
+            *names,
+        )
+        run_protoc(
+            imports,
+            f"--python_out={STUBS}",
+            f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
+            f"--mypy_out=quiet:{STUBS}",
+            "buf/validate/validate.proto",
+        )
+        run_protoc(
+            imports,
+            "--include_imports",
+            "--include_source_info",
+            f"--descriptor_set_out={GEN / 'finlink.binpb'}",
+            *names,
+        )
+    for package in (STUBS / "finlink", STUBS / "buf"):
+        for folder in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+            (folder / "__init__.py").touch()
+        (package / "py.typed").touch()
+    contract = descriptor_pb2.FileDescriptorSet.FromString((GEN / "finlink.binpb").read_bytes())
+    (GEN / "envoy.binpb").write_bytes(envoy_descriptors(contract).SerializeToString())
+
+
+def main() -> None:
+    sources = sorted(PROTOS.rglob("*.proto"))
+    current = fingerprint(sources)
+    if STAMP.exists() and STAMP.read_text() == current:
+        return
+    STAMP.unlink(missing_ok=True)
+    generate(sources)
+    STAMP.write_text(current)
+    print(f"protos: generated from {len(sources)} files")
+
+
+if __name__ == "__main__":
+    main()
