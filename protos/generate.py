@@ -21,7 +21,7 @@ from pathlib import Path
 
 import grpc_tools
 from google.api import annotations_pb2, httpbody_pb2
-from google.protobuf import descriptor_pb2
+from google.protobuf import any_pb2, descriptor_pb2
 from grpc_tools import protoc
 from protovalidate._gen.buf.validate import validate_pb
 
@@ -69,38 +69,50 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
     """The contract as Envoy's transcoder sees it.
 
     Left to itself the transcoder parses JSON bodies leniently: unknown and repeated keys pass, and
-    of several wrong types only the first is reported. So in Envoy's copy a request with a body has
-    that body as raw bytes (`google.api.HttpBody`) beside its path variables, and the server reads
-    it strictly (server/rpc/http_binding.py). Over gRPC nothing of this is seen.
+    of several wrong types only the first is reported; a query parameter even overrides a path
+    variable. So in Envoy's copy a request has its path variables only, and the body, where there is
+    one, as raw bytes (`google.api.HttpBody`). The server reads body and query strictly
+    (server/rpc/http_binding.py). Over gRPC nothing of this is seen.
     """
     result = descriptor_pb2.FileDescriptorSet()
     result.CopyFrom(source)
-    requests: set[str] = set()
+    rules = {
+        method.input_type: method.options.Extensions[annotations_pb2.http]
+        for file in result.file
+        for service in file.service
+        for method in service.method
+    }
     for file in result.file:
-        for service in file.service:
-            for method in service.method:
-                rule = method.options.Extensions[annotations_pb2.http]
-                if rule.body:
-                    rule.body = "http_body"
-                    requests.add(method.input_type)
-    for file in result.file:
-        changed = [m for m in file.message_type if f".{file.package}.{m.name}" in requests]
-        for message in changed:
-            message.field.add(
-                name="http_body",
-                json_name="httpBody",
-                number=HTTP_BODY_FIELD,
-                label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
-                type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
-                type_name=".google.api.HttpBody",
-            )
-        if changed:
+        requests = {f".{file.package}.{message.name}": message for message in file.message_type}
+        with_body = False
+        for name in requests.keys() & rules.keys():
+            request, rule = requests[name], rules[name]
+            path = str(getattr(rule, rule.WhichOneof("pattern")))
+            kept = [field for field in request.field if f"{{{field.name}}}" in path]
+            del request.field[:]
+            del request.oneof_decl[:]
+            request.field.extend(kept)
+            if rule.body:
+                with_body = True
+                rule.body = "http_body"
+                request.field.add(
+                    name="http_body",
+                    json_name="httpBody",
+                    number=HTTP_BODY_FIELD,
+                    label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+                    type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
+                    type_name=".google.api.HttpBody",
+                )
+        if with_body:
             file.dependency.append("google/api/httpbody.proto")
-    body_file = descriptor_pb2.FileDescriptorProto()
-    httpbody_pb2.DESCRIPTOR.CopyToProto(body_file)
+    # Envoy wants every file after those it imports.
     known = {file.name for file in result.file}
-    missing = [body_file] if body_file.name not in known else []
-    return descriptor_pb2.FileDescriptorSet(file=[*missing, *result.file])
+    ordered = descriptor_pb2.FileDescriptorSet()
+    for module in (any_pb2, httpbody_pb2):
+        if module.DESCRIPTOR.name not in known:
+            module.DESCRIPTOR.CopyToProto(ordered.file.add())
+    ordered.file.extend(result.file)
+    return ordered
 
 
 def generate(sources: list[Path]) -> None:

@@ -1,0 +1,60 @@
+"""Finlink's command line: `python -m server --help`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from server import config
+from server.observability.logging import setup_logging
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Finlink: users and their connections to financial platforms, over gRPC and REST.",
+    epilog="Settings come from the environment; the README has the table of them.",
+)
+
+
+def _settings() -> config.Settings:
+    try:
+        return config.load()
+    except config.ConfigError as error:
+        raise SystemExit(f"finlink: {error}") from None
+
+
+@app.command()
+def run() -> None:
+    """Start all of Finlink: MongoDB where none is given, the sandbox, the workers and Envoy."""
+    from server.supervisor.run import run as supervise  # noqa: PLC0415 - workers never need it
+
+    sys.exit(supervise(_settings()))
+
+
+@app.command()
+def serve(
+    listen: Annotated[
+        str, typer.Option(help="Where to listen: unix:PATH, or HOST:PORT.")
+    ] = "127.0.0.1:50061",
+) -> None:
+    """Run one worker: a gRPC server on an existing MongoDB (MONGODB_URI)."""
+    import uvloop  # noqa: PLC0415
+
+    from server import app as application  # noqa: PLC0415 - the other commands start faster
+
+    settings = _settings()
+    if settings.mongodb_uri is None:
+        raise SystemExit(
+            "finlink: MONGODB_URI must be set for `serve`; `python -m server run` brings its own MongoDB"
+        )
+    setup_logging(settings.log_level, process=listen.rpartition("/")[2].removesuffix(".sock"))
+    try:
+        uvloop.run(application.serve(settings, listen))
+    except config.ConfigError as error:
+        raise SystemExit(f"finlink: {error}") from None
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m server")

@@ -1,0 +1,176 @@
+"""Settings: the only reader of the environment.
+
+Each field is an environment variable of the same name in capitals; `.env` in the working directory
+is read too, the environment wins.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+KITE_API = "https://api.kite.trade"
+KITE_LOGIN = "https://kite.zerodha.com/connect/login"
+FI_MCP = "https://mcp.fi.money:8080/mcp/stream"
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names it and says what would be right."""
+
+
+class Settings(BaseSettings):
+    """All settings of Finlink's processes, checked."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    app_env: Literal["development", "production", "test"] = Field(
+        default="development", validation_alias=AliasChoices("APP_ENV", "NODE_ENV", "app_env")
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    data_dir: Path = Path(".data")
+
+    # Where Finlink listens.
+    host: str = "0.0.0.0"  # noqa: S104 - as the PRD's PORT: reachable from other machines
+    port: Port = 3000
+    grpc_port: Port = 50051
+    admin_port: Port = 9901  # Envoy's, on loopback only
+    workers: Annotated[int, Field(ge=1, le=128)] = Field(default_factory=lambda: os.cpu_count() or 1)
+
+    # MongoDB. Without a URI, `run` starts a mongod of its own.
+    mongodb_uri: SecretStr | None = None
+    db_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] | None = None
+    mongo_driver: Literal["pymongo", "motor"] = "pymongo"
+    mongo_port: Port = 27117  # of the mongod that `run` starts
+    mongo_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000
+    mongo_pool_size: Annotated[int, Field(ge=1, le=1_000)] = 50
+    user_archive_days: Annotated[int, Field(ge=1, le=3_650)] = 30
+
+    encryption_key: SecretStr | None = None
+
+    # Platforms. The addresses default to the sandbox in development and to the real hosts elsewhere.
+    sandbox: bool | None = None
+    sandbox_kite_port: Port = 8085
+    sandbox_fi_port: Port = 8086
+    sandbox_data: Path | None = None
+    kite_base_url: str | None = None
+    kite_login_url: str | None = None
+    fi_base_url: str | None = None
+    fi_session_ttl: timedelta = timedelta(minutes=30)
+    zerodha_api_key: str | None = None
+    zerodha_api_secret: SecretStr | None = None
+
+    # Sync
+    sync_concurrency: Annotated[int, Field(ge=1, le=1_000)] = 20  # runs at a time in one worker
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _uri_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        uri = value.get_secret_value() if value else "mongodb://"
+        if not uri.startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("must start with mongodb:// or mongodb+srv://")
+        return value
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _key_length(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            decode_key(value.get_secret_value())
+        return value
+
+    @field_validator("kite_base_url", "kite_login_url", "fi_base_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError("must be an http:// or https:// address")
+        return value
+
+    @model_validator(mode="after")
+    def _production(self) -> Settings:
+        if self.production and self.sandbox:
+            raise ValueError("SANDBOX=true is for development; it is refused in production")
+        if self.production and self.encryption_key is None:
+            raise ValueError("ENCRYPTION_KEY must be set in production; `openssl rand -hex 32` makes one")
+        return self
+
+    @property
+    def production(self) -> bool:
+        return self.app_env == "production"
+
+    @property
+    def use_sandbox(self) -> bool:
+        """Whether platforms without an address of their own are the sandbox's."""
+        return not self.production if self.sandbox is None else self.sandbox
+
+    @property
+    def database(self) -> str:
+        """The database's name: DB_NAME, else the URI's path, else `financial_app`."""
+        if self.db_name:
+            return self.db_name
+        if self.mongodb_uri:
+            path = urlsplit(self.mongodb_uri.get_secret_value()).path.strip("/")
+            if path:
+                return path
+        return "financial_app"
+
+    @property
+    def kite_api(self) -> str:
+        sandbox = f"http://127.0.0.1:{self.sandbox_kite_port}"
+        return self.kite_base_url or (sandbox if self.use_sandbox else KITE_API)
+
+    @property
+    def kite_login(self) -> str:
+        sandbox = f"http://127.0.0.1:{self.sandbox_kite_port}/connect/login"
+        return self.kite_login_url or (sandbox if self.use_sandbox else KITE_LOGIN)
+
+    @property
+    def fi_mcp(self) -> str:
+        sandbox = f"http://127.0.0.1:{self.sandbox_fi_port}/mcp/stream"
+        return self.fi_base_url or (sandbox if self.use_sandbox else FI_MCP)
+
+
+def decode_key(text: str) -> bytes:
+    """The 32 bytes of an encryption key given raw, as 64 hexadecimal digits or as base64.
+
+    Raises ValueError, without the key in its message.
+    """
+    candidates = [text.encode()]
+    try:
+        candidates.append(bytes.fromhex(text))
+    except ValueError:
+        pass
+    try:
+        candidates.append(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        pass
+    for candidate in candidates:
+        if len(candidate) == 32:
+            return candidate
+    raise ValueError(
+        "must be 32 bytes, given raw, as 64 hexadecimal digits or as base64; "
+        f"{len(text)} characters of none of these were given. `openssl rand -hex 32` makes one"
+    )
+
+
+def load(**overrides: object) -> Settings:
+    """Read and check the settings. Raises ConfigError with one line a wrong setting."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = []
+        for item in error.errors(include_input=False, include_url=False):
+            name = ".".join(str(part) for part in item["loc"]).upper()
+            message = str(item["msg"]).removeprefix("Value error, ")
+            lines.append(f"{name}: {message}" if name else message)
+        raise ConfigError("\n".join(lines)) from None

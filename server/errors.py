@@ -1,0 +1,68 @@
+"""The base of every error a caller is told of. Transport-neutral; `rpc/status.py` translates it.
+
+    ApiError                 base: a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
+    ├── InvalidRequest       VALIDATION_ERROR
+    ├── Unavailable          UNAVAILABLE: the database cannot be reached
+    ├── users.errors         …
+    └── connectors.errors    …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field; `field` is its JSON path, as in `preferences.currency`."""
+
+    field: str
+    message: str
+
+
+class ApiError(Exception):
+    """An error with a code of the contract. Its texts are shown to callers: they hold no secret."""
+
+    code: str = "INTERNAL"
+    default_message: str = "Internal server error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        fields: Sequence[FieldError] = (),
+        metadata: Mapping[str, str] | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message or self.default_message)
+        self.message = message or self.default_message
+        self.fields = tuple(fields)
+        self.metadata = dict(metadata or {})
+        self.retry_after = retry_after
+
+
+class InvalidRequest(ApiError):
+    """The request breaks a rule; `fields` names every wrong field."""
+
+    code = "VALIDATION_ERROR"
+    default_message = "Validation failed"
+
+    @classmethod
+    def of(cls, field: str, message: str) -> InvalidRequest:
+        return cls(fields=[FieldError(field, message)])
+
+
+class Unavailable(ApiError):
+    """The database cannot be reached now."""
+
+    code = "UNAVAILABLE"
+    default_message = "The service is temporarily unavailable; try again shortly"
+
+
+class DeadlineExceeded(ApiError):
+    """The answer did not come in time."""
+
+    code = "DEADLINE_EXCEEDED"
+    default_message = "The request took too long"

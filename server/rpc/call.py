@@ -1,0 +1,56 @@
+"""The facts of the call being served, for whoever logs or answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import Message
+
+# Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
+ORIGINAL_PATH = "x-envoy-original-path"
+REQUEST_ID = "x-request-id"
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+# A step of the way a call takes: raw bytes go in at the outer end, the servicer gets a message.
+Handler: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. `code` is the contract's error code, `OK` until something fails."""
+
+    method: str
+    request_id: str
+    rest_target: str | None  # the path and query a REST client called; None over gRPC
+    peer: str
+    code: str = "OK"
+    facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def is_rest(self) -> bool:
+        return self.rest_target is not None
+
+    @property
+    def rest_path(self) -> str:
+        return (self.rest_target or "").partition("?")[0]
+
+    @property
+    def rest_query(self) -> str:
+        return (self.rest_target or "").partition("?")[2]
+
+
+_current: ContextVar[Call] = ContextVar("finlink_call")
+
+
+def current_call() -> Call:
+    """The call being served. Raises LookupError outside of one."""
+    return _current.get()
+
+
+def enter_call(call: Call) -> None:
+    """Make `call` the current one for this task and those it starts."""
+    _current.set(call)

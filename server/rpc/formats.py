@@ -1,0 +1,74 @@
+"""The contract's formats (finlink.rules.v1.Format), each checked by a library that knows the subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import langcodes
+import phonenumbers
+import pycountry
+from finlink.rules.v1 import rules_pb2
+
+_CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
+
+
+def parse_date(text: str) -> date:
+    """A calendar date `YYYY-MM-DD`. Raises ValueError."""
+    if len(text) != 10 or not text.isascii():  # fromisoformat also takes 20240101 and 2024-W01-1
+        raise ValueError(text)
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+
+
+def parse_date_or_time(text: str) -> date | datetime:
+    """A date `YYYY-MM-DD`, or an RFC 3339 instant as an aware datetime. Raises ValueError."""
+    try:
+        return parse_date(text)
+    except ValueError:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None or "T" not in text.upper():
+            raise ValueError(text) from None
+        return instant.astimezone(UTC)
+
+
+def _phone_number(text: str) -> str | None:
+    try:
+        valid = text.startswith("+") and phonenumbers.is_valid_number(phonenumbers.parse(text))
+    except phonenumbers.NumberParseException:
+        valid = False
+    return None if valid else "must be a valid phone number with its country code, as +91-9876543210"
+
+
+def _currency(text: str) -> str | None:
+    return None if text in _CURRENCIES else "must be an ISO 4217 currency code, as INR"
+
+
+def _language(text: str) -> str | None:
+    valid = "_" not in text and langcodes.tag_is_valid(text)
+    return None if valid else "must be a BCP 47 language tag, as en or hi"
+
+
+def _past_date(text: str) -> str | None:
+    try:
+        past = date(1850, 1, 1) <= parse_date(text) < datetime.now(UTC).date()
+    except ValueError:
+        return "must be a real date, YYYY-MM-DD"
+    return None if past else "must be a date before today and after 1850"
+
+
+def _date_or_time(text: str) -> str | None:
+    try:
+        parse_date_or_time(text)
+    except (ValueError, OverflowError):
+        return "must be a date YYYY-MM-DD or an RFC 3339 time, as 2024-01-31T10:30:00Z"
+    return None
+
+
+# Each gives what would be right, or None where the text is.
+CHECKS: dict[int, Callable[[str], str | None]] = {
+    rules_pb2.FORMAT_PHONE_NUMBER: _phone_number,
+    rules_pb2.FORMAT_CURRENCY_CODE: _currency,
+    rules_pb2.FORMAT_LANGUAGE_TAG: _language,
+    rules_pb2.FORMAT_PAST_DATE: _past_date,
+    rules_pb2.FORMAT_DATE_OR_TIME: _date_or_time,
+}

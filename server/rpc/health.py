@@ -1,0 +1,60 @@
+"""gRPC health (`grpc.health.v1`), for the server and per service: serving while MongoDB answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from grpc_health.v1 import health_pb2
+from grpc_health.v1._async import HealthServicer
+
+_log = structlog.stdlib.get_logger("finlink.health")
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Health:
+    """Keeps the health status true by probing every `interval` seconds."""
+
+    def __init__(
+        self,
+        services: Sequence[str],
+        probe: Callable[[], Awaitable[None]],
+        interval: float = 1.0,
+        patience: float = 2.0,
+    ) -> None:
+        self.servicer = HealthServicer()
+        self._services = ("", *services)
+        self._probe = probe
+        self._interval = interval
+        self._patience = patience
+        self._serving: bool | None = None
+
+    async def watch(self) -> None:
+        """Probe until cancelled, then say NOT_SERVING for good."""
+        try:
+            while True:
+                await self._check()
+                await asyncio.sleep(self._interval)
+        finally:
+            await self._set(False)
+
+    async def _check(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._probe()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the database does not answer
+            if self._serving is not False:
+                _log.warning("database does not answer", cause=type(error).__name__)
+            await self._set(False)
+        else:
+            if self._serving is False:
+                _log.info("database answers again")
+            await self._set(True)
+
+    async def _set(self, serving: bool) -> None:
+        self._serving = serving
+        for service in self._services:
+            await self.servicer.set(service, SERVING if serving else NOT_SERVING)

@@ -1,0 +1,274 @@
+"""What a REST client sent, read strictly into the request message.
+
+Envoy hands over the path variables as fields and the body as raw bytes (see protos/generate.py); the
+query comes with the original path. Everything wrong is collected, so that one answer names it all.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from google.api import httpbody_pb2
+from google.protobuf import field_mask_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from server.errors import FieldError, InvalidRequest
+from server.rpc import strict_json
+from server.rpc.method import Method
+from server.rpc.strict_json import JsonObject, NotANumber
+
+HTTP_BODY_FIELD = 50700  # as in protos/generate.py
+_INT32 = range(-(2**31), 2**31)
+_MASK_PATH = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*")
+
+
+class _WrongType(ValueError):
+    """A value does not fit its field; the message says what would."""
+
+
+class HttpBinding:
+    """Fills one method's request message from a REST call."""
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._fields = method.sent_fields
+        self._in_path = {
+            field.json_name for field in method.request.fields if field.name in method.path_fields
+        }
+
+    def bind(self, message: Message, query: str) -> list[FieldError]:
+        """Add body and query to `message`, which has the path variables. Returns what is wrong.
+
+        Raises InvalidRequest where the body is no JSON object at all.
+        """
+        wrong: list[FieldError] = []
+        body = _take_body(message)
+        if self._method.has_body:
+            if body.strip():
+                self._bind_body(message, body, wrong)
+            fields: dict[str, FieldDescriptor] = {}
+        else:
+            fields = self._fields
+        if query:
+            self._bind_query(message, query, fields, wrong)
+        return wrong
+
+    def _bind_body(self, message: Message, body: bytes, wrong: list[FieldError]) -> None:
+        try:
+            value = strict_json.parse(body)
+        except strict_json.MalformedJson as error:
+            raise InvalidRequest.of("body", str(error)) from None
+        if not isinstance(value, JsonObject):
+            raise InvalidRequest.of("body", "must be one JSON object")
+        _Body(self._method.request, self._in_path, wrong).fill(message, value)
+
+    def _bind_query(
+        self,
+        message: Message,
+        query: str,
+        fields: dict[str, FieldDescriptor],
+        wrong: list[FieldError],
+    ) -> None:
+        values: dict[str, list[str]] = {}
+        for part in query.split("&"):
+            if not part:
+                continue
+            name, _, value = part.partition("=")
+            try:
+                name, value = _unescape(name), _unescape(value)
+            except UnicodeDecodeError:
+                wrong.append(FieldError(name, "is not valid UTF-8"))
+            else:
+                values.setdefault(name, []).append(value)
+        for name, texts in values.items():
+            field = fields.get(name)
+            if field is None:
+                wrong.append(FieldError(name, _unknown(name, fields, self._in_path, "parameter")))
+            elif field.is_repeated:
+                entries = [entry for text in texts for entry in text.split(",")]
+                getattr(message, field.name).extend(entries)
+            elif len(texts) > 1:
+                wrong.append(FieldError(name, "must be given once"))
+            else:
+                try:
+                    setattr(message, field.name, _from_text(field, texts[0]))
+                except _WrongType as error:
+                    wrong.append(FieldError(name, str(error)))
+
+
+class _Body:
+    """Fills one request message from its JSON object."""
+
+    def __init__(self, request: Descriptor, in_path: set[str], wrong: list[FieldError]) -> None:
+        self._request = request
+        self._in_path = in_path
+        self._wrong = wrong
+        self._emptied: list[str] = []
+
+    def fill(self, message: Message, value: JsonObject) -> None:
+        self._object(message, value, "", self._in_path)
+        # An empty list looks like one that was not sent once it is in a message. Where the request
+        # has a mask, that is the way to say "remove it"; elsewhere it is refused.
+        has_mask = "update_mask" in self._request.fields_by_name
+        for path in self._emptied:
+            if has_mask:
+                message.update_mask.paths.append(path)  # type: ignore[attr-defined]
+            else:
+                self._wrong.append(FieldError(path, "must have at least one item, or be left out"))
+
+    def _object(
+        self, message: Message, value: JsonObject, prefix: str, forbidden: set[str]
+    ) -> None:
+        fields = {
+            field.json_name: field
+            for field in message.DESCRIPTOR.fields
+            if field.json_name not in forbidden
+        }
+        for name, item in value.items():
+            path = prefix + name
+            field = fields.get(name)
+            if field is None:
+                self._wrong.append(FieldError(path, _unknown(name, fields, forbidden, "field")))
+            elif name in value.repeated:
+                self._wrong.append(FieldError(path, "must be given once"))
+            elif item is not None:
+                try:
+                    self._field(message, field, item, path)
+                except _WrongType as error:
+                    self._wrong.append(FieldError(path, str(error)))
+
+    def _field(self, message: Message, field: FieldDescriptor, item: Any, path: str) -> None:
+        if field.is_repeated:
+            self._list(message, field, item, path)
+        elif field.message_type is None:
+            setattr(message, field.name, _scalar(field, item))
+        elif field.message_type.full_name == field_mask_pb2.FieldMask.DESCRIPTOR.full_name:
+            getattr(message, field.name).paths.extend(_mask_paths(item))
+        elif isinstance(item, JsonObject):
+            child = getattr(message, field.name)
+            child.SetInParent()
+            self._object(child, item, path + ".", set())
+        else:
+            raise _WrongType("must be an object")
+
+    def _list(self, message: Message, field: FieldDescriptor, item: Any, path: str) -> None:
+        if not isinstance(item, list):
+            raise _WrongType("must be a list")
+        if not item:
+            self._emptied.append(path)
+        target = getattr(message, field.name)
+        for index, entry in enumerate(item):
+            try:
+                target.append(_scalar(field, entry))
+            except _WrongType as error:
+                self._wrong.append(FieldError(f"{path}[{index}]", str(error)))
+
+
+def _take_body(message: Message) -> bytes:
+    """The raw body Envoy put beside the path variables; it is removed from the message."""
+    body = b""
+    for unknown in UnknownFieldSet(message):
+        if unknown.field_number == HTTP_BODY_FIELD and isinstance(unknown.data, bytes):
+            body += httpbody_pb2.HttpBody.FromString(unknown.data).data
+    message.DiscardUnknownFields()
+    return body
+
+
+def _unknown(name: str, fields: dict[str, FieldDescriptor], in_path: set[str], noun: str) -> str:
+    if name in in_path:
+        return "is given by the path and must not be sent again"
+    camel = re.sub(r"_([a-z0-9])", lambda match: match.group(1).upper(), name)
+    if camel in fields:
+        return f"unknown {noun}; did you mean {camel}?"
+    known = ", ".join(sorted(fields))
+    return f"unknown {noun}; known are {known}" if known else f"unknown {noun}; none are known here"
+
+
+def _scalar(field: FieldDescriptor, value: Any) -> Any:
+    return _FROM_JSON[field.type](value)
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _WrongType("must be a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _WrongType("must be valid Unicode, without lone surrogates") from None
+    return value
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _WrongType("must be true or false, without quotes")
+    return value
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, NotANumber):
+        raise _WrongType("must be a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _WrongType("must be a number, without quotes")
+    return value
+
+
+def _double(value: Any) -> float:
+    try:
+        number = float(_number(value))
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _WrongType("must be a finite number")
+    return number
+
+
+def _int32(value: Any) -> int:
+    number = _number(value)
+    if number != number or number in {math.inf, -math.inf} or number != int(number):
+        raise _WrongType("must be a whole number")
+    if int(number) not in _INT32:
+        raise _WrongType("must be a whole number of at most 32 bits")
+    return int(number)
+
+
+_FROM_JSON: dict[int, Callable[[Any], Any]] = {
+    FieldDescriptor.TYPE_STRING: _string,
+    FieldDescriptor.TYPE_BOOL: _bool,
+    FieldDescriptor.TYPE_DOUBLE: _double,
+    FieldDescriptor.TYPE_INT32: _int32,
+}
+
+
+def _from_text(field: FieldDescriptor, text: str) -> Any:
+    """A query parameter's value."""
+    if field.type == FieldDescriptor.TYPE_INT32:
+        if not re.fullmatch(r"-?[0-9]{1,10}", text):
+            raise _WrongType("must be a whole number")
+        return _int32(int(text))
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        if text not in {"true", "false"}:
+            raise _WrongType("must be true or false")
+        return text == "true"
+    return text
+
+
+def _unescape(text: str) -> str:
+    """Percent-decoded, `+` being a space. Raises UnicodeDecodeError."""
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
+
+
+def _mask_paths(value: Any) -> list[str]:
+    """The paths of a field mask in snake_case, from its JSON form `a,bC.d`."""
+    if not isinstance(value, str):
+        raise _WrongType("must be a string of field names, separated by commas")
+    paths = [path.strip() for path in value.split(",")] if value.strip() else []
+    for path in paths:
+        if not _MASK_PATH.fullmatch(path):
+            raise _WrongType("must be field names separated by commas")
+    return [re.sub(r"[A-Z]", lambda match: "_" + match.group().lower(), path) for path in paths]

@@ -1,0 +1,39 @@
+"""One log line a call, with its final code and how long it took."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from google.protobuf.message import Message
+
+from server.rpc.call import Context, Handler, current_call
+from server.rpc.method import Method
+from server.rpc.status import STATUSES
+
+_log = structlog.stdlib.get_logger("finlink.rpc")
+
+
+def call_logging(method: Method, inner: Handler) -> Handler:
+    """Logs `call` for every call, as an error where the fault is Finlink's own."""
+
+    async def handle(request: bytes, context: Context) -> Message:
+        call = current_call()
+        structlog.contextvars.bind_contextvars(request_id=call.request_id)
+        started = time.perf_counter()
+        try:
+            return await inner(request, context)
+        finally:
+            http_status = STATUSES[call.code][1] if call.code != "OK" else method.success_status
+            log = _log.error if http_status == 500 else _log.info
+            log(
+                "call",
+                method=method.path,
+                http=f"{method.verb.upper()} {method.http_path}" if call.is_rest else None,
+                code=call.code,
+                duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                peer=call.peer,
+                **call.facts,
+            )
+
+    return handle

@@ -1,0 +1,93 @@
+"""What the contract says about one RPC, read from its descriptor once at start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from finlink.rules.v1 import rules_pb2
+from google.api import annotations_pb2
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+
+_VARIABLE = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC: its path, messages and HTTP rule."""
+
+    descriptor: MethodDescriptor
+
+    @cached_property
+    def path(self) -> str:
+        """`/package.Service/Method`."""
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
+    @property
+    def request(self) -> Descriptor:
+        return self.descriptor.input_type
+
+    @cached_property
+    def request_class(self) -> type[Message]:
+        return message_factory.GetMessageClass(self.request)
+
+    @cached_property
+    def verb(self) -> str:
+        """`get`, `post`, `put` or `delete`."""
+        return str(self._rule.WhichOneof("pattern"))
+
+    @cached_property
+    def changes_state(self) -> bool:
+        return self.verb != "get"
+
+    @cached_property
+    def http_path(self) -> str:
+        return str(getattr(self._rule, self.verb))
+
+    @cached_property
+    def path_fields(self) -> frozenset[str]:
+        """Names of the request fields that the REST path carries."""
+        return frozenset(_VARIABLE.findall(self.http_path))
+
+    @cached_property
+    def has_body(self) -> bool:
+        return bool(self._rule.body)
+
+    @cached_property
+    def sent_fields(self) -> dict[str, FieldDescriptor]:
+        """Request fields by JSON name that come in the REST body or query, not in the path."""
+        return {
+            field.json_name: field
+            for field in self.request.fields
+            if field.name not in self.path_fields
+        }
+
+    @cached_property
+    def rules(self) -> rules_pb2.MethodRules:
+        return self.descriptor.GetOptions().Extensions[rules_pb2.method]
+
+    @cached_property
+    def success_status(self) -> int:
+        """The HTTP status of a success."""
+        return self.rules.success_status or 200
+
+    @cached_property
+    def _rule(self) -> annotations_pb2.google_dot_api_dot_http__pb2.HttpRule:
+        return self.descriptor.GetOptions().Extensions[annotations_pb2.http]
+
+
+def methods_of(services: Sequence[str]) -> dict[str, Method]:
+    """All RPCs of the named services by path. Their generated modules must have been imported."""
+    from google.protobuf import descriptor_pool  # noqa: PLC0415
+
+    pool = descriptor_pool.Default()
+    found: dict[str, Method] = {}
+    for service in services:
+        for descriptor in pool.FindServiceByName(service).methods:
+            method = Method(descriptor)
+            found[method.path] = method
+    return found

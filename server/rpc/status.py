@@ -1,0 +1,89 @@
+"""Errors as callers see them: one table from codes to statuses, one shape over REST, one over gRPC."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from server.errors import ApiError, FieldError
+
+DOMAIN = "finlink"
+
+# Code of finlink.errors.v1.ErrorReason -> (gRPC status, HTTP status).
+STATUSES: dict[str, tuple[grpc.StatusCode, int]] = {
+    "VALIDATION_ERROR": (grpc.StatusCode.INVALID_ARGUMENT, 400),
+    "INVALID_CREDENTIALS": (grpc.StatusCode.INVALID_ARGUMENT, 400),
+    "USER_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
+    "CONNECTOR_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
+    "CONNECTION_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
+    "SYNC_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
+    "ROUTE_NOT_FOUND": (grpc.StatusCode.UNIMPLEMENTED, 404),
+    "USER_EXISTS": (grpc.StatusCode.ALREADY_EXISTS, 409),
+    "ALREADY_CONNECTED": (grpc.StatusCode.ALREADY_EXISTS, 409),
+    "NOT_CONNECTED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
+    "REAUTH_REQUIRED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
+    "IDEMPOTENCY_KEY_REUSED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
+    "RESUME_TOKEN_EXPIRED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
+    "PAYLOAD_TOO_LARGE": (grpc.StatusCode.RESOURCE_EXHAUSTED, 413),
+    "RATE_LIMITED": (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
+    "PLATFORM_UNAVAILABLE": (grpc.StatusCode.UNAVAILABLE, 503),
+    "UNAVAILABLE": (grpc.StatusCode.UNAVAILABLE, 503),
+    "DEADLINE_EXCEEDED": (grpc.StatusCode.DEADLINE_EXCEEDED, 504),
+    "INTERNAL": (grpc.StatusCode.INTERNAL, 500),
+}
+
+# Details travel as metadata, of which clients accept about 8 KB.
+MAX_DETAILS_BYTES = 6_000
+
+
+def capped(fields: Sequence[FieldError]) -> list[FieldError]:
+    """As many fields as fit; the last entry says how many more there were."""
+    kept: list[FieldError] = []
+    size = 0
+    for index, entry in enumerate(fields):
+        field = entry if len(entry.field) <= 200 else FieldError(entry.field[:200] + "…", entry.message)
+        size += len(json.dumps([field.field, field.message]))
+        if size > MAX_DETAILS_BYTES:
+            kept.append(FieldError("", f"and {len(fields) - index} more"))
+            break
+        kept.append(field)
+    return kept
+
+
+def grpc_details(error: ApiError) -> bytes:
+    """A serialized google.rpc.Status: ErrorInfo always, BadRequest and RetryInfo where they apply."""
+    code, _ = STATUSES[error.code]
+    status = status_pb2.Status(code=code.value[0], message=error.message)
+    status.details.add().Pack(
+        error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=error.metadata)
+    )
+    if error.fields:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=f.field, description=f.message)
+            for f in capped(error.fields)
+        ]
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(error.retry_after)
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return bytes(status.SerializeToString())
+
+
+def rest_body(error: ApiError, path: str) -> str:
+    """The PRD's error body as ASCII JSON, fit for a header; envoy.yaml puts it into the body."""
+    body: dict[str, object] = {
+        "code": error.code,
+        "message": error.message,
+        "details": [{"field": f.field, "message": f.message} for f in capped(error.fields)],
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "path": path,
+    }
+    if error.metadata:
+        body["metadata"] = error.metadata
+    return json.dumps({"error": body}, ensure_ascii=True, separators=(",", ":"))

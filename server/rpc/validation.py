@@ -1,0 +1,107 @@
+"""The contract's field rules applied to a request message, whichever way it came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import protovalidate
+from finlink.rules.v1 import rules_pb2
+from google.protobuf import field_mask_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from server.errors import FieldError
+from server.rpc.formats import CHECKS
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_VALIDATOR = protovalidate.Validator()
+
+# What would be right, where the rule's own text would be a regular expression.
+_PATTERNS = {
+    "^[A-Za-z0-9_]{1,64}$": "must be 1 to 64 letters, digits or underscores",
+    "^[0-9a-fA-F]{24}$": "must be 24 hexadecimal digits",
+}
+_MESSAGES = {
+    "required": "is required",
+    "repeated.unique": "must not have the same item twice",
+    "string.email": "must be a valid email address, as user@example.com",
+    "string.email_empty": "must be a valid email address, as user@example.com",
+    "string.min_len": "must not be empty",
+}
+
+
+class Validation:
+    """Checks messages of one type."""
+
+    def __init__(self, request: Descriptor) -> None:
+        self._request = request
+
+    def check(self, message: Message) -> list[FieldError]:
+        """Every wrong field once, by JSON path, in the order of the contract's fields."""
+        wrong: dict[str, FieldError] = {}
+        for error in (*_text_errors(message, ""), *_mask_errors(message), *self._rule_errors(message)):
+            wrong.setdefault(error.field, error)
+        return list(wrong.values())
+
+    def _rule_errors(self, message: Message) -> Iterator[FieldError]:
+        for violation in _VALIDATOR.collect_violations(message):
+            path = _json_path(self._request, violation.proto.field.elements)
+            rule = violation.proto.rule_id
+            text = _MESSAGES.get(rule, violation.proto.message)
+            if rule == "string.pattern":
+                text = _PATTERNS.get(str(violation.rule_value), text)
+            elif rule == "string.in":
+                text = "must be one of " + text.partition("[")[2].rstrip("]")
+            yield FieldError(path, text)
+
+
+def _text_errors(message: Message, prefix: str) -> Iterator[FieldError]:
+    """Control characters in any string, and strings that break their format."""
+    for field, value in message.ListFields():
+        path = prefix + field.json_name
+        if field.message_type is not None:
+            if not field.is_repeated:
+                yield from _text_errors(value, path + ".")
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            check = CHECKS.get(field.GetOptions().Extensions[rules_pb2.format])
+            for index, text in enumerate(value if field.is_repeated else [value]):
+                place = f"{path}[{index}]" if field.is_repeated else path
+                if _CONTROL.search(text):
+                    yield FieldError(place, "must not contain control characters")
+                elif check is not None and (problem := check(text)) is not None:
+                    yield FieldError(place, problem)
+
+
+def _mask_errors(message: Message) -> Iterator[FieldError]:
+    """Paths of an update mask that lead nowhere."""
+    mask = getattr(message, "update_mask", None)
+    if not isinstance(mask, field_mask_pb2.FieldMask):
+        return
+    for path in mask.paths:
+        descriptor: Descriptor | None = message.DESCRIPTOR
+        for part in path.split("."):
+            field = descriptor.fields_by_name.get(part) if descriptor else None
+            if field is None:
+                yield FieldError("updateMask", f"names {_camel(path)}, which is no field")
+                break
+            descriptor = field.message_type
+
+
+def _json_path(descriptor: Descriptor, elements: list[object]) -> str:
+    """`metadata.tags[2]` of protovalidate's field path."""
+    path = ""
+    current: Descriptor | None = descriptor
+    for element in elements:
+        name = element.field_name  # type: ignore[attr-defined]
+        field = current.fields_by_name[name] if current else None
+        path += ("." if path else "") + (field.json_name if field else name)
+        subscript = element.subscript  # type: ignore[attr-defined]
+        if subscript is not None and subscript.field == "index":
+            path += f"[{subscript.value}]"
+        current = field.message_type if field else None
+    return path
+
+
+def _camel(path: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda match: match.group(1).upper(), path)

@@ -1,0 +1,116 @@
+"""The one place that knows which MongoDB driver runs: PyMongo's own asyncio API, or Motor.
+
+Stores are written against PyMongo's asyncio API. Motor's is the same but for which calls have to be
+awaited; those differences are the methods of `Database`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from bson.codec_options import CodecOptions
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from server.config import Settings
+
+Document: TypeAlias = dict[str, Any]
+Collection: TypeAlias = AsyncCollection[Document]
+Session: TypeAlias = AsyncClientSession
+T = TypeVar("T")
+
+_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+
+async def _settled(value: Any) -> Any:
+    """The value itself, or what it resolves to: some calls are coroutines in one driver only."""
+    return await value if inspect.isawaitable(value) else value
+
+
+class Database:
+    """A database and its client, the same whichever driver is behind it."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._database = client.get_database(name, codec_options=_AWARE)
+
+    def collection(self, name: str) -> Collection:
+        """The named collection; its times come back as aware datetimes in UTC."""
+        collection: Collection = self._database[name]
+        return collection
+
+    async def aggregate(
+        self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]
+    ) -> list[Document]:
+        """All documents a pipeline gives."""
+        cursor = await _settled(collection.aggregate(list(pipeline)))
+        documents: list[Document] = await cursor.to_list(None)
+        return documents
+
+    async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Run `work` in a transaction, again from its start where MongoDB asks for that."""
+        async with await _settled(self._client.start_session()) as session:
+            result: T = await session.with_transaction(
+                work,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=WriteConcern("majority"),
+            )
+            return result
+
+    async def ping(self) -> None:
+        """Raises a driver error where the server does not answer."""
+        await self._client.admin.command("ping")
+
+    async def drop(self) -> None:
+        """Remove the whole database: for tests."""
+        await self._client.drop_database(self._database.name)
+
+    async def close(self) -> None:
+        await _settled(self._client.close())
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Database]:
+    """The configured database through the configured driver, closed at the end.
+
+    Writes wait for a majority and are retried once by the driver; every operation ends within
+    `mongo_timeout_ms`.
+    """
+    if settings.mongodb_uri is None:
+        raise ValueError("no MONGODB_URI")
+    timeout = settings.mongo_timeout_ms
+    client = _client_class(settings.mongo_driver)(
+        settings.mongodb_uri.get_secret_value(),
+        appname="finlink",
+        w="majority",
+        retryWrites=True,
+        retryReads=True,
+        timeoutMS=timeout,
+        serverSelectionTimeoutMS=timeout,
+        connectTimeoutMS=timeout,
+        maxPoolSize=settings.mongo_pool_size,
+        minPoolSize=2,
+    )
+    database = Database(client, settings.database)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _client_class(driver: Literal["pymongo", "motor"]) -> Callable[..., Any]:
+    if driver == "pymongo":
+        return AsyncMongoClient
+    with warnings.catch_warnings():
+        # Its makers deprecated it in favour of PyMongo's own API; here it is an option on purpose.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415
+    motor: Callable[..., Any] = AsyncIOMotorClient
+    return motor

@@ -1,0 +1,28 @@
+"""Driver errors as the contract's errors."""
+
+from __future__ import annotations
+
+from pymongo import errors as mongo
+
+from server.errors import ApiError, Unavailable
+
+# Failures of the way to the database, or of its state, that pass by themselves.
+_PASSING: tuple[type[mongo.PyMongoError], ...] = (
+    mongo.ConnectionFailure,  # AutoReconnect, NetworkTimeout, NotPrimary, ServerSelectionTimeout
+    mongo.ExecutionTimeout,
+    mongo.WTimeoutError,
+    mongo.WaitQueueTimeoutError,
+)
+
+
+def translate(raised: BaseException) -> ApiError | None:
+    """The ApiError a driver error stands for, or None where it is no passing failure."""
+    if isinstance(raised, _PASSING):
+        return Unavailable()
+    if isinstance(raised, mongo.PyMongoError):
+        passing = raised.timeout or any(
+            raised.has_error_label(label)
+            for label in ("TransientTransactionError", "RetryableWriteError")
+        )
+        return Unavailable() if passing else None
+    return None

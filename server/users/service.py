@@ -1,0 +1,112 @@
+"""Use cases of users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from server.errors import InvalidRequest
+from server.storage.driver import Database, Session
+from server.users.errors import UserNotFound
+from server.users.model import Changes, NewUser, User, UserFilter, UserPage
+from server.users.store import UserStore
+
+_log = structlog.stdlib.get_logger("finlink.users")
+
+DEFAULT_LIMIT = 20
+
+
+class UserDependents(Protocol):
+    """What other domains hold of a user and must change together with it."""
+
+    async def before_delete(self, user_id: str) -> None:
+        """Best effort, before anything is decided: tell the outside world."""
+        ...
+
+    async def delete(self, user_id: str, session: Session) -> None:
+        """Remove everything held on the user, inside the transaction that deletes the user."""
+        ...
+
+    async def set_active(self, user_id: str, active: bool, session: Session) -> None:
+        """Let the user's background work run or stand still, inside the same transaction."""
+        ...
+
+
+class UserService:
+    def __init__(
+        self, database: Database, store: UserStore, dependents: Sequence[UserDependents] = ()
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._dependents = dependents
+
+    async def create(self, new: NewUser) -> User:
+        """Raises UserExists."""
+        user = await self._store.insert(new)
+        _log.info("user created", user_id=user.user_id)
+        return user
+
+    async def get(self, user_id: str) -> User:
+        """Raises UserNotFound."""
+        user = await self._store.get(user_id)
+        if user is None:
+            raise UserNotFound
+        return user
+
+    async def batch_get(self, user_ids: Sequence[str]) -> tuple[list[User], list[str]]:
+        """The users that exist, in the order asked for, and the ids of the others."""
+        found = await self._store.get_many(user_ids)
+        users = [found[user_id] for user_id in user_ids if user_id in found]
+        return users, [user_id for user_id in user_ids if user_id not in found]
+
+    async def list(
+        self, where: UserFilter, page: int | None, token: str | None, limit: int | None
+    ) -> UserPage:
+        """One page, by number or by token. Raises InvalidRequest where both are given."""
+        if token is not None and page is not None:
+            raise InvalidRequest.of("pageToken", "must not come together with page")
+        if token is not None:
+            return await self._store.page_after(where, token, limit or DEFAULT_LIMIT)
+        return await self._store.page(where, page or 1, limit or DEFAULT_LIMIT)
+
+    async def update(self, user_id: str, changes: Changes) -> User:
+        """Apply changes by document path. Raises UserNotFound, or InvalidRequest where there are none."""
+        if not changes:
+            raise InvalidRequest("Nothing to update: send at least one field, or name one in updateMask")
+        user = await self._store.update(user_id, changes)
+        if user is None:
+            raise UserNotFound
+        _log.info("user updated", user_id=user_id, fields=sorted(changes))
+        return user
+
+    async def set_status(self, user_id: str, status: str) -> User:
+        """Change the status, and let the user's syncs run or stop with it. Raises UserNotFound."""
+
+        async def work(session: Session) -> User:
+            user = await self._store.update(user_id, {"status": status}, session)
+            if user is None:
+                raise UserNotFound
+            for dependent in self._dependents:
+                await dependent.set_active(user_id, status == "active", session)
+            return user
+
+        user = await self._database.transact(work)
+        _log.info("user status changed", user_id=user_id, status=status)
+        return user
+
+    async def delete(self, user_id: str) -> None:
+        """Remove the user and all that depends on it, or nothing. Raises UserNotFound."""
+        await self.get(user_id)
+        for dependent in self._dependents:
+            await dependent.before_delete(user_id)
+
+        async def work(session: Session) -> None:
+            if not await self._store.archive(user_id, session):
+                raise UserNotFound
+            for dependent in self._dependents:
+                await dependent.delete(user_id, session)
+
+        await self._database.transact(work)
+        _log.info("user deleted", user_id=user_id)

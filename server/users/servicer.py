@@ -1,0 +1,131 @@
+"""The RPCs of finlink.users.v1.UserService: convert in, call the service, convert out."""
+
+from __future__ import annotations
+
+from finlink.users.v1 import user_service_pb2 as rpc
+from finlink.users.v1 import user_service_pb2_grpc
+
+from server.rpc.call import Context
+from server.users import convert
+from server.users.model import UserFilter
+from server.users.service import UserService
+
+
+class UserServicer(user_service_pb2_grpc.UserServiceServicer):
+    def __init__(self, service: UserService) -> None:
+        self._service = service
+
+    async def CreateUser(
+        self, request: rpc.CreateUserRequest, context: Context
+    ) -> rpc.CreateUserResponse:
+        user = await self._service.create(convert.new_user(request))
+        return rpc.CreateUserResponse(
+            message="User created successfully", data=convert.user(user)
+        )
+
+    async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
+        return rpc.GetUserResponse(data=convert.user(await self._service.get(request.user_id)))
+
+    async def BatchGetUsers(
+        self, request: rpc.BatchGetUsersRequest, context: Context
+    ) -> rpc.BatchGetUsersResponse:
+        users, missing = await self._service.batch_get(request.user_ids)
+        data = rpc.BatchGetUsersData(users=map(convert.user, users), missing_user_ids=missing)
+        return rpc.BatchGetUsersResponse(data=data)
+
+    async def ListUsers(
+        self, request: rpc.ListUsersRequest, context: Context
+    ) -> rpc.ListUsersResponse:
+        where = UserFilter(
+            status=request.status if request.HasField("status") else None,
+            city=request.city if request.HasField("city") else None,
+            risk_tolerance=request.risk_tolerance if request.HasField("risk_tolerance") else None,
+        )
+        page = await self._service.list(
+            where,
+            page=request.page if request.HasField("page") else None,
+            token=request.page_token if request.HasField("page_token") else None,
+            limit=request.limit if request.HasField("limit") else None,
+        )
+        data = rpc.ListUsersData(
+            users=map(convert.user, page.users),
+            pagination=rpc.UserPagination(
+                current_page=page.page,
+                total_pages=page.total_pages,
+                total_users=page.total,
+                has_next=page.next_page_token is not None,
+                has_prev=page.page > 1,
+                next_page_token=page.next_page_token,
+            ),
+        )
+        return rpc.ListUsersResponse(data=data)
+
+    async def UpdateUserProfile(
+        self, request: rpc.UpdateUserProfileRequest, context: Context
+    ) -> rpc.UpdateUserProfileResponse:
+        user = await self._service.update(request.user_id, convert.profile_changes(request))
+        return rpc.UpdateUserProfileResponse(
+            message="Profile updated successfully",
+            data=rpc.UpdateUserProfileData(
+                user_id=user.user_id,
+                profile=convert.profile(user.profile),
+                updated_at=user.updated_at,
+            ),
+        )
+
+    async def UpdateUserPreferences(
+        self, request: rpc.UpdateUserPreferencesRequest, context: Context
+    ) -> rpc.UpdateUserPreferencesResponse:
+        user = await self._service.update(request.user_id, convert.preference_changes(request))
+        return rpc.UpdateUserPreferencesResponse(
+            message="Preferences updated successfully",
+            data=rpc.UpdateUserPreferencesData(
+                user_id=user.user_id,
+                preferences=convert.preferences(user.preferences),
+                updated_at=user.updated_at,
+            ),
+        )
+
+    async def UpdateUserStatus(
+        self, request: rpc.UpdateUserStatusRequest, context: Context
+    ) -> rpc.UpdateUserStatusResponse:
+        user = await self._service.set_status(request.user_id, request.status)
+        return rpc.UpdateUserStatusResponse(
+            message="Status updated successfully",
+            data=rpc.UpdateUserStatusData(
+                user_id=user.user_id, status=user.status, updated_at=user.updated_at
+            ),
+        )
+
+    async def UpdateUserMetadata(
+        self, request: rpc.UpdateUserMetadataRequest, context: Context
+    ) -> rpc.UpdateUserMetadataResponse:
+        user = await self._service.update(request.user_id, convert.metadata_changes(request))
+        return rpc.UpdateUserMetadataResponse(
+            message="Metadata updated successfully",
+            data=rpc.UpdateUserMetadataData(
+                user_id=user.user_id,
+                metadata=convert.metadata(user.metadata),
+                updated_at=user.updated_at,
+            ),
+        )
+
+    async def UpdateUserEmailVerified(
+        self, request: rpc.UpdateUserEmailVerifiedRequest, context: Context
+    ) -> rpc.UpdateUserEmailVerifiedResponse:
+        changes: dict[str, object] = {"emailVerified": request.email_verified}
+        user = await self._service.update(request.user_id, changes)
+        return rpc.UpdateUserEmailVerifiedResponse(
+            message="Email verification updated successfully",
+            data=rpc.UpdateUserEmailVerifiedData(
+                user_id=user.user_id,
+                email_verified=user.email_verified,
+                updated_at=user.updated_at,
+            ),
+        )
+
+    async def DeleteUser(
+        self, request: rpc.DeleteUserRequest, context: Context
+    ) -> rpc.DeleteUserResponse:
+        await self._service.delete(request.user_id)
+        return rpc.DeleteUserResponse(message="User deleted successfully")
