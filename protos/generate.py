@@ -150,10 +150,10 @@ def generate(sources: list[Path]) -> None:
             f"--descriptor_set_out={GEN / 'finlink.binpb'}",
             *names,
         )
-    for package in (STUBS / "finlink", STUBS / "buf"):
-        for folder in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+    for top in (STUBS / "finlink", STUBS / "buf"):
+        for folder in [top, *(path for path in top.rglob("*") if path.is_dir())]:
             (folder / "__init__.py").touch()
-        (package / "py.typed").touch()
+        (top / "py.typed").touch()
     contract = descriptor_pb2.FileDescriptorSet.FromString((GEN / "finlink.binpb").read_bytes())
     (GEN / "envoy.binpb").write_bytes(envoy_descriptors(contract).SerializeToString())
 

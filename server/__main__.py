@@ -13,6 +13,7 @@ from server.observability.logging import setup_logging
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     help="Finlink: users and their connections to financial platforms, over gRPC and REST.",
     epilog="Settings come from the environment; the README has the table of them.",
 )

@@ -7,14 +7,21 @@ is read too, the environment wins.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -44,7 +51,9 @@ class Settings(BaseSettings):
     port: Port = 3000
     grpc_port: Port = 50051
     admin_port: Port = 9901  # Envoy's, on loopback only
-    workers: Annotated[int, Field(ge=1, le=128)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    workers: Annotated[int, Field(ge=1, le=128)] = Field(
+        default_factory=lambda: os.cpu_count() or 1
+    )
 
     # MongoDB. Without a URI, `run` starts a mongod of its own.
     mongodb_uri: SecretStr | None = None
@@ -101,7 +110,9 @@ class Settings(BaseSettings):
         if self.production and self.sandbox:
             raise ValueError("SANDBOX=true is for development; it is refused in production")
         if self.production and self.encryption_key is None:
-            raise ValueError("ENCRYPTION_KEY must be set in production; `openssl rand -hex 32` makes one")
+            raise ValueError(
+                "ENCRYPTION_KEY must be set in production; `openssl rand -hex 32` makes one"
+            )
         return self
 
     @property
@@ -146,14 +157,10 @@ def decode_key(text: str) -> bytes:
     Raises ValueError, without the key in its message.
     """
     candidates = [text.encode()]
-    try:
+    with suppress(ValueError):
         candidates.append(bytes.fromhex(text))
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError):  # binascii.Error is one
         candidates.append(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
-        pass
     for candidate in candidates:
         if len(candidate) == 32:
             return candidate

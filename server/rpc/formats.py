@@ -36,7 +36,9 @@ def _phone_number(text: str) -> str | None:
         valid = text.startswith("+") and phonenumbers.is_valid_number(phonenumbers.parse(text))
     except phonenumbers.NumberParseException:
         valid = False
-    return None if valid else "must be a valid phone number with its country code, as +91-9876543210"
+    return (
+        None if valid else "must be a valid phone number with its country code, as +91-9876543210"
+    )
 
 
 def _currency(text: str) -> str | None:

@@ -125,7 +125,7 @@ class _Body:
     def _object(
         self, message: Message, value: JsonObject, prefix: str, forbidden: set[str]
     ) -> None:
-        fields = {
+        fields: dict[str, Any] = {
             field.json_name: field
             for field in message.DESCRIPTOR.fields
             if field.json_name not in forbidden
@@ -173,7 +173,8 @@ class _Body:
 def _take_body(message: Message) -> bytes:
     """The raw body Envoy put beside the path variables; it is removed from the message."""
     body = b""
-    for unknown in UnknownFieldSet(message):
+    fields = UnknownFieldSet(message)
+    for unknown in (fields[index] for index in range(len(fields))):
         if unknown.field_number == HTTP_BODY_FIELD and isinstance(unknown.data, bytes):
             body += httpbody_pb2.HttpBody.FromString(unknown.data).data
     message.DiscardUnknownFields()
@@ -230,7 +231,7 @@ def _double(value: Any) -> float:
 
 def _int32(value: Any) -> int:
     number = _number(value)
-    if number != number or number in {math.inf, -math.inf} or number != int(number):
+    if not math.isfinite(number) or number != int(number):
         raise _WrongType("must be a whole number")
     if int(number) not in _INT32:
         raise _WrongType("must be a whole number of at most 32 bits")

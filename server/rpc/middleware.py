@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import grpc
 
@@ -13,9 +13,10 @@ from server.rpc.method import Method
 # Wraps the handler of one method. Called once a method, so work that is the same for every call
 # of it is done there.
 Step: TypeAlias = Callable[[Method, Handler], Handler]
+_RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class StepInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class StepInterceptor(grpc.aio.ServerInterceptor):
     """Runs every unary RPC of the contract through `steps`, the first one outermost.
 
     Requests arrive at the steps as raw bytes: decoding is a step of its own, so that bad bytes are
@@ -25,15 +26,13 @@ class StepInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     def __init__(self, methods: Mapping[str, Method], steps: Sequence[Step]) -> None:
         self._methods = methods
         self._steps = tuple(reversed(steps))
-        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._handlers: dict[str, _RpcHandler] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
-        ],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_RpcHandler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> _RpcHandler | None:
         path = handler_call_details.method
         ready = self._handlers.get(path)
         if ready is not None:
@@ -42,11 +41,13 @@ class StepInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         method = self._methods.get(path)
         if handler is None or method is None:
             return handler
-        chain: Handler = handler.unary_unary
+        chain: Handler = cast("Handler", handler.unary_unary)
         for step in self._steps:
             chain = step(method, chain)
-        built = grpc.unary_unary_rpc_method_handler(
-            chain, request_deserializer=None, response_serializer=handler.response_serializer
+        built: _RpcHandler = grpc.unary_unary_rpc_method_handler(
+            cast("Any", chain),
+            request_deserializer=None,
+            response_serializer=handler.response_serializer,
         )
         self._handlers[path] = built
         return built

@@ -46,7 +46,9 @@ def capped(fields: Sequence[FieldError]) -> list[FieldError]:
     kept: list[FieldError] = []
     size = 0
     for index, entry in enumerate(fields):
-        field = entry if len(entry.field) <= 200 else FieldError(entry.field[:200] + "…", entry.message)
+        field = (
+            entry if len(entry.field) <= 200 else FieldError(entry.field[:200] + "…", entry.message)
+        )
         size += len(json.dumps([field.field, field.message]))
         if size > MAX_DETAILS_BYTES:
             kept.append(FieldError("", f"and {len(fields) - index} more"))

@@ -16,16 +16,15 @@ class RouteNotFound(ApiError):
     default_message = "No such method"
 
 
-class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
+class UnknownMethods(grpc.GenericRpcHandler):
     """Registered last, it gets every call nobody else handles."""
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        async def refuse(_requests: Any, context: Context) -> bytes:
+        async def refuse(_requests: Any, context: Context) -> None:
             error = RouteNotFound(f"No such method: {handler_call_details.method}"[:300])
             details = (("grpc-status-details-bin", grpc_details(error)),)
             await context.abort(STATUSES[error.code][0], error.message, details)
-            return b""
 
         return grpc.stream_unary_rpc_method_handler(refuse)

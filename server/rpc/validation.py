@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import protovalidate
 from finlink.rules.v1 import rules_pb2
@@ -40,13 +41,18 @@ class Validation:
     def check(self, message: Message) -> list[FieldError]:
         """Every wrong field once, by JSON path, in the order of the contract's fields."""
         wrong: dict[str, FieldError] = {}
-        for error in (*_text_errors(message, ""), *_mask_errors(message), *self._rule_errors(message)):
+        for error in (
+            *_text_errors(message, ""),
+            *_mask_errors(message),
+            *self._rule_errors(message),
+        ):
             wrong.setdefault(error.field, error)
         return list(wrong.values())
 
     def _rule_errors(self, message: Message) -> Iterator[FieldError]:
         for violation in _VALIDATOR.collect_violations(message):
-            path = _json_path(self._request, violation.proto.field.elements)
+            place = violation.proto.field
+            path = _json_path(self._request, place.elements if place else [])
             rule = violation.proto.rule_id
             text = _MESSAGES.get(rule, violation.proto.message)
             if rule == "string.pattern":
@@ -79,7 +85,7 @@ def _mask_errors(message: Message) -> Iterator[FieldError]:
     if not isinstance(mask, field_mask_pb2.FieldMask):
         return
     for path in mask.paths:
-        descriptor: Descriptor | None = message.DESCRIPTOR
+        descriptor: Any = message.DESCRIPTOR
         for part in path.split("."):
             field = descriptor.fields_by_name.get(part) if descriptor else None
             if field is None:
@@ -88,15 +94,15 @@ def _mask_errors(message: Message) -> Iterator[FieldError]:
             descriptor = field.message_type
 
 
-def _json_path(descriptor: Descriptor, elements: list[object]) -> str:
+def _json_path(descriptor: Descriptor, elements: Sequence[protovalidate.FieldPathElementPb]) -> str:
     """`metadata.tags[2]` of protovalidate's field path."""
     path = ""
     current: Descriptor | None = descriptor
     for element in elements:
-        name = element.field_name  # type: ignore[attr-defined]
+        name = element.field_name
         field = current.fields_by_name[name] if current else None
         path += ("." if path else "") + (field.json_name if field else name)
-        subscript = element.subscript  # type: ignore[attr-defined]
+        subscript = element.subscript
         if subscript is not None and subscript.field == "index":
             path += f"[{subscript.value}]"
         current = field.message_type if field else None

@@ -9,9 +9,7 @@ from pymongo import IndexModel
 from server.storage.driver import Database
 
 
-async def ensure_indexes(
-    database: Database, indexes: Mapping[str, Sequence[IndexModel]]
-) -> None:
+async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
     """Create what is missing. `indexes` maps each collection to its indexes."""
     for name, models in indexes.items():
         await database.collection(name).create_indexes(list(models))

@@ -9,6 +9,7 @@ from finlink.users.v1 import user_service_pb2 as rpc
 from google.protobuf.message import Message
 
 from server.rpc.formats import parse_date
+from server.rpc.times import timestamp
 from server.users import model
 from server.users.model import Changes, Metadata, NewUser, Notifications, Preferences, Profile, User
 
@@ -138,9 +139,7 @@ def preferences(value: Preferences) -> pb.Preferences:
 
 
 def metadata(value: Metadata) -> pb.UserMetadata:
-    return pb.UserMetadata(
-        source=value.source, referral_code=value.referral_code, tags=value.tags
-    )
+    return pb.UserMetadata(source=value.source, referral_code=value.referral_code, tags=value.tags)
 
 
 def user(value: User) -> pb.User:
@@ -153,8 +152,8 @@ def user(value: User) -> pb.User:
         status=value.status,
         email_verified=value.email_verified,
         metadata=metadata(value.metadata),
-        created_at=value.created_at,
-        updated_at=value.updated_at,
+        created_at=timestamp(value.created_at),
+        updated_at=timestamp(value.updated_at),
     )
 
 

@@ -74,7 +74,9 @@ class UserService:
     async def update(self, user_id: str, changes: Changes) -> User:
         """Apply changes by document path. Raises UserNotFound, or InvalidRequest where there are none."""
         if not changes:
-            raise InvalidRequest("Nothing to update: send at least one field, or name one in updateMask")
+            raise InvalidRequest(
+                "Nothing to update: send at least one field, or name one in updateMask"
+            )
         user = await self._store.update(user_id, changes)
         if user is None:
             raise UserNotFound

@@ -6,6 +6,7 @@ from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_service_pb2_grpc
 
 from server.rpc.call import Context
+from server.rpc.times import timestamp
 from server.users import convert
 from server.users.model import UserFilter
 from server.users.service import UserService
@@ -19,9 +20,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         self, request: rpc.CreateUserRequest, context: Context
     ) -> rpc.CreateUserResponse:
         user = await self._service.create(convert.new_user(request))
-        return rpc.CreateUserResponse(
-            message="User created successfully", data=convert.user(user)
-        )
+        return rpc.CreateUserResponse(message="User created successfully", data=convert.user(user))
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
         return rpc.GetUserResponse(data=convert.user(await self._service.get(request.user_id)))
@@ -69,7 +68,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             data=rpc.UpdateUserProfileData(
                 user_id=user.user_id,
                 profile=convert.profile(user.profile),
-                updated_at=user.updated_at,
+                updated_at=timestamp(user.updated_at),
             ),
         )
 
@@ -82,7 +81,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             data=rpc.UpdateUserPreferencesData(
                 user_id=user.user_id,
                 preferences=convert.preferences(user.preferences),
-                updated_at=user.updated_at,
+                updated_at=timestamp(user.updated_at),
             ),
         )
 
@@ -93,7 +92,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         return rpc.UpdateUserStatusResponse(
             message="Status updated successfully",
             data=rpc.UpdateUserStatusData(
-                user_id=user.user_id, status=user.status, updated_at=user.updated_at
+                user_id=user.user_id, status=user.status, updated_at=timestamp(user.updated_at)
             ),
         )
 
@@ -106,7 +105,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             data=rpc.UpdateUserMetadataData(
                 user_id=user.user_id,
                 metadata=convert.metadata(user.metadata),
-                updated_at=user.updated_at,
+                updated_at=timestamp(user.updated_at),
             ),
         )
 
@@ -120,7 +119,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             data=rpc.UpdateUserEmailVerifiedData(
                 user_id=user.user_id,
                 email_verified=user.email_verified,
-                updated_at=user.updated_at,
+                updated_at=timestamp(user.updated_at),
             ),
         )
 

@@ -47,7 +47,9 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
             IndexModel([("profile.city", ASCENDING), *_NEWEST_FIRST], collation=_ANY_CASE),
         ],
         ARCHIVE: [
-            IndexModel("archivedAt", expireAfterSeconds=int(timedelta(days=archive_days).total_seconds()))
+            IndexModel(
+                "archivedAt", expireAfterSeconds=int(timedelta(days=archive_days).total_seconds())
+            )
         ],
     }
 

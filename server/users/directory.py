@@ -1,0 +1,27 @@
+"""What other domains may ask of users."""
+
+from __future__ import annotations
+
+from server.storage.driver import Session
+from server.users.errors import UserNotFound
+from server.users.model import User
+from server.users.store import UserStore
+
+
+class UserDirectory:
+    def __init__(self, store: UserStore) -> None:
+        self._store = store
+
+    async def is_active(self, user_id: str) -> bool:
+        """Raises UserNotFound."""
+        return _active(await self._store.get(user_id))
+
+    async def hold(self, user_id: str, session: Session) -> bool:
+        """The same inside a transaction, keeping the user from being deleted or changed meanwhile."""
+        return _active(await self._store.hold(user_id, session))
+
+
+def _active(user: User | None) -> bool:
+    if user is None:
+        raise UserNotFound
+    return user.status == "active"
