@@ -1,0 +1,1 @@
+"""Stand-ins for Zerodha and Fi Money that speak their wire protocols over invented data."""

@@ -1,0 +1,1 @@
+"""Fi Money: MCP over streamable HTTP, one JSON-RPC message a POST."""

@@ -1,0 +1,46 @@
+"""Which MCP session is logged in as whom."""
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sandbox.clock import Clock
+
+_SESSION_ID = re.compile(r"mcp-session-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Login:
+    phone: str
+    at: datetime
+
+
+def new_session_id() -> str:
+    return f"mcp-session-{uuid.uuid4()}"
+
+
+def is_session_id(text: str) -> bool:
+    """Only the form is checked: an id never handed out is as good (Fi MCP dev server behaviour)."""
+    return _SESSION_ID.fullmatch(text) is not None
+
+
+class Logins:
+    """Logins by session id. They outlive a DELETE of the session (Fi MCP dev server behaviour)."""
+
+    def __init__(self, clock: Clock, ttl: timedelta | None = None) -> None:
+        self._clock = clock
+        self._ttl = ttl
+        self._logins: dict[str, Login] = {}
+
+    def log_in(self, session_id: str, phone: str) -> None:
+        self._logins[session_id] = Login(phone, self._clock.now())
+
+    def phone_of(self, session_id: str) -> str | None:
+        login = self._logins.get(session_id)
+        if login is None:
+            return None
+        if self._ttl is not None and self._clock.now() >= login.at + self._ttl:
+            del self._logins[session_id]
+            return None
+        return login.phone

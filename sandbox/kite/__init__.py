@@ -1,0 +1,1 @@
+"""Kite Connect v3 (Zerodha): REST over form bodies and JSON envelopes."""

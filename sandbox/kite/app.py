@@ -1,0 +1,34 @@
+"""The Kite port as one application."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from sandbox.kite.answers import (
+    KiteError,
+    answer_crash,
+    answer_http_error,
+    answer_kite_error,
+)
+from sandbox.kite.data import KiteData
+from sandbox.kite.login import LoginPages
+from sandbox.kite.routes import KiteApi
+from sandbox.kite.sessions import Sessions
+
+
+def build_kite_app(
+    sessions: Sessions, data: KiteData, redirect_url: str | None = None
+) -> Starlette:
+    """Redirect URL: where a login ends; without one, on a page of the sandbox itself."""
+    app = Starlette(
+        routes=[*LoginPages(sessions, redirect_url).routes(), *KiteApi(sessions, data).routes()],
+        middleware=[Middleware(GZipMiddleware)],
+        exception_handlers={
+            KiteError: answer_kite_error,
+            HTTPException: answer_http_error,
+            Exception: answer_crash,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,117 @@
+"""Request tokens, access tokens and their ends."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sandbox.clock import Clock, next_token_death
+from sandbox.kite.answers import token_error
+
+REQUEST_TOKEN_LIFE = timedelta(minutes=3)
+
+
+@dataclass(frozen=True)
+class PendingLogin:
+    api_key: str
+    user_id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Session:
+    api_key: str
+    user_id: str
+    access_token: str
+    refresh_token: str
+    login_time: datetime
+    expires_at: datetime
+
+
+class Sessions:
+    """One api secret serves every api_key, so that any configured key works."""
+
+    def __init__(self, clock: Clock, api_secret: str, approved: Collection[str] = ()) -> None:
+        self._clock = clock
+        self._api_secret = api_secret
+        self._approved = frozenset(approved)
+        self._pending: dict[str, PendingLogin] = {}
+        self._by_access_token: dict[str, Session] = {}
+        self._by_refresh_token: dict[str, Session] = {}
+        self._by_owner: dict[tuple[str, str], Session] = {}
+
+    def log_in(self, api_key: str, user_id: str) -> str:
+        """Remember a login on the web page; returns its one-time request token."""
+        now = self._clock.now()
+        self._pending = {
+            token: login for token, login in self._pending.items() if login.expires_at > now
+        }
+        request_token = _new_token()
+        self._pending[request_token] = PendingLogin(api_key, user_id, now + REQUEST_TOKEN_LIFE)
+        return request_token
+
+    def exchange(self, api_key: str, request_token: str, checksum: str) -> Session:
+        self._check(api_key, request_token, checksum)
+        login = self._pending.get(request_token)
+        if login is None or login.api_key != api_key or login.expires_at <= self._clock.now():
+            raise token_error("Token is invalid or has expired.")
+        del self._pending[request_token]
+        return self._open(api_key, login.user_id)
+
+    def renew(self, api_key: str, refresh_token: str, checksum: str) -> Session:
+        """Only approved platforms hold a refresh token to renew with (Kite Connect docs)."""
+        self._check(api_key, refresh_token, checksum)
+        return self._open(api_key, self._owner_of_refresh_token(api_key, refresh_token).user_id)
+
+    def authenticate(self, api_key: str, access_token: str) -> Session:
+        session = self._by_access_token.get(access_token)
+        if session is None or session.api_key != api_key or session.expires_at <= self._clock.now():
+            raise token_error("Incorrect `api_key` or `access_token`.")
+        return session
+
+    def end(self, api_key: str, access_token: str) -> None:
+        session = self.authenticate(api_key, access_token)
+        del self._by_access_token[session.access_token]
+
+    def forget_refresh_token(self, api_key: str, refresh_token: str) -> None:
+        self._owner_of_refresh_token(api_key, refresh_token)
+        del self._by_refresh_token[refresh_token]
+
+    def _open(self, api_key: str, user_id: str) -> Session:
+        """Start a session; a new token for the same api_key and user kills the older one."""
+        older = self._by_owner.get((api_key, user_id))
+        if older is not None:
+            self._by_access_token.pop(older.access_token, None)
+            self._by_refresh_token.pop(older.refresh_token, None)
+        now = self._clock.now()
+        session = Session(
+            api_key=api_key,
+            user_id=user_id,
+            access_token=_new_token(),
+            refresh_token=_new_token() if api_key in self._approved else "",
+            login_time=now,
+            expires_at=next_token_death(now),
+        )
+        self._by_owner[api_key, user_id] = session
+        self._by_access_token[session.access_token] = session
+        if session.refresh_token:
+            self._by_refresh_token[session.refresh_token] = session
+        return session
+
+    def _owner_of_refresh_token(self, api_key: str, refresh_token: str) -> Session:
+        session = self._by_refresh_token.get(refresh_token)
+        if session is None or session.api_key != api_key:
+            raise token_error("Invalid `refresh_token`.")
+        return session
+
+    def _check(self, api_key: str, token: str, checksum: str) -> None:
+        """SHA-256 over key, token and secret without separators (Kite Connect docs)."""
+        plain = f"{api_key}{token}{self._api_secret}".encode()
+        if not hmac.compare_digest(hashlib.sha256(plain).hexdigest(), checksum):
+            raise token_error("Invalid `checksum`.")
+
+
+def _new_token() -> str:
+    return secrets.token_hex(16)
