@@ -1,0 +1,130 @@
+"""The one Protocol every platform adapter implements, and what can go wrong with a platform.
+
+    PlatformError
+    ├── CredentialsRefused     the platform says no to what the caller sent
+    ├── SessionEnded           the session is over; only a new login helps
+    ├── PermissionRefused      this data type is not allowed; the session is fine
+    ├── PlatformUnavailable    broken transport, time-out, 429 or 5xx; later may work
+    └── PlatformDataError      an answer that cannot be understood
+
+Messages of these errors are shown to callers and stored in a connector's history: they hold no
+secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from server.connectors.records import DataType, Item
+
+
+class PlatformError(Exception):
+    """Base of all; `code` is what a connector's error list shows."""
+
+    code = "PLATFORM_ERROR"
+
+
+class CredentialsRefused(PlatformError):
+    """The platform refuses the credentials, or a field of them is missing or malformed.
+
+    `field` is the name of the credential to blame (`username`, `requestToken`, …), if one is.
+    """
+
+    code = "INVALID_CREDENTIALS"
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class SessionEnded(PlatformError):
+    code = "REAUTH_REQUIRED"
+
+
+class PermissionRefused(PlatformError):
+    code = "PERMISSION_REFUSED"
+
+
+class PlatformUnavailable(PlatformError):
+    """`retry_after` is the wait the platform asked for, where it named one."""
+
+    code = "PLATFORM_UNAVAILABLE"
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PlatformDataError(PlatformError):
+    code = "PLATFORM_DATA_ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login that the platform accepts.
+
+    `secrets` is all that later calls need (tokens, keys, the MCP session id): strings only,
+    encrypted before it is stored, never logged.
+    """
+
+    platform_user_id: str
+    account_type: str
+    expires_at: datetime
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRequired:
+    """The user must log in on the platform's page; `secrets` continues that login afterwards."""
+
+    login_url: str = field(repr=False)
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+class Platform(Protocol):
+    """One financial platform. Implementations are stateless but for their HTTP client."""
+
+    name: str
+    data_types: Sequence[DataType]  # what the platform can give; the permissions it can grant
+
+    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+        """Log in with what the caller sent.
+
+        Raises CredentialsRefused, PlatformUnavailable or PlatformDataError.
+        """
+        ...
+
+    async def complete(
+        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        """Finish a login that `connect` left pending, or begin anew where that is not possible.
+
+        `secrets` is what `LoginRequired` or an ended `Session` held; `credentials` may be empty.
+        """
+        ...
+
+    async def renew(self, session: Session) -> Session:
+        """Extend the session where the platform can; else prove that it is still accepted.
+
+        Raises SessionEnded where only a new login helps.
+        """
+        ...
+
+    async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
+        """All items of one data type as the platform reports them now, each with its identity.
+
+        Raises SessionEnded, PermissionRefused, PlatformUnavailable or PlatformDataError; never
+        returns part of an answer it did not understand.
+        """
+        ...
+
+    async def disconnect(self, session: Session) -> None:
+        """End the session at the platform. Raises any PlatformError; callers do it best effort."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the HTTP client."""
+        ...

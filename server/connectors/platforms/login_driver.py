@@ -1,0 +1,93 @@
+"""Fills in the sandbox's login pages, so that a login needs no browser in development and tests.
+
+It sends a user name and a password to whatever page it is told to open. That is why it refuses
+every address but this machine's own, when it is made and again for each page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html.parser import HTMLParser
+
+import httpx
+
+from server.connectors.platforms.base import CredentialsRefused, PlatformDataError
+from server.connectors.platforms.http import CALL_SECONDS, is_loopback, transport_error
+
+_SANDBOX = "The sandbox login page"
+_SECRET_FIELDS = ("otp", "pass", "pin")
+
+
+class LoginDriver:
+    def __init__(self, *base_urls: str) -> None:
+        """`base_urls`: the addresses of the platforms to log in to.
+
+        Raises ValueError where one is not on this machine.
+        """
+        if not base_urls or not all(is_loopback(url) for url in base_urls):
+            raise ValueError("the login driver works on loopback addresses only")
+
+    async def request_token(self, login_url: str, username: str, password: str) -> str:
+        """Log in at a Kite login page; the one-time token that it hands to the app."""
+        answer = await self._log_in(login_url, username, password)
+        # The redirect is the app's own address: it is read, not followed.
+        location = httpx.URL(login_url).join(answer.headers.get("location", ""))
+        token = str(location.params.get("request_token", ""))
+        if not answer.is_redirect or not token:
+            raise PlatformDataError(f"{_SANDBOX} gave no request token")
+        return token
+
+    async def log_in(self, login_url: str, username: str, password: str) -> None:
+        """Log in at a Fi login page, which sends nobody back."""
+        await self._log_in(login_url, username, password)
+
+    async def _log_in(self, login_url: str, username: str, password: str) -> httpx.Response:
+        if not is_loopback(login_url):
+            raise PlatformDataError(f"{_SANDBOX} is not on this machine")
+        try:
+            # A client of its own, gone afterwards: its cookies belong to this login.
+            async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as browser:
+                page = await browser.get(login_url)
+                form = _Form(page.text)
+                target = page.url.join(form.action)
+                if page.status_code != 200 or not form.fields or not is_loopback(str(target)):
+                    raise PlatformDataError(f"{_SANDBOX} shows no form ({page.status_code})")
+                answer = await browser.post(target, data=form.filled_in(username, password))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise transport_error(_SANDBOX, error) from None
+        if answer.status_code == 403:
+            raise CredentialsRefused("The platform refuses the password", "password")
+        if 400 <= answer.status_code < 500:
+            raise CredentialsRefused("The platform refuses the user name", "username")
+        if answer.status_code >= 500:
+            raise PlatformDataError(f"{_SANDBOX} answered {answer.status_code}")
+        return answer
+
+
+class _Form(HTMLParser):
+    """The first form of a page: where it goes and which fields it has."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.action = ""
+        self.fields: list[Mapping[str, str]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form" and not self.action:
+            self.action = given.get("action", "")
+        elif tag == "input" and given.get("name"):
+            self.fields.append(given)
+
+    def filled_in(self, username: str, password: str) -> dict[str, str]:
+        return {given["name"]: _value(given, username, password) for given in self.fields}
+
+
+def _value(given: Mapping[str, str], username: str, password: str) -> str:
+    if given.get("type") == "hidden":
+        return given.get("value", "")
+    is_secret = given.get("type") == "password" or any(
+        part in given["name"].lower() for part in _SECRET_FIELDS
+    )
+    return password if is_secret else username

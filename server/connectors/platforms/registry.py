@@ -1,0 +1,45 @@
+"""Builds the platforms from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from server.clock import utc_now
+from server.config import Settings
+from server.connectors.platforms.base import Platform
+from server.connectors.platforms.fi_money import FiMoney
+from server.connectors.platforms.http import is_loopback
+from server.connectors.platforms.login_driver import LoginDriver
+from server.connectors.platforms.zerodha import Zerodha
+
+
+def build_platforms(settings: Settings, hash_key: bytes) -> Mapping[str, Platform]:
+    """Every platform by name. `hash_key` keeps platform logins from being guessed from their hashes.
+
+    The login driver, which fills in login pages by itself, is given to addresses on this machine
+    only, and never in production.
+    """
+
+    def driver(*urls: str) -> LoginDriver | None:
+        allowed = all(is_loopback(url) for url in urls) and not settings.production
+        return LoginDriver(*urls) if allowed else None
+
+    secret = settings.zerodha_api_secret
+    platforms: list[Platform] = [
+        FiMoney(
+            clock=utc_now,
+            hash_key=hash_key,
+            base_url=settings.fi_mcp,
+            session_ttl=settings.fi_session_ttl,
+            driver=driver(settings.fi_mcp),
+        ),
+        Zerodha(
+            clock=utc_now,
+            base_url=settings.kite_api,
+            login_url=settings.kite_login,
+            api_key=settings.zerodha_api_key,
+            api_secret=secret.get_secret_value() if secret else None,
+            driver=driver(settings.kite_api, settings.kite_login),
+        ),
+    ]
+    return {platform.name: platform for platform in platforms}

@@ -1,0 +1,242 @@
+"""Zerodha through the Kite Connect v3 REST API. Source: Kite Connect documentation.
+
+A login happens on Zerodha's own page, which hands the app a one-time request token; that token and
+the app's secret buy an access token, good until the next 06:00 in India.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from urllib.parse import urlencode
+
+from server.connectors.platforms import kite_items
+from server.connectors.platforms.base import (
+    CredentialsRefused,
+    LoginRequired,
+    PermissionRefused,
+    PlatformError,
+    Session,
+    SessionEnded,
+)
+from server.connectors.platforms.document import IST, Node
+from server.connectors.platforms.http import Retry, Wire
+from server.connectors.platforms.kite_answers import ZERODHA, RequestRefused, read_answer
+from server.connectors.platforms.login_driver import LoginDriver
+from server.connectors.records import DataType, Item
+
+_SESSIONS_END_AT = time(6, 0)
+# They go into a header and a checksum: nothing but visible ASCII makes sense there.
+_CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
+
+
+class Zerodha:
+    name = "zerodha"
+    data_types: Sequence[DataType] = ("portfolio", "trades", "profile")
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        base_url: str = "https://api.kite.trade",
+        login_url: str = "https://kite.zerodha.com/connect/login",
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        driver: LoginDriver | None = None,
+        retry: Retry | None = None,
+    ) -> None:
+        """`api_key` and `api_secret` serve the callers who send none of their own.
+
+        `driver` logs in without the user, at a sandbox only.
+        """
+        self._base_url = base_url.rstrip("/")
+        self._login_url = login_url
+        self._api_key = api_key
+        self._api_secret = api_secret
+        self._driver = driver
+        self._clock = clock
+        self._retry = retry or Retry()
+        self._wire = Wire(ZERODHA, self._base_url, clock)
+
+    # -- sessions
+
+    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+        return await self._log_in({}, credentials)
+
+    async def complete(
+        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        return await self._log_in(secrets, credentials)
+
+    async def _log_in(
+        self, pending: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        api_key = _first("apiKey", credentials.get("apiKey"), pending.get("api_key"), self._api_key)
+        api_secret = _first(
+            "apiSecret", credentials.get("apiSecret"), pending.get("api_secret"), self._api_secret
+        )
+        login_url = f"{self._login_url}?{urlencode({'v': '3', 'api_key': api_key})}"
+        if request_token := credentials.get("requestToken"):
+            _check("requestToken", request_token)
+            return await self._exchange(api_key, api_secret, request_token, "requestToken")
+        username, password = credentials.get("username"), credentials.get("password")
+        if self._driver is not None and username and password:
+            request_token = await self._driver.request_token(login_url, username, password)
+            return await self._exchange(api_key, api_secret, request_token, None)
+        return LoginRequired(login_url, {"api_key": api_key, "api_secret": api_secret})
+
+    async def _exchange(
+        self, api_key: str, api_secret: str, request_token: str, field: str | None
+    ) -> Session:
+        """Trade a request token for a session. Once only: a token dies with its first use."""
+        form = {
+            "api_key": api_key,
+            "request_token": request_token,
+            "checksum": checksum(api_key, request_token, api_secret),
+        }
+        try:
+            data = await self._call("POST", "/session/token", form=form)
+        except (SessionEnded, PermissionRefused, RequestRefused):
+            raise CredentialsRefused(
+                "Zerodha refuses the login: the request token is invalid or used up, or the API "
+                "key and secret do not belong to it",
+                field,
+            ) from None
+        given = data.find("login_time")
+        login_time = (None if given is None else given.instant()) or self._clock()
+        return Session(
+            platform_user_id=data.get("user_id").word(),
+            account_type=data.get("user_type").word(),
+            expires_at=next_session_end(login_time),
+            secrets=_secrets(api_key, api_secret, data),
+        )
+
+    async def renew(self, session: Session) -> Session:
+        if session.secrets.get("refresh_token"):
+            try:
+                return await self._refresh(session)
+            except (SessionEnded, PermissionRefused, RequestRefused):
+                pass  # a refresh token may be spent while the access token still lives
+        await self._read(session, "/user/profile")
+        return session
+
+    async def _refresh(self, session: Session) -> Session:
+        """Only apps that Zerodha approved for it hold a refresh token."""
+        keys = session.secrets
+        api_key, api_secret, token = keys["api_key"], keys["api_secret"], keys["refresh_token"]
+        form = {
+            "api_key": api_key,
+            "refresh_token": token,
+            "checksum": checksum(api_key, token, api_secret),
+        }
+        data = await self._call("POST", "/session/refresh_token", form=form)
+        return Session(
+            platform_user_id=session.platform_user_id,
+            account_type=session.account_type,
+            expires_at=next_session_end(self._clock()),
+            secrets=_secrets(api_key, api_secret, data),
+        )
+
+    async def disconnect(self, session: Session) -> None:
+        for token in ("refresh_token", "access_token"):
+            if not session.secrets.get(token):
+                continue
+            keys = {name: session.secrets[name] for name in ("api_key", token)}
+            try:
+                await self._call("DELETE", "/session/token", session, params=keys)
+            except SessionEnded:
+                continue  # over already, which is what was wanted
+
+    async def aclose(self) -> None:
+        await self._wire.aclose()
+
+    # -- data
+
+    async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
+        match data_type:
+            case "portfolio":
+                return [
+                    *kite_items.holdings(await self._read(session, "/portfolio/holdings")),
+                    *kite_items.positions(await self._read(session, "/portfolio/positions")),
+                    *kite_items.fund_holdings(await self._read(session, "/mf/holdings")),
+                    *kite_items.cash(await self._read(session, "/user/margins")),
+                ]
+            case "trades":
+                fills = await self._read(session, "/trades")
+                orders = await self._read(session, "/mf/orders")
+                known_isins = await self._isins(session) if fills.value else {}
+                return [*kite_items.trades(fills, known_isins), *kite_items.fund_trades(orders)]
+            case "profile":
+                return kite_items.profile(await self._read(session, "/user/profile"))
+            case "transactions":
+                raise PermissionRefused("Zerodha offers no transactions")
+
+    async def _isins(self, session: Session) -> Mapping[kite_items.Instrument, str]:
+        """An ornament of the trades: without it they are as complete as Zerodha sends them."""
+        try:
+            return kite_items.isins(await self._read(session, "/portfolio/holdings"))
+        except PlatformError:
+            return {}
+
+    # -- calls
+
+    async def _read(self, session: Session, path: str) -> Node:
+        return await self._retry(lambda: self._call("GET", path, session))
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        session: Session | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Node:
+        headers = {"X-Kite-Version": "3"}
+        if session is not None:
+            keys = session.secrets
+            headers["Authorization"] = f"token {keys['api_key']}:{keys['access_token']}"
+        reply = await self._wire.send(
+            method, self._base_url + path, headers=headers, params=params, form=form
+        )
+        return read_answer(reply, f"{method} {path}")
+
+
+def checksum(api_key: str, token: str, api_secret: str) -> str:
+    """Hex SHA-256 of the three joined, which proves the secret without sending it."""
+    return hashlib.sha256(f"{api_key}{token}{api_secret}".encode()).hexdigest()
+
+
+def next_session_end(login: datetime) -> datetime:
+    """The first 06:00 in India strictly after a login, in UTC.
+
+    An estimate: users report real ends from 05:00 to 07:30, so the refusal of a call is the truth.
+    """
+    local = login.astimezone(IST)
+    end = datetime.combine(local.date(), _SESSIONS_END_AT, IST)
+    return (end if end > local else end + timedelta(days=1)).astimezone(UTC)
+
+
+def _first(field: str, *candidates: str | None) -> str:
+    for candidate in candidates:
+        if candidate:
+            return _check(field, candidate)
+    raise CredentialsRefused(f"Zerodha needs {field}", field)
+
+
+def _check(field: str, value: str) -> str:
+    if not _CREDENTIAL.fullmatch(value):
+        raise CredentialsRefused(f"{field} has characters that Zerodha never uses", field)
+    return value
+
+
+def _secrets(api_key: str, api_secret: str, data: Node) -> dict[str, str]:
+    access_token, refresh_token = data.get("access_token"), data.find("refresh_token")
+    if not _CREDENTIAL.fullmatch(access_token.text()):
+        raise access_token.bad("a token")
+    kept = {"api_key": api_key, "api_secret": api_secret, "access_token": access_token.text()}
+    if refresh_token is not None and refresh_token.text():
+        kept["refresh_token"] = refresh_token.text()
+    return kept

@@ -1,0 +1,100 @@
+"""What a platform's data becomes: one shape per data type, whatever the platform.
+
+Decimal quantities are `Decimal` here and strings on the wire. Dates without a time are `date`,
+instants are timezone-aware `datetime` in UTC. A field the platform does not report is `None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+DataType = Literal["transactions", "portfolio", "trades", "profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    value: Decimal
+    currency: str | None = None  # ISO 4217
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One row of a bank statement. `amount` is unsigned; `direction` gives its sign."""
+
+    date: date
+    direction: Literal["credit", "debit", "other"]
+    amount: Money
+    narration: str
+    mode: str
+    institution: str
+    balance_after: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One fill of an order, or one corporate action that changed a quantity."""
+
+    side: Literal["buy", "sell", "bonus", "split"]
+    quantity: Decimal
+    time: datetime | None = None  # where the platform gives an instant
+    date: date | None = None  # where it gives a day only
+    isin: str | None = None
+    symbol: str | None = None
+    exchange: str | None = None
+    fund: str | None = None
+    folio: str | None = None
+    price: Decimal | None = None
+    amount: Money | None = None
+
+
+# Kinds never overlap but for the two totals and `account`: an account whose content is reported
+# again as holdings of their own (mutual fund schemes, provident fund). Never add those to the rest.
+HoldingKind = Literal[
+    "equity", "mutual_fund", "etf", "reit", "invit", "bond", "deposit", "savings", "epf", "nps",
+    "position", "cash", "liability", "account", "asset_total", "liability_total", "other",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Something owned or owed now. `value` of a liability is its positive amount."""
+
+    kind: HoldingKind
+    name: str
+    isin: str | None = None
+    symbol: str | None = None
+    exchange: str | None = None
+    folio: str | None = None
+    institution: str | None = None
+    quantity: Decimal | None = None
+    average_price: Decimal | None = None
+    last_price: Decimal | None = None
+    value: Money | None = None
+    as_of: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the platform says about its user; one a connector."""
+
+    platform_user_id: str | None = None
+    name: str | None = None
+    email: str | None = None
+    broker: str | None = None
+    account_type: str | None = None
+    date_of_birth: date | None = None
+    institutions: Sequence[str] = field(default_factory=tuple)
+    exchanges: Sequence[str] = field(default_factory=tuple)
+    products: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item as fetched. `key` identifies it in its connector and data type, run after run."""
+
+    key: str
+    record: Transaction | Trade | Holding | Profile

@@ -1,0 +1,229 @@
+"""Fi's adapter against scripted answers; see test_flows for the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from server.connectors.platforms.base import (
+    CredentialsRefused,
+    LoginRequired,
+    PlatformDataError,
+    Session,
+    SessionEnded,
+)
+from server.connectors.platforms.fi_money import FiMoney
+from server.connectors.records import DataType, Profile
+
+from .scripted import Asked, Line, Say, ScriptedServer, impatient
+from .test_fi_items import LINE
+from .test_mcp import HELLO, SESSION_ID, answer, text
+
+Clock = Callable[[], datetime]
+KEY = b"0123456789abcdef"
+LOGIN_URL = "https://fi.money/wealth-mcp-login?token=abc"
+SESSION = Session(
+    "fi_1",
+    "mcp",
+    datetime(2026, 2, 3, 4, 30, tzinfo=UTC),
+    {"session_id": SESSION_ID, "platform_user_id": "fi_1"},
+)
+
+
+@asynccontextmanager
+async def fi_money(
+    clock: Clock, *script: Line, hosts: tuple[str, ...] = ("fi.money",)
+) -> AsyncIterator[tuple[FiMoney, ScriptedServer]]:
+    async with ScriptedServer(*script) as server:
+        adapter = FiMoney(
+            base_url=f"{server.url}/mcp/stream", clock=clock, hash_key=KEY, retry=impatient(),
+            allowed_login_hosts=hosts, session_ttl=timedelta(minutes=20),
+        )  # fmt: skip
+        yield adapter, server
+        await adapter.aclose()
+
+
+def login_required(url: object = LOGIN_URL) -> Line:
+    return text(json.dumps({"status": "login_required", "login_url": url, "message": "Log in."}))
+
+
+def tools(answers: Mapping[str, str]) -> Line:
+    """A logged-in server: each tool with its text."""
+
+    def say(asked: Asked) -> Say:
+        params = asked.message["params"]
+        assert isinstance(params, dict)
+        content = [{"type": "text", "text": answers.get(params["name"], "{}")}]
+        return Say(body=answer(asked, result={"content": content}))
+
+    return say
+
+
+async def test_a_login_left_to_the_user_is_completed_in_the_same_session(clock: Clock) -> None:
+    fresh = "https://fi.money/wealth-mcp-login?token=def"
+    script = (HELLO, Say(202), login_required(), login_required(fresh), text("{}"))
+    async with fi_money(clock, *script) as (adapter, server):
+        pending = await adapter.connect({})
+        assert pending == LoginRequired(LOGIN_URL, {"session_id": SESSION_ID})
+        assert await adapter.complete(pending.secrets, {}) == LoginRequired(
+            fresh, {"session_id": SESSION_ID}
+        )
+        session = await adapter.complete(pending.secrets, {})
+    assert isinstance(session, Session)
+    assert (session.account_type, session.expires_at) == ("mcp", clock() + timedelta(minutes=20))
+    assert session.platform_user_id.startswith("fi_")
+    assert session.secrets == {
+        "session_id": SESSION_ID,
+        "platform_user_id": session.platform_user_id,
+    }
+    assert SESSION_ID not in repr(session)
+    assert {asked.headers.get("mcp-session-id") for asked in server.asked[1:]} == {SESSION_ID}
+
+
+async def test_the_user_id_is_a_keyed_hash_of_the_login(clock: Clock) -> None:
+    script = (HELLO, Say(202), login_required(), text("{}"), text("{}"), text("{}"))
+    async with fi_money(clock, *script) as (adapter, _):
+        pending = await adapter.connect({"username": " 9999900000"})
+        known = await adapter.complete(pending.secrets, {})
+        again = await adapter.complete(pending.secrets, {"username": "9999900000"})
+        other = await adapter.complete(pending.secrets, {"username": "9999900001"})
+    assert isinstance(known, Session)
+    assert isinstance(other, Session)
+    assert known == again
+    assert known.platform_user_id != other.platform_user_id
+    assert "9999900000" not in known.platform_user_id
+
+
+@pytest.mark.parametrize("gone", [Say(404), Say(400, b"Invalid session ID")])
+async def test_a_pending_session_that_is_gone_begins_anew(clock: Clock, gone: Say) -> None:
+    async with fi_money(clock, gone, HELLO, Say(202), login_required()) as (adapter, _):
+        held = {"session_id": "mcp-session-old", "platform_user_id": "fi_1"}
+        pending = await adapter.complete(held, {})
+    assert pending == LoginRequired(
+        LOGIN_URL, {"session_id": SESSION_ID, "platform_user_id": "fi_1"}
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://fi.money.example.com/login",
+        "https://example.com/?u=https://fi.money/",
+        "http://fi.money/login",
+        "https://user@fi.money/login",
+        "javascript:alert(1)",
+        "//fi.money/login",
+        "https://fi.money\n/",
+        "",
+        None,
+        5,
+    ],
+)
+async def test_a_login_page_anywhere_else_is_refused(clock: Clock, url: object) -> None:
+    async with fi_money(clock, HELLO, Say(202), login_required(url)) as (adapter, _):
+        with pytest.raises(PlatformDataError, match="login_url") as caught:
+            await adapter.connect({})
+    assert "example.com" not in str(caught.value)
+
+
+async def test_a_login_page_on_this_machine_is_for_sandboxes(clock: Clock) -> None:
+    page = "http://localhost:8080/mockWebPage?sessionId=1"
+    async with fi_money(clock, HELLO, Say(202), login_required(page)) as (adapter, _):
+        pending = await adapter.connect({})
+        assert isinstance(pending, LoginRequired)
+        assert pending.login_url == page
+
+
+async def test_a_session_forgotten_at_once_is_a_data_error(clock: Clock) -> None:
+    async with fi_money(clock, HELLO, Say(202), Say(404)) as (adapter, _):
+        with pytest.raises(PlatformDataError):
+            await adapter.connect({})
+
+
+async def test_a_user_fi_does_not_serve(clock: Clock) -> None:
+    refused = text("phone number is not allowed", isError=True)
+    async with fi_money(clock, HELLO, Say(202), refused) as (adapter, _):
+        with pytest.raises(CredentialsRefused) as caught:
+            await adapter.connect({"username": "9999900000"})
+        assert caught.value.field == "username"
+        with pytest.raises(SessionEnded):
+            await adapter.renew(SESSION)
+
+
+async def test_prose_instead_of_data_is_a_login_and_no_data(clock: Clock) -> None:
+    async with fi_money(clock, text("You have connected no accounts.")) as (adapter, _):
+        assert await adapter.renew(SESSION) is SESSION
+        with pytest.raises(PlatformDataError, match=r"^fetch_bank_transactions: expected a JSON"):
+            await adapter.fetch(SESSION, "transactions")
+
+
+@pytest.mark.parametrize("data_type", FiMoney.data_types)
+async def test_a_session_that_ended(clock: Clock, data_type: DataType) -> None:
+    async with fi_money(clock, login_required()) as (adapter, _):
+        with pytest.raises(SessionEnded):
+            await adapter.fetch(SESSION, data_type)
+        with pytest.raises(SessionEnded):
+            await adapter.renew(SESSION)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "asks"),
+    [
+        ("transactions", ["fetch_bank_transactions"]),
+        ("portfolio", ["fetch_net_worth", "fetch_epf_details"]),
+        ("trades", ["fetch_stock_transactions", "fetch_mf_transactions"]),
+        ("profile", ["fetch_credit_report", "fetch_bank_transactions"]),
+    ],
+)
+async def test_each_data_type_asks_its_own_tools_only(
+    clock: Clock, data_type: DataType, asks: list[str]
+) -> None:
+    """A credit report is fetched for those who ask for the profile, and for nobody else."""
+    async with fi_money(clock, tools({})) as (adapter, server):
+        items = await adapter.fetch(SESSION, data_type)
+    assert len(items) == (1 if data_type == "profile" else 0)
+    params = [asked.message["params"] for asked in server.asked]
+    assert params == [{"name": name, "arguments": {}} for name in asks]
+
+
+async def test_the_profile_carries_the_opaque_user_id(clock: Clock) -> None:
+    banks = json.dumps({"bankTransactions": [{"bank": "Test Bank", "txns": [LINE]}]})
+    async with fi_money(clock, tools({"fetch_bank_transactions": banks})) as (adapter, _):
+        [item] = await adapter.fetch(SESSION, "profile")
+    assert item.record == Profile(
+        platform_user_id="fi_1", account_type="mcp", institutions=("Test Bank",)
+    )
+
+
+async def test_calls_of_one_session_wait_for_each_other(clock: Clock) -> None:
+    started = asyncio.Event()
+
+    def first(_: Asked) -> Say:
+        started.set()
+        return Say(body=b"{", hang=True)
+
+    other = Session("fi_2", "mcp", SESSION.expires_at, {"session_id": "mcp-session-2"})
+    async with fi_money(clock, first, tools({})) as (adapter, server):
+        hanging = asyncio.create_task(adapter.fetch(SESSION, "transactions"))
+        await started.wait()
+        waiting = asyncio.create_task(adapter.fetch(SESSION, "transactions"))
+        assert await adapter.fetch(other, "transactions") == []
+        assert [asked.headers["mcp-session-id"] for asked in server.asked] == [
+            SESSION_ID,
+            "mcp-session-2",
+        ]
+        hanging.cancel()
+        assert await waiting == []
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+
+
+async def test_disconnect_closes_the_session(clock: Clock) -> None:
+    async with fi_money(clock, Say(404)) as (adapter, server):
+        await adapter.disconnect(SESSION)
+    assert [asked.method for asked in server.asked] == ["DELETE"]

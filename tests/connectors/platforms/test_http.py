@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from server.connectors.platforms.base import (
+    PlatformDataError,
+    PlatformError,
+    PlatformUnavailable,
+)
+from server.connectors.platforms.http import (
+    Retry,
+    Wire,
+    is_loopback,
+    parse_retry_after,
+    transport_error,
+)
+
+from .scripted import NoWait, Say, ScriptedServer
+
+NOW = datetime(2026, 2, 3, 4, 0, tzinfo=UTC)
+Clock = Callable[[], datetime]
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("0", timedelta(0)),
+        (" 30 ", timedelta(seconds=30)),
+        ("9" * 40, timedelta(days=1)),
+        ("Tue, 03 Feb 2026 04:00:10 GMT", timedelta(seconds=10)),
+        ("Tue, 03 Feb 2026 03:00:00 GMT", timedelta(0)),
+        ("Tue, 03 Feb 2026 04:00:10 -0000", timedelta(seconds=10)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", timedelta(days=1)),
+        ("Fri, 99 Foo 2026 04:00:10 GMT", None),
+    ],
+)
+def test_retry_after(header: str | None, wait: timedelta | None) -> None:
+    assert parse_retry_after(header, NOW) == wait
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost:8080/x", "http://127.0.0.1", "https://127.8.8.8:1", "http://[::1]:80/"],
+)
+def test_loopback(url: str) -> None:
+    assert is_loopback(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.kite.trade",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://127.0.0.1@example.com",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "localhost:8080",
+        "",
+        "http://[",
+    ],
+)
+def test_not_loopback(url: str) -> None:
+    assert not is_loopback(url)
+
+
+def _all_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _all_subclasses(child)
+
+
+@pytest.mark.parametrize(
+    "kind", [httpx.InvalidURL, *_all_subclasses(httpx.RequestError)], ids=lambda kind: kind.__name__
+)
+def test_every_transport_error_has_a_meaning(kind: type[Exception]) -> None:
+    meaning = transport_error("Testbank", kind("token api_key:secret"))
+    assert isinstance(meaning, PlatformError)
+    assert "secret" not in str(meaning)
+
+
+async def test_nobody_listens(clock: Clock) -> None:
+    async with ScriptedServer(Say()) as server:
+        url = server.url
+    wire = Wire("Testbank", url, clock)
+    with pytest.raises(PlatformUnavailable, match=r"^Testbank cannot be reached \(ConnectError\)$"):
+        await wire.send("GET", url)
+    await wire.aclose()
+
+
+async def test_an_answer_that_breaks_off(clock: Clock) -> None:
+    async with ScriptedServer(Say(body=b"x" * 100, cut=10)) as server:
+        wire = Wire("Testbank", server.url, clock)
+        with pytest.raises(PlatformUnavailable):
+            await wire.send("GET", server.url)
+        await wire.aclose()
+
+
+async def test_an_answer_that_never_ends(clock: Clock) -> None:
+    async with ScriptedServer(Say(body=b"[", hang=True)) as server:
+        wire = Wire("Testbank", server.url, clock, call_seconds=0.05)
+        with pytest.raises(PlatformUnavailable, match="in time"):
+            await wire.send("GET", server.url)
+        await wire.aclose()
+
+
+async def test_an_answer_that_is_too_long_packed_or_not(clock: Clock) -> None:
+    bomb = Say(body=gzip.compress(b" " * 100_000), headers={"Content-Encoding": "gzip"})
+    async with ScriptedServer(Say(body=b" " * 1001), bomb, Say(body=b" " * 1000)) as server:
+        wire = Wire("Testbank", server.url, clock, most_bytes=1000)
+        for _ in range(2):
+            with pytest.raises(PlatformDataError, match="more than 1000 bytes"):
+                await wire.send("GET", server.url)
+        assert len((await wire.send("GET", server.url)).body) == 1000
+        await wire.aclose()
+
+
+async def test_packed_answers_are_unpacked_and_broken_ones_refused(clock: Clock) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    async with ScriptedServer(
+        Say(body=gzip.compress(b"[]"), headers=packed), Say(body=b"not gzip", headers=packed)
+    ) as server:
+        wire = Wire("Testbank", server.url, clock)
+        assert (await wire.send("GET", server.url)).body == b"[]"
+        with pytest.raises(PlatformDataError, match="decompress"):
+            await wire.send("GET", server.url)
+        await wire.aclose()
+
+
+async def test_redirects_are_not_followed_and_cookies_not_kept(clock: Clock) -> None:
+    redirect = Say(302, headers={"Location": "/elsewhere", "Set-Cookie": "user=mira; Path=/"})
+    async with ScriptedServer(redirect) as server:
+        wire = Wire("Testbank", server.url, clock)
+        assert (await wire.send("GET", server.url)).status == 302
+        await wire.send("GET", server.url)
+        assert [asked.path for asked in server.asked] == ["/", "/"]
+        assert all("cookie" not in asked.headers for asked in server.asked)
+        await wire.aclose()
+
+
+class Flaky:
+    def __init__(self, *errors: PlatformError) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+async def test_an_unavailable_platform_is_asked_three_times() -> None:
+    sleep = NoWait()
+    flaky = Flaky(*[PlatformUnavailable("down")] * 2)
+    assert await Retry(sleep=sleep)(flaky) == "done"
+    assert len(sleep.waits) == 2
+    flaky = Flaky(*[PlatformUnavailable("down")] * 3)
+    with pytest.raises(PlatformUnavailable):
+        await Retry(sleep=sleep)(flaky)
+    assert flaky.calls == 3
+
+
+async def test_a_short_wait_is_honoured_and_a_long_one_left_to_the_caller() -> None:
+    sleep = NoWait()
+    assert await Retry(sleep=sleep)(Flaky(PlatformUnavailable("busy", timedelta(seconds=2))))
+    assert sleep.waits[0] >= 2
+    flaky = Flaky(PlatformUnavailable("busy", timedelta(seconds=3)))
+    with pytest.raises(PlatformUnavailable) as caught:
+        await Retry(sleep=sleep)(flaky)
+    assert (flaky.calls, caught.value.retry_after) == (1, timedelta(seconds=3))
+
+
+async def test_only_unavailability_is_worth_another_try() -> None:
+    flaky = Flaky(PlatformDataError("nonsense"))
+    with pytest.raises(PlatformDataError):
+        await Retry(sleep=NoWait())(flaky)
+    assert flaky.calls == 1
+
+
+async def test_polling_ends_with_the_last_answer() -> None:
+    answers = iter("abcde")
+
+    async def ask() -> str:
+        return next(answers)
+
+    retry = Retry(sleep=NoWait())
+    assert await retry.poll(ask, lambda answer: answer == "b", 3) == "b"
+    assert await retry.poll(ask, lambda _: False, 2) == "d"
