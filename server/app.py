@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import grpc
 import structlog
+from finlink.connectors.v1 import connector_service_pb2, connector_service_pb2_grpc
 from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
-from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.config import ConfigError, Settings
+from server.config import ConfigError, Settings, decode_key
+from server.connectors import store as connector_store
+from server.connectors.platforms.registry import build_platforms
+from server.connectors.service import ConnectorService
+from server.connectors.servicer import ConnectorServicer
+from server.connectors.sessions import SessionVault
+from server.connectors.store import ConnectorStore
+from server.connectors.sync import records as record_store
+from server.connectors.sync.records import RecordStore
+from server.connectors.sync.runner import SyncRunner
+from server.connectors.sync.scheduler import SyncScheduler
+from server.connectors.sync.service import SyncService
+from server.connectors.sync.store import SyncStore
 from server.rpc.health import Health
 from server.rpc.interceptors.completion import Completion
 from server.rpc.interceptors.context import call_context
@@ -22,12 +37,15 @@ from server.rpc.interceptors.decoding import request_decoding
 from server.rpc.interceptors.errors import error_status
 from server.rpc.interceptors.logging import call_logging
 from server.rpc.method import methods_of
-from server.rpc.middleware import StepInterceptor
+from server.rpc.middleware import Step, StepInterceptor
 from server.rpc.unknown import UnknownMethods
-from server.storage import driver
+from server.security.encryption import Vault
+from server.storage import claims, driver
+from server.storage.claims import Claims
 from server.storage.errors import translate
 from server.storage.indexes import ensure_indexes
 from server.users import store as user_store
+from server.users.directory import UserDirectory
 from server.users.service import UserService
 from server.users.servicer import UserServicer
 from server.users.store import UserStore
@@ -37,6 +55,7 @@ _log = structlog.stdlib.get_logger("finlink.app")
 # Envoy asks for health each second: after two answers of NOT_SERVING it sends nothing new.
 DRAIN_SECONDS = 2.5
 STOP_SECONDS = 10.0
+SYNC_STOP_SECONDS = 3.0
 
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
@@ -47,50 +66,113 @@ _SERVER_OPTIONS = [
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 ]
 
+# Every service of the contract. A new domain adds its file here and its servicer in `running_worker`.
+CONTRACT: tuple[Any, ...] = (
+    user_service_pb2.DESCRIPTOR,
+    connector_service_pb2.DESCRIPTOR,
+)
+
 
 async def serve(settings: Settings, listen: str) -> None:
     """Run a worker on `listen` (`unix:PATH` or `HOST:PORT`) until SIGTERM or SIGINT.
 
-    Raises ConfigError where the address cannot be listened on.
+    Raises ConfigError where a setting is missing or the address cannot be listened on.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with driver.connected(settings) as database:
-        async with running_server(settings, database, listen):
-            _log.info("worker serving", listen=listen)
-            await stop.wait()
-            _log.info("worker draining")
+    async with running_worker(settings, listen):
+        _log.info("worker serving", listen=listen)
+        await stop.wait()
+        _log.info("worker draining")
     _log.info("worker stopped")
 
 
 @asynccontextmanager
-async def running_server(
-    settings: Settings, database: driver.Database, listen: str
-) -> AsyncIterator[None]:
-    """A gRPC server with every domain; on leaving it says NOT_SERVING, drains and stops."""
-    await ensure_indexes(database, user_store.indexes(settings.user_archive_days))
-    users = UserService(database, UserStore(database))
+async def running_worker(settings: Settings, listen: str) -> AsyncIterator[None]:
+    """A gRPC server with every domain, and the sync engine; on leaving, both end what they began."""
+    if settings.encryption_key is None:
+        raise ConfigError("ENCRYPTION_KEY: must be set; `openssl rand -hex 32` makes one")
+    key = decode_key(settings.encryption_key.get_secret_value())
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(driver.connected(settings))
+        await ensure_indexes(
+            database,
+            {
+                **user_store.indexes(settings.user_archive_days),
+                **connector_store.INDEXES,
+                **record_store.INDEXES,
+                **claims.INDEXES,
+            },
+        )
+        users = UserStore(database)
+        connectors = ConnectorStore(database)
+        syncs = SyncStore(database)
+        records = RecordStore(database)
+        sessions = SessionVault(Vault(key))
+        platforms = build_platforms(settings, _derived(key, "platform user ids"))
+        for platform in platforms.values():
+            stack.push_async_callback(platform.aclose)
 
-    contract: list[FileDescriptor] = [user_service_pb2.DESCRIPTOR]
-    services = [name for file in contract for name in _service_names(file)]
-    completion = Completion()
-    steps = [call_context, call_logging, error_status(translate), completion, request_decoding]
+        runner = SyncRunner(platforms, connectors, syncs, records, sessions)
+        scheduler = SyncScheduler(syncs, records, runner, settings.sync_concurrency)
+        connector_service = ConnectorService(
+            database,
+            connectors,
+            records,
+            Claims(database),
+            sessions,
+            platforms,
+            UserDirectory(users),
+            scheduler.wake,
+        )
+        sync_service = SyncService(connectors, syncs, records, sessions, scheduler.wake)
+        user_service = UserService(database, users, [connector_service])
+
+        completion = Completion()
+        server = _server(completion)
+        user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(user_service), server)
+        connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
+            ConnectorServicer(connector_service, sync_service), server
+        )
+        health = Health(_service_names(*CONTRACT), database.ping)
+        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+        await stack.enter_async_context(_listening(server, health, completion, listen))
+        scheduler.start()
+        try:
+            yield
+        finally:
+            await scheduler.stop(SYNC_STOP_SECONDS)
+
+
+def _server(completion: Completion) -> grpc.aio.Server:
+    """A server with the steps every call takes, outermost first, and what infrastructure there is."""
+    services = _service_names(*CONTRACT)
+    steps: list[Step] = [
+        call_context,
+        call_logging,
+        error_status(translate),
+        completion,
+        request_decoding,
+    ]
     server = grpc.aio.server(
         interceptors=[StepInterceptor(methods_of(services), steps)], options=_SERVER_OPTIONS
     )
-    user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), server)
-
-    health = Health(services, database.ping)
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     infrastructure = [*_service_names(health_pb2.DESCRIPTOR), reflection.SERVICE_NAME]
     reflection.enable_server_reflection([*services, *infrastructure], server)
     server.add_generic_rpc_handlers((UnknownMethods(),))
+    return server
+
+
+@asynccontextmanager
+async def _listening(
+    server: grpc.aio.Server, health: Health, completion: Completion, listen: str
+) -> AsyncIterator[None]:
+    """Serves while inside; then says NOT_SERVING, lets Envoy notice, and ends what is under way."""
     try:
         server.add_insecure_port(listen)
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {listen}: is it in use?") from error
-
     watch = asyncio.create_task(health.watch())
     await server.start()
     try:
@@ -104,5 +186,10 @@ async def running_server(
         await completion.drain()
 
 
-def _service_names(file: FileDescriptor) -> list[str]:
-    return [service.full_name for service in file.services_by_name.values()]
+def _service_names(*files: Any) -> list[str]:
+    return [service.full_name for file in files for service in file.services_by_name.values()]
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose."""
+    return hmac.new(key, purpose.encode(), hashlib.sha256).digest()

@@ -1,0 +1,160 @@
+"""Connectors between the domain and the contract's messages; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+
+from finlink.connectors.v1 import connector_pb2 as pb
+from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import sync_pb2
+
+from server.connectors.model import Connector, ConnectorFilter, HistoryEntry
+from server.errors import InvalidRequest
+from server.rpc.formats import parse_date_or_time
+from server.rpc.times import timestamp
+
+PLATFORMS = ("fi_money", "zerodha")
+
+
+def credentials(message: rpc.Credentials) -> dict[str, str]:
+    """What was sent, by JSON name."""
+    return {field.json_name: value for field, value in message.ListFields()}
+
+
+def status_filter(request: rpc.GetConnectorStatusSummaryRequest) -> ConnectorFilter:
+    """Raises InvalidRequest where the dates are the wrong way round."""
+    first = _bound(request.from_date, end=False) if request.HasField("from_date") else None
+    last = _bound(request.to_date, end=True) if request.HasField("to_date") else None
+    if first is not None and last is not None and first > last:
+        raise InvalidRequest.of("fromDate", "must not be after toDate")
+    return ConnectorFilter(
+        platform=request.platform if request.HasField("platform") else None,
+        status=request.status if request.HasField("status") else None,
+        connected_from=first,
+        connected_to=last,
+    )
+
+
+def _bound(text: str, *, end: bool) -> datetime:
+    """An inclusive bound; a date alone is its first or last moment in UTC."""
+    value = parse_date_or_time(text)
+    if isinstance(value, datetime):
+        return value
+    start = datetime.combine(value, time(), UTC)
+    return start + timedelta(days=1) - timedelta(milliseconds=1) if end else start
+
+
+def status_summary(counts: Mapping[tuple[str, str], int]) -> rpc.ConnectorStatusSummary:
+    def total(status: str | None = None, platform: str | None = None) -> int:
+        return sum(
+            count
+            for (its_platform, its_status), count in counts.items()
+            if platform in {None, its_platform} and status in {None, its_status}
+        )
+
+    return rpc.ConnectorStatusSummary(
+        summary=rpc.ConnectionCounts(
+            total_connections=total(),
+            active_connections=total("connected"),
+            disconnected_connections=total("disconnected"),
+            error_connections=total("error"),
+            expired_connections=total("expired"),
+        ),
+        by_platform={
+            platform: rpc.PlatformCounts(
+                total=total(platform=platform),
+                active=total("connected", platform),
+                disconnected=total("disconnected", platform),
+                error=total("error", platform),
+                expired=total("expired", platform),
+            )
+            for platform in PLATFORMS
+        },
+    )
+
+
+def summary(value: Connector, now: datetime) -> pb.ConnectorSummary:
+    return pb.ConnectorSummary(
+        id=value.id,
+        user_id=value.user_id,
+        platform=value.platform,
+        connection_status=value.status,
+        session_id=value.session_id,
+        connected_at=timestamp(value.connected_at),
+        disconnected_at=timestamp(value.disconnected_at),
+        last_sync_at=timestamp(value.last_sync_at),
+        session_duration=value.session_duration(now),
+        sync_interval=value.sync_interval,
+        permissions=value.permissions,
+        account_type=value.account_type,
+    )
+
+
+def connector(value: Connector, now: datetime) -> pb.Connector:
+    return pb.Connector(
+        id=value.id,
+        user_id=value.user_id,
+        platform=value.platform,
+        connection_status=value.status,
+        session_id=value.session_id,
+        connection_details=pb.ConnectionDetails(
+            connected_at=timestamp(value.connected_at),
+            disconnected_at=timestamp(value.disconnected_at),
+            session_duration=value.session_duration(now),
+            last_sync_at=timestamp(value.last_sync_at),
+            sync_interval=value.sync_interval,
+            expires_at=timestamp(value.expires_at),
+        ),
+        metadata=pb.ConnectorMetadata(
+            platform_user_id=value.platform_user_id,
+            account_type=value.account_type,
+            permissions=value.permissions,
+            data_types=value.data_types,
+        ),
+        sync_history=map(history_entry, value.history),
+        errors=[
+            pb.ConnectorError(
+                error_code=error.code,
+                error_message=error.message,
+                occurred_at=timestamp(error.occurred_at),
+            )
+            for error in value.errors
+        ],
+        created_at=timestamp(value.created_at),
+        updated_at=timestamp(value.updated_at),
+    )
+
+
+def sync_status(value: Connector) -> rpc.SyncStatus:
+    return rpc.SyncStatus(
+        last_sync_at=timestamp(value.last_sync_at),
+        next_sync_at=timestamp(value.next_sync_at),
+        sync_interval=value.sync_interval,
+        sync_history=map(history_entry, value.history),
+        total_syncs=value.total_syncs,
+        successful_syncs=value.successful_syncs,
+        failed_syncs=value.failed_syncs,
+        success_rate=value.success_rate,
+        auto_sync=value.auto_sync,
+        current_sync_id=value.run.sync_id if value.run else None,
+    )
+
+
+def history_entry(value: HistoryEntry) -> sync_pb2.SyncHistoryEntry:
+    return sync_pb2.SyncHistoryEntry(
+        synced_at=timestamp(value.synced_at),
+        status=value.status,
+        records_count=value.records_count,
+        added_count=value.added_count,
+        error_message=value.error_message,
+        error_code=value.error_code,
+        sync_id=value.sync_id,
+        started_at=timestamp(value.started_at),
+        counts=[
+            sync_pb2.DataTypeCount(
+                data_type=count.data_type, records_count=count.records, added_count=count.added
+            )
+            for count in value.counts
+        ],
+    )

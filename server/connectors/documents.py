@@ -1,0 +1,161 @@
+"""Connectors as MongoDB keeps them: collection `connectors`, fields as the product's schema has them.
+
+Beside the schema's fields a document holds what the engine needs:
+
+    sync.dueAt         when the connector wants a worker: a run is wanted or due, or a claim lapses
+    sync.auto/paused   whether it syncs by itself; whether its user is not active
+    sync.run           the run that is wanted or under way
+    sync.fence         grows with every claim; whoever writes for a run must still have it
+    sync.total/…       totals over all runs
+    session.*          generation, times of the platform session
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.connectors.model import (
+    DEFAULT_INTERVAL,
+    ERRORS_KEPT,
+    HISTORY_KEPT,
+    Connector,
+    DataTypeCount,
+    ErrorEntry,
+    HistoryEntry,
+    Run,
+)
+from server.storage.driver import Document
+
+
+def connector(document: Mapping[str, Any]) -> Connector:
+    """A document as a connector; what another tool left out has its default."""
+    details = document.get("connectionDetails") or {}
+    metadata = document.get("metadata") or {}
+    credentials = document.get("credentials") or {}
+    session = document.get("session") or {}
+    sync = document.get("sync") or {}
+    permissions = tuple(metadata.get("permissions") or ())
+    created = document.get("createdAt") or document["_id"].generation_time
+    return Connector(
+        id=str(document["_id"]),
+        user_id=document["userId"],
+        platform=document["platform"],
+        status=document.get("connectionStatus", "disconnected"),
+        session_id=document.get("sessionId"),
+        connected_at=details.get("connectedAt"),
+        disconnected_at=details.get("disconnectedAt"),
+        ended_duration=int(details.get("sessionDuration") or 0),
+        last_sync_at=details.get("lastSyncAt"),
+        next_sync_at=details.get("nextSyncAt"),
+        sync_interval=int(details.get("syncInterval") or DEFAULT_INTERVAL),
+        expires_at=credentials.get("tokenExpiresAt"),
+        refreshed_at=session.get("refreshedAt"),
+        generation=int(session.get("generation") or 0),
+        sealed_session=credentials.get("encryptedToken"),
+        sealed_login=credentials.get("encryptedLogin"),
+        platform_user_id=metadata.get("platformUserId"),
+        account_type=metadata.get("accountType"),
+        permissions=permissions,
+        data_types=tuple(metadata.get("dataTypes") or permissions),
+        auto_sync=sync.get("auto", True),
+        paused=sync.get("paused", False),
+        run=_run(sync.get("run")),
+        fence=int(sync.get("fence") or 0),
+        failures=int(sync.get("failures") or 0),
+        total_syncs=int(sync.get("total") or 0),
+        successful_syncs=int(sync.get("successful") or 0),
+        failed_syncs=int(sync.get("failed") or 0),
+        last_success_at=sync.get("lastSuccessAt"),
+        history=tuple(_history_entry(entry) for entry in document.get("syncHistory") or ()),
+        errors=tuple(
+            ErrorEntry(
+                code=entry.get("errorCode") or "",
+                message=entry.get("errorMessage") or "",
+                occurred_at=entry.get("occurredAt") or created,
+            )
+            for entry in document.get("errors") or ()
+        ),
+        created_at=created,
+        updated_at=document.get("updatedAt") or created,
+    )
+
+
+def _run(document: Mapping[str, Any] | None) -> Run | None:
+    if not document:
+        return None
+    return Run(
+        sync_id=document["syncId"],
+        data_types=tuple(document["dataTypes"]),
+        requested_at=document["requestedAt"],
+        started_at=document.get("startedAt"),
+    )
+
+
+def run_document(run: Run) -> Document:
+    document: Document = {
+        "syncId": run.sync_id,
+        "dataTypes": list(run.data_types),
+        "requestedAt": run.requested_at,
+    }
+    if run.started_at is not None:
+        document["startedAt"] = run.started_at
+    return document
+
+
+def _history_entry(entry: Mapping[str, Any]) -> HistoryEntry:
+    return HistoryEntry(
+        synced_at=entry["syncedAt"],
+        status=entry["status"],
+        records_count=entry.get("recordsCount"),
+        added_count=entry.get("addedCount"),
+        error_message=entry.get("errorMessage"),
+        error_code=entry.get("errorCode"),
+        sync_id=entry.get("syncId"),
+        started_at=entry.get("startedAt"),
+        counts=tuple(
+            DataTypeCount(count["dataType"], count["recordsCount"], count["addedCount"])
+            for count in entry.get("counts") or ()
+        ),
+    )
+
+
+def count_run(update: dict[str, Document], entry: HistoryEntry) -> None:
+    """Have `update` add a finished run to history and totals."""
+    document: Document = {
+        "syncedAt": entry.synced_at,
+        "status": entry.status,
+        "recordsCount": entry.records_count,
+        "addedCount": entry.added_count,
+        "errorMessage": entry.error_message,
+        "errorCode": entry.error_code,
+        "syncId": entry.sync_id,
+        "startedAt": entry.started_at,
+        "counts": [
+            {"dataType": c.data_type, "recordsCount": c.records, "addedCount": c.added}
+            for c in entry.counts
+        ],
+    }
+    stored = {key: value for key, value in document.items() if value is not None}
+    _push(update, "syncHistory", stored, HISTORY_KEPT)
+    totals = update.setdefault("$inc", {})
+    totals["sync.total"] = 1
+    if entry.status == "success":
+        totals["sync.successful"] = 1
+    elif entry.status == "failed":
+        totals["sync.failed"] = 1
+
+
+def push_error(update: dict[str, Document], entry: ErrorEntry) -> None:
+    """Have `update` add an error to the connector's newest."""
+    document = {
+        "errorCode": entry.code,
+        "errorMessage": entry.message,
+        "occurredAt": entry.occurred_at,
+    }
+    _push(update, "errors", document, ERRORS_KEPT)
+
+
+def _push(update: dict[str, Document], array: str, entry: Document, kept: int) -> None:
+    """Newest first, and no more than `kept`."""
+    update.setdefault("$push", {})[array] = {"$each": [entry], "$position": 0, "$slice": kept}

@@ -1,0 +1,153 @@
+"""What a connector is, and the rules of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+Status = Literal["connected", "disconnected", "error", "expired"]
+STATUSES: tuple[Status, ...] = ("connected", "disconnected", "error", "expired")
+# With these the platform holds a session for us.
+LIVE: tuple[Status, ...] = ("connected", "error")
+
+DEFAULT_INTERVAL = 5  # minutes
+MAX_INTERVAL = timedelta(minutes=60)
+FAILURES_TO_ERROR = 5
+HISTORY_KEPT = 50
+ERRORS_KEPT = 20
+REFRESH_REUSE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class DataTypeCount:
+    data_type: str
+    records: int
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A finished run."""
+
+    synced_at: datetime
+    status: str  # success, failed, partial
+    records_count: int | None = None
+    added_count: int | None = None
+    error_message: str | None = None
+    error_code: str | None = None
+    sync_id: str | None = None
+    started_at: datetime | None = None
+    counts: Sequence[DataTypeCount] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEntry:
+    code: str
+    message: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run that is wanted or under way."""
+
+    sync_id: str
+    data_types: tuple[str, ...]
+    requested_at: datetime
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A user's connection to one platform. Secrets are sealed; see the vault."""
+
+    id: str
+    user_id: str
+    platform: str
+    status: Status
+    session_id: str | None
+    connected_at: datetime | None
+    disconnected_at: datetime | None
+    ended_duration: int  # whole minutes of the last session that ended
+    last_sync_at: datetime | None
+    next_sync_at: datetime | None
+    sync_interval: int  # minutes
+    expires_at: datetime | None
+    refreshed_at: datetime | None
+    generation: int  # grows with every change of the session
+    sealed_session: str | None = field(repr=False)
+    sealed_login: str | None = field(repr=False)  # a login that is pending
+    platform_user_id: str | None
+    account_type: str | None
+    permissions: tuple[str, ...]
+    data_types: tuple[str, ...]
+    auto_sync: bool
+    paused: bool  # the user is not active
+    run: Run | None
+    fence: int  # grows with every claim of a run
+    failures: int  # failed runs in a row
+    total_syncs: int
+    successful_syncs: int
+    failed_syncs: int
+    last_success_at: datetime | None
+    history: tuple[HistoryEntry, ...]
+    errors: tuple[ErrorEntry, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def login_pending(self) -> bool:
+        return not self.live and self.sealed_login is not None
+
+    @property
+    def success_rate(self) -> float:
+        """Successful runs in a hundred, to one decimal; 0 without runs."""
+        if not self.total_syncs:
+            return 0.0
+        return round(100 * self.successful_syncs / self.total_syncs, 1)
+
+    @property
+    def last_sync_id(self) -> str | None:
+        return self.history[0].sync_id if self.history else None
+
+    def session_duration(self, now: datetime) -> int:
+        """Whole minutes: up to now while connected, of the last session after."""
+        if self.live and self.connected_at is not None:
+            return whole_minutes(now - self.connected_at)
+        return self.ended_duration
+
+    def pause_after_failures(self, failures: int) -> timedelta:
+        """How long to wait for the next run: the interval, doubled for each failure past the fourth."""
+        interval = timedelta(minutes=self.sync_interval)
+        doublings = min(max(0, failures - FAILURES_TO_ERROR + 1), 6)
+        return max(interval, min(interval * (1 << doublings), MAX_INTERVAL))
+
+    def estimated_duration(self) -> str:
+        """For people: how long a run will take, judged by the last one that brought data."""
+        for entry in self.history:
+            if entry.started_at is not None and entry.status != "failed":
+                taken = entry.synced_at - entry.started_at
+                if taken < timedelta(minutes=1):
+                    return "less than a minute"
+                return "1-2 minutes" if taken < timedelta(minutes=2) else "2-5 minutes"
+        return "2-5 minutes"
+
+
+def whole_minutes(duration: timedelta) -> int:
+    return max(0, int(duration.total_seconds() // 60))
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorFilter:
+    """Which connectors a list or count holds; None means all. Times are inclusive bounds of `connectedAt`."""
+
+    platform: str | None = None
+    status: str | None = None
+    connected_from: datetime | None = None
+    connected_to: datetime | None = None

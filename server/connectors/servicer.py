@@ -1,0 +1,174 @@
+"""The RPCs of finlink.connectors.v1.ConnectorService: convert in, call a service, convert out."""
+
+from __future__ import annotations
+
+from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import connector_service_pb2_grpc
+
+from server.clock import utc_now
+from server.connectors import convert, record_convert
+from server.connectors.model import ConnectorFilter
+from server.connectors.service import ConnectorService
+from server.connectors.sync.service import SyncService
+from server.rpc.call import Context
+from server.rpc.times import timestamp
+
+
+class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
+    def __init__(self, connectors: ConnectorService, syncs: SyncService) -> None:
+        self._connectors = connectors
+        self._syncs = syncs
+
+    async def CreateConnector(
+        self, request: rpc.CreateConnectorRequest, context: Context
+    ) -> rpc.CreateConnectorResponse:
+        connector, login_url = await self._connectors.connect(
+            request.user_id,
+            request.platform,
+            request.permissions,
+            convert.credentials(request.credentials),
+        )
+        data = rpc.CreateConnectorData(
+            id=connector.id,
+            user_id=connector.user_id,
+            platform=connector.platform,
+            session_id=connector.session_id,
+            connection_status=connector.status,
+            connected_at=timestamp(connector.connected_at) if connector.live else None,
+            permissions=connector.permissions,
+            sync_interval=connector.sync_interval,
+            login_url=login_url,
+        )
+        message = "Connected successfully" if login_url is None else "Login required"
+        return rpc.CreateConnectorResponse(message=message, data=data)
+
+    async def ListConnectors(
+        self, request: rpc.ListConnectorsRequest, context: Context
+    ) -> rpc.ListConnectorsResponse:
+        where = ConnectorFilter(
+            platform=request.platform if request.HasField("platform") else None,
+            status=request.status if request.HasField("status") else None,
+        )
+        page, token = await self._connectors.list(
+            where,
+            token=request.page_token if request.HasField("page_token") else None,
+            limit=request.limit if request.HasField("limit") else None,
+        )
+        now = utc_now()
+        data = rpc.ListConnectorsData(
+            connectors=[convert.summary(connector, now) for connector in page],
+            pagination=rpc.TokenPagination(next_page_token=token),
+        )
+        return rpc.ListConnectorsResponse(data=data)
+
+    async def GetConnectorStatusSummary(
+        self, request: rpc.GetConnectorStatusSummaryRequest, context: Context
+    ) -> rpc.GetConnectorStatusSummaryResponse:
+        counts = await self._connectors.count(convert.status_filter(request))
+        return rpc.GetConnectorStatusSummaryResponse(data=convert.status_summary(counts))
+
+    async def GetConnector(
+        self, request: rpc.GetConnectorRequest, context: Context
+    ) -> rpc.GetConnectorResponse:
+        connector = await self._connectors.get(request.connector_id)
+        return rpc.GetConnectorResponse(data=convert.connector(connector, utc_now()))
+
+    async def ListUserConnectors(
+        self, request: rpc.ListUserConnectorsRequest, context: Context
+    ) -> rpc.ListUserConnectorsResponse:
+        connectors = await self._connectors.of_user(request.user_id)
+        now = utc_now()
+        data = rpc.ListUserConnectorsData(
+            connectors=[convert.summary(connector, now) for connector in connectors],
+            total_connectors=len(connectors),
+            active_connections=sum(connector.status == "connected" for connector in connectors),
+        )
+        return rpc.ListUserConnectorsResponse(data=data)
+
+    async def GetUserPlatformConnector(
+        self, request: rpc.GetUserPlatformConnectorRequest, context: Context
+    ) -> rpc.GetUserPlatformConnectorResponse:
+        connector = await self._connectors.find(request.user_id, request.platform)
+        data = rpc.GetUserPlatformConnectorData(connector=convert.summary(connector, utc_now()))
+        return rpc.GetUserPlatformConnectorResponse(data=data)
+
+    async def DisconnectConnector(
+        self, request: rpc.DisconnectConnectorRequest, context: Context
+    ) -> rpc.DisconnectConnectorResponse:
+        connector = await self._connectors.disconnect(request.connector_id)
+        return rpc.DisconnectConnectorResponse(
+            message="Disconnected successfully",
+            data=rpc.DisconnectConnectorData(
+                platform=connector.platform,
+                disconnected_at=timestamp(connector.disconnected_at),
+                session_duration=connector.session_duration(utc_now()),
+            ),
+        )
+
+    async def RefreshSession(
+        self, request: rpc.RefreshSessionRequest, context: Context
+    ) -> rpc.RefreshSessionResponse:
+        connector = await self._connectors.refresh(
+            request.connector_id, convert.credentials(request.credentials)
+        )
+        return rpc.RefreshSessionResponse(
+            message="Session refreshed successfully",
+            data=rpc.RefreshSessionData(
+                session_id=connector.session_id or "", expires_at=timestamp(connector.expires_at)
+            ),
+        )
+
+    async def GetSyncStatus(
+        self, request: rpc.GetSyncStatusRequest, context: Context
+    ) -> rpc.GetSyncStatusResponse:
+        connector = await self._syncs.status(request.connector_id)
+        return rpc.GetSyncStatusResponse(data=convert.sync_status(connector))
+
+    async def UpdateSyncSettings(
+        self, request: rpc.UpdateSyncSettingsRequest, context: Context
+    ) -> rpc.UpdateSyncSettingsResponse:
+        connector = await self._syncs.update_settings(
+            request.connector_id,
+            request.sync_interval if request.HasField("sync_interval") else None,
+            request.data_types,
+            request.auto_sync if request.HasField("auto_sync") else None,
+        )
+        return rpc.UpdateSyncSettingsResponse(
+            message="Sync settings updated successfully",
+            data=rpc.SyncSettings(
+                sync_interval=connector.sync_interval,
+                data_types=connector.data_types,
+                auto_sync=connector.auto_sync,
+            ),
+        )
+
+    async def TriggerSync(
+        self, request: rpc.TriggerSyncRequest, context: Context
+    ) -> rpc.TriggerSyncResponse:
+        force = request.force_sync if request.HasField("force_sync") else True
+        triggered = await self._syncs.trigger(request.connector_id, request.data_types, force=force)
+        skipped = triggered.skipped is not None
+        return rpc.TriggerSyncResponse(
+            message="Sync skipped" if skipped else "Sync initiated successfully",
+            data=rpc.TriggerSyncData(
+                sync_id=triggered.sync_id,
+                status="skipped" if skipped else "in_progress",
+                estimated_duration=triggered.estimated_duration,
+                reason=triggered.skipped,
+            ),
+        )
+
+    async def ListRecords(
+        self, request: rpc.ListRecordsRequest, context: Context
+    ) -> rpc.ListRecordsResponse:
+        page, token = await self._syncs.records(
+            request.connector_id,
+            request.data_type if request.HasField("data_type") else None,
+            request.page_token if request.HasField("page_token") else None,
+            request.limit if request.HasField("limit") else None,
+        )
+        data = rpc.ListRecordsData(
+            records=map(record_convert.record, page),
+            pagination=rpc.TokenPagination(next_page_token=token),
+        )
+        return rpc.ListRecordsResponse(data=data)

@@ -1,0 +1,175 @@
+"""Records in MongoDB: collection `records`, one document an item, once each.
+
+A document: connectorId, dataType, key (the item's identity), at (what lists are ordered by), data (the
+item's fields), seen (the run that last saw it), addedAt, updatedAt, closedAt (holdings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+
+from server.clock import utc_now
+from server.connectors.records import Item, Trade, Transaction
+from server.connectors.sync.record_documents import record_document
+from server.storage import paging
+from server.storage.driver import Database, Document, Session
+
+RECORDS = "records"
+ERASURES = "record_erasures"
+BATCH = 500
+_NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    RECORDS: [
+        IndexModel(
+            [("connectorId", ASCENDING), ("dataType", ASCENDING), ("key", ASCENDING)], unique=True
+        ),
+        IndexModel([("connectorId", ASCENDING), *_NEWEST_FIRST]),
+        IndexModel([("connectorId", ASCENDING), ("dataType", ASCENDING), *_NEWEST_FIRST]),
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    id: str
+    data_type: str
+    data: Mapping[str, Any]
+    added_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+
+
+class RecordStore:
+    """Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._records = database.collection(RECORDS)
+        self._erasures = database.collection(ERASURES)
+
+    async def keep(self, connector_id: str, data_type: str, items: Sequence[Item], run: str) -> int:
+        """Store the items a run fetched; gives how many were new. Safe to repeat.
+
+        Transactions and trades stay as they were first seen; holdings and the profile are updated.
+        """
+        now = utc_now()
+        added = 0
+        for start in range(0, len(items), BATCH):
+            batch = items[start : start + BATCH]
+            result = await self._records.bulk_write(
+                [_upsert(connector_id, data_type, item, run, now) for item in batch], ordered=False
+            )
+            added += result.upserted_count
+        return added
+
+    async def close_unseen(self, connector_id: str, data_type: str, run: str) -> None:
+        """Mark what `run` did not see any more as closed."""
+        now = utc_now()
+        await self._records.update_many(
+            {
+                "connectorId": connector_id,
+                "dataType": data_type,
+                "seen": {"$ne": run},
+                "closedAt": {"$exists": False},
+            },
+            {"$set": {"closedAt": now, "updatedAt": now}},
+        )
+
+    async def page(
+        self, connector_id: str, data_type: str | None, token: str | None, limit: int
+    ) -> tuple[list[StoredRecord], str | None]:
+        """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
+        filters = {"connectorId": connector_id, "dataType": data_type}
+        query: Document = {key: value for key, value in filters.items() if value is not None}
+        if token is not None:
+            position = paging.decode(token, filters)
+            query["$or"] = [
+                {"at": {"$lt": position.at}},
+                {"at": position.at, "_id": {"$lt": position.object_id}},
+            ]
+        cursor = self._records.find(query).sort(_NEWEST_FIRST).limit(limit + 1)
+        documents = await cursor.to_list(None)
+        records = [_stored(document) for document in documents[:limit]]
+        if len(documents) <= limit:
+            return records, None
+        last = documents[limit - 1]
+        return records, paging.encode(paging.Position(last["at"], str(last["_id"])), filters)
+
+    async def forget(self, connector_ids: Sequence[str], session: Session) -> None:
+        """Have the records of removed connectors erased in the background."""
+        if connector_ids:
+            documents = [{"_id": name, "requestedAt": utc_now()} for name in connector_ids]
+            await self._erasures.insert_many(documents, session=session)
+
+    async def erase_some(self, settled_before: datetime) -> bool:
+        """Erase the records of one forgotten connector; False where there is none.
+
+        It stays listed until `settled_before` is past its removal, so that what a run still wrote
+        at that moment is erased too.
+        """
+        erasure = await self._erasures.find_one({}, sort=[("requestedAt", ASCENDING)])
+        if erasure is None:
+            return False
+        await self._records.delete_many({"connectorId": erasure["_id"]})
+        if erasure["requestedAt"] >= settled_before:
+            return False
+        await self._erasures.delete_one({"_id": erasure["_id"]})
+        return True
+
+
+def _upsert(connector_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:
+    where = {"connectorId": connector_id, "dataType": data_type, "key": item.key}
+    data = record_document(item.record)
+    first: Document = {"at": _ordered_by(item, now), "addedAt": now}
+    if isinstance(item.record, Transaction | Trade):
+        update: Any = {
+            "$setOnInsert": {**first, "data": data, "updatedAt": now},
+            "$set": {"seen": run},
+        }
+        return UpdateOne(where, update, upsert=True)
+    # Current state: `updatedAt` moves only where something changed, being closed included.
+    changed = {
+        "$or": [
+            {"$ne": ["$data", {"$literal": data}]},
+            {"$ne": [{"$type": "$closedAt"}, "missing"]},
+        ]
+    }
+    update = [
+        {
+            "$set": {
+                "at": {"$ifNull": ["$at", first["at"]]},
+                "addedAt": {"$ifNull": ["$addedAt", now]},
+                "updatedAt": {"$cond": [changed, now, "$updatedAt"]},
+                "seen": run,
+            }
+        },
+        {"$unset": ["closedAt", "data"]},  # $set would merge the new fields into the old ones
+        {"$set": {"data": {"$literal": data}}},
+    ]
+    return UpdateOne(where, update, upsert=True)
+
+
+def _ordered_by(item: Item, now: datetime) -> datetime:
+    """A time that never changes for an item: its own where it has one, else when it was first seen."""
+    record = item.record
+    if isinstance(record, Trade) and record.time is not None:
+        return record.time
+    if isinstance(record, Transaction | Trade) and record.date is not None:
+        return datetime.combine(record.date, time(), UTC)
+    return now
+
+
+def _stored(document: Mapping[str, Any]) -> StoredRecord:
+    return StoredRecord(
+        id=str(document["_id"]),
+        data_type=document["dataType"],
+        data=document["data"],
+        added_at=document["addedAt"],
+        updated_at=document["updatedAt"],
+        closed_at=document.get("closedAt"),
+    )

@@ -1,0 +1,102 @@
+"""Runs what is due: every worker claims connectors from MongoDB and works on several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from server.clock import utc_now
+from server.connectors.sync.records import RecordStore
+from server.connectors.sync.runner import SyncRunner
+from server.connectors.sync.store import SyncStore
+
+_log = structlog.stdlib.get_logger("finlink.sync")
+
+POLL_SECONDS = 1.0
+RETRY_SECONDS = 2.0  # after the database failed
+ERASE_SECONDS = 5.0
+SETTLE = timedelta(seconds=60)  # longer than a write of a lost run can still arrive
+
+
+class SyncScheduler:
+    """`start` it once; `stop` gives unfinished runs back."""
+
+    def __init__(
+        self, syncs: SyncStore, records: RecordStore, runner: SyncRunner, concurrency: int
+    ) -> None:
+        self._syncs = syncs
+        self._records = records
+        self._runner = runner
+        self._free = asyncio.Semaphore(concurrency)
+        self._wake = asyncio.Event()
+        self._runs: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._loops = [
+            asyncio.create_task(self._claim_forever()),
+            asyncio.create_task(self._erase_forever()),
+        ]
+
+    def wake(self) -> None:
+        """Something became due just now."""
+        self._wake.set()
+
+    async def stop(self, grace: float) -> None:
+        """Claim nothing more; runs have `grace` seconds to end, then they are handed back."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._runs:
+            await asyncio.wait(self._runs, timeout=grace)
+        for run in self._runs:
+            run.cancel()
+        await asyncio.gather(*self._runs, return_exceptions=True)
+
+    async def _claim_forever(self) -> None:
+        while True:
+            try:
+                while await self._claim_one():
+                    pass
+            except Exception:  # noqa: BLE001 - whatever it was, the next round may work
+                _log.warning("cannot claim due connectors", exc_info=True)
+                await asyncio.sleep(RETRY_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            self._wake.clear()
+
+    async def _claim_one(self) -> bool:
+        """Claim a due connector and start its run; False where none is due."""
+        await self._free.acquire()
+        claimed = None
+        try:
+            claimed = await self._syncs.claim()
+        finally:
+            if claimed is None:
+                self._free.release()
+        if claimed is None:
+            return False
+        run = asyncio.create_task(self._runner.run(claimed))
+        self._runs.add(run)
+        run.add_done_callback(self._finished)
+        return True
+
+    def _finished(self, run: asyncio.Task[None]) -> None:
+        self._runs.discard(run)
+        self._free.release()
+        if not run.cancelled() and (error := run.exception()) is not None:
+            # Its claim lapses, and whoever takes it over writes it off as abandoned.
+            _log.error("sync run failed", exc_info=error)
+
+    async def _erase_forever(self) -> None:
+        """Erase the records of removed connectors."""
+        while True:
+            try:
+                while await self._records.erase_some(utc_now() - SETTLE):
+                    pass
+            except Exception:  # noqa: BLE001 - whatever it was, the next round may work
+                _log.warning("cannot erase records", exc_info=True)
+            await asyncio.sleep(ERASE_SECONDS)

@@ -1,0 +1,143 @@
+"""Use cases of syncs: status, settings, manual runs, and what they kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from server.clock import utc_now
+from server.connectors.errors import ConnectorNotFound, NotConnected, ReauthRequired
+from server.connectors.model import Connector, Run
+from server.connectors.sessions import SessionVault, new_sync_id
+from server.connectors.store import ConnectorStore
+from server.connectors.sync.records import RecordStore, StoredRecord
+from server.connectors.sync.store import SyncStore
+from server.errors import InvalidRequest
+
+_log = structlog.stdlib.get_logger("finlink.sync")
+
+DEFAULT_LIMIT = 20
+_ATTEMPTS = 20  # to change a connector that is changing at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A run as it was started or found; `skipped` says why there is none."""
+
+    sync_id: str | None
+    estimated_duration: str | None = None
+    skipped: str | None = None  # recent_success, user_not_active
+
+
+class SyncService:
+    def __init__(
+        self,
+        connectors: ConnectorStore,
+        syncs: SyncStore,
+        records: RecordStore,
+        sessions: SessionVault,
+        wake: Callable[[], None],
+    ) -> None:
+        self._connectors = connectors
+        self._syncs = syncs
+        self._records = records
+        self._sessions = sessions
+        self._wake = wake
+
+    async def status(self, connector_id: str) -> Connector:
+        """Raises ConnectorNotFound."""
+        return await self._get(connector_id)
+
+    async def trigger(
+        self, connector_id: str, data_types: Sequence[str], *, force: bool
+    ) -> Triggered:
+        """Start a run, or find the one under way.
+
+        Raises ConnectorNotFound, NotConnected, ReauthRequired or InvalidRequest.
+        """
+        for _ in range(_ATTEMPTS):
+            connector = await self._get(connector_id)
+            if not connector.live:
+                if connector.status == "expired" or connector.login_pending:
+                    raise ReauthRequired(self._sessions.login_url(connector))
+                raise NotConnected
+            _require_granted(connector, data_types)
+            if connector.run is not None:
+                return Triggered(connector.run.sync_id, connector.estimated_duration())
+            if connector.paused:
+                return Triggered(connector.last_sync_id, skipped="user_not_active")
+            if not force and _synced_recently(connector):
+                return Triggered(connector.last_sync_id, skipped="recent_success")
+            run = Run(new_sync_id(), tuple(data_types) or connector.data_types, utc_now())
+            if await self._syncs.request_run(connector_id, run) is not None:
+                _log.info("sync requested", connector_id=connector_id, sync_id=run.sync_id)
+                self._wake()
+                return Triggered(run.sync_id, connector.estimated_duration())
+        raise NotConnected
+
+    async def update_settings(
+        self,
+        connector_id: str,
+        interval: int | None,
+        data_types: Sequence[str],
+        auto_sync: bool | None,
+    ) -> Connector:
+        """Change what is given and leave the rest. Raises ConnectorNotFound or InvalidRequest."""
+        if interval is None and not data_types and auto_sync is None:
+            raise InvalidRequest("Nothing to update: send syncInterval, dataTypes or autoSync")
+        for _ in range(_ATTEMPTS):
+            before = await self._get(connector_id)
+            _require_granted(before, data_types)
+            changes: dict[str, object] = {}
+            if interval is not None:
+                changes["connectionDetails.syncInterval"] = interval
+            if data_types:
+                changes["metadata.dataTypes"] = list(data_types)
+            if auto_sync is not None:
+                changes["sync.auto"] = auto_sync
+            goes_on = before.auto_sync if auto_sync is None else auto_sync
+            next_sync_at = None
+            if goes_on and not before.paused:
+                now = utc_now()
+                pause = timedelta(minutes=interval or before.sync_interval)
+                next_sync_at = max(now, (before.last_sync_at or now) + pause)
+            after = await self._syncs.set_settings(before, changes, next_sync_at)
+            if after is not None:
+                _log.info(
+                    "sync settings changed", connector_id=connector_id, fields=sorted(changes)
+                )
+                self._wake()
+                return after
+        raise ConnectorNotFound
+
+    async def records(
+        self, connector_id: str, data_type: str | None, token: str | None, limit: int | None
+    ) -> tuple[list[StoredRecord], str | None]:
+        """One page of what syncs kept. Raises ConnectorNotFound or InvalidRequest."""
+        await self._get(connector_id)
+        return await self._records.page(connector_id, data_type, token, limit or DEFAULT_LIMIT)
+
+    async def _get(self, connector_id: str) -> Connector:
+        connector = await self._connectors.get(connector_id)
+        if connector is None:
+            raise ConnectorNotFound
+        return connector
+
+
+def _require_granted(connector: Connector, data_types: Sequence[str]) -> None:
+    refused = [name for name in data_types if name not in connector.permissions]
+    if refused:
+        granted = ", ".join(connector.permissions)
+        raise InvalidRequest.of(
+            "dataTypes",
+            f"{', '.join(refused)} not granted to this connector; granted are {granted}",
+        )
+
+
+def _synced_recently(connector: Connector) -> bool:
+    if connector.last_success_at is None:
+        return False
+    return utc_now() - connector.last_success_at < timedelta(minutes=connector.sync_interval)
