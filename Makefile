@@ -12,7 +12,10 @@ run: $(VENV)/run.stamp protos ## Start all of Finlink: REST on port 3000, gRPC o
 	@exec $(BIN)/python -m server run
 
 test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a real Envoy
-	@$(BIN)/python -m tests.run
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import os
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -74,7 +73,7 @@ class Settings(BaseSettings):
     kite_base_url: str | None = None
     kite_login_url: str | None = None
     fi_base_url: str | None = None
-    fi_session_ttl: timedelta = timedelta(minutes=30)
+    fi_session_ttl: Annotated[int, Field(ge=60, le=86_400)] = 1_800  # seconds a login is taken to last
     zerodha_api_key: str | None = None
     zerodha_api_secret: SecretStr | None = None
 

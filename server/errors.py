@@ -1,10 +1,10 @@
 """The base of every error a caller is told of. Transport-neutral; `rpc/status.py` translates it.
 
-    ApiError                 base: a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
-    ├── InvalidRequest       VALIDATION_ERROR
-    ├── Unavailable          UNAVAILABLE: the database cannot be reached
-    ├── users.errors         …
-    └── connectors.errors    …
+ApiError                 base: a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
+├── InvalidRequest       VALIDATION_ERROR
+├── Unavailable          UNAVAILABLE: the database cannot be reached
+├── users.errors         …
+└── connectors.errors    …
 """
 
 from __future__ import annotations

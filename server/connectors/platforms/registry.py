@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from server.clock import utc_now
 from server.config import Settings
@@ -30,7 +31,7 @@ def build_platforms(settings: Settings, hash_key: bytes) -> Mapping[str, Platfor
             clock=utc_now,
             hash_key=hash_key,
             base_url=settings.fi_mcp,
-            session_ttl=settings.fi_session_ttl,
+            session_ttl=timedelta(seconds=settings.fi_session_ttl),
             driver=driver(settings.fi_mcp),
         ),
         Zerodha(
