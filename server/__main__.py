@@ -19,19 +19,25 @@ app = typer.Typer(
 )
 
 
-def _settings() -> config.Settings:
+def _settings(**given: object) -> config.Settings:
+    """The environment's settings, what was given on the command line before all."""
     try:
-        return config.load()
+        return config.load(**given)
     except config.ConfigError as error:
         raise SystemExit(f"finlink: {error}") from None
 
 
 @app.command()
-def run() -> None:
+def run(
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=128, help="Server processes. [default: WORKERS, else one for each core]"),
+    ] = None,
+) -> None:
     """Start all of Finlink: MongoDB where none is given, the sandbox, the workers and Envoy."""
     from server.supervisor.run import run as supervise  # noqa: PLC0415 - workers never need it
 
-    sys.exit(supervise(_settings()))
+    sys.exit(supervise(_settings(**({} if workers is None else {"workers": workers}))))
 
 
 @app.command()

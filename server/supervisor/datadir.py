@@ -1,0 +1,169 @@
+"""The data folder: one supervisor at a time, the encryption key, and what is running.
+
+lock             held while a supervisor runs; has its pid
+run.json         the pieces' pids and ports while they run
+encryption.key   made once, where ENCRYPTION_KEY is not set
+envoy.yaml       what Envoy runs with
+mongo/           the embedded mongod's data
+log/             what mongod and Envoy say
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from server.config import decode_key
+from server.supervisor.errors import StartError
+
+LOG_LIMIT = 10 * 1024 * 1024  # a longer log is put aside, once, at the next start
+UNIX_PATH_LIMIT = 100  # the kernel's is 107 bytes; a path beyond it cannot be bound
+CLOCK_SLACK = 2.0  # seconds by which a process's start time may seem to move
+
+
+class DataDir:
+    """The folder, made where missing; private to the user, as there are keys in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.mongo = self.path / "mongo"
+        self.run_file = self.path / "run.json"
+        self.envoy_config = self.path / "envoy.yaml"
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.mongo.mkdir(mode=0o700, exist_ok=True)
+            (self.path / "log").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _unusable(self.path, error) from None
+
+    def log(self, name: str) -> Path:
+        """The file of this log, the former one put aside when it had grown long."""
+        path = self.path / "log" / f"{name}.log"
+        if path.exists() and path.stat().st_size > LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        return path
+
+    @contextmanager
+    def locked(self) -> Iterator[Self]:
+        """Hold the folder. Raises StartError when another supervisor does."""
+        lock = self.path / "lock"
+        try:
+            file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _unusable(self.path, error) from None
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pid = os.read(file, 20).decode(errors="replace").strip() or "unknown"
+                raise StartError(
+                    f"Another Finlink (process {pid}) uses the data folder {self.path}. "
+                    "Stop it, or set DATA_DIR to another folder."
+                ) from None
+            os.truncate(file, 0)
+            os.write(file, f"{os.getpid()}\n".encode())
+            yield self
+        finally:
+            os.close(file)  # releases the lock; the file stays, removing it would let two hold it
+
+    def encryption_key(self) -> tuple[str, bool]:
+        """The folder's own key, and whether it was made just now."""
+        path = self.path / "encryption.key"
+        made = not path.exists()
+        if made:
+            # Complete or absent: a key cut short by a crash would be taken for a wrong one.
+            scratch = path.with_suffix(".new")
+            _write_private(scratch, secrets.token_hex(32) + "\n")
+            scratch.replace(path)
+        try:
+            key = path.read_text().strip()
+            decode_key(key)
+        except (OSError, ValueError):
+            raise StartError(
+                f"{path} does not hold an encryption key. Put back the one that was there; without "
+                "it the credentials stored so far cannot be read."
+            ) from None
+        path.chmod(0o600)
+        return key, made
+
+    def write_run_file(self, record: Mapping[str, object]) -> None:
+        scratch = self.run_file.with_suffix(".new")
+        _write_private(scratch, json.dumps(record, indent=2) + "\n")
+        scratch.replace(self.run_file)
+
+    def remove_run_file(self) -> None:
+        self.run_file.unlink(missing_ok=True)
+
+    def leftovers(self) -> dict[str, psutil.Process]:
+        """Pieces of an earlier supervisor that was killed, and its socket folder removed.
+
+        The leash has told them to end already (see leash.py); mongod takes a second for it.
+        """
+        try:
+            record: dict[str, Any] = json.loads(self.run_file.read_text())
+            started = {
+                str(name): (int(pid), float(at)) for name, (pid, at) in record["started"].items()
+            }
+            sockets = Path(record["sockets"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+        if sockets.name.startswith("finlink-"):
+            shutil.rmtree(sockets, ignore_errors=True)
+        found = {name: _same_process(pid, at) for name, (pid, at) in started.items()}
+        return {name: process for name, process in found.items() if process is not None}
+
+
+def started_at(pid: int) -> float:
+    """When a process was started: with its pid it tells a process from a later one."""
+    with suppress(psutil.Error):
+        return float(psutil.Process(pid).create_time())
+    return 0.0
+
+
+@contextmanager
+def socket_folder() -> Iterator[Path]:
+    """A short-lived folder with a short name, since the path of a unix socket has to be short."""
+    path = Path(tempfile.mkdtemp(prefix="finlink-"))
+    if len(os.fsencode(path)) + len("/worker-999.sock") > UNIX_PATH_LIMIT:
+        path.rmdir()
+        path = Path(tempfile.mkdtemp(prefix="finlink-", dir="/tmp"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _same_process(pid: int, at: float) -> psutil.Process | None:
+    try:
+        process = psutil.Process(pid)
+        if abs(process.create_time() - at) > CLOCK_SLACK:
+            return None
+    except psutil.Error:
+        return None
+    return process
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(file, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _unusable(path: Path, error: OSError) -> StartError:
+    return StartError(
+        f"The data folder {path} cannot be used ({error.strerror}). "
+        "Set DATA_DIR to a folder that may be written."
+    )

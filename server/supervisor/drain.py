@@ -1,0 +1,35 @@
+"""Envoy takes no new requests and finishes those it has."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+
+from server.supervisor.probes import http, until
+
+LONGEST = 5.0  # streams that watch for changes would go on; the workers end those
+ACTIVE = re.compile(r"^http\.(?!admin\.).*downstream_rq_active: (\d+)$", re.MULTILINE)
+
+
+async def drain(admin_port: int) -> None:
+    """Return when no request is under way in Envoy, or after a few seconds.
+
+    First the ports are closed: a client's next connection is refused, which tells it that nothing
+    was carried out. Then every answer says `connection: close` (GOAWAY in HTTP/2). In the other
+    order clients come back at once, into a queue of connections that is thrown away a moment later.
+    """
+    with suppress(OSError):  # TimeoutError is one; an Envoy that is gone needs no draining
+        await http("POST", admin_port, "/drain_listeners")
+        await http("POST", admin_port, "/healthcheck/fail")
+        async with asyncio.timeout(LONGEST):
+
+            async def idle() -> bool:
+                return await active_requests(admin_port) == 0
+
+            await until(idle)
+
+
+async def active_requests(admin_port: int) -> int:
+    _, stats = await http("GET", admin_port, "/stats?filter=downstream_rq_active")
+    return sum(int(count) for count in ACTIVE.findall(stats))

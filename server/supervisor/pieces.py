@@ -1,0 +1,87 @@
+"""What the sandbox, the workers and Envoy are started with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from server.config import Settings
+from server.supervisor.piece import Spec
+from server.supervisor.probes import envoy_ready, port_answers, serving, until
+
+SANDBOX_KEY, SANDBOX_SECRET = "sandbox_key", "sandbox_secret"
+
+
+def needs_sandbox(settings: Settings) -> bool:
+    """Whether any platform's address still is the sandbox's."""
+    addresses = (settings.kite_base_url, settings.kite_login_url, settings.fi_base_url)
+    return settings.use_sandbox and None in addresses
+
+
+def bare_env() -> dict[str, str]:
+    """The environment without secrets, for the pieces that need none."""
+    secret = {
+        name.upper()
+        for name, field in Settings.model_fields.items()
+        if field.annotation in {SecretStr, SecretStr | None}
+    }
+    return {name: value for name, value in os.environ.items() if name.upper() not in secret}
+
+
+def worker_env(settings: Settings, mongodb_uri: str, encryption_key: str | None) -> dict[str, str]:
+    """The environment, passed on, with what this run decided."""
+    env = dict(os.environ)
+    env["MONGODB_URI"] = mongodb_uri
+    if encryption_key is not None:
+        env["ENCRYPTION_KEY"] = encryption_key
+    if settings.use_sandbox and settings.kite_base_url is None:
+        if settings.zerodha_api_key is None:
+            env["ZERODHA_API_KEY"] = SANDBOX_KEY
+        if settings.zerodha_api_secret is None:
+            env["ZERODHA_API_SECRET"] = SANDBOX_SECRET
+    return env
+
+
+def sandbox(settings: Settings) -> Spec:
+    kite, fi = settings.sandbox_kite_port, settings.sandbox_fi_port
+    argv = [sys.executable, "-m", "sandbox", "--kite-port", str(kite), "--fi-port", str(fi)]
+    if settings.sandbox_data is not None:
+        argv += ["--data", str(settings.sandbox_data)]
+
+    async def both_answer() -> None:
+        await until(partial(port_answers, kite))
+        await until(partial(port_answers, fi))
+
+    return Spec("sandbox", tuple(argv), bare_env(), ready=both_answer, ready_within=30)
+
+
+def worker(index: int, socket: Path, env: dict[str, str]) -> Spec:
+    target = f"unix:{socket}"
+    return Spec(
+        name=f"worker-{index}",
+        argv=(sys.executable, "-m", "server", "serve", "--listen", target),
+        env=env,
+        ready=partial(until, partial(serving, target)),
+        ready_within=60,
+        # It says NOT_SERVING for 2.5 s and gives calls under way 10 s more, see app.py.
+        stop_within=15,
+        # A worker killed before has left its socket file, on which nobody can listen again.
+        before_start=partial(socket.unlink, missing_ok=True),
+    )
+
+
+def envoy(program: Path, config: Path, admin_port: int, log: Path) -> Spec:
+    options = ("--log-level", "warn", "--log-format", "%Y-%m-%dT%T.%e %l %n %v")
+    return Spec(
+        name="envoy",
+        # Hot restart shares memory among all Envoys of a machine with one id; each is alone here.
+        argv=(str(program), "-c", str(config), "--disable-hot-restart", *options),
+        env=bare_env(),
+        ready=partial(until, partial(envoy_ready, admin_port)),
+        ready_within=30,
+        log=log,
+    )

@@ -1,0 +1,162 @@
+"""What can be found wrong before anything is started."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from server.config import Settings
+from server.supervisor import mongod
+from server.supervisor.errors import StartError
+from server.supervisor.probes import until
+
+ANSWER_WITHIN_MS = 3_000
+MONGOD_ENDS_WITHIN = 20.0  # as long as a stop gives it
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A port Finlink is about to use."""
+
+    what: str
+    setting: str
+    host: str
+    port: int
+
+
+def listeners(settings: Settings, *, embedded: bool, sandbox: bool) -> list[Listener]:
+    found = [
+        Listener("REST", "PORT", settings.host, settings.port),
+        Listener("gRPC", "GRPC_PORT", settings.host, settings.grpc_port),
+        Listener("Envoy's admin", "ADMIN_PORT", "127.0.0.1", settings.admin_port),
+    ]
+    if embedded:
+        found.append(Listener("MongoDB", "MONGO_PORT", "127.0.0.1", settings.mongo_port))
+    if sandbox:
+        kite, fi = settings.sandbox_kite_port, settings.sandbox_fi_port
+        found.append(Listener("the sandbox's Zerodha", "SANDBOX_KITE_PORT", "127.0.0.1", kite))
+        found.append(Listener("the sandbox's Fi Money", "SANDBOX_FI_PORT", "127.0.0.1", fi))
+    return found
+
+
+def check_ports(wanted: Sequence[Listener]) -> None:
+    """Raise StartError for the first port that cannot be had.
+
+    Envoy would not notice: it binds with SO_REUSEPORT, so that two of them share a port and each
+    gets half of the other's requests.
+    """
+    seen: dict[int, Listener] = {}
+    for listener in wanted:
+        if other := seen.get(listener.port):
+            raise StartError(
+                f"Port {listener.port} is set twice: {other.setting} ({other.what}) and "
+                f"{listener.setting} ({listener.what}). Give each its own."
+            )
+        seen[listener.port] = listener
+        _check_port(listener)
+
+
+def _check_port(listener: Listener) -> None:
+    what, setting, port = listener.what, listener.setting, listener.port
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Otherwise the port of a server that has just stopped would seem in use for a minute.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listener.host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise StartError(
+                    f"Port {port} is in use ({what}). "
+                    f"Set {setting} to a free one, or stop what uses it."
+                ) from None
+            if error.errno == errno.EACCES:
+                raise StartError(
+                    f"Port {port} ({what}) needs rights this user lacks. "
+                    f"Set {setting} to one above 1023."
+                ) from None
+            raise StartError(
+                f"Cannot listen on {listener.host}:{port} ({what}): {error.strerror or error}. "
+                "Set HOST to an address of this machine."
+            ) from None
+
+
+async def check_mongodb(uri: str) -> None:
+    """Raise StartError unless a replica set (or a sharded cluster) answers at the address."""
+    try:
+        nodes = parse_uri(uri, warn=False)["nodelist"]
+        where = ", ".join(f"{host}:{port}" for host, port in nodes)  # never the user or password
+        client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(
+            uri, serverSelectionTimeoutMS=ANSWER_WITHIN_MS, connectTimeoutMS=ANSWER_WITHIN_MS
+        )
+    except (InvalidURI, ConfigurationError, ValueError):
+        # The driver's message may quote the URI.
+        raise StartError(
+            "MONGODB_URI is not a MongoDB address that can be used. It has the form "
+            "mongodb://user:password@host:port/?replicaSet=name; its host must be known by name, "
+            "and special characters in the password are written as %XX."
+        ) from None
+    async with client:
+        try:
+            hello = await client.admin.command("hello")
+        except OperationFailure as error:
+            raise StartError(
+                f"MongoDB at {where} refuses the user or password in MONGODB_URI "
+                f"(error {error.code})."
+            ) from None
+        except PyMongoError:
+            raise StartError(
+                f"MongoDB at {where} does not answer within {ANSWER_WITHIN_MS // 1000} s, or has "
+                "no primary. Start it or correct MONGODB_URI; without MONGODB_URI, Finlink starts "
+                "a database of its own."
+            ) from None
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise StartError(
+            f"MongoDB at {where} stands alone, but Finlink needs transactions: it must be a "
+            "replica set. Start it with --replSet and run rs.initiate() once; one node is enough."
+        )
+
+
+async def end_leftovers(left: Mapping[str, psutil.Process]) -> None:
+    """End what a killed supervisor left behind, so that its ports and data are free.
+
+    Only mongod is given time: the others can no longer serve anybody, as Envoy and the database
+    were told to end when the supervisor died.
+    """
+    for name, process in left.items():
+        _signal(process, kill=name != mongod.NAME)
+
+    async def gone() -> bool:
+        return not any(_alive(process) for process in left.values())
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(MONGOD_ENDS_WITHIN):
+            await until(gone)
+    for process in left.values():
+        _signal(process, kill=True)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    try:
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+    except psutil.Error:
+        pass

@@ -1,0 +1,73 @@
+"""Does it answer? Small checks, and waiting until one of them says yes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2
+
+INTERVAL = 0.05
+PATIENCE = 2.0  # for one answer
+
+
+async def until(probe: Callable[[], Awaitable[bool]]) -> None:
+    """Return when the probe says yes. Whoever waits sets the deadline."""
+    while not await probe():  # noqa: ASYNC110 - other processes set no event
+        await asyncio.sleep(INTERVAL)
+
+
+async def port_answers(port: int, host: str = "127.0.0.1") -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:  # TimeoutError is one
+        return False
+    writer.close()
+    return True
+
+
+async def http(method: str, port: int, path: str) -> tuple[int, str]:
+    """Status and body of one request to a plain HTTP server on loopback. Raises OSError.
+
+    Enough for Envoy's admin port; a client library would take longer to import than this takes.
+    The sizes of chunks stay in the body.
+    """
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+            writer.write(f"{head}content-length: 0\r\n\r\n".encode())
+            answer = await reader.read()
+        finally:
+            writer.close()
+    status_line, _, rest = answer.partition(b"\r\n")
+    words = status_line.split()
+    if len(words) < 2 or not words[1].isdigit():
+        raise ConnectionError("not an HTTP answer")
+    return int(words[1]), rest.partition(b"\r\n\r\n")[2].decode(errors="replace")
+
+
+async def envoy_ready(admin_port: int) -> bool:
+    try:
+        status, _ = await http("GET", admin_port, "/ready")
+    except OSError:
+        return False
+    return status == 200
+
+
+async def serving(target: str) -> bool:
+    """Whether the gRPC server at the target says it is SERVING."""
+    async with grpc.aio.insecure_channel(target) as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

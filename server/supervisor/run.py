@@ -1,0 +1,217 @@
+"""`python -m server run`: all of Finlink on one machine.
+
+Started: mongod beside the sandbox, then the workers side by side, then Envoy; each when those
+before it are ready, so that the first request already finds everything.
+
+Stopped the other way round, and so that no request is lost: Envoy closes its ports and finishes
+what is under way; only then are the workers told to stop, so none of those requests meets a worker
+that takes no more (told first, they would be out of Envoy's rotation within a second, and requests
+already accepted would get 503); Envoy itself ends after them, as their last answers (streams that
+were still open) go through it; then the sandbox, which the workers' last syncs may need; the
+database last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from server.config import Settings
+from server.observability.logging import setup_logging
+from server.supervisor import envoy_config, mongod, pieces, preflight
+from server.supervisor.datadir import DataDir, socket_folder, started_at
+from server.supervisor.drain import drain
+from server.supervisor.errors import PieceFailedError, StartError
+from server.supervisor.piece import race
+from server.supervisor.programs import find_envoy, find_mongod
+from server.supervisor.screen import Screen
+from server.supervisor.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[2]
+ENVOY_TEMPLATE = ROOT / "envoy.yaml"
+DESCRIPTORS = ROOT / "gen" / "envoy.binpb"
+
+
+def run(settings: Settings) -> int:
+    """Start all of Finlink and keep it running until Ctrl-C. Returns the exit code."""
+    setup_logging(settings.log_level, process="supervisor")
+    screen = Screen()
+    try:
+        asyncio.run(Run(settings, screen).main())
+    except (StartError, PieceFailedError) as error:
+        screen.fail(str(error))
+        return 1
+    return 0
+
+
+class Run:
+    """One run, from the checks to the last process gone."""
+
+    def __init__(self, settings: Settings, screen: Screen) -> None:
+        self.settings = settings
+        self.screen = screen
+        self.data = DataDir(settings.data_dir)
+        self.embedded = settings.mongodb_uri is None
+        self.sandboxed = pieces.needs_sandbox(settings)
+        self.stop_asked = asyncio.Event()
+        self.supervisor = Supervisor(on_change=self._record)
+        self.sockets = Path()
+        self.announced = False
+
+    async def main(self) -> None:
+        """Return after a stop that was asked for; raise what went wrong otherwise."""
+        with self._signals(), ExitStack() as held:
+            held.enter_context(self.data.locked())
+            await race(self.stop_asked.wait(), self._prepare())
+            if self.stop_asked.is_set():
+                return
+            self.sockets = held.enter_context(socket_folder())
+            held.callback(self.data.remove_run_file)
+            try:
+                await race(self.stop_asked.wait(), self._start_and_watch())
+            finally:
+                self.screen.done()
+                await self.stop()
+
+    async def _prepare(self) -> None:
+        """Find what would go wrong before anything is started."""
+        left = self.data.leftovers()
+        if left:
+            self.screen.step("An earlier run was killed; waiting for what it left to end")
+            await preflight.end_leftovers(left)
+        self.data.remove_run_file()
+        self.envoy_program = find_envoy()
+        wanted = preflight.listeners(self.settings, embedded=self.embedded, sandbox=self.sandboxed)
+        preflight.check_ports(wanted)
+        if self.settings.mongodb_uri is None:
+            self.mongod_program = find_mongod()
+            self.mongodb_uri = mongod.uri(self.settings.mongo_port)
+            if self.settings.production:
+                self.screen.warn(
+                    "Production runs on the embedded database: one node, no copy of the data. "
+                    "Set MONGODB_URI to a replica set, or back up the data folder."
+                )
+        else:
+            self.mongodb_uri = self.settings.mongodb_uri.get_secret_value()
+            await preflight.check_mongodb(self.mongodb_uri)
+        self.encryption_key = self._encryption_key()
+
+    def _encryption_key(self) -> str | None:
+        """The data folder's key where none is set; production refuses to start without one."""
+        if self.settings.encryption_key is not None:
+            return None
+        key, made = self.data.encryption_key()
+        if made:
+            self.screen.line(
+                f"Made an encryption key: {self.data.path}/encryption.key. Keep it with the data."
+            )
+        return key
+
+    async def _start_and_watch(self) -> None:
+        settings, data = self.settings, self.data
+        sockets = [self.sockets / f"worker-{i}.sock" for i in range(settings.workers)]
+        edge = envoy_config.Edge(
+            host=settings.host,
+            rest_port=settings.port,
+            grpc_port=settings.grpc_port,
+            admin_port=settings.admin_port,
+            sockets=sockets,
+            descriptors=DESCRIPTORS,
+        )
+        envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, edge)
+
+        first = []
+        if self.embedded:
+            port, log = settings.mongo_port, data.log("mongod")
+            env = pieces.bare_env()
+            first.append(mongod.spec(self.mongod_program, port, data.mongo, log, env))
+        if self.sandboxed:
+            first.append(pieces.sandbox(settings))
+        if first:
+            self.screen.step(f"Starting {' and '.join(spec.name for spec in first)}")
+            await self.supervisor.start(first)
+
+        count = settings.workers
+        self.screen.step(f"Starting {count} worker{'s' if count > 1 else ''}")
+        env = pieces.worker_env(settings, self.mongodb_uri, self.encryption_key)
+        await self.supervisor.start(
+            [pieces.worker(i, socket, env) for i, socket in enumerate(sockets)]
+        )
+
+        self.screen.step("Starting Envoy")
+        log = data.log("envoy")
+        admin = settings.admin_port
+        await self.supervisor.start(
+            [pieces.envoy(self.envoy_program, data.envoy_config, admin, log)]
+        )
+        self._announce()
+        await self.supervisor.watch()
+
+    def _announce(self) -> None:
+        self.announced = True
+        self._record()
+        facts = {
+            "REST": f"http://localhost:{self.settings.port}",
+            "gRPC": f"localhost:{self.settings.grpc_port}",
+            "Data": str(self.data.path),
+        }
+        self.screen.banner(facts, hint="Ctrl-C stops it.")
+
+    async def stop(self) -> None:
+        """See the top of this file for the order."""
+        if not self.supervisor.pieces:
+            return
+        self.screen.line("Stopping …")
+        by_name = {piece.spec.name: piece for piece in self.supervisor.pieces}
+        envoy, sandbox, database = (by_name.pop(n, None) for n in ("envoy", "sandbox", "mongod"))
+        if envoy is not None and envoy.is_ready:
+            await race(self.supervisor.hurry.wait(), drain(self.settings.admin_port))
+        await self.supervisor.stop(list(by_name.values()))
+        for piece in (envoy, sandbox, database):
+            if piece is not None:
+                await self.supervisor.stop([piece])
+        self.screen.line("Stopped.")
+
+    def _record(self) -> None:
+        """run.json: what runs where; for operators, tests, and the next run if this is killed."""
+        running = {p.spec.name: p.pid for p in self.supervisor.pieces if p.pid is not None}
+        settings = self.settings
+        ports = {"rest": settings.port, "grpc": settings.grpc_port, "admin": settings.admin_port}
+        if self.embedded:
+            ports["mongo"] = settings.mongo_port
+        if self.sandboxed:
+            ports |= {"kite": settings.sandbox_kite_port, "fi": settings.sandbox_fi_port}
+        self.data.write_run_file(
+            {
+                "pid": os.getpid(),
+                "ready": self.announced and all(p.is_ready for p in self.supervisor.pieces),
+                "pids": running,
+                "ports": ports,
+                "sockets": str(self.sockets),
+                "started": {name: [pid, started_at(pid)] for name, pid in running.items()},
+            }
+        )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C, SIGTERM and a closed terminal ask for a stop; asking again hurries it."""
+        loop = asyncio.get_running_loop()
+        asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in asked:
+            loop.add_signal_handler(number, partial(self._asked, number))
+        try:
+            yield
+        finally:
+            for number in asked:
+                loop.remove_signal_handler(number)
+
+    def _asked(self, number: signal.Signals) -> None:
+        if not self.stop_asked.is_set():
+            self.stop_asked.set()
+        elif number != signal.SIGHUP:
+            self.supervisor.hurry.set()

@@ -1,0 +1,51 @@
+"""Fixtures for all tests: one running Finlink a session, and ways to call it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import httpx
+import pytest
+from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
+from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
+
+from tests.stack import Stack, running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Finlink with two workers, its own MongoDB, the sandbox and Envoy."""
+    with running(tmp_path_factory.mktemp("finlink")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def rest(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """REST through Envoy, relative to `/api/v1`."""
+    async with httpx.AsyncClient(base_url=f"{stack.rest}/api/v1", timeout=40) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
+    """gRPC through Envoy."""
+    async with grpc.aio.insecure_channel(stack.grpc) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def users(channel: grpc.aio.Channel) -> UserServiceStub:
+    return UserServiceStub(channel)
+
+
+@pytest.fixture(scope="session")
+def connectors(channel: grpc.aio.Channel) -> ConnectorServiceStub:
+    return ConnectorServiceStub(channel)
+
+
+@pytest.fixture
+def new_id() -> str:
+    """A user id nobody has."""
+    return f"user_{uuid.uuid4().hex}"

@@ -1,0 +1,113 @@
+"""A whole Finlink for tests: `python -m server run` on free ports with a data folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+_PORTS = (
+    "PORT", "GRPC_PORT", "ADMIN_PORT", "MONGO_PORT", "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running Finlink."""
+
+    data_dir: Path
+    ports: Mapping[str, int]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def rest(self) -> str:
+        """`http://127.0.0.1:PORT`"""
+        return f"http://127.0.0.1:{self.ports['PORT']}"
+
+    @property
+    def grpc(self) -> str:
+        """`127.0.0.1:PORT`"""
+        return f"127.0.0.1:{self.ports['GRPC_PORT']}"
+
+    @property
+    def mongodb_uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.ports['MONGO_PORT']}/?replicaSet=finlink"
+
+    def status(self) -> dict[str, Any]:
+        """What the supervisor says of its pieces, pids included."""
+        content: dict[str, Any] = json.loads((self.data_dir / "run.json").read_text())
+        return content
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on at this moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextmanager
+def running(data_dir: Path, **settings: str) -> Iterator[Stack]:
+    """Start all of Finlink with `settings` in its environment; stop it at the end."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MONGO")}
+    environment = {
+        **clean,
+        **{name: str(port) for name, port in ports.items()},
+        "DATA_DIR": str(data_dir),
+        "APP_ENV": "development",
+        "WORKERS": "2",
+        **settings,
+    }
+    log = data_dir / "output.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", "run"],
+            cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    stack = Stack(data_dir, ports, process, log)
+    try:
+        _wait_until_ready(stack)
+        yield stack
+    finally:
+        process.terminate()
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the stack did not stop:\n{_tail(log)}") from None
+    assert code == 0, f"the stack ended with {code}:\n{_tail(log)}"
+
+
+def _wait_until_ready(stack: Stack) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if stack.process.poll() is not None:
+            raise AssertionError(f"the stack did not start:\n{_tail(stack.log)}")
+        try:
+            if stack.status().get("ready"):
+                return
+        except (FileNotFoundError, json.JSONDecodeError):
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the stack is not ready in time:\n{_tail(stack.log)}")
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-40:])

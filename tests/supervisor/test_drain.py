@@ -1,0 +1,101 @@
+"""Envoy's drain: the request under way is answered, the next connection refused."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from server.supervisor import pieces
+from server.supervisor.drain import active_requests, drain
+from server.supervisor.probes import envoy_ready, port_answers, until
+from server.supervisor.programs import find_envoy
+from server.supervisor.supervisor import Supervisor
+from tests.supervisor.harness import DEADLINE, free_ports
+
+CONFIG = """
+admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
+static_resources:
+  listeners:
+  - name: rest
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {rest}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: rest
+          route_config:
+            virtual_hosts:
+            - {{name: all, domains: ["*"], routes: [{{match: {{prefix: /}}, route: {{cluster: up}}}}]}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+  clusters:
+  - name: up
+    load_assignment:
+      cluster_name: up
+      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{pipe: {{path: {socket}}}}}}}}}]}}]
+"""  # noqa: E501 - type names are long
+
+
+async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
+    rest, admin = free_ports(2)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await answer.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    socket = tmp_path / "up.sock"
+    config = tmp_path / "envoy.yaml"
+    config.write_text(CONFIG.format(admin=admin, rest=rest, socket=socket))
+    supervisor = Supervisor()
+    async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(slow, socket):
+        try:
+            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log")
+            await supervisor.start([spec])
+            reader, writer = await asyncio.open_connection("127.0.0.1", rest)
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await asked.wait()
+            assert await active_requests(admin) == 1
+
+            draining = asyncio.create_task(drain(admin))
+
+            async def draining_begun() -> bool:
+                return not await port_answers(rest) and not await envoy_ready(admin)
+
+            await until(draining_begun)
+            assert not draining.done()
+            answer.set()
+            said = await reader.readuntil(b"hello")
+            assert said.startswith(b"HTTP/1.1 200 OK")
+            assert b"connection: close" in said
+            writer.close()
+            await draining
+        finally:
+            await supervisor.stop(supervisor.pieces)
+
+
+async def test_an_envoy_that_is_gone_needs_no_draining() -> None:
+    (port,) = free_ports(1)
+    await drain(port)
+
+
+async def test_a_port_that_speaks_no_http_is_not_ready() -> None:
+    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hm\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = int(server.sockets[0].getsockname()[1])
+        with pytest.raises(ConnectionError):
+            await active_requests(port)
+    assert not await partial(port_answers, port)()

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from server.config import Settings
+from server.supervisor.errors import StartError
+from server.supervisor.pieces import bare_env, needs_sandbox, worker_env
+from server.supervisor.preflight import (
+    Listener,
+    check_mongodb,
+    check_ports,
+    end_leftovers,
+    listeners,
+)
+from server.supervisor.probes import port_answers, until
+from server.supervisor.programs import find_mongod
+from tests.supervisor.harness import DEADLINE, free_ports
+
+
+def settings(**given: object) -> Settings:
+    return Settings(_env_file=None, **given)  # type: ignore[call-arg,arg-type]
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        yield int(server.getsockname()[1])
+
+
+def test_a_port_in_use_is_one_line(taken: int) -> None:
+    with pytest.raises(StartError) as caught:
+        check_ports([Listener("REST", "PORT", "0.0.0.0", taken)])  # noqa: S104 - the default
+    assert str(caught.value) == (
+        f"Port {taken} is in use (REST). Set PORT to a free one, or stop what uses it."
+    )
+
+
+def test_a_port_envoy_could_share_is_in_use_too() -> None:
+    with closing(socket.socket()) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = int(other.getsockname()[1])
+        with pytest.raises(StartError, match="is in use"):
+            check_ports([Listener("REST", "PORT", "127.0.0.1", port)])
+
+
+def test_one_port_for_two_things() -> None:
+    (port,) = free_ports(1)
+    same = settings(port=port, grpc_port=port)
+    with pytest.raises(StartError, match=r"set twice: PORT \(REST\) and GRPC_PORT"):
+        check_ports(listeners(same, embedded=False, sandbox=False))
+
+
+def test_an_address_that_is_not_here() -> None:
+    with pytest.raises(StartError, match="Set HOST"):
+        check_ports([Listener("REST", "PORT", "192.0.2.1", 3000)])
+
+
+def test_only_ports_that_will_be_used_are_looked_at() -> None:
+    def names(*, embedded: bool, sandbox: bool) -> list[str]:
+        return [
+            found.setting for found in listeners(settings(), embedded=embedded, sandbox=sandbox)
+        ]
+
+    always = ["PORT", "GRPC_PORT", "ADMIN_PORT"]
+    assert names(embedded=False, sandbox=False) == always
+    assert names(embedded=True, sandbox=False) == [*always, "MONGO_PORT"]
+    assert names(embedded=False, sandbox=True) == [*always, "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT"]
+
+
+async def test_a_mongodb_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.supervisor.preflight.ANSWER_WITHIN_MS", 300)
+    (port,) = free_ports(1)
+    with pytest.raises(StartError, match=f"MongoDB at 127.0.0.1:{port} does not answer") as caught:
+        await check_mongodb(f"mongodb://someone:hunter2@127.0.0.1:{port}/?replicaSet=rs")
+    assert "hunter2" not in str(caught.value)
+    assert "someone" not in str(caught.value)
+
+
+async def test_an_address_that_is_none() -> None:
+    with pytest.raises(StartError, match="not a MongoDB address") as caught:
+        await check_mongodb("mongodb://someone:hunt/er2@host:nan/")
+    assert "er2" not in str(caught.value)
+
+
+async def test_a_mongodb_without_replica_set(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    data = tmp_path / "data"
+    data.mkdir()
+    argv = [str(find_mongod()), "--port", str(port), "--dbpath", str(data), "--nounixsocket"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as mongod:  # noqa: ASYNC220
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await until(partial(port_answers, port))
+            with pytest.raises(StartError, match="must be a replica set"):
+                await check_mongodb(f"mongodb://127.0.0.1:{port}/")
+        finally:
+            mongod.kill()
+
+
+async def test_what_is_left_is_ended_and_killed_if_need_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.supervisor.preflight.MONGOD_ENDS_WITHIN", 0.5)
+    stubborn = "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); signal.pause()"
+    argv = [sys.executable, "-c", stubborn]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220
+        assert process.stdout is not None
+        process.stdout.readline()
+        await end_leftovers({"mongod": psutil.Process(process.pid)})
+        assert process.wait(DEADLINE) == -signal.SIGKILL
+
+
+def test_the_sandbox_runs_while_an_address_points_to_it() -> None:
+    real = {"kite_base_url": "http://k", "kite_login_url": "http://k", "fi_base_url": "http://f"}
+    assert needs_sandbox(settings())
+    assert needs_sandbox(settings(kite_base_url="http://k"))
+    assert not needs_sandbox(settings(**real))
+    assert not needs_sandbox(settings(sandbox=False))
+
+
+def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ZERODHA_API_KEY", "ZERODHA_API_SECRET", "ENCRYPTION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    env = worker_env(settings(), "mongodb://here", "key")
+    assert env["MONGODB_URI"] == "mongodb://here"
+    assert env["ENCRYPTION_KEY"] == "key"
+    assert (env["ZERODHA_API_KEY"], env["ZERODHA_API_SECRET"]) == ("sandbox_key", "sandbox_secret")
+    own = worker_env(settings(zerodha_api_key="mine"), "mongodb://here", None)
+    assert "ZERODHA_API_KEY" not in own  # as the environment, or .env, has it
+    assert "ENCRYPTION_KEY" not in own
+    real = worker_env(settings(kite_base_url="https://api.kite.trade"), "mongodb://here", None)
+    assert "ZERODHA_API_KEY" not in real
+
+
+def test_other_pieces_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCRYPTION_KEY", "hunter2")
+    monkeypatch.setenv("MONGODB_URI", "mongodb://u:hunter2@h")
+    monkeypatch.setenv("zerodha_api_secret", "hunter2")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    assert "hunter2" not in str(bare_env())
+    assert bare_env()["LANG"] == "C.UTF-8"

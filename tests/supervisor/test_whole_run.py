@@ -1,0 +1,136 @@
+"""`python -m server run` itself, with the real pieces."""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from server.config import Settings
+from server.supervisor.run import Run
+from server.supervisor.screen import Screen
+from tests.supervisor.harness import (
+    DEADLINE,
+    WholeRun,
+    alive,
+    child,
+    free_ports,
+    refused,
+    run_env,
+    whole_run,
+    words,
+)
+
+PIECES = {"mongod", "sandbox", "worker-0", "worker-1", "envoy"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
+    folder = tmp_path_factory.mktemp("run")
+    with whole_run(run_env(folder / "data"), folder / "output") as started:
+        started.wait_ready()
+        yield started
+
+
+def get_users(run: WholeRun) -> int:
+    url = f"http://127.0.0.1:{run.port('PORT')}/api/v1/users"
+    with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
+        return int(answer.status)
+
+
+def test_everything_runs_and_is_announced(run: WholeRun) -> None:
+    record = run.record()
+    assert record["pids"].keys() == PIECES
+    assert record["ports"] == {
+        "rest": run.port("PORT"),
+        "grpc": run.port("GRPC_PORT"),
+        "admin": run.port("ADMIN_PORT"),
+        "mongo": run.port("MONGO_PORT"),
+        "kite": run.port("SANDBOX_KITE_PORT"),
+        "fi": run.port("SANDBOX_FI_PORT"),
+    }
+    assert get_users(run) == 200
+    said = run.output.read_text()
+    assert f"http://localhost:{run.port('PORT')}" in said
+    assert f"localhost:{run.port('GRPC_PORT')}" in said
+    assert str(run.data) in said
+
+
+def test_no_secret_on_a_command_line_or_in_the_output(run: WholeRun) -> None:
+    key = (run.data / "encryption.key").read_text().strip()
+    assert key not in run.output.read_text()
+    for pid in run.pids().values():
+        assert key not in " ".join(psutil.Process(pid).cmdline())
+    assert key not in str(psutil.Process(run.pids()["mongod"]).environ())
+    assert psutil.Process(run.pids()["worker-0"]).environ()["ENCRYPTION_KEY"] == key
+
+
+@pytest.mark.parametrize("name", ["worker-1", "envoy", "sandbox"])
+def test_a_killed_piece_comes_back(run: WholeRun, name: str) -> None:
+    pid = run.pids()[name]
+    os.kill(pid, signal.SIGKILL)
+    run.wait(lambda: run.record()["ready"] and run.pids()[name] != pid)
+    assert get_users(run) == 200
+    assert f"{name} ended: signal SIGKILL" in run.output.read_text()
+
+
+def test_a_second_run_on_the_same_folder_is_refused(run: WholeRun) -> None:
+    code, lines = refused(run.env)
+    assert code == 1
+    (line,) = lines
+    assert f"(process {run.process.pid}) uses the data folder {run.data}" in line
+
+
+def test_a_second_run_on_the_same_ports_is_refused(run: WholeRun, tmp_path: Path) -> None:
+    code, lines = refused({**run.env, "DATA_DIR": str(tmp_path)})
+    assert code == 1
+    (line,) = lines
+    assert line.startswith(f"finlink: Port {run.port('PORT')} is in use (REST). Set PORT to ")
+
+
+def test_killed_itself_it_takes_its_pieces_along_and_starts_again(run: WholeRun) -> None:
+    pids, sockets = run.pids(), Path(run.record()["sockets"])
+    assert sockets.is_dir()
+    run.process.kill()
+    run.process.wait(DEADLINE)
+    with whole_run(run.env, run.output) as again:
+        again.wait(lambda: again.pids().get("mongod") not in {None, pids["mongod"]})
+        assert [name for name, pid in pids.items() if alive(pid)] == []
+        assert not sockets.exists()
+        again.wait_ready()
+        leaves_nothing_behind(again, [signal.SIGINT])
+
+
+def test_two_ctrl_c_during_the_start(tmp_path: Path) -> None:
+    with whole_run(run_env(tmp_path / "data"), tmp_path / "output") as run:
+        run.wait(lambda: "worker-0" in run.pids())
+        leaves_nothing_behind(run, [signal.SIGINT, signal.SIGINT])
+
+
+def leaves_nothing_behind(run: WholeRun, signals: Sequence[signal.Signals]) -> None:
+    pids, sockets = run.pids(), Path(run.record()["sockets"])
+    assert sockets.is_dir()
+    for number in signals:
+        run.process.send_signal(number)
+    assert run.process.wait(DEADLINE) == 0
+    assert [name for name, pid in pids.items() if alive(pid)] == []
+    assert not sockets.exists()
+    assert not (run.data / "run.json").exists()
+
+
+async def test_order_of_stopping(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    given: dict[str, Any] = {"data_dir": tmp_path / "data", "admin_port": free_ports(1)[0]}
+    settings = Settings(_env_file=None, **given)  # type: ignore[call-arg]
+    run = Run(settings, Screen())
+    names = ["mongod", "sandbox", "worker-0", "envoy"]
+    await run.supervisor.start([child(name, said) for name in names])
+    await run.stop()
+    ended = [word for word in words(said) if word.endswith("ended")]
+    assert ended == ["worker-0 ended", "envoy ended", "sandbox ended", "mongod ended"]
