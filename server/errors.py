@@ -54,6 +54,13 @@ class InvalidRequest(ApiError):
         return cls(fields=[FieldError(field, message)])
 
 
+class PayloadTooLarge(ApiError):
+    """Over REST Envoy refuses a body that is too large; this is for gRPC."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    default_message = "The request is larger than 64 KiB"
+
+
 class Unavailable(ApiError):
     """The database cannot be reached now."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from google.protobuf.message import DecodeError, Message
 
-from server.errors import InvalidRequest
+from server.errors import InvalidRequest, PayloadTooLarge
 from server.rpc.call import Context, Handler, current_call
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
 from server.rpc.validation import Validation
+
+MAX_REQUEST_BYTES = 64 * 1024
 
 
 def request_decoding(method: Method, inner: Handler) -> Handler:
@@ -19,6 +21,8 @@ def request_decoding(method: Method, inner: Handler) -> Handler:
 
     async def handle(raw: bytes, context: Context) -> Message:
         call = current_call()
+        if len(raw) > MAX_REQUEST_BYTES and not call.is_rest:
+            raise PayloadTooLarge
         message = request_class()
         try:
             message.MergeFromString(raw)

@@ -1,0 +1,183 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import grpc
+from finlink.connectors.v1.connector_pb2 import ConnectorSummary
+from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest, ListRecordsRequest
+from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
+from finlink.connectors.v1.record_pb2 import Record
+from finlink.users.v1.user_pb2 import User
+from finlink.users.v1.user_service_pb2 import ListUsersRequest
+from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
+
+from finlink_client import policy
+from finlink_client.errors import Cancelled, Internal, from_rpc_error
+from finlink_client.paging import pages
+
+if TYPE_CHECKING:  # these two exist for type checkers only
+    from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
+    from finlink.users.v1.user_service_pb2_grpc import UserServiceAsyncStub
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+def connect(
+    address: str,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    timeout: float = policy.DEADLINE,
+    platform_timeout: float = policy.PLATFORM_DEADLINE,
+) -> Finlink:
+    """A client of the Finlink at `address`, `HOST:PORT`, for the event loop that runs now.
+
+    credentials: for TLS; without them the connection is not encrypted.
+    timeout: seconds for a call that is not given its own.
+    platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
+
+    It connects with its first call, and again by itself whenever the connection is lost.
+    """
+    asyncio.get_running_loop()  # raises RuntimeError where there is none
+    calls = _Calls(policy.Deadlines(timeout, platform_timeout))
+    options = policy.channel_options()
+    if credentials is None:
+        channel = grpc.aio.insecure_channel(address, options=options, interceptors=[calls])
+    else:
+        channel = grpc.aio.secure_channel(
+            address, credentials, options=options, interceptors=[calls]
+        )
+    return Finlink(channel, calls)
+
+
+class Finlink:
+    """Finlink's services over one channel. Made by `connect`.
+
+    users, connectors: the generated stubs. Calls raise FinlinkError.
+    channel: the channel itself, for services that have no stub here, as gRPC's health service.
+    """
+
+    users: UserServiceAsyncStub
+    connectors: ConnectorServiceAsyncStub
+
+    def __init__(self, channel: grpc.aio.Channel, calls: _Calls) -> None:
+        self.channel = channel
+        self.users = UserServiceStub(channel)
+        self.connectors = ConnectorServiceStub(channel)
+        self._calls = calls
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection. Calls under way raise Cancelled, later ones RuntimeError."""
+        await self._calls.close()
+        await self.channel.close()
+
+    async def iterate_users(
+        self,
+        request: ListUsersRequest | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC's deadline of each call
+    ) -> AsyncIterator[User]:
+        """Every user that passes the filters of `request`, page by page."""
+        first = request or ListUsersRequest()
+        async for page in pages(self.users.ListUsers, first, timeout):
+            for user in page.data.users:
+                yield user
+
+    async def iterate_connectors(
+        self,
+        request: ListConnectorsRequest | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> AsyncIterator[ConnectorSummary]:
+        """Every connector that passes the filters of `request`, page by page."""
+        first = request or ListConnectorsRequest()
+        async for page in pages(self.connectors.ListConnectors, first, timeout):
+            for connector in page.data.connectors:
+                yield connector
+
+    async def iterate_records(
+        self,
+        request: ListRecordsRequest,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> AsyncIterator[Record]:
+        """Every record of the connector `request` names, page by page."""
+        async for page in pages(self.connectors.ListRecords, request, timeout):
+            for record in page.data.records:
+                yield record
+
+
+class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
+    """Gives each call its deadline, and its failure as a FinlinkError."""
+
+    def __init__(self, deadlines: policy.Deadlines) -> None:
+        self._deadlines = deadlines
+        self._closed = False
+        self._under_way: dict[grpc.aio.Call, asyncio.Task[object]] = {}
+
+    async def intercept_unary_unary(
+        self,
+        continuation: Callable[
+            [grpc.aio.ClientCallDetails, RequestT],
+            Awaitable[grpc.aio.UnaryUnaryCall[RequestT, ResponseT]],
+        ],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: RequestT,
+    ) -> grpc.aio.UnaryUnaryCall[RequestT, ResponseT]:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - gRPC runs interceptors in a task of the call
+        details = client_call_details
+        if details.timeout is None:
+            details = grpc.aio.ClientCallDetails(
+                details.method,
+                self._deadlines.of(details.method),
+                details.metadata,
+                details.credentials,
+                details.wait_for_ready,
+            )
+        call = await continuation(details, request)
+        self._under_way[call] = task
+        try:
+            response = await call
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        except asyncio.CancelledError:
+            if task.cancelling():  # by the caller
+                raise
+            raise Cancelled(
+                "CANCELLED", "The client was closed", grpc_code=grpc.StatusCode.CANCELLED
+            ) from None
+        finally:
+            del self._under_way[call]
+        if response is None:  # where the blocking flavour has an error, this one has nothing
+            raise Internal(
+                "INTERNAL", "The answer is not valid", grpc_code=grpc.StatusCode.INTERNAL
+            )
+        return call
+
+    async def close(self) -> None:
+        """Refuse new calls and end those under way."""
+        self._closed = True
+        ending = dict(self._under_way)
+        for call in ending:
+            call.cancel()
+        if ending:
+            await asyncio.wait(ending.values())

@@ -1,0 +1,170 @@
+"""The client for code without asyncio. Threads may share one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+import grpc
+from finlink.connectors.v1.connector_pb2 import ConnectorSummary
+from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest, ListRecordsRequest
+from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
+from finlink.connectors.v1.record_pb2 import Record
+from finlink.users.v1.user_pb2 import User
+from finlink.users.v1.user_service_pb2 import ListUsersRequest
+from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
+
+from finlink_client import policy
+from finlink_client.errors import from_rpc_error
+from finlink_client.paging import pages_blocking
+
+if TYPE_CHECKING:  # exists for type checkers only
+    from grpc import _CallFuture
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+def connect_blocking(
+    address: str,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    timeout: float = policy.DEADLINE,
+    platform_timeout: float = policy.PLATFORM_DEADLINE,
+) -> BlockingFinlink:
+    """A client of the Finlink at `address`, `HOST:PORT`.
+
+    credentials: for TLS; without them the connection is not encrypted.
+    timeout: seconds for a call that is not given its own.
+    platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
+
+    It connects with its first call, and again by itself whenever the connection is lost.
+    """
+    options = policy.channel_options()
+    if credentials is None:
+        channel = grpc.insecure_channel(address, options=options)
+    else:
+        channel = grpc.secure_channel(address, credentials, options=options)
+    return BlockingFinlink(channel, policy.Deadlines(timeout, platform_timeout))
+
+
+class BlockingFinlink:
+    """Finlink's services over one channel. Made by `connect_blocking`.
+
+    users, connectors: the generated stubs. Calls raise FinlinkError.
+    channel: the channel itself, for services that have no stub here, as gRPC's health service.
+    """
+
+    def __init__(self, channel: grpc.Channel, deadlines: policy.Deadlines) -> None:
+        self._calls = _Calls(deadlines)
+        self.channel = grpc.intercept_channel(channel, self._calls)
+        self.users = UserServiceStub(self.channel)
+        self.connectors = ConnectorServiceStub(self.channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Calls under way raise Cancelled, later ones RuntimeError."""
+        self._calls.closed = True
+        self.channel.close()
+
+    def iterate_users(
+        self, request: ListUsersRequest | None = None, *, timeout: float | None = None
+    ) -> Iterator[User]:
+        """Every user that passes the filters of `request`, page by page."""
+        first = request or ListUsersRequest()
+        for page in pages_blocking(self.users.ListUsers, first, timeout):
+            yield from page.data.users
+
+    def iterate_connectors(
+        self, request: ListConnectorsRequest | None = None, *, timeout: float | None = None
+    ) -> Iterator[ConnectorSummary]:
+        """Every connector that passes the filters of `request`, page by page."""
+        first = request or ListConnectorsRequest()
+        for page in pages_blocking(self.connectors.ListConnectors, first, timeout):
+            yield from page.data.connectors
+
+    def iterate_records(
+        self, request: ListRecordsRequest, *, timeout: float | None = None
+    ) -> Iterator[Record]:
+        """Every record of the connector `request` names, page by page."""
+        for page in pages_blocking(self.connectors.ListRecords, request, timeout):
+            yield from page.data.records
+
+
+@dataclass(frozen=True)
+class _Details(grpc.ClientCallDetails):
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: grpc.CallCredentials | None
+    wait_for_ready: bool | None
+    compression: grpc.Compression | None
+
+
+class _Calls(grpc.UnaryUnaryClientInterceptor):
+    """Gives each call its deadline, and its failure as a FinlinkError."""
+
+    def __init__(self, deadlines: policy.Deadlines) -> None:
+        self._deadlines = deadlines
+        self.closed = False
+
+    def intercept_unary_unary(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], _CallFuture[ResponseT]],
+        client_call_details: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> _CallFuture[ResponseT]:
+        if self.closed:
+            raise RuntimeError("the client is closed")
+        details = client_call_details
+        if details.timeout is None:
+            details = _Details(
+                details.method,
+                self._deadlines.of(details.method),
+                details.metadata,
+                details.credentials,
+                details.wait_for_ready,
+                details.compression,
+            )
+        outcome = _Outcome(continuation(details, request))
+        return cast("_CallFuture[ResponseT]", outcome)
+
+
+class _Outcome:
+    """gRPC's call, but for the errors it raises and returns.
+
+    One that was made by `.future` may still be under way, so it is looked at when it is asked.
+    """
+
+    def __init__(self, call: _CallFuture[Any]) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+    def result(self, timeout: float | None = None) -> Any:
+        try:
+            return self._call.result(timeout)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        error = self._call.exception(timeout)
+        if isinstance(error, grpc.RpcError):
+            return from_rpc_error(error)
+        return error
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._call.add_done_callback(lambda _: callback(self))
