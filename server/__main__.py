@@ -31,7 +31,9 @@ def _settings(**given: object) -> config.Settings:
 def run(
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=128, help="Server processes. Default: WORKERS, else one for each core."),
+        typer.Option(
+            min=1, max=128, help="Server processes. Default: WORKERS, else one for each core."
+        ),
     ] = None,
 ) -> None:
     """Start all of Finlink: MongoDB where none is given, the sandbox, the workers and Envoy."""

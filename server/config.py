@@ -73,7 +73,9 @@ class Settings(BaseSettings):
     kite_base_url: str | None = None
     kite_login_url: str | None = None
     fi_base_url: str | None = None
-    fi_session_ttl: Annotated[int, Field(ge=60, le=86_400)] = 1_800  # seconds a login is taken to last
+    fi_session_ttl: Annotated[int, Field(ge=60, le=86_400)] = (
+        1_800  # seconds a login is taken to last
+    )
     zerodha_api_key: str | None = None
     zerodha_api_secret: SecretStr | None = None
 

@@ -2,7 +2,9 @@
 
 ApiError                 base: a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
 ├── InvalidRequest       VALIDATION_ERROR
+├── PayloadTooLarge      PAYLOAD_TOO_LARGE
 ├── Unavailable          UNAVAILABLE: the database cannot be reached
+├── DeadlineExceeded     DEADLINE_EXCEEDED
 ├── users.errors         …
 └── connectors.errors    …
 """

@@ -86,19 +86,15 @@ class ConnectorStore:
     ) -> tuple[list[Connector], str | None]:
         """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
         filters = {"status": where.status, "platform": where.platform}
-        query = _query(where)
-        if token is not None:
-            position = paging.decode(token, filters)
-            query["$or"] = [
-                {"createdAt": {"$lt": position.at}},
-                {"createdAt": position.at, "_id": {"$lt": position.object_id}},
-            ]
-        cursor = self._connectors.find(query, {"syncHistory": 0, "errors": 0}).sort(_NEWEST_FIRST)
-        documents = await cursor.limit(limit + 1).to_list(None)
+        position = None if token is None else paging.decode(token, filters)
+
+        async def find(part: Document, count: int) -> list[Document]:
+            cursor = self._connectors.find(part, {"syncHistory": 0, "errors": 0})
+            return await cursor.sort(_NEWEST_FIRST).limit(count).to_list(None)
+
+        documents = await paging.read(find, _query(where), position, "createdAt", limit)
         page = [connector(document) for document in documents[:limit]]
-        if len(documents) <= limit:
-            return page, None
-        return page, paging.encode(paging.Position(page[-1].created_at, page[-1].id), filters)
+        return page, paging.next_token(documents, limit, "createdAt", filters)
 
     async def count_by_status(self, where: ConnectorFilter) -> dict[tuple[str, str], int]:
         """How many connectors there are of each (platform, status)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
@@ -10,6 +11,9 @@ import phonenumbers
 import pycountry
 from finlink.rules.v1 import rules_pb2
 
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
 
 
@@ -25,10 +29,9 @@ def parse_date_or_time(text: str) -> date | datetime:
     try:
         return parse_date(text)
     except ValueError:
-        instant = datetime.fromisoformat(text)
-        if instant.tzinfo is None or "T" not in text.upper():
-            raise ValueError(text) from None
-        return instant.astimezone(UTC)
+        if not _RFC_3339.fullmatch(text):  # fromisoformat takes more than RFC 3339 has
+            raise
+        return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _phone_number(text: str) -> str | None:

@@ -37,8 +37,10 @@ STATUSES: dict[str, tuple[grpc.StatusCode, int]] = {
     "INTERNAL": (grpc.StatusCode.INTERNAL, 500),
 }
 
-# Details travel as metadata, of which clients accept about 8 KB.
-MAX_DETAILS_BYTES = 6_000
+# Details travel as metadata. Clients accept about 8 KB of it, base64 and everything else included.
+MAX_DETAILS_BYTES = 5_200
+MAX_FIELD_CHARACTERS = 200
+MAX_MESSAGE_CHARACTERS = 300
 
 
 def capped(fields: Sequence[FieldError]) -> list[FieldError]:
@@ -46,15 +48,19 @@ def capped(fields: Sequence[FieldError]) -> list[FieldError]:
     kept: list[FieldError] = []
     size = 0
     for index, entry in enumerate(fields):
-        field = (
-            entry if len(entry.field) <= 200 else FieldError(entry.field[:200] + "…", entry.message)
+        short = FieldError(
+            _cut(entry.field, MAX_FIELD_CHARACTERS), _cut(entry.message, MAX_MESSAGE_CHARACTERS)
         )
-        size += len(json.dumps([field.field, field.message]))
+        size += len(json.dumps([short.field, short.message]))
         if size > MAX_DETAILS_BYTES:
             kept.append(FieldError("", f"and {len(fields) - index} more"))
             break
-        kept.append(field)
+        kept.append(short)
     return kept
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[:length] + "…"
 
 
 def grpc_details(error: ApiError) -> bytes:

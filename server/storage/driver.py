@@ -64,6 +64,10 @@ class Database:
             )
             return result
 
+    async def command(self, command: Mapping[str, Any]) -> None:
+        """Run a database command."""
+        await self._database.command(command)
+
     async def ping(self) -> None:
         """Raises a driver error where the server does not answer."""
         await self._client.admin.command("ping")

@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pymongo import IndexModel
+from pymongo.errors import OperationFailure
 
 from server.storage.driver import Database
 
+_OPTIONS_CONFLICT = 85
+
 
 async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
-    """Create what is missing. `indexes` maps each collection to its indexes."""
+    """Create what is missing. `indexes` maps each collection to its indexes.
+
+    A TTL index whose time was changed in the settings is changed in place.
+    """
     for name, models in indexes.items():
-        await database.collection(name).create_indexes(list(models))
+        collection = database.collection(name)
+        for model in models:
+            try:
+                await collection.create_indexes([model])
+            except OperationFailure as error:
+                wanted = model.document
+                if error.code != _OPTIONS_CONFLICT or "expireAfterSeconds" not in wanted:
+                    raise
+                change = {
+                    "name": wanted["name"],
+                    "expireAfterSeconds": wanted["expireAfterSeconds"],
+                }
+                await database.command({"collMod": name, "index": change})

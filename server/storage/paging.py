@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,13 +14,19 @@ from typing import Any
 from bson import ObjectId
 
 from server.errors import InvalidRequest
+from server.storage.driver import Document
+
+MAX_PAGE = 2**31 - 1  # counts are 32-bit numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last document of a page: its time, its id, and the number of that page."""
+    """The last document of a page: its time, its id, and the number of that page.
 
-    at: datetime
+    A document that another tool wrote may have no time; such ones come last.
+    """
+
+    at: datetime | None
     id: str
     page: int = 1
 
@@ -32,9 +38,47 @@ class Position:
         return ObjectId(self.id)
 
 
+async def read(
+    find: Callable[[Document, int], Awaitable[list[Document]]],
+    query: Document,
+    position: Position | None,
+    time_field: str,
+    limit: int,
+) -> list[Document]:
+    """The documents past `position`, one more than `limit` where there are so many.
+
+    `find` gives at most so many documents of a query, newest first by `time_field`, ties by id, those
+    without a time last. Raises InvalidRequest where the position's id is none.
+    """
+    if position is None:
+        return await find(query, limit + 1)
+    tie = {time_field: position.at, "_id": {"$lt": position.object_id}}
+    if position.at is None:
+        return await find({**query, **tie}, limit + 1)
+    documents = await find({**query, "$or": [{time_field: {"$lt": position.at}}, tie]}, limit + 1)
+    if len(documents) <= limit:
+        # Apart: as a third branch it would keep MongoDB from walking the index.
+        documents += await find({**query, time_field: None}, limit + 1 - len(documents))
+    return documents
+
+
+def next_token(
+    documents: Sequence[Mapping[str, Any]],
+    limit: int,
+    time_field: str,
+    filters: Mapping[str, Any],
+    page: int = 1,
+) -> str | None:
+    """The token that leads past a page read with one document more than `limit`; None on the last."""
+    if len(documents) <= limit:
+        return None
+    last = documents[limit - 1]
+    return encode(Position(last.get(time_field), str(last["_id"]), page), filters)
+
+
 def encode(position: Position, filters: Mapping[str, Any]) -> str:
     """The token that leads past `position` under the same filters."""
-    milliseconds = round(position.at.timestamp() * 1000)
+    milliseconds = None if position.at is None else round(position.at.timestamp() * 1000)
     content = json.dumps([milliseconds, position.id, position.page, _digest(filters)])
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
@@ -44,9 +88,10 @@ def decode(token: str, filters: Mapping[str, Any]) -> Position:
     try:
         content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         milliseconds, identifier, page, digest = json.loads(content)
-        if not (isinstance(identifier, str) and isinstance(page, int) and 1 <= page < 2**31):
+        if not (isinstance(identifier, str) and type(page) is int and 1 <= page <= MAX_PAGE):
             raise ValueError(token)
-        position = Position(datetime.fromtimestamp(milliseconds / 1000, UTC), identifier, page)
+        at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+        position = Position(at, identifier, page)
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
         raise InvalidRequest.of("pageToken", "is not a token of this list") from None
     if digest != _digest(filters):

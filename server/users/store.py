@@ -149,7 +149,7 @@ class UserStore:
         query = _query(where)
         total = await self._users.count_documents(query, collation=_collation(where))
         skip = (number - 1) * limit
-        documents = await self._find(query, where, limit, skip) if skip < total else []
+        documents = await self._find(query, where, limit + 1, skip) if skip < total else []
         return self._as_page(documents, where, number, limit, total)
 
     async def page_after(self, where: UserFilter, token: str, limit: int) -> UserPage:
@@ -157,30 +157,25 @@ class UserStore:
         position = paging.decode(token, where.as_dict())
         query = _query(where)
         total = await self._users.count_documents(query, collation=_collation(where))
-        past = {
-            "$or": [
-                {"createdAt": {"$lt": position.at}},
-                {"createdAt": position.at, "_id": {"$lt": position.object_id}},
-            ]
-        }
-        documents = await self._find({"$and": [query, past]}, where, limit, 0)
-        return self._as_page(documents, where, position.page + 1, limit, total)
+
+        async def find(part: Document, count: int) -> list[Document]:
+            return await self._find(part, where, count)
+
+        documents = await paging.read(find, query, position, "createdAt", limit)
+        number = min(position.page + 1, paging.MAX_PAGE)
+        return self._as_page(documents, where, number, limit, total)
 
     async def _find(
-        self, query: Document, where: UserFilter, limit: int, skip: int
+        self, query: Document, where: UserFilter, count: int, skip: int = 0
     ) -> list[Document]:
         cursor = self._users.find(query, collation=_collation(where)).sort(_NEWEST_FIRST)
-        return await cursor.skip(skip).limit(limit + 1).to_list(None)
+        return await cursor.skip(skip).limit(count).to_list(None)
 
     def _as_page(
         self, documents: list[Document], where: UserFilter, number: int, limit: int, total: int
     ) -> UserPage:
         users = [_user(document) for document in documents[:limit]]
-        token = None
-        if len(documents) > limit:
-            last = users[-1]
-            position = paging.Position(last.created_at, last.id, number)
-            token = paging.encode(position, where.as_dict())
+        token = paging.next_token(documents, limit, "createdAt", where.as_dict(), number)
         return UserPage(users, number, total, limit, token)
 
 

@@ -86,19 +86,14 @@ class RecordStore:
         """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
         filters = {"connectorId": connector_id, "dataType": data_type}
         query: Document = {key: value for key, value in filters.items() if value is not None}
-        if token is not None:
-            position = paging.decode(token, filters)
-            query["$or"] = [
-                {"at": {"$lt": position.at}},
-                {"at": position.at, "_id": {"$lt": position.object_id}},
-            ]
-        cursor = self._records.find(query).sort(_NEWEST_FIRST).limit(limit + 1)
-        documents = await cursor.to_list(None)
+        position = None if token is None else paging.decode(token, filters)
+
+        async def find(part: Document, count: int) -> list[Document]:
+            return await self._records.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
+
+        documents = await paging.read(find, query, position, "at", limit)
         records = [_stored(document) for document in documents[:limit]]
-        if len(documents) <= limit:
-            return records, None
-        last = documents[limit - 1]
-        return records, paging.encode(paging.Position(last["at"], str(last["_id"])), filters)
+        return records, paging.next_token(documents, limit, "at", filters)
 
     async def forget(self, connector_ids: Sequence[str], session: Session) -> None:
         """Have the records of removed connectors erased in the background."""
