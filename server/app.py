@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 
 from server.config import ConfigError, Settings, decode_key
 from server.connectors import store as connector_store
+from server.connectors.logins import Logins
 from server.connectors.platforms.registry import build_platforms
 from server.connectors.service import ConnectorService
 from server.connectors.servicer import ConnectorServicer
@@ -59,7 +60,7 @@ SYNC_STOP_SECONDS = 3.0
 
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 256 * 1024),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),  # past 64 KiB a step refuses it
     ("grpc.max_metadata_size", 32 * 1024),  # a REST call brings its path and query along
     ("grpc.absolute_max_metadata_size", 64 * 1024),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -114,14 +115,17 @@ async def running_worker(settings: Settings, listen: str) -> AsyncIterator[None]
         for platform in platforms.values():
             stack.push_async_callback(platform.aclose)
 
-        runner = SyncRunner(platforms, connectors, syncs, records, sessions)
+        holds = Claims(database)
+        logins = Logins(connectors, holds, sessions, platforms)
+        runner = SyncRunner(connectors, syncs, records, logins)
         scheduler = SyncScheduler(syncs, records, runner, settings.sync_concurrency)
         connector_service = ConnectorService(
             database,
             connectors,
             records,
-            Claims(database),
+            holds,
             sessions,
+            logins,
             platforms,
             UserDirectory(users),
             scheduler.wake,
@@ -183,7 +187,7 @@ async def _listening(
             await watch
         await asyncio.sleep(DRAIN_SECONDS)
         await server.stop(STOP_SECONDS)
-        await completion.drain()
+        await completion.drain(STOP_SECONDS)
 
 
 def _service_names(*files: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 
 from finlink.connectors.v1 import connector_pb2 as pb
 from finlink.connectors.v1 import connector_service_pb2 as rpc
@@ -41,8 +41,7 @@ def _bound(text: str, *, end: bool) -> datetime:
     value = parse_date_or_time(text)
     if isinstance(value, datetime):
         return value
-    start = datetime.combine(value, time(), UTC)
-    return start + timedelta(days=1) - timedelta(milliseconds=1) if end else start
+    return datetime.combine(value, time(23, 59, 59, 999_000) if end else time(), UTC)
 
 
 def status_summary(counts: Mapping[tuple[str, str], int]) -> rpc.ConnectorStatusSummary:

@@ -17,8 +17,6 @@ from typing import Any
 
 from server.connectors.model import (
     DEFAULT_INTERVAL,
-    ERRORS_KEPT,
-    HISTORY_KEPT,
     Connector,
     DataTypeCount,
     ErrorEntry,
@@ -67,7 +65,11 @@ def connector(document: Mapping[str, Any]) -> Connector:
         successful_syncs=int(sync.get("successful") or 0),
         failed_syncs=int(sync.get("failed") or 0),
         last_success_at=sync.get("lastSuccessAt"),
-        history=tuple(_history_entry(entry) for entry in document.get("syncHistory") or ()),
+        history=tuple(
+            _history_entry(entry)
+            for entry in document.get("syncHistory") or ()
+            if entry.get("syncedAt") and entry.get("status")
+        ),
         errors=tuple(
             ErrorEntry(
                 code=entry.get("errorCode") or "",
@@ -107,8 +109,8 @@ def _history_entry(entry: Mapping[str, Any]) -> HistoryEntry:
     return HistoryEntry(
         synced_at=entry["syncedAt"],
         status=entry["status"],
-        records_count=entry.get("recordsCount"),
-        added_count=entry.get("addedCount"),
+        records_count=_whole(entry.get("recordsCount")),
+        added_count=_whole(entry.get("addedCount")),
         error_message=entry.get("errorMessage"),
         error_code=entry.get("errorCode"),
         sync_id=entry.get("syncId"),
@@ -120,42 +122,6 @@ def _history_entry(entry: Mapping[str, Any]) -> HistoryEntry:
     )
 
 
-def count_run(update: dict[str, Document], entry: HistoryEntry) -> None:
-    """Have `update` add a finished run to history and totals."""
-    document: Document = {
-        "syncedAt": entry.synced_at,
-        "status": entry.status,
-        "recordsCount": entry.records_count,
-        "addedCount": entry.added_count,
-        "errorMessage": entry.error_message,
-        "errorCode": entry.error_code,
-        "syncId": entry.sync_id,
-        "startedAt": entry.started_at,
-        "counts": [
-            {"dataType": c.data_type, "recordsCount": c.records, "addedCount": c.added}
-            for c in entry.counts
-        ],
-    }
-    stored = {key: value for key, value in document.items() if value is not None}
-    _push(update, "syncHistory", stored, HISTORY_KEPT)
-    totals = update.setdefault("$inc", {})
-    totals["sync.total"] = 1
-    if entry.status == "success":
-        totals["sync.successful"] = 1
-    elif entry.status == "failed":
-        totals["sync.failed"] = 1
-
-
-def push_error(update: dict[str, Document], entry: ErrorEntry) -> None:
-    """Have `update` add an error to the connector's newest."""
-    document = {
-        "errorCode": entry.code,
-        "errorMessage": entry.message,
-        "occurredAt": entry.occurred_at,
-    }
-    _push(update, "errors", document, ERRORS_KEPT)
-
-
-def _push(update: dict[str, Document], array: str, entry: Document, kept: int) -> None:
-    """Newest first, and no more than `kept`."""
-    update.setdefault("$push", {})[array] = {"$each": [entry], "$position": 0, "$slice": kept}
+def _whole(number: float | None) -> int | None:
+    """Other tools store counts as doubles."""
+    return None if number is None else int(number)

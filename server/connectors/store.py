@@ -11,8 +11,8 @@ from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.clock import utc_now
-from server.connectors.documents import connector, count_run, push_error, run_document
+from server.connectors import expressions as x
+from server.connectors.documents import connector
 from server.connectors.errors import AlreadyConnected
 from server.connectors.model import (
     DEFAULT_INTERVAL,
@@ -20,13 +20,14 @@ from server.connectors.model import (
     ConnectorFilter,
     ErrorEntry,
     HistoryEntry,
-    Run,
-    whole_minutes,
 )
 from server.storage import paging
 from server.storage.driver import Database, Document, Session
 
 CONNECTORS = "connectors"
+CANCELLED = "RUN_CANCELLED"
+_SESSION_ENDED = "The session ended before the run did"
+_USER_NOT_ACTIVE = "The user is no longer active"
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -112,34 +113,19 @@ class ConnectorStore:
         platform: str,
         permissions: Sequence[str],
         connected: Connected,
-        run: Run | None,
+        sync_id: str,
         *,
         paused: bool,
         session: Session,
     ) -> Connector:
-        """Make or restart the user's connector with a new session, `run` being its first sync.
+        """Make or restart the user's connector with a new session, its first sync wanted at once.
 
         Raises AlreadyConnected where it is connected already.
         """
-        now = utc_now()
-        changes: Document = {
-            "connectionStatus": "connected",
-            "connectionDetails.connectedAt": now,
-            "connectionDetails.nextSyncAt": now,
-            "sync.paused": paused,
-            "sync.failures": 0,
-            **_session_changes(connected),
-            **_permission_changes(permissions),
-        }
-        if run is not None:
-            changes |= {"sync.run": run_document(run), "sync.dueAt": now}
-        removed = (
-            "connectionDetails.disconnectedAt",
-            "connectionDetails.sessionDuration",
-            "session.refreshedAt",
-            "credentials.encryptedLogin",
+        fields: Document = {**_new_session(connected, sync_id), "session.refreshedAt": "$$REMOVE"}
+        return await self._upsert(
+            user_id, platform, permissions, fields, paused=paused, session=session
         )
-        return await self._upsert(user_id, platform, changes, removed, session)
 
     async def await_login(
         self,
@@ -152,41 +138,59 @@ class ConnectorStore:
         session: Session,
     ) -> Connector:
         """Make or restart the user's connector with a login pending. Raises AlreadyConnected."""
-        changes = {
+        fields: Document = {
             "connectionStatus": "disconnected",
             "credentials.encryptedLogin": sealed_login,
-            "sync.paused": paused,
-            **_permission_changes(permissions),
+            "credentials.encryptedToken": "$$REMOVE",
+            "credentials.tokenExpiresAt": "$$REMOVE",
+            "metadata.platformUserId": "$$REMOVE",  # it may become another account
+            "metadata.accountType": "$$REMOVE",
+            "sessionId": "$$REMOVE",
         }
-        removed = ("sessionId", "credentials.encryptedToken", "credentials.tokenExpiresAt")
-        return await self._upsert(user_id, platform, changes, removed, session)
+        return await self._upsert(
+            user_id, platform, permissions, fields, paused=paused, session=session
+        )
 
     async def _upsert(
         self,
         user_id: str,
         platform: str,
-        changes: Document,
-        removed: Sequence[str],
+        permissions: Sequence[str],
+        fields: Document,
+        *,
+        paused: bool,
         session: Session,
     ) -> Connector:
-        now = utc_now()
-        on_insert = {
-            "createdAt": now,
-            "connectionDetails.syncInterval": DEFAULT_INTERVAL,
-            "syncHistory": [],
-            "errors": [],
-            "sync.auto": True,
+        """`fields` may refer to what holds before: the defaults, permissions and `paused`."""
+        before: Document = {
+            "metadata.permissions": list(permissions),
+            "metadata.dataTypes": list(permissions),
+            "sync.paused": paused,
+            "createdAt": {"$ifNull": ["$createdAt", x.NOW]},
+            "connectionDetails.syncInterval": {
+                "$ifNull": ["$connectionDetails.syncInterval", DEFAULT_INTERVAL]
+            },
+            "syncHistory": {"$ifNull": ["$syncHistory", []]},
+            "errors": {"$ifNull": ["$errors", []]},
+            "sync.auto": {"$ifNull": ["$sync.auto", True]},
         }
-        restartable = {"$in": ["disconnected", "expired"]}
         try:
             document = await self._connectors.find_one_and_update(
-                {"userId": user_id, "platform": platform, "connectionStatus": restartable},
                 {
-                    "$set": {**changes, "updatedAt": now},
-                    "$unset": dict.fromkeys(removed, ""),
-                    "$inc": {"session.generation": 1},
-                    "$setOnInsert": {k: v for k, v in on_insert.items() if k not in changes},
+                    "userId": user_id,
+                    "platform": platform,
+                    "connectionStatus": {"$in": ["disconnected", "expired"]},
                 },
+                [
+                    {"$set": before},
+                    {
+                        "$set": {
+                            **fields,
+                            "session.generation": x.plus_one("session.generation"),
+                            "updatedAt": x.NOW,
+                        }
+                    },
+                ],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
                 session=session,
@@ -197,43 +201,22 @@ class ConnectorStore:
 
     async def set_login(self, connector_id: str, generation: int, sealed_login: str) -> bool:
         """Keep a login that is pending; False where the session changed meanwhile."""
-        changes = {"credentials.encryptedLogin": sealed_login, "updatedAt": utc_now()}
-        return await self._change(connector_id, generation, {"$set": changes}) is not None
+        fields = {"credentials.encryptedLogin": sealed_login}
+        return await self._change(connector_id, generation, fields) is not None
 
-    async def set_session(
-        self,
-        connector_id: str,
-        generation: int,
-        connected: Connected,
-        *,
-        anew: bool,
-        run: Run | None,
+    async def renew_session(
+        self, connector_id: str, generation: int, connected: Connected
     ) -> Connector | None:
-        """Store a refreshed session, or with `anew` one that begins; None where it changed meanwhile."""
-        now = utc_now()
-        update: dict[str, Document] = {
-            "$set": {
-                **_session_changes(connected),
-                "session.refreshedAt": now,
-                "updatedAt": now,
-            },
-            "$inc": {"session.generation": 1},
-        }
-        if anew:
-            update["$set"] |= {
-                "connectionStatus": "connected",
-                "connectionDetails.connectedAt": now,
-                "connectionDetails.nextSyncAt": now,
-                "sync.failures": 0,
-            }
-            update["$unset"] = {
-                "connectionDetails.disconnectedAt": "",
-                "connectionDetails.sessionDuration": "",
-                "credentials.encryptedLogin": "",
-            }
-            if run is not None:
-                update["$set"] |= {"sync.run": run_document(run), "sync.dueAt": now}
-        return await self._change(connector_id, generation, update)
+        """Store a session that goes on under new secrets; None where it changed meanwhile."""
+        fields = {**_session(connected), "session.refreshedAt": x.NOW}
+        return await self._change(connector_id, generation, fields)
+
+    async def begin_session(
+        self, connector_id: str, generation: int, connected: Connected, sync_id: str
+    ) -> Connector | None:
+        """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
+        fields = {**_new_session(connected, sync_id), "session.refreshedAt": x.NOW}
+        return await self._change(connector_id, generation, fields)
 
     async def end_session(
         self,
@@ -241,56 +224,51 @@ class ConnectorStore:
         *,
         status: str,
         error: ErrorEntry | None = None,
-        finished: HistoryEntry | None = None,
         session: Session | None = None,
     ) -> Connector | None:
         """End a connector's session as `disconnected` or `expired`, and with it all syncing.
 
-        `finished` is how a run that was wanted or under way ends. None where the session changed
+        A run that is wanted or under way goes into the history as cancelled. None where the session
+        changed meanwhile.
+        """
+        fields = {
+            **x.count_run_if(x.HAS_RUN, x.broken_off(CANCELLED, _SESSION_ENDED)),
+            **_session_end(status),
+            **(x.add_error(error) if error else {}),
+        }
+        return await self._change(before.id, before.generation, fields, session)
+
+    async def expire(
+        self, claimed: Connector, where: Document, entry: HistoryEntry, error: ErrorEntry
+    ) -> Connector | None:
+        """End a session whose run found it over; `entry` is how that run ends.
+
+        `where` is the filter for that run being under way. None where run or session changed
         meanwhile.
         """
-        now = utc_now()
-        changes: Document = {"connectionStatus": status, "updatedAt": now}
-        if before.live and before.connected_at is not None:
-            changes["connectionDetails.sessionDuration"] = whole_minutes(now - before.connected_at)
-        if before.live or before.disconnected_at is None or status == "disconnected":
-            changes["connectionDetails.disconnectedAt"] = now
-        removed = ["sessionId", "connectionDetails.nextSyncAt", "sync.run", "sync.dueAt"]
-        if status == "disconnected":
-            removed.append("credentials")
-        update: dict[str, Document] = {
-            "$set": changes,
-            "$unset": dict.fromkeys(removed, ""),
-            "$inc": {"session.generation": 1, "sync.fence": 1},
+        fields = {
+            **x.count_run(x.history_entry(entry), entry.status),
+            **_session_end("expired"),
+            **x.add_error(error),
         }
-        if error is not None:
-            push_error(update, error)
-        if finished is not None:
-            count_run(update, finished)
-        return await self._change(before.id, before.generation, update, session)
+        if entry.status != "failed":
+            fields["connectionDetails.lastSyncAt"] = entry.synced_at
+        return await self._change(claimed.id, claimed.generation, fields, where=where)
 
     async def set_active(self, user_id: str, active: bool, session: Session) -> None:
-        """Let a user's connectors sync, or stand still; one that is due by itself goes on at once."""
-        now = utc_now()
-        await self._connectors.update_many(
-            {"userId": user_id},
-            {"$set": {"sync.paused": not active, "updatedAt": now}},
-            session=session,
-        )
-        wants = {"userId": user_id, "connectionStatus": {"$in": ["connected", "error"]}}
+        """Let a user's connectors sync at once, or stop their syncs, runs under way included."""
+        stage: Document = {"sync.paused": not active, "updatedAt": x.NOW}
         if active:
-            await self._connectors.update_many(
-                {**wants, "sync.auto": True, "sync.dueAt": {"$exists": False}},
-                {"$set": {"sync.dueAt": now, "connectionDetails.nextSyncAt": now}},
-                session=session,
-            )
+            goes_on = {"$and": [x.IS_LIVE, {"$not": [x.HAS_RUN]}, {"$ne": ["$sync.auto", False]}]}
+            for path in ("sync.dueAt", "connectionDetails.nextSyncAt"):
+                stage[path] = x.when(goes_on, x.NOW, {"$ifNull": [f"${path}", "$$REMOVE"]})
         else:
-            # A run under way keeps its claim and ends by itself; one that only waits is withdrawn.
-            await self._connectors.update_many(
-                {**wants, "sync.run.startedAt": {"$exists": False}},
-                {"$unset": {"sync.dueAt": "", "sync.run": "", "connectionDetails.nextSyncAt": ""}},
-                session=session,
-            )
+            stage |= {
+                **x.count_run_if(x.HAS_RUN, x.broken_off(CANCELLED, _USER_NOT_ACTIVE)),
+                **_NO_SYNCS,
+                "sync.fence": x.plus_one("sync.fence"),
+            }
+        await self._connectors.update_many({"userId": user_id}, [{"$set": stage}], session=session)
 
     async def delete_of_user(self, user_id: str, session: Session) -> list[str]:
         """Remove all connectors of a user; gives their ids."""
@@ -302,34 +280,82 @@ class ConnectorStore:
         self,
         connector_id: str,
         generation: int,
-        update: Mapping[str, Any],
+        fields: Document,
         session: Session | None = None,
+        where: Document | None = None,
     ) -> Connector | None:
-        return _maybe(
-            await self._connectors.find_one_and_update(
+        """Change the session of a connector, unless it has changed since `generation`."""
+        same = {"session.generation": generation or {"$in": [0, None]}}
+        document = await self._connectors.find_one_and_update(
+            {"_id": ObjectId(connector_id), **same, **(where or {})},
+            [
                 {
-                    "_id": ObjectId(connector_id),
-                    "session.generation": generation or {"$in": [0, None]},
-                },
-                update,
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
+                    "$set": {
+                        **fields,
+                        "session.generation": x.plus_one("session.generation"),
+                        "updatedAt": x.NOW,
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+            session=session,
         )
+        return _maybe(document)
 
 
-def _session_changes(connected: Connected) -> Document:
+_NO_SYNCS: Document = {
+    "connectionDetails.nextSyncAt": "$$REMOVE",
+    "sync.run": "$$REMOVE",
+    "sync.dueAt": "$$REMOVE",
+}
+
+
+def _session(connected: Connected) -> Document:
     return {
         "sessionId": connected.session_id,
         "credentials.encryptedToken": connected.sealed_session,
         "credentials.tokenExpiresAt": connected.expires_at,
-        "metadata.platformUserId": connected.platform_user_id,
-        "metadata.accountType": connected.account_type,
+        "metadata.platformUserId": {"$literal": connected.platform_user_id},
+        "metadata.accountType": {"$literal": connected.account_type},
     }
 
 
-def _permission_changes(permissions: Sequence[str]) -> Document:
-    return {"metadata.permissions": list(permissions), "metadata.dataTypes": list(permissions)}
+def _new_session(connected: Connected, sync_id: str) -> Document:
+    """A session that begins, with its first run; none for a user who is not active."""
+    active = {"$not": [x.IS_PAUSED]}
+    run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": x.NOW}
+    return {
+        **_session(connected),
+        "connectionStatus": "connected",
+        "connectionDetails.connectedAt": x.NOW,
+        "connectionDetails.disconnectedAt": "$$REMOVE",
+        "connectionDetails.sessionDuration": "$$REMOVE",
+        "connectionDetails.nextSyncAt": x.keep_or_remove(x.SYNCS_BY_ITSELF, x.NOW),
+        "credentials.encryptedLogin": "$$REMOVE",
+        "sync.failures": 0,
+        "sync.run": x.keep_or_remove(active, run),
+        "sync.dueAt": x.keep_or_remove(active, x.NOW),
+    }
+
+
+def _session_end(status: str) -> Document:
+    """The end of a session, by what the document says of its beginning."""
+    connected_at = "$connectionDetails.connectedAt"
+    lasted = {"$floor": {"$divide": [{"$subtract": [x.NOW, connected_at]}, x.MINUTE_MS]}}
+    began = {"$and": [x.IS_LIVE, {"$eq": [{"$type": connected_at}, "date"]}]}
+    return {
+        "connectionStatus": status,
+        "connectionDetails.sessionDuration": x.when(
+            began, {"$toInt": lasted}, {"$ifNull": ["$connectionDetails.sessionDuration", 0]}
+        ),
+        "connectionDetails.disconnectedAt": x.when(
+            x.IS_LIVE, x.NOW, {"$ifNull": ["$connectionDetails.disconnectedAt", x.NOW]}
+        ),
+        "sessionId": "$$REMOVE",
+        "credentials": "$$REMOVE" if status == "disconnected" else "$credentials",
+        "sync.fence": x.plus_one("sync.fence"),
+        **_NO_SYNCS,
+    }
 
 
 def _query(where: ConnectorFilter) -> Document:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import structlog
+
+
+def cause_of(error: BaseException) -> dict[str, object]:
+    """What a log line may say of an unexpected exception: its kind, and the way it came.
+
+    Not its text, which can hold what was being stored or sent.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    return {
+        "cause": type(error).__name__,
+        "cause_code": getattr(error, "code", None),
+        "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
 
 
 def setup_logging(level: str, *, process: str) -> None:
@@ -32,7 +46,10 @@ def setup_logging(level: str, *, process: str) -> None:
     ]
     renderer: list[structlog.types.Processor]
     if sys.stdout.isatty():
-        renderer = [structlog.dev.ConsoleRenderer()]
+        # Plain: the pretty ones show the values of local variables, requests with secrets included.
+        renderer = [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]
     else:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from buf.validate import validate_pb2
 from google.api import httpbody_pb2
 from google.protobuf import field_mask_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -110,14 +111,18 @@ class _Body:
         self._in_path = in_path
         self._wrong = wrong
         self._emptied: list[str] = []
+        self._has_mask = "update_mask" in request.fields_by_name
+
+    def _means_something_else_when_empty(self, field: FieldDescriptor) -> bool:
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        return self._has_mask or rules.repeated.min_items > 0
 
     def fill(self, message: Message, value: JsonObject) -> None:
         self._object(message, value, "", self._in_path)
         # An empty list looks like one that was not sent once it is in a message. Where the request
-        # has a mask, that is the way to say "remove it"; elsewhere it is refused.
-        has_mask = "update_mask" in self._request.fields_by_name
+        # has a mask, that is the way to say "remove it"; where a rule wants items, it is refused.
         for path in self._emptied:
-            if has_mask:
+            if self._has_mask:
                 message.update_mask.paths.append(path)  # type: ignore[attr-defined]
             else:
                 self._wrong.append(FieldError(path, "must have at least one item, or be left out"))
@@ -160,7 +165,7 @@ class _Body:
     def _list(self, message: Message, field: FieldDescriptor, item: Any, path: str) -> None:
         if not isinstance(item, list):
             raise _WrongType("must be a list")
-        if not item:
+        if not item and self._means_something_else_when_empty(field):
             self._emptied.append(path)
         target = getattr(message, field.name)
         for index, entry in enumerate(item):

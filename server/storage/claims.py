@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
+import structlog
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from server.clock import utc_now
+from server.observability.logging import cause_of
 from server.storage.driver import Database
+
+_log = structlog.stdlib.get_logger("finlink.storage")
 
 CLAIMS = "claims"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -27,9 +31,9 @@ class ClaimBusy(Exception):
 
 
 class Claims:
-    """A claim lapses after `life`, so that the death of its holder heals by itself."""
+    """A claim is renewed while it is held, and lapses within `life` of its holder's death."""
 
-    def __init__(self, database: Database, life: timedelta = timedelta(seconds=40)) -> None:
+    def __init__(self, database: Database, life: timedelta = timedelta(seconds=10)) -> None:
         self._claims = database.collection(CLAIMS)
         self._life = life
 
@@ -42,10 +46,15 @@ class Claims:
             if asyncio.get_running_loop().time() >= give_up:
                 raise ClaimBusy(name)
             await asyncio.sleep(_POLL_SECONDS)
+        renewal = asyncio.create_task(self._renew(name, owner))
         try:
             yield
         finally:
-            await self._claims.delete_one({"_id": name, "owner": owner})
+            renewal.cancel()
+            try:
+                await self._claims.delete_one({"_id": name, "owner": owner})
+            except Exception as error:  # noqa: BLE001 - what was done holds; the claim lapses by itself
+                _log.warning("claim not released", **cause_of(error))
 
     async def _take(self, name: str, owner: str) -> bool:
         now = utc_now()
@@ -58,3 +67,13 @@ class Claims:
         except DuplicateKeyError:
             return False
         return True
+
+    async def _renew(self, name: str, owner: str) -> None:
+        while True:
+            await asyncio.sleep(self._life.total_seconds() / 3)
+            try:
+                await self._claims.update_one(
+                    {"_id": name, "owner": owner}, {"$set": {"until": utc_now() + self._life}}
+                )
+            except Exception as error:  # noqa: BLE001 - the next renewal may still come in time
+                _log.warning("claim not renewed", **cause_of(error))

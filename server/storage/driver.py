@@ -6,16 +6,19 @@ awaited; those differences are the methods of `Database`.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from bson.codec_options import CodecOptions
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -26,6 +29,9 @@ Collection: TypeAlias = AsyncCollection[Document]
 Session: TypeAlias = AsyncClientSession
 T = TypeVar("T")
 
+_ABORT_SECONDS = 0.5
+_TRANSIENT = "TransientTransactionError"
+_UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
@@ -37,8 +43,10 @@ async def _settled(value: Any) -> Any:
 class Database:
     """A database and its client, the same whichever driver is behind it."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, patience: float) -> None:
+        """`patience`: for how many seconds a transaction is tried again."""
         self._client = client
+        self._patience = patience
         self._database = client.get_database(name, codec_options=_AWARE)
 
     def collection(self, name: str) -> Collection:
@@ -55,14 +63,45 @@ class Database:
         return documents
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Run `work` in a transaction, again from its start where MongoDB asks for that."""
+        """Run `work` in a transaction, again from its start where MongoDB asks for that.
+
+        The driver's own helper goes on for two minutes; here it ends after `patience`, so that a caller
+        is told in time and nothing happens long after. `work` may run several times.
+        """
+        give_up = time.monotonic() + self._patience
         async with await _settled(self._client.start_session()) as session:
-            result: T = await session.with_transaction(
-                work,
-                read_concern=ReadConcern("snapshot"),
-                write_concern=WriteConcern("majority"),
-            )
-            return result
+            while True:
+                try:
+                    await _settled(
+                        session.start_transaction(
+                            read_concern=ReadConcern("snapshot"),
+                            write_concern=WriteConcern("majority"),
+                        )
+                    )
+                    result = await work(session)
+                    await self._commit(session, give_up)
+                except BaseException as error:
+                    if session.in_transaction:
+                        # MongoDB ends it too, later; the caller need not wait for that.
+                        with suppress(PyMongoError, TimeoutError):
+                            async with asyncio.timeout(_ABORT_SECONDS):
+                                await session.abort_transaction()
+                    again = isinstance(error, PyMongoError) and error.has_error_label(_TRANSIENT)
+                    if not again or time.monotonic() >= give_up:
+                        raise
+                else:
+                    return result
+
+    async def _commit(self, session: Session, give_up: float) -> None:
+        """Commit; where it is unknown whether that worked, committing again is safe."""
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                if not error.has_error_label(_UNKNOWN_COMMIT) or time.monotonic() >= give_up:
+                    raise
+            else:
+                return
 
     async def command(self, command: Mapping[str, Any]) -> None:
         """Run a database command."""
@@ -102,7 +141,7 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         maxPoolSize=settings.mongo_pool_size,
         minPoolSize=2,
     )
-    database = Database(client, settings.database)
+    database = Database(client, settings.database, timeout / 1000)
     try:
         yield database
     finally:

@@ -118,14 +118,15 @@ class UserStore:
         self, user_id: str, changes: Changes, session: Session | None = None
     ) -> User | None:
         """Apply `changes` (document path -> value, None removes) at once; None if there is no such user."""
-        update: dict[str, dict[str, Any]] = {"$set": {"updatedAt": utc_now()}}
+        fields: Document = {"updatedAt": utc_now()}
         for path, value in changes.items():
-            if value is None:
-                update.setdefault("$unset", {})[path] = ""
-            else:
-                update["$set"][path] = _stored(value)
+            fields[path] = "$$REMOVE" if value is None else {"$literal": _stored(value)}
+        # A pipeline also gets under a section that another tool stored as null.
         document = await self._users.find_one_and_update(
-            {"userId": user_id}, update, return_document=ReturnDocument.AFTER, session=session
+            {"userId": user_id},
+            [{"$set": fields}],
+            return_document=ReturnDocument.AFTER,
+            session=session,
         )
         return _user(document) if document else None
 

@@ -125,6 +125,10 @@ class Platform(Protocol):
         """End the session at the platform. Raises any PlatformError; callers do it best effort."""
         ...
 
+    async def abandon(self, login: LoginRequired) -> None:
+        """Forget a login that was begun. Raises any PlatformError; callers treat it as best effort."""
+        ...
+
     async def aclose(self) -> None:
         """Close the HTTP client."""
         ...

@@ -160,6 +160,9 @@ class FiMoney:
         async with self._turn(session.secrets["session_id"]):
             await self._mcp.close_session(session.secrets["session_id"])
 
+    async def abandon(self, login: LoginRequired) -> None:
+        await self._mcp.close_session(login.secrets["session_id"])
+
     async def aclose(self) -> None:
         await self._wire.aclose()
 

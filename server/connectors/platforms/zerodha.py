@@ -136,7 +136,8 @@ class Zerodha:
             platform_user_id=session.platform_user_id,
             account_type=session.account_type,
             expires_at=next_session_end(self._clock()),
-            secrets=_secrets(api_key, api_secret, data),
+            # An answer without a new refresh token leaves the old one in force.
+            secrets={"refresh_token": token, **_secrets(api_key, api_secret, data)},
         )
 
     async def disconnect(self, session: Session) -> None:
@@ -148,6 +149,9 @@ class Zerodha:
                 await self._call("DELETE", "/session/token", session, params=keys)
             except SessionEnded:
                 continue  # over already, which is what was wanted
+
+    async def abandon(self, login: LoginRequired) -> None:
+        """Nothing to forget: Kite knows of a login only once it is done."""
 
     async def aclose(self) -> None:
         await self._wire.aclose()

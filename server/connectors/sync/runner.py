@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
 
 import structlog
 
 from server.clock import utc_now
+from server.connectors.logins import Logins
 from server.connectors.model import (
     FAILURES_TO_ERROR,
     Connector,
@@ -19,19 +21,16 @@ from server.connectors.model import (
     Run,
 )
 from server.connectors.platforms.base import (
-    LoginRequired,
     PermissionRefused,
-    Platform,
     PlatformError,
     Session,
     SessionEnded,
 )
-from server.connectors.records import DataType
-from server.connectors.sessions import SessionVault, new_sync_id
+from server.connectors.records import DataType, Item
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore
-from server.connectors.sync.store import Outcome, SyncStore
-from server.security.encryption import Undecipherable
+from server.connectors.sync.store import ABANDONED, CLAIM_LIFE, Outcome, SyncStore, under_way
+from server.observability.logging import cause_of
 
 _log = structlog.stdlib.get_logger("finlink.sync")
 
@@ -43,6 +42,12 @@ class ClaimLost(Exception):
     """Another worker has the connector, or it was disconnected: nothing more may be written."""
 
 
+class RunFailed(PlatformError):
+    """A fault of ours; what it was is in the log."""
+
+    code = "INTERNAL"
+
+
 @dataclass(slots=True)
 class _Progress:
     counts: list[DataTypeCount] = field(default_factory=list)
@@ -52,208 +57,160 @@ class _Progress:
 class SyncRunner:
     def __init__(
         self,
-        platforms: Mapping[str, Platform],
         connectors: ConnectorStore,
         syncs: SyncStore,
         records: RecordStore,
-        sessions: SessionVault,
+        logins: Logins,
     ) -> None:
-        self._platforms = platforms
         self._connectors = connectors
         self._syncs = syncs
         self._records = records
-        self._sessions = sessions
+        self._logins = logins
 
     async def run(self, claimed: Connector) -> None:
-        """Do what a claimed connector is due for. Cancelled, it gives the run back for another worker."""
-        abandoned = _abandoned(claimed)
-        if abandoned is not None:
-            _log.warning("sync abandoned", connector_id=claimed.id, sync_id=abandoned.sync_id)
-        unwanted = claimed.run is None and not claimed.auto_sync
-        if claimed.paused or unwanted:
-            await self._syncs.stand_still(claimed, abandoned)
+        """Do the run of a claimed connector. Cancelled, it gives the run back for another worker."""
+        log = _log.bind(connector_id=claimed.id, platform=claimed.platform)
+        _tell_of_abandoned(claimed, log)
+        if claimed.run is None:  # nothing is to run after all; the claim has settled that
             return
-        run = _next_run(claimed, abandoned is not None)
-        if not await self._syncs.start(claimed, run, abandoned):
-            return
-        if abandoned is not None:
-            claimed = replace(claimed, failures=claimed.failures + 1)
-        log = _log.bind(connector_id=claimed.id, platform=claimed.platform, sync_id=run.sync_id)
-        log.info("sync started", data_types=list(run.data_types))
-        heartbeat = asyncio.create_task(self._heartbeat(claimed))
+        log = log.bind(sync_id=claimed.run.sync_id)
+        log.info("sync started", data_types=list(claimed.run.data_types))
+        work = asyncio.create_task(self._work(claimed, claimed.run, log))
+        heartbeat = asyncio.create_task(self._heartbeat(claimed, log))
         try:
-            work = asyncio.create_task(self._work(claimed, run, log))
             done, _ = await asyncio.wait({work, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
-            if work in done:
-                work.result()
-            else:
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
-                log.warning("sync lost its claim")
-        except asyncio.CancelledError:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-            await asyncio.shield(self._syncs.release(claimed, run))
-            log.info("sync handed back")
-            raise
+            if work not in done:
+                raise ClaimLost
+            work.result()
         except ClaimLost:
             log.warning("sync lost its claim")
+        except asyncio.CancelledError:
+            await _ended(work)
+            await asyncio.shield(self._syncs.release(claimed))
+            log.info("sync handed back")
+            raise
         finally:
-            heartbeat.cancel()
+            await _ended(work, heartbeat)
 
-    async def _heartbeat(self, claimed: Connector) -> None:
-        """Keep the claim until it is lost."""
-        while True:
+    async def _heartbeat(self, claimed: Connector, log: structlog.stdlib.BoundLogger) -> None:
+        """Keep the claim; return once it is lost, or could not be kept for as long as it lasts."""
+        now = asyncio.get_running_loop().time
+        kept = now()
+        while now() - kept < CLAIM_LIFE.total_seconds():
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            if not await self._syncs.keep(claimed):
-                return
+            try:
+                if not await self._syncs.keep(claimed):
+                    return
+            except Exception as error:  # noqa: BLE001 - the claim may still hold; the next beat tells
+                log.warning("heartbeat failed", cause=type(error).__name__)
+            else:
+                kept = now()
 
     async def _work(self, claimed: Connector, run: Run, log: structlog.stdlib.BoundLogger) -> None:
         progress = _Progress()
-        platform = self._platforms[claimed.platform]
         try:
-            session = self._sessions.open(claimed)
-        except Undecipherable as error:
-            log.error("session does not open", cause=str(error))
-            progress.failure = SessionEnded("The stored session cannot be read; log in again")
-            session = None
-        if session is not None:
-            try:
-                async with asyncio.timeout(RUN_SECONDS):
-                    await self._fetch(claimed, run, platform, session, progress)
-            except TimeoutError:
-                progress.failure = PlatformError("The sync took too long and was broken off")
+            async with asyncio.timeout(RUN_SECONDS):
+                await self._fetch_all(claimed, run, progress)
+        except TimeoutError:
+            progress.failure = PlatformError("The sync took too long and was broken off")
+        except PlatformError as error:
+            progress.failure = error
+        except ClaimLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - a run that fails must end as one
+            log.error("sync run failed", **cause_of(error))
+            progress.failure = RunFailed("The sync failed for a reason of Finlink's own")
         if isinstance(progress.failure, SessionEnded):
-            await self._expire(claimed, run, platform, session, progress, log)
+            await self._expire(claimed, run, progress, log)
         else:
             await self._finish(claimed, run, progress, log)
 
-    async def _fetch(
-        self,
-        claimed: Connector,
-        run: Run,
-        platform: Platform,
-        session: Session,
-        progress: _Progress,
-    ) -> None:
-        """Fetch and keep each data type; what failed is in `progress`."""
+    async def _fetch_all(self, claimed: Connector, run: Run, progress: _Progress) -> None:
+        """Fetch and keep each data type, under a renewed session where the first has ended."""
+        session = self._logins.session(claimed)
         for data_type in run.data_types:
-            wanted: DataType = data_type  # type: ignore[assignment]
             try:
-                items = await platform.fetch(session, wanted)
-            except PlatformError as error:
-                progress.failure = error
-                if isinstance(error, PermissionRefused):
-                    continue  # the other data types may be allowed
-                return
-            if not await self._syncs.keep(claimed):
-                raise ClaimLost
+                try:
+                    items = await self._fetch(claimed, session, data_type)
+                except SessionEnded:
+                    session = await self._logins.revive(claimed)
+                    items = await self._fetch(claimed, session, data_type)
+            except PermissionRefused as error:
+                progress.failure = error  # the other data types may be allowed
+                continue
+            await self._keep_claim(claimed)
             added = await self._records.keep(claimed.id, data_type, items, run.sync_id)
             if data_type == "portfolio":
+                await self._keep_claim(claimed)
                 await self._records.close_unseen(claimed.id, data_type, run.sync_id)
             progress.counts.append(DataTypeCount(data_type, len(items), added))
+
+    async def _fetch(self, claimed: Connector, session: Session, data_type: str) -> Sequence[Item]:
+        return await self._logins.platform(claimed).fetch(session, cast("DataType", data_type))
+
+    async def _keep_claim(self, claimed: Connector) -> None:
+        if not await self._syncs.keep(claimed):
+            raise ClaimLost
 
     async def _finish(
         self, claimed: Connector, run: Run, progress: _Progress, log: structlog.stdlib.BoundLogger
     ) -> None:
-        now = utc_now()
-        entry = _entry(run, progress, now)
+        entry = _entry(run, progress)
         failures = claimed.failures + 1 if entry.status == "failed" else 0
         status: str = claimed.status
         if entry.status == "success":
             status = "connected"
         elif failures >= FAILURES_TO_ERROR:
             status = "error"
-        pause = (
-            claimed.pause_after_failures(failures)
-            if status == "error"
-            else timedelta(minutes=claimed.sync_interval)
-        )
-        # Read again: the settings may have changed while the run was under way.
-        current = await self._connectors.get(claimed.id)
-        goes_on = current is not None and current.auto_sync and not current.paused
-        if current is not None and status != "error":
-            pause = timedelta(minutes=current.sync_interval)
-        outcome = Outcome(
-            entry=entry,
-            failures=failures,
-            status=status,
-            next_sync_at=now + pause if goes_on else None,
-            error=_error_entry(progress.failure, now),
-        )
+        outcome = Outcome(entry, failures, status, _error_entry(progress.failure, entry.synced_at))
         if not await self._syncs.finish(claimed, outcome):
             raise ClaimLost
-        facts = {"status": entry.status, "records": entry.records_count, "added": entry.added_count}
-        if entry.status == "success":
-            log.info("sync finished", **facts)
-        else:
-            log.warning(
-                "sync finished", **facts, error_code=entry.error_code, cause=entry.error_message
-            )
+        _tell_of_end(entry, log)
 
     async def _expire(
-        self,
-        claimed: Connector,
-        run: Run,
-        platform: Platform,
-        session: Session | None,
-        progress: _Progress,
-        log: structlog.stdlib.BoundLogger,
+        self, claimed: Connector, run: Run, progress: _Progress, log: structlog.stdlib.BoundLogger
     ) -> None:
         """The platform ended the session: say so, and prepare the login that is needed."""
-        now = utc_now()
-        ended = await self._connectors.end_session(
-            claimed,
-            status="expired",
-            error=_error_entry(progress.failure, now),
-            finished=_entry(run, progress, now),
-        )
-        if ended is None:  # refreshed or disconnected meanwhile: the next run sees what holds now
+        entry = _entry(run, progress)
+        error = _error_entry(progress.failure, entry.synced_at)
+        ended = None
+        if error is not None:
+            ended = await self._connectors.expire(claimed, under_way(claimed), entry, error)
+        if ended is None:  # refreshed meanwhile: the next run sees what holds now
             await self._finish(claimed, run, progress, log)
             return
-        log.warning("session expired", cause=str(progress.failure))
-        if session is not None:
-            await self._prepare_login(ended, platform, session)
-
-    async def _prepare_login(self, ended: Connector, platform: Platform, session: Session) -> None:
-        try:
-            login = await platform.complete(session.secrets, {})
-        except PlatformError:
-            return  # RefreshSession will try again
-        if isinstance(login, LoginRequired):
-            sealed = self._sessions.seal_login(ended.user_id, ended.platform, login)
-            await self._connectors.set_login(ended.id, ended.generation, sealed)
+        _tell_of_end(entry, log)
+        log.warning("session expired", cause=entry.error_message)
+        await self._logins.prepare(ended)
 
 
-def _abandoned(claimed: Connector) -> HistoryEntry | None:
-    """The run that another worker began and left, as a history entry."""
-    if claimed.run is None or claimed.run.started_at is None:
-        return None
-    return HistoryEntry(
-        synced_at=utc_now(),
-        status="failed",
-        error_code="RUN_ABANDONED",
-        error_message="The worker of this run stopped; the run was taken over",
-        sync_id=claimed.run.sync_id,
-        started_at=claimed.run.started_at,
-    )
+async def _ended(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _next_run(claimed: Connector, was_abandoned: bool) -> Run:
-    now = utc_now()
-    wanted = claimed.run
-    if wanted is None:
-        return Run(new_sync_id(), claimed.data_types, now, now)
-    sync_id = new_sync_id() if was_abandoned else wanted.sync_id
-    return Run(sync_id, wanted.data_types, wanted.requested_at, now)
+def _tell_of_abandoned(claimed: Connector, log: structlog.stdlib.BoundLogger) -> None:
+    """The claim may have written off a run that another worker left."""
+    newest = claimed.history[0] if claimed.history else None
+    if newest and newest.error_code == ABANDONED and newest.synced_at == claimed.updated_at:
+        log.warning("sync abandoned", sync_id=newest.sync_id)
 
 
-def _entry(run: Run, progress: _Progress, now: datetime) -> HistoryEntry:
+def _tell_of_end(entry: HistoryEntry, log: structlog.stdlib.BoundLogger) -> None:
+    facts = {"status": entry.status, "records": entry.records_count, "added": entry.added_count}
+    if entry.status == "success":
+        log.info("sync finished", **facts)
+    else:
+        log.warning("sync finished", **facts, code=entry.error_code, cause=entry.error_message)
+
+
+def _entry(run: Run, progress: _Progress) -> HistoryEntry:
     failure = progress.failure
     status = "success" if failure is None else "partial" if progress.counts else "failed"
     fetched = failure is None or bool(progress.counts)
     return HistoryEntry(
-        synced_at=now,
+        synced_at=utc_now(),
         status=status,
         records_count=sum(count.records for count in progress.counts) if fetched else None,
         added_count=sum(count.added for count in progress.counts) if fetched else None,

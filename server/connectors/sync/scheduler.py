@@ -9,9 +9,11 @@ from datetime import timedelta
 import structlog
 
 from server.clock import utc_now
+from server.connectors.sessions import new_sync_id
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.store import SyncStore
+from server.observability.logging import cause_of
 
 _log = structlog.stdlib.get_logger("finlink.sync")
 
@@ -61,8 +63,8 @@ class SyncScheduler:
             try:
                 while await self._claim_one():
                     pass
-            except Exception:  # noqa: BLE001 - whatever it was, the next round may work
-                _log.warning("cannot claim due connectors", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
+                _log.warning("cannot claim due connectors", **cause_of(error))
                 await asyncio.sleep(RETRY_SECONDS)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
@@ -73,7 +75,7 @@ class SyncScheduler:
         await self._free.acquire()
         claimed = None
         try:
-            claimed = await self._syncs.claim()
+            claimed = await self._syncs.claim(new_sync_id())
         finally:
             if claimed is None:
                 self._free.release()
@@ -89,7 +91,7 @@ class SyncScheduler:
         self._free.release()
         if not run.cancelled() and (error := run.exception()) is not None:
             # Its claim lapses, and whoever takes it over writes it off as abandoned.
-            _log.error("sync run failed", exc_info=error)
+            _log.error("sync run broken off", **cause_of(error))
 
     async def _erase_forever(self) -> None:
         """Erase the records of removed connectors."""
@@ -97,6 +99,6 @@ class SyncScheduler:
             try:
                 while await self._records.erase_some(utc_now() - SETTLE):
                     pass
-            except Exception:  # noqa: BLE001 - whatever it was, the next round may work
-                _log.warning("cannot erase records", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
+                _log.warning("cannot erase records", **cause_of(error))
             await asyncio.sleep(ERASE_SECONDS)

@@ -10,7 +10,7 @@ import structlog
 
 from server.clock import utc_now
 from server.connectors.errors import ConnectorNotFound, NotConnected, ReauthRequired
-from server.connectors.model import Connector, Run
+from server.connectors.model import Connector
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore, StoredRecord
@@ -20,7 +20,6 @@ from server.errors import InvalidRequest
 _log = structlog.stdlib.get_logger("finlink.sync")
 
 DEFAULT_LIMIT = 20
-_ATTEMPTS = 20  # to change a connector that is changing at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class SyncService:
 
         Raises ConnectorNotFound, NotConnected, ReauthRequired or InvalidRequest.
         """
-        for _ in range(_ATTEMPTS):
+        while True:
             connector = await self._get(connector_id)
             if not connector.live:
                 if connector.status == "expired" or connector.login_pending:
@@ -71,12 +70,11 @@ class SyncService:
                 return Triggered(connector.last_sync_id, skipped="user_not_active")
             if not force and _synced_recently(connector):
                 return Triggered(connector.last_sync_id, skipped="recent_success")
-            run = Run(new_sync_id(), tuple(data_types) or connector.data_types, utc_now())
-            if await self._syncs.request_run(connector_id, run) is not None:
-                _log.info("sync requested", connector_id=connector_id, sync_id=run.sync_id)
+            sync_id = new_sync_id()
+            if await self._syncs.request_run(connector.id, sync_id, list(data_types)) is not None:
+                _log.info("sync requested", connector_id=connector.id, sync_id=sync_id)
                 self._wake()
-                return Triggered(run.sync_id, connector.estimated_duration())
-        raise NotConnected
+                return Triggered(sync_id, connector.estimated_duration())
 
     async def update_settings(
         self,
@@ -88,37 +86,29 @@ class SyncService:
         """Change what is given and leave the rest. Raises ConnectorNotFound or InvalidRequest."""
         if interval is None and not data_types and auto_sync is None:
             raise InvalidRequest("Nothing to update: send syncInterval, dataTypes or autoSync")
-        for _ in range(_ATTEMPTS):
-            before = await self._get(connector_id)
-            _require_granted(before, data_types)
-            changes: dict[str, object] = {}
-            if interval is not None:
-                changes["connectionDetails.syncInterval"] = interval
-            if data_types:
-                changes["metadata.dataTypes"] = list(data_types)
-            if auto_sync is not None:
-                changes["sync.auto"] = auto_sync
-            goes_on = before.auto_sync if auto_sync is None else auto_sync
-            next_sync_at = None
-            if goes_on and not before.paused:
-                now = utc_now()
-                pause = timedelta(minutes=interval or before.sync_interval)
-                next_sync_at = max(now, (before.last_sync_at or now) + pause)
-            after = await self._syncs.set_settings(before, changes, next_sync_at)
-            if after is not None:
-                _log.info(
-                    "sync settings changed", connector_id=connector_id, fields=sorted(changes)
-                )
-                self._wake()
-                return after
-        raise ConnectorNotFound
+        fields: dict[str, object] = {}
+        if interval is not None:
+            fields["connectionDetails.syncInterval"] = interval
+        if data_types:
+            fields["metadata.dataTypes"] = list(data_types)
+        if auto_sync is not None:
+            fields["sync.auto"] = auto_sync
+        while True:
+            connector = await self._get(connector_id)
+            _require_granted(connector, data_types)
+            changed = await self._syncs.set_settings(connector.id, fields, list(data_types))
+            if changed is not None:
+                break
+        _log.info("sync settings changed", connector_id=connector.id, fields=sorted(fields))
+        self._wake()
+        return changed
 
     async def records(
         self, connector_id: str, data_type: str | None, token: str | None, limit: int | None
     ) -> tuple[list[StoredRecord], str | None]:
         """One page of what syncs kept. Raises ConnectorNotFound or InvalidRequest."""
-        await self._get(connector_id)
-        return await self._records.page(connector_id, data_type, token, limit or DEFAULT_LIMIT)
+        connector = await self._get(connector_id)
+        return await self._records.page(connector.id, data_type, token, limit or DEFAULT_LIMIT)
 
     async def _get(self, connector_id: str) -> Connector:
         connector = await self._connectors.get(connector_id)

@@ -1,25 +1,38 @@
 """The sync engine's writes: claiming due connectors, keeping claims, finishing runs.
 
-Every write of a run carries the fence of its claim and is refused once another claim was made.
+A claim puts a run under way in one atomic step, on MongoDB's clock, and raises the connector's fence.
+Every later write of the run names fence and run, and is refused once either has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from bson import ObjectId
 from pymongo import ASCENDING, ReturnDocument
 
-from server.clock import utc_now
-from server.connectors.documents import connector, count_run, push_error, run_document
-from server.connectors.model import LIVE, Connector, ErrorEntry, HistoryEntry, Run
+from server.connectors import expressions as x
+from server.connectors.documents import connector
+from server.connectors.model import (
+    ERRORS_KEPT,
+    FAILURES_TO_ERROR,
+    LIVE,
+    MAX_INTERVAL,
+    Connector,
+    ErrorEntry,
+    HistoryEntry,
+    Run,
+)
 from server.connectors.store import CONNECTORS
 from server.storage.driver import Database, Document
 
 CLAIM_LIFE = timedelta(seconds=15)
+ABANDONED = "RUN_ABANDONED"
+_ABANDONED_MESSAGE = "The worker of this run stopped; the run was taken over"
+
+_CLAIM_ENDS = {"$add": [x.NOW, int(CLAIM_LIFE.total_seconds() * 1000)]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +42,6 @@ class Outcome:
     entry: HistoryEntry
     failures: int  # failed runs in a row, this one included
     status: str  # the connection's status afterwards
-    next_sync_at: datetime | None  # None: it does not sync by itself
     error: ErrorEntry | None = None
 
 
@@ -39,9 +51,14 @@ class SyncStore:
     def __init__(self, database: Database) -> None:
         self._connectors = database.collection(CONNECTORS)
 
-    async def request_run(self, connector_id: str, run: Run) -> Connector | None:
-        """Want `run` now, unless one is wanted or under way; None where that is so, or it is not live."""
-        now = utc_now()
+    async def request_run(
+        self, connector_id: str, sync_id: str, data_types: list[str]
+    ) -> Connector | None:
+        """Want a run of `data_types`, or of what the settings say, now.
+
+        None where a run is wanted or under way, or the connector is not live.
+        """
+        types = data_types or {"$ifNull": ["$metadata.dataTypes", "$metadata.permissions"]}
         document = await self._connectors.find_one_and_update(
             {
                 "_id": ObjectId(connector_id),
@@ -49,107 +66,174 @@ class SyncStore:
                 "sync.paused": {"$ne": True},
                 "sync.run": {"$exists": False},
             },
-            {"$set": {"sync.run": run_document(run), "sync.dueAt": now, "updatedAt": now}},
+            [
+                {
+                    "$set": {
+                        "sync.run": {"syncId": sync_id, "dataTypes": types, "requestedAt": x.NOW},
+                        "sync.dueAt": x.NOW,
+                        "updatedAt": x.NOW,
+                    }
+                }
+            ],
             return_document=ReturnDocument.AFTER,
         )
         return connector(document) if document else None
 
-    async def claim(self) -> Connector | None:
-        """Take the connector that has been due longest, for CLAIM_LIFE; None where none is due.
+    async def claim(self, sync_id: str) -> Connector | None:
+        """Take the connector that has been due longest and put its run under way; None if none is due.
 
-        The connector comes as it was before, so that a run somebody else left is seen, but with the
-        fence of the new claim.
+        `sync_id` names the run where it has no name yet. A run that another worker left is written
+        off as abandoned, and counts as failed. The connector comes without a run where it turned out
+        that nothing is to run: it stands still, or has failed too often and rests first.
         """
-        now = utc_now()
+        abandoned = x.RUN_STARTED
+        failures = x.when(
+            abandoned, x.plus_one("sync.failures"), {"$ifNull": ["$sync.failures", 0]}
+        )
+        # What follows reads the fields of this stage.
+        judged = {"sync.failures": failures, "sync.wasAbandoned": abandoned}
+        worn_out = {"$and": ["$sync.wasAbandoned", {"$gte": ["$sync.failures", FAILURES_TO_ERROR]}]}
+        wanted = {"$or": [x.HAS_RUN, x.SYNCS_BY_ITSELF]}
+        runs = {"$and": [wanted, {"$not": [x.IS_PAUSED]}, {"$not": [worn_out]}]}
+        run = {
+            "syncId": x.when(
+                {"$and": [x.HAS_RUN, {"$not": ["$sync.wasAbandoned"]}]}, "$sync.run.syncId", sync_id
+            ),
+            "dataTypes": {
+                "$ifNull": ["$sync.run.dataTypes", "$metadata.dataTypes", "$metadata.permissions"]
+            },
+            "requestedAt": {"$ifNull": ["$sync.run.requestedAt", x.NOW]},
+            "startedAt": x.NOW,
+        }
+        rests_until = {"$add": [x.NOW, x.INTERVAL_MS]}
+        rests = {"$and": [worn_out, x.SYNCS_BY_ITSELF]}
+        entry = x.broken_off(ABANDONED, _ABANDONED_MESSAGE)
+        error = {"errorCode": ABANDONED, "errorMessage": _ABANDONED_MESSAGE, "occurredAt": x.NOW}
         document = await self._connectors.find_one_and_update(
-            {"sync.dueAt": {"$lte": now}, "connectionStatus": {"$in": LIVE}},
-            {"$set": {"sync.dueAt": now + CLAIM_LIFE}, "$inc": {"sync.fence": 1}},
+            {
+                "sync.dueAt": {"$type": "date"},
+                "$expr": {"$lte": ["$sync.dueAt", x.NOW]},
+                "connectionStatus": {"$in": LIVE},
+            },
+            [
+                {"$set": judged},
+                {
+                    "$set": {
+                        **x.count_run_if("$sync.wasAbandoned", entry),
+                        "errors": x.when(
+                            "$sync.wasAbandoned",
+                            x.prepended("errors", error, ERRORS_KEPT),
+                            "$errors",
+                        ),
+                        "connectionStatus": x.when(worn_out, "error", "$connectionStatus"),
+                        "sync.fence": x.plus_one("sync.fence"),
+                        "sync.dueAt": x.when(
+                            runs, _CLAIM_ENDS, x.keep_or_remove(rests, rests_until)
+                        ),
+                        "connectionDetails.nextSyncAt": x.when(
+                            runs,
+                            {"$ifNull": ["$connectionDetails.nextSyncAt", "$$REMOVE"]},
+                            x.keep_or_remove(rests, rests_until),
+                        ),
+                        "sync.run": x.keep_or_remove(runs, run),
+                        "updatedAt": x.NOW,
+                    }
+                },
+                {"$unset": "sync.wasAbandoned"},
+            ],
             sort=[("sync.dueAt", ASCENDING)],
             return_document=ReturnDocument.AFTER,
         )
         return connector(document) if document else None
 
-    async def start(self, claimed: Connector, run: Run, abandoned: HistoryEntry | None) -> bool:
-        """Put `run` under way, writing the run that was left behind into the history."""
-        update: dict[str, Document] = {
-            "$set": {"sync.run": run_document(run), "updatedAt": utc_now()}
-        }
-        if abandoned is not None:
-            count_run(update, abandoned)
-        return await self._fenced(claimed, update)
-
-    async def stand_still(self, claimed: Connector, abandoned: HistoryEntry | None) -> bool:
-        """Give a claim back for good: nothing is to run, as its user is not active or wants no syncs."""
-        update: dict[str, Document] = {
-            "$unset": {"sync.run": "", "sync.dueAt": "", "connectionDetails.nextSyncAt": ""}
-        }
-        if abandoned is not None:
-            count_run(update, abandoned)
-        return await self._fenced(claimed, update)
-
     async def keep(self, claimed: Connector) -> bool:
         """Extend the claim; False where it is lost."""
-        return await self._fenced(claimed, {"$set": {"sync.dueAt": utc_now() + CLAIM_LIFE}})
+        return await self._fenced(claimed, {"sync.dueAt": _CLAIM_ENDS})
 
-    async def release(self, claimed: Connector, run: Run) -> bool:
+    async def release(self, claimed: Connector) -> bool:
         """Give the run back unfinished, for another worker to start at once under the same id."""
-        waiting = Run(run.sync_id, run.data_types, run.requested_at)
         return await self._fenced(
-            claimed, {"$set": {"sync.run": run_document(waiting), "sync.dueAt": utc_now()}}
+            claimed,
+            {
+                "sync.run.startedAt": "$$REMOVE",
+                "sync.dueAt": x.NOW,
+                "sync.fence": x.plus_one("sync.fence"),
+            },
         )
 
     async def finish(self, claimed: Connector, outcome: Outcome) -> bool:
-        """End the run: history, totals, status and the next time, all at once."""
-        changes: Document = {
+        """End the run: history, totals, status and the next time, all at once.
+
+        The next time is by the settings of this moment, later the more runs have failed in a row.
+        """
+        pause: Any = x.INTERVAL_MS
+        if outcome.status == "error":
+            doublings = min(outcome.failures - FAILURES_TO_ERROR + 1, 6)
+            longest = int(MAX_INTERVAL.total_seconds() * 1000)
+            slower = {"$min": [{"$multiply": [x.INTERVAL_MS, 2**doublings]}, longest]}
+            pause = {"$max": [x.INTERVAL_MS, slower]}
+        next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, pause]})
+        fields: Document = {
+            **x.count_run(x.history_entry(outcome.entry), outcome.entry.status),
             "connectionStatus": outcome.status,
+            "connectionDetails.nextSyncAt": next_run,
+            "sync.dueAt": next_run,
             "sync.failures": outcome.failures,
-            "updatedAt": utc_now(),
+            "sync.run": "$$REMOVE",
+            "updatedAt": x.NOW,
         }
-        removed: Document = {"sync.run": ""}
-        if outcome.next_sync_at is not None:
-            changes["connectionDetails.nextSyncAt"] = outcome.next_sync_at
-            changes["sync.dueAt"] = outcome.next_sync_at
-        else:
-            removed |= {"connectionDetails.nextSyncAt": "", "sync.dueAt": ""}
         if outcome.entry.status != "failed":
-            changes["connectionDetails.lastSyncAt"] = outcome.entry.synced_at
+            fields["connectionDetails.lastSyncAt"] = outcome.entry.synced_at
         if outcome.entry.status == "success":
-            changes["sync.lastSuccessAt"] = outcome.entry.synced_at
-        update = {"$set": changes, "$unset": removed}
-        count_run(update, outcome.entry)
+            fields["sync.lastSuccessAt"] = outcome.entry.synced_at
         if outcome.error is not None:
-            push_error(update, outcome.error)
-        return await self._fenced(claimed, update)
+            fields |= x.add_error(outcome.error)
+        return await self._fenced(claimed, fields)
 
     async def set_settings(
-        self, before: Connector, changes: Mapping[str, Any], next_sync_at: datetime | None
+        self, connector_id: str, fields: Document, data_types: list[str]
     ) -> Connector | None:
-        """Store settings by document path; `next_sync_at` is when it syncs next by itself, if it does.
+        """Store settings by document path, and by them when the connector syncs next.
 
-        None where the connector changed meanwhile: read it again.
+        None where there is no such connector, or `data_types` are not all granted to it.
         """
-        update: dict[str, Document] = {"$set": {**changes, "updatedAt": utc_now()}}
-        if before.live and before.run is None:
-            if next_sync_at is None:
-                update["$unset"] = {"connectionDetails.nextSyncAt": "", "sync.dueAt": ""}
-            else:
-                update["$set"] |= {
-                    "connectionDetails.nextSyncAt": next_sync_at,
-                    "sync.dueAt": next_sync_at,
-                }
+        next_run = {
+            "$max": [
+                x.NOW,
+                {"$add": [{"$ifNull": ["$connectionDetails.lastSyncAt", x.NOW]}, x.INTERVAL_MS]},
+            ]
+        }
+        idle = {"$and": [x.IS_LIVE, {"$not": [x.HAS_RUN]}]}
+        granted: Document = {"metadata.permissions": {"$all": data_types}} if data_types else {}
         document = await self._connectors.find_one_and_update(
-            {
-                "_id": ObjectId(before.id),
-                "updatedAt": before.updated_at,
-                "sync.run": {"$exists": before.run is not None},
-            },
-            update,
+            {"_id": ObjectId(connector_id), **granted},
+            [
+                {"$set": {**x.literals(fields), "updatedAt": x.NOW}},
+                {
+                    "$set": {
+                        path: x.when(
+                            idle,
+                            x.keep_or_remove(x.SYNCS_BY_ITSELF, next_run),
+                            {"$ifNull": [f"${path}", "$$REMOVE"]},
+                        )
+                        for path in ("connectionDetails.nextSyncAt", "sync.dueAt")
+                    }
+                },
+            ],
             return_document=ReturnDocument.AFTER,
         )
         return connector(document) if document else None
 
-    async def _fenced(self, claimed: Connector, update: Mapping[str, Any]) -> bool:
-        result = await self._connectors.update_one(
-            {"_id": ObjectId(claimed.id), "sync.fence": claimed.fence}, update
-        )
+    async def _fenced(self, claimed: Connector, fields: Document) -> bool:
+        result = await self._connectors.update_one(under_way(claimed), [{"$set": fields}])
         return result.matched_count == 1
+
+
+def under_way(claimed: Connector) -> Document:
+    """The filter for a claimed connector while the claim and its run still hold."""
+    run: Run | None = claimed.run
+    return {
+        "_id": ObjectId(claimed.id),
+        "sync.fence": claimed.fence,
+        "sync.run.syncId": run.sync_id if run else None,
+    }

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
+import structlog
 from google.protobuf.message import Message
 
+from server.observability.logging import cause_of
 from server.rpc.call import Context, Handler
 from server.rpc.method import Method
+
+_log = structlog.stdlib.get_logger("finlink.rpc")
 
 
 class Completion:
@@ -23,16 +28,22 @@ class Completion:
         async def handle(request: object, context: Context) -> Message:
             task = asyncio.ensure_future(inner(request, context))
             self._running.add(task)
-            task.add_done_callback(self._finished)
-            return await asyncio.shield(task)
+            task.add_done_callback(self._running.discard)
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                task.add_done_callback(partial(_tell_of_failure, method.path))
+                raise
 
         return handle
 
-    def _finished(self, task: asyncio.Task[Message]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen here: its caller may be gone
+    async def drain(self, patience: float) -> None:
+        """Wait for the changes under way, at most `patience` seconds."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=patience)
 
-    async def drain(self) -> None:
-        """Wait for the changes under way."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+
+def _tell_of_failure(method: str, task: asyncio.Task[Message]) -> None:
+    """Nobody waits for the answer any more, so the log is the place to say that there is none."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.warning("change failed after its caller had gone", method=method, **cause_of(error))

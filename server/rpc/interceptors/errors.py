@@ -10,6 +10,7 @@ import structlog
 from google.protobuf.message import Message
 
 from server.errors import ApiError, DeadlineExceeded
+from server.observability.logging import cause_of
 from server.rpc import status
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
@@ -62,7 +63,7 @@ def as_api_error(raised: Exception, translate: Translator, method: Method) -> Ap
     if translated is not None:
         _log.warning("backend failure", method=method.path, cause=type(raised).__name__)
         return translated
-    _log.error("unhandled exception", method=method.path, exc_info=raised)
+    _log.error("unhandled exception", method=method.path, **cause_of(raised))
     return ApiError()
 
 
