@@ -1,0 +1,274 @@
+"""Connectors on a real MongoDB, with a platform in this process that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from server.clock import utc_now
+from server.connectors.logins import Logins
+from server.connectors.model import Connector
+from server.connectors.platforms.base import (
+    CredentialsRefused,
+    LoginRequired,
+    PlatformError,
+    Session,
+    SessionEnded,
+)
+from server.connectors.records import DataType, Holding, Item, Money, Profile, Trade, Transaction
+from server.connectors.service import ConnectorService
+from server.connectors.sessions import SessionVault, new_sync_id
+from server.connectors.store import CONNECTORS, ConnectorStore
+from server.connectors.sync.records import RecordStore
+from server.connectors.sync.runner import SyncRunner
+from server.connectors.sync.scheduler import SyncScheduler
+from server.connectors.sync.service import SyncService
+from server.connectors.sync.store import SyncStore
+from server.security.encryption import Vault
+from server.storage.claims import Claims
+from server.storage.driver import Database, Document
+from server.storage.driver import Session as Transaction_
+from server.users.directory import UserDirectory
+from server.users.model import Metadata, NewUser, Preferences, Profile as UserProfile
+from server.users.service import UserService
+from server.users.store import UserStore
+
+KEY = bytes(range(32))
+
+
+def bug(reason: str) -> pytest.MarkDecorator:
+    """A test of what is right and not so yet; it fails as soon as it is."""
+    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
+
+
+LONG_AGO = timedelta(hours=1)
+ALL: tuple[DataType, ...] = ("transactions", "portfolio", "trades", "profile")
+INR = "INR"
+
+
+def transaction(key: str, day: date = date(2024, 1, 15)) -> Item:
+    return Item(key, Transaction(day, "debit", Money(Decimal("10.50"), INR), key, "UPI", "Bank"))
+
+
+def trade(key: str, moment: datetime = datetime(2024, 1, 15, 9, 30, tzinfo=UTC)) -> Item:
+    return Item(key, Trade("buy", Decimal(3), time=moment, symbol="INFY", price=Decimal("1500.5")))
+
+
+def holding(key: str, quantity: int = 1) -> Item:
+    return Item(key, Holding("equity", key, quantity=Decimal(quantity), last_price=Decimal(2)))
+
+
+def profile(name: str = "Ann") -> Item:
+    return Item("profile", Profile(platform_user_id="AB1234", name=name, exchanges=("NSE",)))
+
+
+class InProcess:
+    """A Platform whose answers a test sets."""
+
+    def __init__(self, name: str = "fi_money", data_types: Sequence[DataType] = ALL) -> None:
+        self.name = name
+        self.data_types = data_types
+        self.items: dict[DataType, list[Item]] = {
+            "transactions": [transaction("t1"), transaction("t2")],
+            "portfolio": [holding("h1"), holding("h2"), holding("h3")],
+            "trades": [trade("x1")],
+            "profile": [profile()],
+        }
+        self.failures: dict[DataType, PlatformError] = {}
+        self.session_over = False
+        self.wants_login = False
+        self.cannot_log_in: PlatformError | None = None
+        # Awaited before each answer of data.
+        self.before_fetch: Callable[[], Awaitable[None]] | None = None
+        self.fetched: list[DataType] = []
+        self.logged_out: list[Session] = []
+        self.abandoned: list[LoginRequired] = []
+        self.renewable = False
+        self.logins = 0
+
+    def fail_with(self, error: PlatformError | None) -> None:
+        """All data types fail, or none."""
+        self.failures = dict.fromkeys(self.data_types, error) if error else {}
+
+    def session(self) -> Session:
+        self.logins += 1
+        token = {"token": f"tok_{self.logins}"}
+        return Session("AB1234", "individual", utc_now() + timedelta(hours=8), token)
+
+    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+        if credentials.get("password") == "wrong":
+            raise CredentialsRefused("The password is wrong", "password")
+        if self.wants_login:
+            return LoginRequired("https://platform.test/login", {"pending": "p1"})
+        return self.session()
+
+    async def complete(
+        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        if self.cannot_log_in:
+            raise self.cannot_log_in
+        if credentials.get("requestToken"):
+            return self.session()
+        return LoginRequired("https://platform.test/login", {"pending": "p2"})
+
+    async def renew(self, session: Session) -> Session:
+        if self.renewable:
+            self.session_over = False
+            return self.session()
+        if self.session_over:
+            raise SessionEnded("The session is over")
+        return session
+
+    async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
+        if self.before_fetch is not None:
+            await self.before_fetch()
+        self.fetched.append(data_type)
+        if self.session_over:
+            raise SessionEnded("The session is over")
+        if failure := self.failures.get(data_type):
+            raise failure
+        return list(self.items[data_type])
+
+    async def disconnect(self, session: Session) -> None:
+        self.logged_out.append(session)
+
+    async def abandon(self, login: LoginRequired) -> None:
+        self.abandoned.append(login)
+
+    async def aclose(self) -> None:
+        return
+
+
+@dataclass
+class Gate:
+    """A place where runs wait until they are let on."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self.opened.wait()
+
+
+class World:
+    """All of the connectors' domain, wired as a worker wires it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.platform = InProcess()
+        self.platforms: dict[str, Any] = {self.platform.name: self.platform}
+        self.users = UserStore(database)
+        self.connectors = ConnectorStore(database)
+        self.syncs = SyncStore(database)
+        self.records = RecordStore(database)
+        self.sessions = SessionVault(Vault(KEY))
+        self.claims = Claims(database)
+        self.logins = Logins(self.connectors, self.claims, self.sessions, self.platforms)
+        self.runner = self.another_runner()
+        self.service = ConnectorService(
+            database,
+            self.connectors,
+            self.records,
+            self.claims,
+            self.sessions,
+            self.logins,
+            self.platforms,
+            UserDirectory(self.users),
+            self._woken,
+        )
+        self.sync_service = SyncService(
+            self.connectors, self.syncs, self.records, self.sessions, self._woken
+        )
+        self.user_service = UserService(database, self.users, [self.service])
+        self.wakes = 0
+
+    def _woken(self) -> None:
+        self.wakes += 1
+
+    def another_runner(
+        self, platform: InProcess | None = None, syncs: SyncStore | None = None
+    ) -> SyncRunner:
+        """As another worker has one."""
+        platforms = {platform.name: platform} if platform else self.platforms
+        logins = Logins(self.connectors, self.claims, self.sessions, platforms)
+        return SyncRunner(self.connectors, syncs or self.syncs, self.records, logins)
+
+    def scheduler(self, runner: SyncRunner | None = None, concurrency: int = 5) -> SyncScheduler:
+        return SyncScheduler(self.syncs, self.records, runner or self.runner, concurrency)
+
+    async def user(self) -> str:
+        user_id = f"user_{uuid.uuid4().hex}"
+        await self.users.insert(
+            NewUser(user_id, f"{user_id}@example.com", UserProfile(), Preferences(), Metadata())
+        )
+        return user_id
+
+    async def connected(self, *data_types: DataType) -> Connector:
+        """A connector whose first sync is wanted, and not begun."""
+        connector, login_url = await self.service.connect(
+            await self.user(), self.platform.name, data_types or ALL, {}
+        )
+        assert login_url is None
+        return connector
+
+    async def synced(self, *data_types: DataType) -> Connector:
+        """A connector after its first sync."""
+        connector = await self.connected(*data_types)
+        return await self.sync(connector.id)
+
+    async def sync(self, connector_id: str) -> Connector:
+        """Run what the connector is due for; makes it due where it is not."""
+        if (await self.get(connector_id)).run is None:
+            await self.syncs.request_run(connector_id, new_sync_id(), [])
+        await self.runner.run(await self.claim(connector_id))
+        return await self.get(connector_id)
+
+    async def claim(self, connector_id: str) -> Connector:
+        """Claim this connector, the only one that is due."""
+        claimed = await self.syncs.claim(new_sync_id())
+        assert claimed is not None
+        assert claimed.id == connector_id
+        return claimed
+
+    async def make_due(self, connector_id: str) -> None:
+        """As time does: what was to happen an hour from now at most is due, claims have lapsed."""
+        await self.change(connector_id, {"sync.dueAt": utc_now() - LONG_AGO})
+
+    async def change(self, connector_id: str, fields: Document) -> None:
+        result = await self.database.collection(CONNECTORS).update_one(
+            {"_id": ObjectId(connector_id)}, {"$set": fields}
+        )
+        assert result.matched_count == 1
+
+    async def get(self, connector_id: str) -> Connector:
+        connector = await self.connectors.get(connector_id)
+        assert connector is not None
+        return connector
+
+    async def document(self, connector_id: str) -> Document:
+        found = await self.database.collection(CONNECTORS).find_one({"_id": ObjectId(connector_id)})
+        assert found is not None
+        return found
+
+    async def kept(self, connector_id: str) -> dict[str, int]:
+        """How many records there are of each data type."""
+        rows = await self.database.aggregate(
+            self.database.collection("records"),
+            [
+                {"$match": {"connectorId": connector_id}},
+                {"$group": {"_id": "$dataType", "n": {"$sum": 1}}},
+            ],
+        )
+        return {row["_id"]: row["n"] for row in rows}
+
+    async def transact(self, work: Callable[[Transaction_], Awaitable[Any]]) -> Any:
+        return await self.database.transact(work)

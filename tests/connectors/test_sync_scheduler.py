@@ -1,0 +1,331 @@
+"""Schedulers as two workers run them, on one database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from server.connectors.model import Connector
+from server.connectors.sync import scheduler as scheduler_module
+from server.connectors.sync.runner import SyncRunner
+from server.connectors.sync.scheduler import SyncScheduler
+from server.connectors.sync.store import SyncStore
+from server.storage.driver import Database
+from tests.connectors.sync_world import Gate, InProcess, World, bug
+from tests.connectors.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler_module, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(scheduler_module, "ERASE_SECONDS", 0.02)
+    monkeypatch.setattr(scheduler_module, "RETRY_SECONDS", 0.02)
+
+
+@asynccontextmanager
+async def working(*schedulers: SyncScheduler, grace: float = 1) -> AsyncIterator[None]:
+    for scheduler in schedulers:
+        scheduler.start()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(stopped(scheduler, grace) for scheduler in schedulers))
+
+
+async def stopped(scheduler: SyncScheduler, grace: float = 1) -> bool:
+    """Stop a scheduler; whether that took one request only.
+
+    Where it does not stop, it is made to: its loops would work on in the tests that follow.
+    """
+    stopping = asyncio.create_task(scheduler.stop(grace))
+    await asyncio.wait({stopping}, timeout=grace + 0.5)
+    at_once = stopping.done()
+    while not stopping.done():
+        for loop in scheduler._loops:
+            loop.cancel()
+        await asyncio.wait({stopping}, timeout=0.1)
+    return at_once
+
+
+async def runs_of(world: World, connector: Connector, count: int) -> Connector:
+    async def probe() -> Connector | None:
+        found = await world.get(connector.id)
+        return found if found.total_syncs >= count and found.run is None else None
+
+    return await eventually(probe, f"{count} runs")
+
+
+class Watching(InProcess):
+    """Notices when one connector is worked on by two runs at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_work: Counter[str] = Counter()
+        self.most_at_once = 0
+        self.most_together = 0
+
+    async def fetch(self, session, data_type):  # type: ignore[no-untyped-def]
+        whose = session.secrets["token"]
+        self.at_work[whose] += 1
+        self.most_at_once = max(self.most_at_once, self.at_work[whose])
+        self.most_together = max(self.most_together, self.at_work.total())
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return await super().fetch(session, data_type)
+        finally:
+            self.at_work[whose] -= 1
+
+
+async def test_what_is_due_is_done(world: World) -> None:
+    connectors = [await world.connected() for _ in range(3)]
+    async with working(world.scheduler()):
+        for connector in connectors:
+            after = await runs_of(world, connector, 1)
+            assert after.history[0].status == "success"
+
+
+async def test_two_workers_never_work_on_one_connector_at_a_time(world: World) -> None:
+    world.platform = Watching()
+    world.platforms[world.platform.name] = world.platform
+    connectors = [await world.connected() for _ in range(4)]
+    schedulers = [world.scheduler(world.another_runner()) for _ in range(2)]
+    rounds = 4
+    async with working(*schedulers):
+        for number in range(1, rounds + 1):
+            for connector in connectors:
+                await runs_of(world, connector, number)
+                if number < rounds:
+                    await world.make_due(connector.id)
+                for scheduler in schedulers:
+                    scheduler.wake()
+    for connector in connectors:
+        after = await world.get(connector.id)
+        assert [entry.status for entry in after.history] == ["success"] * rounds
+        assert len({entry.sync_id for entry in after.history}) == rounds
+        assert (after.total_syncs, after.fence) == (rounds, rounds)
+    assert world.platform.most_at_once == 1
+
+
+async def test_no_more_runs_than_allowed_at_a_time(world: World) -> None:
+    world.platform = Watching()
+    world.platforms[world.platform.name] = world.platform
+    connectors = [await world.connected("trades") for _ in range(6)]
+    async with working(world.scheduler(concurrency=2)):
+        for connector in connectors:
+            await runs_of(world, connector, 1)
+    assert world.platform.most_together <= 2
+
+
+async def test_the_interval_sync_follows_by_itself(world: World) -> None:
+    connector = await world.connected()
+    async with working(world.scheduler()):
+        await runs_of(world, connector, 1)
+        await world.make_due(connector.id)
+        after = await runs_of(world, connector, 2)
+    assert [entry.added_count for entry in after.history] == [0, 7]
+
+
+async def test_without_auto_sync_only_wanted_runs(world: World) -> None:
+    connector = await world.connected()
+    async with working(world.scheduler()):
+        await runs_of(world, connector, 1)
+        await world.sync_service.update_settings(connector.id, None, [], False)
+        await world.make_due(connector.id)
+
+        async def given_back() -> bool:
+            return "dueAt" not in (await world.document(connector.id))["sync"]
+
+        await eventually(given_back, "the claim to be given back")
+        assert (await world.get(connector.id)).total_syncs == 1
+        triggered = await world.sync_service.trigger(connector.id, [], force=True)
+        after = await runs_of(world, connector, 2)
+    assert after.last_sync_id == triggered.sync_id
+    assert after.next_sync_at is None
+
+
+async def test_a_crashed_worker_s_run_is_taken_over(world: World) -> None:
+    connector = await world.connected()
+    dead = (await world.claim(connector.id)).run
+    assert dead is not None
+    async with working(world.scheduler(), world.scheduler()):
+        await world.make_due(connector.id)  # as the claim lapses
+        after = await runs_of(world, connector, 2)
+    assert [entry.error_code for entry in after.history] == [None, "RUN_ABANDONED"]
+    assert after.history[1].sync_id == dead.sync_id
+
+
+class HardOfHearing(SyncStore):
+    """Loses a cancellation, once.
+
+    PyMongo's asyncio API does so on Python 3.11, whose `asyncio.wait_for` can lose one.
+    """
+
+    lost = False
+
+    async def claim(self, sync_id: str) -> Connector | None:
+        try:
+            return await asyncio.Future()
+        except asyncio.CancelledError:
+            if self.lost:
+                raise
+            self.lost = True
+            return None
+
+
+@bug("SyncScheduler.stop waits without end for a loop whose cancellation the driver lost")
+async def test_a_worker_stops_though_the_driver_loses_a_cancellation(world: World) -> None:
+    syncs = HardOfHearing(world.database)
+    scheduler = SyncScheduler(syncs, world.records, world.runner, concurrency=1)
+    scheduler.start()
+    await asyncio.sleep(0)  # its loops begin
+    assert await stopped(scheduler, grace=0)
+
+
+class SlowToAnswer(SyncStore):
+    """MongoDB has made the claim, and its answer is still on the way."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.claimed = asyncio.Event()
+
+    async def claim(self, sync_id: str) -> Connector | None:
+        claimed = await super().claim(sync_id)
+        self.claimed.set()
+        await asyncio.sleep(0.1)
+        return claimed
+
+
+@bug("SyncScheduler.stop cancels a claim that is being made: its run is written off as abandoned")
+async def test_a_stopping_worker_hands_back_what_it_was_just_claiming(world: World) -> None:
+    connector = await world.connected()
+    world.platform.before_fetch = Gate()
+    syncs = SlowToAnswer(world.database)
+    runner = world.another_runner(syncs=syncs)
+    scheduler = SyncScheduler(syncs, world.records, runner, concurrency=1)
+    scheduler.start()
+    async with asyncio.timeout(10):
+        await syncs.claimed.wait()
+    await stopped(scheduler, grace=0)
+    after = await world.get(connector.id)
+    assert after.run is not None
+    assert after.run.started_at is None
+
+
+async def test_a_stopping_worker_lets_its_runs_end(world: World) -> None:
+    connector = await world.connected()
+    gate = Gate()
+    world.platform.before_fetch = gate
+    scheduler = world.scheduler(concurrency=1)
+    scheduler.start()
+    async with asyncio.timeout(10):
+        await gate.reached.wait()
+        stopping = asyncio.create_task(stopped(scheduler))
+        gate.opened.set()
+        await stopping
+    assert (await world.get(connector.id)).history[0].status == "success"
+
+
+async def test_a_stopping_worker_hands_back_what_does_not_end(world: World) -> None:
+    connector = await world.connected()
+    assert connector.run is not None
+    gate = Gate()
+    world.platform.before_fetch = gate
+    scheduler = world.scheduler(concurrency=1)
+    scheduler.start()
+    async with asyncio.timeout(10):
+        await gate.reached.wait()
+        await stopped(scheduler, grace=0)
+    world.platform.before_fetch = None
+    async with working(world.scheduler()):
+        after = await runs_of(world, connector, 1)
+    assert [entry.sync_id for entry in after.history] == [connector.run.sync_id]
+    assert after.history[0].status == "success"
+
+
+async def test_a_stopped_worker_claims_nothing(world: World) -> None:
+    scheduler = world.scheduler()
+    async with working(scheduler):
+        pass
+    connector = await world.connected()
+    scheduler.wake()
+    assert await world.claim(connector.id)
+
+
+class Faulty(SyncRunner):
+    async def run(self, claimed: Connector) -> None:
+        raise RuntimeError("a fault of ours")
+
+
+async def test_a_fault_in_one_run_stops_nothing_else(world: World) -> None:
+    runner = Faulty(world.connectors, world.syncs, world.records, world.logins)
+    connector = await world.connected()
+    scheduler = world.scheduler(runner, concurrency=1)
+    with structlog.testing.capture_logs() as logs:
+        async with working(scheduler):
+
+            async def said() -> bool:
+                return any(line["event"] == "sync run broken off" for line in logs)
+
+            await eventually(said, "the fault to be logged")
+            scheduler._runner = world.runner
+            await world.make_due(connector.id)
+            assert (await runs_of(world, connector, 1)).history[0].status == "success"
+
+
+async def test_a_failing_database_is_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = await world.connected()
+    claim = world.syncs.claim
+    failures = iter([ConnectionError("away"), ConnectionError("still away")])
+
+    async def failing(sync_id: str) -> Connector | None:
+        for failure in failures:
+            raise failure
+        return await claim(sync_id)
+
+    monkeypatch.setattr(world.syncs, "claim", failing)
+    with structlog.testing.capture_logs() as logs:
+        async with working(world.scheduler(concurrency=1)):
+            await runs_of(world, connector, 1)
+    told = [line for line in logs if line["event"] == "cannot claim due connectors"]
+    assert [line["cause"] for line in told] == ["ConnectionError", "ConnectionError"]
+
+
+async def test_records_of_removed_connectors_are_erased(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_module, "SETTLE", timedelta(0))
+    gone, other = await world.synced(), await world.synced()
+    await world.user_service.delete(gone.user_id)
+    async with working(world.scheduler(), world.scheduler()):
+
+        async def erased() -> bool:
+            erasures = world.database.collection("record_erasures")
+            return await erasures.count_documents({}) == 0
+
+        await eventually(erased, "the records to be erased")
+    assert await world.kept(gone.id) == {}
+    assert sum((await world.kept(other.id)).values()) == 7
+
+
+async def test_many_triggers_at_once_are_one_run(world: World) -> None:
+    connector = await world.synced()
+    gate = Gate()
+    world.platform.before_fetch = gate
+    async with working(world.scheduler(), world.scheduler()):
+        answers = await asyncio.gather(
+            *(world.sync_service.trigger(connector.id, [], force=True) for _ in range(10))
+        )
+        assert len({answer.sync_id for answer in answers}) == 1
+        gate.opened.set()
+        after = await runs_of(world, connector, 2)
+    assert after.last_sync_id == answers[0].sync_id
+    assert after.total_syncs == 2

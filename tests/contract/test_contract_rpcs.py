@@ -1,0 +1,90 @@
+"""Every RPC has what an RPC needs: a path, a rate limit, its errors, an implementation."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections import Counter
+
+import pytest
+from finlink.errors.v1.error_reason_pb2 import ErrorReason
+from finlink.rules.v1 import rules_pb2
+from google.protobuf.descriptor import FieldDescriptor
+
+from server.rpc.method import Method
+from server.rpc.status import STATUSES
+from tests.contract.descriptors import ids, methods, own_files, services
+
+METHODS = methods()
+every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
+
+# What every RPC can fail with; see the comment of ErrorReason.
+COMMON = {
+    "VALIDATION_ERROR", "RATE_LIMITED", "PAYLOAD_TOO_LARGE", "UNAVAILABLE", "DEADLINE_EXCEEDED",
+    "INTERNAL", "ROUTE_NOT_FOUND",
+}  # fmt: skip
+
+
+def reasons(method: Method) -> list[str]:
+    return [
+        ErrorReason.Name(reason).removeprefix("ERROR_REASON_") for reason in method.rules.errors
+    ]
+
+
+def test_every_service_is_in_the_composition_root() -> None:
+    declared = {
+        f"{file.package}.{service.name}" for file in own_files() for service in file.service
+    }
+    assert {service.full_name for service in services()} == declared
+
+
+@every_rpc
+def test_http_rule(method: Method) -> None:
+    assert method.verb in {"get", "post", "put", "delete"}
+    assert method.http_path.startswith("/api/v1/")
+    assert method.has_body == (method.verb in {"post", "put"})
+    fields = {field.name: field for field in method.request.fields}
+    for name in method.path_fields:
+        assert fields[name].type == FieldDescriptor.TYPE_STRING
+        assert not fields[name].has_presence, "a field of the path is always there"
+
+
+def test_no_two_rpcs_have_the_same_route() -> None:
+    routes = Counter((method.verb, method.http_path) for method in METHODS)
+    assert [route for route, count in routes.items() if count > 1] == []
+
+
+@every_rpc
+def test_rate_limit_group(method: Method) -> None:
+    group = rules_pb2.RateLimitGroup.Name(method.rules.rate_limit_group)
+    assert group.removeprefix("RATE_LIMIT_GROUP_") in {"USERS", "CONNECTORS", "STATUS", "SYNC"}
+
+
+@every_rpc
+def test_errors_are_documented(method: Method) -> None:
+    documented = reasons(method)
+    assert set(documented) <= STATUSES.keys()
+    assert not set(documented) & COMMON, "what every RPC can fail with is not repeated"
+    assert len(documented) == len(set(documented))
+    if method.path_fields or method.verb == "post":
+        assert documented, "an RPC that acts on something can fail to find it, or finds it taken"
+    if method.path_fields:
+        assert any(STATUSES[reason][1] == 404 for reason in documented)
+
+
+@every_rpc
+def test_success_status(method: Method) -> None:
+    creates = method.verb == "post" and not method.path_fields
+    assert method.success_status == (201 if creates else 200)
+
+
+@every_rpc
+def test_is_implemented(method: Method) -> None:
+    service = method.descriptor.containing_service
+    proto = service.file.name.removesuffix(".proto").replace("/", ".")
+    generated = getattr(sys.modules[f"{proto}_pb2_grpc"], f"{service.name}Servicer")
+    servicers = [cls for cls in generated.__subclasses__() if cls.__module__.startswith("server.")]
+    assert len(servicers) == 1, f"one servicer of {service.full_name}"
+    own = vars(servicers[0]).get(method.descriptor.name)
+    assert own is not None, "it is the generated stub, which answers UNIMPLEMENTED"
+    assert inspect.iscoroutinefunction(own)

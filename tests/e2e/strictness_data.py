@@ -1,0 +1,24 @@
+"""What must be the same after a refused call as before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import MongoClient
+
+from server import config
+from tests.stack import Stack
+
+
+def contents(client: MongoClient[dict[str, Any]]) -> dict[str, Any]:
+    """All users, and how many there are of the rest that callers can make or remove."""
+    database = client[config.load(mongodb_uri="mongodb://here").database]
+    return {
+        "users": list(database["users"].find().sort("_id")),
+        "archive": list(database["users_archive"].find().sort("_id")),
+        "connectors": database["connectors"].count_documents({}),
+    }
+
+
+def opened(stack: Stack) -> MongoClient[dict[str, Any]]:
+    return MongoClient(stack.mongodb_uri, tz_aware=True)

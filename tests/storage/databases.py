@@ -1,0 +1,56 @@
+"""Databases for tests that talk to MongoDB themselves, with either driver."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from server.config import Settings
+from server.connectors import store as connector_store
+from server.connectors.store import CONNECTORS
+from server.connectors.sync import records as record_store
+from server.connectors.sync.records import ERASURES, RECORDS
+from server.storage import claims
+from server.storage.claims import CLAIMS
+from server.storage.driver import Database, connected
+from server.storage.indexes import ensure_indexes
+from server.users import store as user_store
+from server.users.store import ARCHIVE, USERS
+
+DRIVERS = ("pymongo", "motor")
+INDEXES = {
+    **user_store.indexes(30),
+    **connector_store.INDEXES,
+    **record_store.INDEXES,
+    **claims.INDEXES,
+}
+
+
+def settings(uri: str, driver: str, **changes: object) -> Settings:
+    """Settings of a database nobody has, whatever the machine's environment says."""
+    given: dict[str, object] = {
+        "mongodb_uri": uri,
+        "mongo_driver": driver,
+        "db_name": f"test_{uuid.uuid4().hex[:16]}",
+        **changes,
+    }
+    return Settings(_env_file=None, **given)  # type: ignore[arg-type,call-arg]
+
+
+@asynccontextmanager
+async def fresh(uri: str, driver: str) -> AsyncIterator[Database]:
+    """A database of its own with all indexes; removed at the end."""
+    async with connected(settings(uri, driver)) as database:
+        await ensure_indexes(database, INDEXES)
+        try:
+            yield database
+        finally:
+            await database.drop()
+
+
+async def emptied(database: Database) -> Database:
+    """The same database without its documents: much cheaper than a new one for each test."""
+    for name in (CONNECTORS, RECORDS, ERASURES, CLAIMS, USERS, ARCHIVE):
+        await database.collection(name).delete_many({})
+    return database

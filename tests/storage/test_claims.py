@@ -1,0 +1,111 @@
+"""Claims: one holder at a time of a named thing."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from server.storage.claims import CLAIMS, ClaimBusy, Claims
+from server.storage.driver import Database
+
+FOREVER = timedelta(minutes=10)
+
+
+async def test_one_holder_at_a_time(database: Database) -> None:
+    ours, theirs = Claims(database), Claims(database)
+    async with ours.hold("door"):
+        with pytest.raises(ClaimBusy, match="door"):
+            async with theirs.hold("door"):
+                pass
+        async with theirs.hold("another door"):
+            pass
+    async with theirs.hold("door"):
+        pass
+    assert await database.collection(CLAIMS).count_documents({}) == 0
+
+
+async def test_of_many_at_once_one_gets_it(database: Database) -> None:
+    inside = 0
+    everybody_tried = asyncio.Event()
+    outcomes: list[bool] = []
+
+    async def enter() -> None:
+        nonlocal inside
+        try:
+            async with Claims(database).hold("door"):
+                inside += 1
+                outcomes.append(True)
+                await everybody_tried.wait()
+        except ClaimBusy:
+            outcomes.append(False)
+        if len(outcomes) == 10:
+            everybody_tried.set()
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(enter() for _ in range(10)))
+    assert inside == 1
+    assert sorted(outcomes) == [False] * 9 + [True]
+
+
+async def test_it_is_free_again_after_an_exception(database: Database) -> None:
+    claims = Claims(database)
+    with pytest.raises(LookupError):
+        async with claims.hold("door"):
+            raise LookupError
+    async with claims.hold("door"):
+        pass
+
+
+async def test_a_claim_whose_holder_died_lapses(database: Database) -> None:
+    dead = Claims(database, life=timedelta(0))
+    async with dead.hold("door"), Claims(database).hold("door"):
+        # Its first holder, should it live after all, takes nothing away from the new one.
+        pass
+    holder = Claims(database)
+    async with holder.hold("door"):
+        with pytest.raises(ClaimBusy):
+            async with dead.hold("door"):
+                pass
+
+
+async def test_a_former_holder_does_not_free_the_claim_of_the_next(database: Database) -> None:
+    former = Claims(database, life=timedelta(0)).hold("door")
+    await former.__aenter__()
+    async with Claims(database).hold("door"):
+        await former.__aexit__(None, None, None)
+        with pytest.raises(ClaimBusy):
+            async with Claims(database).hold("door"):
+                pass
+
+
+async def test_the_patient_get_it_when_it_is_given_back(database: Database) -> None:
+    claims = Claims(database)
+    first_is_in = asyncio.Event()
+    order: list[str] = []
+
+    async def first() -> None:
+        async with claims.hold("door"):
+            first_is_in.set()
+            while waiting.done() is False and len(order) < 1:
+                order.append("first")
+                await asyncio.sleep(0.05)
+
+    async def second() -> None:
+        await first_is_in.wait()
+        async with claims.hold("door", patience=FOREVER):
+            order.append("second")
+
+    waiting = asyncio.create_task(second())
+    async with asyncio.timeout(20):
+        await asyncio.gather(first(), waiting)
+    assert order == ["first", "second"]
+
+
+async def test_patience_ends(database: Database) -> None:
+    claims = Claims(database)
+    async with claims.hold("door"):
+        with pytest.raises(ClaimBusy):
+            async with claims.hold("door", patience=timedelta(milliseconds=250)):
+                pass

@@ -1,0 +1,124 @@
+"""The one place that knows the driver: the same behaviour from PyMongo and from Motor."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from pymongo.errors import PyMongoError
+
+from server.config import Settings
+from server.storage.driver import Collection, Database, Session, connected
+from server.storage.errors import translate
+from tests.stack import Stack, free_ports
+from tests.storage.databases import DRIVERS, settings
+
+
+@pytest.fixture
+async def things(database: Database) -> Collection:
+    collection = database.collection("things")
+    await collection.delete_many({})
+    return collection
+
+
+async def test_times_come_back_aware_and_in_utc(things: Collection) -> None:
+    moment = datetime(2024, 1, 15, 16, 0, 0, 123000, timezone(timedelta(hours=5, minutes=30)))
+    await things.insert_one({"_id": 1, "at": moment})
+    stored = await things.find_one({"_id": 1})
+    assert stored is not None
+    assert stored["at"] == moment
+    assert stored["at"].utcoffset() == timedelta(0)
+
+
+async def test_aggregate_gives_all_documents(database: Database, things: Collection) -> None:
+    await things.insert_many([{"kind": kind, "n": 1} for kind in "aabbb" for _ in range(100)])
+    group = {"$group": {"_id": "$kind", "n": {"$sum": "$n"}}}
+    rows = await database.aggregate(things, [group, {"$sort": {"_id": 1}}])
+    assert rows == [{"_id": "a", "n": 200}, {"_id": "b", "n": 300}]
+    assert len(await database.aggregate(things, [{"$match": {}}])) == 500
+
+
+async def test_a_transaction_writes_all_of_it(database: Database, things: Collection) -> None:
+    async def work(session: Session) -> str:
+        await things.insert_one({"_id": "one"}, session=session)
+        await things.insert_one({"_id": "two"}, session=session)
+        assert await things.count_documents({}) == 0  # others see nothing of it yet
+        return "its answer"
+
+    assert await database.transact(work) == "its answer"
+    assert await things.count_documents({}) == 2
+
+
+async def test_a_transaction_that_raises_writes_nothing(
+    database: Database, things: Collection
+) -> None:
+    async def work(session: Session) -> None:
+        await things.insert_one({"_id": "one"}, session=session)
+        raise LookupError("changed its mind")
+
+    with pytest.raises(LookupError, match="changed its mind"):
+        await database.transact(work)
+    assert await things.count_documents({}) == 0
+
+
+async def test_transactions_in_each_other_s_way_are_run_again(
+    database: Database, things: Collection
+) -> None:
+    await things.insert_one({"_id": "counter", "n": 0})
+    attempts = 0
+
+    async def work(session: Session) -> None:
+        nonlocal attempts
+        attempts += 1
+        counter = await things.find_one({"_id": "counter"}, session=session)
+        assert counter is not None
+        await asyncio.sleep(0)  # let the others read the same number
+        await things.update_one(
+            {"_id": "counter"}, {"$set": {"n": counter["n"] + 1}}, session=session
+        )
+
+    await asyncio.gather(*(database.transact(work) for _ in range(5)))
+    assert await things.find_one({"_id": "counter"}) == {"_id": "counter", "n": 5}
+    assert attempts > 5
+
+
+async def test_ping(database: Database) -> None:
+    await database.ping()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_a_database_that_is_away_is_a_passing_failure(driver: str) -> None:
+    (port,) = free_ports(1)
+    gone = settings(f"mongodb://127.0.0.1:{port}/?replicaSet=finlink", driver, mongo_timeout_ms=200)
+    async with connected(gone) as database:
+        with pytest.raises(PyMongoError) as pinged:
+            await database.ping()
+        with pytest.raises(PyMongoError) as written:
+            await database.collection("things").insert_one({})
+    for caught in (pinged, written):
+        error = translate(caught.value)
+        assert error is not None
+        assert error.code == "UNAVAILABLE"
+    with warnings.catch_warnings():
+        # The drivers drop the socket of a connection attempt that closing cut short.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_drop_removes_the_whole_database(stack: Stack, driver: str) -> None:
+    async with connected(settings(stack.mongodb_uri, driver)) as database:
+        things = database.collection("things")
+        await things.insert_one({"at": datetime.now(UTC)})
+        await database.drop()
+        assert await things.count_documents({}) == 0
+
+
+async def test_without_an_address_there_is_no_database() -> None:
+    nowhere = Settings(_env_file=None, mongodb_uri=None)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="no MONGODB_URI"):
+        async with connected(nowhere):
+            pass

@@ -1,0 +1,84 @@
+"""Indexes are there after a start, and after a second one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from server.connectors.store import CONNECTORS
+from server.connectors.sync.records import RECORDS
+from server.storage.claims import CLAIMS
+from server.storage.driver import Database
+from server.storage.indexes import ensure_indexes
+from server.users.store import USERS
+from tests.storage.databases import INDEXES
+
+
+async def existing(database: Database, collection: str) -> Mapping[str, Any]:
+    return await database.collection(collection).index_information()
+
+
+async def test_creating_them_again_changes_nothing(database: Database) -> None:
+    before = {name: await existing(database, name) for name in INDEXES}
+    # As workers do that start at the same time.
+    await asyncio.gather(*(ensure_indexes(database, INDEXES) for _ in range(3)))
+    assert {name: await existing(database, name) for name in INDEXES} == before
+
+
+async def test_what_the_product_asks_for(database: Database) -> None:
+    users = await existing(database, USERS)
+    assert users["userId_1"]["unique"]
+    assert users["email_1"]["unique"]
+    connectors = await existing(database, CONNECTORS)
+    assert connectors["userId_1_platform_1"]["unique"]
+    assert connectors["sessionId_1"]["unique"]
+    assert connectors["sessionId_1"]["sparse"]
+    claims = await existing(database, CLAIMS)
+    assert claims["until_1"]["expireAfterSeconds"] == 3600
+
+
+async def test_a_session_id_is_unique_where_there_is_one(database: Database) -> None:
+    connectors = database.collection(CONNECTORS)
+    for user in ("ann", "ben"):
+        await connectors.insert_one({"userId": user, "platform": "fi_money"})
+    await connectors.insert_one({"userId": "cat", "platform": "fi_money", "sessionId": "sess_1"})
+    with pytest.raises(DuplicateKeyError):
+        await connectors.insert_one(
+            {"userId": "dan", "platform": "fi_money", "sessionId": "sess_1"}
+        )
+
+
+async def test_an_item_is_kept_once(database: Database) -> None:
+    records = database.collection(RECORDS)
+    item = {"connectorId": str(ObjectId()), "dataType": "trades", "key": "k"}
+    await records.insert_one(dict(item))
+    await records.insert_one({**item, "dataType": "portfolio"})
+    with pytest.raises(DuplicateKeyError):
+        await records.insert_one(dict(item))
+
+
+@pytest.mark.parametrize(
+    ("collection", "query", "sort"),
+    [
+        (CONNECTORS, {"sync.dueAt": {"$lte": 1}}, [("sync.dueAt", 1)]),
+        (CONNECTORS, {"userId": "ann", "platform": "zerodha"}, []),
+        (CONNECTORS, {}, [("createdAt", -1), ("_id", -1)]),
+        (CONNECTORS, {"connectionStatus": "expired"}, [("createdAt", -1), ("_id", -1)]),
+        (RECORDS, {"connectorId": "c"}, [("at", -1), ("_id", -1)]),
+        (RECORDS, {"connectorId": "c", "dataType": "trades"}, [("at", -1), ("_id", -1)]),
+    ],
+)
+async def test_reads_are_served_by_an_index(
+    database: Database, collection: str, query: dict[str, Any], sort: list[tuple[str, int]]
+) -> None:
+    cursor = database.collection(collection).find(query)
+    plan = await (cursor.sort(sort) if sort else cursor).explain()
+    said = str(plan["queryPlanner"]["winningPlan"])
+    assert "IXSCAN" in said
+    assert "COLLSCAN" not in said
+    assert "'SORT'" not in said

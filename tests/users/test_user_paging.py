@@ -1,0 +1,221 @@
+"""Lists of users: by page number, and by token while others come and go."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from server.errors import InvalidRequest
+from server.storage import paging
+from server.storage.driver import Database
+from server.users.model import User, UserFilter, UserPage
+from server.users.store import USERS, UserStore
+from tests.users.samples import document
+
+EVERYONE = UserFilter()
+
+
+def some(count: int, **fields: Any) -> list[dict[str, Any]]:
+    """Documents of which several have the same time, in no order."""
+    made = [document(f"u{number}", number // 3, **fields) for number in range(count)]
+    random.Random(count).shuffle(made)  # noqa: S311 - the same order each time
+    for each in made:
+        each["_id"] = ObjectId()
+    return made
+
+
+def newest_first(documents: list[dict[str, Any]]) -> list[str]:
+    ordered = sorted(documents, key=lambda each: (each["createdAt"], each["_id"]), reverse=True)
+    return [each["userId"] for each in ordered]
+
+
+def ids(users: list[User]) -> list[str]:
+    return [user.user_id for user in users]
+
+
+async def walk(store: UserStore, where: UserFilter, limit: int) -> list[UserPage]:
+    pages = [await store.page(where, 1, limit)]
+    while token := pages[-1].next_page_token:
+        pages.append(await store.page_after(where, token, limit))
+        assert len(pages) < 1000
+    return pages
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+async def test_pages_are_the_list_newest_first(
+    database: Database, store: UserStore, limit: int
+) -> None:
+    written = some(14)
+    await database.collection(USERS).insert_many(written)
+    expected = newest_first(written)
+
+    by_token = await walk(store, EVERYONE, limit)
+    assert [name for page in by_token for name in ids(page.users)] == expected
+    by_number = [
+        await store.page(EVERYONE, number, limit) for number in range(1, len(by_token) + 1)
+    ]
+    for number, (one, other) in enumerate(zip(by_token, by_number, strict=True), start=1):
+        assert one == other
+        assert (one.page, one.total, one.limit) == (number, 14, limit)
+        assert one.total_pages == len(by_token)
+    assert [page.next_page_token is None for page in by_token] == [False] * (len(by_token) - 1) + [
+        True
+    ]
+
+
+async def test_past_the_end_there_is_nothing(database: Database, store: UserStore) -> None:
+    await database.collection(USERS).insert_many(some(5))
+    for number in (3, 4, 1000, 2**31 - 1):
+        page = await store.page(EVERYONE, number, 3)
+        expected = 2 if number == 2 else 0
+        assert len(page.users) == expected
+        assert (page.total, page.total_pages, page.next_page_token) == (5, 2, None)
+
+
+async def test_no_users_at_all(store: UserStore) -> None:
+    page = await store.page(EVERYONE, 1, 20)
+    assert page == UserPage([], 1, 0, 20, None)
+    assert page.total_pages == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_walk_neither_skips_nor_repeats_who_was_there_throughout(
+    database: Database, store: UserStore, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same each time
+    users = database.collection(USERS)
+    where = chance.choice([EVERYONE, UserFilter(city="PUNE"), UserFilter(status="active")])
+    matching: dict[str, Any] = {"status": "active", "profile": {"city": "Pune"}}
+    written = [
+        document(f"stays{number}" if chance.random() < 0.5 else f"leaves{number}",
+                 chance.randrange(8), **matching)
+        for number in range(60)
+    ]  # fmt: skip
+    chance.shuffle(written)
+    await users.insert_many(written)
+    stays = [each for each in written if each["userId"].startswith("stays")]
+    leaves = [each["userId"] for each in written if each["userId"].startswith("leaves")]
+    assert stays
+    assert leaves
+
+    seen: list[str] = []
+    page = await store.page(where, 1, chance.randint(1, 9))
+    while True:
+        seen += ids(page.users)
+        for number in range(chance.randrange(4)):  # newer, older, and between
+            await users.insert_one(
+                document(f"comes{len(seen)}_{number}", chance.randrange(-2, 10), **matching)
+            )
+        if leaves and chance.random() < 0.8:
+            gone = leaves.pop(chance.randrange(len(leaves)))
+            await users.delete_one({"userId": gone})
+        if page.next_page_token is None:
+            break
+        page = await store.page_after(where, page.next_page_token, chance.randint(1, 9))
+
+    assert len(seen) == len(set(seen)), "nobody twice"
+    assert [name for name in seen if name.startswith("stays")] == newest_first(stays)
+
+
+async def test_a_walk_does_not_skip_users_without_a_time(
+    database: Database, store: UserStore
+) -> None:
+    """Another tool may leave `createdAt` out; such users are served, so a walk finds them."""
+    written = some(6)
+    for each in written[:4]:
+        del each["createdAt"]
+    await database.collection(USERS).insert_many(written)
+    pages = await walk(store, EVERYONE, 1)
+    names = [name for page in pages for name in ids(page.users)]
+    assert sorted(names) == sorted(each["userId"] for each in written)
+
+
+async def test_a_walk_counts_its_pages(database: Database, store: UserStore) -> None:
+    await database.collection(USERS).insert_many(some(7))
+    assert [page.page for page in await walk(store, EVERYONE, 2)] == [1, 2, 3, 4]
+
+
+async def test_a_token_belongs_to_its_filters(database: Database, store: UserStore) -> None:
+    await database.collection(USERS).insert_many(some(5, status="active"))
+    token = (await store.page(UserFilter(status="active"), 1, 2)).next_page_token
+    assert token is not None
+    assert (await store.page_after(UserFilter(status="active"), token, 2)).users
+    for other in (EVERYONE, UserFilter(status="inactive"), UserFilter("active", "Pune")):
+        with pytest.raises(InvalidRequest) as raised:
+            await store.page_after(other, token, 2)
+        assert [error.field for error in raised.value.fields] == ["pageToken"]
+
+
+async def cost(database: Database, of: str) -> int:
+    """What MongoDB looked at to answer the last find of the database."""
+    profile = database.collection("system.profile")
+    found = await profile.find({"op": "query", "ns": {"$regex": f"{of}$"}}).to_list(None)
+    last = found[-1]
+    return int(last["keysExamined"]) + int(last["docsExamined"])
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        EVERYONE,
+        UserFilter(status="active"),
+        UserFilter(city="pune"),
+        UserFilter(risk_tolerance="low"),
+    ],
+    ids=["all", "status", "city", "risk"],
+)
+async def test_a_walk_costs_the_same_at_any_depth(
+    database: Database, store: UserStore, where: UserFilter
+) -> None:
+    written = some(600, status="active", profile={"city": "Pune", "riskTolerance": "low"})
+    await database.collection(USERS).insert_many(written)
+    raw = database._database
+    await raw.command("profile", 2)
+    try:
+        costs = []
+        page = await store.page(where, 1, 10)
+        while page.next_page_token:
+            page = await store.page_after(where, page.next_page_token, 10)
+            costs.append(await cost(database, USERS))
+    finally:
+        await raw.command("profile", 0)
+    assert len(costs) == 59
+    # Ten users and a look at the one after, each by its index key; ties cost a little more.
+    assert max(costs) <= 60, costs
+
+
+def forged(content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+DIGEST = paging._digest(EVERYONE.as_dict())
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "%%%", "é", "a" * 512, "====", forged([]), forged({}), forged([1, 2, 3]), forged(None),
+     forged([0, "0" * 24, 1]), forged([0, "0" * 24, 0, DIGEST]), forged([0, "0" * 24, 2**31, DIGEST]),
+     forged([0, "nope", 1, DIGEST]), forged([0, 5, 1, DIGEST]), forged(["x", "0" * 24, 1, DIGEST]),
+     forged([1e300, "0" * 24, 1, DIGEST]), forged([float("nan"), "0" * 24, 1, DIGEST]),
+     forged([0, "0" * 24, 1, "wrong"]), forged([0, "0" * 24, "1", DIGEST]),
+     forged([0, {"$gt": ""}, 1, DIGEST]), forged([0, "0" * 24, 1, None]), "W" * 300],
+)  # fmt: skip
+async def test_what_is_no_token_is_refused(store: UserStore, token: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        await store.page_after(EVERYONE, token, 10)
+    assert [error.field for error in raised.value.fields] == ["pageToken"]
+
+
+async def test_a_forged_page_number_stays_within_the_answer(store: UserStore) -> None:
+    """`currentPage` is a 32-bit number, and the page after the token's is one more."""
+    token = forged([0, "0" * 24, 2**31 - 1, DIGEST])
+    try:
+        page = await store.page_after(EVERYONE, token, 10)
+    except InvalidRequest:
+        return
+    assert page.page < 2**31
