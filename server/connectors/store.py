@@ -103,7 +103,11 @@ class ConnectorStore:
         rows = await self._database.aggregate(
             self._connectors, [{"$match": _query(where)}, {"$group": group}]
         )
-        return {(row["_id"]["platform"], row["_id"]["status"]): row["n"] for row in rows}
+        counts: dict[tuple[str, str], int] = {}
+        for row in rows:
+            key = (row["_id"]["platform"], row["_id"].get("status") or "disconnected")
+            counts[key] = counts.get(key, 0) + row["n"]
+        return counts
 
     # Changes of the connection
 
@@ -179,7 +183,7 @@ class ConnectorStore:
                 {
                     "userId": user_id,
                     "platform": platform,
-                    "connectionStatus": {"$in": ["disconnected", "expired"]},
+                    "connectionStatus": {"$in": ["disconnected", "expired", None]},
                 },
                 [
                     {"$set": before},
@@ -363,7 +367,9 @@ def _query(where: ConnectorFilter) -> Document:
     if where.platform is not None:
         query["platform"] = where.platform
     if where.status is not None:
-        query["connectionStatus"] = where.status
+        # One without a status was never connected.
+        none = [None] if where.status == "disconnected" else []
+        query["connectionStatus"] = {"$in": [where.status, *none]}
     bounds: Document = {}
     if where.connected_from is not None:
         bounds["$gte"] = where.connected_from

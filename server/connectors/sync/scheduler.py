@@ -21,6 +21,7 @@ POLL_SECONDS = 1.0
 RETRY_SECONDS = 2.0  # after the database failed
 ERASE_SECONDS = 5.0
 SETTLE = timedelta(seconds=60)  # longer than a write of a lost run can still arrive
+LOOP_END_SECONDS = 5.0  # for a call to the database that is under way
 
 
 class SyncScheduler:
@@ -32,7 +33,8 @@ class SyncScheduler:
         self._syncs = syncs
         self._records = records
         self._runner = runner
-        self._free = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
+        self._stopping = asyncio.Event()
         self._wake = asyncio.Event()
         self._runs: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -49,9 +51,12 @@ class SyncScheduler:
 
     async def stop(self, grace: float) -> None:
         """Claim nothing more; runs have `grace` seconds to end, then they are handed back."""
-        for loop in self._loops:
+        self._stopping.set()
+        self._wake.set()
+        # Not cancelled: a claim that is being made would be lost between MongoDB and here.
+        _, late = await asyncio.wait(self._loops, timeout=LOOP_END_SECONDS)
+        for loop in late:
             loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
         if self._runs:
             await asyncio.wait(self._runs, timeout=grace)
         for run in self._runs:
@@ -59,26 +64,24 @@ class SyncScheduler:
         await asyncio.gather(*self._runs, return_exceptions=True)
 
     async def _claim_forever(self) -> None:
-        while True:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            pause = POLL_SECONDS
             try:
-                while await self._claim_one():
+                while self._has_room() and await self._claim_one():
                     pass
             except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
                 _log.warning("cannot claim due connectors", **cause_of(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                pause = RETRY_SECONDS
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-            self._wake.clear()
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _has_room(self) -> bool:
+        return len(self._runs) < self._concurrency and not self._stopping.is_set()
 
     async def _claim_one(self) -> bool:
         """Claim a due connector and start its run; False where none is due."""
-        await self._free.acquire()
-        claimed = None
-        try:
-            claimed = await self._syncs.claim(new_sync_id())
-        finally:
-            if claimed is None:
-                self._free.release()
+        claimed = await self._syncs.claim(new_sync_id())
         if claimed is None:
             return False
         run = asyncio.create_task(self._runner.run(claimed))
@@ -88,17 +91,18 @@ class SyncScheduler:
 
     def _finished(self, run: asyncio.Task[None]) -> None:
         self._runs.discard(run)
-        self._free.release()
+        self._wake.set()  # there is room again
         if not run.cancelled() and (error := run.exception()) is not None:
             # Its claim lapses, and whoever takes it over writes it off as abandoned.
             _log.error("sync run broken off", **cause_of(error))
 
     async def _erase_forever(self) -> None:
         """Erase the records of removed connectors."""
-        while True:
+        while not self._stopping.is_set():
             try:
                 while await self._records.erase_some(utc_now() - SETTLE):
                     pass
             except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
                 _log.warning("cannot erase records", **cause_of(error))
-            await asyncio.sleep(ERASE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), ERASE_SECONDS)
