@@ -86,7 +86,7 @@ async def kill(stack: Stack, piece: str) -> None:
 
     def replaced() -> bool:
         status = stack.status()
-        return status["ready"] and status["pids"].get(piece, victim) != victim
+        return bool(status["ready"]) and status["pids"].get(piece, victim) != victim
 
     await until(replaced)
     await until(lambda: healthy_workers(stack) == 2)
