@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -182,9 +182,9 @@ async def _listening(
     try:
         yield
     finally:
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        while not watch.done():  # a driver may lose a cancellation
+            watch.cancel()
+            await asyncio.wait({watch}, timeout=1)
         await asyncio.sleep(DRAIN_SECONDS)
         await server.stop(STOP_SECONDS)
         await completion.drain(STOP_SECONDS)

@@ -263,7 +263,9 @@ class ConnectorStore:
         """Let a user's connectors sync at once, or stop their syncs, runs under way included."""
         stage: Document = {"sync.paused": not active, "updatedAt": x.NOW}
         if active:
-            goes_on = {"$and": [x.IS_LIVE, {"$not": [x.HAS_RUN]}, {"$ne": ["$sync.auto", False]}]}
+            # Only what stood still: making an active user active again changes nothing.
+            idle = {"$and": [x.IS_PAUSED, x.IS_LIVE, {"$not": [x.HAS_RUN]}]}
+            goes_on = {"$and": [idle, {"$ne": ["$sync.auto", False]}]}
             for path in ("sync.dueAt", "connectionDetails.nextSyncAt"):
                 stage[path] = x.when(goes_on, x.NOW, {"$ifNull": [f"${path}", "$$REMOVE"]})
         else:

@@ -19,7 +19,7 @@ def cause_of(error: BaseException) -> dict[str, object]:
     return {
         "cause": type(error).__name__,
         "cause_code": getattr(error, "code", None),
-        "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     }
 
 

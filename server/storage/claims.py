@@ -69,11 +69,13 @@ class Claims:
         return True
 
     async def _renew(self, name: str, owner: str) -> None:
-        while True:
+        held = True
+        while held:
             await asyncio.sleep(self._life.total_seconds() / 3)
             try:
-                await self._claims.update_one(
+                renewed = await self._claims.update_one(
                     {"_id": name, "owner": owner}, {"$set": {"until": utc_now() + self._life}}
                 )
+                held = renewed.matched_count == 1
             except Exception as error:  # noqa: BLE001 - the next renewal may still come in time
                 _log.warning("claim not renewed", **cause_of(error))

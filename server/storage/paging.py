@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -16,6 +16,7 @@ from bson import ObjectId
 from server.errors import InvalidRequest
 from server.storage.driver import Document
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PAGE = 2**31 - 1  # counts are 32-bit numbers
 
 
@@ -78,7 +79,9 @@ def next_token(
 
 def encode(position: Position, filters: Mapping[str, Any]) -> str:
     """The token that leads past `position` under the same filters."""
-    milliseconds = None if position.at is None else round(position.at.timestamp() * 1000)
+    milliseconds = (
+        None if position.at is None else (position.at - _EPOCH) // timedelta(milliseconds=1)
+    )
     content = json.dumps([milliseconds, position.id, position.page, _digest(filters)])
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
@@ -90,7 +93,7 @@ def decode(token: str, filters: Mapping[str, Any]) -> Position:
         milliseconds, identifier, page, digest = json.loads(content)
         if not (isinstance(identifier, str) and type(page) is int and 1 <= page <= MAX_PAGE):
             raise ValueError(token)
-        at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+        at = None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
         position = Position(at, identifier, page)
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
         raise InvalidRequest.of("pageToken", "is not a token of this list") from None

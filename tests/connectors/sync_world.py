@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from bson import ObjectId
 
 from server.clock import utc_now
@@ -37,18 +36,12 @@ from server.storage.claims import Claims
 from server.storage.driver import Database, Document
 from server.storage.driver import Session as Transaction_
 from server.users.directory import UserDirectory
-from server.users.model import Metadata, NewUser, Preferences, Profile as UserProfile
+from server.users.model import Metadata, NewUser, Preferences
+from server.users.model import Profile as UserProfile
 from server.users.service import UserService
 from server.users.store import UserStore
 
 KEY = bytes(range(32))
-
-
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A test of what is right and not so yet; it fails as soon as it is."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
-
-
 LONG_AGO = timedelta(hours=1)
 ALL: tuple[DataType, ...] = ("transactions", "portfolio", "trades", "profile")
 INR = "INR"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -16,9 +16,12 @@ from server.connectors.records import Holding, Item, Money, Profile, Trade, Tran
 from server.connectors.sync.record_documents import decimal_text, record_document
 from server.connectors.sync.records import BATCH, ERASURES, StoredRecord
 from server.errors import InvalidRequest
+from server.storage.driver import Session
 from tests.connectors.sync_world import World, holding, profile, trade, transaction
 
-LONG_PAST = timedelta(minutes=2)
+
+async def free(_session: Session) -> None:
+    """A guard that lets everything pass."""
 
 
 @pytest.fixture
@@ -43,29 +46,31 @@ async def listed(
 
 async def test_items_are_kept_once(world: World, connector_id: str) -> None:
     items = [transaction(f"t{number}") for number in range(5)]
-    assert await world.records.keep(connector_id, "transactions", items, "run_1") == 5
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == 5
     again = [*items[2:], transaction("t5")]
-    assert await world.records.keep(connector_id, "transactions", again, "run_2") == 1
+    assert await world.records.keep(connector_id, "transactions", again, "run_2", free) == 1
     assert len(await listed(world, connector_id)) == 6
 
 
 async def test_more_items_than_one_batch(world: World, connector_id: str) -> None:
     items = [transaction(f"t{number}") for number in range(BATCH + 1)]
-    assert await world.records.keep(connector_id, "transactions", items, "run_1") == BATCH + 1
-    assert await world.records.keep(connector_id, "transactions", items, "run_1") == 0
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == BATCH + 1
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == 0
 
 
 async def test_nothing_to_keep(world: World, connector_id: str) -> None:
-    assert await world.records.keep(connector_id, "transactions", [], "run_1") == 0
+    assert await world.records.keep(connector_id, "transactions", [], "run_1", free) == 0
 
 
 async def test_the_same_key_of_another_connector_or_data_type_is_another_item(
     world: World, connector_id: str
 ) -> None:
     other = str(ObjectId())
-    assert await world.records.keep(connector_id, "transactions", [transaction("k")], "r") == 1
-    assert await world.records.keep(other, "transactions", [transaction("k")], "r") == 1
-    assert await world.records.keep(connector_id, "trades", [trade("k")], "r") == 1
+    assert (
+        await world.records.keep(connector_id, "transactions", [transaction("k")], "r", free) == 1
+    )
+    assert await world.records.keep(other, "transactions", [transaction("k")], "r", free) == 1
+    assert await world.records.keep(connector_id, "trades", [trade("k")], "r", free) == 1
     assert len(await listed(world, connector_id)) == 2
     assert len(await listed(world, other)) == 1
 
@@ -80,19 +85,19 @@ async def test_the_same_key_of_another_connector_or_data_type_is_another_item(
 async def test_what_happened_stays_as_it_was_first_seen(
     world: World, connector_id: str, data_type: str, before: Item, after: Item
 ) -> None:
-    await world.records.keep(connector_id, data_type, [before], "run_1")
+    await world.records.keep(connector_id, data_type, [before], "run_1", free)
     first = await listed(world, connector_id)
-    await world.records.keep(connector_id, data_type, [after], "run_2")
+    await world.records.keep(connector_id, data_type, [after], "run_2", free)
     assert await listed(world, connector_id) == first
 
 
 async def test_a_holding_is_updated_in_place(world: World, connector_id: str) -> None:
-    await world.records.keep(connector_id, "portfolio", [holding("h", 1)], "run_1")
+    await world.records.keep(connector_id, "portfolio", [holding("h", 1)], "run_1", free)
     (first,) = await listed(world, connector_id)
-    await world.records.keep(connector_id, "portfolio", [holding("h", 1)], "run_2")
+    await world.records.keep(connector_id, "portfolio", [holding("h", 1)], "run_2", free)
     assert await listed(world, connector_id) == [first]
     richer = Item("h", Holding("equity", "h", quantity=Decimal(2), isin="INE009A01021"))
-    assert await world.records.keep(connector_id, "portfolio", [richer], "run_3") == 0
+    assert await world.records.keep(connector_id, "portfolio", [richer], "run_3", free) == 0
     (second,) = await listed(world, connector_id)
     assert second.data == {
         "kind": "equity", "name": "h", "quantity": "2", "isin": "INE009A01021",
@@ -102,8 +107,8 @@ async def test_a_holding_is_updated_in_place(world: World, connector_id: str) ->
 
 
 async def test_a_profile_is_updated_in_place(world: World, connector_id: str) -> None:
-    await world.records.keep(connector_id, "profile", [profile("Ann")], "run_1")
-    await world.records.keep(connector_id, "profile", [profile("Anna")], "run_2")
+    await world.records.keep(connector_id, "profile", [profile("Ann")], "run_1", free)
+    await world.records.keep(connector_id, "profile", [profile("Anna")], "run_2", free)
     (record,) = await listed(world, connector_id)
     assert record.data["name"] == "Anna"
 
@@ -112,14 +117,14 @@ async def test_holdings_close_when_no_longer_reported_and_open_again(
     world: World, connector_id: str
 ) -> None:
     both = [holding("h1"), holding("h2")]
-    await world.records.keep(connector_id, "portfolio", both, "run_1")
-    await world.records.close_unseen(connector_id, "portfolio", "run_1")
+    await world.records.keep(connector_id, "portfolio", both, "run_1", free)
+    await world.records.close_unseen(connector_id, "portfolio", "run_1", free)
     opened = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert [record.closed_at for record in opened.values()] == [None, None]
 
     before = utc_now()
-    await world.records.keep(connector_id, "portfolio", both[:1], "run_2")
-    await world.records.close_unseen(connector_id, "portfolio", "run_2")
+    await world.records.keep(connector_id, "portfolio", both[:1], "run_2", free)
+    await world.records.close_unseen(connector_id, "portfolio", "run_2", free)
     closed = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert closed["h1"] == opened["h1"]
     assert closed["h2"].closed_at is not None
@@ -127,13 +132,13 @@ async def test_holdings_close_when_no_longer_reported_and_open_again(
     assert closed["h2"].updated_at == closed["h2"].closed_at
 
     # Still not reported: it was closed once, not again.
-    await world.records.keep(connector_id, "portfolio", both[:1], "run_3")
-    await world.records.close_unseen(connector_id, "portfolio", "run_3")
+    await world.records.keep(connector_id, "portfolio", both[:1], "run_3", free)
+    await world.records.close_unseen(connector_id, "portfolio", "run_3", free)
     again = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert again["h2"] == closed["h2"]
 
-    await world.records.keep(connector_id, "portfolio", both, "run_4")
-    await world.records.close_unseen(connector_id, "portfolio", "run_4")
+    await world.records.keep(connector_id, "portfolio", both, "run_4", free)
+    await world.records.close_unseen(connector_id, "portfolio", "run_4", free)
     reopened = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert reopened["h2"].closed_at is None
     assert reopened["h2"].id == opened["h2"].id
@@ -144,10 +149,10 @@ async def test_closing_leaves_other_connectors_and_data_types_alone(
     world: World, connector_id: str
 ) -> None:
     other = str(ObjectId())
-    await world.records.keep(other, "portfolio", [holding("h")], "run_0")
-    await world.records.keep(connector_id, "profile", [profile()], "run_0")
-    await world.records.keep(connector_id, "portfolio", [holding("h")], "run_0")
-    await world.records.close_unseen(connector_id, "portfolio", "run_1")
+    await world.records.keep(other, "portfolio", [holding("h")], "run_0", free)
+    await world.records.keep(connector_id, "profile", [profile()], "run_0", free)
+    await world.records.keep(connector_id, "portfolio", [holding("h")], "run_0", free)
+    await world.records.close_unseen(connector_id, "portfolio", "run_1", free)
     closed = [record.data_type for record in await listed(world, connector_id) if record.closed_at]
     assert closed == ["portfolio"]
     assert [record.closed_at for record in await listed(world, other)] == [None]
@@ -157,7 +162,7 @@ async def test_values_that_look_like_expressions_are_kept_as_they_are(
     world: World, connector_id: str
 ) -> None:
     odd = Item("h", Holding("other", "$connectorId", symbol="$$ROOT"))
-    await world.records.keep(connector_id, "portfolio", [odd], "run_1")
+    await world.records.keep(connector_id, "portfolio", [odd], "run_1", free)
     (record,) = await listed(world, connector_id)
     assert (record.data["name"], record.data["symbol"]) == ("$connectorId", "$$ROOT")
 
@@ -171,8 +176,10 @@ async def test_a_walk_meets_every_record_once_newest_first(
 ) -> None:
     days = [date(2024, 1, 1 + number % 4) for number in range(20)]  # many share a day
     items = [transaction(f"t{number}", day) for number, day in enumerate(days)]
-    await world.records.keep(connector_id, "transactions", items, "run_1")
-    await world.records.keep(connector_id, "portfolio", [holding("h1"), holding("h2")], "run_1")
+    await world.records.keep(connector_id, "transactions", items, "run_1", free)
+    await world.records.keep(
+        connector_id, "portfolio", [holding("h1"), holding("h2")], "run_1", free
+    )
     records = await listed(world, connector_id, limit=limit)
     assert len({record.id for record in records}) == len(records) == 22
     # Holdings have no time of their own: they stand where they were first seen, which is now.
@@ -185,10 +192,10 @@ async def test_a_walk_skips_nothing_when_newer_records_come(
     world: World, connector_id: str
 ) -> None:
     old = [transaction(f"t{number}", date(2024, 1, 1 + number)) for number in range(9)]
-    await world.records.keep(connector_id, "transactions", old, "run_1")
+    await world.records.keep(connector_id, "transactions", old, "run_1", free)
     page, token = await world.records.page(connector_id, None, None, 4)
     new = [transaction("new", date(2024, 2, 1))]
-    await world.records.keep(connector_id, "transactions", new, "run_2")
+    await world.records.keep(connector_id, "transactions", new, "run_2", free)
     rest, end = await world.records.page(connector_id, None, token, 100)
     assert end is None
     assert [record.data["narration"] for record in [*page, *rest]] == [
@@ -197,8 +204,8 @@ async def test_a_walk_skips_nothing_when_newer_records_come(
 
 
 async def test_a_list_of_one_data_type(world: World, connector_id: str) -> None:
-    await world.records.keep(connector_id, "transactions", [transaction("t")], "run_1")
-    await world.records.keep(connector_id, "trades", [trade("x1"), trade("x2")], "run_1")
+    await world.records.keep(connector_id, "transactions", [transaction("t")], "run_1", free)
+    await world.records.keep(connector_id, "trades", [trade("x1"), trade("x2")], "run_1", free)
     assert [r.data_type for r in await listed(world, connector_id, "trades")] == ["trades"] * 2
     assert await listed(world, connector_id, "profile") == []
 
@@ -207,7 +214,7 @@ async def test_a_token_belongs_to_its_connector_and_data_type(
     world: World, connector_id: str
 ) -> None:
     items = [trade("x1"), trade("x2")]
-    await world.records.keep(connector_id, "trades", items, "run_1")
+    await world.records.keep(connector_id, "trades", items, "run_1", free)
     _, token = await world.records.page(connector_id, "trades", None, 1)
     assert token is not None
     for other_id, data_type in ((connector_id, None), (str(ObjectId()), "trades")):
@@ -219,23 +226,36 @@ async def test_a_token_belongs_to_its_connector_and_data_type(
 # Erasing
 
 
-async def test_forgotten_records_are_erased_once_late_writes_have_settled(
-    world: World, connector_id: str
-) -> None:
+async def test_forgotten_records_are_erased(world: World, connector_id: str) -> None:
     other = str(ObjectId())
     for name in (connector_id, other):
-        await world.records.keep(name, "trades", [trade("x")], "run_1")
+        await world.records.keep(name, "trades", [trade("x")], "run_1", free)
     await world.transact(lambda session: world.records.forget([connector_id], session))
 
-    assert await world.records.erase_some(utc_now() - LONG_PAST) is False
-    assert await world.kept(connector_id) == {}
-    # A run that had begun before still wrote something.
-    await world.records.keep(connector_id, "trades", [trade("late")], "run_1")
-    assert await world.records.erase_some(utc_now() + LONG_PAST) is True
+    assert await world.records.erase_some() is True
     assert await world.kept(connector_id) == {}
     assert await world.kept(other) == {"trades": 1}
-    assert await world.records.erase_some(utc_now() + LONG_PAST) is False
+    assert await world.records.erase_some() is False
     assert await world.database.collection(ERASURES).count_documents({}) == 0
+
+
+class Refused(Exception):
+    pass
+
+
+async def refusing(_session: Session) -> None:
+    raise Refused
+
+
+async def test_what_its_guard_refuses_is_not_written(world: World, connector_id: str) -> None:
+    await world.records.keep(connector_id, "portfolio", [holding("h1", 1)], "run_1", free)
+    items = [holding("h1", 2), holding("h2")]
+    with pytest.raises(Refused):
+        await world.records.keep(connector_id, "portfolio", items, "run_2", refusing)
+    with pytest.raises(Refused):
+        await world.records.close_unseen(connector_id, "portfolio", "run_2", refusing)
+    (kept,) = await listed(world, connector_id)
+    assert (kept.data["quantity"], kept.closed_at) == ("1", None)
 
 
 async def test_nothing_to_forget(world: World) -> None:

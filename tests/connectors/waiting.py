@@ -16,8 +16,10 @@ async def eventually(probe: Callable[[], Awaitable[T | None]], what: str = "it")
     last: T | None = None
     try:
         async with asyncio.timeout(SECONDS):
-            while not (last := await probe()):
+            while True:
+                last = await probe()
+                if last:
+                    return last
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"waited in vain for {what}; last: {last!r}") from None
-    return last

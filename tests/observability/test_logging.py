@@ -43,7 +43,7 @@ def test_an_exception_is_logged_by_kind_and_place_only() -> None:
     assert failed["level"] == "error"
     assert failed["process"] == "test"
     assert failed["cause"] == "ValueError"
-    assert failed["stack"][-1].endswith("connect")
+    assert failed["frames"][-1].endswith("connect")
     assert SECRET not in done.stdout
     assert "nothing" not in absent
 
@@ -80,4 +80,4 @@ def test_the_way_of_an_exception_is_told_to_where_it_was_raised() -> None:
         (Path("no") / "such" / "file").read_text()
     facts = cause_of(raised.value)
     assert facts["cause"] == "FileNotFoundError"
-    assert isinstance(facts["stack"], list)
+    assert isinstance(facts["frames"], list)

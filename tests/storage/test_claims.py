@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from server.clock import utc_now
 from server.storage.claims import CLAIMS, ClaimBusy, Claims
 from server.storage.driver import Database
+from tests.connectors.waiting import eventually
 
 FOREVER = timedelta(minutes=10)
 
@@ -58,23 +60,50 @@ async def test_it_is_free_again_after_an_exception(database: Database) -> None:
         pass
 
 
+async def lapse(database: Database, name: str) -> None:
+    """As time does once nobody renews the claim."""
+    ago = utc_now() - timedelta(seconds=1)
+    result = await database.collection(CLAIMS).update_one({"_id": name}, {"$set": {"until": ago}})
+    assert result.matched_count == 1
+
+
 async def test_a_claim_whose_holder_died_lapses(database: Database) -> None:
-    dead = Claims(database, life=timedelta(0))
-    async with dead.hold("door"), Claims(database).hold("door"):
-        # Its first holder, should it live after all, takes nothing away from the new one.
+    claims = database.collection(CLAIMS)
+    soon = utc_now() + timedelta(seconds=30)
+    await claims.insert_one({"_id": "door", "owner": "who died", "until": soon})
+    with pytest.raises(ClaimBusy):
+        async with Claims(database).hold("door"):
+            pass
+    await lapse(database, "door")
+    async with Claims(database).hold("door"):
         pass
-    holder = Claims(database)
-    async with holder.hold("door"):
-        with pytest.raises(ClaimBusy):
-            async with dead.hold("door"):
-                pass
 
 
 async def test_a_former_holder_does_not_free_the_claim_of_the_next(database: Database) -> None:
-    former = Claims(database, life=timedelta(0)).hold("door")
+    former = Claims(database).hold("door")
     await former.__aenter__()
+    await lapse(database, "door")
     async with Claims(database).hold("door"):
         await former.__aexit__(None, None, None)
+        with pytest.raises(ClaimBusy):
+            async with Claims(database).hold("door"):
+                pass
+
+
+async def test_a_claim_is_renewed_while_it_is_held(database: Database) -> None:
+    claims = Claims(database, life=timedelta(seconds=1))
+    collection = database.collection(CLAIMS)
+    async with claims.hold("door"):
+        first = await collection.find_one({"_id": "door"})
+        assert first is not None
+
+        async def renewed() -> bool:
+            now = await collection.find_one({"_id": "door"})
+            assert now is not None
+            assert now["owner"] == first["owner"]
+            return bool(now["until"] > first["until"])
+
+        await eventually(renewed, "the claim to be renewed")
         with pytest.raises(ClaimBusy):
             async with Claims(database).hold("door"):
                 pass

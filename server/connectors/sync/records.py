@@ -6,10 +6,10 @@ item's fields), seen (the run that last saw it), addedAt, updatedAt, closedAt (h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, TypeAlias
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
@@ -22,6 +22,8 @@ from server.storage.driver import Database, Document, Session
 RECORDS = "records"
 ERASURES = "record_erasures"
 BATCH = 500
+# Raises where the run may write no more.
+Guard: TypeAlias = Callable[[Session], Awaitable[None]]
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -49,36 +51,52 @@ class RecordStore:
     """Driver errors pass through."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._records = database.collection(RECORDS)
         self._erasures = database.collection(ERASURES)
 
-    async def keep(self, connector_id: str, data_type: str, items: Sequence[Item], run: str) -> int:
+    async def keep(
+        self, connector_id: str, data_type: str, items: Sequence[Item], run: str, guard: Guard
+    ) -> int:
         """Store the items a run fetched; gives how many were new. Safe to repeat.
 
         Transactions and trades stay as they were first seen; holdings and the profile are updated.
+        `guard` comes last in the transaction of each batch: where it raises, nothing was written.
         """
         now = utc_now()
         added = 0
         for start in range(0, len(items), BATCH):
-            batch = items[start : start + BATCH]
-            result = await self._records.bulk_write(
-                [_upsert(connector_id, data_type, item, run, now) for item in batch], ordered=False
-            )
-            added += result.upserted_count
+            writes = [
+                _upsert(connector_id, data_type, item, run, now)
+                for item in items[start : start + BATCH]
+            ]
+
+            async def write(session: Session, writes: list[UpdateOne] = writes) -> int:
+                result = await self._records.bulk_write(writes, ordered=False, session=session)
+                await guard(session)
+                return result.upserted_count
+
+            added += await self._database.transact(write)
         return added
 
-    async def close_unseen(self, connector_id: str, data_type: str, run: str) -> None:
-        """Mark what `run` did not see any more as closed."""
+    async def close_unseen(self, connector_id: str, data_type: str, run: str, guard: Guard) -> None:
+        """Mark what `run` did not see any more as closed; `guard` as for `keep`."""
         now = utc_now()
-        await self._records.update_many(
-            {
-                "connectorId": connector_id,
-                "dataType": data_type,
-                "seen": {"$ne": run},
-                "closedAt": {"$exists": False},
-            },
-            {"$set": {"closedAt": now, "updatedAt": now}},
-        )
+
+        async def write(session: Session) -> None:
+            await self._records.update_many(
+                {
+                    "connectorId": connector_id,
+                    "dataType": data_type,
+                    "seen": {"$ne": run},
+                    "closedAt": {"$exists": False},
+                },
+                {"$set": {"closedAt": now, "updatedAt": now}},
+                session=session,
+            )
+            await guard(session)
+
+        await self._database.transact(write)
 
     async def page(
         self, connector_id: str, data_type: str | None, token: str | None, limit: int
@@ -101,18 +119,15 @@ class RecordStore:
             documents = [{"_id": name, "requestedAt": utc_now()} for name in connector_ids]
             await self._erasures.insert_many(documents, session=session)
 
-    async def erase_some(self, settled_before: datetime) -> bool:
+    async def erase_some(self) -> bool:
         """Erase the records of one forgotten connector; False where there is none.
 
-        It stays listed until `settled_before` is past its removal, so that what a run still wrote
-        at that moment is erased too.
+        Once is enough: what a run still writes at that moment its guard takes back.
         """
         erasure = await self._erasures.find_one({}, sort=[("requestedAt", ASCENDING)])
         if erasure is None:
             return False
         await self._records.delete_many({"connectorId": erasure["_id"]})
-        if erasure["requestedAt"] >= settled_before:
-            return False
         await self._erasures.delete_one({"_id": erasure["_id"]})
         return True
 

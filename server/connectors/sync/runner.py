@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 import structlog
@@ -31,6 +32,7 @@ from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.store import ABANDONED, CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.observability.logging import cause_of
+from server.storage.driver import Session as Transaction
 
 _log = structlog.stdlib.get_logger("finlink.sync")
 
@@ -138,18 +140,17 @@ class SyncRunner:
             except PermissionRefused as error:
                 progress.failure = error  # the other data types may be allowed
                 continue
-            await self._keep_claim(claimed)
-            added = await self._records.keep(claimed.id, data_type, items, run.sync_id)
+            guard = partial(self._keep_claim, claimed)
+            added = await self._records.keep(claimed.id, data_type, items, run.sync_id, guard)
             if data_type == "portfolio":
-                await self._keep_claim(claimed)
-                await self._records.close_unseen(claimed.id, data_type, run.sync_id)
+                await self._records.close_unseen(claimed.id, data_type, run.sync_id, guard)
             progress.counts.append(DataTypeCount(data_type, len(items), added))
 
     async def _fetch(self, claimed: Connector, session: Session, data_type: str) -> Sequence[Item]:
         return await self._logins.platform(claimed).fetch(session, cast("DataType", data_type))
 
-    async def _keep_claim(self, claimed: Connector) -> None:
-        if not await self._syncs.keep(claimed):
+    async def _keep_claim(self, claimed: Connector, session: Transaction) -> None:
+        if not await self._syncs.keep(claimed, session):
             raise ClaimLost
 
     async def _finish(
@@ -185,8 +186,12 @@ class SyncRunner:
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
+    """Cancel the tasks, again where a driver loses a cancellation, until they have ended."""
+    going = {task for task in tasks if not task.done()}
+    while going:
+        for task in going:
+            task.cancel()
+        _, going = await asyncio.wait(going, timeout=1)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
 
 import structlog
 
-from server.clock import utc_now
 from server.connectors.sessions import new_sync_id
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.runner import SyncRunner
@@ -20,7 +18,6 @@ _log = structlog.stdlib.get_logger("finlink.sync")
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 2.0  # after the database failed
 ERASE_SECONDS = 5.0
-SETTLE = timedelta(seconds=60)  # longer than a write of a lost run can still arrive
 LOOP_END_SECONDS = 5.0  # for a call to the database that is under way
 
 
@@ -100,7 +97,7 @@ class SyncScheduler:
         """Erase the records of removed connectors."""
         while not self._stopping.is_set():
             try:
-                while await self._records.erase_some(utc_now() - SETTLE):
+                while await self._records.erase_some():
                     pass
             except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
                 _log.warning("cannot erase records", **cause_of(error))

@@ -26,7 +26,7 @@ from server.connectors.model import (
     Run,
 )
 from server.connectors.store import CONNECTORS
-from server.storage.driver import Database, Document
+from server.storage.driver import Database, Document, Session
 
 CLAIM_LIFE = timedelta(seconds=15)
 ABANDONED = "RUN_ABANDONED"
@@ -146,9 +146,9 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def keep(self, claimed: Connector) -> bool:
+    async def keep(self, claimed: Connector, session: Session | None = None) -> bool:
         """Extend the claim; False where it is lost."""
-        return await self._fenced(claimed, {"sync.dueAt": _CLAIM_ENDS})
+        return await self._fenced(claimed, {"sync.dueAt": _CLAIM_ENDS}, session)
 
     async def release(self, claimed: Connector) -> bool:
         """Give the run back unfinished, for another worker to start at once under the same id."""
@@ -224,8 +224,12 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def _fenced(self, claimed: Connector, fields: Document) -> bool:
-        result = await self._connectors.update_one(under_way(claimed), [{"$set": fields}])
+    async def _fenced(
+        self, claimed: Connector, fields: Document, session: Session | None = None
+    ) -> bool:
+        result = await self._connectors.update_one(
+            under_way(claimed), [{"$set": fields}], session=session
+        )
         return result.matched_count == 1
 
 

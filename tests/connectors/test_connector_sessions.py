@@ -1,0 +1,312 @@
+"""Sessions at platforms: sealed for one place, renewed, expired, ended."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from server.clock import utc_now
+from server.connectors.errors import (
+    AlreadyConnected,
+    InvalidCredentials,
+    NotConnected,
+    PlatformNotAvailable,
+    ReauthRequired,
+)
+from server.connectors.model import REFRESH_REUSE
+from server.connectors.platforms.base import LoginRequired, PlatformUnavailable, Session
+from server.connectors.sessions import SessionVault
+from server.connectors.store import CONNECTORS
+from server.security.encryption import Undecipherable, Vault
+from server.users.errors import UserNotFound
+from tests.connectors.sync_world import ALL, Gate, World
+
+LOGIN_PAGE = "https://platform.test/login"
+
+
+async def stored(world: World) -> int:
+    return await world.database.collection(CONNECTORS).count_documents({})
+
+
+# The vault
+
+
+async def test_a_session_opens_where_it_was_sealed(world: World) -> None:
+    connector = await world.connected()
+    session = world.sessions.open(connector)
+    assert session.secrets == {"token": "tok_1"}
+    assert (session.platform_user_id, session.account_type) == ("AB1234", "individual")
+    assert session.expires_at == connector.expires_at
+
+
+async def test_a_session_opens_nowhere_else(world: World) -> None:
+    connector = await world.connected()
+    login = world.sessions.seal_login(
+        connector.user_id, connector.platform, LoginRequired(LOGIN_PAGE, {"pending": "p"})
+    )
+    for moved in (
+        replace(connector, user_id="another_user"),
+        replace(connector, platform="zerodha"),
+        replace(connector, sealed_session=login),
+        replace(connector, sealed_session=None),
+        replace(connector, sealed_session="not sealed by us"),
+    ):
+        with pytest.raises(Undecipherable):
+            world.sessions.open(moved)
+    with pytest.raises(Undecipherable):
+        SessionVault(Vault(bytes(32))).open(connector)
+
+
+async def test_a_login_opens_nowhere_else_either(world: World) -> None:
+    connector = await world.connected()
+    sealed = world.sessions.seal_login(
+        connector.user_id, connector.platform, LoginRequired(LOGIN_PAGE, {"pending": "p"})
+    )
+    pending = replace(connector, sealed_login=sealed)
+    login = world.sessions.open_login(pending)
+    assert login == LoginRequired(LOGIN_PAGE, {"pending": "p"})
+    assert world.sessions.login_url(pending) == LOGIN_PAGE
+    assert world.sessions.open_login(connector) is None
+    for moved in (
+        replace(pending, user_id="another_user"),
+        replace(pending, platform="zerodha"),
+        replace(pending, sealed_login=connector.sealed_session),
+    ):
+        assert world.sessions.open_login(moved) is None
+        assert world.sessions.login_url(moved) is None
+
+
+def test_session_ids_open_nothing_and_do_not_repeat(world: World) -> None:
+    session = Session("AB1234", "individual", utc_now(), {"token": "tok_1"})
+    sealed = [world.sessions.seal("ann", "fi_money", session) for _ in range(50)]
+    assert len({each.session_id for each in sealed}) == 50
+    assert all(each.session_id.startswith("sess_") for each in sealed)
+    assert all("tok_1" not in each.session_id + each.sealed_session for each in sealed)
+
+
+# Connecting
+
+
+async def test_of_two_connects_at_once_one_wins(world: World) -> None:
+    user_id = await world.user()
+    answers = await asyncio.gather(
+        *(world.service.connect(user_id, "fi_money", ALL, {}) for _ in range(5)),
+        return_exceptions=True,
+    )
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert len(refused) == 4
+    assert {type(error) for error in refused} == {AlreadyConnected}
+    assert await stored(world) == 1
+
+
+async def test_a_connect_whose_user_is_deleted_meanwhile_stores_nothing(world: World) -> None:
+    user_id = await world.user()
+
+    class Slow:
+        def __init__(self) -> None:
+            self.gate = Gate()
+
+        async def connect(self, credentials: dict[str, str]) -> Session:
+            await self.gate()
+            return world.platform.session()
+
+    slow = Slow()
+    world.platform.connect = slow.connect  # type: ignore[method-assign,assignment]
+    connecting = asyncio.create_task(world.service.connect(user_id, "fi_money", ALL, {}))
+    async with asyncio.timeout(10):
+        await slow.gate.reached.wait()
+        await world.user_service.delete(user_id)
+        slow.gate.opened.set()
+        with pytest.raises(UserNotFound):
+            await connecting
+    assert await stored(world) == 0
+    # What was opened at the platform is not left behind.
+    assert [session.secrets["token"] for session in world.platform.logged_out] == ["tok_1"]
+
+
+async def test_refused_credentials_store_nothing(world: World) -> None:
+    user_id = await world.user()
+    with pytest.raises(InvalidCredentials) as caught:
+        await world.service.connect(user_id, "fi_money", ALL, {"password": "wrong"})
+    assert [field.field for field in caught.value.fields] == ["credentials.password"]
+    assert await stored(world) == 0
+    # And nothing stays taken.
+    await world.service.connect(user_id, "fi_money", ALL, {})
+
+
+async def test_connected_while_suspended_it_waits_for_the_user(world: World) -> None:
+    user_id = await world.user()
+    await world.user_service.set_status(user_id, "suspended")
+    connector, _ = await world.service.connect(user_id, "fi_money", ALL, {})
+    assert connector.status == "connected"
+    assert (connector.paused, connector.run, connector.next_sync_at) == (True, None, None)
+    await world.user_service.set_status(user_id, "active")
+    after = await world.sync(connector.id)
+    assert after.history[0].status == "success"
+
+
+# Refreshing
+
+
+async def test_a_refresh_within_moments_gives_the_same_answer(world: World) -> None:
+    connector = await world.synced()
+    answers = await asyncio.gather(*(world.service.refresh(connector.id, {}) for _ in range(4)))
+    assert len({answer.session_id for answer in answers}) == 1
+    assert answers[0].session_id != connector.session_id
+    assert answers[0].expires_at == connector.expires_at
+    ago = utc_now() - REFRESH_REUSE
+    await world.change(connector.id, {"session.refreshedAt": ago})
+    later = await world.service.refresh(connector.id, {})
+    assert later.session_id not in {connector.session_id, answers[0].session_id}
+
+
+async def test_a_refresh_does_not_start_a_sync_or_move_the_next(world: World) -> None:
+    connector = await world.synced()
+    refreshed = await world.service.refresh(connector.id, {})
+    assert (refreshed.run, refreshed.next_sync_at) == (None, connector.next_sync_at)
+    assert refreshed.connected_at == connector.connected_at
+
+
+async def test_a_refresh_of_an_ended_session(world: World) -> None:
+    connector = await world.synced()
+    world.platform.session_over = True
+    with pytest.raises(ReauthRequired) as caught:
+        await world.service.refresh(connector.id, {})
+    assert caught.value.metadata == {"loginUrl": LOGIN_PAGE}
+    expired = await world.get(connector.id)
+    assert (expired.status, expired.session_id, expired.next_sync_at) == ("expired", None, None)
+    assert expired.errors[0].code == "REAUTH_REQUIRED"
+    world.platform.session_over = False
+    again = await world.service.refresh(connector.id, {"requestToken": "t"})
+    assert again.status == "connected"
+    assert again.run is not None
+    assert again.connected_at is not None
+    assert connector.connected_at is not None
+    assert again.connected_at > connector.connected_at
+    assert (await world.sync(connector.id)).history[0].status == "success"
+
+
+async def test_a_refresh_of_what_is_not_connected(world: World) -> None:
+    connector = await world.synced()
+    await world.service.disconnect(connector.id)
+    with pytest.raises(NotConnected):
+        await world.service.refresh(connector.id, {})
+
+
+async def test_a_platform_that_is_away_changes_nothing(world: World) -> None:
+    connector = await world.synced()
+    document = await world.document(connector.id)
+
+    async def away(session: Session) -> Session:
+        raise PlatformUnavailable("Away", retry_after=timedelta(seconds=7))
+
+    world.platform.renew = away  # type: ignore[method-assign]
+    with pytest.raises(PlatformNotAvailable) as caught:
+        await world.service.refresh(connector.id, {})
+    assert caught.value.retry_after == timedelta(seconds=7)
+    assert await world.document(connector.id) == document
+
+
+async def test_a_login_completed_by_somebody_else_is_refused(world: World) -> None:
+    connector = await world.synced()
+    world.platform.session_over = True
+    await world.sync(connector.id)
+    world.platform.session_over = False
+
+    async def stranger(secrets: object, credentials: object) -> Session:
+        return replace(world.platform.session(), platform_user_id="ZZ9999")
+
+    world.platform.complete = stranger  # type: ignore[method-assign]
+    with pytest.raises(InvalidCredentials):
+        await world.service.refresh(connector.id, {"requestToken": "t"})
+    assert (await world.get(connector.id)).status == "expired"
+    assert [session.platform_user_id for session in world.platform.logged_out] == ["ZZ9999"]
+
+
+# Logins that are pending
+
+
+async def test_a_pending_login_from_begin_to_end(world: World) -> None:
+    world.platform.wants_login = True
+    user_id = await world.user()
+    pending, login_url = await world.service.connect(user_id, "fi_money", ALL, {})
+    assert (pending.status, login_url) == ("disconnected", LOGIN_PAGE)
+    assert (pending.session_id, pending.run, pending.next_sync_at) == (None, None, None)
+    with pytest.raises(ReauthRequired) as caught:
+        await world.sync_service.trigger(pending.id, [], force=True)
+    assert caught.value.metadata == {"loginUrl": LOGIN_PAGE}
+    with pytest.raises(ReauthRequired):
+        await world.service.refresh(pending.id, {})
+    done = await world.service.refresh(pending.id, {"requestToken": "t"})
+    assert (done.id, done.status, done.login_pending) == (pending.id, "connected", False)
+    assert (await world.sync(done.id)).history[0].status == "success"
+
+
+async def test_a_pending_login_is_given_up(world: World) -> None:
+    world.platform.wants_login = True
+    user_id = await world.user()
+    pending, _ = await world.service.connect(user_id, "fi_money", ALL, {})
+    ended = await world.service.disconnect(pending.id)
+    assert (ended.status, ended.login_pending) == ("disconnected", False)
+    assert [login.secrets for login in world.platform.abandoned] == [{"pending": "p1"}]
+    assert await world.service.disconnect(pending.id) == ended
+    with pytest.raises(NotConnected):
+        await world.sync_service.trigger(pending.id, [], force=True)
+
+
+async def test_a_pending_login_is_begun_anew(world: World) -> None:
+    world.platform.wants_login = True
+    user_id = await world.user()
+    first, _ = await world.service.connect(user_id, "fi_money", ALL, {})
+    second, _ = await world.service.connect(user_id, "fi_money", ["trades"], {})
+    assert second.id == first.id
+    assert second.permissions == ("trades",)
+    world.platform.wants_login = False
+    third, login_url = await world.service.connect(user_id, "fi_money", ALL, {})
+    assert (third.id, third.status, login_url) == (first.id, "connected", None)
+
+
+# Ending
+
+
+async def test_a_disconnect_ends_the_session_at_the_platform_too(world: World) -> None:
+    connector = await world.synced()
+    ended = await world.service.disconnect(connector.id)
+    assert [session.secrets for session in world.platform.logged_out] == [{"token": "tok_1"}]
+    assert await world.service.disconnect(connector.id) == ended
+    assert len(world.platform.logged_out) == 1
+
+
+async def test_a_disconnect_does_not_depend_on_the_platform(world: World) -> None:
+    connector = await world.synced()
+
+    async def away(session: Session) -> None:
+        raise PlatformUnavailable("Away")
+
+    world.platform.disconnect = away  # type: ignore[method-assign]
+    with structlog.testing.capture_logs() as logs:
+        assert (await world.service.disconnect(connector.id)).status == "disconnected"
+    assert "platform logout failed" in {line["event"] for line in logs}
+
+
+async def test_a_deleted_user_s_sessions_are_ended_and_destroyed(world: World) -> None:
+    connector = await world.synced()
+    await world.user_service.delete(connector.user_id)
+    assert [session.secrets for session in world.platform.logged_out] == [{"token": "tok_1"}]
+    assert await stored(world) == 0
+
+
+async def test_reconnecting_keeps_id_history_and_records(world: World) -> None:
+    connector = await world.synced()
+    await world.service.disconnect(connector.id)
+    again, _ = await world.service.connect(connector.user_id, "fi_money", ["trades"], {})
+    assert again.id == connector.id
+    assert again.session_id not in {None, connector.session_id}
+    assert (again.history, again.total_syncs) == (connector.history, 1)
+    assert (again.permissions, again.data_types) == (("trades",), ("trades",))
+    assert again.disconnected_at is None
+    assert sum((await world.kept(connector.id)).values()) == 7
