@@ -47,8 +47,22 @@ def serve(
     listen: Annotated[
         str, typer.Option(help="Where to listen: unix:PATH, or HOST:PORT.")
     ] = "127.0.0.1:50061",
+    syncs: Annotated[
+        bool,
+        typer.Option(help="Also run the sync engine; without it, `worker` must run elsewhere."),
+    ] = True,
 ) -> None:
-    """Run one worker: a gRPC server on an existing MongoDB (MONGODB_URI)."""
+    """Run one server process on an existing MongoDB (MONGODB_URI): gRPC, and the sync engine."""
+    _run_worker(listen, listen.rpartition("/")[2].removesuffix(".sock"), syncs=syncs)
+
+
+@app.command()
+def worker() -> None:
+    """Run the sync engine alone on an existing MongoDB (MONGODB_URI)."""
+    _run_worker(None, "worker", syncs=True)
+
+
+def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
     import uvloop  # noqa: PLC0415
 
     from server import app as application  # noqa: PLC0415 - the other commands start faster
@@ -56,11 +70,11 @@ def serve(
     settings = _settings()
     if settings.mongodb_uri is None:
         raise SystemExit(
-            "finlink: MONGODB_URI must be set for `serve`; `python -m server run` brings its own MongoDB"
+            "finlink: MONGODB_URI must be set; `python -m server run` brings its own MongoDB"
         )
-    setup_logging(settings.log_level, process=listen.rpartition("/")[2].removesuffix(".sock"))
+    setup_logging(settings.log_level, process=process)
     try:
-        uvloop.run(application.serve(settings, listen))
+        uvloop.run(application.serve(settings, listen, syncs=syncs))
     except config.ConfigError as error:
         raise SystemExit(f"finlink: {error}") from None
 

@@ -74,23 +74,26 @@ CONTRACT: tuple[Any, ...] = (
 )
 
 
-async def serve(settings: Settings, listen: str) -> None:
-    """Run a worker on `listen` (`unix:PATH` or `HOST:PORT`) until SIGTERM or SIGINT.
+async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
+    """Run a worker until SIGTERM or SIGINT: a server on `listen`, the sync engine, or both.
 
-    Raises ConfigError where a setting is missing or the address cannot be listened on.
+    `listen` is `unix:PATH` or `HOST:PORT`. Raises ConfigError where a setting is missing or the
+    address cannot be listened on.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_worker(settings, listen):
-        _log.info("worker serving", listen=listen)
+    async with running_worker(settings, listen, syncs=syncs):
+        _log.info("worker serving", listen=listen, syncs=syncs)
         await stop.wait()
         _log.info("worker draining")
     _log.info("worker stopped")
 
 
 @asynccontextmanager
-async def running_worker(settings: Settings, listen: str) -> AsyncIterator[None]:
+async def running_worker(
+    settings: Settings, listen: str | None, *, syncs: bool
+) -> AsyncIterator[None]:
     """A gRPC server with every domain, and the sync engine; on leaving, both end what they began."""
     if settings.encryption_key is None:
         raise ConfigError("ENCRYPTION_KEY: must be set; `openssl rand -hex 32` makes one")
@@ -108,7 +111,7 @@ async def running_worker(settings: Settings, listen: str) -> AsyncIterator[None]
         )
         users = UserStore(database)
         connectors = ConnectorStore(database)
-        syncs = SyncStore(database)
+        sync_store = SyncStore(database)
         records = RecordStore(database)
         sessions = SessionVault(Vault(key))
         platforms = build_platforms(settings, _derived(key, "platform user ids"))
@@ -117,8 +120,8 @@ async def running_worker(settings: Settings, listen: str) -> AsyncIterator[None]
 
         holds = Claims(database)
         logins = Logins(connectors, holds, sessions, platforms)
-        runner = SyncRunner(connectors, syncs, records, logins)
-        scheduler = SyncScheduler(syncs, records, runner, settings.sync_concurrency)
+        runner = SyncRunner(connectors, sync_store, records, logins)
+        scheduler = SyncScheduler(sync_store, records, runner, settings.sync_concurrency)
         connector_service = ConnectorService(
             database,
             connectors,
@@ -130,7 +133,7 @@ async def running_worker(settings: Settings, listen: str) -> AsyncIterator[None]
             UserDirectory(users),
             scheduler.wake,
         )
-        sync_service = SyncService(connectors, syncs, records, sessions, scheduler.wake)
+        sync_service = SyncService(connectors, sync_store, records, sessions, scheduler.wake)
         user_service = UserService(database, users, [connector_service])
 
         completion = Completion()
@@ -141,12 +144,12 @@ async def running_worker(settings: Settings, listen: str) -> AsyncIterator[None]
         )
         health = Health(_service_names(*CONTRACT), database.ping)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-        await stack.enter_async_context(_listening(server, health, completion, listen))
-        scheduler.start()
-        try:
-            yield
-        finally:
-            await scheduler.stop(SYNC_STOP_SECONDS)
+        if listen is not None:
+            await stack.enter_async_context(_listening(server, health, completion, listen))
+        if syncs:
+            scheduler.start()
+            stack.push_async_callback(scheduler.stop, SYNC_STOP_SECONDS)
+        yield
 
 
 def _server(completion: Completion) -> grpc.aio.Server:

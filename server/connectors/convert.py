@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 
 from finlink.connectors.v1 import connector_pb2 as pb
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import sync_pb2
 
-from server.connectors.model import Connector, ConnectorFilter, HistoryEntry
+from server.connectors.model import (
+    Connector,
+    ConnectorFilter,
+    DataTypeCount,
+    HistoryEntry,
+    RunState,
+)
 from server.errors import InvalidRequest
 from server.rpc.formats import parse_date_or_time
 from server.rpc.times import timestamp
@@ -140,6 +146,20 @@ def sync_status(value: Connector) -> rpc.SyncStatus:
     )
 
 
+def sync_run(value: RunState) -> sync_pb2.SyncRun:
+    error = None
+    if value.error_code is not None:
+        error = sync_pb2.SyncError(code=value.error_code, message=value.error_message or "")
+    return sync_pb2.SyncRun(
+        sync_id=value.sync_id,
+        state=value.state,
+        started_at=timestamp(value.started_at),
+        finished_at=timestamp(value.finished_at),
+        counts=_counts(value.counts),
+        error=error,
+    )
+
+
 def history_entry(value: HistoryEntry) -> sync_pb2.SyncHistoryEntry:
     return sync_pb2.SyncHistoryEntry(
         synced_at=timestamp(value.synced_at),
@@ -150,10 +170,14 @@ def history_entry(value: HistoryEntry) -> sync_pb2.SyncHistoryEntry:
         error_code=value.error_code,
         sync_id=value.sync_id,
         started_at=timestamp(value.started_at),
-        counts=[
-            sync_pb2.DataTypeCount(
-                data_type=count.data_type, records_count=count.records, added_count=count.added
-            )
-            for count in value.counts
-        ],
+        counts=_counts(value.counts),
     )
+
+
+def _counts(counts: Sequence[DataTypeCount]) -> list[sync_pb2.DataTypeCount]:
+    return [
+        sync_pb2.DataTypeCount(
+            data_type=count.data_type, records_count=count.records, added_count=count.added
+        )
+        for count in counts
+    ]

@@ -15,6 +15,11 @@ class ConnectionNotFound(ApiError):
     default_message = "No connection found for this platform"
 
 
+class SyncNotFound(ApiError):
+    code = "SYNC_NOT_FOUND"
+    default_message = "Sync not found"
+
+
 class AlreadyConnected(ApiError):
     code = "ALREADY_CONNECTED"
     default_message = "Already connected to this platform"

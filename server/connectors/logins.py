@@ -96,7 +96,7 @@ class Logins:
     async def revive(self, connector: Connector) -> Session:
         """The session that goes on after `connector`'s ended, where the platform can renew it.
 
-        Raises SessionEnded where only a new login helps.
+        Raises SessionEnded where only a new login helps, PlatformUnavailable where that cannot be told.
         """
         try:
             async with self._claims.hold(f"refresh/{connector.id}", REFRESH_PATIENCE):
@@ -106,7 +106,9 @@ class Logins:
                 if current.generation != connector.generation:
                     return self.session(current)  # somebody else has renewed it
                 return self.session(await self._renew(current))
-        except (ClaimBusy, NotConnected, PlatformNotAvailable, InvalidCredentials) as error:
+        except (ClaimBusy, PlatformNotAvailable) as error:
+            raise PlatformUnavailable("The session could not be renewed just now") from error
+        except (NotConnected, InvalidCredentials) as error:
             raise SessionEnded("The session ended and could not be renewed") from error
 
     async def _renew(self, connector: Connector) -> Connector:

@@ -59,6 +59,28 @@ class Run:
     started_at: datetime | None = None
 
 
+ABANDONED = "RUN_ABANDONED"
+CANCELLED = "RUN_CANCELLED"
+_BROKEN_OFF = {ABANDONED: "abandoned", CANCELLED: "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run as callers are told of it."""
+
+    sync_id: str
+    state: str  # in_progress, success, partial, failed, cancelled, abandoned
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    counts: Sequence[DataTypeCount] = ()
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.finished_at is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """A user's connection to one platform. Secrets are sealed; see the vault."""
@@ -115,6 +137,23 @@ class Connector:
     @property
     def last_sync_id(self) -> str | None:
         return self.history[0].sync_id if self.history else None
+
+    def run_state(self, sync_id: str) -> RunState | None:
+        """The run under way, or one the history still has."""
+        if self.run is not None and self.run.sync_id == sync_id:
+            return RunState(sync_id, "in_progress", self.run.started_at)
+        for entry in self.history:
+            if entry.sync_id == sync_id:
+                return RunState(
+                    sync_id,
+                    _BROKEN_OFF.get(entry.error_code or "", entry.status),
+                    entry.started_at,
+                    entry.synced_at,
+                    entry.counts,
+                    entry.error_code,
+                    entry.error_message,
+                )
+        return None
 
     def session_duration(self, now: datetime) -> int:
         """Whole minutes: up to now while connected, of the last session after."""

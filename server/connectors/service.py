@@ -161,6 +161,8 @@ class ConnectorService:
             if isinstance(outcome, Session):
                 await self._logins.log_out(platform, outcome)
             raise
+        if existing is not None and existing.login_pending:
+            await self._logins.log_out_of(existing)  # that login leads nowhere any more
         log = _log.bind(connector_id=connector.id, user_id=user_id, platform=platform.name)
         if isinstance(outcome, LoginRequired):
             log.info("login required")

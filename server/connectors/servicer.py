@@ -158,6 +158,19 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
             ),
         )
 
+    async def GetSync(self, request: rpc.GetSyncRequest, context: Context) -> rpc.GetSyncResponse:
+        state = await self._syncs.get(request.connector_id, request.sync_id)
+        return rpc.GetSyncResponse(data=convert.sync_run(state))
+
+    async def CancelSync(
+        self, request: rpc.CancelSyncRequest, context: Context
+    ) -> rpc.CancelSyncResponse:
+        state, ended = await self._syncs.cancel(request.connector_id, request.sync_id)
+        return rpc.CancelSyncResponse(
+            message="Sync cancelled" if ended else "Sync already finished",
+            data=convert.sync_run(state),
+        )
+
     async def ListRecords(
         self, request: rpc.ListRecordsRequest, context: Context
     ) -> rpc.ListRecordsResponse:

@@ -15,6 +15,7 @@ from server.connectors import expressions as x
 from server.connectors.documents import connector
 from server.connectors.errors import AlreadyConnected
 from server.connectors.model import (
+    CANCELLED,
     DEFAULT_INTERVAL,
     Connector,
     ConnectorFilter,
@@ -25,7 +26,6 @@ from server.storage import paging
 from server.storage.driver import Database, Document, Session
 
 CONNECTORS = "connectors"
-CANCELLED = "RUN_CANCELLED"
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]

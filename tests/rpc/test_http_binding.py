@@ -28,7 +28,12 @@ WITH_QUERY = {name: method for name, method in METHODS.items() if not method.has
 with_body = pytest.mark.parametrize("method", WITH_BODY.values(), ids=WITH_BODY)
 with_query = pytest.mark.parametrize("method", WITH_QUERY.values(), ids=WITH_QUERY)
 
-PATH = {"user_id": "user_1", "connector_id": "0" * 24, "platform": "zerodha"}
+PATH = {
+    "user_id": "user_1",
+    "connector_id": "0" * 24,
+    "platform": "zerodha",
+    "sync_id": "sync_" + "0" * 24,
+}
 
 
 @cache

@@ -78,7 +78,7 @@ def test_what_is_needed_is_named_where_it_is_missing(method: Method) -> None:
         {
             field.json_name
             for field in method.request.fields
-            if field.name in {"user_id", "connector_id"}
+            if field.name in {"user_id", "connector_id", "sync_id"}
         },
     )
 

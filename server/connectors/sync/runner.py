@@ -14,6 +14,7 @@ import structlog
 from server.clock import utc_now
 from server.connectors.logins import Logins
 from server.connectors.model import (
+    ABANDONED,
     FAILURES_TO_ERROR,
     Connector,
     DataTypeCount,
@@ -30,7 +31,7 @@ from server.connectors.platforms.base import (
 from server.connectors.records import DataType, Item
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore
-from server.connectors.sync.store import ABANDONED, CLAIM_LIFE, Outcome, SyncStore, under_way
+from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.observability.logging import cause_of
 from server.storage.driver import Session as Transaction
 

@@ -9,8 +9,13 @@ from datetime import timedelta
 import structlog
 
 from server.clock import utc_now
-from server.connectors.errors import ConnectorNotFound, NotConnected, ReauthRequired
-from server.connectors.model import Connector
+from server.connectors.errors import (
+    ConnectorNotFound,
+    NotConnected,
+    ReauthRequired,
+    SyncNotFound,
+)
+from server.connectors.model import Connector, RunState
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore, StoredRecord
@@ -75,6 +80,28 @@ class SyncService:
                 _log.info("sync requested", connector_id=connector.id, sync_id=sync_id)
                 self._wake()
                 return Triggered(sync_id, connector.estimated_duration())
+
+    async def get(self, connector_id: str, sync_id: str) -> RunState:
+        """Raises ConnectorNotFound or SyncNotFound."""
+        connector = await self._get(connector_id)
+        state = connector.run_state(sync_id)
+        if state is None:
+            raise SyncNotFound
+        return state
+
+    async def cancel(self, connector_id: str, sync_id: str) -> tuple[RunState, bool]:
+        """Cancel a run; how it stands now, and whether this call ended it.
+
+        Raises ConnectorNotFound or SyncNotFound.
+        """
+        while True:
+            state = await self.get(connector_id, sync_id)
+            if state.finished:
+                return state, False
+            cancelled = await self._syncs.cancel(connector_id, sync_id)
+            if cancelled is not None:
+                _log.info("sync cancelled", connector_id=cancelled.id, sync_id=sync_id)
+                return await self.get(connector_id, sync_id), True
 
     async def update_settings(
         self,

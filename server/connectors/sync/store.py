@@ -16,6 +16,8 @@ from pymongo import ASCENDING, ReturnDocument
 from server.connectors import expressions as x
 from server.connectors.documents import connector
 from server.connectors.model import (
+    ABANDONED,
+    CANCELLED,
     ERRORS_KEPT,
     FAILURES_TO_ERROR,
     LIVE,
@@ -29,7 +31,7 @@ from server.connectors.store import CONNECTORS
 from server.storage.driver import Database, Document, Session
 
 CLAIM_LIFE = timedelta(seconds=15)
-ABANDONED = "RUN_ABANDONED"
+_CANCELLED_MESSAGE = "The sync was cancelled"
 _ABANDONED_MESSAGE = "The worker of this run stopped; the run was taken over"
 
 _CLAIM_ENDS = {"$add": [x.NOW, int(CLAIM_LIFE.total_seconds() * 1000)]}
@@ -160,6 +162,27 @@ class SyncStore:
                 "sync.fence": x.plus_one("sync.fence"),
             },
         )
+
+    async def cancel(self, connector_id: str, sync_id: str) -> Connector | None:
+        """End a run that is wanted or under way; None where it is not. Its worker writes no more."""
+        next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, x.INTERVAL_MS]})
+        document = await self._connectors.find_one_and_update(
+            {"_id": ObjectId(connector_id), "sync.run.syncId": sync_id},
+            [
+                {
+                    "$set": {
+                        **x.count_run(x.broken_off(CANCELLED, _CANCELLED_MESSAGE), "failed"),
+                        "connectionDetails.nextSyncAt": next_run,
+                        "sync.dueAt": next_run,
+                        "sync.fence": x.plus_one("sync.fence"),
+                        "sync.run": "$$REMOVE",
+                        "updatedAt": x.NOW,
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+        )
+        return connector(document) if document else None
 
     async def finish(self, claimed: Connector, outcome: Outcome) -> bool:
         """End the run: history, totals, status and the next time, all at once.
