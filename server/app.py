@@ -8,6 +8,7 @@ import hmac
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -18,7 +19,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from server.config import ConfigError, Settings, decode_key
+from server.connectors import budgets
 from server.connectors import store as connector_store
+from server.connectors.budgets import Budget
 from server.connectors.logins import Logins
 from server.connectors.platforms.registry import build_platforms
 from server.connectors.service import ConnectorService
@@ -57,6 +60,9 @@ _log = structlog.stdlib.get_logger("finlink.app")
 DRAIN_SECONDS = 2.5
 STOP_SECONDS = 10.0
 SYNC_STOP_SECONDS = 3.0
+
+# Zerodha allows 10 calls a second of one app; a little less leaves room for the way there.
+KITE_SPACING = timedelta(milliseconds=105)
 
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
@@ -107,6 +113,7 @@ async def running_worker(
                 **connector_store.INDEXES,
                 **record_store.INDEXES,
                 **claims.INDEXES,
+                **budgets.INDEXES,
             },
         )
         users = UserStore(database)
@@ -114,7 +121,8 @@ async def running_worker(
         sync_store = SyncStore(database)
         records = RecordStore(database)
         sessions = SessionVault(Vault(key))
-        platforms = build_platforms(settings, _derived(key, "platform user ids"))
+        kite_budget = Budget(database, "zerodha", KITE_SPACING)
+        platforms = build_platforms(settings, _derived(key, "platform user ids"), kite_budget.take)
         for platform in platforms.values():
             stack.push_async_callback(platform.aclose)
 

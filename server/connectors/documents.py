@@ -12,7 +12,7 @@ Beside the schema's fields a document holds what the engine needs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.connectors.model import (
@@ -23,7 +23,6 @@ from server.connectors.model import (
     HistoryEntry,
     Run,
 )
-from server.storage.driver import Document
 
 
 def connector(document: Mapping[str, Any]) -> Connector:
@@ -90,19 +89,11 @@ def _run(document: Mapping[str, Any] | None) -> Run | None:
         sync_id=document["syncId"],
         data_types=tuple(document["dataTypes"]),
         requested_at=document["requestedAt"],
+        began_at=document.get("beganAt"),
         started_at=document.get("startedAt"),
+        done=_counts(document.get("done")),
+        deferrals=int(document.get("deferrals") or 0),
     )
-
-
-def run_document(run: Run) -> Document:
-    document: Document = {
-        "syncId": run.sync_id,
-        "dataTypes": list(run.data_types),
-        "requestedAt": run.requested_at,
-    }
-    if run.started_at is not None:
-        document["startedAt"] = run.started_at
-    return document
 
 
 def _history_entry(entry: Mapping[str, Any]) -> HistoryEntry:
@@ -115,10 +106,14 @@ def _history_entry(entry: Mapping[str, Any]) -> HistoryEntry:
         error_code=entry.get("errorCode"),
         sync_id=entry.get("syncId"),
         started_at=entry.get("startedAt"),
-        counts=tuple(
-            DataTypeCount(count["dataType"], count["recordsCount"], count["addedCount"])
-            for count in entry.get("counts") or ()
-        ),
+        counts=_counts(entry.get("counts")),
+    )
+
+
+def _counts(documents: Sequence[Mapping[str, Any]] | None) -> tuple[DataTypeCount, ...]:
+    return tuple(
+        DataTypeCount(count["dataType"], count["recordsCount"], count["addedCount"])
+        for count in documents or ()
     )
 
 

@@ -6,6 +6,7 @@ that moment, on MongoDB's clock, so that nothing read before can be stale.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from server.connectors.model import (
@@ -13,6 +14,7 @@ from server.connectors.model import (
     ERRORS_KEPT,
     HISTORY_KEPT,
     LIVE,
+    DataTypeCount,
     ErrorEntry,
     HistoryEntry,
 )
@@ -61,12 +63,15 @@ def history_entry(entry: HistoryEntry) -> Document:
         "errorCode": entry.error_code,
         "syncId": entry.sync_id,
         "startedAt": entry.started_at,
-        "counts": [
-            {"dataType": c.data_type, "recordsCount": c.records, "addedCount": c.added}
-            for c in entry.counts
-        ],
+        "counts": count_documents(entry.counts),
     }
     return {"$literal": {key: value for key, value in document.items() if value is not None}}
+
+
+def count_documents(counts: Sequence[DataTypeCount]) -> list[Document]:
+    return [
+        {"dataType": c.data_type, "recordsCount": c.records, "addedCount": c.added} for c in counts
+    ]
 
 
 def broken_off(code: str, message: str) -> Document:
@@ -77,7 +82,7 @@ def broken_off(code: str, message: str) -> Document:
         "errorCode": code,
         "errorMessage": message,
         "syncId": "$sync.run.syncId",
-        "startedAt": "$sync.run.startedAt",
+        "startedAt": {"$ifNull": ["$sync.run.beganAt", "$sync.run.startedAt"]},
         "counts": [],
     }
 

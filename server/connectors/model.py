@@ -56,7 +56,10 @@ class Run:
     sync_id: str
     data_types: tuple[str, ...]
     requested_at: datetime
-    started_at: datetime | None = None
+    began_at: datetime | None = None  # when it was first under way
+    started_at: datetime | None = None  # when its worker took it; None while it waits for one
+    done: tuple[DataTypeCount, ...] = ()  # fetched before it was deferred
+    deferrals: int = 0
 
 
 ABANDONED = "RUN_ABANDONED"
@@ -69,7 +72,7 @@ class RunState:
     """A run as callers are told of it."""
 
     sync_id: str
-    state: str  # in_progress, success, partial, failed, cancelled, abandoned
+    state: str  # in_progress, deferred, success, partial, failed, cancelled, abandoned
     started_at: datetime | None = None
     finished_at: datetime | None = None
     counts: Sequence[DataTypeCount] = ()
@@ -141,7 +144,9 @@ class Connector:
     def run_state(self, sync_id: str) -> RunState | None:
         """The run under way, or one the history still has."""
         if self.run is not None and self.run.sync_id == sync_id:
-            return RunState(sync_id, "in_progress", self.run.started_at)
+            waits = self.run.started_at is None and self.run.deferrals > 0
+            state = "deferred" if waits else "in_progress"
+            return RunState(sync_id, state, self.run.began_at, counts=self.run.done)
         for entry in self.history:
             if entry.sync_id == sync_id:
                 return RunState(

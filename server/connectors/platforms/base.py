@@ -4,7 +4,8 @@
     ├── CredentialsRefused     the platform says no to what the caller sent
     ├── SessionEnded           the session is over; only a new login helps
     ├── PermissionRefused      this data type is not allowed; the session is fine
-    ├── PlatformUnavailable    broken transport, time-out, 429 or 5xx; later may work
+    ├── PlatformUnavailable    broken transport, time-out or 5xx; later may work
+    │   └── Throttled          429, or our own budget is used up; later will work
     └── PlatformDataError      an answer that cannot be understood
 
 Messages of these errors are shown to callers and stored in a connector's history: they hold no
@@ -56,6 +57,12 @@ class PlatformUnavailable(PlatformError):
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Throttled(PlatformUnavailable):
+    """Too many calls: a sync waits and goes on rather than fail."""
+
+    code = "PLATFORM_THROTTLED"
 
 
 class PlatformDataError(PlatformError):

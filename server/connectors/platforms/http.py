@@ -30,6 +30,7 @@ from server.connectors.platforms.base import (
     PlatformDataError,
     PlatformError,
     PlatformUnavailable,
+    Throttled,
 )
 
 # Both libraries log addresses or response headers, and some of those are secrets: Kite ends a
@@ -76,7 +77,7 @@ class Reply:
     def raise_for_unavailable(self, platform: str) -> None:
         """429 and 5xx: later may work, whatever the body says."""
         if self.status == 429:
-            raise PlatformUnavailable(f"{platform} asks for fewer requests", self.retry_after)
+            raise Throttled(f"{platform} asks for fewer requests", self.retry_after)
         if self.status >= 500:
             raise PlatformUnavailable(f"{platform} answered {self.status}", self.retry_after)
 

@@ -12,6 +12,7 @@ from server.connectors.platforms.base import (
     PlatformError,
     PlatformUnavailable,
     SessionEnded,
+    Throttled,
 )
 from server.connectors.platforms.document import Node, parse
 from server.connectors.platforms.http import Reply
@@ -65,7 +66,7 @@ def _refusal(reply: Reply, members: dict[str, object], place: str) -> PlatformEr
     if kind in _NOT_ALLOWED:
         return PermissionRefused(f"Zerodha does not allow {place}")
     if reply.status == 429:
-        return PlatformUnavailable("Zerodha asks for fewer requests", reply.retry_after)
+        return Throttled("Zerodha asks for fewer requests", reply.retry_after)
     if kind in _BAD_REQUEST and reply.status < 500:
         return RequestRefused(f"{place}: Zerodha refuses the request ({kind})")
     if kind not in _BACK_END and 400 <= reply.status < 500:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 from server.clock import utc_now
@@ -14,8 +14,12 @@ from server.connectors.platforms.login_driver import LoginDriver
 from server.connectors.platforms.zerodha import Zerodha
 
 
-def build_platforms(settings: Settings, hash_key: bytes) -> Mapping[str, Platform]:
+def build_platforms(
+    settings: Settings, hash_key: bytes, kite_budget: Callable[[str], Awaitable[None]]
+) -> Mapping[str, Platform]:
     """Every platform by name. `hash_key` keeps platform logins from being guessed from their hashes.
+
+    `kite_budget` is awaited with the api key before each call to Zerodha.
 
     The login driver, which fills in login pages by itself, is given to addresses on this machine
     only, and never in production.
@@ -41,6 +45,7 @@ def build_platforms(settings: Settings, hash_key: bytes) -> Mapping[str, Platfor
             api_key=settings.zerodha_api_key,
             api_secret=secret.get_secret_value() if secret else None,
             driver=driver(settings.kite_api, settings.kite_login),
+            budget=kite_budget,
         ),
     ]
     return {platform.name: platform for platform in platforms}

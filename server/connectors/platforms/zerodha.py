@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlencode
 
@@ -46,10 +46,12 @@ class Zerodha:
         api_secret: str | None = None,
         driver: LoginDriver | None = None,
         retry: Retry | None = None,
+        budget: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """`api_key` and `api_secret` serve the callers who send none of their own.
 
-        `driver` logs in without the user, at a sandbox only.
+        `driver` logs in without the user, at a sandbox only. `budget` is awaited with the api key
+        before each call; Zerodha counts calls by it.
         """
         self._base_url = base_url.rstrip("/")
         self._login_url = login_url
@@ -58,6 +60,7 @@ class Zerodha:
         self._driver = driver
         self._clock = clock
         self._retry = retry or Retry()
+        self._budget = budget
         self._wire = Wire(ZERODHA, self._base_url, clock)
 
     # -- sessions
@@ -199,9 +202,11 @@ class Zerodha:
         form: Mapping[str, str] | None = None,
     ) -> Node:
         headers = {"X-Kite-Version": "3"}
+        keys = session.secrets if session is not None else form or {}
         if session is not None:
-            keys = session.secrets
             headers["Authorization"] = f"token {keys['api_key']}:{keys['access_token']}"
+        if self._budget is not None:
+            await self._budget(keys["api_key"])
         reply = await self._wire.send(
             method, self._base_url + path, headers=headers, params=params, form=form
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
@@ -27,6 +28,7 @@ from server.connectors.platforms.base import (
     PlatformError,
     Session,
     SessionEnded,
+    Throttled,
 )
 from server.connectors.records import DataType, Item
 from server.connectors.store import ConnectorStore
@@ -39,6 +41,9 @@ _log = structlog.stdlib.get_logger("finlink.sync")
 
 HEARTBEAT_SECONDS = 5.0
 RUN_SECONDS = 300.0  # a run that takes longer is broken off
+MAY_WAIT = timedelta(hours=1)  # a throttled run, from when it was asked for
+LONGEST_WAIT_SECONDS = 60
+JITTER = 0.25
 
 
 class ClaimLost(Exception):
@@ -110,7 +115,7 @@ class SyncRunner:
                 kept = now()
 
     async def _work(self, claimed: Connector, run: Run, log: structlog.stdlib.BoundLogger) -> None:
-        progress = _Progress()
+        progress = _Progress(list(run.done))
         try:
             async with asyncio.timeout(RUN_SECONDS):
                 await self._fetch_all(claimed, run, progress)
@@ -123,7 +128,9 @@ class SyncRunner:
         except Exception as error:  # noqa: BLE001 - a run that fails must end as one
             log.error("sync run failed", **cause_of(error))
             progress.failure = RunFailed("The sync failed for a reason of Finlink's own")
-        if isinstance(progress.failure, SessionEnded):
+        if isinstance(progress.failure, Throttled) and _may_wait(run):
+            await self._defer(claimed, run, progress, progress.failure, log)
+        elif isinstance(progress.failure, SessionEnded):
             await self._expire(claimed, run, progress, log)
         else:
             await self._finish(claimed, run, progress, log)
@@ -131,7 +138,10 @@ class SyncRunner:
     async def _fetch_all(self, claimed: Connector, run: Run, progress: _Progress) -> None:
         """Fetch and keep each data type, under a renewed session where the first has ended."""
         session = self._logins.session(claimed)
+        done = {count.data_type for count in run.done}
         for data_type in run.data_types:
+            if data_type in done:
+                continue
             try:
                 try:
                     items = await self._fetch(claimed, session, data_type)
@@ -153,6 +163,23 @@ class SyncRunner:
     async def _keep_claim(self, claimed: Connector, session: Transaction) -> None:
         if not await self._syncs.keep(claimed, session):
             raise ClaimLost
+
+    async def _defer(
+        self,
+        claimed: Connector,
+        run: Run,
+        progress: _Progress,
+        throttled: Throttled,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        """The platform, or its budget, wants fewer calls: the run keeps what it has and waits."""
+        wait = throttled.retry_after or timedelta(
+            seconds=min(2**run.deferrals, LONGEST_WAIT_SECONDS)
+        )
+        wait += wait * random.uniform(0, JITTER)  # noqa: S311 - so that not all come back at once
+        if not await self._syncs.defer(claimed, wait, progress.counts):
+            raise ClaimLost
+        log.info("sync deferred", seconds=round(wait.total_seconds(), 1), cause=str(throttled))
 
     async def _finish(
         self, claimed: Connector, run: Run, progress: _Progress, log: structlog.stdlib.BoundLogger
@@ -184,6 +211,10 @@ class SyncRunner:
         _tell_of_end(entry, log)
         log.warning("session expired", cause=entry.error_message)
         await self._logins.prepare(ended)
+
+
+def _may_wait(run: Run) -> bool:
+    return utc_now() - run.requested_at < MAY_WAIT
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:
@@ -223,7 +254,7 @@ def _entry(run: Run, progress: _Progress) -> HistoryEntry:
         error_message=str(failure) if failure else None,
         error_code=failure.code if failure else None,
         sync_id=run.sync_id,
-        started_at=run.started_at,
+        started_at=run.began_at or run.started_at,
         counts=tuple(progress.counts),
     )
 

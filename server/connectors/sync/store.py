@@ -6,6 +6,7 @@ Every later write of the run names fence and run, and is refused once either has
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from server.connectors.model import (
     LIVE,
     MAX_INTERVAL,
     Connector,
+    DataTypeCount,
     ErrorEntry,
     HistoryEntry,
     Run,
@@ -97,16 +99,23 @@ class SyncStore:
         worn_out = {"$and": ["$sync.wasAbandoned", {"$gte": ["$sync.failures", FAILURES_TO_ERROR]}]}
         wanted = {"$or": [x.HAS_RUN, x.SYNCS_BY_ITSELF]}
         runs = {"$and": [wanted, {"$not": [x.IS_PAUSED]}, {"$not": [worn_out]}]}
+        # A run that was deferred or handed back goes on with what it has done.
+        goes_on = {"$and": [x.HAS_RUN, {"$not": ["$sync.wasAbandoned"]}]}
         run = {
-            "syncId": x.when(
-                {"$and": [x.HAS_RUN, {"$not": ["$sync.wasAbandoned"]}]}, "$sync.run.syncId", sync_id
-            ),
+            "syncId": x.when(goes_on, "$sync.run.syncId", sync_id),
             "dataTypes": {
                 "$ifNull": ["$sync.run.dataTypes", "$metadata.dataTypes", "$metadata.permissions"]
             },
             "requestedAt": {"$ifNull": ["$sync.run.requestedAt", x.NOW]},
+            "beganAt": x.NOW,
             "startedAt": x.NOW,
         }
+        kept = {
+            "done": {"$ifNull": ["$sync.run.done", []]},
+            "deferrals": {"$ifNull": ["$sync.run.deferrals", 0]},
+            "beganAt": {"$ifNull": ["$sync.run.beganAt", x.NOW]},
+        }
+        run_on = x.when(goes_on, {"$mergeObjects": [run, kept]}, run)
         rests_until = {"$add": [x.NOW, x.INTERVAL_MS]}
         rests = {"$and": [worn_out, x.SYNCS_BY_ITSELF]}
         entry = x.broken_off(ABANDONED, _ABANDONED_MESSAGE)
@@ -137,7 +146,7 @@ class SyncStore:
                             {"$ifNull": ["$connectionDetails.nextSyncAt", "$$REMOVE"]},
                             x.keep_or_remove(rests, rests_until),
                         ),
-                        "sync.run": x.keep_or_remove(runs, run),
+                        "sync.run": x.keep_or_remove(runs, run_on),
                         "updatedAt": x.NOW,
                     }
                 },
@@ -159,6 +168,22 @@ class SyncStore:
             {
                 "sync.run.startedAt": "$$REMOVE",
                 "sync.dueAt": x.NOW,
+                "sync.fence": x.plus_one("sync.fence"),
+            },
+        )
+
+    async def defer(
+        self, claimed: Connector, wait: timedelta, done: Sequence[DataTypeCount]
+    ) -> bool:
+        """Let the run wait and go on later, by any worker, with what is not `done` yet."""
+        pause = wait // timedelta(milliseconds=1)
+        return await self._fenced(
+            claimed,
+            {
+                "sync.run.startedAt": "$$REMOVE",
+                "sync.run.done": x.count_documents(done),
+                "sync.run.deferrals": x.plus_one("sync.run.deferrals"),
+                "sync.dueAt": {"$add": [x.NOW, pause]},
                 "sync.fence": x.plus_one("sync.fence"),
             },
         )
