@@ -26,6 +26,15 @@ def main(
     fi_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of Fi MCP; 0 picks a free one.")
     ] = 8086,
+    control_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the control API (see sandbox/control/api.py), always on 127.0.0.1; "
+            "0 picks a free one. Without this option there is no control API.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides all generated data.")] = 1,
     latency_ms: Annotated[
         str,
@@ -77,6 +86,7 @@ def main(
         host=host,
         kite_port=kite_port,
         fi_port=fi_port,
+        control_port=control_port,
         seed=seed,
         latency=_latency(latency_ms),
         data=data,

@@ -26,6 +26,41 @@ class Clock:
         return (self.now() - MARKET_CLOSES_AT).date()
 
 
+class TurnableClock(Clock):
+    """Real until turned. Turned, it runs on from where it was put, or stands still there."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+        self._stopped_at: datetime | None = None
+
+    def now(self) -> datetime:
+        return self._stopped_at or super().now() + self._ahead
+
+    @property
+    def frozen(self) -> bool:
+        return self._stopped_at is not None
+
+    @property
+    def real(self) -> bool:
+        return not self.frozen and not self._ahead
+
+    def turn(self, moment: datetime, *, frozen: bool) -> None:
+        """Raises ValueError outside the years that the sandbox invents data for."""
+        local = moment.astimezone(IST)
+        if not 2000 <= local.year < 2100:
+            raise ValueError("not in this century")
+        self._ahead = local - super().now()
+        self._stopped_at = local if frozen else None
+
+    def advance(self, by: timedelta) -> None:
+        """A clock that stands still does so afterwards, too."""
+        self.turn(self.now() + by, frozen=self.frozen)
+
+    def be_real(self) -> None:
+        self._ahead = timedelta()
+        self._stopped_at = None
+
+
 def next_token_death(moment: datetime) -> datetime:
     """The first 06:00 IST after `moment`, when Kite ends every access token (Kite Connect docs)."""
     local = moment.astimezone(IST)

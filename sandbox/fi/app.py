@@ -14,7 +14,7 @@ from sandbox.fi.sessions import Logins
 def build_fi_app(
     logins: Logins, data: FiData, stopping: asyncio.Event, sse: bool = False
 ) -> Starlette:
-    transport = McpTransport(Rpc(logins, data), sse, stopping)
+    transport = McpTransport(Rpc(logins, data), logins, sse, stopping)
     app = Starlette(routes=[*transport.routes(), *LoginPages(logins).routes()])
     app.router.redirect_slashes = False
     return app

@@ -42,6 +42,10 @@ class LoginPages:
         if not session_id or not phone:
             return PlainTextResponse("sessionId and phoneNumber are required\n", 400)
         if passcode == REFUSED_PASSCODE:
-            return refusal("The passcode is not right.", 403)
+            return refuse_passcode()
         self._logins.log_in(session_id, phone)
         return page("Logged in", "<p>You may close this page and go back to your app.</p>")
+
+
+def refuse_passcode() -> Response:
+    return refusal("The passcode is not right.", 403)

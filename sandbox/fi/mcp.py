@@ -16,7 +16,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from sandbox.fi.rpc import PARSE_ERROR, Rpc, RpcError
-from sandbox.fi.sessions import is_session_id, new_session_id
+from sandbox.fi.sessions import Logins, is_session_id, new_session_id
 
 SESSION_HEADER = "Mcp-Session-Id"
 # Given as a header because as a media type it would get a charset.
@@ -27,8 +27,9 @@ ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 class McpTransport:
     """`sse` answers requests with event streams; `stopping` ends the silent listening ones."""
 
-    def __init__(self, rpc: Rpc, sse: bool, stopping: asyncio.Event) -> None:
+    def __init__(self, rpc: Rpc, logins: Logins, sse: bool, stopping: asyncio.Event) -> None:
         self._rpc = rpc
+        self._logins = logins
         self._sse = sse
         self._stopping = stopping
 
@@ -72,6 +73,8 @@ class McpTransport:
             session_id = request.headers.get(SESSION_HEADER, "")
             if not is_session_id(session_id):
                 return PlainTextResponse("Invalid session ID\n", 400)
+            if self._logins.is_terminated(session_id):
+                return PlainTextResponse("Session terminated\n", 404)
         if message.get("id") is None:
             return Response(status_code=202)
         return self._reply(self._answer(message, session_id, request), headers)

@@ -32,9 +32,13 @@ class Logins:
         self._clock = clock
         self._ttl = ttl
         self._logins: dict[str, Login] = {}
+        # Whose any session is or was.
+        self._owners: dict[str, str] = {}
+        self._terminated: set[str] = set()
 
     def log_in(self, session_id: str, phone: str) -> None:
         self._logins[session_id] = Login(phone, self._clock.now())
+        self._owners[session_id] = phone
 
     def phone_of(self, session_id: str) -> str | None:
         login = self._logins.get(session_id)
@@ -44,3 +48,17 @@ class Logins:
             del self._logins[session_id]
             return None
         return login.phone
+
+    def owner_of(self, session_id: str) -> str | None:
+        return self._owners.get(session_id)
+
+    def end_all(self, phone: str | None, *, revoke: bool) -> None:
+        """Log a user out, or all; revoked sessions are gone with their logins."""
+        for session_id, login in list(self._logins.items()):
+            if phone in {None, login.phone}:
+                del self._logins[session_id]
+                if revoke:
+                    self._terminated.add(session_id)
+
+    def is_terminated(self, session_id: str) -> bool:
+        return session_id in self._terminated

@@ -2,8 +2,6 @@
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from sandbox.kite.answers import (
     KiteError,
@@ -23,7 +21,6 @@ def build_kite_app(
     """Redirect URL: where a login ends; without one, on a page of the sandbox itself."""
     app = Starlette(
         routes=[*LoginPages(sessions, redirect_url).routes(), *KiteApi(sessions, data).routes()],
-        middleware=[Middleware(GZipMiddleware)],
         exception_handlers={
             KiteError: answer_kite_error,
             HTTPException: answer_http_error,

@@ -49,7 +49,7 @@ class LoginPages:
         if not (api_key and user_id and fields.get("password")):
             return refusal("User id and password are required.", 400)
         if fields["password"] == REFUSED_PASSWORD:
-            return refusal("Invalid user id or password.", 403)
+            return refuse_password()
         request_token = self._sessions.log_in(api_key, user_id)
         return RedirectResponse(
             with_query(
@@ -72,6 +72,10 @@ class LoginPages:
             "<p>An app's own redirect URL would take over here.</p>"
             f"<p>Request token: <code>{token}</code></p>",
         )
+
+
+def refuse_password() -> Response:
+    return refusal("Invalid user id or password.", 403)
 
 
 def with_query(url: str, pairs: list[tuple[str, str]]) -> str:

@@ -41,6 +41,8 @@ class Sessions:
         self._by_access_token: dict[str, Session] = {}
         self._by_refresh_token: dict[str, Session] = {}
         self._by_owner: dict[tuple[str, str], Session] = {}
+        # Whose any token is or was, dead ones as well.
+        self._owners: dict[str, str] = {}
 
     def log_in(self, api_key: str, user_id: str) -> str:
         """Remember a login on the web page; returns its one-time request token."""
@@ -48,7 +50,7 @@ class Sessions:
         self._pending = {
             token: login for token, login in self._pending.items() if login.expires_at > now
         }
-        request_token = _new_token()
+        request_token = self._new_token(user_id)
         self._pending[request_token] = PendingLogin(api_key, user_id, now + REQUEST_TOKEN_LIFE)
         return request_token
 
@@ -79,6 +81,17 @@ class Sessions:
         self._owner_of_refresh_token(api_key, refresh_token)
         del self._by_refresh_token[refresh_token]
 
+    def end_all(self, user_id: str | None, *, revoke: bool) -> None:
+        """End the sessions of a user, or all; refresh tokens live on unless revoked."""
+        for session in self._by_owner.values():
+            if user_id in {None, session.user_id}:
+                self._by_access_token.pop(session.access_token, None)
+                if revoke:
+                    self._by_refresh_token.pop(session.refresh_token, None)
+
+    def owner_of(self, token: str) -> str | None:
+        return self._owners.get(token)
+
     def _open(self, api_key: str, user_id: str) -> Session:
         """Start a session; a new token for the same api_key and user kills the older one."""
         older = self._by_owner.get((api_key, user_id))
@@ -89,8 +102,8 @@ class Sessions:
         session = Session(
             api_key=api_key,
             user_id=user_id,
-            access_token=_new_token(),
-            refresh_token=_new_token() if api_key in self._approved else "",
+            access_token=self._new_token(user_id),
+            refresh_token=self._new_token(user_id) if api_key in self._approved else "",
             login_time=now,
             expires_at=next_token_death(now),
         )
@@ -112,6 +125,7 @@ class Sessions:
         if not hmac.compare_digest(hashlib.sha256(plain).hexdigest(), checksum):
             raise token_error("Invalid `checksum`.")
 
-
-def _new_token() -> str:
-    return secrets.token_hex(16)
+    def _new_token(self, user_id: str) -> str:
+        token = secrets.token_hex(16)
+        self._owners[token] = user_id
+        return token

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.sandbox.accounts import Accounts, accounts_at
 from tests.sandbox.driver import Running, running
 
 
@@ -9,3 +10,17 @@ from tests.sandbox.driver import Running, running
 def sandbox() -> Iterator[Running]:
     with running("--kite-approved", "platform_key") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def turned() -> Iterator[Accounts]:
+    """A sandbox with a control API, for all tests that put it back as it was."""
+    options = ("--kite-approved", "platform_key", "--fi-session-ttl", 1800, "--control-port", 0)
+    with running(*options) as started, accounts_at(started) as accounts:
+        yield accounts
+
+
+@pytest.fixture
+def accounts(turned: Accounts) -> Iterator[Accounts]:
+    yield turned
+    turned.control.post("/reset").raise_for_status()

@@ -35,6 +35,7 @@ class Running:
     kite: str
     fi: str
     process: subprocess.Popen[str]
+    control: str  # empty without a control API
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -56,6 +57,7 @@ def running(*arguments: object) -> Iterator[Running]:
             f"http://127.0.0.1:{ready['kite_port']}",
             f"http://127.0.0.1:{ready['fi_port']}",
             process,
+            f"http://127.0.0.1:{ready['control_port']}" if "control_port" in ready else "",
         )
     finally:
         process.terminate()

@@ -32,6 +32,23 @@ def test_busy_port() -> None:
     assert errors == f"sandbox: cannot listen on 127.0.0.1:{port}: the port is taken\n"
 
 
+def test_two_side_by_side_and_no_control_api_unless_asked_for() -> None:
+    with running() as first, running() as second:
+        assert {first.kite, first.fi}.isdisjoint({second.kite, second.fi})
+        assert first.control == second.control == ""
+        for url in (first.kite, first.fi):
+            assert httpx.get(f"{url}/calls").status_code == 404
+
+
+def test_control_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("--kite-port", 0, "--fi-port", 0, "--control-port", port)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert errors == f"sandbox: cannot listen on 127.0.0.1:{port}: the port is taken\n"
+
+
 @pytest.mark.parametrize("text", ["fast", "80..20", "-5", "1.5", ""])
 def test_latency_that_is_no_range(text: str) -> None:
     with pytest.raises(ValueError, match="range"):
