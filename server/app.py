@@ -106,16 +106,7 @@ async def running_worker(
     key = decode_key(settings.encryption_key.get_secret_value())
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
-        await ensure_indexes(
-            database,
-            {
-                **user_store.indexes(settings.user_archive_days),
-                **connector_store.INDEXES,
-                **record_store.INDEXES,
-                **claims.INDEXES,
-                **budgets.INDEXES,
-            },
-        )
+        await _prepare(database, settings)
         users = UserStore(database)
         connectors = ConnectorStore(database)
         sync_store = SyncStore(database)
@@ -158,6 +149,25 @@ async def running_worker(
             scheduler.start()
             stack.push_async_callback(scheduler.stop, SYNC_STOP_SECONDS)
         yield
+
+
+async def _prepare(database: driver.Database, settings: Settings) -> None:
+    """Create indexes. Raises ConfigError where MongoDB does not answer."""
+    indexes = {
+        **user_store.indexes(settings.user_archive_days),
+        **connector_store.INDEXES,
+        **record_store.INDEXES,
+        **claims.INDEXES,
+        **budgets.INDEXES,
+    }
+    try:
+        await ensure_indexes(database, indexes)
+    except Exception as error:
+        if translate(error) is None:
+            raise
+        raise ConfigError(
+            f"MONGODB_URI: MongoDB does not answer ({type(error).__name__}); is it running?"
+        ) from None
 
 
 def _server(completion: Completion) -> grpc.aio.Server:

@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from server.config import ConfigError, Settings
+from server.config import Settings
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncCollection[Document]
@@ -124,7 +124,7 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
     """The configured database through the configured driver, closed at the end.
 
     Writes wait for a majority and are retried once by the driver; every operation ends within
-    `mongo_timeout_ms`. Raises ConfigError where the server does not answer at first.
+    `mongo_timeout_ms`.
     """
     if settings.mongodb_uri is None:
         raise ValueError("no MONGODB_URI")
@@ -143,12 +143,6 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
     )
     database = Database(client, settings.database, timeout / 1000)
     try:
-        try:
-            await database.ping()
-        except PyMongoError as error:
-            raise ConfigError(
-                f"MONGODB_URI: MongoDB does not answer ({type(error).__name__}); is it running?"
-            ) from None
         yield database
     finally:
         await database.close()

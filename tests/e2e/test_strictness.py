@@ -26,7 +26,12 @@ WITHOUT_BODY = [method for method in METHODS if not method.has_body]
 JSON = b"Content-Type: application/json"
 INVALID_HTTP = "The request is not valid HTTP, or its path has escaped slashes"
 ROUTE_NOT_FOUND = Failure("ROUTE_NOT_FOUND", "No such path, or not this method on it")
-PATH_VALUES = {"user_id": "strict_user", "connector_id": "0" * 24, "platform": "zerodha"}
+PATH_VALUES = {
+    "user_id": "strict_user",
+    "connector_id": "0" * 24,
+    "platform": "zerodha",
+    "sync_id": "sync_" + "0" * 24,
+}
 
 
 @pytest.fixture(scope="module")
