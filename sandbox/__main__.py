@@ -66,6 +66,10 @@ def main(
     fi_sse: Annotated[
         bool, typer.Option("--fi-sse", help="Answer MCP requests with event streams.")
     ] = False,
+    memory: Annotated[
+        Path | None,
+        typer.Option(help="Keep logins in this file, so that they outlive a restart."),
+    ] = None,
     fi_session_ttl: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="Life of a Fi login; endless unless given."),
@@ -94,6 +98,7 @@ def main(
         kite_redirect_url=kite_redirect_url,
         kite_approved=kite_approved or [],
         fi_sse=fi_sse,
+        memory=memory,
         fi_session_ttl=None if fi_session_ttl is None else timedelta(seconds=fi_session_ttl),
     )
     try:

@@ -26,6 +26,7 @@ from sandbox.kite.generated import GeneratedKiteData
 from sandbox.kite.hook import KitePlatform
 from sandbox.kite.sessions import Sessions
 from sandbox.latency import LatencyMiddleware, LatencyRange
+from sandbox.memory import Memory
 from sandbox.recorded import load_recordings
 from sandbox.server import open_listener, port_of, serve, stop_on_signals
 
@@ -50,27 +51,39 @@ class Settings:
     kite_approved: list[str]
     fi_sse: bool
     fi_session_ttl: timedelta | None
+    memory: Path | None  # where logins are kept over restarts
+
+
+@dataclass(frozen=True)
+class Apps:
+    kite: ASGIApp
+    fi: ASGIApp
+    control: ASGIApp
+    memory: Memory | None
 
 
 async def run(settings: Settings) -> None:
     """Serve both platforms, and the control API if it is wanted, until told to stop."""
     stopping = asyncio.Event()
     stop_on_signals(stopping)
-    kite_app, fi_app, control_app = build_apps(settings, stopping)
+    apps = build_apps(settings, stopping)
     with ExitStack() as stack:
         kite = stack.enter_context(open_listener(settings.host, settings.kite_port))
         fi = stack.enter_context(open_listener(settings.host, settings.fi_port))
-        served = [(kite_app, kite), (fi_app, fi)]
+        served = [(apps.kite, kite), (apps.fi, fi)]
         ports = {"kite_port": port_of(kite), "fi_port": port_of(fi)}
         if settings.control_port is not None:
             control = stack.enter_context(open_listener(LOOPBACK, settings.control_port))
-            served.append((control_app, control))
+            served.append((apps.control, control))
             ports["control_port"] = port_of(control)
         log.info("sandbox ready", host=settings.host, **ports)
-        await serve(served, stopping)
+        async with asyncio.TaskGroup() as group:
+            if apps.memory is not None:
+                group.create_task(apps.memory.keep(stopping))
+            await serve(served, stopping)
 
 
-def build_apps(settings: Settings, stopping: asyncio.Event) -> tuple[ASGIApp, ASGIApp, ASGIApp]:
+def build_apps(settings: Settings, stopping: asyncio.Event) -> Apps:
     """Kite, Fi and the control API, without which the first two stand alone."""
     clock = TurnableClock()
     kite_data: KiteData = GeneratedKiteData(settings.seed, clock)
@@ -91,8 +104,19 @@ def build_apps(settings: Settings, stopping: asyncio.Event) -> tuple[ASGIApp, AS
         delayed = LatencyMiddleware(app, settings.latency, settings.seed)
         return delayed if settings.control_port is None else Gate(delayed, platform, control)
 
-    return (
-        GZipMiddleware(gated(kite_app, platforms[0])),
-        gated(fi_app, platforms[1]),
-        build_control_app(control, platforms),
+    return Apps(
+        kite=GZipMiddleware(gated(kite_app, platforms[0])),
+        fi=gated(fi_app, platforms[1]),
+        control=build_control_app(control, platforms),
+        memory=_remembering(settings.memory, sessions, logins),
     )
+
+
+def _remembering(path: Path | None, sessions: Sessions, logins: Logins) -> Memory | None:
+    if path is None:
+        return None
+    memory = Memory(path, lambda: {"kite": sessions.snapshot(), "fi": logins.snapshot()})
+    remembered = memory.load()
+    sessions.restore(remembered.get("kite", []))
+    logins.restore(remembered.get("fi", {}))
+    return memory

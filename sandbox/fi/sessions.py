@@ -36,6 +36,17 @@ class Logins:
         self._owners: dict[str, str] = {}
         self._terminated: set[str] = set()
 
+    def snapshot(self) -> dict[str, dict[str, str]]:
+        return {
+            session_id: {"phone": login.phone, "at": login.at.isoformat()}
+            for session_id, login in self._logins.items()
+        }
+
+    def restore(self, snapshot: dict[str, dict[str, str]]) -> None:
+        for session_id, entry in snapshot.items():
+            self._logins[session_id] = Login(entry["phone"], datetime.fromisoformat(entry["at"]))
+            self._owners[session_id] = entry["phone"]
+
     def log_in(self, session_id: str, phone: str) -> None:
         self._logins[session_id] = Login(phone, self._clock.now())
         self._owners[session_id] = phone

@@ -44,6 +44,44 @@ class Sessions:
         # Whose any token is or was, dead ones as well.
         self._owners: dict[str, str] = {}
 
+    def snapshot(self) -> list[dict[str, str]]:
+        """The sessions whose access or refresh token still opens something."""
+        live = {*self._by_access_token.values(), *self._by_refresh_token.values()}
+        return [
+            {
+                "api_key": session.api_key,
+                "user_id": session.user_id,
+                "access_token": session.access_token
+                if session.access_token in self._by_access_token
+                else "",
+                "refresh_token": session.refresh_token
+                if session.refresh_token in self._by_refresh_token
+                else "",
+                "login_time": session.login_time.isoformat(),
+                "expires_at": session.expires_at.isoformat(),
+            }
+            for session in sorted(live, key=lambda session: session.login_time)
+        ]
+
+    def restore(self, snapshot: list[dict[str, str]]) -> None:
+        for entry in snapshot:
+            session = Session(
+                api_key=entry["api_key"],
+                user_id=entry["user_id"],
+                access_token=entry["access_token"],
+                refresh_token=entry["refresh_token"],
+                login_time=datetime.fromisoformat(entry["login_time"]),
+                expires_at=datetime.fromisoformat(entry["expires_at"]),
+            )
+            self._by_owner[session.api_key, session.user_id] = session
+            for token, sessions in (
+                (session.access_token, self._by_access_token),
+                (session.refresh_token, self._by_refresh_token),
+            ):
+                if token:
+                    sessions[token] = session
+                    self._owners[token] = session.user_id
+
     def log_in(self, api_key: str, user_id: str) -> str:
         """Remember a login on the web page; returns its one-time request token."""
         now = self._clock.now()

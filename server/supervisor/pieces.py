@@ -49,6 +49,8 @@ def worker_env(settings: Settings, mongodb_uri: str, encryption_key: str | None)
 def sandbox(settings: Settings) -> Spec:
     kite, fi = settings.sandbox_kite_port, settings.sandbox_fi_port
     argv = [sys.executable, "-m", "sandbox", "--kite-port", str(kite), "--fi-port", str(fi)]
+    # Logins outlive a restart, as they do at the platforms.
+    argv += ["--memory", str(settings.data_dir / "sandbox.json")]
     if settings.sandbox_data is not None:
         argv += ["--data", str(settings.sandbox_data)]
 
