@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from server.connectors.model import Connector
 from server.connectors.platforms.base import LoginRequired, Session
-from server.connectors.store import Connected
+from server.connectors.session_fields import Connected
 from server.security.encryption import Undecipherable, Vault
 
 _LOGIN_URL = "login_url"

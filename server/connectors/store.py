@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 
 from bson import ObjectId
@@ -21,6 +19,13 @@ from server.connectors.model import (
     ConnectorFilter,
     ErrorEntry,
     HistoryEntry,
+)
+from server.connectors.session_fields import (
+    NO_SYNCS,
+    Connected,
+    session_begun,
+    session_ended,
+    session_held,
 )
 from server.storage import paging
 from server.storage.driver import Database, Document, Session
@@ -47,17 +52,6 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         ),
     ]
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """A session as it is stored with a connector."""
-
-    session_id: str
-    sealed_session: str
-    expires_at: datetime
-    platform_user_id: str
-    account_type: str
 
 
 class ConnectorStore:
@@ -126,7 +120,7 @@ class ConnectorStore:
 
         Raises AlreadyConnected where it is connected already.
         """
-        fields: Document = {**_new_session(connected, sync_id), "session.refreshedAt": "$$REMOVE"}
+        fields: Document = {**session_begun(connected, sync_id), "session.refreshedAt": "$$REMOVE"}
         return await self._upsert(
             user_id, platform, permissions, fields, paused=paused, session=session
         )
@@ -212,14 +206,14 @@ class ConnectorStore:
         self, connector_id: str, generation: int, connected: Connected
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
-        fields = {**_session(connected), "session.refreshedAt": x.NOW}
+        fields = {**session_held(connected), "session.refreshedAt": x.NOW}
         return await self._change(connector_id, generation, fields)
 
     async def begin_session(
         self, connector_id: str, generation: int, connected: Connected, sync_id: str
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
-        fields = {**_new_session(connected, sync_id), "session.refreshedAt": x.NOW}
+        fields = {**session_begun(connected, sync_id), "session.refreshedAt": x.NOW}
         return await self._change(connector_id, generation, fields)
 
     async def end_session(
@@ -237,7 +231,7 @@ class ConnectorStore:
         """
         fields = {
             **x.count_run_if(x.HAS_RUN, x.broken_off(CANCELLED, _SESSION_ENDED)),
-            **_session_end(status),
+            **session_ended(status),
             **(x.add_error(error) if error else {}),
         }
         return await self._change(before.id, before.generation, fields, session)
@@ -252,7 +246,7 @@ class ConnectorStore:
         """
         fields = {
             **x.count_run(x.history_entry(entry), entry.status),
-            **_session_end("expired"),
+            **session_ended("expired"),
             **x.add_error(error),
         }
         if entry.status != "failed":
@@ -271,7 +265,7 @@ class ConnectorStore:
         else:
             stage |= {
                 **x.count_run_if(x.HAS_RUN, x.broken_off(CANCELLED, _USER_NOT_ACTIVE)),
-                **_NO_SYNCS,
+                **NO_SYNCS,
                 "sync.fence": x.plus_one("sync.fence"),
             }
         await self._connectors.update_many({"userId": user_id}, [{"$set": stage}], session=session)
@@ -307,61 +301,6 @@ class ConnectorStore:
             session=session,
         )
         return _maybe(document)
-
-
-_NO_SYNCS: Document = {
-    "connectionDetails.nextSyncAt": "$$REMOVE",
-    "sync.run": "$$REMOVE",
-    "sync.dueAt": "$$REMOVE",
-}
-
-
-def _session(connected: Connected) -> Document:
-    return {
-        "sessionId": connected.session_id,
-        "credentials.encryptedToken": connected.sealed_session,
-        "credentials.tokenExpiresAt": connected.expires_at,
-        "metadata.platformUserId": {"$literal": connected.platform_user_id},
-        "metadata.accountType": {"$literal": connected.account_type},
-    }
-
-
-def _new_session(connected: Connected, sync_id: str) -> Document:
-    """A session that begins, with its first run; none for a user who is not active."""
-    active = {"$not": [x.IS_PAUSED]}
-    run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": x.NOW}
-    return {
-        **_session(connected),
-        "connectionStatus": "connected",
-        "connectionDetails.connectedAt": x.NOW,
-        "connectionDetails.disconnectedAt": "$$REMOVE",
-        "connectionDetails.sessionDuration": "$$REMOVE",
-        "connectionDetails.nextSyncAt": x.keep_or_remove(x.SYNCS_BY_ITSELF, x.NOW),
-        "credentials.encryptedLogin": "$$REMOVE",
-        "sync.failures": 0,
-        "sync.run": x.keep_or_remove(active, run),
-        "sync.dueAt": x.keep_or_remove(active, x.NOW),
-    }
-
-
-def _session_end(status: str) -> Document:
-    """The end of a session, by what the document says of its beginning."""
-    connected_at = "$connectionDetails.connectedAt"
-    lasted = {"$floor": {"$divide": [{"$subtract": [x.NOW, connected_at]}, x.MINUTE_MS]}}
-    began = {"$and": [x.IS_LIVE, {"$eq": [{"$type": connected_at}, "date"]}]}
-    return {
-        "connectionStatus": status,
-        "connectionDetails.sessionDuration": x.when(
-            began, {"$toInt": lasted}, {"$ifNull": ["$connectionDetails.sessionDuration", 0]}
-        ),
-        "connectionDetails.disconnectedAt": x.when(
-            x.IS_LIVE, x.NOW, {"$ifNull": ["$connectionDetails.disconnectedAt", x.NOW]}
-        ),
-        "sessionId": "$$REMOVE",
-        "credentials": "$$REMOVE" if status == "disconnected" else "$credentials",
-        "sync.fence": x.plus_one("sync.fence"),
-        **_NO_SYNCS,
-    }
 
 
 def _query(where: ConnectorFilter) -> Document:
