@@ -93,6 +93,7 @@ def summary(value: Connector, now: datetime) -> pb.ConnectorSummary:
         sync_interval=value.sync_interval,
         permissions=value.permissions,
         account_type=value.account_type,
+        expires_soon=value.expires_soon(now),
     )
 
 
@@ -110,6 +111,7 @@ def connector(value: Connector, now: datetime) -> pb.Connector:
             last_sync_at=timestamp(value.last_sync_at),
             sync_interval=value.sync_interval,
             expires_at=timestamp(value.expires_at),
+            expires_soon=value.expires_soon(now),
         ),
         metadata=pb.ConnectorMetadata(
             platform_user_id=value.platform_user_id,

@@ -17,6 +17,7 @@ MAX_INTERVAL = timedelta(minutes=60)
 FAILURES_TO_ERROR = 5
 HISTORY_KEPT = 50
 ERRORS_KEPT = 20
+EXPIRES_SOON = timedelta(minutes=10)
 REFRESH_REUSE = timedelta(seconds=10)
 
 
@@ -159,6 +160,10 @@ class Connector:
                     entry.error_message,
                 )
         return None
+
+    def expires_soon(self, now: datetime) -> bool:
+        """Whether the session is about to end, as far as is known."""
+        return self.live and self.expires_at is not None and self.expires_at - now <= EXPIRES_SOON
 
     def session_duration(self, now: datetime) -> int:
         """Whole minutes: up to now while connected, of the last session after."""

@@ -78,3 +78,19 @@ def test_estimated_duration(history: tuple[HistoryEntry, ...], words: str) -> No
 def test_a_connector_shows_no_secret() -> None:
     shown = repr(connector(sealed_session="v1.session", sealed_login="v1.login"))
     assert "v1." not in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "soon"),
+    [
+        ("connected", timedelta(minutes=11), False),
+        ("connected", timedelta(minutes=10), True),
+        ("error", timedelta(minutes=1), True),
+        ("connected", timedelta(minutes=-1), True),
+        ("expired", timedelta(minutes=1), False),
+        ("connected", None, False),
+    ],
+)
+def test_expires_soon(status: Status, left: timedelta | None, soon: bool) -> None:
+    expires_at = NOW + left if left is not None else None
+    assert connector(status=status, expires_at=expires_at).expires_soon(NOW) is soon

@@ -128,6 +128,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
             "lastSyncAt": synced["fi_money"]["lastSyncAt"],
             "sessionDuration": 0,
             "syncInterval": 5,
+            "expiresSoon": False,
             "permissions": ["transactions", "portfolio", "profile"],
             "accountType": "mcp",
         },
@@ -141,6 +142,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
             "lastSyncAt": synced["zerodha"]["lastSyncAt"],
             "sessionDuration": 0,
             "syncInterval": 5,
+            "expiresSoon": False,
             "permissions": ["portfolio", "profile"],
             "accountType": "individual",
         },
@@ -222,6 +224,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
                 "sessionDuration": 0,
                 "syncInterval": 10,
                 "expiresAt": session["expiresAt"],
+                "expiresSoon": False,
             },
             "metadata": {
                 "platformUserId": whole["metadata"]["platformUserId"],
@@ -735,6 +738,7 @@ async def test_disconnected_twice_is_disconnected_once(
         "sessionDuration": 0,
         "lastSyncAt": before["lastSyncAt"],
         "syncInterval": 5,
+        "expiresSoon": False,
     }
     again = await rest.delete(f"/connectors/{made['id']}")
     assert again.status_code == 200
