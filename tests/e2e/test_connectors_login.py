@@ -103,7 +103,11 @@ async def test_a_kite_login_is_completed_with_its_request_token(
     assert made["loginUrl"].startswith(f"{step.kite(stack)}/connect/login?v=3&api_key=")
     before = await step.get(rest, made["id"])
     assert before["connectionStatus"] == "disconnected"
-    assert before["connectionDetails"] == {"sessionDuration": 0, "syncInterval": 5}
+    assert before["connectionDetails"] == {
+        "sessionDuration": 0,
+        "syncInterval": 5,
+        "expiresSoon": False,
+    }
     assert before["metadata"] == {"permissions": ["profile"], "dataTypes": ["profile"]}
     wanted = login_wanted(made["loginUrl"])
     assert failed(await rest.post(f"/connectors/{made['id']}/sync", json={})) == wanted
