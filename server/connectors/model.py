@@ -171,12 +171,6 @@ class Connector:
             return whole_minutes(now - self.connected_at)
         return self.ended_duration
 
-    def pause_after_failures(self, failures: int) -> timedelta:
-        """How long to wait for the next run: the interval, doubled for each failure past the fourth."""
-        interval = timedelta(minutes=self.sync_interval)
-        doublings = min(max(0, failures - FAILURES_TO_ERROR + 1), 6)
-        return max(interval, min(interval * (1 << doublings), MAX_INTERVAL))
-
     def estimated_duration(self) -> str:
         """For people: how long a run will take, judged by the last one that brought data."""
         for entry in self.history:
