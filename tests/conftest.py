@@ -11,7 +11,19 @@ import pytest
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
+from tests.chaos.figures import report
 from tests.stack import Stack, running
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run chaos scenarios at full length")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if lines := report():
+        terminalreporter.section("chaos figures")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

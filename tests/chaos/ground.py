@@ -1,0 +1,98 @@
+"""A Finlink of two server processes beside a sandbox whose faults, clock and holds tests turn."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.sandbox import driver
+from tests.sandbox.accounts import PLATFORM_KEY, Accounts, accounts_at
+from tests.sandbox.driver import API_KEY, API_SECRET
+from tests.stack import ROOT, Stack, running
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where a scenario happens. `settings` are those every process of this Finlink has."""
+
+    stack: Stack
+    sandbox: Accounts
+    settings: Mapping[str, str]
+
+    @property
+    def encryption_key(self) -> bytes:
+        return bytes.fromhex(self.settings["ENCRYPTION_KEY"])
+
+
+@contextmanager
+def ground(folder: Path, **settings: str) -> Iterator[Ground]:
+    """Start sandbox and Finlink, with `settings` beside the usual ones; stop both at the end.
+
+    Kite's app `PLATFORM_KEY` gets refresh tokens there, `API_KEY` does not.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ("--kite-approved", PLATFORM_KEY, "--fi-session-ttl", 86_400, "--control-port", 0)
+    with driver.running(*options) as sandbox, accounts_at(sandbox) as accounts:
+        every = {
+            "ENCRYPTION_KEY": secrets.token_hex(32),
+            "KITE_BASE_URL": sandbox.kite,
+            "KITE_LOGIN_URL": f"{sandbox.kite}/connect/login",
+            "FI_BASE_URL": f"{sandbox.fi}/mcp/stream",
+            "ZERODHA_API_KEY": API_KEY,
+            "ZERODHA_API_SECRET": API_SECRET,
+            **settings,
+        }
+        with running(folder, **every) as stack:
+            yield Ground(stack, accounts, every)
+
+
+@dataclass
+class Worker:
+    """One more process of a Finlink, outside its supervisor's care."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    frozen: bool = field(default=False)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.frozen = False
+
+
+@contextmanager
+def worker(at: Ground, name: str, *arguments: str) -> Iterator[Worker]:
+    """Run `python -m server ARGUMENTS` (`worker`, `serve --listen …`) on the ground's database."""
+    environment = {**os.environ, **at.settings, "MONGODB_URI": at.stack.mongodb_uri}
+    log = at.stack.data_dir / f"{name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", *arguments],
+            cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    started = Worker(process, log)
+    try:
+        yield started
+    finally:
+        if process.poll() is None:
+            if started.frozen:
+                started.thaw()
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                started.kill()
