@@ -39,12 +39,14 @@ from server.rpc.interceptors.completion import Completion
 from server.rpc.interceptors.context import call_context
 from server.rpc.interceptors.decoding import request_decoding
 from server.rpc.interceptors.errors import error_status
+from server.rpc.interceptors.idempotency import Idempotency
 from server.rpc.interceptors.logging import call_logging
 from server.rpc.method import methods_of
 from server.rpc.middleware import Step, StepInterceptor
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Vault
-from server.storage import claims, driver
+from server.storage import answers, claims, driver
+from server.storage.answers import AnswerStore
 from server.storage.claims import Claims
 from server.storage.errors import translate
 from server.storage.indexes import ensure_indexes
@@ -111,7 +113,8 @@ async def running_worker(
         connectors = ConnectorStore(database)
         sync_store = SyncStore(database)
         records = RecordStore(database)
-        sessions = SessionVault(Vault(key))
+        vault = Vault(key)
+        sessions = SessionVault(vault)
         kite_budget = Budget(database, "zerodha", KITE_SPACING)
         platforms = build_platforms(settings, _derived(key, "platform user ids"), kite_budget.take)
         for platform in platforms.values():
@@ -132,11 +135,15 @@ async def running_worker(
             UserDirectory(users),
             scheduler.wake,
         )
-        sync_service = SyncService(connectors, sync_store, records, sessions, scheduler.wake)
+        sync_service = SyncService(
+            database, connectors, sync_store, records, sessions, scheduler.wake
+        )
         user_service = UserService(database, users, [connector_service])
 
         completion = Completion()
-        server = _server(completion)
+        answer_store = AnswerStore(database, holds, vault)
+        idempotency = Idempotency(answer_store, _derived(key, "requests of idempotency keys"))
+        server = _server(completion, idempotency)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(user_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
             ConnectorServicer(connector_service, sync_service), server
@@ -158,6 +165,7 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         **connector_store.INDEXES,
         **record_store.INDEXES,
         **claims.INDEXES,
+        **answers.INDEXES,
         **budgets.INDEXES,
     }
     try:
@@ -170,7 +178,7 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         ) from None
 
 
-def _server(completion: Completion) -> grpc.aio.Server:
+def _server(completion: Completion, idempotency: Idempotency) -> grpc.aio.Server:
     """A server with the steps every call takes, outermost first, and what infrastructure there is."""
     services = _service_names(*CONTRACT)
     steps: list[Step] = [
@@ -179,6 +187,7 @@ def _server(completion: Completion) -> grpc.aio.Server:
         error_status(translate),
         completion,
         request_decoding,
+        idempotency,
     ]
     server = grpc.aio.server(
         interceptors=[StepInterceptor(methods_of(services), steps)], options=_SERVER_OPTIONS

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class ApiError(Exception):
         self.fields = tuple(fields)
         self.metadata = dict(metadata or {})
         self.retry_after = retry_after
+        self.at = datetime.now(UTC)
 
 
 class InvalidRequest(ApiError):

@@ -16,6 +16,7 @@ from server.connectors.model import (
     HistoryEntry,
     RunState,
 )
+from server.connectors.sync.service import Triggered
 from server.errors import InvalidRequest
 from server.rpc.formats import parse_date_or_time
 from server.rpc.times import timestamp
@@ -26,6 +27,45 @@ PLATFORMS = ("fi_money", "zerodha")
 def credentials(message: rpc.Credentials) -> dict[str, str]:
     """What was sent, by JSON name."""
     return {field.json_name: value for field, value in message.ListFields()}
+
+
+def created(connected: tuple[Connector, str | None]) -> rpc.CreateConnectorResponse:
+    """A connection just made, or waiting for the login at its URL."""
+    connector, login_url = connected
+    data = rpc.CreateConnectorData(
+        id=connector.id,
+        user_id=connector.user_id,
+        platform=connector.platform,
+        session_id=connector.session_id,
+        connection_status=connector.status,
+        connected_at=timestamp(connector.connected_at) if connector.live else None,
+        permissions=connector.permissions,
+        sync_interval=connector.sync_interval,
+        login_url=login_url,
+    )
+    message = "Connected successfully" if login_url is None else "Login required"
+    return rpc.CreateConnectorResponse(message=message, data=data)
+
+
+def triggered(run: Triggered) -> rpc.TriggerSyncResponse:
+    skipped = run.skipped is not None
+    return rpc.TriggerSyncResponse(
+        message="Sync skipped" if skipped else "Sync initiated successfully",
+        data=rpc.TriggerSyncData(
+            sync_id=run.sync_id,
+            status="skipped" if skipped else "in_progress",
+            estimated_duration=run.estimated_duration,
+            reason=run.skipped,
+        ),
+    )
+
+
+def cancelled(run: tuple[RunState, bool]) -> rpc.CancelSyncResponse:
+    """A run as it stands, and whether it was ended just now."""
+    state, ended = run
+    return rpc.CancelSyncResponse(
+        message="Sync cancelled" if ended else "Sync already finished", data=sync_run(state)
+    )
 
 
 def status_filter(request: rpc.GetConnectorStatusSummaryRequest) -> ConnectorFilter:

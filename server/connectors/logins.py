@@ -162,7 +162,7 @@ class Logins:
 
     async def _expire(self, connector: Connector, cause: str) -> Connector:
         error = ErrorEntry(SessionEnded.code, cause, utc_now())
-        ended = await self._store.end_session(connector, status="expired", error=error)
+        ended = await self._store.end_session(connector, "expired", error=error)
         if ended is None:
             raise NotConnected
         _log.warning("session expired", connector_id=connector.id, platform=connector.platform)

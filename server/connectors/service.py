@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -137,15 +138,16 @@ class ConnectorService:
             raise AlreadyConnected
         outcome = await answer(platform.connect(credentials))
 
-        async def store(session: Transaction) -> Connector:
+        async def store(session: Transaction) -> tuple[Connector, str | None]:
             active = await self._users.hold(user_id, session)
             if isinstance(outcome, LoginRequired):
                 sealed = self._sessions.seal_login(user_id, platform.name, outcome)
-                return await self._store.await_login(
+                pending = await self._store.await_login(
                     user_id, platform.name, granted, sealed, paused=not active, session=session
                 )
+                return pending, outcome.login_url
             connected = self._sessions.seal(user_id, platform.name, outcome)
-            return await self._store.connect(
+            connector = await self._store.connect(
                 user_id,
                 platform.name,
                 granted,
@@ -154,9 +156,10 @@ class ConnectorService:
                 paused=not active,
                 session=session,
             )
+            return connector, None
 
         try:
-            connector = await self._database.transact(store)
+            connector, login_url = await self._database.change_together(store)
         except BaseException:
             if isinstance(outcome, Session):
                 await self._logins.log_out(platform, outcome)
@@ -164,12 +167,12 @@ class ConnectorService:
         if existing is not None and existing.login_pending:
             await self._logins.log_out_of(existing)  # that login leads nowhere any more
         log = _log.bind(connector_id=connector.id, user_id=user_id, platform=platform.name)
-        if isinstance(outcome, LoginRequired):
+        if login_url is not None:
             log.info("login required")
-            return connector, outcome.login_url
-        log.info("connected", permissions=list(granted))
-        self._wake()
-        return connector, None
+        else:
+            log.info("connected", permissions=list(granted))
+            self._wake()
+        return connector, login_url
 
     async def refresh(self, connector_id: str, credentials: Mapping[str, str]) -> Connector:
         """Extend the session, or complete a login that is pending.
@@ -192,7 +195,9 @@ class ConnectorService:
             connector = await self.get(connector_id)
             if connector.status == "disconnected" and not connector.login_pending:
                 return connector
-            ended = await self._store.end_session(connector, status="disconnected")
+            ended = await self._database.change(
+                partial(self._store.end_session, connector, "disconnected")
+            )
             if ended is not None:
                 break
         _log.info("disconnected", connector_id=connector.id, platform=connector.platform)

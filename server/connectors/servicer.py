@@ -10,6 +10,7 @@ from server.connectors import convert, record_convert
 from server.connectors.model import ConnectorFilter
 from server.connectors.service import ConnectorService
 from server.connectors.sync.service import SyncService
+from server.idempotency import answered
 from server.rpc.call import Context
 from server.rpc.times import timestamp
 
@@ -22,25 +23,15 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def CreateConnector(
         self, request: rpc.CreateConnectorRequest, context: Context
     ) -> rpc.CreateConnectorResponse:
-        connector, login_url = await self._connectors.connect(
-            request.user_id,
-            request.platform,
-            request.permissions,
-            convert.credentials(request.credentials),
+        return await answered(
+            self._connectors.connect(
+                request.user_id,
+                request.platform,
+                request.permissions,
+                convert.credentials(request.credentials),
+            ),
+            convert.created,
         )
-        data = rpc.CreateConnectorData(
-            id=connector.id,
-            user_id=connector.user_id,
-            platform=connector.platform,
-            session_id=connector.session_id,
-            connection_status=connector.status,
-            connected_at=timestamp(connector.connected_at) if connector.live else None,
-            permissions=connector.permissions,
-            sync_interval=connector.sync_interval,
-            login_url=login_url,
-        )
-        message = "Connected successfully" if login_url is None else "Login required"
-        return rpc.CreateConnectorResponse(message=message, data=data)
 
     async def ListConnectors(
         self, request: rpc.ListConnectorsRequest, context: Context
@@ -95,26 +86,31 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def DisconnectConnector(
         self, request: rpc.DisconnectConnectorRequest, context: Context
     ) -> rpc.DisconnectConnectorResponse:
-        connector = await self._connectors.disconnect(request.connector_id)
-        return rpc.DisconnectConnectorResponse(
-            message="Disconnected successfully",
-            data=rpc.DisconnectConnectorData(
-                platform=connector.platform,
-                disconnected_at=timestamp(connector.disconnected_at),
-                session_duration=connector.session_duration(utc_now()),
+        return await answered(
+            self._connectors.disconnect(request.connector_id),
+            lambda connector: rpc.DisconnectConnectorResponse(
+                message="Disconnected successfully",
+                data=rpc.DisconnectConnectorData(
+                    platform=connector.platform,
+                    disconnected_at=timestamp(connector.disconnected_at),
+                    session_duration=connector.session_duration(utc_now()),
+                ),
             ),
         )
 
     async def RefreshSession(
         self, request: rpc.RefreshSessionRequest, context: Context
     ) -> rpc.RefreshSessionResponse:
-        connector = await self._connectors.refresh(
-            request.connector_id, convert.credentials(request.credentials)
-        )
-        return rpc.RefreshSessionResponse(
-            message="Session refreshed successfully",
-            data=rpc.RefreshSessionData(
-                session_id=connector.session_id or "", expires_at=timestamp(connector.expires_at)
+        return await answered(
+            self._connectors.refresh(
+                request.connector_id, convert.credentials(request.credentials)
+            ),
+            lambda connector: rpc.RefreshSessionResponse(
+                message="Session refreshed successfully",
+                data=rpc.RefreshSessionData(
+                    session_id=connector.session_id or "",
+                    expires_at=timestamp(connector.expires_at),
+                ),
             ),
         )
 
@@ -127,18 +123,20 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def UpdateSyncSettings(
         self, request: rpc.UpdateSyncSettingsRequest, context: Context
     ) -> rpc.UpdateSyncSettingsResponse:
-        connector = await self._syncs.update_settings(
-            request.connector_id,
-            request.sync_interval if request.HasField("sync_interval") else None,
-            request.data_types,
-            request.auto_sync if request.HasField("auto_sync") else None,
-        )
-        return rpc.UpdateSyncSettingsResponse(
-            message="Sync settings updated successfully",
-            data=rpc.SyncSettings(
-                sync_interval=connector.sync_interval,
-                data_types=connector.data_types,
-                auto_sync=connector.auto_sync,
+        return await answered(
+            self._syncs.update_settings(
+                request.connector_id,
+                request.sync_interval if request.HasField("sync_interval") else None,
+                request.data_types,
+                request.auto_sync if request.HasField("auto_sync") else None,
+            ),
+            lambda connector: rpc.UpdateSyncSettingsResponse(
+                message="Sync settings updated successfully",
+                data=rpc.SyncSettings(
+                    sync_interval=connector.sync_interval,
+                    data_types=connector.data_types,
+                    auto_sync=connector.auto_sync,
+                ),
             ),
         )
 
@@ -146,16 +144,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         self, request: rpc.TriggerSyncRequest, context: Context
     ) -> rpc.TriggerSyncResponse:
         force = request.force_sync if request.HasField("force_sync") else True
-        triggered = await self._syncs.trigger(request.connector_id, request.data_types, force=force)
-        skipped = triggered.skipped is not None
-        return rpc.TriggerSyncResponse(
-            message="Sync skipped" if skipped else "Sync initiated successfully",
-            data=rpc.TriggerSyncData(
-                sync_id=triggered.sync_id,
-                status="skipped" if skipped else "in_progress",
-                estimated_duration=triggered.estimated_duration,
-                reason=triggered.skipped,
-            ),
+        return await answered(
+            self._syncs.trigger(request.connector_id, request.data_types, force=force),
+            convert.triggered,
         )
 
     async def GetSync(self, request: rpc.GetSyncRequest, context: Context) -> rpc.GetSyncResponse:
@@ -165,10 +156,8 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def CancelSync(
         self, request: rpc.CancelSyncRequest, context: Context
     ) -> rpc.CancelSyncResponse:
-        state, ended = await self._syncs.cancel(request.connector_id, request.sync_id)
-        return rpc.CancelSyncResponse(
-            message="Sync cancelled" if ended else "Sync already finished",
-            data=convert.sync_run(state),
+        return await answered(
+            self._syncs.cancel(request.connector_id, request.sync_id), convert.cancelled
         )
 
     async def ListRecords(

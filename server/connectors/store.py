@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from bson import ObjectId
@@ -207,22 +208,22 @@ class ConnectorStore:
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
         fields = {**session_held(connected), "session.refreshedAt": x.NOW}
-        return await self._change(connector_id, generation, fields)
+        return await self._database.change(partial(self._change, connector_id, generation, fields))
 
     async def begin_session(
         self, connector_id: str, generation: int, connected: Connected, sync_id: str
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
         fields = {**session_begun(connected, sync_id), "session.refreshedAt": x.NOW}
-        return await self._change(connector_id, generation, fields)
+        return await self._database.change(partial(self._change, connector_id, generation, fields))
 
     async def end_session(
         self,
         before: Connector,
-        *,
         status: str,
-        error: ErrorEntry | None = None,
         session: Session | None = None,
+        *,
+        error: ErrorEntry | None = None,
     ) -> Connector | None:
         """End a connector's session as `disconnected` or `expired`, and with it all syncing.
 

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"
 REQUEST_ID = "x-request-id"
+IDEMPOTENCY_KEY = "idempotency-key"
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 # A step of the way a call takes: raw bytes go in at the outer end, the servicer gets a message.
@@ -27,6 +28,7 @@ class Call:
     request_id: str
     rest_target: str | None  # the path and query a REST client called; None over gRPC
     peer: str
+    idempotency_key: str | None = None
     code: str = "OK"
     facts: dict[str, object] = field(default_factory=dict)
 

@@ -36,6 +36,10 @@ class Method:
         return message_factory.GetMessageClass(self.request)
 
     @cached_property
+    def response_class(self) -> type[Message]:
+        return message_factory.GetMessageClass(self.descriptor.output_type)
+
+    @cached_property
     def verb(self) -> str:
         """`get`, `post`, `put` or `delete`."""
         return str(self._rule.WhichOneof("pattern"))

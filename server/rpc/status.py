@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -89,7 +88,7 @@ def rest_body(error: ApiError, path: str) -> str:
         "code": error.code,
         "message": error.message,
         "details": [{"field": f.field, "message": f.message} for f in capped(error.fields)],
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": error.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "path": path,
     }
     if error.metadata:

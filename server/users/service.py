@@ -44,7 +44,7 @@ class UserService:
 
     async def create(self, new: NewUser) -> User:
         """Raises UserExists."""
-        user = await self._store.insert(new)
+        user = await self._database.change(lambda session: self._store.insert(new, session))
         _log.info("user created", user_id=user.user_id)
         return user
 
@@ -77,7 +77,9 @@ class UserService:
             raise InvalidRequest(
                 "Nothing to update: send at least one field, or name one in updateMask"
             )
-        user = await self._store.update(user_id, changes)
+        user = await self._database.change(
+            lambda session: self._store.update(user_id, changes, session)
+        )
         if user is None:
             raise UserNotFound
         _log.info("user updated", user_id=user_id, fields=sorted(changes))
@@ -94,7 +96,7 @@ class UserService:
                 await dependent.set_active(user_id, status == "active", session)
             return user
 
-        user = await self._database.transact(work)
+        user = await self._database.change_together(work)
         _log.info("user status changed", user_id=user_id, status=status)
         return user
 
@@ -104,11 +106,12 @@ class UserService:
         for dependent in self._dependents:
             await dependent.before_delete(user_id)
 
-        async def work(session: Session) -> None:
+        async def work(session: Session) -> str:
             if not await self._store.archive(user_id, session):
                 raise UserNotFound
             for dependent in self._dependents:
                 await dependent.delete(user_id, session)
+            return user_id
 
-        await self._database.transact(work)
+        await self._database.change_together(work)
         _log.info("user deleted", user_id=user_id)

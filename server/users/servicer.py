@@ -5,6 +5,7 @@ from __future__ import annotations
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_service_pb2_grpc
 
+from server.idempotency import answered
 from server.rpc.call import Context
 from server.rpc.times import timestamp
 from server.users import convert
@@ -19,8 +20,12 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     async def CreateUser(
         self, request: rpc.CreateUserRequest, context: Context
     ) -> rpc.CreateUserResponse:
-        user = await self._service.create(convert.new_user(request))
-        return rpc.CreateUserResponse(message="User created successfully", data=convert.user(user))
+        return await answered(
+            self._service.create(convert.new_user(request)),
+            lambda user: rpc.CreateUserResponse(
+                message="User created successfully", data=convert.user(user)
+            ),
+        )
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
         return rpc.GetUserResponse(data=convert.user(await self._service.get(request.user_id)))
@@ -62,50 +67,58 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     async def UpdateUserProfile(
         self, request: rpc.UpdateUserProfileRequest, context: Context
     ) -> rpc.UpdateUserProfileResponse:
-        user = await self._service.update(request.user_id, convert.profile_changes(request))
-        return rpc.UpdateUserProfileResponse(
-            message="Profile updated successfully",
-            data=rpc.UpdateUserProfileData(
-                user_id=user.user_id,
-                profile=convert.profile(user.profile),
-                updated_at=timestamp(user.updated_at),
+        return await answered(
+            self._service.update(request.user_id, convert.profile_changes(request)),
+            lambda user: rpc.UpdateUserProfileResponse(
+                message="Profile updated successfully",
+                data=rpc.UpdateUserProfileData(
+                    user_id=user.user_id,
+                    profile=convert.profile(user.profile),
+                    updated_at=timestamp(user.updated_at),
+                ),
             ),
         )
 
     async def UpdateUserPreferences(
         self, request: rpc.UpdateUserPreferencesRequest, context: Context
     ) -> rpc.UpdateUserPreferencesResponse:
-        user = await self._service.update(request.user_id, convert.preference_changes(request))
-        return rpc.UpdateUserPreferencesResponse(
-            message="Preferences updated successfully",
-            data=rpc.UpdateUserPreferencesData(
-                user_id=user.user_id,
-                preferences=convert.preferences(user.preferences),
-                updated_at=timestamp(user.updated_at),
+        return await answered(
+            self._service.update(request.user_id, convert.preference_changes(request)),
+            lambda user: rpc.UpdateUserPreferencesResponse(
+                message="Preferences updated successfully",
+                data=rpc.UpdateUserPreferencesData(
+                    user_id=user.user_id,
+                    preferences=convert.preferences(user.preferences),
+                    updated_at=timestamp(user.updated_at),
+                ),
             ),
         )
 
     async def UpdateUserStatus(
         self, request: rpc.UpdateUserStatusRequest, context: Context
     ) -> rpc.UpdateUserStatusResponse:
-        user = await self._service.set_status(request.user_id, request.status)
-        return rpc.UpdateUserStatusResponse(
-            message="Status updated successfully",
-            data=rpc.UpdateUserStatusData(
-                user_id=user.user_id, status=user.status, updated_at=timestamp(user.updated_at)
+        return await answered(
+            self._service.set_status(request.user_id, request.status),
+            lambda user: rpc.UpdateUserStatusResponse(
+                message="Status updated successfully",
+                data=rpc.UpdateUserStatusData(
+                    user_id=user.user_id, status=user.status, updated_at=timestamp(user.updated_at)
+                ),
             ),
         )
 
     async def UpdateUserMetadata(
         self, request: rpc.UpdateUserMetadataRequest, context: Context
     ) -> rpc.UpdateUserMetadataResponse:
-        user = await self._service.update(request.user_id, convert.metadata_changes(request))
-        return rpc.UpdateUserMetadataResponse(
-            message="Metadata updated successfully",
-            data=rpc.UpdateUserMetadataData(
-                user_id=user.user_id,
-                metadata=convert.metadata(user.metadata),
-                updated_at=timestamp(user.updated_at),
+        return await answered(
+            self._service.update(request.user_id, convert.metadata_changes(request)),
+            lambda user: rpc.UpdateUserMetadataResponse(
+                message="Metadata updated successfully",
+                data=rpc.UpdateUserMetadataData(
+                    user_id=user.user_id,
+                    metadata=convert.metadata(user.metadata),
+                    updated_at=timestamp(user.updated_at),
+                ),
             ),
         )
 
@@ -113,18 +126,22 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         self, request: rpc.UpdateUserEmailVerifiedRequest, context: Context
     ) -> rpc.UpdateUserEmailVerifiedResponse:
         changes: dict[str, object] = {"emailVerified": request.email_verified}
-        user = await self._service.update(request.user_id, changes)
-        return rpc.UpdateUserEmailVerifiedResponse(
-            message="Email verification updated successfully",
-            data=rpc.UpdateUserEmailVerifiedData(
-                user_id=user.user_id,
-                email_verified=user.email_verified,
-                updated_at=timestamp(user.updated_at),
+        return await answered(
+            self._service.update(request.user_id, changes),
+            lambda user: rpc.UpdateUserEmailVerifiedResponse(
+                message="Email verification updated successfully",
+                data=rpc.UpdateUserEmailVerifiedData(
+                    user_id=user.user_id,
+                    email_verified=user.email_verified,
+                    updated_at=timestamp(user.updated_at),
+                ),
             ),
         )
 
     async def DeleteUser(
         self, request: rpc.DeleteUserRequest, context: Context
     ) -> rpc.DeleteUserResponse:
-        await self._service.delete(request.user_id)
-        return rpc.DeleteUserResponse(message="User deleted successfully")
+        return await answered(
+            self._service.delete(request.user_id),
+            lambda _: rpc.DeleteUserResponse(message="User deleted successfully"),
+        )

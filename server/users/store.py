@@ -62,7 +62,7 @@ class UserStore:
         self._users = database.collection(USERS)
         self._archive = database.collection(ARCHIVE)
 
-    async def insert(self, new: NewUser) -> User:
+    async def insert(self, new: NewUser, session: Session | None = None) -> User:
         """Raises UserExists naming every field that is taken."""
         now = utc_now()
         document: Document = {
@@ -92,7 +92,7 @@ class UserStore:
             "updatedAt": now,
         }
         try:
-            await self._users.insert_one(document)
+            await self._users.insert_one(document, session=session)
         except DuplicateKeyError:
             raise await self._taken(new) from None
         return _user(document)

@@ -179,7 +179,7 @@ class World:
             self._woken,
         )
         self.sync_service = SyncService(
-            self.connectors, self.syncs, self.records, self.sessions, self._woken
+            database, self.connectors, self.syncs, self.records, self.sessions, self._woken
         )
         self.user_service = UserService(database, self.users, [self.service])
         self.wakes = 0

@@ -11,7 +11,8 @@ from server.connectors import store as connector_store
 from server.connectors.store import CONNECTORS
 from server.connectors.sync import records as record_store
 from server.connectors.sync.records import ERASURES, RECORDS
-from server.storage import claims
+from server.storage import answers, claims
+from server.storage.answers import ANSWERS
 from server.storage.claims import CLAIMS
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes
@@ -24,6 +25,7 @@ INDEXES = {
     **connector_store.INDEXES,
     **record_store.INDEXES,
     **claims.INDEXES,
+    **answers.INDEXES,
 }
 
 
@@ -51,6 +53,6 @@ async def fresh(uri: str, driver: str) -> AsyncIterator[Database]:
 
 async def emptied(database: Database) -> Database:
     """The same database without its documents: much cheaper than a new one for each test."""
-    for name in (CONNECTORS, RECORDS, ERASURES, CLAIMS, USERS, ARCHIVE):
+    for name in (CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, USERS, ARCHIVE):
         await database.collection(name).delete_many({})
     return database

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -21,6 +22,7 @@ from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore, StoredRecord
 from server.connectors.sync.store import SyncStore
 from server.errors import InvalidRequest
+from server.storage.driver import Database, Session
 
 _log = structlog.stdlib.get_logger("finlink.sync")
 
@@ -39,12 +41,14 @@ class Triggered:
 class SyncService:
     def __init__(
         self,
+        database: Database,
         connectors: ConnectorStore,
         syncs: SyncStore,
         records: RecordStore,
         sessions: SessionVault,
         wake: Callable[[], None],
     ) -> None:
+        self._database = database
         self._connectors = connectors
         self._syncs = syncs
         self._records = records
@@ -75,11 +79,18 @@ class SyncService:
                 return Triggered(connector.last_sync_id, skipped="user_not_active")
             if not force and _synced_recently(connector):
                 return Triggered(connector.last_sync_id, skipped="recent_success")
-            sync_id = new_sync_id()
-            if await self._syncs.request_run(connector.id, sync_id, list(data_types)) is not None:
-                _log.info("sync requested", connector_id=connector.id, sync_id=sync_id)
+            started = await self._database.change(partial(self._start, connector, data_types))
+            if started is not None:
+                _log.info("sync requested", connector_id=connector.id, sync_id=started.sync_id)
                 self._wake()
-                return Triggered(sync_id, connector.estimated_duration())
+                return started
+
+    async def _start(
+        self, connector: Connector, data_types: Sequence[str], session: Session | None
+    ) -> Triggered | None:
+        sync_id = new_sync_id()
+        wanted = await self._syncs.request_run(connector.id, sync_id, list(data_types), session)
+        return Triggered(sync_id, connector.estimated_duration()) if wanted else None
 
     async def get(self, connector_id: str, sync_id: str) -> RunState:
         """Raises ConnectorNotFound or SyncNotFound."""
@@ -98,10 +109,17 @@ class SyncService:
             state = await self.get(connector_id, sync_id)
             if state.finished:
                 return state, False
-            cancelled = await self._syncs.cancel(connector_id, sync_id)
+            cancelled = await self._database.change(partial(self._cancel, connector_id, sync_id))
             if cancelled is not None:
-                _log.info("sync cancelled", connector_id=cancelled.id, sync_id=sync_id)
-                return await self.get(connector_id, sync_id), True
+                _log.info("sync cancelled", connector_id=connector_id, sync_id=sync_id)
+                return cancelled
+
+    async def _cancel(
+        self, connector_id: str, sync_id: str, session: Session | None
+    ) -> tuple[RunState, bool] | None:
+        cancelled = await self._syncs.cancel(connector_id, sync_id, session)
+        state = cancelled.run_state(sync_id) if cancelled else None
+        return (state, True) if state else None
 
     async def update_settings(
         self,
@@ -123,7 +141,9 @@ class SyncService:
         while True:
             connector = await self._get(connector_id)
             _require_granted(connector, data_types)
-            changed = await self._syncs.set_settings(connector.id, fields, list(data_types))
+            changed = await self._database.change(
+                partial(self._syncs.set_settings, connector.id, fields, list(data_types))
+            )
             if changed is not None:
                 break
         _log.info("sync settings changed", connector_id=connector.id, fields=sorted(fields))

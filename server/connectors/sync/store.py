@@ -56,7 +56,11 @@ class SyncStore:
         self._connectors = database.collection(CONNECTORS)
 
     async def request_run(
-        self, connector_id: str, sync_id: str, data_types: list[str]
+        self,
+        connector_id: str,
+        sync_id: str,
+        data_types: list[str],
+        session: Session | None = None,
     ) -> Connector | None:
         """Want a run of `data_types`, or of what the settings say, now.
 
@@ -80,6 +84,7 @@ class SyncStore:
                 }
             ],
             return_document=ReturnDocument.AFTER,
+            session=session,
         )
         return connector(document) if document else None
 
@@ -188,7 +193,9 @@ class SyncStore:
             },
         )
 
-    async def cancel(self, connector_id: str, sync_id: str) -> Connector | None:
+    async def cancel(
+        self, connector_id: str, sync_id: str, session: Session | None = None
+    ) -> Connector | None:
         """End a run that is wanted or under way; None where it is not. Its worker writes no more."""
         next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, x.INTERVAL_MS]})
         document = await self._connectors.find_one_and_update(
@@ -206,6 +213,7 @@ class SyncStore:
                 }
             ],
             return_document=ReturnDocument.AFTER,
+            session=session,
         )
         return connector(document) if document else None
 
@@ -239,7 +247,11 @@ class SyncStore:
         return await self._fenced(claimed, fields)
 
     async def set_settings(
-        self, connector_id: str, fields: Document, data_types: list[str]
+        self,
+        connector_id: str,
+        fields: Document,
+        data_types: list[str],
+        session: Session | None = None,
     ) -> Connector | None:
         """Store settings by document path, and by them when the connector syncs next.
 
@@ -269,6 +281,7 @@ class SyncStore:
                 },
             ],
             return_document=ReturnDocument.AFTER,
+            session=session,
         )
         return connector(document) if document else None
 

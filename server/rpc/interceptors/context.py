@@ -7,7 +7,15 @@ import uuid
 
 from google.protobuf.message import Message
 
-from server.rpc.call import ORIGINAL_PATH, REQUEST_ID, Call, Context, Handler, enter_call
+from server.rpc.call import (
+    IDEMPOTENCY_KEY,
+    ORIGINAL_PATH,
+    REQUEST_ID,
+    Call,
+    Context,
+    Handler,
+    enter_call,
+)
 from server.rpc.method import Method
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -25,6 +33,7 @@ def call_context(method: Method, inner: Handler) -> Handler:
                 request_id=request_id if _PLAIN_ID.fullmatch(request_id) else str(uuid.uuid4()),
                 rest_target=metadata.get(ORIGINAL_PATH),
                 peer=metadata.get("x-forwarded-for", context.peer()),
+                idempotency_key=metadata.get(IDEMPOTENCY_KEY),
             )
         )
         return await inner(request, context)

@@ -1,0 +1,70 @@
+"""Answers of calls that had an idempotency key: collection `answers`, kept for a day, encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Protocol
+
+from pymongo import IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from server.clock import utc_now
+from server.idempotency import Answer, AnswerExists, CallUnderWay
+from server.storage.claims import ClaimBusy, Claims
+from server.storage.driver import Database, Session
+
+ANSWERS = "answers"
+KEPT = timedelta(hours=24)
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    ANSWERS: [IndexModel("createdAt", expireAfterSeconds=int(KEPT.total_seconds()))]
+}
+
+
+class Sealer(Protocol):
+    """Encrypts what must not be readable in the database."""
+
+    def seal(self, secrets: Mapping[str, str], *, place: str) -> str: ...
+
+    def open(self, text: str, *, place: str) -> dict[str, str]: ...
+
+
+class AnswerStore:
+    """Implements `idempotency.Answers`. Driver errors pass through."""
+
+    def __init__(self, database: Database, claims: Claims, sealer: Sealer) -> None:
+        self._answers = database.collection(ANSWERS)
+        self._claims = claims
+        self._sealer = sealer
+
+    @asynccontextmanager
+    async def serving(self, name: str, patience: timedelta) -> AsyncIterator[None]:
+        try:
+            async with self._claims.hold(f"answer/{name}", patience):
+                yield
+        except ClaimBusy:
+            raise CallUnderWay from None
+
+    async def find(self, name: str) -> Answer | None:
+        document = await self._answers.find_one({"_id": name})
+        if document is None:
+            return None
+        content = self._sealer.open(document["answer"], place=_place(name))
+        return Answer(document["request"], content)
+
+    async def keep(self, name: str, answer: Answer, session: Session | None = None) -> None:
+        document = {
+            "_id": name,
+            "request": answer.request,
+            "answer": self._sealer.seal(answer.content, place=_place(name)),
+            "createdAt": utc_now(),
+        }
+        try:
+            await self._answers.insert_one(document, session=session)
+        except DuplicateKeyError:
+            raise AnswerExists from None
+
+
+def _place(name: str) -> str:
+    return f"answers/{name}"
