@@ -13,6 +13,7 @@ from bson import ObjectId
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from server.connectors.model import CANCELLED
 from server.connectors.sessions import new_sync_id
 from server.rpc.method import Method
 from tests.contract.descriptors import methods
@@ -123,7 +124,9 @@ async def state(documents: Documents, user_id: str) -> Any:
     connectors = await documents["connectors"].find({"userId": user_id}).to_list(None)
     for connector in connectors:
         sync = connector.pop("sync")
-        runs = [entry.get("syncId") for entry in connector.pop("syncHistory")]
+        history = connector.pop("syncHistory")
+        connector["cancelled"] = [e["syncId"] for e in history if e.get("errorCode") == CANCELLED]
+        runs = [entry["syncId"] for entry in history]
         runs += [sync["run"]["syncId"]] if "run" in sync else []
         connector["runs"] = sorted(set(runs))
         assert len(runs) == len(connector["runs"])

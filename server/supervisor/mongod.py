@@ -35,7 +35,7 @@ def spec(program: Path, port: int, data: Path, log: Path, env: dict[str, str]) -
         "--oplogSize": "512",  # MB; the default is a twentieth of the free disk
     }
     # A worker that freezes inside a transaction must not hold its documents for longer than a claim.
-    options["--setParameter"] = "transactionLifetimeLimitSeconds=10"
+    options["--setParameter"] = "transactionLifetimeLimitSeconds=5"
     pairs = [word for pair in options.items() for word in pair]
     return Spec(
         name=NAME,

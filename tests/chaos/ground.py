@@ -75,9 +75,12 @@ class Worker:
 
 
 @contextmanager
-def worker(at: Ground, name: str, *arguments: str) -> Iterator[Worker]:
+def worker(
+    at: Ground, name: str, *arguments: str, mongodb_uri: str | None = None
+) -> Iterator[Worker]:
     """Run `python -m server ARGUMENTS` (`worker`, `serve --listen …`) on the ground's database."""
-    environment = {**os.environ, **at.settings, "MONGODB_URI": at.stack.mongodb_uri}
+    uri = mongodb_uri or at.stack.mongodb_uri
+    environment = {**os.environ, **at.settings, "MONGODB_URI": uri}
     log = at.stack.data_dir / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(

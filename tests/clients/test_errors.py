@@ -10,8 +10,8 @@ from itertools import pairwise
 import finlink_client
 import grpc
 import pytest
+from finlink.connectors.v1.connector_service_pb2 import RefreshSessionRequest
 from finlink.errors.v1.error_reason_pb2 import ErrorReason
-from finlink.users.v1.user_service_pb2 import CreateUserRequest
 from finlink_client import FieldError, FinlinkError, Internal, NotFound, ReauthRequired, errors
 from google.rpc import error_details_pb2, status_pb2
 
@@ -26,7 +26,7 @@ REASONS = [
     for name, number in ErrorReason.items()
     if number != ErrorReason.Value("ERROR_REASON_UNSPECIFIED")
 ]
-REQUEST = CreateUserRequest(user_id="asha", email="asha@example.com")
+REQUEST = RefreshSessionRequest(connector_id="0123456789abcdef01234567")  # never tried again
 LOGIN_URL = "https://login.example/?token=hush"
 
 
@@ -88,7 +88,7 @@ def test_the_tree_at_the_top_of_the_file_is_the_tree() -> None:
 async def test_what_the_server_says_arrives_whole(
     reason: str, script: Script, scripted: Client
 ) -> None:
-    script.answers["CreateUser"].append(told_by_server(reason))
+    script.answers["RefreshSession"].append(told_by_server(reason))
     error = await failed(scripted)
     assert type(error) is errors.REASONS[reason]
     assert error.code == reason
@@ -103,7 +103,7 @@ async def test_what_the_server_says_arrives_whole(
 async def test_without_a_reason_the_status_decides(
     status: grpc.StatusCode, script: Script, scripted: Client
 ) -> None:
-    script.answers["CreateUser"].append(Failure(status, "no healthy upstream"))
+    script.answers["RefreshSession"].append(Failure(status, "no healthy upstream"))
     error = await failed(scripted)
     assert type(error) is errors.STATUSES[status]
     assert (error.code, error.grpc_code) == (status.name, status)
@@ -136,7 +136,7 @@ def broken_info() -> bytes:
 async def test_details_that_mean_nothing_here_leave_the_status(
     details: bytes, code: str, script: Script, scripted: Client
 ) -> None:
-    script.answers["CreateUser"].append(Failure(grpc.StatusCode.NOT_FOUND, "?", details))
+    script.answers["RefreshSession"].append(Failure(grpc.StatusCode.NOT_FOUND, "?", details))
     error = await failed(scripted)
     assert type(error) is NotFound
     assert error.code == code
@@ -145,7 +145,7 @@ async def test_details_that_mean_nothing_here_leave_the_status(
 async def test_an_answer_that_is_no_message_is_an_internal_error(
     script: Script, scripted: Client
 ) -> None:
-    script.answers["CreateUser"].append(b"\xff\xff")
+    script.answers["RefreshSession"].append(b"\xff\xff")
     assert type(await failed(scripted)) is Internal
 
 

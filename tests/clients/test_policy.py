@@ -38,16 +38,38 @@ async def test_every_service_of_the_contract_has_its_stub(scripted: Client) -> N
         assert callable(getattr(stub, method.name))
 
 
-async def test_reads_are_tried_again_and_changes_are_not(script: Script, scripted: Client) -> None:
+async def test_all_is_tried_again_but_what_goes_to_a_platform(
+    script: Script, scripted: Client
+) -> None:
     for method in METHODS:
         script.answers[method.name].append(DOWN)
     outcomes = await asyncio.gather(
         *(scripted.call(empty_request(method)) for method in METHODS), return_exceptions=True
     )
     for method, outcome in zip(METHODS, outcomes, strict=True):
-        is_read = method.name.startswith(("Get", "List", "BatchGet"))
-        assert script.calls(method.name) == (2 if is_read else 1), method.name
-        assert isinstance(outcome, Unavailable) != is_read, method.name
+        again = method.name not in {"CreateConnector", "RefreshSession"}
+        assert script.calls(method.name) == (2 if again else 1), method.name
+        assert isinstance(outcome, Unavailable) != again, method.name
+
+
+async def test_a_change_is_tried_again_with_the_same_key(script: Script, scripted: Client) -> None:
+    script.answers["DeleteUser"].extend([DOWN, DOWN])
+    for _ in range(2):
+        await scripted.call(DeleteUserRequest(user_id="asha"))
+    keys = [call.metadata["idempotency-key"] for call in script.received]
+    assert len(keys) == 4
+    assert len(set(keys[:3])) == 1
+    assert keys[3] != keys[0]
+
+
+async def test_a_read_has_no_key_and_a_callers_own_key_is_kept(
+    script: Script, scripted: Client
+) -> None:
+    await scripted.call(GetUserRequest(user_id="asha"))
+    await scripted.call(DeleteUserRequest(user_id="asha"), metadata=(("idempotency-key", "mine"),))
+    read, change = script.received
+    assert "idempotency-key" not in read.metadata
+    assert change.metadata["idempotency-key"] == "mine"
 
 
 async def test_a_read_survives_failing_twice(script: Script, scripted: Client) -> None:

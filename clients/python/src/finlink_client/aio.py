@@ -124,7 +124,7 @@ class Finlink:
 
 
 class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
-    """Gives each call its deadline, and its failure as a FinlinkError."""
+    """Gives each call its deadline and key, and its failure as a FinlinkError."""
 
     def __init__(self, deadlines: policy.Deadlines) -> None:
         self._deadlines = deadlines
@@ -144,16 +144,7 @@ class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
             raise RuntimeError("the client is closed")
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - gRPC runs interceptors in a task of the call
-        details = client_call_details
-        if details.timeout is None:
-            details = grpc.aio.ClientCallDetails(
-                details.method,
-                self._deadlines.of(details.method),
-                details.metadata,
-                details.credentials,
-                details.wait_for_ready,
-            )
-        call = await continuation(details, request)
+        call = await continuation(self._completed(client_call_details), request)
         self._under_way[call] = task
         try:
             response = await call
@@ -172,6 +163,17 @@ class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
                 "INTERNAL", "The answer is not valid", grpc_code=grpc.StatusCode.INTERNAL
             )
         return call
+
+    def _completed(self, given: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        """The call's details with what its caller did not give: a deadline, an idempotency key."""
+        timeout = self._deadlines.of(given.method) if given.timeout is None else given.timeout
+        metadata = given.metadata or grpc.aio.Metadata()
+        key = policy.key_header(given.method)
+        if key is not None and policy.IDEMPOTENCY_KEY not in metadata.keys():  # noqa: SIM118 - pairs
+            metadata = grpc.aio.Metadata(*metadata, key)
+        return grpc.aio.ClientCallDetails(
+            given.method, timeout, metadata, given.credentials, given.wait_for_ready
+        )
 
     async def close(self) -> None:
         """Refuse new calls and end those under way."""

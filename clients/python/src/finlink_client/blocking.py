@@ -114,7 +114,7 @@ class _Details(grpc.ClientCallDetails):
 
 
 class _Calls(grpc.UnaryUnaryClientInterceptor):
-    """Gives each call its deadline, and its failure as a FinlinkError."""
+    """Gives each call its deadline and key, and its failure as a FinlinkError."""
 
     def __init__(self, deadlines: policy.Deadlines) -> None:
         self._deadlines = deadlines
@@ -128,18 +128,24 @@ class _Calls(grpc.UnaryUnaryClientInterceptor):
     ) -> _CallFuture[ResponseT]:
         if self.closed:
             raise RuntimeError("the client is closed")
-        details = client_call_details
-        if details.timeout is None:
-            details = _Details(
-                details.method,
-                self._deadlines.of(details.method),
-                details.metadata,
-                details.credentials,
-                details.wait_for_ready,
-                details.compression,
-            )
-        outcome = _Outcome(continuation(details, request))
+        outcome = _Outcome(continuation(self._completed(client_call_details), request))
         return cast("_CallFuture[ResponseT]", outcome)
+
+    def _completed(self, given: grpc.ClientCallDetails) -> _Details:
+        """The call's details with what its caller did not give: a deadline, an idempotency key."""
+        timeout = self._deadlines.of(given.method) if given.timeout is None else given.timeout
+        metadata = tuple(given.metadata or ())
+        key = policy.key_header(given.method)
+        if key is not None and all(name != policy.IDEMPOTENCY_KEY for name, _ in metadata):
+            metadata = (*metadata, key)
+        return _Details(
+            given.method,
+            timeout,
+            metadata,
+            given.credentials,
+            given.wait_for_ready,
+            given.compression,
+        )
 
 
 class _Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from importlib import metadata
 
@@ -15,6 +16,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 DEADLINE = 10.0
 PLATFORM_DEADLINE = 40.0
+IDEMPOTENCY_KEY = "idempotency-key"
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
@@ -38,6 +40,19 @@ def waits_for_platform(method: MethodDescriptor) -> bool:
     return error_reason_pb2.ERROR_REASON_PLATFORM_UNAVAILABLE in errors
 
 
+def is_retried(method: MethodDescriptor) -> bool:
+    """Reads, and changes but those that go to a platform: those their caller repeats in good time."""
+    return is_read(method) or not waits_for_platform(method)
+
+
+def key_header(path: str | bytes) -> tuple[str, str] | None:
+    """A new idempotency key for a change: tried again, it has one effect. None for other calls."""
+    method = METHODS.get(path.decode() if isinstance(path, bytes) else path)
+    if method is None or is_read(method):
+        return None
+    return IDEMPOTENCY_KEY, str(uuid.uuid4())
+
+
 class Deadlines:
     """The seconds a call may take where its caller does not say."""
 
@@ -53,15 +68,15 @@ class Deadlines:
 
 
 def _service_config() -> str:
-    """Reads are tried up to four times while Finlink is unavailable, for under two seconds.
+    """Calls are tried up to four times while Finlink is unavailable, for under two seconds.
 
     After some fifty failures, not made up for by ten successes each, the channel stops trying again:
     a server in trouble does not get four times the calls.
     """
-    reads = [
+    retried = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in METHODS.values()
-        if is_read(method)
+        if is_retried(method)
     ]
     retry = {
         "maxAttempts": 4,
@@ -72,7 +87,7 @@ def _service_config() -> str:
     }
     return json.dumps(
         {
-            "methodConfig": [{"name": reads, "retryPolicy": retry}],
+            "methodConfig": [{"name": retried, "retryPolicy": retry}],
             "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
         }
     )

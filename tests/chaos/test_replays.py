@@ -1,0 +1,124 @@
+"""Every change sent three times with one key, its first server dead between commit and reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import httpx
+import pytest
+
+from server.supervisor.probes import serving
+from tests.chaos.figures import Figures
+from tests.chaos.ground import Ground, worker
+from tests.chaos.wire import Wire, wire
+from tests.e2e.connector_steps import (
+    Documents,
+    Json,
+    create_user,
+    credentials_of,
+    database,
+    new_login,
+)
+from tests.mutations import CHANGES, new_key, over_grpc, over_rest, prepared, state
+
+SHORT = ("CreateUser", "CreateConnector")
+
+
+@pytest.fixture
+async def documents(site: Ground) -> AsyncIterator[Documents]:
+    async with database(site.stack) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def victim(site: Ground, name: str) -> AsyncIterator[tuple[Wire, grpc.aio.Channel]]:
+    """A server whose way to MongoDB is in the test's hand; it dies where the wire stops."""
+    address = f"unix:{site.stack.data_dir / name}.sock"
+    arguments = ("serve", "--listen", address, "--no-syncs")
+    async with wire(site.stack.ports["MONGO_PORT"]) as way:
+        with worker(site, name, *arguments, mongodb_uri=way.uri) as process:
+            async with asyncio.timeout(60):
+                while not await serving(address):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.05)
+
+            async def die() -> None:
+                await way.reached.wait()
+                process.kill()
+
+            death = asyncio.create_task(die())
+            async with grpc.aio.insecure_channel(address) as channel:
+                yield way, channel
+            await death
+
+
+async def until_served(
+    api: httpx.AsyncClient, name: str, request: Json, key: str
+) -> httpx.Response:
+    """The answer, as a client gets it that tries again. A dead server's transaction lasts some seconds."""
+    async with asyncio.timeout(60):
+        while (answer := await over_rest(api, name, request, key)).status_code == 503:
+            assert answer.json()["error"]["code"] == "UNAVAILABLE"
+    return answer
+
+
+@pytest.mark.parametrize("when", ["after", "before"])
+async def test_a_death_around_the_commit(
+    when: str,
+    site: Ground,
+    api: httpx.AsyncClient,
+    stubs: grpc.aio.Channel,
+    documents: Documents,
+    full: bool,
+    figures: Figures,
+) -> None:
+    """After the commit the change is there and its answer too; before it, neither."""
+    if when == "before" and not full:
+        pytest.skip("each waits for what the dead server held to lapse")
+
+    async def replay(name: str) -> None:
+        user_id = f"{when}_{name}_{new_key()[-12:]}"
+        request, key = await prepared(name, api, documents, user_id), new_key()
+        before = await state(documents, user_id)
+        async with few, victim(site, f"{when}-{name}") as (way, channel):
+            way.armed = when
+            with pytest.raises(grpc.aio.AioRpcError) as died:
+                await over_grpc(channel, name, request, key)
+        assert died.value.code() == grpc.StatusCode.UNAVAILABLE
+        committed = await state(documents, user_id)
+        assert (committed != before) == (when == "after"), name
+        answers = [await until_served(api, name, request, key) for _ in range(2)]
+        assert answers[0].is_success, answers[0].text
+        assert answers[0].content == answers[1].content
+        replies = [await over_grpc(stubs, name, request, key) for _ in range(2)]
+        assert replies[0] == replies[1]
+        after = await state(documents, user_id)
+        assert after != before
+        if when == "after":
+            assert after == committed, name
+
+    few = asyncio.Semaphore(4)
+    names = list(CHANGES) if full else SHORT
+    await asyncio.gather(*map(replay, names))
+    figures.show(f"changes whose server died {when} the commit", len(names))
+    figures.show("of them with one effect and identical answers", len(names))
+
+
+async def test_what_a_platform_failed_to_answer_may_be_tried_again(
+    site: Ground, api: httpx.AsyncClient
+) -> None:
+    login, key, user_id = new_login(), new_key(), f"u{new_key()[-12:]}"
+    await create_user(api, user_id)
+    request = {
+        "userId": user_id,
+        "platform": "fi_money",
+        "permissions": ["profile"],
+        "credentials": credentials_of(login),
+    }
+    site.sandbox.faults("fi", login, {"kind": "unavailable", "calls": "*"})
+    failed = await over_rest(api, "CreateConnector", request, key)
+    assert failed.status_code == 503, failed.text
+    site.sandbox.clear_faults("fi", login)
+    assert (await over_rest(api, "CreateConnector", request, key)).status_code == 201

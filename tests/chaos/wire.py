@@ -1,0 +1,82 @@
+"""A way to MongoDB that keeps back the answer to a commit, so that a process can die between the two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+# The name of the command as it stands in the wire protocol's BSON.
+COMMIT = b"commitTransaction\x00"
+
+
+@dataclass
+class Wire:
+    """`armed`, it stops at the next commit: before it reaches MongoDB, or before its answer comes back."""
+
+    mongo_port: int
+    port: int = 0
+    armed: str = ""  # "before" or "after" the commit, or ""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mongo_reader, mongo_writer = await asyncio.open_connection("127.0.0.1", self.mongo_port)
+        held = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._requests(reader, mongo_writer, held))
+                group.create_task(self._answers(mongo_reader, writer, held))
+        except* (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            for each in (writer, mongo_writer):
+                each.close()
+                with suppress(ConnectionError):
+                    await each.wait_closed()
+
+    async def _requests(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, held: asyncio.Event
+    ) -> None:
+        while True:
+            message = await _message(source)
+            if self.armed and COMMIT in message:
+                when, self.armed = self.armed, ""
+                held.set()
+                if when == "before":
+                    self.reached.set()
+                    continue
+            target.write(message)
+            await target.drain()
+
+    async def _answers(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, held: asyncio.Event
+    ) -> None:
+        while True:
+            message = await _message(source)
+            if held.is_set():  # MongoDB has committed, and nobody is told
+                self.reached.set()
+                continue
+            target.write(message)
+            await target.drain()
+
+
+async def _message(source: asyncio.StreamReader) -> bytes:
+    """One message of the wire protocol: its length comes first."""
+    head = await source.readexactly(4)
+    return head + await source.readexactly(int.from_bytes(head, "little") - 4)
+
+
+@asynccontextmanager
+async def wire(mongo_port: int) -> AsyncIterator[Wire]:
+    opened = Wire(mongo_port)
+    server = await asyncio.start_server(opened.serve, "127.0.0.1", 0)
+    opened.port = server.sockets[0].getsockname()[1]
+    try:
+        yield opened
+    finally:
+        server.close()
