@@ -1,4 +1,7 @@
-"""Claims: one holder at a time of a named thing, over all processes."""
+"""Claims: one holder at a time of a named thing, over all processes.
+
+Times are MongoDB's, so the clocks of processes do not matter.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 import structlog
-from pymongo import IndexModel
+from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.clock import utc_now
 from server.observability.logging import cause_of
-from server.storage.driver import Database
+from server.storage.driver import Database, Document
 
 _log = structlog.stdlib.get_logger("finlink.storage")
 
@@ -24,6 +26,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 }
 
 _POLL_SECONDS = 0.1
+_RENEWALS_A_LIFE = 3
 
 
 class ClaimBusy(Exception):
@@ -33,9 +36,10 @@ class ClaimBusy(Exception):
 class Claims:
     """A claim is renewed while it is held, and lapses within `life` of its holder's death."""
 
-    def __init__(self, database: Database, life: timedelta = timedelta(seconds=10)) -> None:
+    def __init__(self, database: Database, life: timedelta = timedelta(seconds=6)) -> None:
         self._claims = database.collection(CLAIMS)
         self._life = life
+        self._until = {"$add": ["$$NOW", life // timedelta(milliseconds=1)]}
 
     @asynccontextmanager
     async def hold(self, name: str, patience: timedelta = timedelta(0)) -> AsyncIterator[None]:
@@ -57,24 +61,30 @@ class Claims:
                 _log.warning("claim not released", **cause_of(error))
 
     async def _take(self, name: str, owner: str) -> bool:
-        now = utc_now()
+        lapsed = {"$lte": ["$until", "$$NOW"]}  # true as well where there is no claim yet
+        taken: list[Document] = [
+            {
+                "$set": {
+                    "owner": {"$cond": [lapsed, owner, "$owner"]},
+                    "until": {"$cond": [lapsed, self._until, "$until"]},
+                }
+            }
+        ]
         try:
-            await self._claims.update_one(
-                {"_id": name, "until": {"$lte": now}},
-                {"$set": {"owner": owner, "until": now + self._life}},
-                upsert=True,
+            claim = await self._claims.find_one_and_update(
+                {"_id": name}, taken, upsert=True, return_document=ReturnDocument.AFTER
             )
-        except DuplicateKeyError:
+        except DuplicateKeyError:  # somebody else has just made it
             return False
-        return True
+        return claim is not None and claim["owner"] == owner
 
     async def _renew(self, name: str, owner: str) -> None:
         held = True
         while held:
-            await asyncio.sleep(self._life.total_seconds() / 3)
+            await asyncio.sleep(self._life.total_seconds() / _RENEWALS_A_LIFE)
             try:
                 renewed = await self._claims.update_one(
-                    {"_id": name, "owner": owner}, {"$set": {"until": utc_now() + self._life}}
+                    {"_id": name, "owner": owner}, [{"$set": {"until": self._until}}]
                 )
                 held = renewed.matched_count == 1
             except Exception as error:  # noqa: BLE001 - the next renewal may still come in time
