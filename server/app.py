@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha import reflection
 from server.config import ConfigError, Settings, decode_key
 from server.connectors import budgets
 from server.connectors import store as connector_store
-from server.connectors.budgets import Budget
+from server.connectors.budgets import Budget, Turns
 from server.connectors.logins import Logins
 from server.connectors.platforms.registry import build_platforms
 from server.connectors.service import ConnectorService
@@ -115,12 +115,15 @@ async def running_worker(
         records = RecordStore(database)
         vault = Vault(key)
         sessions = SessionVault(vault)
+        holds = Claims(database)
         kite_budget = Budget(database, "zerodha", KITE_SPACING)
-        platforms = build_platforms(settings, _derived(key, "platform user ids"), kite_budget.take)
+        fi_turns = Turns(holds, "fi-session")
+        platforms = build_platforms(
+            settings, _derived(key, "platform user ids"), kite_budget.take, fi_turns.hold
+        )
         for platform in platforms.values():
             stack.push_async_callback(platform.aclose)
 
-        holds = Claims(database)
         logins = Logins(connectors, holds, sessions, platforms)
         runner = SyncRunner(connectors, sync_store, records, logins)
         scheduler = SyncScheduler(sync_store, records, runner, settings.sync_concurrency)

@@ -1,21 +1,23 @@
-"""How fast a platform may be called, shared by all workers through MongoDB.
+"""How fast a platform may be called, and how many at a time, shared by all workers through MongoDB.
 
-The generic cell rate algorithm: a key's next free moment moves on by one spacing with each call. It is
-kept on MongoDB's clock, so the clocks of workers do not matter.
+A budget is the generic cell rate algorithm: a key's next free moment moves on by one spacing with
+each call. It is kept on MongoDB's clock, so the clocks of workers do not matter. Turns are claims.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.connectors import expressions as x
-from server.connectors.platforms.base import Throttled
+from server.connectors.platforms.base import OverBudget, Throttled
+from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database, Document
 
 BUDGETS = "platform_budgets"
@@ -27,8 +29,9 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 class Budget:
     """At most one call of a key each `spacing`, with no bursts.
 
-    Who would have to wait longer than `patience` is refused instead and uses nothing up, so that one
-    key's backlog does not hold up what else a worker could do.
+    Who would have to wait longer than they are willing to is refused instead and uses nothing up, so
+    that one key's backlog does not hold up what else a worker could do. The refused are told to
+    come back one after another, one each `spacing`, rather than all at the next free moment.
     """
 
     def __init__(
@@ -36,32 +39,37 @@ class Budget:
         database: Database,
         name: str,
         spacing: timedelta,
-        patience: timedelta = timedelta(seconds=1),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._budgets = database.collection(BUDGETS)
         self._name = name
         self._spacing = _milliseconds(spacing)
-        self._patience = _milliseconds(patience)
         self._sleep = sleep
 
-    async def take(self, key: str) -> None:
-        """Wait for the next free moment of `key`. Raises Throttled with the wait it would have been."""
-        document = await self._reserve(f"{self._name}/{hashlib.sha256(key.encode()).hexdigest()}")
+    async def take(self, key: str, patience: timedelta) -> None:
+        """Wait for the next free moment of `key`.
+
+        Raises OverBudget where that is more than `patience` away, with when to come back.
+        """
+        identifier = f"{self._name}/{hashlib.sha256(key.encode()).hexdigest()}"
+        document = await self._reserve(identifier, _milliseconds(patience))
         wait: timedelta = document["slot"] - document["asked"]
         if not document["granted"]:
-            raise Throttled("Too many calls of this app are waiting for the platform", wait)
+            raise OverBudget("Too many calls of this app are waiting for the platform", wait)
         await self._sleep(max(0.0, wait.total_seconds()))
 
-    async def _reserve(self, identifier: str) -> Document:
-        slot = {"$max": [x.NOW, {"$ifNull": ["$nextFree", x.NOW]}]}
-        granted = {"$lte": ["$slot", {"$add": [x.NOW, self._patience]}]}
+    async def _reserve(self, identifier: str, patience: int) -> Document:
+        free = {"$max": [x.NOW, "$nextFree"]}
+        granted = {"$lte": ["$slot", {"$add": [x.NOW, patience]}]}
+        after = {"$add": ["$slot", self._spacing]}
         update: list[Document] = [
-            {"$set": {"asked": x.NOW, "slot": slot}},
+            {"$set": {"asked": x.NOW, "slot": free}},
             {"$set": {"granted": granted}},
+            {"$set": {"slot": x.when("$granted", "$slot", {"$max": ["$slot", "$comeBack"]})}},
             {
                 "$set": {
-                    "nextFree": x.when("$granted", {"$add": ["$slot", self._spacing]}, "$nextFree")
+                    "nextFree": x.when("$granted", after, "$nextFree"),
+                    "comeBack": x.when("$granted", "$comeBack", after),
                 }
             },
         ]
@@ -76,6 +84,28 @@ class Budget:
             except DuplicateKeyError:  # somebody else has just made it
                 continue
             return dict(document or {})
+
+
+class Turns:
+    """One call of a key at a time."""
+
+    def __init__(
+        self, claims: Claims, name: str, patience: timedelta = timedelta(seconds=15)
+    ) -> None:
+        self._claims = claims
+        self._name = name
+        self._patience = patience
+
+    @asynccontextmanager
+    async def hold(self, key: str) -> AsyncIterator[None]:
+        """Hold the turn of `key` while inside. Raises Throttled where it does not come."""
+        async with AsyncExitStack() as stack:
+            try:
+                turn = self._claims.hold(f"{self._name}/{key}", self._patience)
+                await stack.enter_async_context(turn)
+            except ClaimBusy:
+                raise Throttled("Another call of this session takes too long") from None
+            yield
 
 
 def _milliseconds(duration: timedelta) -> int:

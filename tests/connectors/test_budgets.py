@@ -8,14 +8,16 @@ from datetime import timedelta
 import pytest
 
 from server.connectors import budgets
-from server.connectors.budgets import BUDGETS, Budget
-from server.connectors.platforms.base import Throttled
+from server.connectors.budgets import BUDGETS, Budget, Turns
+from server.connectors.platforms.base import OverBudget, Throttled
+from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
 from tests.connectors.sync_world import World
 
 SPACING = timedelta(milliseconds=100)
 ALL_DAY = timedelta(hours=1)
+NOW = timedelta(0)
 
 
 class Sleeps:
@@ -42,48 +44,79 @@ async def free_moment(database: Database) -> float:
 
 
 async def test_calls_of_many_workers_get_slots_one_spacing_apart(database: Database) -> None:
-    workers = [Budget(database, "zerodha", SPACING, ALL_DAY, Sleeps()) for _ in range(4)]
-    await workers[0].take("key")
+    workers = [Budget(database, "zerodha", SPACING, Sleeps()) for _ in range(4)]
+    await workers[0].take("key", ALL_DAY)
     first = await free_moment(database)
-    await asyncio.gather(*(workers[number % 4].take("key") for number in range(40)))
+    await asyncio.gather(*(workers[number % 4].take("key", ALL_DAY) for number in range(40)))
     # Each call moved the free moment on by at least one spacing, however they raced.
     assert await free_moment(database) - first >= 40 * SPACING.total_seconds() - 0.001
 
 
 async def test_the_wait_is_until_the_slot(database: Database) -> None:
     sleeps = Sleeps()
-    budget = Budget(database, "zerodha", ALL_DAY / 2, ALL_DAY, sleeps)
-    await budget.take("key")
-    await budget.take("key")
+    budget = Budget(database, "zerodha", ALL_DAY / 2, sleeps)
+    await budget.take("key", ALL_DAY)
+    await budget.take("key", ALL_DAY)
     first, second = sleeps.seconds
     assert first == 0
     assert ALL_DAY.total_seconds() / 2 - 60 < second <= ALL_DAY.total_seconds() / 2
 
 
 async def test_who_would_wait_too_long_is_told_and_uses_nothing_up(database: Database) -> None:
-    budget = Budget(database, "zerodha", ALL_DAY, timedelta(seconds=1), Sleeps())
-    await budget.take("key")
+    budget = Budget(database, "zerodha", ALL_DAY, Sleeps())
+    await budget.take("key", NOW)
     before = await free_moment(database)
-    for _ in range(3):
-        with pytest.raises(Throttled) as refused:
-            await budget.take("key")
+    for place in (1, 2, 3):  # one behind the other
+        with pytest.raises(OverBudget) as refused:
+            await budget.take("key", timedelta(seconds=1))
         wait = refused.value.retry_after
         assert wait is not None
-        assert ALL_DAY - timedelta(minutes=1) < wait <= ALL_DAY
+        assert place * ALL_DAY - timedelta(minutes=1) < wait <= place * ALL_DAY
     assert await free_moment(database) == before
+    # Whoever is willing to wait still gets the next moment.
+    await budget.take("key", ALL_DAY)
+    assert await free_moment(database) == before + ALL_DAY.total_seconds()
 
 
 async def test_keys_and_platforms_do_not_share(database: Database) -> None:
-    budget = Budget(database, "zerodha", ALL_DAY, timedelta(0), Sleeps())
-    await budget.take("one")
-    await budget.take("another")
-    await Budget(database, "elsewhere", ALL_DAY, timedelta(0), Sleeps()).take("one")
-    with pytest.raises(Throttled):
-        await budget.take("one")
+    budget = Budget(database, "zerodha", ALL_DAY, Sleeps())
+    await budget.take("one", NOW)
+    await budget.take("another", NOW)
+    await Budget(database, "elsewhere", ALL_DAY, Sleeps()).take("one", NOW)
+    with pytest.raises(OverBudget):
+        await budget.take("one", NOW)
 
 
 async def test_the_key_itself_is_not_stored(database: Database) -> None:
     await ensure_indexes(database, budgets.INDEXES)
-    await Budget(database, "zerodha", SPACING, ALL_DAY, Sleeps()).take("my_api_key")
+    await Budget(database, "zerodha", SPACING, Sleeps()).take("my_api_key", NOW)
     (document,) = await database.collection(BUDGETS).find().to_list(None)
     assert "my_api_key" not in repr(document)
+
+
+async def test_turns_of_a_key_come_one_after_another_over_processes(database: Database) -> None:
+    ours, theirs = (Turns(Claims(database), "fi", patience) for patience in (ALL_DAY, NOW))
+    inside = 0
+
+    async def call() -> None:
+        nonlocal inside
+        async with ours.hold("session"):
+            inside += 1
+            with pytest.raises(Throttled):
+                async with theirs.hold("session"):
+                    pass
+            async with theirs.hold("another session"):
+                pass
+            assert inside == 1
+            inside -= 1
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(call() for _ in range(3)))
+    async with theirs.hold("session"):
+        pass
+
+
+async def test_what_fails_during_a_turn_stays_what_it_is(database: Database) -> None:
+    with pytest.raises(ClaimBusy):
+        async with Turns(Claims(database), "fi").hold("session"):
+            raise ClaimBusy

@@ -5,7 +5,8 @@
     ├── SessionEnded           the session is over; only a new login helps
     ├── PermissionRefused      this data type is not allowed; the session is fine
     ├── PlatformUnavailable    broken transport, time-out or 5xx; later may work
-    │   └── Throttled          429, or our own budget is used up; later will work
+    │   └── Throttled          429; later will work
+    │       └── OverBudget     our own budget is used up: the platform was not even asked
     └── PlatformDataError      an answer that cannot be understood
 
 Messages of these errors are shown to callers and stored in a connector's history: they hold no
@@ -65,6 +66,10 @@ class Throttled(PlatformUnavailable):
     code = "PLATFORM_THROTTLED"
 
 
+class OverBudget(Throttled):
+    """`retry_after` is when its turn comes: asking sooner is of no use."""
+
+
 class PlatformDataError(PlatformError):
     code = "PLATFORM_DATA_ERROR"
 
@@ -74,13 +79,15 @@ class Session:
     """A login that the platform accepts.
 
     `secrets` is all that later calls need (tokens, keys, the MCP session id): strings only,
-    encrypted before it is stored, never logged.
+    encrypted before it is stored, never logged. `renewable`: `renew` can bring another session
+    before this one ends.
     """
 
     platform_user_id: str
     account_type: str
     expires_at: datetime
     secrets: Mapping[str, str] = field(repr=False)
+    renewable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

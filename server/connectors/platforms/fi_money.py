@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 import httpx
@@ -37,6 +39,10 @@ ACCOUNT_TYPE = "mcp"
 _CHEAP_TOOL = "fetch_epf_details"
 _POLLS = 5
 
+# Holds the turn of a session, by an opaque name of it, against all processes. Raises
+# PlatformUnavailable where it does not come.
+Turns: TypeAlias = Callable[[str], AbstractAsyncContextManager[None]]
+
 
 class FiMoney:
     name = "fi_money"
@@ -52,11 +58,13 @@ class FiMoney:
         allowed_login_hosts: Collection[str] = ("fi.money",),
         driver: LoginDriver | None = None,
         retry: Retry | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """`session_ttl`: how long a login is taken to last; Fi publishes no figure.
 
         `hash_key` keeps logins from being guessed from their hashes. `allowed_login_hosts`: where
-        a user may be sent to log in. `driver` logs in without the user, at a sandbox only.
+        a user may be sent to log in. `driver` logs in without the user, at a sandbox only. Without
+        `turns` the calls of a session take turns within this process only.
         """
         self._clock = clock
         self._hash_key = hash_key
@@ -67,6 +75,7 @@ class FiMoney:
         self._retry = retry or Retry()
         self._wire = Wire(FI, base_url, clock)
         self._mcp = McpClient(FI, base_url, self._wire, self._retry)
+        self._turns = turns
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # -- sessions
@@ -199,12 +208,18 @@ class FiMoney:
         async with self._turn(session_id):
             return await self._mcp.call_tool(session_id, tool)
 
-    def _turn(self, session_id: str) -> asyncio.Lock:
+    @asynccontextmanager
+    async def _turn(self, session_id: str) -> AsyncIterator[None]:
         """Fi publishes no limits: the calls of one session go one after another."""
         lock = self._locks.get(session_id)
         if lock is None:
             lock = self._locks[session_id] = asyncio.Lock()
-        return lock
+        async with lock:  # in this process first, so that it does not compete with itself
+            if self._turns is None:
+                yield
+                return
+            async with self._turns(hashlib.sha256(session_id.encode()).hexdigest()):
+                yield
 
 
 def _understood(text: str) -> Node:

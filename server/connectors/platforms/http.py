@@ -27,6 +27,7 @@ from tenacity import (
 from tenacity.wait import wait_base, wait_random_exponential
 
 from server.connectors.platforms.base import (
+    OverBudget,
     PlatformDataError,
     PlatformError,
     PlatformUnavailable,
@@ -110,7 +111,8 @@ def is_loopback(url: str) -> bool:
 class Retry:
     """Few and quick: a sync comes again by itself, so a call need not outlast an outage.
 
-    For reads only. A platform that asks for a longer wait than `patience` is left alone.
+    For what may be asked twice only. A platform that asks for a longer wait than `patience` is
+    left alone, and a budget is not asked again: whoever waits for it should wait elsewhere.
     """
 
     attempts: int = 3
@@ -142,7 +144,7 @@ class Retry:
         return await polling(_coroutine_function(question))
 
     def _worth_it(self, error: BaseException) -> bool:
-        if not isinstance(error, PlatformUnavailable):
+        if not isinstance(error, PlatformUnavailable) or isinstance(error, OverBudget):
             return False
         return error.retry_after is None or error.retry_after <= self.patience
 

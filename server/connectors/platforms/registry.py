@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from server.clock import utc_now
 from server.config import Settings
 from server.connectors.platforms.base import Platform
-from server.connectors.platforms.fi_money import FiMoney
+from server.connectors.platforms.fi_money import FiMoney, Turns
 from server.connectors.platforms.http import is_loopback
 from server.connectors.platforms.login_driver import LoginDriver
-from server.connectors.platforms.zerodha import Zerodha
+from server.connectors.platforms.zerodha import Budget, Zerodha
 
 
 def build_platforms(
-    settings: Settings, hash_key: bytes, kite_budget: Callable[[str], Awaitable[None]]
+    settings: Settings, hash_key: bytes, kite_budget: Budget, fi_turns: Turns
 ) -> Mapping[str, Platform]:
     """Every platform by name. `hash_key` keeps platform logins from being guessed from their hashes.
 
-    `kite_budget` is awaited with the api key before each call to Zerodha.
+    `kite_budget` is awaited before each call to Zerodha, `fi_turns` held during each of a Fi session.
 
     The login driver, which fills in login pages by itself, is given to addresses on this machine
     only, and never in production.
@@ -37,6 +37,7 @@ def build_platforms(
             base_url=settings.fi_mcp,
             session_ttl=timedelta(seconds=settings.fi_session_ttl),
             driver=driver(settings.fi_mcp),
+            turns=fi_turns,
         ),
         Zerodha(
             clock=utc_now,

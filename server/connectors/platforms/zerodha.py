@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 from server.connectors.platforms import kite_items
@@ -28,8 +29,16 @@ from server.connectors.platforms.login_driver import LoginDriver
 from server.connectors.records import DataType, Item
 
 _SESSIONS_END_AT = time(6, 0)
+# For how long calls wait for their turn under the app's budget. What has not begun comes back later;
+# what has would lose what it got, and somebody waits for a login.
+_NOT_BEGUN = timedelta(seconds=1)
+_BEGUN = timedelta(seconds=30)
 # They go into a header and a checksum: nothing but visible ASCII makes sense there.
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
+
+# Waits for the turn of an api key, by which Zerodha counts calls, and raises OverBudget where that
+# is further away than the call is willing to wait.
+Budget: TypeAlias = Callable[[str, timedelta], Awaitable[None]]
 
 
 class Zerodha:
@@ -46,12 +55,11 @@ class Zerodha:
         api_secret: str | None = None,
         driver: LoginDriver | None = None,
         retry: Retry | None = None,
-        budget: Callable[[str], Awaitable[None]] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """`api_key` and `api_secret` serve the callers who send none of their own.
 
-        `driver` logs in without the user, at a sandbox only. `budget` is awaited with the api key
-        before each call; Zerodha counts calls by it.
+        `driver` logs in without the user, at a sandbox only. `budget` is awaited before each call.
         """
         self._base_url = base_url.rstrip("/")
         self._login_url = login_url
@@ -109,20 +117,23 @@ class Zerodha:
             ) from None
         given = data.find("login_time")
         login_time = (None if given is None else given.instant()) or self._clock()
+        kept = _secrets(api_key, api_secret, data)
         return Session(
             platform_user_id=data.get("user_id").word(),
             account_type=data.get("user_type").word(),
             expires_at=next_session_end(login_time),
-            secrets=_secrets(api_key, api_secret, data),
+            secrets=kept,
+            renewable="refresh_token" in kept,
         )
 
     async def renew(self, session: Session) -> Session:
         if session.secrets.get("refresh_token"):
             try:
-                return await self._refresh(session)
+                # Asked again where no answer came: had the token been spent, all would be lost anyway.
+                return await self._retry(lambda: self._refresh(session))
             except (SessionEnded, PermissionRefused, RequestRefused):
                 pass  # a refresh token may be spent while the access token still lives
-        await self._read(session, "/user/profile")
+        await self._go_on(session, "/user/profile")
         return session
 
     async def _refresh(self, session: Session) -> Session:
@@ -141,6 +152,7 @@ class Zerodha:
             expires_at=next_session_end(self._clock()),
             # An answer without a new refresh token leaves the old one in force.
             secrets={"refresh_token": token, **_secrets(api_key, api_secret, data)},
+            renewable=True,
         )
 
     async def disconnect(self, session: Session) -> None:
@@ -166,13 +178,13 @@ class Zerodha:
             case "portfolio":
                 return [
                     *kite_items.holdings(await self._read(session, "/portfolio/holdings")),
-                    *kite_items.positions(await self._read(session, "/portfolio/positions")),
-                    *kite_items.fund_holdings(await self._read(session, "/mf/holdings")),
-                    *kite_items.cash(await self._read(session, "/user/margins")),
+                    *kite_items.positions(await self._go_on(session, "/portfolio/positions")),
+                    *kite_items.fund_holdings(await self._go_on(session, "/mf/holdings")),
+                    *kite_items.cash(await self._go_on(session, "/user/margins")),
                 ]
             case "trades":
                 fills = await self._read(session, "/trades")
-                orders = await self._read(session, "/mf/orders")
+                orders = await self._go_on(session, "/mf/orders")
                 known_isins = await self._isins(session) if fills.value else {}
                 return [*kite_items.trades(fills, known_isins), *kite_items.fund_trades(orders)]
             case "profile":
@@ -183,13 +195,18 @@ class Zerodha:
     async def _isins(self, session: Session) -> Mapping[kite_items.Instrument, str]:
         """An ornament of the trades: without it they are as complete as Zerodha sends them."""
         try:
-            return kite_items.isins(await self._read(session, "/portfolio/holdings"))
+            return kite_items.isins(await self._go_on(session, "/portfolio/holdings"))
         except PlatformError:
             return {}
 
     # -- calls
 
     async def _read(self, session: Session, path: str) -> Node:
+        """The first call of a fetch."""
+        return await self._retry(lambda: self._call("GET", path, session, patience=_NOT_BEGUN))
+
+    async def _go_on(self, session: Session, path: str) -> Node:
+        """A call after which nothing has to be thrown away for want of budget."""
         return await self._retry(lambda: self._call("GET", path, session))
 
     async def _call(
@@ -200,13 +217,14 @@ class Zerodha:
         *,
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
+        patience: timedelta = _BEGUN,
     ) -> Node:
         headers = {"X-Kite-Version": "3"}
         keys = session.secrets if session is not None else form or {}
         if session is not None:
             headers["Authorization"] = f"token {keys['api_key']}:{keys['access_token']}"
         if self._budget is not None:
-            await self._budget(keys["api_key"])
+            await self._budget(keys["api_key"], patience)
         reply = await self._wire.send(
             method, self._base_url + path, headers=headers, params=params, form=form
         )
