@@ -30,6 +30,7 @@ from server.connectors.sessions import SessionVault
 from server.connectors.store import ConnectorStore
 from server.connectors.sync import records as record_store
 from server.connectors.sync.records import RecordStore
+from server.connectors.sync.renewals import SessionRenewals
 from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.service import SyncService
@@ -126,7 +127,8 @@ async def running_worker(
 
         logins = Logins(connectors, holds, sessions, platforms)
         runner = SyncRunner(connectors, sync_store, records, logins)
-        scheduler = SyncScheduler(sync_store, records, runner, settings.sync_concurrency)
+        renewals = SessionRenewals(sync_store, logins)
+        scheduler = SyncScheduler(sync_store, records, renewals, runner, settings.sync_concurrency)
         connector_service = ConnectorService(
             database,
             connectors,

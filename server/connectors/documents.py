@@ -7,7 +7,7 @@ Beside the schema's fields a document holds what the engine needs:
     sync.run           the run that is wanted or under way
     sync.fence         grows with every claim; whoever writes for a run must still have it
     sync.total/…       totals over all runs
-    session.*          generation, times of the platform session
+    session.*          generation, times of the platform session; checkAt: when to look after it
 """
 
 from __future__ import annotations

@@ -35,9 +35,13 @@ from server.storage.claims import ClaimBusy, Claims
 _log = structlog.stdlib.get_logger("finlink.connectors")
 T = TypeVar("T")
 
-LOGIN_SECONDS = 10.0  # for all a platform does to let somebody in
+# A refresh may wait for another one, renew the session, and begin a login where that fails: all
+# three must fit into the 30 seconds that Envoy gives a change. Patience is twice a claim's life, so that
+# who waits for a refresh whose process died does better than give up.
+REFRESH_PATIENCE = timedelta(seconds=12)  # for another refresh of the same connector to end
+RENEW_SECONDS = 8.0  # more than one call may take
+LOGIN_SECONDS = 9.0  # for all a platform does to let somebody in
 LOGOUT_SECONDS = 3.0
-REFRESH_PATIENCE = timedelta(seconds=15)  # for another refresh of the same connector to end
 
 
 class Logins:
@@ -54,6 +58,7 @@ class Logins:
         self._claims = claims
         self._sessions = sessions
         self._platforms = platforms
+        self._refreshes: dict[str, asyncio.Task[Connector]] = {}  # under way, by connector
 
     def platform(self, connector: Connector) -> Platform:
         return self._platforms[connector.platform]
@@ -72,9 +77,23 @@ class Logins:
         One asked for within REFRESH_REUSE of another gets what that one brought. Raises NotConnected,
         ReauthRequired, InvalidCredentials or PlatformNotAvailable.
         """
+        if credentials:
+            return await self._refresh_alone(connector.id, credentials)
+        # Callers of one process share one refresh, so that one of them waits for other processes.
+        shared = self._refreshes.get(connector.id)
+        if shared is None:
+            shared = asyncio.create_task(self._refresh_alone(connector.id, {}))
+            self._refreshes[connector.id] = shared
+            shared.add_done_callback(lambda _: self._refreshes.pop(connector.id))
+        return await asyncio.shield(shared)
+
+    async def _refresh_alone(self, connector_id: str, credentials: Mapping[str, str]) -> Connector:
         try:
-            async with self._claims.hold(f"refresh/{connector.id}", REFRESH_PATIENCE):
-                current = await self._store.get(connector.id)
+            async with self._claims.hold(_refresh_claim(connector_id), REFRESH_PATIENCE):
+                refreshed = await self._store.refreshed_within(connector_id, REFRESH_REUSE)
+                if refreshed is not None:
+                    return refreshed
+                current = await self._store.get(connector_id)
                 if current is None:
                     raise NotConnected
                 return await self._refresh(current, credentials)
@@ -83,12 +102,13 @@ class Logins:
 
     async def _refresh(self, connector: Connector, credentials: Mapping[str, str]) -> Connector:
         if connector.live:
-            if _refreshed_just_now(connector):
-                return connector
             try:
                 return await self._renew(connector)
             except SessionEnded as error:
-                connector = await self._expire(connector, str(error))
+                ended = await self._expire(connector, str(error))
+            if ended is None:
+                return await self._overtaken(connector)
+            connector = ended
         elif connector.status != "expired" and not connector.login_pending:
             raise NotConnected
         return await self._complete(connector, credentials)
@@ -99,7 +119,7 @@ class Logins:
         Raises SessionEnded where only a new login helps, PlatformUnavailable where that cannot be told.
         """
         try:
-            async with self._claims.hold(f"refresh/{connector.id}", REFRESH_PATIENCE):
+            async with self._claims.hold(_refresh_claim(connector.id), REFRESH_PATIENCE):
                 current = await self._store.get(connector.id)
                 if current is None or not current.live:
                     raise SessionEnded("The session was ended meanwhile")
@@ -108,29 +128,67 @@ class Logins:
                 return self.session(await self._renew(current))
         except (ClaimBusy, PlatformNotAvailable) as error:
             raise PlatformUnavailable("The session could not be renewed just now") from error
-        except (NotConnected, InvalidCredentials) as error:
+        except (NotConnected, ReauthRequired, InvalidCredentials) as error:
             raise SessionEnded("The session ended and could not be renewed") from error
+
+    async def look_after(self, connector: Connector) -> None:
+        """Renew a session before it ends, or find out whether it goes on past its expected end.
+
+        Where the platform cannot be asked just now, nothing changes.
+        """
+        log = _log.bind(connector_id=connector.id, platform=connector.platform)
+        try:
+            async with self._claims.hold(_refresh_claim(connector.id)):
+                current = await self._store.get(connector.id)
+                if current is None or current.generation != connector.generation:
+                    return
+                try:
+                    await self._renew(current)
+                except SessionEnded as error:
+                    ended = await self._expire(current, str(error))
+                    if ended is not None:
+                        await self.prepare(ended)
+        except ClaimBusy:
+            return  # somebody refreshes it just now
+        except (NotConnected, ReauthRequired):
+            return  # somebody has changed it meanwhile
+        except (PlatformNotAvailable, InvalidCredentials) as error:
+            log.warning("session not looked after", cause=str(error))
 
     async def _renew(self, connector: Connector) -> Connector:
         """Raises SessionEnded where only a new login helps."""
         platform = self.platform(connector)
         before = self.session(connector)
-        after = await answer(platform.renew(before))
-        connected = self._sessions.seal(connector.user_id, connector.platform, after)
+        after = await answer(platform.renew(before), RENEW_SECONDS)
+        connected = self._sessions.seal_again(connector, after)
         stored = await self._store.renew_session(connector.id, connector.generation, connected)
-        if stored is None:  # disconnected or deleted meanwhile: that wins
+        if stored is None:
             if after.secrets != before.secrets:
                 await self.log_out(platform, after)
-            raise NotConnected
+            return await self._overtaken(connector)
         _log.info("session refreshed", connector_id=connector.id, platform=connector.platform)
         return stored
+
+    async def _overtaken(self, connector: Connector) -> Connector:
+        """What holds where somebody else has changed the session first: a refresh of another process
+        that took this one's for dead, a new login, a disconnect. That stands, and is the answer.
+
+        Raises NotConnected or ReauthRequired.
+        """
+        current = await self._store.get(connector.id)
+        if current is not None and current.live:
+            return current
+        if current is not None and current.status == "expired":
+            raise ReauthRequired(self._sessions.login_url(current))
+        raise NotConnected
 
     async def _complete(self, connector: Connector, credentials: Mapping[str, str]) -> Connector:
         """Finish a login that is pending, or begin one that the user must finish."""
         platform = self.platform(connector)
         outcome = await answer(platform.complete(self._secrets(connector), credentials))
         if isinstance(outcome, LoginRequired):
-            await self._keep_login(connector, outcome)
+            if not await self._keep_login(connector, outcome):
+                return await self._overtaken(connector)
             raise ReauthRequired(outcome.login_url)
         known = connector.platform_user_id
         if known is not None and outcome.platform_user_id != known:
@@ -143,7 +201,7 @@ class Logins:
         )
         if stored is None:
             await self.log_out(platform, outcome)
-            raise NotConnected
+            return await self._overtaken(connector)
         _log.info("login completed", connector_id=connector.id, platform=connector.platform)
         return stored
 
@@ -156,16 +214,17 @@ class Logins:
         if isinstance(login, LoginRequired):
             await self._keep_login(ended, login)
 
-    async def _keep_login(self, connector: Connector, login: LoginRequired) -> None:
+    async def _keep_login(self, connector: Connector, login: LoginRequired) -> bool:
+        """False where somebody else has changed the session first."""
         sealed = self._sessions.seal_login(connector.user_id, connector.platform, login)
-        await self._store.set_login(connector.id, connector.generation, sealed)
+        return await self._store.set_login(connector.id, connector.generation, sealed)
 
-    async def _expire(self, connector: Connector, cause: str) -> Connector:
+    async def _expire(self, connector: Connector, cause: str) -> Connector | None:
+        """None where somebody else has changed the session first."""
         error = ErrorEntry(SessionEnded.code, cause, utc_now())
         ended = await self._store.end_session(connector, "expired", error=error)
-        if ended is None:
-            raise NotConnected
-        _log.warning("session expired", connector_id=connector.id, platform=connector.platform)
+        if ended is not None:
+            _log.warning("session expired", connector_id=connector.id, platform=connector.platform)
         return ended
 
     def _secrets(self, connector: Connector) -> Mapping[str, str]:
@@ -207,13 +266,13 @@ class Logins:
                 )
 
 
-async def answer(call: Awaitable[T]) -> T:
-    """What a platform answers to a login, its refusals as the caller's errors.
+async def answer(call: Awaitable[T], seconds: float = LOGIN_SECONDS) -> T:
+    """What a platform answers to a login within `seconds`, its refusals as the caller's errors.
 
     Raises InvalidCredentials or PlatformNotAvailable; SessionEnded passes through.
     """
     try:
-        async with asyncio.timeout(LOGIN_SECONDS):
+        async with asyncio.timeout(seconds):
             return await call
     except CredentialsRefused as error:
         fields = [FieldError(f"credentials.{error.field}", str(error))] if error.field else []
@@ -228,6 +287,5 @@ async def answer(call: Awaitable[T]) -> T:
         raise PlatformNotAvailable("The platform did not answer in time") from None
 
 
-def _refreshed_just_now(connector: Connector) -> bool:
-    refreshed = connector.refreshed_at
-    return refreshed is not None and utc_now() - refreshed < REFRESH_REUSE
+def _refresh_claim(connector_id: str) -> str:
+    return f"refresh/{connector_id}"

@@ -18,6 +18,7 @@ class Connected:
     expires_at: datetime
     platform_user_id: str
     account_type: str
+    check_at: datetime  # when to renew it, or to ask whether it has ended
 
 
 NO_SYNCS: Document = {
@@ -33,6 +34,7 @@ def session_held(connected: Connected) -> Document:
         "sessionId": connected.session_id,
         "credentials.encryptedToken": connected.sealed_session,
         "credentials.tokenExpiresAt": connected.expires_at,
+        "session.checkAt": connected.check_at,
         "metadata.platformUserId": {"$literal": connected.platform_user_id},
         "metadata.accountType": {"$literal": connected.account_type},
     }
@@ -70,6 +72,7 @@ def session_ended(status: str) -> Document:
             x.IS_LIVE, x.NOW, {"$ifNull": ["$connectionDetails.disconnectedAt", x.NOW]}
         ),
         "sessionId": "$$REMOVE",
+        "session.checkAt": "$$REMOVE",
         "credentials": "$$REMOVE" if status == "disconnected" else "$credentials",
         "sync.fence": x.plus_one("sync.fence"),
         **NO_SYNCS,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import secrets
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+from server.clock import utc_now
 from server.connectors.model import Connector
 from server.connectors.platforms.base import LoginRequired, Session
 from server.connectors.session_fields import Connected
@@ -12,6 +15,12 @@ from server.security.encryption import Undecipherable, Vault
 
 _LOGIN_URL = "login_url"
 _NEVER = datetime.max.replace(tzinfo=UTC)
+
+RENEW_BEFORE = timedelta(minutes=20)  # half of it at least; before callers are told `expiresSoon`
+ASK_AFTER = timedelta(seconds=10)  # at most, past the expected end
+# What a session is taken to last that its platform accepts past its expected end. It never grows
+# longer than callers are told `expiresSoon`.
+STILL_ACCEPTED = timedelta(minutes=10)
 
 
 def new_session_id() -> str:
@@ -39,7 +48,18 @@ class SessionVault:
             expires_at=session.expires_at,
             platform_user_id=session.platform_user_id,
             account_type=session.account_type,
+            check_at=_check_at(session),
         )
+
+    def seal_again(self, connector: Connector, session: Session) -> Connected:
+        """The same for the session that `connector` goes on with, accepted by its platform just now."""
+        now = utc_now()
+        if connector.expires_at is not None and session.expires_at <= connector.expires_at:
+            # Renewing brought no longer life, so before its end there is nothing to be had.
+            session = replace(session, renewable=False)
+        if session.expires_at <= now:
+            session = replace(session, expires_at=now + STILL_ACCEPTED)
+        return self.seal(connector.user_id, connector.platform, session)
 
     def open(self, connector: Connector) -> Session:
         """The platform session of a connector. Raises Undecipherable, also where there is none."""
@@ -72,6 +92,17 @@ class SessionVault:
         """Where the user must log in, if that is known."""
         login = self.open_login(connector)
         return login.login_url if login and login.login_url else None
+
+
+def _check_at(session: Session) -> datetime:
+    """When to look after a session: ahead of its end where it can be renewed by then, else after.
+
+    Spread, because the sessions of a platform may all end at the same time of day.
+    """
+    early = session.expires_at - RENEW_BEFORE * random.uniform(0.5, 1)  # noqa: S311
+    if session.renewable and early > utc_now():
+        return early
+    return session.expires_at + ASK_AFTER * random.random()  # noqa: S311
 
 
 def _place(user_id: str, platform: str, what: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from server.connectors.errors import AlreadyConnected
 from server.connectors.model import (
     CANCELLED,
     DEFAULT_INTERVAL,
+    LIVE,
     Connector,
     ConnectorFilter,
     ErrorEntry,
@@ -41,6 +43,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("userId", ASCENDING), ("platform", ASCENDING)], unique=True),
         IndexModel("sessionId", unique=True, sparse=True),
         IndexModel("sync.dueAt", sparse=True),
+        IndexModel("session.checkAt", sparse=True),
         IndexModel(_NEWEST_FIRST),
         IndexModel([("connectionStatus", ASCENDING), *_NEWEST_FIRST]),
         IndexModel([("platform", ASCENDING), ("connectionStatus", ASCENDING), *_NEWEST_FIRST]),
@@ -68,6 +71,16 @@ class ConnectorStore:
         return _maybe(
             await self._connectors.find_one({"_id": ObjectId(connector_id)}, session=session)
         )
+
+    async def refreshed_within(self, connector_id: str, time: timedelta) -> Connector | None:
+        """A live connector whose session was refreshed no longer ago than `time`."""
+        ago = {"$subtract": [x.NOW, time // timedelta(milliseconds=1)]}
+        where = {
+            "_id": ObjectId(connector_id),
+            "connectionStatus": {"$in": LIVE},
+            "$expr": {"$gt": ["$session.refreshedAt", ago]},
+        }
+        return _maybe(await self._connectors.find_one(where))
 
     async def find(self, user_id: str, platform: str) -> Connector | None:
         return _maybe(await self._connectors.find_one({"userId": user_id, "platform": platform}))

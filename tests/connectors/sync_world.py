@@ -27,6 +27,7 @@ from server.connectors.service import ConnectorService
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import CONNECTORS, ConnectorStore
 from server.connectors.sync.records import RecordStore
+from server.connectors.sync.renewals import SessionRenewals
 from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.service import SyncService
@@ -196,7 +197,8 @@ class World:
         return SyncRunner(self.connectors, syncs or self.syncs, self.records, logins)
 
     def scheduler(self, runner: SyncRunner | None = None, concurrency: int = 5) -> SyncScheduler:
-        return SyncScheduler(self.syncs, self.records, runner or self.runner, concurrency)
+        renewals = SessionRenewals(self.syncs, self.logins)
+        return SyncScheduler(self.syncs, self.records, renewals, runner or self.runner, concurrency)
 
     async def user(self) -> str:
         user_id = f"user_{uuid.uuid4().hex}"

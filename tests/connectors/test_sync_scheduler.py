@@ -12,6 +12,7 @@ import structlog
 
 from server.connectors.model import Connector
 from server.connectors.sync import scheduler as scheduler_module
+from server.connectors.sync.renewals import SessionRenewals
 from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.store import SyncStore
@@ -170,7 +171,9 @@ class HardOfHearing(SyncStore):
 
 async def test_a_worker_stops_though_the_driver_loses_a_cancellation(world: World) -> None:
     syncs = HardOfHearing(world.database)
-    scheduler = SyncScheduler(syncs, world.records, world.runner, concurrency=1)
+    scheduler = SyncScheduler(
+        syncs, world.records, SessionRenewals(syncs, world.logins), world.runner, concurrency=1
+    )
     scheduler.start()
     await asyncio.sleep(0)  # its loops begin
     await stopped(scheduler, grace=0)
@@ -195,7 +198,9 @@ async def test_a_stopping_worker_hands_back_what_it_was_just_claiming(world: Wor
     world.platform.before_fetch = Gate()
     syncs = SlowToAnswer(world.database)
     runner = world.another_runner(syncs=syncs)
-    scheduler = SyncScheduler(syncs, world.records, runner, concurrency=1)
+    scheduler = SyncScheduler(
+        syncs, world.records, SessionRenewals(syncs, world.logins), runner, concurrency=1
+    )
     scheduler.start()
     async with asyncio.timeout(10):
         await syncs.claimed.wait()

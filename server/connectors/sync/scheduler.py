@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
 
 from server.connectors.sessions import new_sync_id
 from server.connectors.sync.records import RecordStore
+from server.connectors.sync.renewals import SessionRenewals
 from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.store import SyncStore
 from server.observability.logging import cause_of
@@ -17,6 +19,7 @@ _log = structlog.stdlib.get_logger("finlink.sync")
 
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 2.0  # after the database failed
+RENEW_SECONDS = 2.0
 ERASE_SECONDS = 5.0
 LOOP_END_SECONDS = 5.0  # for a call to the database that is under way
 
@@ -25,10 +28,16 @@ class SyncScheduler:
     """`start` it once; `stop` gives unfinished runs back."""
 
     def __init__(
-        self, syncs: SyncStore, records: RecordStore, runner: SyncRunner, concurrency: int
+        self,
+        syncs: SyncStore,
+        records: RecordStore,
+        renewals: SessionRenewals,
+        runner: SyncRunner,
+        concurrency: int,
     ) -> None:
         self._syncs = syncs
         self._records = records
+        self._renewals = renewals
         self._runner = runner
         self._concurrency = concurrency
         self._stopping = asyncio.Event()
@@ -39,7 +48,9 @@ class SyncScheduler:
     def start(self) -> None:
         self._loops = [
             asyncio.create_task(self._claim_forever()),
-            asyncio.create_task(self._erase_forever()),
+            # Renew sessions that are about to end, and erase the records of removed connectors.
+            asyncio.create_task(self._repeat(self._renewals.look_after_some, RENEW_SECONDS)),
+            asyncio.create_task(self._repeat(self._records.erase_some, ERASE_SECONDS)),
         ]
 
     def wake(self) -> None:
@@ -93,13 +104,13 @@ class SyncScheduler:
             # Its claim lapses, and whoever takes it over writes it off as abandoned.
             _log.error("sync run broken off", **cause_of(error))
 
-    async def _erase_forever(self) -> None:
-        """Erase the records of removed connectors."""
+    async def _repeat(self, some: Callable[[], Awaitable[bool]], pause: float) -> None:
+        """Do `some` of a job until nothing is left of it, again each `pause` seconds."""
         while not self._stopping.is_set():
             try:
-                while await self._records.erase_some():
+                while not self._stopping.is_set() and await some():
                     pass
             except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
-                _log.warning("cannot erase records", **cause_of(error))
+                _log.warning("background work failed", **cause_of(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), ERASE_SECONDS)
+                await asyncio.wait_for(self._stopping.wait(), pause)

@@ -152,12 +152,38 @@ class SyncStore:
                             x.keep_or_remove(rests, rests_until),
                         ),
                         "sync.run": x.keep_or_remove(runs, run_on),
+                        # Where another tool began the session.
+                        "session.checkAt": {
+                            "$ifNull": [
+                                "$session.checkAt",
+                                "$credentials.tokenExpiresAt",
+                                "$$REMOVE",
+                            ]
+                        },
                         "updatedAt": x.NOW,
                     }
                 },
                 {"$unset": "sync.wasAbandoned"},
             ],
             sort=[("sync.dueAt", ASCENDING)],
+            return_document=ReturnDocument.AFTER,
+        )
+        return connector(document) if document else None
+
+    async def claim_check(self, lease: timedelta) -> Connector | None:
+        """Take the connector whose session has been waiting longest to be looked after, if one does.
+
+        It comes again after `lease`, unless its session is renewed or ended before.
+        """
+        again = {"$add": [x.NOW, lease // timedelta(milliseconds=1)]}
+        document = await self._connectors.find_one_and_update(
+            {
+                "session.checkAt": {"$type": "date"},
+                "$expr": {"$lte": ["$session.checkAt", x.NOW]},
+                "connectionStatus": {"$in": LIVE},
+            },
+            [{"$set": {"session.checkAt": again}}],
+            sort=[("session.checkAt", ASCENDING)],
             return_document=ReturnDocument.AFTER,
         )
         return connector(document) if document else None
