@@ -85,7 +85,11 @@ class InProcess:
         self.fetched: list[DataType] = []
         self.logged_out: list[Session] = []
         self.abandoned: list[LoginRequired] = []
+        # Awaited before each answer to a renewal.
+        self.before_renewal: Callable[[], Awaitable[None]] | None = None
         self.renewable = False
+        self.life = timedelta(hours=8)
+        self.renewals = 0
         self.logins = 0
 
     def fail_with(self, error: PlatformError | None) -> None:
@@ -95,7 +99,7 @@ class InProcess:
     def session(self) -> Session:
         self.logins += 1
         token = {"token": f"tok_{self.logins}"}
-        return Session("AB1234", "individual", utc_now() + timedelta(hours=8), token)
+        return Session("AB1234", "individual", utc_now() + self.life, token, self.renewable)
 
     async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
         if credentials.get("password") == "wrong":
@@ -114,6 +118,9 @@ class InProcess:
         return LoginRequired("https://platform.test/login", {"pending": "p2"})
 
     async def renew(self, session: Session) -> Session:
+        self.renewals += 1
+        if self.before_renewal is not None:
+            await self.before_renewal()
         if self.renewable:
             self.session_over = False
             return self.session()
@@ -167,6 +174,7 @@ class World:
         self.sessions = SessionVault(Vault(KEY))
         self.claims = Claims(database)
         self.logins = Logins(self.connectors, self.claims, self.sessions, self.platforms)
+        self.renewals = SessionRenewals(self.syncs, self.logins)
         self.runner = self.another_runner()
         self.service = ConnectorService(
             database,
@@ -197,8 +205,9 @@ class World:
         return SyncRunner(self.connectors, syncs or self.syncs, self.records, logins)
 
     def scheduler(self, runner: SyncRunner | None = None, concurrency: int = 5) -> SyncScheduler:
-        renewals = SessionRenewals(self.syncs, self.logins)
-        return SyncScheduler(self.syncs, self.records, renewals, runner or self.runner, concurrency)
+        return SyncScheduler(
+            self.syncs, self.records, self.renewals, runner or self.runner, concurrency
+        )
 
     async def user(self) -> str:
         user_id = f"user_{uuid.uuid4().hex}"

@@ -1,0 +1,114 @@
+"""Refreshes of one connector at once, and refreshes that something newer has overtaken."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.connectors.errors import NotConnected, ReauthRequired
+from server.connectors.logins import Logins
+from server.connectors.model import Connector
+from server.storage.claims import CLAIMS, Claims
+from tests.connectors.sync_world import ALL, Gate, World
+
+
+def another_process(world: World) -> Logins:
+    return Logins(world.connectors, Claims(world.database), world.sessions, world.platforms)
+
+
+async def frozen_refresh(
+    world: World, connector: Connector
+) -> tuple[Gate, asyncio.Task[Connector]]:
+    """A refresh that stands still at the platform, its claim lapsed."""
+    gate = world.platform.before_renewal = Gate()
+    refresh = asyncio.create_task(world.service.refresh(connector.id, {}))
+    async with asyncio.timeout(10):
+        await gate.reached.wait()
+    await world.database.collection(CLAIMS).delete_one({"_id": f"refresh/{connector.id}"})
+    world.platform.before_renewal = None
+    return gate, refresh
+
+
+async def test_of_many_refreshes_one_asks_the_platform(world: World) -> None:
+    connector = await world.synced()
+    processes = [another_process(world) for _ in range(3)]
+    answers = await asyncio.gather(
+        *(processes[number % 3].refresh(connector, {}) for number in range(60))
+    )
+    assert world.platform.renewals == 1
+    assert {answer.generation for answer in answers} == {connector.generation + 1}
+    assert len({answer.session_id for answer in answers}) == 1
+
+
+async def test_of_many_refreshes_all_are_told_the_same_refusal(world: World) -> None:
+    connector = await world.synced()
+    world.platform.session_over = True
+    answers = await asyncio.gather(
+        *(world.service.refresh(connector.id, {}) for _ in range(10)), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} == {ReauthRequired}
+    assert world.platform.renewals == 1
+    with pytest.raises(ReauthRequired):
+        await world.service.refresh(connector.id, {})
+
+
+async def test_a_refresh_that_was_overtaken_changes_nothing_and_gives_the_newer(
+    world: World,
+) -> None:
+    connector = await world.synced()
+    world.platform.renewable = True
+    gate, late = await frozen_refresh(world, connector)
+    newer = await another_process(world).refresh(connector, {})
+    document = await world.document(connector.id)
+    gate.opened.set()
+    assert (await late).session_id == newer.session_id
+    assert await world.document(connector.id) == document
+    # The session that it opened all the same is ended again.
+    assert [session.secrets["token"] for session in world.platform.logged_out] == ["tok_3"]
+
+
+async def test_a_refusal_that_was_overtaken_expires_nothing(world: World) -> None:
+    connector = await world.synced()
+    world.platform.renewable = True
+    gate, late = await frozen_refresh(world, connector)
+    newer = await another_process(world).refresh(connector, {})
+    world.platform.renewable = False
+    world.platform.session_over = True
+    gate.opened.set()
+    assert (await late).session_id == newer.session_id
+    assert (await world.get(connector.id)).status == "connected"
+
+
+async def test_a_disconnect_wins_over_a_refresh_under_way(world: World) -> None:
+    connector = await world.synced()
+    world.platform.renewable = True
+    gate, late = await frozen_refresh(world, connector)
+    await world.service.disconnect(connector.id)
+    document = await world.document(connector.id)
+    gate.opened.set()
+    with pytest.raises(NotConnected):
+        await late
+    assert await world.document(connector.id) == document
+
+
+async def test_a_connect_anew_wins_over_a_refresh_under_way(world: World) -> None:
+    connector = await world.synced()
+    world.platform.renewable = True
+    gate, late = await frozen_refresh(world, connector)
+    await world.service.disconnect(connector.id)
+    anew, _ = await world.service.connect(connector.user_id, "fi_money", ALL, {})
+    gate.opened.set()
+    assert (await late).session_id == anew.session_id
+    assert (await world.get(connector.id)).generation == anew.generation
+
+
+async def test_a_deleted_user_wins_over_a_refresh_under_way(world: World) -> None:
+    connector = await world.synced()
+    world.platform.renewable = True
+    gate, late = await frozen_refresh(world, connector)
+    await world.user_service.delete(connector.user_id)
+    gate.opened.set()
+    with pytest.raises(NotConnected):
+        await late
+    assert await world.connectors.get(connector.id) is None
