@@ -6,6 +6,7 @@ Beside the schema's fields a document holds what the engine needs:
     sync.auto/paused   whether it syncs by itself; whether its user is not active
     sync.run           the run that is wanted or under way
     sync.fence         grows with every claim; whoever writes for a run must still have it
+    sync.owed          the data types that the next run is about, after an outage cut one short
     sync.total/…       totals over all runs
     session.*          generation, times of the platform session; checkAt: when to look after it
 """
@@ -60,6 +61,7 @@ def connector(document: Mapping[str, Any]) -> Connector:
         run=_run(sync.get("run")),
         fence=int(sync.get("fence") or 0),
         failures=int(sync.get("failures") or 0),
+        outages=int(sync.get("outages") or 0),
         total_syncs=int(sync.get("total") or 0),
         successful_syncs=int(sync.get("successful") or 0),
         failed_syncs=int(sync.get("failed") or 0),

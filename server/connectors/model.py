@@ -114,6 +114,7 @@ class Connector:
     run: Run | None
     fence: int  # grows with every claim of a run
     failures: int  # failed runs in a row
+    outages: int  # runs in a row that an outage of the platform cut short
     total_syncs: int
     successful_syncs: int
     failed_syncs: int

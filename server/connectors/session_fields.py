@@ -25,6 +25,7 @@ NO_SYNCS: Document = {
     "connectionDetails.nextSyncAt": "$$REMOVE",
     "sync.run": "$$REMOVE",
     "sync.dueAt": "$$REMOVE",
+    "sync.owed": "$$REMOVE",
 }
 
 
@@ -53,6 +54,7 @@ def session_begun(connected: Connected, sync_id: str) -> Document:
         "connectionDetails.nextSyncAt": x.keep_or_remove(x.SYNCS_BY_ITSELF, x.NOW),
         "credentials.encryptedLogin": "$$REMOVE",
         "sync.failures": 0,
+        "sync.outages": 0,
         "sync.run": x.keep_or_remove(active, run),
         "sync.dueAt": x.keep_or_remove(active, x.NOW),
     }

@@ -111,7 +111,7 @@ async def test_a_failure_ends_the_run_at_once(world: World) -> None:
 
 async def test_five_failures_in_a_row_are_an_error_and_a_success_clears_it(world: World) -> None:
     connector = await world.connected()
-    world.platform.fail_with(AWAY)
+    world.platform.fail_with(PlatformDataError("Not understood"))
     pauses = []
     for number in range(1, 8):
         connector = await world.sync(connector.id)

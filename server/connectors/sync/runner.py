@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
@@ -17,6 +17,7 @@ from server.connectors.logins import Logins
 from server.connectors.model import (
     ABANDONED,
     FAILURES_TO_ERROR,
+    MAX_INTERVAL,
     Connector,
     DataTypeCount,
     ErrorEntry,
@@ -26,6 +27,7 @@ from server.connectors.model import (
 from server.connectors.platforms.base import (
     PermissionRefused,
     PlatformError,
+    PlatformUnavailable,
     Session,
     SessionEnded,
     Throttled,
@@ -44,6 +46,10 @@ RUN_SECONDS = 300.0  # a run that takes longer is broken off
 MAY_WAIT = timedelta(hours=1)  # a throttled run, from when it was asked for
 LONGEST_WAIT_SECONDS = 60
 JITTER = 0.25
+# After an outage of the platform a few runs come sooner than the interval, each later than the one
+# before, and fetch only what is missing.
+CATCH_UPS = 3
+FIRST_CATCH_UP = timedelta(seconds=30)
 
 
 class ClaimLost(Exception):
@@ -59,7 +65,13 @@ class RunFailed(PlatformError):
 @dataclass(slots=True)
 class _Progress:
     counts: list[DataTypeCount] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # data types the platform does not allow
     failure: PlatformError | None = None
+
+    def missing(self, run: Run) -> list[str]:
+        """The data types that a later try may bring."""
+        settled = {*self.refused, *(count.data_type for count in self.counts)}
+        return [data_type for data_type in run.data_types if data_type not in settled]
 
 
 class SyncRunner:
@@ -136,12 +148,12 @@ class SyncRunner:
             await self._finish(claimed, run, progress, log)
 
     async def _fetch_all(self, claimed: Connector, run: Run, progress: _Progress) -> None:
-        """Fetch and keep each data type, under a renewed session where the first has ended."""
+        """Fetch and keep each data type, under a renewed session where the first has ended.
+
+        One that the platform fails to give does not keep the others away; two mean that it is away.
+        """
         session = self._logins.session(claimed)
-        done = {count.data_type for count in run.done}
-        for data_type in run.data_types:
-            if data_type in done:
-                continue
+        for data_type in progress.missing(run):
             try:
                 try:
                     items = await self._fetch(claimed, session, data_type)
@@ -149,7 +161,15 @@ class SyncRunner:
                     session = await self._logins.revive(claimed)
                     items = await self._fetch(claimed, session, data_type)
             except PermissionRefused as error:
-                progress.failure = error  # the other data types may be allowed
+                progress.refused.append(data_type)
+                progress.failure = progress.failure or error  # the other data types may be allowed
+                continue
+            except Throttled:
+                raise
+            except PlatformUnavailable as error:
+                if isinstance(progress.failure, PlatformUnavailable):
+                    raise
+                progress.failure = error
                 continue
             guard = partial(self._keep_claim, claimed)
             added = await self._records.keep(claimed.id, data_type, items, run.sync_id, guard)
@@ -192,6 +212,8 @@ class SyncRunner:
         elif failures >= FAILURES_TO_ERROR:
             status = "error"
         outcome = Outcome(entry, failures, status, _error_entry(progress.failure, entry.synced_at))
+        if isinstance(progress.failure, PlatformUnavailable):
+            outcome = _after_outage(outcome, claimed, progress.missing(run), progress.failure)
         if not await self._syncs.finish(claimed, outcome):
             raise ClaimLost
         _tell_of_end(entry, log)
@@ -211,6 +233,19 @@ class SyncRunner:
         _tell_of_end(entry, log)
         log.warning("session expired", cause=entry.error_message)
         await self._logins.prepare(ended)
+
+
+def _after_outage(
+    outcome: Outcome, claimed: Connector, missing: Sequence[str], outage: PlatformUnavailable
+) -> Outcome:
+    """The next run, where a few may still come soon, is about what is missing."""
+    outages = claimed.outages + 1
+    not_within = min(outage.retry_after or timedelta(0), MAX_INTERVAL)
+    if outages > CATCH_UPS or outcome.status == "error":
+        return replace(outcome, outages=outages, not_within=not_within)
+    retry_in = FIRST_CATCH_UP * 2 ** (outages - 1)
+    retry_in += retry_in * random.uniform(0, JITTER)  # noqa: S311 - so that not all come back at once
+    return replace(outcome, outages=outages, owed=missing, retry_in=retry_in, not_within=not_within)
 
 
 def _may_wait(run: Run) -> bool:

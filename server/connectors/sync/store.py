@@ -36,7 +36,12 @@ CLAIM_LIFE = timedelta(seconds=15)
 _CANCELLED_MESSAGE = "The sync was cancelled"
 _ABANDONED_MESSAGE = "The worker of this run stopped; the run was taken over"
 
-_CLAIM_ENDS = {"$add": [x.NOW, int(CLAIM_LIFE.total_seconds() * 1000)]}
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
+
+
+_CLAIM_ENDS = {"$add": [x.NOW, _milliseconds(CLAIM_LIFE)]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,10 @@ class Outcome:
     failures: int  # failed runs in a row, this one included
     status: str  # the connection's status afterwards
     error: ErrorEntry | None = None
+    outages: int = 0  # runs in a row that an outage cut short, this one included
+    owed: Sequence[str] = ()  # data types that the next run is about, where not about all
+    retry_in: timedelta | None = None  # the next run, where that is before the interval is over
+    not_within: timedelta = timedelta(0)  # as long as the platform asked to be left alone
 
 
 class SyncStore:
@@ -109,7 +118,12 @@ class SyncStore:
         run = {
             "syncId": x.when(goes_on, "$sync.run.syncId", sync_id),
             "dataTypes": {
-                "$ifNull": ["$sync.run.dataTypes", "$metadata.dataTypes", "$metadata.permissions"]
+                "$ifNull": [
+                    "$sync.run.dataTypes",
+                    "$sync.owed",
+                    "$metadata.dataTypes",
+                    "$metadata.permissions",
+                ]
             },
             "requestedAt": {"$ifNull": ["$sync.run.requestedAt", x.NOW]},
             "beganAt": x.NOW,
@@ -175,7 +189,7 @@ class SyncStore:
 
         It comes again after `lease`, unless its session is renewed or ended before.
         """
-        again = {"$add": [x.NOW, lease // timedelta(milliseconds=1)]}
+        again = {"$add": [x.NOW, _milliseconds(lease)]}
         document = await self._connectors.find_one_and_update(
             {
                 "session.checkAt": {"$type": "date"},
@@ -207,14 +221,13 @@ class SyncStore:
         self, claimed: Connector, wait: timedelta, done: Sequence[DataTypeCount]
     ) -> bool:
         """Let the run wait and go on later, by any worker, with what is not `done` yet."""
-        pause = wait // timedelta(milliseconds=1)
         return await self._fenced(
             claimed,
             {
                 "sync.run.startedAt": "$$REMOVE",
                 "sync.run.done": x.count_documents(done),
                 "sync.run.deferrals": x.plus_one("sync.run.deferrals"),
-                "sync.dueAt": {"$add": [x.NOW, pause]},
+                "sync.dueAt": {"$add": [x.NOW, _milliseconds(wait)]},
                 "sync.fence": x.plus_one("sync.fence"),
             },
         )
@@ -234,6 +247,7 @@ class SyncStore:
                         "sync.dueAt": next_run,
                         "sync.fence": x.plus_one("sync.fence"),
                         "sync.run": "$$REMOVE",
+                        "sync.owed": "$$REMOVE",
                         "updatedAt": x.NOW,
                     }
                 }
@@ -246,14 +260,18 @@ class SyncStore:
     async def finish(self, claimed: Connector, outcome: Outcome) -> bool:
         """End the run: history, totals, status and the next time, all at once.
 
-        The next time is by the settings of this moment, later the more runs have failed in a row.
+        The next time is by the settings of this moment, later the more runs have failed in a row, and
+        sooner where an outage cut this one short.
         """
         pause: Any = x.INTERVAL_MS
+        if outcome.retry_in is not None:
+            pause = {"$min": [x.INTERVAL_MS, _milliseconds(outcome.retry_in)]}
         if outcome.status == "error":
             doublings = min(outcome.failures - FAILURES_TO_ERROR + 1, 6)
             longest = int(MAX_INTERVAL.total_seconds() * 1000)
             slower = {"$min": [{"$multiply": [x.INTERVAL_MS, 2**doublings]}, longest]}
             pause = {"$max": [x.INTERVAL_MS, slower]}
+        pause = {"$max": [pause, _milliseconds(outcome.not_within)]}
         next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, pause]})
         fields: Document = {
             **x.count_run(x.history_entry(outcome.entry), outcome.entry.status),
@@ -261,6 +279,8 @@ class SyncStore:
             "connectionDetails.nextSyncAt": next_run,
             "sync.dueAt": next_run,
             "sync.failures": outcome.failures,
+            "sync.outages": outcome.outages,
+            "sync.owed": list(outcome.owed) or "$$REMOVE",
             "sync.run": "$$REMOVE",
             "updatedAt": x.NOW,
         }
@@ -294,7 +314,7 @@ class SyncStore:
         document = await self._connectors.find_one_and_update(
             {"_id": ObjectId(connector_id), **granted},
             [
-                {"$set": {**x.literals(fields), "updatedAt": x.NOW}},
+                {"$set": {**x.literals(fields), "sync.owed": "$$REMOVE", "updatedAt": x.NOW}},
                 {
                     "$set": {
                         path: x.when(
