@@ -13,19 +13,13 @@ import grpc
 import httpx
 import pytest
 from bson import ObjectId
-from finlink.connectors.v1.connector_service_pb2 import (
-    RefreshSessionRequest,
-    RefreshSessionResponse,
-)
-from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
-from google.protobuf.json_format import MessageToDict
 from pymongo import AsyncMongoClient, MongoClient
 
 from tests.chaos.figures import Figures
-from tests.chaos.ground import Ground, Worker, worker
+from tests.chaos.ground import Ground
+from tests.chaos.processes import process, refresh_grpc
 from tests.e2e.connector_steps import Json, connect, create_user, eventually, get, synced
 from tests.sandbox.accounts import PLATFORM_KEY
-from tests.stack import free_ports
 
 RENEWAL = "POST /session/refresh_token"
 HOLD = "/holds/renewal"
@@ -61,15 +55,6 @@ def renewals(site: Ground, login: str) -> dict[str, int]:
 
 async def refresh_rest(api: httpx.AsyncClient, connector_id: str) -> httpx.Response:
     return await api.put(f"/connectors/{connector_id}/refresh-session", json={})
-
-
-async def refresh_grpc(channel: grpc.aio.Channel, connector_id: str) -> Json:
-    request = RefreshSessionRequest(connector_id=connector_id)
-    answer: RefreshSessionResponse = await ConnectorServiceStub(channel).RefreshSession(
-        request, timeout=60
-    )
-    data: Json = MessageToDict(answer.data)
-    return data
 
 
 async def arrived(site: Ground, count: int) -> None:
@@ -163,17 +148,6 @@ async def waiting(
     waiters = [asyncio.create_task(refresh_rest(api, connector_id)) for _ in range(count)]
     await arrived(site, count)
     return waiters
-
-
-@asynccontextmanager
-async def process(site: Ground) -> AsyncIterator[tuple[Worker, grpc.aio.Channel]]:
-    """One more server process, called past Envoy."""
-    (port,) = free_ports(1)
-    address = f"127.0.0.1:{port}"
-    with worker(site, f"refresher-{port}", "serve", "--listen", address, "--no-syncs") as started:
-        async with grpc.aio.insecure_channel(address) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
-            yield started, channel
 
 
 async def outcomes(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from server.connectors import budgets
-from server.connectors.budgets import BUDGETS, Budget, Turns
+from server.connectors.budgets import BUDGETS, LATE_SECONDS, Budget, Turns
 from server.connectors.platforms.base import OverBudget, Throttled
 from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database
@@ -76,6 +76,18 @@ async def test_who_would_wait_too_long_is_told_and_uses_nothing_up(database: Dat
     # Whoever is willing to wait still gets the next moment.
     await budget.take("key", ALL_DAY)
     assert await free_moment(database) == before + ALL_DAY.total_seconds()
+
+
+async def test_a_call_that_is_late_lets_its_moment_pass(database: Database) -> None:
+    slept: list[float] = []
+
+    async def oversleeps_once(seconds: float) -> None:
+        await asyncio.sleep(0 if slept else LATE_SECONDS * 1.5)
+        slept.append(seconds)
+
+    budget = Budget(database, "zerodha", ALL_DAY, oversleeps_once)
+    await budget.take("key", ALL_DAY)
+    assert [round(seconds, -1) for seconds in slept] == [0, ALL_DAY.total_seconds()]
 
 
 async def test_keys_and_platforms_do_not_share(database: Database) -> None:
