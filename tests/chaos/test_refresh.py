@@ -141,6 +141,26 @@ async def test_many_refreshes_are_one(
     figures.show("renewals at the platform", 1)
 
 
+async def test_the_engine_renews_a_session_by_itself(site: Ground, api: httpx.AsyncClient) -> None:
+    """One process of the two, without a caller or a sync."""
+    connector_id, login = await connected(api)
+    before = session_of(site, connector_id)
+    with closing(MongoClient[Any](site.stack.mongodb_uri)) as client:
+        client["financial_app"]["connectors"].update_one(
+            {"_id": ObjectId(connector_id)}, [{"$set": {"session.checkAt": "$$NOW"}}]
+        )
+
+    async def renewed() -> bool:
+        return bool((await get(api, connector_id)).get("sessionId") != before["sessionId"])
+
+    await eventually(renewed, "another session")
+    after = session_of(site, connector_id)
+    assert after["connectionStatus"] == "connected"
+    assert after["session"]["generation"] == before["session"]["generation"] + 1
+    assert after["credentials"]["encryptedToken"] != before["credentials"]["encryptedToken"]
+    assert renewals(site, login) == {"200": 1}
+
+
 async def waiting(
     site: Ground, api: httpx.AsyncClient, connector_id: str, count: int
 ) -> list[asyncio.Task[httpx.Response]]:
