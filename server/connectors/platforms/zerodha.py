@@ -31,7 +31,7 @@ from server.connectors.records import DataType, Item
 _SESSIONS_END_AT = time(6, 0)
 # For how long calls wait for their turn under the app's budget. What has not begun comes back later;
 # what has would lose what it got, and somebody waits for a login.
-_NOT_BEGUN = timedelta(seconds=1)
+_NOT_BEGUN = timedelta(seconds=0.5)
 _BEGUN = timedelta(seconds=30)
 # They go into a header and a checksum: nothing but visible ASCII makes sense there.
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
