@@ -176,6 +176,8 @@ class SyncRunner:
             if data_type == "portfolio":
                 await self._records.close_unseen(claimed.id, data_type, run.sync_id, guard)
             progress.counts.append(DataTypeCount(data_type, len(items), added))
+            if not await self._syncs.note_done(claimed, progress.counts):
+                raise ClaimLost
 
     async def _fetch(self, claimed: Connector, session: Session, data_type: str) -> Sequence[Item]:
         return await self._logins.platform(claimed).fetch(session, cast("DataType", data_type))

@@ -206,8 +206,13 @@ class SyncStore:
         """Extend the claim; False where it is lost."""
         return await self._fenced(claimed, {"sync.dueAt": _CLAIM_ENDS}, session)
 
+    async def note_done(self, claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
+        """Say what the run has fetched so far, extending the claim; False where it is lost."""
+        fields = {"sync.run.done": x.count_documents(done), "sync.dueAt": _CLAIM_ENDS}
+        return await self._fenced(claimed, fields)
+
     async def release(self, claimed: Connector) -> bool:
-        """Give the run back unfinished, for another worker to start at once under the same id."""
+        """Give the run back unfinished, for another worker to go on with at once under the same id."""
         return await self._fenced(
             claimed,
             {
