@@ -10,15 +10,17 @@ import asyncio
 import inspect
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from bson.codec_options import CodecOptions
-from pymongo import AsyncMongoClient
+from bson.timestamp import Timestamp
+from pymongo import AsyncMongoClient, timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -33,12 +35,60 @@ T = TypeVar("T")
 _ABORT_SECONDS = 0.5
 _TRANSIENT = "TransientTransactionError"
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+# Of one question for changes. Longer than other operations may take: MongoDB may have much to read before
+# it comes to a change of the collection.
+_STREAM_SECONDS = 10.0
+_STREAM_BATCH = 100  # changes at a time
+# ChangeStreamHistoryLost, ChangeStreamFatalError (no such change), NoMatchingDocument (no image).
+_PLACE_LOST = frozenset({286, 280, 47})
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
 async def _settled(value: Any) -> Any:
     """The value itself, or what it resolves to: some calls are coroutines in one driver only."""
     return await value if inspect.isawaitable(value) else value
+
+
+class PlaceLost(Exception):
+    """What followed a place in a change stream is not kept any more, or was never there."""
+
+
+class StreamEnded(PyMongoError):
+    """MongoDB closed a change stream: its collection is gone."""
+
+
+class ChangeStream:
+    """An open change stream. `position` is a text; a later place is a greater one."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    @property
+    def position(self) -> str:
+        """Where a stream would go on with what `next` has not given yet.
+
+        Empty before the first `next` of one that began with a moment of the log and has a change at once.
+        """
+        token = self._stream.resume_token
+        return token["_data"] if token else ""
+
+    async def next(self) -> Document | None:
+        """The next change, None where there is none for now. Raises PlaceLost."""
+        with timeout(_STREAM_SECONDS), _lost_place():
+            change: Document | None = await self._stream.try_next()
+        if change is None and not self._stream.alive:
+            raise StreamEnded("the change stream was closed")
+        return change
+
+
+@contextmanager
+def _lost_place() -> Iterator[None]:
+    try:
+        yield
+    except OperationFailure as error:
+        if error.code in _PLACE_LOST:
+            raise PlaceLost(str(error.code)) from error
+        raise
 
 
 class Database:
@@ -62,6 +112,46 @@ class Database:
         cursor = await _settled(collection.aggregate(list(pipeline)))
         documents: list[Document] = await cursor.to_list(None)
         return documents
+
+    async def last_write(self) -> Timestamp:
+        """The moment of MongoDB's log that its last write has."""
+        reply = await self._client.admin.command("ping")
+        moment: Timestamp = reply["operationTime"]
+        return moment
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        collection: Collection,
+        pipeline: Sequence[Mapping[str, Any]],
+        after: str | Timestamp | None,
+        wait: timedelta,
+    ) -> AsyncIterator[ChangeStream]:
+        """The changes of a collection with the documents before and after each.
+
+        They begin after a place, with a moment of the log, or now.
+
+        The collection must keep images; see `indexes.ensure_images`. `wait` is for how long MongoDB
+        holds a question for changes before it answers that there are none. Raises PlaceLost.
+        """
+        with timeout(_STREAM_SECONDS), _lost_place():
+            opening = await _settled(
+                collection.watch(
+                    list(pipeline),
+                    full_document="required",
+                    full_document_before_change="required",
+                    resume_after={"_data": after} if isinstance(after, str) else None,
+                    start_at_operation_time=after if isinstance(after, Timestamp) else None,
+                    max_await_time_ms=wait // timedelta(milliseconds=1),
+                    batch_size=_STREAM_BATCH,
+                )
+            )
+            stream = await opening.__aenter__()  # where Motor opens it
+        try:
+            yield ChangeStream(stream)
+        finally:
+            with suppress(PyMongoError):  # what is left of it MongoDB closes in time
+                await stream.close()
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work` in a transaction, again from its start where MongoDB asks for that.
@@ -155,20 +245,20 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
     """
     if settings.mongodb_uri is None:
         raise ValueError("no MONGODB_URI")
-    timeout = settings.mongo_timeout_ms
+    patience = settings.mongo_timeout_ms
     client = _client_class(settings.mongo_driver)(
         settings.mongodb_uri.get_secret_value(),
         appname="finlink",
         w="majority",
         retryWrites=True,
         retryReads=True,
-        timeoutMS=timeout,
-        serverSelectionTimeoutMS=timeout,
-        connectTimeoutMS=timeout,
+        timeoutMS=patience,
+        serverSelectionTimeoutMS=patience,
+        connectTimeoutMS=patience,
         maxPoolSize=settings.mongo_pool_size,
         minPoolSize=2,
     )
-    database = Database(client, settings.database, timeout / 1000)
+    database = Database(client, settings.database, patience / 1000)
     try:
         yield database
     finally:

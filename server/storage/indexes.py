@@ -10,6 +10,15 @@ from pymongo.errors import OperationFailure
 from server.storage.driver import Database
 
 _OPTIONS_CONFLICT = 85
+_IMAGES = "changeStreamPreAndPostImages"
+
+
+async def ensure_images(database: Database, names: Sequence[str]) -> None:
+    """Have MongoDB keep the documents before and after each change of these collections, for watching."""
+    for name in names:
+        options = await database.collection(name).options()
+        if not options.get(_IMAGES, {}).get("enabled"):
+            await database.command({"collMod": name, _IMAGES: {"enabled": True}})
 
 
 async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:

@@ -17,6 +17,9 @@ from server.supervisor.probes import port_answers, until
 NAME = "mongod"
 REPLICA_SET = "finlink"
 NOT_INITIATED = 94
+# How long the documents before and after each change are kept, and with them how long a watch can be
+# resumed. By itself MongoDB keeps them for as long as its log, in which the changes alone take a fraction.
+IMAGES_SECONDS = 3_600
 
 
 def uri(port: int) -> str:
@@ -83,7 +86,11 @@ async def _primary(client: AsyncMongoClient[dict[str, object]], address: str) ->
         hello = await client.admin.command("hello")
         if hello.get("isreplicaset"):  # it has no configuration it finds itself in
             await _configure(client, address)
-        return bool(hello.get("isWritablePrimary"))
+        if not hello.get("isWritablePrimary"):
+            return False
+        images = {"preAndPostImages": {"expireAfterSeconds": IMAGES_SECONDS}}
+        await client.admin.command({"setClusterParameter": {"changeStreamOptions": images}})
+        return True
     except PyMongoError:
         return False  # it is still coming up; the piece's deadline and its log tell the rest
 

@@ -15,7 +15,7 @@ from server.storage import answers, claims
 from server.storage.answers import ANSWERS
 from server.storage.claims import CLAIMS
 from server.storage.driver import Database, connected
-from server.storage.indexes import ensure_indexes
+from server.storage.indexes import ensure_images, ensure_indexes
 from server.users import store as user_store
 from server.users.store import ARCHIVE, USERS
 
@@ -45,6 +45,7 @@ async def fresh(uri: str, driver: str) -> AsyncIterator[Database]:
     """A database of its own with all indexes; removed at the end."""
     async with connected(settings(uri, driver)) as database:
         await ensure_indexes(database, INDEXES)
+        await ensure_images(database, [CONNECTORS])
         try:
             yield database
         finally:

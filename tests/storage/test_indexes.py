@@ -14,7 +14,7 @@ from server.connectors.store import CONNECTORS
 from server.connectors.sync.records import RECORDS
 from server.storage.claims import CLAIMS
 from server.storage.driver import Database
-from server.storage.indexes import ensure_indexes
+from server.storage.indexes import ensure_images, ensure_indexes
 from server.users.store import USERS
 from tests.storage.databases import INDEXES
 
@@ -40,6 +40,12 @@ async def test_what_the_product_asks_for(database: Database) -> None:
     assert connectors["sessionId_1"]["sparse"]
     claims = await existing(database, CLAIMS)
     assert claims["until_1"]["expireAfterSeconds"] == 3600
+
+
+async def test_images_of_connectors_are_kept(database: Database) -> None:
+    await asyncio.gather(*(ensure_images(database, [CONNECTORS]) for _ in range(3)))
+    options = await database.collection(CONNECTORS).options()
+    assert options["changeStreamPreAndPostImages"] == {"enabled": True}
 
 
 async def test_a_session_id_is_unique_where_there_is_one(database: Database) -> None:
