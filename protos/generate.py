@@ -72,7 +72,8 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
     of several wrong types only the first is reported; a query parameter even overrides a path
     variable. So in Envoy's copy a request has its path variables only, and the body, where there is
     one, as raw bytes (`google.api.HttpBody`). The server reads body and query strictly
-    (server/rpc/http_binding.py). Over gRPC nothing of this is seen.
+    (server/rpc/http_binding.py). A stream's events arrive as bytes in the same way, as the server-sent
+    events they are for a REST caller (server/rpc/streams.py). Over gRPC nothing of this is seen.
     """
     result = descriptor_pb2.FileDescriptorSet()
     result.CopyFrom(source)
@@ -84,7 +85,13 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
     }
     for file in result.file:
         requests = {f".{file.package}.{message.name}": message for message in file.message_type}
-        with_body = False
+        streams = [
+            method for service in file.service for method in service.method
+            if method.server_streaming
+        ]  # fmt: skip
+        for method in streams:
+            method.output_type = ".google.api.HttpBody"
+        uses_http_body = bool(streams)
         for name in requests.keys() & rules.keys():
             request, rule = requests[name], rules[name]
             path = str(getattr(rule, rule.WhichOneof("pattern")))
@@ -93,7 +100,7 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
             del request.oneof_decl[:]
             request.field.extend(kept)
             if rule.body:
-                with_body = True
+                uses_http_body = True
                 rule.body = "http_body"
                 request.field.add(
                     name="http_body",
@@ -103,7 +110,7 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
                     type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
                     type_name=".google.api.HttpBody",
                 )
-        if with_body:
+        if uses_http_body:
             file.dependency.append("google/api/httpbody.proto")
     # Envoy wants every file after those it imports.
     known = {file.name for file in result.file}

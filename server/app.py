@@ -35,6 +35,9 @@ from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.service import SyncService
 from server.connectors.sync.store import SyncStore
+from server.connectors.watch.hub import Hub
+from server.connectors.watch.service import WatchService
+from server.connectors.watch.store import ConnectorChanges
 from server.rpc.health import Health
 from server.rpc.interceptors.completion import Completion
 from server.rpc.interceptors.context import call_context
@@ -50,7 +53,7 @@ from server.storage import answers, claims, driver
 from server.storage.answers import AnswerStore
 from server.storage.claims import Claims
 from server.storage.errors import translate
-from server.storage.indexes import ensure_indexes
+from server.storage.indexes import ensure_images, ensure_indexes
 from server.users import store as user_store
 from server.users.directory import UserDirectory
 from server.users.service import UserService
@@ -145,6 +148,9 @@ async def running_worker(
             database, connectors, sync_store, records, sessions, scheduler.wake
         )
         user_service = UserService(database, users, [connector_service])
+        changes = ConnectorChanges(database)
+        hub = Hub(changes)
+        watch_service = WatchService(changes, hub, UserDirectory(users))
 
         completion = Completion()
         answer_store = AnswerStore(database, holds, vault)
@@ -152,12 +158,12 @@ async def running_worker(
         server = _server(completion, idempotency)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(user_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
-            ConnectorServicer(connector_service, sync_service), server
+            ConnectorServicer(connector_service, sync_service, watch_service), server
         )
         health = Health(_service_names(*CONTRACT), database.ping)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         if listen is not None:
-            await stack.enter_async_context(_listening(server, health, completion, listen))
+            await stack.enter_async_context(_listening(server, health, completion, hub, listen))
         if syncs:
             scheduler.start()
             stack.push_async_callback(scheduler.stop, SYNC_STOP_SECONDS)
@@ -165,7 +171,7 @@ async def running_worker(
 
 
 async def _prepare(database: driver.Database, settings: Settings) -> None:
-    """Create indexes. Raises ConfigError where MongoDB does not answer."""
+    """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer."""
     indexes = {
         **user_store.indexes(settings.user_archive_days),
         **connector_store.INDEXES,
@@ -176,6 +182,7 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
     }
     try:
         await ensure_indexes(database, indexes)
+        await ensure_images(database, [connector_store.CONNECTORS])
     except Exception as error:
         if translate(error) is None:
             raise
@@ -206,7 +213,7 @@ def _server(completion: Completion, idempotency: Idempotency) -> grpc.aio.Server
 
 @asynccontextmanager
 async def _listening(
-    server: grpc.aio.Server, health: Health, completion: Completion, listen: str
+    server: grpc.aio.Server, health: Health, completion: Completion, hub: Hub, listen: str
 ) -> AsyncIterator[None]:
     """Serves while inside; then says NOT_SERVING, lets Envoy notice, and ends what is under way."""
     try:
@@ -222,6 +229,7 @@ async def _listening(
             watch.cancel()
             await asyncio.wait({watch}, timeout=1)
         await asyncio.sleep(DRAIN_SECONDS)
+        await hub.close()  # whoever watches comes back, and meets another worker
         await server.stop(STOP_SECONDS)
         await completion.drain(STOP_SECONDS)
 

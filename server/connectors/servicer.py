@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import connector_service_pb2_grpc
 
 from server.clock import utc_now
-from server.connectors import convert, record_convert
+from server.connectors import convert, record_convert, watch_convert
 from server.connectors.model import ConnectorFilter
 from server.connectors.service import ConnectorService
 from server.connectors.sync.service import SyncService
 from server.idempotency import answered
+from server.connectors.watch.service import WatchService
 from server.rpc.call import Context
 from server.rpc.times import timestamp
 
 
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
-    def __init__(self, connectors: ConnectorService, syncs: SyncService) -> None:
+    def __init__(
+        self, connectors: ConnectorService, syncs: SyncService, watches: WatchService
+    ) -> None:
         self._connectors = connectors
         self._syncs = syncs
+        self._watches = watches
 
     async def CreateConnector(
         self, request: rpc.CreateConnectorRequest, context: Context
@@ -174,3 +181,14 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
             pagination=rpc.TokenPagination(next_page_token=token),
         )
         return rpc.ListRecordsResponse(data=data)
+
+    async def WatchConnectors(
+        self, request: rpc.WatchConnectorsRequest, context: Context
+    ) -> AsyncIterator[rpc.WatchConnectorsResponse]:
+        events = self._watches.watch(
+            request.user_id if request.HasField("user_id") else None,
+            request.resume_token if request.HasField("resume_token") else None,
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield watch_convert.response(event)

@@ -14,6 +14,8 @@ from google.protobuf.message import Message
 ORIGINAL_PATH = "x-envoy-original-path"
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
+# Of a REST client that comes back to a stream of server-sent events.
+LAST_EVENT_ID = "last-event-id"
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 # A step of the way a call takes: raw bytes go in at the outer end, the servicer gets a message.
@@ -22,14 +24,19 @@ Handler: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
 
 @dataclass(slots=True)
 class Call:
-    """One call. `code` is the contract's error code, `OK` until something fails."""
+    """One call. `code` is the contract's error code, `OK` until something fails.
+
+    `sent` counts the messages of a server stream.
+    """
 
     method: str
     request_id: str
     rest_target: str | None  # the path and query a REST client called; None over gRPC
     peer: str
     idempotency_key: str | None = None
+    last_event_id: str | None = None
     code: str = "OK"
+    sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)
 
     @property

@@ -49,6 +49,11 @@ class Method:
         return self.verb != "get"
 
     @cached_property
+    def streams(self) -> bool:
+        """Whether it answers with a stream of messages."""
+        return self.descriptor.server_streaming
+
+    @cached_property
     def http_path(self) -> str:
         return str(getattr(self._rule, self.verb))
 

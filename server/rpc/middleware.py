@@ -9,6 +9,7 @@ import grpc
 
 from server.rpc.call import Handler
 from server.rpc.method import Method
+from server.rpc.streams import sending
 
 # Wraps the handler of one method. Called once a method, so work that is the same for every call
 # of it is done there.
@@ -17,7 +18,9 @@ _RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class StepInterceptor(grpc.aio.ServerInterceptor):
-    """Runs every unary RPC of the contract through `steps`, the first one outermost.
+    """Runs every RPC of the contract through `steps`, the first one outermost.
+
+    A server stream takes the same steps; its innermost one sends the messages and gives no answer.
 
     Requests arrive at the steps as raw bytes: decoding is a step of its own, so that bad bytes are
     refused, logged and counted like any other bad request.
@@ -41,13 +44,23 @@ class StepInterceptor(grpc.aio.ServerInterceptor):
         method = self._methods.get(path)
         if handler is None or method is None:
             return handler
-        chain: Handler = cast("Handler", handler.unary_unary)
+        chain: Handler = (
+            sending(cast("Any", handler.unary_stream))
+            if method.streams
+            else cast("Handler", handler.unary_unary)
+        )
         for step in self._steps:
             chain = step(method, chain)
-        built: _RpcHandler = grpc.unary_unary_rpc_method_handler(
-            cast("Any", chain),
-            request_deserializer=None,
-            response_serializer=handler.response_serializer,
-        )
+        built: _RpcHandler
+        if method.streams:
+            built = grpc.unary_stream_rpc_method_handler(
+                cast("Any", chain), request_deserializer=None, response_serializer=None
+            )
+        else:
+            built = grpc.unary_unary_rpc_method_handler(
+                cast("Any", chain),
+                request_deserializer=None,
+                response_serializer=handler.response_serializer,
+            )
         self._handlers[path] = built
         return built

@@ -32,6 +32,9 @@ from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.service import SyncService
 from server.connectors.sync.store import SyncStore
+from server.connectors.watch.hub import Hub
+from server.connectors.watch.service import WatchService
+from server.connectors.watch.store import ConnectorChanges
 from server.security.encryption import Vault
 from server.storage.claims import Claims
 from server.storage.driver import Database, Document
@@ -191,6 +194,9 @@ class World:
             database, self.connectors, self.syncs, self.records, self.sessions, self._woken
         )
         self.user_service = UserService(database, self.users, [self.service])
+        self.changes = ConnectorChanges(database)
+        self.hub = Hub(self.changes)
+        self.watches = WatchService(self.changes, self.hub, UserDirectory(self.users))
         self.wakes = 0
 
     def _woken(self) -> None:

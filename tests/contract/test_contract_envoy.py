@@ -114,7 +114,9 @@ def test_envoy_has_the_paths_and_answers_of_the_contract(method: Method) -> None
 
     path, body, output = rule(descriptor_set("envoy.binpb"))
     original_path, original_body, original_output = rule(descriptor_set())
-    assert (path, output) == (original_path, original_output)
+    assert path == original_path
+    # The server writes a stream's events for REST callers itself.
+    assert output == (".google.api.HttpBody" if method.streams else original_output)
     assert body == ("http_body" if original_body else "")
     answer = method.descriptor.output_type.full_name
     assert messages(descriptor_set("envoy.binpb"))[answer] == messages(descriptor_set())[answer]

@@ -87,4 +87,19 @@ def test_is_implemented(method: Method) -> None:
     assert len(servicers) == 1, f"one servicer of {service.full_name}"
     own = vars(servicers[0]).get(method.descriptor.name)
     assert own is not None, "it is the generated stub, which answers UNIMPLEMENTED"
-    assert inspect.iscoroutinefunction(own)
+    if method.streams:
+        assert inspect.isasyncgenfunction(own)
+    else:
+        assert inspect.iscoroutinefunction(own)
+
+
+STREAMS = [method for method in METHODS if method.streams]
+
+
+@pytest.mark.parametrize("method", STREAMS, ids=ids(STREAMS))
+def test_a_stream_can_be_resumed(method: Method) -> None:
+    """Over REST its messages become server-sent events, with an id and a name."""
+    assert method.verb == "get"
+    assert "resume_token" in method.request.fields_by_name
+    answer = method.descriptor.output_type.fields_by_name
+    assert {"resume_token", "type"} <= answer.keys()

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from server.rpc.call import (
     IDEMPOTENCY_KEY,
+    LAST_EVENT_ID,
     ORIGINAL_PATH,
     REQUEST_ID,
     Call,
@@ -34,6 +35,7 @@ def call_context(method: Method, inner: Handler) -> Handler:
                 rest_target=metadata.get(ORIGINAL_PATH),
                 peer=metadata.get("x-forwarded-for", context.peer()),
                 idempotency_key=metadata.get(IDEMPOTENCY_KEY),
+                last_event_id=metadata.get(LAST_EVENT_ID) or None,
             )
         )
         return await inner(request, context)

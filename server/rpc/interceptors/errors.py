@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from server.errors import ApiError, DeadlineExceeded
 from server.observability.logging import cause_of
-from server.rpc import status
+from server.rpc import status, streams
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
@@ -32,13 +32,17 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
             except grpc.aio.AbortError:
                 raise
             except asyncio.CancelledError:
-                call.code = DeadlineExceeded.code
+                if not method.streams:  # a stream goes on for as long as its caller stays
+                    call.code = DeadlineExceeded.code
                 raise
             except Exception as raised:  # noqa: BLE001 - the last place that can answer
                 error = as_api_error(raised, translate, method)
                 call.code = error.code
                 if error.fields:
                     call.facts["fields"] = [entry.field for entry in error.fields[:10]]
+                if call.is_rest and call.sent:  # the status has gone ahead long ago
+                    await context.write(streams.error_event(error, call))
+                    return streams.NO_ANSWER
                 await answer(error, call, context)
                 raise AssertionError("abort returned") from None
             if call.is_rest and method.success_status != 200:
