@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import finlink_client
 import grpc
@@ -38,7 +38,22 @@ class Client:
 
     async def iterate(self, name: str, *arguments: Any, **options: Any) -> list[Any]:
         """All that `finlink.iterate_NAME` yields."""
-        iterator = getattr(self.finlink, f"iterate_{name}")(*arguments, **options)
+        return await self._all(getattr(self.finlink, f"iterate_{name}")(*arguments, **options))
+
+    async def watch(self, request: Message | None = None) -> AsyncIterator[Any]:
+        """What `finlink.watch_connectors` yields."""
+        iterator = self.finlink.watch_connectors(cast("Any", request))
+        if isinstance(iterator, AsyncGenerator):
+            async with aclosing(iterator):
+                async for event in iterator:
+                    yield event
+            return
+        events = cast("Generator[Any, None, None]", iterator)
+        nothing = object()
+        while (item := await asyncio.to_thread(next, events, nothing)) is not nothing:
+            yield item
+
+    async def _all(self, iterator: Any) -> list[Any]:
         if isinstance(self.finlink, Finlink):
             return [item async for item in iterator]
         return await asyncio.to_thread(list, iterator)

@@ -29,7 +29,7 @@ class Received:
 
     method: str
     request: bytes
-    seconds: float
+    seconds: float  # to its deadline; centuries where it has none
     metadata: dict[str, str]
 
 
@@ -37,10 +37,14 @@ HANG = object()
 
 
 class Script(grpc.GenericRpcHandler):
-    """Answers each method's calls from its list, and with an empty message after."""
+    """Answers each method's calls from its list, and with an empty message after.
+
+    A method in `streams` answers each call with all of the first list there, and ends with its failure.
+    """
 
     def __init__(self) -> None:
         self.address = ""
+        self.streams: defaultdict[str, deque[list[bytes | Failure | object]]] = defaultdict(deque)
         self.answers: defaultdict[str, deque[bytes | Failure | object]] = defaultdict(deque)
         self.received: list[Received] = []
         self.hanging = threading.Event()
@@ -55,11 +59,21 @@ class Script(grpc.GenericRpcHandler):
     ) -> grpc.RpcMethodHandler[bytes, bytes]:
         method = handler_call_details.method.rpartition("/")[2]
 
-        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        def receive(request: bytes, context: grpc.ServicerContext) -> None:
             metadata = {key: str(value) for key, value in context.invocation_metadata()}
             self.received.append(Received(method, request, context.time_remaining(), metadata))
+
+        def stream(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            receive(request, context)
+            for told in self.streams[method].popleft():
+                yield give(told, context)
+
+        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            receive(request, context)
             answers = self.answers[method]
-            told = answers.popleft() if answers else b""
+            return give(answers.popleft() if answers else b"", context)
+
+        def give(told: bytes | Failure | object, context: grpc.ServicerContext) -> bytes:
             if told is HANG:
                 self.hanging.set()
                 self.over.wait(PATIENCE)
@@ -71,6 +85,8 @@ class Script(grpc.GenericRpcHandler):
             assert isinstance(told, bytes)
             return told
 
+        if method in self.streams:
+            return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(answer)
 
 

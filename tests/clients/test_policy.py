@@ -22,7 +22,7 @@ from server.app import CONTRACT
 from tests.clients.flavours import SERVICES, Client, Flavour
 from tests.clients.scripted import HANG, Failure, Script, serving
 
-METHODS = list(policy.METHODS.values())
+METHODS = [method for method in policy.METHODS.values() if not policy.is_stream(method)]
 DOWN = Failure(grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
 
 

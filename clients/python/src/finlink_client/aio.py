@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
-from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest, ListRecordsRequest
+from finlink.connectors.v1.connector_service_pb2 import (
+    ListConnectorsRequest,
+    ListRecordsRequest,
+    WatchConnectorsRequest,
+    WatchConnectorsResponse,
+)
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.connectors.v1.record_pb2 import Record
 from finlink.users.v1.user_pb2 import User
@@ -19,6 +24,7 @@ from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 from finlink_client import policy
 from finlink_client.errors import Cancelled, Internal, from_rpc_error
 from finlink_client.paging import pages
+from finlink_client.watching import watch
 
 if TYPE_CHECKING:  # these two exist for type checkers only
     from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
@@ -58,7 +64,8 @@ def connect(
 class Finlink:
     """Finlink's services over one channel. Made by `connect`.
 
-    users, connectors: the generated stubs. Calls raise FinlinkError.
+    users, connectors: the generated stubs. Calls raise FinlinkError; for WatchConnectors there is
+        `watch_connectors`, the stub alone gives gRPC's own stream.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
@@ -121,6 +128,17 @@ class Finlink:
         async for page in pages(self.connectors.ListRecords, request, timeout):
             for record in page.data.records:
                 yield record
+
+    def watch_connectors(
+        self, request: WatchConnectorsRequest | None = None
+    ) -> AsyncIterator[WatchConnectorsResponse]:
+        """Every event of a watch, for as long as it is listened to; see WatchConnectors in the contract.
+
+        Where the stream breaks off it is taken up again after the last event, so none is missed and
+        none comes twice; another `ready` tells of that. Keep `resume_token` of the last event to go on
+        after a restart. Raises ResumeTokenExpired where that was too long ago: list, then watch anew.
+        """
+        return watch(self.connectors.WatchConnectors, request)
 
 
 class _Calls(grpc.aio.UnaryUnaryClientInterceptor):

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import grpc
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
-from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest, ListRecordsRequest
+from finlink.connectors.v1.connector_service_pb2 import (
+    ListConnectorsRequest,
+    ListRecordsRequest,
+    WatchConnectorsRequest,
+    WatchConnectorsResponse,
+)
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.connectors.v1.record_pb2 import Record
 from finlink.users.v1.user_pb2 import User
@@ -19,6 +24,7 @@ from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 from finlink_client import policy
 from finlink_client.errors import from_rpc_error
 from finlink_client.paging import pages_blocking
+from finlink_client.watching import watch_blocking
 
 if TYPE_CHECKING:  # exists for type checkers only
     from grpc import _CallFuture
@@ -53,7 +59,8 @@ def connect_blocking(
 class BlockingFinlink:
     """Finlink's services over one channel. Made by `connect_blocking`.
 
-    users, connectors: the generated stubs. Calls raise FinlinkError.
+    users, connectors: the generated stubs. Calls raise FinlinkError; for WatchConnectors there is
+        `watch_connectors`, the stub alone gives gRPC's own stream.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
@@ -101,6 +108,17 @@ class BlockingFinlink:
         """Every record of the connector `request` names, page by page."""
         for page in pages_blocking(self.connectors.ListRecords, request, timeout):
             yield from page.data.records
+
+    def watch_connectors(
+        self, request: WatchConnectorsRequest | None = None
+    ) -> Iterator[WatchConnectorsResponse]:
+        """Every event of a watch, for as long as it is listened to; see WatchConnectors in the contract.
+
+        Where the stream breaks off it is taken up again after the last event, so none is missed and
+        none comes twice; another `ready` tells of that. Keep `resume_token` of the last event to go on
+        after a restart. Raises ResumeTokenExpired where that was too long ago: list, then watch anew.
+        """
+        return watch_blocking(self.connectors.WatchConnectors, request)
 
 
 @dataclass(frozen=True)

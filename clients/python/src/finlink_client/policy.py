@@ -34,6 +34,11 @@ def is_read(method: MethodDescriptor) -> bool:
     return bool(method.GetOptions().Extensions[annotations_pb2.http].HasField("get"))
 
 
+def is_stream(method: MethodDescriptor) -> bool:
+    """Whether it answers with a stream, for as long as its caller listens."""
+    return bool(method.server_streaming)
+
+
 def waits_for_platform(method: MethodDescriptor) -> bool:
     """Whether a platform must answer before Finlink can."""
     errors = method.GetOptions().Extensions[rules_pb2.method].errors
@@ -76,7 +81,7 @@ def _service_config() -> str:
     retried = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in METHODS.values()
-        if is_retried(method)
+        if is_retried(method) and not is_stream(method)  # who watches comes back with a token
     ]
     retry = {
         "maxAttempts": 4,
