@@ -22,11 +22,9 @@ from server.connectors.watch.service import Event, WatchService
 from server.connectors.watch_convert import response
 from server.errors import InvalidRequest, Unavailable
 from server.rpc.streams import event as sse_event
-from server.storage.driver import _settled
 from server.users.directory import UserDirectory
 from server.users.errors import UserNotFound
 from tests.connectors.sync_world import Gate, World
-from tests.connectors.waiting import eventually
 from tests.stack import Stack
 from tests.storage.databases import fresh
 

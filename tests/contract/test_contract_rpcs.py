@@ -102,4 +102,4 @@ def test_a_stream_can_be_resumed(method: Method) -> None:
     assert method.verb == "get"
     assert "resume_token" in method.request.fields_by_name
     answer = method.descriptor.output_type.fields_by_name
-    assert {"resume_token", "type"} <= answer.keys()
+    assert {"resume_token", "type"} <= set(answer)
