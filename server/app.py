@@ -53,7 +53,7 @@ from server.storage import answers, claims, driver
 from server.storage.answers import AnswerStore
 from server.storage.claims import Claims
 from server.storage.errors import translate
-from server.storage.indexes import ensure_images, ensure_indexes
+from server.storage.indexes import NoImages, ensure_images, ensure_indexes
 from server.users import store as user_store
 from server.users.directory import UserDirectory
 from server.users.service import UserService
@@ -171,7 +171,7 @@ async def running_worker(
 
 
 async def _prepare(database: driver.Database, settings: Settings) -> None:
-    """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer."""
+    """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
     indexes = {
         **user_store.indexes(settings.user_archive_days),
         **connector_store.INDEXES,
@@ -183,6 +183,10 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
     try:
         await ensure_indexes(database, indexes)
         await ensure_images(database, [connector_store.CONNECTORS])
+    except NoImages:
+        raise ConfigError(
+            "MONGODB_URI: watching needs MongoDB 6.0 or newer, and a user who may change collections"
+        ) from None
     except Exception as error:
         if translate(error) is None:
             raise

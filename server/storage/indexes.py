@@ -8,17 +8,30 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from server.storage.driver import Database
+from server.storage.errors import translate
 
 _OPTIONS_CONFLICT = 85
 _IMAGES = "changeStreamPreAndPostImages"
 
 
+class NoImages(Exception):
+    """MongoDB cannot keep the documents before and after each change, or may not for this user."""
+
+
 async def ensure_images(database: Database, names: Sequence[str]) -> None:
-    """Have MongoDB keep the documents before and after each change of these collections, for watching."""
+    """Have MongoDB keep the documents before and after each change of these collections, for watching.
+
+    Raises NoImages.
+    """
     for name in names:
         options = await database.collection(name).options()
         if not options.get(_IMAGES, {}).get("enabled"):
-            await database.command({"collMod": name, _IMAGES: {"enabled": True}})
+            try:
+                await database.command({"collMod": name, _IMAGES: {"enabled": True}})
+            except OperationFailure as error:
+                if translate(error) is not None:  # it passes
+                    raise
+                raise NoImages(str(error.code)) from error
 
 
 async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:

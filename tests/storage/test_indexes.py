@@ -14,7 +14,7 @@ from server.connectors.store import CONNECTORS
 from server.connectors.sync.records import RECORDS
 from server.storage.claims import CLAIMS
 from server.storage.driver import Database
-from server.storage.indexes import ensure_images, ensure_indexes
+from server.storage.indexes import NoImages, ensure_images, ensure_indexes
 from server.users.store import USERS
 from tests.storage.databases import INDEXES
 
@@ -88,3 +88,8 @@ async def test_reads_are_served_by_an_index(
     assert "IXSCAN" in said
     assert "COLLSCAN" not in said
     assert "'SORT'" not in said
+
+
+async def test_where_images_cannot_be_kept_it_is_said(database: Database) -> None:
+    with pytest.raises(NoImages):
+        await ensure_images(database, ["there_is_no_such_collection"])

@@ -55,6 +55,10 @@ async def test_data_outlives_a_run_and_a_change_of_port(tmp_path: Path) -> None:
                 async with await session.start_transaction():
                     await visits.insert_one({}, session=session)
                 assert await visits.count_documents({}) == visit
+                # Kept for as long as MongoDB's log, images would take many times its space.
+                options = await client.admin.command({"getClusterParameter": "changeStreamOptions"})
+                [kept] = options["clusterParameters"]
+                assert kept["preAndPostImages"] == {"expireAfterSeconds": mongod.IMAGES_SECONDS}
 
 
 async def test_a_data_folder_in_use_is_said(tmp_path: Path) -> None:
