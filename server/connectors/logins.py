@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from server.connectors.platforms.base import (
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import ConnectorStore
 from server.errors import FieldError
+from server.idempotency import keyed_call
 from server.security.encryption import Undecipherable
 from server.storage.claims import ClaimBusy, Claims
 
@@ -77,7 +78,7 @@ class Logins:
         One asked for within REFRESH_REUSE of another gets what that one brought. Raises NotConnected,
         ReauthRequired, InvalidCredentials or PlatformNotAvailable.
         """
-        if credentials:
+        if credentials or keyed_call() is not None:  # the key's answer is stored with the change
             return await self._refresh_alone(connector.id, credentials)
         # Callers of one process share one refresh, so that one of them waits for other processes.
         shared = self._refreshes.get(connector.id)
@@ -156,7 +157,14 @@ class Logins:
             log.warning("session not looked after", cause=str(error))
 
     async def _renew(self, connector: Connector) -> Connector:
-        """Raises SessionEnded where only a new login helps."""
+        """Raises SessionEnded where only a new login helps.
+
+        Once begun it is brought to its end, also where whoever wants it stops: what the platform
+        gives for a token that works once must be stored.
+        """
+        return await _to_its_end(self._renew_now(connector))
+
+    async def _renew_now(self, connector: Connector) -> Connector:
         platform = self.platform(connector)
         before = self.session(connector)
         after = await answer(platform.renew(before), RENEW_SECONDS)
@@ -264,6 +272,21 @@ class Logins:
                 _log.warning(
                     "login not abandoned", platform=platform.name, cause=type(error).__name__
                 )
+
+
+async def _to_its_end(work: Coroutine[None, None, T]) -> T:
+    """Await `work`; a cancellation counts once it has ended."""
+    task = asyncio.create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        task.exception()  # told to nobody
+        raise asyncio.CancelledError
+    return task.result()
 
 
 async def answer(call: Awaitable[T], seconds: float = LOGIN_SECONDS) -> T:

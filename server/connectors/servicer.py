@@ -13,8 +13,8 @@ from server.connectors import convert, record_convert, watch_convert
 from server.connectors.model import ConnectorFilter
 from server.connectors.service import ConnectorService
 from server.connectors.sync.service import SyncService
-from server.idempotency import answered
 from server.connectors.watch.service import WatchService
+from server.idempotency import answered
 from server.rpc.call import Context
 from server.rpc.times import timestamp
 

@@ -124,7 +124,7 @@ async def test_a_backlog_keeps_to_the_limit_and_starves_nobody(
     site: Ground, api: httpx.AsyncClient, figures: Figures, full: bool
 ) -> None:
     many, few = (200, 20) if full else (30, 8)
-    alone_seconds, beside_seconds = (20, 60) if full else (3, 4)
+    alone_seconds, beside_seconds = (20, 60) if full else (2, 3)
     crowded, other = (f"key_{uuid.uuid4().hex[:8]}" for _ in range(2))
     # Logins count as well, so those that are needed at once come first.
     other_sessions = await sessions(site, other, few)

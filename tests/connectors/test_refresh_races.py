@@ -112,3 +112,24 @@ async def test_a_deleted_user_wins_over_a_refresh_under_way(world: World) -> Non
     with pytest.raises(NotConnected):
         await late
     assert await world.connectors.get(connector.id) is None
+
+
+async def test_a_renewal_that_has_begun_is_stored_though_its_run_is_stopped(world: World) -> None:
+    connector = await world.synced()
+    world.platform.session_over = True
+    world.platform.renewable = True
+    gate = world.platform.before_renewal = Gate()
+    await world.make_due(connector.id)
+    run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
+    async with asyncio.timeout(10):
+        await gate.reached.wait()
+        run.cancel()
+        gate.opened.set()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+    after = await world.get(connector.id)
+    assert after.generation == connector.generation + 1
+    assert world.sessions.open(after).secrets == {"token": "tok_2"}
+    # The run was handed back all the same.
+    assert after.run is not None
+    assert after.run.started_at is None

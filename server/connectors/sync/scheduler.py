@@ -21,7 +21,8 @@ POLL_SECONDS = 1.0
 RETRY_SECONDS = 2.0  # after the database failed
 RENEW_SECONDS = 2.0
 ERASE_SECONDS = 5.0
-LOOP_END_SECONDS = 5.0  # for a call to the database that is under way
+LOOP_END_SECONDS = 5.0  # for a call to the database or a renewal that is under way
+LATE_SECONDS = 3.0  # for a loop that was cancelled
 
 
 class SyncScheduler:
@@ -65,6 +66,8 @@ class SyncScheduler:
         _, late = await asyncio.wait(self._loops, timeout=LOOP_END_SECONDS)
         for loop in late:
             loop.cancel()
+        if late:
+            await asyncio.wait(late, timeout=LATE_SECONDS)
         if self._runs:
             await asyncio.wait(self._runs, timeout=grace)
         for run in self._runs:
