@@ -1,0 +1,240 @@
+"""One example of the model scenario: its steps, and the comparison after each of them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from tests.chaos.caller import Caller, Json, Reply, Way
+from tests.chaos.model import Account, Connector, Model, User
+from tests.chaos.model_facts import Facts
+from tests.chaos.model_views import assert_connector, assert_counts, assert_sync_status
+from tests.chaos.platform_side import PlatformSide
+
+PATIENCE = 30.0  # what does not happen within so many seconds never will
+NOBODY = "0" * 24
+HELD_FOR = 8  # steps; a call that waits longer would be given up
+SLOTS = 3
+PLATFORMS = ("fi_money", "zerodha")
+
+WAYS = st.sampled_from(["rest", "grpc"])
+SLOT = st.integers(0, SLOTS - 1)
+# One of the connectors there are; the last numbers name one that need not be there.
+WHO = st.integers(0, 12)
+ANY_WHO = 8
+
+
+class Place(NamedTuple):
+    """Where a connector is, or may be: a user of this example, and a platform."""
+
+    slot: int
+    platform: str
+
+
+@dataclass
+class World:
+    """What all examples share: the way to Finlink and to the sandbox, and what was done."""
+
+    caller: Caller
+    platforms: PlatformSide
+    events: Counter[str] = field(default_factory=Counter)
+    compared: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.caller.counts.total() + self.events.total()
+
+
+class Steps(RuleBasedStateMachine):
+    """An example has users, logins and ids of its own, gone at its end."""
+
+    world: ClassVar[World]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.facts = Facts()
+        self.name = f"m{uuid.uuid4().hex[:10]}"
+        self.accounts: dict[Place, Account] = {}
+        self.ids: dict[Place, str] = {}
+        self.tokens: dict[Place, str] = {}  # that Kite's page handed back
+        self.touched: list[Connector] = []
+        self.ending: list[str] = []  # holds whose run is over
+        self.held = 0  # the steps since a run is held, and one
+        self.began = datetime.now(UTC)
+
+    def ask(self, way: Way, rpc: str, **fields: Any) -> Reply:
+        return self.world.caller.call(way, rpc, **fields)
+
+    def event(self, kind: str) -> None:
+        self.world.events[kind] += 1
+
+    def user_id(self, slot: int) -> str:
+        return f"{self.name}_{slot}"
+
+    def user(self, slot: int) -> User | None:
+        return self.model.users.get(self.user_id(slot))
+
+    def place(self, who: int) -> Place:
+        made = self.model.made
+        if who < ANY_WHO and made:
+            return self.place_of(made[who % len(made)])
+        return Place(who % SLOTS, PLATFORMS[who % 2])
+
+    def those(self, wanted: Callable[[Connector], bool]) -> list[Connector]:
+        return [connector for connector in self.model.made if wanted(connector)]
+
+    def one_of(self, wanted: Callable[[Connector], bool], who: int) -> tuple[Place, Connector]:
+        """One of those that are wanted, of which there is one at least."""
+        those = self.those(wanted)
+        connector = those[who % len(those)]
+        return self.place_of(connector), connector
+
+    def place_of(self, connector: Connector) -> Place:
+        return Place(int(connector.user.user_id[-1]), connector.account.platform)
+
+    def account(self, place: Place) -> Account:
+        """The first user's Kite app gets refresh tokens."""
+        approved = place == Place(0, "zerodha")
+        login = f"{self.name}{place.slot}".upper()
+        return self.accounts.setdefault(place, Account(place.platform, login, approved))
+
+    def connector(self, place: Place) -> Connector | None:
+        user = self.user(place.slot)
+        return user.connectors.get(place.platform) if user else None
+
+    def id_of(self, place: Place) -> str:
+        """Of the connector there is, or was, or of none."""
+        return self.ids.get(place, NOBODY)
+
+    def touch(self, *connectors: Connector) -> None:
+        """Compare them at the end of this step."""
+        self.touched += connectors
+
+    def drop_hold(self, connector: Connector) -> None:
+        """Its run is about to be broken off: let the platform answer afterwards."""
+        if connector.run is not None and connector.run.hold is not None:
+            self.ending.append(connector.run.hold)
+
+    def waits_for_lock(self, *connectors: Connector) -> bool:
+        """Whether a held call keeps other calls of the same session from Fi."""
+        return any(
+            each.run is not None and each.run.hold is not None
+            for each in connectors
+            if each.account.platform == "fi_money"
+        )
+
+    def end_hold(self) -> None:
+        for connector in self.model.made:
+            self.drop_hold(connector)
+            self.touch(connector)
+
+    def take_session(self, connector: Connector, session_id: str | None) -> None:
+        """Of a session that has just begun or been renewed: a name never seen before."""
+        if session_id is not None:
+            self.facts.new_session(session_id)
+        connector.session_id = session_id
+
+    @invariant()
+    def settle(self) -> None:
+        """Let runs end that nothing holds, and compare what was touched."""
+        if self.held:
+            self.held += 1
+            if self.held > HELD_FOR:
+                self.end_hold()
+        for hold in self.ending:
+            self.world.platforms.release(hold)
+            self.held = 0
+        touched, self.touched = dict.fromkeys(map(id, self.touched)), []
+        for connector in [each for each in self.model.made if id(each) in touched]:
+            self.run_to_end(connector)
+            self.compare(connector)
+        self.ending.clear()
+
+    def run_to_end(self, connector: Connector) -> None:
+        run = connector.run
+        if run is None or run.deferred or (run.hold is not None and run.hold not in self.ending):
+            return
+        over = connector.fetch()
+        self.event("run ended" if over else "run deferred")
+        status = self.wait_for(connector, over)
+        entry = connector.history[0] if over else None
+        if run.sync_id is None:  # nobody asked for it: a first run, or one that goes on
+            run.sync_id = status["syncHistory"][0]["syncId"] if over else status["currentSyncId"]
+            self.facts.new_run(run.sync_id)
+        if entry is not None:
+            entry.sync_id = run.sync_id
+            self.facts.fetched(connector, status["syncHistory"][0])
+        if connector.live and connector.session_id is None:  # renewed by the run
+            (data,) = self.world.caller.read(("GetConnector", {"connectorId": connector.id}))
+            self.take_session(connector, data.get("sessionId"))
+        if connector.status == "expired":
+            self.wait_for_login(connector)
+
+    def wait_for(self, connector: Connector, over: bool) -> Json:
+        """The sync status once as many runs have ended as the model says, or the run waits."""
+        patience = time.monotonic() + PATIENCE
+        name = {"connectorId": connector.id}
+        while True:
+            (status,) = self.world.caller.read(("GetSyncStatus", name))
+            current = status.get("currentSyncId")
+            there = status["totalSyncs"] >= connector.total and current is None
+            if not over and current is not None:
+                (run,) = self.world.caller.read(("GetSync", {**name, "syncId": current}))
+                there = run["state"] == "deferred"
+            if there or time.monotonic() > patience:
+                return status
+            time.sleep(0.003)
+
+    def wait_for_login(self, connector: Connector) -> None:
+        """The run that found the session ended also prepares the login that is needed."""
+        patience = time.monotonic() + PATIENCE
+        while True:
+            reply = self.ask("grpc", "TriggerSync", connectorId=connector.id)
+            assert reply.code == "REAUTH_REQUIRED"
+            if "loginUrl" in reply.metadata:
+                connector.login_url, connector.pending = reply.metadata["loginUrl"], True
+                return
+            assert time.monotonic() < patience, "no login was prepared"
+            time.sleep(0.003)
+
+    def compare(self, connector: Connector) -> None:
+        """The connector, its syncs, the counts and the list, against the model."""
+        self.world.compared += 1
+        name = {"connectorId": connector.id}
+        whole, syncs, counts, listed = self.world.caller.read(
+            ("GetConnector", name),
+            ("GetSyncStatus", name),
+            ("GetConnectorStatusSummary", {"fromDate": self.began.isoformat()}),
+            ("ListConnectors", {"limit": len(self.model.made)}),
+        )
+        assert_connector(connector, whole)
+        assert_sync_status(connector, syncs)
+        ours = {each.id: each for each in self.model.made}
+        assert [each["id"] for each in listed["connectors"]] == list(reversed(ours))
+        began = [each for each in listed["connectors"] if ours[each["id"]].began]
+        by_list = Counter((each["platform"], each["connectionStatus"]) for each in began)
+        assert_counts(by_list, counts)
+        by_model = Counter(
+            (each.account.platform, each.status) for each in self.model.made if each.began
+        )
+        assert by_list == by_model
+
+    def teardown(self) -> None:
+        """Leave nothing behind, so that examples know nothing of one another."""
+        self.end_hold()
+        for hold in self.ending:
+            self.world.platforms.release(hold)
+        for account in self.accounts.values():
+            self.world.platforms.clear(account)
+        self.world.platforms.set_clock()
+        for user_id in self.model.users:
+            self.ask("grpc", "DeleteUser", userId=user_id)
