@@ -75,7 +75,12 @@ def count_documents(counts: Sequence[DataTypeCount]) -> list[Document]:
 
 
 def broken_off(code: str, message: str) -> Document:
-    """The run the document has, as a history entry of one that came to no end of its own."""
+    """The run the document has, as a history entry of one that came to no end of its own.
+
+    What it had brought before it was deferred is told.
+    """
+    done = {"$ifNull": ["$sync.run.done", []]}
+    brought = {"$gt": [{"$size": done}, 0]}
     return {
         "syncedAt": NOW,
         "status": "failed",
@@ -83,7 +88,9 @@ def broken_off(code: str, message: str) -> Document:
         "errorMessage": message,
         "syncId": "$sync.run.syncId",
         "startedAt": {"$ifNull": ["$sync.run.beganAt", "$sync.run.startedAt"]},
-        "counts": [],
+        "recordsCount": keep_or_remove(brought, {"$sum": "$sync.run.done.recordsCount"}),
+        "addedCount": keep_or_remove(brought, {"$sum": "$sync.run.done.addedCount"}),
+        "counts": done,
     }
 
 

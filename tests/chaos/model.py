@@ -93,6 +93,25 @@ class Entry:
     types: Sequence[str] = ()  # those fetched
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ends: what went wrong, if anything did, and what was fetched."""
+
+    code: str | None
+    done: list[str]
+    renewed: bool
+
+    @property
+    def over(self) -> bool:
+        return self.code != "PLATFORM_THROTTLED"
+
+    @property
+    def status(self) -> str:
+        if self.code is None:
+            return "success"
+        return "partial" if self.done else "failed"
+
+
 @dataclass
 class Connector:
     user: User
@@ -167,64 +186,73 @@ class Connector:
     def fail(self, code: str) -> None:
         self.errors = [code, *self.errors][:ERRORS]
 
-    def renew(self) -> str | None:
-        """Extend the session: None, or the code of what is in the way; REAUTH_REQUIRED ends it."""
+    def renewal(self, *, alive: bool) -> str | None:
+        """What comes of extending a session: None, or the code of what is in the way."""
         account = self.account
         if account.renewable:
-            account.alive = True
             return None
         if account.code_of(CHECK[account.platform]):
             return "PLATFORM_UNAVAILABLE"
-        return None if account.alive else "REAUTH_REQUIRED"
+        return None if alive else "REAUTH_REQUIRED"
 
-    def fetch(self) -> bool:
-        """The run under way goes to its end; False where it is deferred instead."""
+    def renewed(self, session_id: str | None = None) -> None:
+        """It goes on under a new name; who asks for a refresh soon gets the same."""
+        self.account.alive = True
+        self.session_id, self.refreshed = session_id, time.monotonic()
+
+    def outcomes(self) -> list[Outcome]:
+        """How the run under way may end. After an outage of one data type it may stop or go on."""
+        return [self._outcome(goes_on=False), self._outcome(goes_on=True)]
+
+    def _outcome(self, *, goes_on: bool) -> Outcome:
         run = self.run
         assert run is not None
-        failure = self._fetch_all(run)
-        if failure == "PLATFORM_THROTTLED":
-            run.deferred = True
-            return False
-        status = "success" if failure is None else "partial" if run.done else "failed"
-        entry = Entry(status, failure, run.sync_id, tuple(run.done))
-        if failure is not None:
-            self.fail(failure)
-        if failure == "REAUTH_REQUIRED":
-            self.keep(entry)
+        alive, renewed, first, done = self.account.alive, False, None, []
+        for data_type in run.types:
+            code = None if run.hold else self._fetch(data_type, alive=alive)
+            if code == "REAUTH_REQUIRED":
+                code = self.renewal(alive=alive)
+                if code is None:
+                    alive = renewed = True
+                    code = self._fetch(data_type, alive=alive)
+            if code is None:
+                done.append(data_type)
+            elif goes_on and code == "PLATFORM_UNAVAILABLE" and first is None:
+                first = code
+            else:
+                return Outcome(code, done, renewed)
+        return Outcome(first, done, renewed)
+
+    def _fetch(self, data_type: str, *, alive: bool) -> str | None:
+        for call in CALLS[self.account.platform][data_type]:
+            if code := self.account.code_of(call):
+                return code
+            if not alive:
+                return "REAUTH_REQUIRED"
+        return None
+
+    def finish(self, outcome: Outcome) -> None:
+        """The run under way has come to its end, or is deferred."""
+        run = self.run
+        assert run is not None
+        if outcome.renewed:
+            self.renewed()
+        if outcome.code == "PLATFORM_THROTTLED":
+            run.deferred, run.done = True, outcome.done
+            return
+        status = outcome.status
+        if outcome.code is not None:
+            self.fail(outcome.code)
+        self.keep(Entry(status, outcome.code, run.sync_id, tuple(outcome.done)))
+        if outcome.code == "REAUTH_REQUIRED":
             self.end("expired")
         else:
             self.in_a_row = self.in_a_row + 1 if status == "failed" else 0
             self.status = "error" if self.in_a_row >= 5 else self.status
-            self.keep(entry)
         if status != "failed":
             self.synced = True
         if status == "success":
             self.succeeded, self.status = True, "connected"
-        return True
-
-    def _fetch_all(self, run: Run) -> str | None:
-        for data_type in run.types:
-            failure = self._fetch_one(data_type)
-            if failure == "REAUTH_REQUIRED":
-                failure = self.renew()
-                if failure is None:
-                    # Renewed under a new name, and as good as a refresh for who asks next.
-                    self.session_id, self.refreshed = None, time.monotonic()
-                    failure = self._fetch_one(data_type)
-            if failure is not None:
-                return failure
-            run.done.append(data_type)
-        return None
-
-    def _fetch_one(self, data_type: str) -> str | None:
-        if self.run is not None and self.run.hold is not None:
-            return None  # the platform has answered already
-        for call in CALLS[self.account.platform][data_type]:
-            if code := self.account.code_of(call):
-                return code
-            if not self.account.alive:
-                return "REAUTH_REQUIRED"
-        return None
 
 
 @dataclass
@@ -317,9 +345,9 @@ class Model:
         if connector.live:
             if _just_now(connector):
                 return None
-            code = connector.renew()
+            code = connector.renewal(alive=connector.account.alive)
             if code is None:
-                connector.session_id, connector.refreshed = None, time.monotonic()
+                connector.renewed()
             if code != "REAUTH_REQUIRED":
                 return code
             connector.fail("REAUTH_REQUIRED")

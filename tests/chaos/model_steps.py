@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from tests.chaos.caller import Caller, Json, Reply, Way
-from tests.chaos.model import Account, Connector, Model, User
+from tests.chaos.model import Account, Connector, Model, Outcome, User
 from tests.chaos.model_facts import Facts
 from tests.chaos.model_views import assert_connector, assert_counts, assert_sync_status
 from tests.chaos.platform_side import PlatformSide
@@ -163,15 +163,15 @@ class Steps(RuleBasedStateMachine):
         run = connector.run
         if run is None or run.deferred or (run.hold is not None and run.hold not in self.ending):
             return
-        over = connector.fetch()
-        self.event("run ended" if over else "run deferred")
-        status = self.wait_for(connector, over)
-        entry = connector.history[0] if over else None
+        possible = connector.outcomes()
+        over = possible[0].over
+        status = self.wait_for_end(connector, over)
         if run.sync_id is None:  # nobody asked for it: a first run, or one that goes on
             run.sync_id = status["syncHistory"][0]["syncId"] if over else status["currentSyncId"]
             self.facts.new_run(run.sync_id)
-        if entry is not None:
-            entry.sync_id = run.sync_id
+        connector.finish(_as_told(possible, status) if over else possible[0])
+        self.event("run ended" if over else "run deferred")
+        if over:
             self.facts.fetched(connector, status["syncHistory"][0])
         if connector.live and connector.session_id is None:  # renewed by the run
             (data,) = self.world.caller.read(("GetConnector", {"connectorId": connector.id}))
@@ -179,14 +179,14 @@ class Steps(RuleBasedStateMachine):
         if connector.status == "expired":
             self.wait_for_login(connector)
 
-    def wait_for(self, connector: Connector, over: bool) -> Json:
-        """The sync status once as many runs have ended as the model says, or the run waits."""
+    def wait_for_end(self, connector: Connector, over: bool) -> Json:
+        """The sync status once another run has ended, or, if it is not to be over, waits."""
         patience = time.monotonic() + PATIENCE
         name = {"connectorId": connector.id}
         while True:
             (status,) = self.world.caller.read(("GetSyncStatus", name))
             current = status.get("currentSyncId")
-            there = status["totalSyncs"] >= connector.total and current is None
+            there = status["totalSyncs"] > connector.total and current is None
             if not over and current is not None:
                 (run,) = self.world.caller.read(("GetSync", {**name, "syncId": current}))
                 there = run["state"] == "deferred"
@@ -238,3 +238,11 @@ class Steps(RuleBasedStateMachine):
         self.world.platforms.set_clock()
         for user_id in self.model.users:
             self.ask("grpc", "DeleteUser", userId=user_id)
+
+
+def _as_told(possible: list[Outcome], status: Json) -> Outcome:
+    """The outcome that the newest run had; the first where it had none of those possible."""
+    newest = status["syncHistory"][0]
+    fetched = [count["dataType"] for count in newest["counts"]]
+    told = (newest.get("errorCode"), fetched)
+    return next((each for each in possible if (each.code, each.done) == told), possible[0])

@@ -76,6 +76,28 @@ async def test_a_run_that_waits_can_be_cancelled(throttled: World) -> None:
     assert (state.state, ended) == ("cancelled", True)
 
 
+async def test_a_cancelled_run_tells_what_it_had_brought(throttled: World) -> None:
+    connector = await throttled.connected("transactions", "trades")
+    assert connector.run is not None
+    await throttled.sync(connector.id)
+    state, _ = await throttled.sync_service.cancel(connector.id, connector.run.sync_id)
+    assert [(count.data_type, count.records, count.added) for count in state.counts] == [
+        ("transactions", 2, 2)
+    ]
+    (entry,) = (await throttled.get(connector.id)).history
+    assert (entry.status, entry.error_code) == ("failed", "RUN_CANCELLED")
+    assert (entry.records_count, entry.added_count) == (2, 2)
+
+
+async def test_a_cancelled_run_that_brought_nothing_tells_no_counts(throttled: World) -> None:
+    connector = await throttled.connected("trades")
+    assert connector.run is not None
+    await throttled.sync(connector.id)
+    await throttled.sync_service.cancel(connector.id, connector.run.sync_id)
+    (entry,) = (await throttled.get(connector.id)).history
+    assert (entry.records_count, entry.added_count, entry.counts) == (None, None, ())
+
+
 async def test_one_without_an_end_fails_at_last(throttled: World) -> None:
     connector = await throttled.connected("transactions", "trades")
     await throttled.change(

@@ -285,7 +285,8 @@ async def test_settings_changed_during_a_run_hold_afterwards(world: World) -> No
 async def test_auto_sync_switched_off_during_a_run(world: World) -> None:
     connector = await world.synced()
     gate, run = await under_way(world, connector)
-    await world.sync_service.update_settings(connector.id, None, [], False)
+    meanwhile = await world.sync_service.update_settings(connector.id, None, [], False)
+    assert (meanwhile.auto_sync, meanwhile.next_sync_at) == (False, None)
     await finished(gate, run)
     after = await world.get(connector.id)
     assert after.history[0].status == "success"

@@ -322,12 +322,16 @@ class SyncStore:
                 {"$set": {**x.literals(fields), "sync.owed": "$$REMOVE", "updatedAt": x.NOW}},
                 {
                     "$set": {
-                        path: x.when(
+                        # A run under way goes on, but no next one is told of.
+                        "connectionDetails.nextSyncAt": x.keep_or_remove(
+                            x.SYNCS_BY_ITSELF,
+                            x.when(idle, next_run, _as_it_is("connectionDetails.nextSyncAt")),
+                        ),
+                        "sync.dueAt": x.when(
                             idle,
                             x.keep_or_remove(x.SYNCS_BY_ITSELF, next_run),
-                            {"$ifNull": [f"${path}", "$$REMOVE"]},
-                        )
-                        for path in ("connectionDetails.nextSyncAt", "sync.dueAt")
+                            _as_it_is("sync.dueAt"),
+                        ),
                     }
                 },
             ],
@@ -353,3 +357,7 @@ def under_way(claimed: Connector) -> Document:
         "sync.fence": claimed.fence,
         "sync.run.syncId": run.sync_id if run else None,
     }
+
+
+def _as_it_is(path: str) -> Document:
+    return {"$ifNull": [f"${path}", "$$REMOVE"]}
