@@ -79,6 +79,7 @@ class Run:
     types: Sequence[str]
     sync_id: str | None = None  # None until it is told
     hold: str | None = None  # its last call waits at the platform
+    hold_ends: bool = False
     deferred: bool = False
     done: list[str] = field(default_factory=list)
 
@@ -173,7 +174,8 @@ class Connector:
 
     def break_off(self) -> None:
         if self.run is not None:
-            self.keep(Entry("failed", "RUN_CANCELLED", self.run.sync_id))
+            run = self.run
+            self.keep(Entry("failed", "RUN_CANCELLED", run.sync_id, tuple(run.done)))
 
     def keep(self, entry: Entry) -> None:
         """A run is over."""

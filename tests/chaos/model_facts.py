@@ -19,7 +19,6 @@ class Kept:
     added: int = 0
     whole: int | None = None  # how many items the platform has
     last: int | None = None  # how many the last run brought
-    exact: bool = True  # whether every run told of all that it kept
     moments: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -42,23 +41,10 @@ class Facts:
     def of(self, connector: Connector, data_type: str) -> Kept:
         return self._kept.setdefault((str(connector.id), data_type), Kept())
 
-    def broken_off(self, connector: Connector) -> None:
-        """A run that told nothing of what it had kept already."""
-        for data_type in connector.run.done if connector.run else ():
-            self.of(connector, data_type).exact = False
-
-    def fetched(self, connector: Connector, entry: Json) -> None:
-        """The counts of a finished run: every item once, new ones once."""
-        expected = connector.history[0]
-        counts = {count["dataType"]: count for count in entry["counts"]}
-        assert list(counts) == list(expected.types)
-        if expected.status == "failed":
-            assert "recordsCount" not in entry
-            return
-        assert entry["recordsCount"] == sum(each["recordsCount"] for each in counts.values())
-        assert entry["addedCount"] == sum(each["addedCount"] for each in counts.values())
-        for data_type, count in counts.items():
-            self._told(connector, data_type, count["recordsCount"], count["addedCount"])
+    def fetched(self, connector: Connector, counts: list[Json]) -> None:
+        """What a run brought that ended, or waits: every item once, new ones once."""
+        for count in counts:
+            self._told(connector, count["dataType"], count["recordsCount"], count["addedCount"])
 
     def _told(self, connector: Connector, data_type: str, records: int, added: int) -> None:
         kept, account = self.of(connector, data_type), connector.account
@@ -74,20 +60,19 @@ class Facts:
             return
         if kept.whole is not None:
             assert records <= kept.whole if part or sold else records == kept.whole
-            assert added == 0 or not kept.exact
+            assert added == 0
         elif not part and not sold:
             kept.whole = records
-            assert kept.added == records or not kept.exact
+            assert kept.added == records
 
     def kept(self, connector: Connector, data_type: str, records: list[Json]) -> None:
         """All records of a data type, against what the runs told."""
         assert len({record["id"] for record in records}) == len(records)
         kept = self.of(connector, data_type)
-        if kept.exact:
-            assert len(records) == kept.added
+        assert len(records) == kept.added
         if data_type == "portfolio" and connector.account.platform == "fi_money":
             still = [each["holding"] for each in records if "closedAt" not in each["holding"]]
-            if kept.exact and kept.last is not None:
+            if kept.last is not None:
                 assert len(still) == kept.last
             isins = {each.get("isin") for each in still} - {None, ""}
             self.isins[str(connector.id)] = sorted(isins)

@@ -67,7 +67,7 @@ class Steps(RuleBasedStateMachine):
         self.ids: dict[Place, str] = {}
         self.tokens: dict[Place, str] = {}  # that Kite's page handed back
         self.touched: list[Connector] = []
-        self.ending: list[str] = []  # holds whose run is over
+        self.ending: set[str] = set()  # holds whose calls may go on
         self.held = 0  # the steps since a run is held, and one
         self.began = datetime.now(UTC)
 
@@ -122,7 +122,8 @@ class Steps(RuleBasedStateMachine):
     def drop_hold(self, connector: Connector) -> None:
         """Its run is about to be broken off: let the platform answer afterwards."""
         if connector.run is not None and connector.run.hold is not None:
-            self.ending.append(connector.run.hold)
+            self.ending.add(connector.run.hold)
+            connector.run.hold_ends = True
 
     def waits_for_lock(self, *connectors: Connector) -> bool:
         """Whether a held call keeps other calls of the same session from Fi."""
@@ -134,8 +135,9 @@ class Steps(RuleBasedStateMachine):
 
     def end_hold(self) -> None:
         for connector in self.model.made:
-            self.drop_hold(connector)
-            self.touch(connector)
+            if connector.run is not None and connector.run.hold is not None:
+                self.drop_hold(connector)
+                self.touch(connector)
 
     def take_session(self, connector: Connector, session_id: str | None) -> None:
         """Of a session that has just begun or been renewed: a name never seen before."""
@@ -150,18 +152,23 @@ class Steps(RuleBasedStateMachine):
             self.held += 1
             if self.held > HELD_FOR:
                 self.end_hold()
-        for hold in self.ending:
+        self.release()
+        touched, self.touched = {id(each) for each in self.touched}, []
+        compared = self.those(lambda each: id(each) in touched)
+        for connector in compared:
+            self.run_to_end(connector)
+        for connector in compared:
+            self.compare(connector)
+
+    def release(self) -> None:
+        ending, self.ending = self.ending, set()
+        for hold in ending:
             self.world.platforms.release(hold)
             self.held = 0
-        touched, self.touched = dict.fromkeys(map(id, self.touched)), []
-        for connector in [each for each in self.model.made if id(each) in touched]:
-            self.run_to_end(connector)
-            self.compare(connector)
-        self.ending.clear()
 
     def run_to_end(self, connector: Connector) -> None:
         run = connector.run
-        if run is None or run.deferred or (run.hold is not None and run.hold not in self.ending):
+        if run is None or run.deferred or (run.hold is not None and not run.hold_ends):
             return
         possible = connector.outcomes()
         over = possible[0].over
@@ -171,8 +178,9 @@ class Steps(RuleBasedStateMachine):
             self.facts.new_run(run.sync_id)
         connector.finish(_as_told(possible, status) if over else possible[0])
         self.event("run ended" if over else "run deferred")
-        if over:
-            self.facts.fetched(connector, status["syncHistory"][0])
+        name = {"connectorId": connector.id, "syncId": run.sync_id}
+        (told,) = self.world.caller.read(("GetSync", name))
+        self.facts.fetched(connector, told["counts"])
         if connector.live and connector.session_id is None:  # renewed by the run
             (data,) = self.world.caller.read(("GetConnector", {"connectorId": connector.id}))
             self.take_session(connector, data.get("sessionId"))
@@ -231,8 +239,7 @@ class Steps(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Leave nothing behind, so that examples know nothing of one another."""
         self.end_hold()
-        for hold in self.ending:
-            self.world.platforms.release(hold)
+        self.release()
         for account in self.accounts.values():
             self.world.platforms.clear(account)
         self.world.platforms.set_clock()

@@ -127,7 +127,6 @@ class Syncs(Steps):
             under_way = connector.run is not None and connector.run.sync_id == sync_id
             if under_way:
                 self.drop_hold(connector)
-                self.facts.broken_off(connector)
                 connector.break_off()
             done = "Sync cancelled" if under_way else "Sync already finished"
             assert reply.body["message"] == done

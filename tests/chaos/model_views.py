@@ -8,6 +8,7 @@ from typing import Any
 from tests.chaos.model import Connector, User
 
 Json = dict[str, Any]
+Told = tuple[str, str | None, str | None, tuple[str, ...]]
 COUNTED = ("active", "disconnected", "error", "expired")
 WORDS = {"connected": "active"}
 
@@ -41,7 +42,7 @@ def assert_connector(connector: Connector, data: Json) -> None:
         "disconnected at": "disconnectedAt" in details,
         "last sync": "lastSyncAt" in details,
         "expires at": connector.status == "expired" or "expiresAt" in details,
-        "history": history_of(data),
+        "history": _history(data),
         "errors": [error["errorCode"] for error in data["errors"]],
     }
     assert seen == {
@@ -57,13 +58,29 @@ def assert_connector(connector: Connector, data: Json) -> None:
         "disconnected at": connector.ended and not connector.live,
         "last sync": connector.synced,
         "expires at": connector.status != "disconnected",
-        "history": [(run.status, run.code, run.sync_id) for run in connector.history],
+        "history": _expected_history(connector),
         "errors": connector.errors,
     }
 
 
-def history_of(data: Json) -> list[tuple[str, str | None, str]]:
-    return [(run["status"], run.get("errorCode"), run["syncId"]) for run in data["syncHistory"]]
+def _history(data: Json) -> list[Told]:
+    """Of each run: status, error, id, what was fetched."""
+    told: list[Told] = []
+    for run in data["syncHistory"]:
+        counts = run["counts"]
+        # Sums are told where something was fetched; nothing to fetch is a success of zero items.
+        if counts or run["status"] == "success":
+            assert run["recordsCount"] == sum(count["recordsCount"] for count in counts)
+            assert run["addedCount"] == sum(count["addedCount"] for count in counts)
+        else:
+            assert not run.keys() & {"recordsCount", "addedCount"}
+        types = tuple(count["dataType"] for count in counts)
+        told.append((run["status"], run.get("errorCode"), run["syncId"], types))
+    return told
+
+
+def _expected_history(connector: Connector) -> list[Told]:
+    return [(run.status, run.code, run.sync_id, tuple(run.types)) for run in connector.history]
 
 
 def assert_sync_status(connector: Connector, data: Json) -> None:
@@ -74,7 +91,7 @@ def assert_sync_status(connector: Connector, data: Json) -> None:
         "interval": data["syncInterval"],
         "last sync": "lastSyncAt" in data,
         "current": data.get("currentSyncId"),
-        "history": history_of(data),
+        "history": _history(data),
     }
     assert seen == {
         "totals": (connector.total, connector.successful, connector.failed),
@@ -83,7 +100,7 @@ def assert_sync_status(connector: Connector, data: Json) -> None:
         "interval": connector.interval,
         "last sync": connector.synced,
         "current": connector.run.sync_id if connector.run else None,
-        "history": [(run.status, run.code, run.sync_id) for run in connector.history],
+        "history": _expected_history(connector),
     }
     # Under way, the next run's time may be told already or not yet.
     if connector.run is None or not connector.next_sync:
