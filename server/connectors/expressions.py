@@ -77,7 +77,7 @@ def count_documents(counts: Sequence[DataTypeCount]) -> list[Document]:
 def broken_off(code: str, message: str) -> Document:
     """The run the document has, as a history entry of one that came to no end of its own.
 
-    What it had brought before it was deferred is told.
+    What it had brought until then is told.
     """
     done = {"$ifNull": ["$sync.run.done", []]}
     brought = {"$gt": [{"$size": done}, 0]}

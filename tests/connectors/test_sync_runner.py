@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from server.clock import utc_now
-from server.connectors.model import Connector, ConnectorFilter
+from server.connectors.model import Connector, ConnectorFilter, DataTypeCount
 from server.connectors.platforms.base import (
     PermissionRefused,
     PlatformDataError,
@@ -484,6 +484,55 @@ async def test_cancelled_a_run_is_handed_back_under_the_same_id(world: World) ->
     after = await world.sync(connector.id)  # due at once
     assert after.last_sync_id == began.sync_id
     assert (after.total_syncs, after.failed_syncs) == (2, 0)
+
+
+async def second_fetch(world: World, connector: Connector) -> tuple[Gate, asyncio.Task[None]]:
+    """A run that has brought its first data type, and waits for the platform with the second."""
+    gate = Gate()
+
+    async def before_fetch() -> None:
+        if world.platform.fetched:
+            await gate()
+
+    world.platform.before_fetch = before_fetch
+    run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
+    async with asyncio.timeout(10):
+        await gate.reached.wait()
+    return gate, run
+
+
+async def test_a_run_tells_under_way_what_it_has_brought(world: World) -> None:
+    connector = await world.connected("transactions", "trades")
+    assert connector.run is not None
+    gate, run = await second_fetch(world, connector)
+    state = await world.sync_service.get(connector.id, connector.run.sync_id)
+    assert (state.state, state.counts) == ("in_progress", (DataTypeCount("transactions", 2, 2),))
+    await finished(gate, run)
+
+
+async def test_a_run_handed_back_goes_on_with_what_it_had_brought(world: World) -> None:
+    connector = await world.connected("transactions", "trades")
+    _, run = await second_fetch(world, connector)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    world.platform.before_fetch = None
+    world.platform.fetched.clear()
+    after = await world.sync(connector.id)
+    assert world.platform.fetched == ["trades"]
+    (entry,) = after.history
+    assert (entry.status, entry.records_count, entry.added_count) == ("success", 3, 3)
+
+
+async def test_a_run_cancelled_half_way_tells_what_it_had_brought(world: World) -> None:
+    connector = await world.connected("transactions", "trades")
+    assert connector.run is not None
+    gate, run = await second_fetch(world, connector)
+    await world.sync_service.cancel(connector.id, connector.run.sync_id)
+    await finished(gate, run)
+    (entry,) = (await world.get(connector.id)).history
+    assert (entry.error_code, entry.records_count, entry.added_count) == ("RUN_CANCELLED", 2, 2)
+    assert await world.kept(connector.id) == {"transactions": 2}
 
 
 class SlowToReturn(SyncStore):

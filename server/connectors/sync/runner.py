@@ -176,6 +176,7 @@ class SyncRunner:
             if data_type == "portfolio":
                 await self._records.close_unseen(claimed.id, data_type, run.sync_id, guard)
             progress.counts.append(DataTypeCount(data_type, len(items), added))
+            # However the run ends, and whoever ends it: these items were new to this run only.
             if not await self._syncs.note_done(claimed, progress.counts):
                 raise ClaimLost
 
