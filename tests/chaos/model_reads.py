@@ -27,13 +27,15 @@ READS = st.lists(
     st.tuples(
         st.sampled_from(
             [
+                "user",
+                "connector",
                 "connector", "sync", "find", "of_user", "user", "users", "batch", "list",
                 "summary", "run", "records",
             ]
         ),
         WHO, WAYS, st.integers(0, 5),
     ),
-    min_size=3, max_size=8,
+    min_size=6, max_size=12,
 )  # fmt: skip
 
 

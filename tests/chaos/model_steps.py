@@ -120,7 +120,7 @@ class Steps(RuleBasedStateMachine):
         self.touched += connectors
 
     def drop_hold(self, connector: Connector) -> None:
-        """Its run is about to be broken off: let the platform answer afterwards."""
+        """Let the platform answer, at the end of this step."""
         if connector.run is not None and connector.run.hold is not None:
             self.ending.add(connector.run.hold)
             connector.run.hold_ends = True
@@ -180,7 +180,8 @@ class Steps(RuleBasedStateMachine):
         self.event("run ended" if over else "run deferred")
         name = {"connectorId": connector.id, "syncId": run.sync_id}
         (told,) = self.world.caller.read(("GetSync", name))
-        self.facts.fetched(connector, told["counts"])
+        new = [count for count in told["counts"] if count["dataType"] not in run.told]
+        self.facts.fetched(connector, new)
         if connector.live and connector.session_id is None:  # renewed by the run
             (data,) = self.world.caller.read(("GetConnector", {"connectorId": connector.id}))
             self.take_session(connector, data.get("sessionId"))

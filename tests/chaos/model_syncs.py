@@ -146,15 +146,21 @@ class Syncs(Steps):
     def sync_and_hold(self, who: int, way: Way) -> None:
         """A run that stays under way: the platform keeps its last answer."""
         place, connector = self.one_of(_syncs_well, who)
-        data_type = _held_type(connector)
+        first, last = _held_types(connector)
         name = f"{self.name}_{self.world.done}"
-        call = CALLS[place.platform][data_type][-1]
+        call = CALLS[place.platform][last][-1]
         self.world.platforms.hold(connector.account, name, call)
         self.event("run held")
-        self.trigger_at(place, way, [data_type], True)
-        assert connector.run is not None
-        connector.run.hold, self.held = name, 1
+        self.trigger_at(place, way, [*first, last], True)
+        run = connector.run
+        assert run is not None
+        run.hold, run.done, self.held = name, first, 1
         self.world.platforms.until_held(name)
+        (told,) = self.world.caller.read(
+            ("GetSync", {"connectorId": connector.id, "syncId": run.sync_id})
+        )
+        self.facts.fetched(connector, told["counts"])
+        run.told = first
 
     @precondition(lambda self: self.held)
     @rule()
@@ -168,21 +174,35 @@ class Syncs(Steps):
         place, connector = self.one_of(_syncs_well, who)
         if seldom or place.platform == "zerodha":
             return
-        data_type = _held_type(connector)
+        data_type = _small_type(connector)
         while connector.total <= HISTORY:
             self.trigger_at(place, "grpc", [data_type], True)
             self.settle()
 
 
-def _held_type(connector: Connector) -> str:
-    """A data type whose last call brings it alone; empty where none is allowed."""
+def _small_type(connector: Connector) -> str:
+    """A data type that is soon fetched; empty where none is allowed."""
     small = (
         ("transactions", "profile") if connector.account.platform == "fi_money" else ("profile",)
     )
     return next((name for name in small if name in connector.permissions), "")
 
 
+def _held_types(connector: Connector) -> tuple[list[str], str]:
+    """Of a run whose very last call is to be held: what it has brought by then, and the rest."""
+    if connector.account.platform == "zerodha":
+        return [], "profile"
+    last = next(name for name in reversed(ALL) if name in connector.permissions)
+    calls = CALLS["fi_money"]
+    first = [
+        name
+        for name in connector.permissions
+        if name != last and calls[last][-1] not in calls[name]
+    ]
+    return first[:1], last
+
+
 def _syncs_well(connector: Connector) -> bool:
     account = connector.account
     idle = connector.live and connector.active and connector.run is None
-    return idle and account.alive and not account.fault and bool(_held_type(connector))
+    return idle and account.alive and not account.fault and bool(_small_type(connector))

@@ -156,6 +156,7 @@ def assert_run(connector: Connector, sync_id: str, data: Json) -> None:
     if run is not None and run.sync_id == sync_id:
         assert data["state"] == ("deferred" if run.deferred else "in_progress")
         assert "finishedAt" not in data
+        assert [count["dataType"] for count in data["counts"]] == run.done
         return
     entry = next(each for each in connector.history if each.sync_id == sync_id)
     state = "cancelled" if entry.code == "RUN_CANCELLED" else entry.status

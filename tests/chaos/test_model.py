@@ -20,7 +20,7 @@ from tests.chaos.model_steps import World
 from tests.chaos.model_views import assert_counts
 from tests.chaos.platform_side import PlatformSide
 
-LEAST, EXAMPLES, STEPS = 10_000, 10, 100
+LEAST, EXAMPLES, STEPS = 10_000, 5, 100
 SHORT_LEAST, SHORT_EXAMPLES, SHORT_STEPS = 200, 2, 25
 
 
