@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from tests.chaos.caller import Json, Way
 from tests.chaos.model import ALL
-from tests.chaos.model_steps import SLOTS, WAYS, WHO, Place
+from tests.chaos.model_steps import MOST_WHO, SLOTS, WAYS, WHO, Place
 from tests.chaos.model_syncs import NO_RUN, Syncs
 from tests.chaos.model_views import (
     assert_connector,
@@ -21,41 +20,38 @@ from tests.chaos.model_views import (
     assert_user,
 )
 
-Read = tuple[str, int, Way, int]
 STATUSES = ("connected", "disconnected", "expired", "error")
-READS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            [
-                "user",
-                "connector",
-                "connector", "sync", "find", "of_user", "user", "users", "batch", "list",
-                "summary", "run", "records",
-            ]
-        ),
-        WHO, WAYS, st.integers(0, 5),
-    ),
-    min_size=6, max_size=12,
+KINDS = (
+    "connector", "user", "sync", "list", "find", "summary", "of_user", "run", "users", "records",
+    "batch",
 )  # fmt: skip
+FIRST = st.integers(0, len(KINDS) - 1)
+LENGTH = st.integers(4, len(KINDS))
+VARIANT = st.integers(0, 5)
 
 
 class Reads(Syncs):
+    def look(self, first: int, length: int, who: int, way: Way, variant: int) -> None:
+        """Several reads, one kind after another, of one connector after another, both ways."""
+        ways: tuple[Way, Way] = ("rest", "grpc") if way == "rest" else ("grpc", "rest")
+        for step in range(length):
+            kind = KINDS[(first + step) % len(KINDS)]
+            place = self.place((who + step) % (MOST_WHO + 1))
+            getattr(self, f"look_at_{kind}")(place, ways[step % 2], (variant + step) % 6)
+
     # Three rules, so that about as much is looked at as is changed.
-    def look(self, reads: Sequence[Read]) -> None:
-        for kind, who, way, number in reads:
-            getattr(self, f"look_at_{kind}")(self.place(who), way, number)
 
-    @rule(reads=READS)
-    def look_around(self, reads: Sequence[Read]) -> None:
-        self.look(reads)
+    @rule(first=FIRST, length=LENGTH, who=WHO, way=WAYS, variant=VARIANT)
+    def look_around(self, first: int, length: int, who: int, way: Way, variant: int) -> None:
+        self.look(first, length, who, way, variant)
 
-    @rule(reads=READS)
-    def look_again(self, reads: Sequence[Read]) -> None:
-        self.look(reads)
+    @rule(first=FIRST, length=LENGTH, who=WHO, way=WAYS, variant=VARIANT)
+    def look_again(self, first: int, length: int, who: int, way: Way, variant: int) -> None:
+        self.look(first, length, who, way, variant)
 
-    @rule(reads=READS)
-    def look_once_more(self, reads: Sequence[Read]) -> None:
-        self.look(reads)
+    @rule(first=FIRST, length=LENGTH, who=WHO, way=WAYS, variant=VARIANT)
+    def look_once_more(self, first: int, length: int, who: int, way: Way, variant: int) -> None:
+        self.look(first, length, who, way, variant)
 
     def look_at_connector(self, place: Place, way: Way, _: int) -> None:
         connector = self.connector(place)

@@ -28,8 +28,8 @@ PLATFORMS = ("fi_money", "zerodha")
 WAYS = st.sampled_from(["rest", "grpc"])
 SLOT = st.integers(0, SLOTS - 1)
 # One of the connectors there are; the last numbers name one that need not be there.
-WHO = st.integers(0, 12)
-ANY_WHO = 8
+MOST_WHO, ANY_WHO = 12, 8
+WHO = st.integers(0, MOST_WHO)
 
 
 class Place(NamedTuple):
