@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     zerodha_api_secret: SecretStr | None = None
 
     # Sync
-    sync_concurrency: Annotated[int, Field(ge=1, le=1_000)] = 20  # runs at a time in one worker
+    # Runs at a time in one worker; with 0 it only serves, and others must sync.
+    sync_concurrency: Annotated[int, Field(ge=0, le=1_000)] = 20
 
     @field_validator("mongodb_uri")
     @classmethod
