@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import TypeVar
 
 import pytest
 from bson import ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymongo.errors import NetworkTimeout
 
 from server.clock import utc_now
 from server.connectors import record_convert
 from server.connectors.records import Holding, Item, Money, Profile, Trade, Transaction
+from server.connectors.sync import persistence
 from server.connectors.sync.record_documents import decimal_text, record_document
 from server.connectors.sync.records import BATCH, ERASURES, StoredRecord
-from server.errors import InvalidRequest
+from server.errors import ApiError, InvalidRequest
 from server.storage.driver import Session
+from server.storage.errors import translate
 from tests.connectors.sync_world import World, holding, profile, trade, transaction
+
+T = TypeVar("T")
 
 
 async def free(_session: Session) -> None:
@@ -89,6 +98,21 @@ async def test_what_happened_stays_as_it_was_first_seen(
     first = await listed(world, connector_id)
     await world.records.keep(connector_id, data_type, [after], "run_2", free)
     assert await listed(world, connector_id) == first
+
+
+async def test_what_was_not_told_at_first_is_filled_in(world: World, connector_id: str) -> None:
+    async def keep(run: str, **fields: str) -> StoredRecord:
+        fill = Trade("buy", Decimal(3), symbol="INFY", price=Decimal("1500.5"), **fields)  # type: ignore[arg-type]
+        await world.records.keep(connector_id, "trades", [Item("k", fill)], run, free)
+        (kept,) = await listed(world, connector_id)
+        return kept
+
+    first = await keep("run_1")
+    second = await keep("run_2", isin="INE009A01021")
+    assert second.data == {**first.data, "isin": "INE009A01021"}
+    assert (second.id, second.added_at) == (first.id, first.added_at)
+    assert await keep("run_3") == second
+    assert await keep("run_4", isin="INE002A01018") == second
 
 
 async def test_a_holding_is_updated_in_place(world: World, connector_id: str) -> None:
@@ -256,6 +280,77 @@ async def test_what_its_guard_refuses_is_not_written(world: World, connector_id:
         await world.records.close_unseen(connector_id, "portfolio", "run_2", refusing)
     (kept,) = await listed(world, connector_id)
     assert (kept.data["quantity"], kept.closed_at) == ("1", None)
+
+
+@pytest.fixture
+def forgetful(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other transaction is committed, and its caller never hears of it."""
+    transact = world.database.transact
+    calls = itertools.count()
+
+    async def lossy(work: Callable[[Session], Awaitable[T]]) -> T:
+        result = await transact(work)
+        if next(calls) % 2 == 0:
+            raise NetworkTimeout("the answer is lost")
+        return result
+
+    monkeypatch.setattr(world.database, "transact", lossy)
+    monkeypatch.setattr(persistence, "PAUSE_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("forgetful")
+async def test_what_is_tried_again_counts_once(world: World, connector_id: str) -> None:
+    items = [transaction(f"t{number}") for number in range(BATCH + 1)]
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == BATCH + 1
+    holdings = [holding("h1"), holding("h2")]
+    assert await world.records.keep(connector_id, "portfolio", holdings, "run_1", free) == 2
+    more = [*holdings, holding("h3")]
+    assert await world.records.keep(connector_id, "portfolio", more, "run_2", free) == 1
+    await world.records.close_unseen(connector_id, "portfolio", "run_3", free)
+    assert all(record.closed_at for record in await listed(world, connector_id, "portfolio"))
+    assert await world.kept(connector_id) == {"transactions": BATCH + 1, "portfolio": 3}
+
+
+async def test_a_run_that_goes_on_counts_what_it_added_before(
+    world: World, connector_id: str
+) -> None:
+    await world.records.keep(connector_id, "trades", [trade("x1")], "run_1", free)
+    await world.records.keep(connector_id, "trades", [trade("x1"), trade("x2")], "run_2", free)
+    items = [trade("x1"), trade("x2"), trade("x3")]
+    keep = world.records.keep(connector_id, "trades", items, "run_2", free, again=True)
+    assert await keep == 2
+
+
+async def test_documents_that_somebody_holds_are_waited_for(
+    world: World, connector_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of a worker that froze inside its transaction."""
+    monkeypatch.setattr(world.database, "_patience", 0)
+    monkeypatch.setattr(persistence, "PAUSE_SECONDS", 0)
+    await world.records.keep(connector_id, "trades", [trade("x1")], "run_1", free)
+    tried = asyncio.Event()
+    keeping: asyncio.Task[int] | None = None
+
+    def told(error: BaseException) -> ApiError | None:
+        tried.set()
+        return translate(error)
+
+    monkeypatch.setattr(persistence, "translate", told)
+
+    async def frozen(_session: Session) -> None:
+        nonlocal keeping
+        items = [trade("x1"), trade("x2")]
+        keeping = asyncio.create_task(
+            world.records.keep(connector_id, "trades", items, "run_3", free)
+        )
+        async with asyncio.timeout(10):
+            await tried.wait()
+        raise Refused
+
+    with pytest.raises(Refused):
+        await world.records.keep(connector_id, "trades", [trade("x1")], "run_2", frozen)
+    assert keeping is not None
+    assert await keeping == 1
 
 
 async def test_nothing_to_forget(world: World) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from server.clock import utc_now
 from server.connectors.model import Connector, ConnectorFilter, DataTypeCount
@@ -14,9 +16,11 @@ from server.connectors.platforms.base import (
     PlatformUnavailable,
 )
 from server.connectors.sessions import new_sync_id
+from server.connectors.store import CONNECTORS
+from server.connectors.sync import persistence
 from server.connectors.sync import runner as runner_module
 from server.connectors.sync.store import Outcome, SyncStore
-from server.storage.driver import Database
+from server.storage.driver import Database, Session
 from tests.connectors.sync_world import ALL, Gate, InProcess, World, transaction
 from tests.connectors.waiting import eventually
 
@@ -467,6 +471,90 @@ async def test_the_heartbeat_keeps_the_claim(world: World, monkeypatch: pytest.M
     await eventually(extended, "the claim to be extended")
     await finished(gate, run)
     assert (await world.get(connector.id)).history[0].status == "success"
+
+
+async def test_a_heartbeat_that_failed_comes_again_soon(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(runner_module, "HEARTBEAT_RETRY_SECONDS", 0.01)
+    connector = await world.synced()
+    keep, again = world.syncs.keep, asyncio.Event()
+
+    async def failing_once(claimed: Connector, session: Session | None = None) -> bool:
+        if session is None and not failed.is_set():
+            monkeypatch.setattr(runner_module, "HEARTBEAT_SECONDS", 3600)
+            failed.set()
+            raise AutoReconnect
+        if session is None:
+            again.set()
+        return await keep(claimed, session)
+
+    failed = asyncio.Event()
+    monkeypatch.setattr(world.syncs, "keep", failing_once)
+    gate, run = await under_way(world, connector)
+    async with asyncio.timeout(10):
+        await again.wait()
+    await finished(gate, run)
+    assert (await world.get(connector.id)).history[0].status == "success"
+
+
+async def test_a_silent_database_fails_no_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persistence, "PAUSE_SECONDS", 0)
+    connectors = world.database.collection(CONNECTORS)
+    asked = 0
+
+    class Lossy:
+        """Does all it is asked to, and answers every other time."""
+
+        async def update_one(self, *given: Any, **named: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked % 2:
+                raise NetworkTimeout("no answer")
+            return await connectors.update_one(*given, **named)
+
+    connector = await world.connected()
+    claimed = await world.claim(connector.id)
+    budget = iter([AutoReconnect("no budget")])
+
+    async def silent_once() -> None:
+        for error in budget:
+            raise error
+
+    world.platform.before_fetch = silent_once
+    monkeypatch.setattr(world.syncs, "_connectors", Lossy())
+    await world.runner.run(claimed)
+    after = await world.get(connector.id)
+    assert [entry.status for entry in after.history] == ["success"]
+    assert after.history[0].added_count == sum((await world.kept(connector.id)).values())
+    assert asked > 5
+
+
+async def test_what_a_run_added_before_it_was_handed_back_counts(world: World) -> None:
+    connector = await world.connected("transactions", "portfolio")
+    gate = Gate()
+
+    async def at_the_second() -> None:
+        if world.platform.fetched:
+            await gate()
+
+    world.platform.before_fetch = at_the_second
+    run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
+    async with asyncio.timeout(10):
+        await gate.reached.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert await world.kept(connector.id) == {"transactions": 2}
+    world.platform.before_fetch = None
+    after = await world.sync(connector.id)
+    assert [(c.data_type, c.added) for c in after.history[0].counts] == [
+        ("transactions", 2),
+        ("portfolio", 3),
+    ]
 
 
 async def test_cancelled_a_run_is_handed_back_under_the_same_id(world: World) -> None:

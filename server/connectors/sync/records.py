@@ -1,7 +1,8 @@
 """Records in MongoDB: collection `records`, one document an item, once each.
 
 A document: connectorId, dataType, key (the item's identity), at (what lists are ordered by), data (the
-item's fields), seen (the run that last saw it), addedAt, updatedAt, closedAt (holdings).
+item's fields), seen (the run that last saw it), addedAt, addedBy (the run that saw it first),
+updatedAt, closedAt (holdings).
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from functools import partial
 from typing import Any, TypeAlias
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from server.clock import utc_now
 from server.connectors.records import Item, Trade, Transaction
+from server.connectors.sync.persistence import persistently
 from server.connectors.sync.record_documents import record_document
 from server.storage import paging
 from server.storage.driver import Database, Document, Session
@@ -56,15 +59,25 @@ class RecordStore:
         self._erasures = database.collection(ERASURES)
 
     async def keep(
-        self, connector_id: str, data_type: str, items: Sequence[Item], run: str, guard: Guard
+        self,
+        connector_id: str,
+        data_type: str,
+        items: Sequence[Item],
+        run: str,
+        guard: Guard,
+        *,
+        again: bool = False,
     ) -> int:
         """Store the items a run fetched; gives how many were new. Safe to repeat.
 
-        Transactions and trades stay as they were first seen; holdings and the profile are updated.
+        Transactions and trades stay as they were first seen, but a trade gains what was not told then
+        (Zerodha tells its ISIN elsewhere, which may fail); holdings and the profile are updated.
         `guard` comes last in the transaction of each batch: where it raises, nothing was written.
+        `again`: the run may have stored some before; they are counted as new like the others.
         """
         now = utc_now()
         added = 0
+        writes_left = len(range(0, len(items), BATCH))
         for start in range(0, len(items), BATCH):
             writes = [
                 _upsert(connector_id, data_type, item, run, now)
@@ -72,11 +85,18 @@ class RecordStore:
             ]
 
             async def write(session: Session, writes: list[UpdateOne] = writes) -> int:
+                nonlocal writes_left
+                writes_left -= 1
                 result = await self._records.bulk_write(writes, ordered=False, session=session)
                 await guard(session)
                 return result.upserted_count
 
-            added += await self._database.transact(write)
+            added += await persistently(partial(self._database.transact, write))
+        # After a second try nobody knows whether the first one had been committed.
+        if again or writes_left < 0:
+            added = await self._records.count_documents(
+                {"connectorId": connector_id, "dataType": data_type, "addedBy": run}
+            )
         return added
 
     async def close_unseen(self, connector_id: str, data_type: str, run: str, guard: Guard) -> None:
@@ -96,7 +116,7 @@ class RecordStore:
             )
             await guard(session)
 
-        await self._database.transact(write)
+        await persistently(lambda: self._database.transact(write))
 
     async def page(
         self, connector_id: str, data_type: str | None, token: str | None, limit: int
@@ -135,31 +155,30 @@ class RecordStore:
 def _upsert(connector_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:
     where = {"connectorId": connector_id, "dataType": data_type, "key": item.key}
     data = record_document(item.record)
-    first: Document = {"at": _ordered_by(item, now), "addedAt": now}
-    if isinstance(item.record, Transaction | Trade):
-        update: Any = {
-            "$setOnInsert": {**first, "data": data, "updatedAt": now},
-            "$set": {"seen": run},
-        }
-        return UpdateOne(where, update, upsert=True)
-    # Current state: `updatedAt` moves only where something changed, being closed included.
-    changed = {
-        "$or": [
-            {"$ne": ["$data", {"$literal": data}]},
-            {"$ne": [{"$type": "$closedAt"}, "missing"]},
-        ]
+    at = _ordered_by(item, now)
+    if isinstance(item.record, Transaction):
+        first = {"at": at, "addedAt": now, "addedBy": run, "data": data, "updatedAt": now}
+        return UpdateOne(where, {"$setOnInsert": first, "$set": {"seen": run}}, upsert=True)
+    fetched: Document = {"$literal": data}
+    happened = isinstance(item.record, Trade)
+    if happened:  # fields in the order they had, as the order counts when documents are compared
+        fetched = {"$mergeObjects": ["$data", fetched, "$data"]}
+    is_new = {"$eq": [{"$type": "$addedAt"}, "missing"]}
+    # `updatedAt` moves only where something changed, being closed included.
+    changed = {"$or": [{"$ne": ["$data", fetched]}, {"$ne": [{"$type": "$closedAt"}, "missing"]}]}
+    fields: Document = {
+        "at": {"$ifNull": ["$at", at]},
+        "addedAt": {"$ifNull": ["$addedAt", now]},
+        "addedBy": {"$cond": [is_new, run, "$addedBy"]},
+        "updatedAt": {"$cond": [changed, now, "$updatedAt"]},
+        "seen": run,
     }
-    update = [
-        {
-            "$set": {
-                "at": {"$ifNull": ["$at", first["at"]]},
-                "addedAt": {"$ifNull": ["$addedAt", now]},
-                "updatedAt": {"$cond": [changed, now, "$updatedAt"]},
-                "seen": run,
-            }
-        },
+    if happened:
+        return UpdateOne(where, [{"$set": {**fields, "data": fetched}}], upsert=True)
+    update: list[Document] = [
+        {"$set": fields},
         {"$unset": ["closedAt", "data"]},  # $set would merge the new fields into the old ones
-        {"$set": {"data": {"$literal": data}}},
+        {"$set": {"data": fetched}},
     ]
     return UpdateOne(where, update, upsert=True)
 

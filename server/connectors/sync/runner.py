@@ -34,6 +34,7 @@ from server.connectors.platforms.base import (
 )
 from server.connectors.records import DataType, Item
 from server.connectors.store import ConnectorStore
+from server.connectors.sync.persistence import persistently
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.observability.logging import cause_of
@@ -42,6 +43,7 @@ from server.storage.driver import Session as Transaction
 _log = structlog.stdlib.get_logger("finlink.sync")
 
 HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_RETRY_SECONDS = 1.0  # after the database failed
 RUN_SECONDS = 300.0  # a run that takes longer is broken off
 MAY_WAIT = timedelta(hours=1)  # a throttled run, from when it was asked for
 LONGEST_WAIT_SECONDS = 60
@@ -115,16 +117,17 @@ class SyncRunner:
     async def _heartbeat(self, claimed: Connector, log: structlog.stdlib.BoundLogger) -> None:
         """Keep the claim; return once it is lost, or could not be kept for as long as it lasts."""
         now = asyncio.get_running_loop().time
-        kept = now()
+        kept, pause = now(), HEARTBEAT_SECONDS
         while now() - kept < CLAIM_LIFE.total_seconds():
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(pause)
             try:
                 if not await self._syncs.keep(claimed):
                     return
             except Exception as error:  # noqa: BLE001 - the claim may still hold; the next beat tells
                 log.warning("heartbeat failed", cause=type(error).__name__)
+                pause = HEARTBEAT_RETRY_SECONDS
             else:
-                kept = now()
+                kept, pause = now(), HEARTBEAT_SECONDS
 
     async def _work(self, claimed: Connector, run: Run, log: structlog.stdlib.BoundLogger) -> None:
         progress = _Progress(list(run.done))
@@ -153,6 +156,7 @@ class SyncRunner:
         One that the platform fails to give does not keep the others away; two mean that it is away.
         """
         session = self._logins.session(claimed)
+        goes_on = run.began_at != run.started_at  # of what it stored before it may not know
         for data_type in progress.missing(run):
             try:
                 try:
@@ -172,7 +176,9 @@ class SyncRunner:
                 progress.failure = error
                 continue
             guard = partial(self._keep_claim, claimed)
-            added = await self._records.keep(claimed.id, data_type, items, run.sync_id, guard)
+            added = await self._records.keep(
+                claimed.id, data_type, items, run.sync_id, guard, again=goes_on
+            )
             if data_type == "portfolio":
                 await self._records.close_unseen(claimed.id, data_type, run.sync_id, guard)
             progress.counts.append(DataTypeCount(data_type, len(items), added))
@@ -181,7 +187,9 @@ class SyncRunner:
                 raise ClaimLost
 
     async def _fetch(self, claimed: Connector, session: Session, data_type: str) -> Sequence[Item]:
-        return await self._logins.platform(claimed).fetch(session, cast("DataType", data_type))
+        platform = self._logins.platform(claimed)
+        # A platform's budget is in MongoDB.
+        return await persistently(lambda: platform.fetch(session, cast("DataType", data_type)))
 
     async def _keep_claim(self, claimed: Connector, session: Transaction) -> None:
         if not await self._syncs.keep(claimed, session):
@@ -229,7 +237,8 @@ class SyncRunner:
         error = _error_entry(progress.failure, entry.synced_at)
         ended = None
         if error is not None:
-            ended = await self._connectors.expire(claimed, under_way(claimed), entry, error)
+            expire = partial(self._connectors.expire, claimed, under_way(claimed), entry, error)
+            ended = await persistently(expire)
         if ended is None:  # refreshed meanwhile: the next run sees what holds now
             await self._finish(claimed, run, progress, log)
             return

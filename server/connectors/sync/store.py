@@ -30,6 +30,7 @@ from server.connectors.model import (
     Run,
 )
 from server.connectors.store import CONNECTORS
+from server.connectors.sync.persistence import persistently
 from server.storage.driver import Database, Document, Session
 
 CLAIM_LIFE = timedelta(seconds=15)
@@ -209,7 +210,7 @@ class SyncStore:
     async def note_done(self, claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
         """Say what the run has fetched so far, extending the claim; False where it is lost."""
         fields = {"sync.run.done": x.count_documents(done), "sync.dueAt": _CLAIM_ENDS}
-        return await self._fenced(claimed, fields)
+        return await persistently(lambda: self._fenced(claimed, fields))
 
     async def release(self, claimed: Connector) -> bool:
         """Give the run back unfinished, for another worker to go on with at once under the same id."""
@@ -226,16 +227,14 @@ class SyncStore:
         self, claimed: Connector, wait: timedelta, done: Sequence[DataTypeCount]
     ) -> bool:
         """Let the run wait and go on later, by any worker, with what is not `done` yet."""
-        return await self._fenced(
-            claimed,
-            {
-                "sync.run.startedAt": "$$REMOVE",
-                "sync.run.done": x.count_documents(done),
-                "sync.run.deferrals": x.plus_one("sync.run.deferrals"),
-                "sync.dueAt": {"$add": [x.NOW, _milliseconds(wait)]},
-                "sync.fence": x.plus_one("sync.fence"),
-            },
-        )
+        fields: Document = {
+            "sync.run.startedAt": "$$REMOVE",
+            "sync.run.done": x.count_documents(done),
+            "sync.run.deferrals": x.plus_one("sync.run.deferrals"),
+            "sync.dueAt": {"$add": [x.NOW, _milliseconds(wait)]},
+            "sync.fence": x.plus_one("sync.fence"),
+        }
+        return await persistently(lambda: self._fenced(claimed, fields))
 
     async def cancel(
         self, connector_id: str, sync_id: str, session: Session | None = None
@@ -295,7 +294,7 @@ class SyncStore:
             fields["sync.lastSuccessAt"] = outcome.entry.synced_at
         if outcome.error is not None:
             fields |= x.add_error(outcome.error)
-        return await self._fenced(claimed, fields)
+        return await persistently(lambda: self._fenced(claimed, fields))
 
     async def set_settings(
         self,
