@@ -34,6 +34,8 @@ from server.storage import paging
 from server.storage.driver import Database, Document, Session
 
 CONNECTORS = "connectors"
+DUE_INDEX = "sync.dueAt_1"
+CLAIMED_INDEX = "sync.dueAt_1_claimed"
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
@@ -42,7 +44,12 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CONNECTORS: [
         IndexModel([("userId", ASCENDING), ("platform", ASCENDING)], unique=True),
         IndexModel("sessionId", unique=True, sparse=True),
-        IndexModel("sync.dueAt", sparse=True),
+        IndexModel("sync.dueAt", name=DUE_INDEX, sparse=True),
+        IndexModel(
+            "sync.dueAt",
+            name=CLAIMED_INDEX,
+            partialFilterExpression={"sync.run.startedAt": {"$exists": True}},
+        ),
         IndexModel("session.checkAt", sparse=True),
         IndexModel(_NEWEST_FIRST),
         IndexModel([("connectionStatus", ASCENDING), *_NEWEST_FIRST]),

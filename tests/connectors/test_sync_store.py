@@ -72,6 +72,18 @@ async def test_what_has_been_due_longest_comes_first(world: World) -> None:
     assert [each.id for each in claimed if each] == expected
 
 
+async def test_a_run_that_its_worker_left_comes_before_all_that_is_due(world: World) -> None:
+    left, *waiting = [await world.connected() for _ in range(3)]
+    await world.change(left.id, {"sync.dueAt": utc_now() - timedelta(hours=9)})
+    await world.claim(left.id)
+    await world.change(left.id, {"sync.dueAt": utc_now() - timedelta(seconds=1)})
+    for connector in waiting:
+        await world.change(connector.id, {"sync.dueAt": utc_now() - timedelta(minutes=9)})
+    claimed = await world.syncs.claim(new_sync_id())
+    assert claimed is not None
+    assert (claimed.id, claimed.history[0].error_code) == (left.id, "RUN_ABANDONED")
+
+
 async def test_only_live_connectors_are_claimed(world: World) -> None:
     connector = await world.connected()
     for status in ("disconnected", "expired"):
@@ -97,17 +109,18 @@ async def test_looking_for_what_is_due_reads_nothing_that_is_not(world: World) -
     asked: list[dict[str, object]] = []
 
     class Recording:
-        async def find_one_and_update(self, query, *_, sort, **__):  # type: ignore[no-untyped-def]
-            asked.append({"filter": query, "sort": dict(sort)})
+        async def find_one_and_update(self, query, *_, sort, hint, **__):  # type: ignore[no-untyped-def]
+            asked.append({"filter": query, "sort": dict(sort), "hint": hint})
 
     world.syncs._connectors = Recording()  # type: ignore[assignment]
     assert await world.syncs.claim(new_sync_id()) is None
-    (find,) = asked
-    plan = await world.database._database.command(
-        {"explain": {"find": CONNECTORS, "limit": 1, **find}, "verbosity": "executionStats"}
-    )
-    assert plan["executionStats"]["totalKeysExamined"] <= 2
-    assert plan["executionStats"]["totalDocsExamined"] <= 2
+    assert len(asked) == 2  # for runs that were left, and for all
+    for find in asked:
+        plan = await world.database._database.command(
+            {"explain": {"find": CONNECTORS, "limit": 1, **find}, "verbosity": "executionStats"}
+        )
+        assert plan["executionStats"]["totalKeysExamined"] <= 2
+        assert plan["executionStats"]["totalDocsExamined"] <= 2
 
 
 # Fences

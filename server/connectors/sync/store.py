@@ -29,7 +29,7 @@ from server.connectors.model import (
     HistoryEntry,
     Run,
 )
-from server.connectors.store import CONNECTORS
+from server.connectors.store import CLAIMED_INDEX, CONNECTORS, DUE_INDEX
 from server.connectors.sync.persistence import persistently
 from server.storage.driver import Database, Document, Session
 
@@ -102,8 +102,9 @@ class SyncStore:
         """Take the connector that has been due longest and put its run under way; None if none is due.
 
         `sync_id` names the run where it has no name yet. A run that another worker left is written
-        off as abandoned, and counts as failed. The connector comes without a run where it turned out
-        that nothing is to run: it stands still, or has failed too often and rests first.
+        off as abandoned, and counts as failed; such connectors come first, as their turn had come
+        before. The connector comes without a run where it turned out that nothing is to run: it
+        stands still, or has failed too often and rests first.
         """
         abandoned = x.RUN_STARTED
         failures = x.when(
@@ -140,50 +141,51 @@ class SyncStore:
         rests = {"$and": [worn_out, x.SYNCS_BY_ITSELF]}
         entry = x.broken_off(ABANDONED, _ABANDONED_MESSAGE)
         error = {"errorCode": ABANDONED, "errorMessage": _ABANDONED_MESSAGE, "occurredAt": x.NOW}
-        document = await self._connectors.find_one_and_update(
+        update: list[Document] = [
+            {"$set": judged},
             {
-                "sync.dueAt": {"$type": "date"},
-                "$expr": {"$lte": ["$sync.dueAt", x.NOW]},
-                "connectionStatus": {"$in": LIVE},
+                "$set": {
+                    **x.count_run_if("$sync.wasAbandoned", entry),
+                    "errors": x.when(
+                        "$sync.wasAbandoned",
+                        x.prepended("errors", error, ERRORS_KEPT),
+                        "$errors",
+                    ),
+                    "connectionStatus": x.when(worn_out, "error", "$connectionStatus"),
+                    "sync.fence": x.plus_one("sync.fence"),
+                    "sync.dueAt": x.when(runs, _CLAIM_ENDS, x.keep_or_remove(rests, rests_until)),
+                    "connectionDetails.nextSyncAt": x.when(
+                        runs,
+                        {"$ifNull": ["$connectionDetails.nextSyncAt", "$$REMOVE"]},
+                        x.keep_or_remove(rests, rests_until),
+                    ),
+                    "sync.run": x.keep_or_remove(runs, run_on),
+                    # Where another tool began the session.
+                    "session.checkAt": {
+                        "$ifNull": ["$session.checkAt", "$credentials.tokenExpiresAt", "$$REMOVE"]
+                    },
+                    "updatedAt": x.NOW,
+                }
             },
-            [
-                {"$set": judged},
-                {
-                    "$set": {
-                        **x.count_run_if("$sync.wasAbandoned", entry),
-                        "errors": x.when(
-                            "$sync.wasAbandoned",
-                            x.prepended("errors", error, ERRORS_KEPT),
-                            "$errors",
-                        ),
-                        "connectionStatus": x.when(worn_out, "error", "$connectionStatus"),
-                        "sync.fence": x.plus_one("sync.fence"),
-                        "sync.dueAt": x.when(
-                            runs, _CLAIM_ENDS, x.keep_or_remove(rests, rests_until)
-                        ),
-                        "connectionDetails.nextSyncAt": x.when(
-                            runs,
-                            {"$ifNull": ["$connectionDetails.nextSyncAt", "$$REMOVE"]},
-                            x.keep_or_remove(rests, rests_until),
-                        ),
-                        "sync.run": x.keep_or_remove(runs, run_on),
-                        # Where another tool began the session.
-                        "session.checkAt": {
-                            "$ifNull": [
-                                "$session.checkAt",
-                                "$credentials.tokenExpiresAt",
-                                "$$REMOVE",
-                            ]
-                        },
-                        "updatedAt": x.NOW,
-                    }
-                },
-                {"$unset": "sync.wasAbandoned"},
-            ],
-            sort=[("sync.dueAt", ASCENDING)],
-            return_document=ReturnDocument.AFTER,
-        )
-        return connector(document) if document else None
+            {"$unset": "sync.wasAbandoned"},
+        ]
+        due: Document = {
+            "sync.dueAt": {"$type": "date"},
+            "$expr": {"$lte": ["$sync.dueAt", x.NOW]},
+            "connectionStatus": {"$in": LIVE},
+        }
+        left = {**due, "sync.run.startedAt": {"$exists": True}}
+        for where, index in ((left, CLAIMED_INDEX), (due, DUE_INDEX)):
+            document = await self._connectors.find_one_and_update(
+                where,
+                update,
+                sort=[("sync.dueAt", ASCENDING)],
+                hint=index,
+                return_document=ReturnDocument.AFTER,
+            )
+            if document:
+                return connector(document)
+        return None
 
     async def claim_check(self, lease: timedelta) -> Connector | None:
         """Take the connector whose session has been waiting longest to be looked after, if one does.
