@@ -1,0 +1,84 @@
+"""Many callers ask for a sync of one connector while its run is held up at the platform."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import grpc
+import httpx
+import pytest
+from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
+
+from tests.chaos.figures import Figures
+from tests.chaos.ground import Ground
+from tests.e2e import connector_steps as step
+
+if TYPE_CHECKING:
+    from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
+
+EACH_WAY = 50
+
+
+@pytest.fixture
+def connectors(stubs: grpc.aio.Channel) -> ConnectorServiceAsyncStub:
+    return ConnectorServiceStub(stubs)
+
+
+async def test_a_hundred_triggers_of_a_held_run(
+    site: Ground,
+    api: httpx.AsyncClient,
+    connectors: ConnectorServiceAsyncStub,
+    new_id: str,
+    figures: Figures,
+) -> None:
+    login = step.new_login()
+    await step.create_user(api, new_id)
+    made = await step.connect(
+        api,
+        new_id,
+        "fi_money",
+        permissions=["transactions", "trades"],
+        credentials=step.credentials_of(login),
+    )
+    connector_id = made["id"]
+    before = await step.synced(api, connector_id)
+    counted = _data_calls(site, login)
+
+    site.sandbox.put("/holds/the run", {"platform": "fi", "login": login})
+    first = await step.trigger(api, connector_id)
+    await site.sandbox.held("the run")
+    rest = [step.trigger(api, connector_id) for _ in range(EACH_WAY)]
+    request = rpc.TriggerSyncRequest(connector_id=connector_id)
+    calls = [connectors.TriggerSync(request) for _ in range(EACH_WAY)]
+    replies, answers = await asyncio.gather(asyncio.gather(*rest), asyncio.gather(*calls))
+    still = await step.sync_status(api, connector_id)
+    site.sandbox.control.delete("/holds/the run").raise_for_status()
+    after = await step.synced(api, connector_id, before["totalSyncs"] + 1)
+
+    told = Counter(reply["data"]["syncId"] for reply in replies)
+    told += Counter(answer.data.sync_id for answer in answers)
+    made_calls = _data_calls(site, login) - counted
+    figures.show("triggers over REST and gRPC", 2 * EACH_WAY)
+    figures.show("runs they were told of", len(told))
+    figures.show("runs that ran", after["totalSyncs"] - before["totalSyncs"])
+    assert told == {first["data"]["syncId"]: 2 * EACH_WAY}
+    assert still["currentSyncId"] == first["data"]["syncId"]
+    assert still["totalSyncs"] == before["totalSyncs"]
+    newest, *older = after["syncHistory"]
+    assert newest["syncId"] == first["data"]["syncId"]
+    assert newest["status"] == "success"
+    assert older == before["syncHistory"]
+    assert after["totalSyncs"] == before["totalSyncs"] + 1
+    assert made_calls == {
+        "fetch_bank_transactions": 1,
+        "fetch_stock_transactions": 1,
+        "fetch_mf_transactions": 1,
+    }
+
+
+def _data_calls(site: Ground, login: str) -> Counter[str]:
+    counts = site.sandbox.calls(platform="fi", login=login, limit=1)["counts"]
+    return Counter({call: n for call, n in counts.items() if call.startswith("fetch_")})
