@@ -6,6 +6,7 @@ and a history that is true when it is compared with the sandbox's own log of cal
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 from collections.abc import Mapping
@@ -24,7 +25,6 @@ from tests.chaos.ground import Ground, ground
 from tests.chaos.herd import Member
 from tests.chaos.pack import Life, Pack, figures_of, pack
 from tests.chaos.truth import Judge, calls_of, compare_records, run_once_more
-from tests.connectors.waiting import eventually
 from tests.e2e import connector_steps as step
 
 # What goes wrong at the platforms meanwhile, each at some accounts.
@@ -38,6 +38,7 @@ TROUBLES: list[dict[str, Any]] = [
     {"kind": "wrong_shape", "times": 2},
     {"kind": "slow", "ms": 2_500, "times": 5},
 ]
+PATIENCE_SECONDS = 120  # never reached unless something is broken
 SLOW = {"kind": "slow", "ms": 150, "probability": 0.5}
 
 
@@ -112,23 +113,35 @@ async def _three_blows(at: Ground, database: Database, workers: Pack) -> None:
     async with step.database(at.stack) as documents:
         shorter = {"setParameter": 1, "transactionLifetimeLimitSeconds": 1}
         await documents.client.admin.command(shorter)
+    connectors = database.collection(CONNECTORS)
     for blow in (workers.kill, workers.freeze, workers.kill):
-        life = await eventually(partial(_at_work, workers), "a worker at work")
+        # So that there is work whatever was done meanwhile.
+        idle = {"sync.run": {"$exists": False}}
+        await connectors.update_many(idle, [{"$set": {"sync.dueAt": "$$NOW"}}])
+        life = await _at_work(workers)
         blow(life)
         held = life.in_flight(life.blows[-1].at)
-        await eventually(partial(_taken_over, database, workers, held), "a takeover")
+        await _taken_over(database, workers, held)
         if life.worker.frozen:
             workers.thaw(life)
 
 
-async def _at_work(workers: Pack) -> Life | None:
-    return next((life for life in workers.free() if life.in_flight(datetime.now(UTC))), None)
+async def _at_work(workers: Pack) -> Life:
+    """A worker once it has a run in flight; the first one may still have to start."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            for life in workers.free():
+                if life.in_flight(datetime.now(UTC)):
+                    return life
+            await asyncio.sleep(0.02)
 
 
-async def _taken_over(database: Database, workers: Pack, sync_ids: list[str]) -> bool:
-    await workers.lapse(database)
+async def _taken_over(database: Database, workers: Pack, sync_ids: list[str]) -> None:
     left = {"sync.run.syncId": {"$in": sync_ids}}
-    return await database.collection(CONNECTORS).find_one(left) is None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await database.collection(CONNECTORS).find_one(left):
+            await workers.lapse(database)
+            await asyncio.sleep(0.02)
 
 
 async def _trouble(at: Ground, members: Mapping[str, Member], draw: random.Random) -> None:
