@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -148,7 +149,7 @@ class Logins:
                 except SessionEnded as error:
                     ended = await self._expire(current, str(error))
                     if ended is not None:
-                        await self.prepare(ended)
+                        await self._prepare(ended)
         except ClaimBusy:
             return  # somebody refreshes it just now
         except (NotConnected, ReauthRequired):
@@ -215,6 +216,12 @@ class Logins:
 
     async def prepare(self, ended: Connector) -> None:
         """Have a login ready for a connector whose session ended, as far as the platform answers."""
+        # Who refreshes it meanwhile must not find the session changed underneath, and does the same.
+        with suppress(ClaimBusy):
+            async with self._claims.hold(_refresh_claim(ended.id)):
+                await self._prepare(ended)
+
+    async def _prepare(self, ended: Connector) -> None:
         try:
             login = await answer(self.platform(ended).complete(self._secrets(ended), {}))
         except (InvalidCredentials, PlatformNotAvailable, SessionEnded):

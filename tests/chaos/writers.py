@@ -74,9 +74,7 @@ class Writers:
         for number in itertools.count(1):
             answer = await self._once(method, path, body, headers)
             if answer is not None and answer.status_code not in _AGAIN:
-                # Without the key, a user made by a try that seemed to fail is in the way.
-                made_before = number > 1 and _code(answer) == "USER_EXISTS"
-                if not answer.is_success and not made_before:
+                if not answer.is_success:
                     self.strange.append(f"{method} {path}: {answer.text}")
                 self.tries[number] += 1
                 self.acknowledged += 1
@@ -107,10 +105,3 @@ class Writers:
             found = {user["userId"]: user["profile"]["firstName"] for user in data["users"]}
             gone += [name for name in wanted if found.get(name) != self.names[name]]
         return gone
-
-
-def _code(answer: httpx.Response) -> str | None:
-    if answer.is_success:
-        return None
-    code: str | None = answer.json().get("error", {}).get("code")
-    return code
