@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
@@ -29,6 +30,7 @@ from server.storage.driver import Session as Transaction
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
 DEFAULT_LIMIT = 20
+CONNECT_PATIENCE = timedelta(seconds=12)  # for another connect of the same user and platform
 
 
 class UserDirectory(Protocol):
@@ -120,9 +122,14 @@ class ConnectorService:
                 "The platform grants none of the permissions asked for",
                 fields=[FieldError("permissions", f"{platform_name} can grant {can}")],
             )
+        before = await self._store.find(user_id, platform_name)
         try:
-            async with self._claims.hold(f"connect/{user_id}/{platform_name}"):
-                return await self._connect(user_id, platform, granted, credentials)
+            # Of two at once one wins; should it die, the other takes over.
+            async with self._claims.hold(f"connect/{user_id}/{platform_name}", CONNECT_PATIENCE):
+                existing = await self._store.find(user_id, platform_name)
+                if _generation(existing) != _generation(before):
+                    raise AlreadyConnected
+                return await self._connect(user_id, platform, granted, credentials, existing)
         except ClaimBusy:
             raise AlreadyConnected from None
 
@@ -132,8 +139,8 @@ class ConnectorService:
         platform: Platform,
         granted: Sequence[str],
         credentials: Mapping[str, str],
+        existing: Connector | None,
     ) -> tuple[Connector, str | None]:
-        existing = await self._store.find(user_id, platform.name)
         if existing is not None and existing.live:
             raise AlreadyConnected
         outcome = await answer(platform.connect(credentials))
@@ -215,3 +222,7 @@ class ConnectorService:
 
     async def set_active(self, user_id: str, active: bool, session: Transaction) -> None:
         await self._store.set_active(user_id, active, session)
+
+
+def _generation(connector: Connector | None) -> int | None:
+    return None if connector is None else connector.generation

@@ -70,6 +70,7 @@ class Ran:
 
     connector_id: str
     sync_id: str
+    data_types: tuple[str, ...] = ()  # what it is about
     claims: list[Claimed] = field(default_factory=list)
     ended_at: datetime | None = None  # as MongoDB wrote it
     taken_over: bool = False  # it was ended by another worker's claim
@@ -147,6 +148,7 @@ class Ledger:
             self.runs[new_id] = Ran(connector_id, new_id)
         if claimed and new_id is not None:
             self.runs[new_id].claims.append(Claimed(new["startedAt"], after["fence"]))
+            self.runs[new_id].data_types = tuple(new["dataTypes"])
             if rise != 1:
                 self.wrong["a claim under the fence before it"].append(where)
             if before.get("dueAt") is None or before["dueAt"] > new["startedAt"]:

@@ -157,7 +157,7 @@ class Judge:
             if entry["startedAt"] - _ROUNDING <= call.at
             and (call.end or call.at) <= entry["syncedAt"] + _ROUNDING
         ]
-        return _untrue_counts(entry, run, member, calls) or _untrue_status(entry, member, calls)
+        return _untrue_counts(entry, run, member, calls) or _untrue_status(entry, run, calls)
 
     def _untrue_death(self, run: Ran) -> str | None:
         if run.ended_at is None or not run.claims:
@@ -189,9 +189,9 @@ def _untrue_counts(entry: Json, run: Ran, member: Member, calls: Sequence[Call])
     return None
 
 
-def _untrue_status(entry: Json, member: Member, calls: Sequence[Call]) -> str | None:
+def _untrue_status(entry: Json, run: Ran, calls: Sequence[Call]) -> str | None:
     fetched = {count["dataType"] for count in entry["counts"]}
-    lacking = set(member.data_types) - fetched
+    lacking = set(run.data_types) - fetched
     status = "success" if not lacking else "partial" if fetched else "failed"
     if entry["status"] != status:
         return f"{status} in truth"

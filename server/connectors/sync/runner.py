@@ -162,7 +162,7 @@ class SyncRunner:
                 try:
                     items = await self._fetch(claimed, session, data_type)
                 except SessionEnded:
-                    session = await self._logins.revive(claimed)
+                    session = await persistently(partial(self._logins.revive, claimed))
                     items = await self._fetch(claimed, session, data_type)
             except PermissionRefused as error:
                 progress.refused.append(data_type)
