@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from server import config
+from server.commands.keys import keys
 from server.observability.logging import setup_logging
 
 app = typer.Typer(
@@ -17,6 +18,9 @@ app = typer.Typer(
     help="Finlink: users and their connections to financial platforms, over gRPC and REST.",
     epilog="Settings come from the environment; the README has the table of them.",
 )
+
+
+app.add_typer(keys)
 
 
 def _settings(**given: object) -> config.Settings:

@@ -39,6 +39,7 @@ from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
 from server.rpc.health import Health
+from server.rpc.interceptors.authentication import Authentication
 from server.rpc.interceptors.completion import Completion
 from server.rpc.interceptors.context import call_context
 from server.rpc.interceptors.decoding import request_decoding
@@ -49,8 +50,9 @@ from server.rpc.method import methods_of
 from server.rpc.middleware import Step, StepInterceptor
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Vault
-from server.storage import answers, claims, driver
+from server.storage import answers, api_keys, claims, driver
 from server.storage.answers import AnswerStore
+from server.storage.api_keys import ApiKeyStore, CurrentKeys
 from server.storage.claims import Claims
 from server.storage.errors import translate
 from server.storage.indexes import NoImages, ensure_images, ensure_indexes
@@ -114,6 +116,12 @@ async def running_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
         await _prepare(database, settings)
+        keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys)
+        if settings.production and not settings.allow_anonymous and not await keys.guarded():
+            raise ConfigError(
+                "API_KEYS: without keys anybody may call. `python -m server keys create NAME` makes "
+                "one; ALLOW_ANONYMOUS=true starts without, behind something that guards it"
+            )
         users = UserStore(database)
         connectors = ConnectorStore(database)
         sync_store = SyncStore(database)
@@ -155,7 +163,7 @@ async def running_worker(
         completion = Completion()
         answer_store = AnswerStore(database, holds, vault)
         idempotency = Idempotency(answer_store, _derived(key, "requests of idempotency keys"))
-        server = _server(completion, idempotency)
+        server = _server(Authentication(keys), completion, idempotency)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(user_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
             ConnectorServicer(connector_service, sync_service, watch_service), server
@@ -178,6 +186,7 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         **record_store.INDEXES,
         **claims.INDEXES,
         **answers.INDEXES,
+        **api_keys.INDEXES,
         **budgets.INDEXES,
     }
     try:
@@ -195,13 +204,16 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         ) from None
 
 
-def _server(completion: Completion, idempotency: Idempotency) -> grpc.aio.Server:
+def _server(
+    authentication: Authentication, completion: Completion, idempotency: Idempotency
+) -> grpc.aio.Server:
     """A server with the steps every call takes, outermost first, and what infrastructure there is."""
     services = _service_names(*CONTRACT)
     steps: list[Step] = [
         call_context,
         call_logging,
         error_status(translate),
+        authentication,
         completion,
         request_decoding,
         idempotency,

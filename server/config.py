@@ -23,6 +23,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from server.access import ApiKey, parse_keys
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 KITE_API = "https://api.kite.trade"
@@ -65,6 +67,10 @@ class Settings(BaseSettings):
 
     encryption_key: SecretStr | None = None
 
+    # Who may call, beside the keys that `python -m server keys` makes.
+    api_keys: str = Field(default="", repr=False)  # NAME:SCOPE:DIGEST,…
+    allow_anonymous: bool = False  # in production: start although there are no keys
+
     # Platforms. The addresses default to the sandbox in development and to the real hosts elsewhere.
     sandbox: bool | None = None
     sandbox_kite_port: Port = 8085
@@ -98,6 +104,12 @@ class Settings(BaseSettings):
             decode_key(value.get_secret_value())
         return value
 
+    @field_validator("api_keys")
+    @classmethod
+    def _key_entries(cls, value: str) -> str:
+        parse_keys(value)
+        return value
+
     @field_validator("kite_base_url", "kite_login_url", "fi_base_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
@@ -120,6 +132,11 @@ class Settings(BaseSettings):
     @property
     def production(self) -> bool:
         return self.app_env == "production"
+
+    @property
+    def fixed_keys(self) -> tuple[ApiKey, ...]:
+        """The API keys of the environment."""
+        return parse_keys(self.api_keys)
 
     @property
     def use_sandbox(self) -> bool:

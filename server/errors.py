@@ -3,6 +3,8 @@
 ApiError                 base: a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
 ├── InvalidRequest       VALIDATION_ERROR
 ├── PayloadTooLarge      PAYLOAD_TOO_LARGE
+├── Unauthenticated      UNAUTHENTICATED
+├── PermissionDenied     PERMISSION_DENIED
 ├── Unavailable          UNAVAILABLE: the database cannot be reached
 ├── DeadlineExceeded     DEADLINE_EXCEEDED
 ├── users.errors         …
@@ -62,6 +64,20 @@ class PayloadTooLarge(ApiError):
 
     code = "PAYLOAD_TOO_LARGE"
     default_message = "The request is larger than 64 KiB"
+
+
+class Unauthenticated(ApiError):
+    """No API key, or none that holds."""
+
+    code = "UNAUTHENTICATED"
+    default_message = "This call needs an API key"
+
+
+class PermissionDenied(ApiError):
+    """The API key does not allow this call."""
+
+    code = "PERMISSION_DENIED"
+    default_message = "The API key does not allow this call"
 
 
 class Unavailable(ApiError):

@@ -16,6 +16,7 @@ REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 # Of a REST client that comes back to a stream of server-sent events.
 LAST_EVENT_ID = "last-event-id"
+API_KEY = "x-api-key"
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 # A step of the way a call takes: raw bytes go in at the outer end, the servicer gets a message.
@@ -35,6 +36,7 @@ class Call:
     peer: str
     idempotency_key: str | None = None
     last_event_id: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)

@@ -13,6 +13,8 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
+from server.access import Scope
+
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -78,6 +80,11 @@ class Method:
     @cached_property
     def rules(self) -> rules_pb2.MethodRules:
         return self.descriptor.GetOptions().Extensions[rules_pb2.method]
+
+    @cached_property
+    def scope(self) -> Scope:
+        """What an API key must allow. Raises ValueError where the contract does not say."""
+        return Scope(self.rules.scope)
 
     @cached_property
     def success_status(self) -> int:

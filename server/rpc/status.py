@@ -17,6 +17,8 @@ DOMAIN = "finlink"
 STATUSES: dict[str, tuple[grpc.StatusCode, int]] = {
     "VALIDATION_ERROR": (grpc.StatusCode.INVALID_ARGUMENT, 400),
     "INVALID_CREDENTIALS": (grpc.StatusCode.INVALID_ARGUMENT, 400),
+    "UNAUTHENTICATED": (grpc.StatusCode.UNAUTHENTICATED, 401),
+    "PERMISSION_DENIED": (grpc.StatusCode.PERMISSION_DENIED, 403),
     "USER_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
     "CONNECTOR_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
     "CONNECTION_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),

@@ -78,7 +78,7 @@ class Flavour:
 
     @asynccontextmanager
     async def connect(
-        self, address: str, *, credentials: grpc.ChannelCredentials | None = None, **options: float
+        self, address: str, *, credentials: grpc.ChannelCredentials | None = None, **options: Any
     ) -> AsyncIterator[Client]:
         if self.name == "async":
             async with finlink_client.connect(

@@ -100,6 +100,13 @@ async def test_every_call_has_a_deadline(script: Script, scripted: Client) -> No
         assert round(call.seconds, -1) == (40 if waits else 10), call.method
 
 
+async def test_an_api_key_goes_with_every_call(flavour: Flavour, script: Script) -> None:
+    async with flavour.connect(script.address, api_key="finlink_k") as client:
+        await client.call(GetUserRequest())
+        await client.call(DeleteUserRequest())
+    assert [call.metadata["x-api-key"] for call in script.received] == ["finlink_k"] * 2
+
+
 async def test_deadlines_can_be_set_for_the_client_and_for_a_call(
     flavour: Flavour, script: Script
 ) -> None:

@@ -11,6 +11,7 @@ from finlink.errors.v1.error_reason_pb2 import ErrorReason
 from finlink.rules.v1 import rules_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
+from server.access import Scope
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
 from tests.contract.descriptors import ids, methods, own_files, services
@@ -21,7 +22,7 @@ every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 # What every RPC can fail with; see the comment of ErrorReason.
 COMMON = {
     "VALIDATION_ERROR", "RATE_LIMITED", "PAYLOAD_TOO_LARGE", "UNAVAILABLE", "DEADLINE_EXCEEDED",
-    "INTERNAL", "ROUTE_NOT_FOUND",
+    "INTERNAL", "ROUTE_NOT_FOUND", "UNAUTHENTICATED", "PERMISSION_DENIED",
 }  # fmt: skip
 
 
@@ -52,6 +53,13 @@ def test_http_rule(method: Method) -> None:
 def test_no_two_rpcs_have_the_same_route() -> None:
     routes = Counter((method.verb, method.http_path) for method in METHODS)
     assert [route for route, count in routes.items() if count > 1] == []
+
+
+@every_rpc
+def test_scope(method: Method) -> None:
+    """What an API key must allow: whatever changes something needs more than to read."""
+    assert method.scope in Scope
+    assert method.scope > Scope.READ or not method.changes_state
 
 
 @every_rpc

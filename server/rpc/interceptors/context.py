@@ -8,6 +8,7 @@ import uuid
 from google.protobuf.message import Message
 
 from server.rpc.call import (
+    API_KEY,
     IDEMPOTENCY_KEY,
     LAST_EVENT_ID,
     ORIGINAL_PATH,
@@ -36,6 +37,7 @@ def call_context(method: Method, inner: Handler) -> Handler:
                 peer=metadata.get("x-forwarded-for", context.peer()),
                 idempotency_key=metadata.get(IDEMPOTENCY_KEY),
                 last_event_id=metadata.get(LAST_EVENT_ID) or None,
+                api_key=metadata.get(API_KEY),
             )
         )
         return await inner(request, context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -40,17 +41,19 @@ def connect(
     credentials: grpc.ChannelCredentials | None = None,
     timeout: float = policy.DEADLINE,
     platform_timeout: float = policy.PLATFORM_DEADLINE,
+    api_key: str | None = None,
 ) -> Finlink:
     """A client of the Finlink at `address`, `HOST:PORT`, for the event loop that runs now.
 
     credentials: for TLS; without them the connection is not encrypted.
     timeout: seconds for a call that is not given its own.
     platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
+    api_key: sent with every call.
 
     It connects with its first call, and again by itself whenever the connection is lost.
     """
     asyncio.get_running_loop()  # raises RuntimeError where there is none
-    calls = _Calls(policy.Deadlines(timeout, platform_timeout))
+    calls = _Calls(policy.Defaults(timeout, platform_timeout, api_key))
     options = policy.channel_options()
     if credentials is None:
         channel = grpc.aio.insecure_channel(address, options=options, interceptors=[calls])
@@ -138,14 +141,15 @@ class Finlink:
         none comes twice; another `ready` tells of that. Keep `resume_token` of the last event to go on
         after a restart. Raises ResumeTokenExpired where that was too long ago: list, then watch anew.
         """
-        return watch(self.connectors.WatchConnectors, request)
+        headers = self._calls.defaults.headers_of_stream()
+        return watch(partial(self.connectors.WatchConnectors, metadata=headers), request)
 
 
 class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
-    """Gives each call its deadline and key, and its failure as a FinlinkError."""
+    """Gives each call its deadline and keys, and its failure as a FinlinkError."""
 
-    def __init__(self, deadlines: policy.Deadlines) -> None:
-        self._deadlines = deadlines
+    def __init__(self, defaults: policy.Defaults) -> None:
+        self.defaults = defaults
         self._closed = False
         self._under_way: dict[grpc.aio.Call, asyncio.Task[object]] = {}
 
@@ -183,14 +187,17 @@ class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
         return call
 
     def _completed(self, given: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        """The call's details with what its caller did not give: a deadline, an idempotency key."""
-        timeout = self._deadlines.of(given.method) if given.timeout is None else given.timeout
+        """The call's details with what its caller did not give."""
+        timeout = self.defaults.timeout(given.method) if given.timeout is None else given.timeout
         metadata = given.metadata or grpc.aio.Metadata()
-        key = policy.key_header(given.method)
-        if key is not None and policy.IDEMPOTENCY_KEY not in metadata.keys():  # noqa: SIM118 - pairs
-            metadata = grpc.aio.Metadata(*metadata, key)
+        names = set(metadata.keys())
+        missing = (each for each in self.defaults.headers(given.method) if each[0] not in names)
         return grpc.aio.ClientCallDetails(
-            given.method, timeout, metadata, given.credentials, given.wait_for_ready
+            given.method,
+            timeout,
+            grpc.aio.Metadata(*metadata, *missing),
+            given.credentials,
+            given.wait_for_ready,
         )
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -39,12 +40,14 @@ def connect_blocking(
     credentials: grpc.ChannelCredentials | None = None,
     timeout: float = policy.DEADLINE,
     platform_timeout: float = policy.PLATFORM_DEADLINE,
+    api_key: str | None = None,
 ) -> BlockingFinlink:
     """A client of the Finlink at `address`, `HOST:PORT`.
 
     credentials: for TLS; without them the connection is not encrypted.
     timeout: seconds for a call that is not given its own.
     platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
+    api_key: sent with every call.
 
     It connects with its first call, and again by itself whenever the connection is lost.
     """
@@ -53,7 +56,7 @@ def connect_blocking(
         channel = grpc.insecure_channel(address, options=options)
     else:
         channel = grpc.secure_channel(address, credentials, options=options)
-    return BlockingFinlink(channel, policy.Deadlines(timeout, platform_timeout))
+    return BlockingFinlink(channel, policy.Defaults(timeout, platform_timeout, api_key))
 
 
 class BlockingFinlink:
@@ -64,8 +67,8 @@ class BlockingFinlink:
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
-    def __init__(self, channel: grpc.Channel, deadlines: policy.Deadlines) -> None:
-        self._calls = _Calls(deadlines)
+    def __init__(self, channel: grpc.Channel, defaults: policy.Defaults) -> None:
+        self._calls = _Calls(defaults)
         self.channel = grpc.intercept_channel(channel, self._calls)
         self.users = UserServiceStub(self.channel)
         self.connectors = ConnectorServiceStub(self.channel)
@@ -118,7 +121,8 @@ class BlockingFinlink:
         none comes twice; another `ready` tells of that. Keep `resume_token` of the last event to go on
         after a restart. Raises ResumeTokenExpired where that was too long ago: list, then watch anew.
         """
-        return watch_blocking(self.connectors.WatchConnectors, request)
+        headers = self._calls.defaults.headers_of_stream()
+        return watch_blocking(partial(self.connectors.WatchConnectors, metadata=headers), request)
 
 
 @dataclass(frozen=True)
@@ -132,10 +136,10 @@ class _Details(grpc.ClientCallDetails):
 
 
 class _Calls(grpc.UnaryUnaryClientInterceptor):
-    """Gives each call its deadline and key, and its failure as a FinlinkError."""
+    """Gives each call its deadline and keys, and its failure as a FinlinkError."""
 
-    def __init__(self, deadlines: policy.Deadlines) -> None:
-        self._deadlines = deadlines
+    def __init__(self, defaults: policy.Defaults) -> None:
+        self.defaults = defaults
         self.closed = False
 
     def intercept_unary_unary(
@@ -150,16 +154,15 @@ class _Calls(grpc.UnaryUnaryClientInterceptor):
         return cast("_CallFuture[ResponseT]", outcome)
 
     def _completed(self, given: grpc.ClientCallDetails) -> _Details:
-        """The call's details with what its caller did not give: a deadline, an idempotency key."""
-        timeout = self._deadlines.of(given.method) if given.timeout is None else given.timeout
+        """The call's details with what its caller did not give."""
+        timeout = self.defaults.timeout(given.method) if given.timeout is None else given.timeout
         metadata = tuple(given.metadata or ())
-        key = policy.key_header(given.method)
-        if key is not None and all(name != policy.IDEMPOTENCY_KEY for name, _ in metadata):
-            metadata = (*metadata, key)
+        names = {name for name, _ in metadata}
+        missing = (each for each in self.defaults.headers(given.method) if each[0] not in names)
         return _Details(
             given.method,
             timeout,
-            metadata,
+            (*metadata, *missing),
             given.credentials,
             given.wait_for_ready,
             given.compression,

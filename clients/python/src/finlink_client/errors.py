@@ -22,7 +22,9 @@ FinlinkError                  a code of finlink.errors.v1.ErrorReason, a message
 │   └── PlatformUnavailable   PLATFORM_UNAVAILABLE
 ├── DeadlineExceeded          DEADLINE_EXCEEDED: a write may have been applied
 ├── RouteNotFound             ROUTE_NOT_FOUND: the server does not know this RPC
-├── AccessDenied              refused on the way, before Finlink
+├── AccessDenied              refused, by Finlink or on the way to it
+│   ├── Unauthenticated       UNAUTHENTICATED: no API key, or one that is unknown or revoked
+│   └── PermissionDenied      PERMISSION_DENIED: the API key has too small a scope
 ├── Cancelled                 the call was given up: the client was closed, for one
 └── Internal                  INTERNAL: a fault of Finlink; its log has it under `request_id`
 """
@@ -180,7 +182,15 @@ class RouteNotFound(FinlinkError):
 
 
 class AccessDenied(FinlinkError):
-    """Something between this client and Finlink refuses the call."""
+    """Finlink, or something on the way to it, refuses the caller."""
+
+
+class Unauthenticated(AccessDenied):
+    """The call has no API key, or one that is unknown or revoked."""
+
+
+class PermissionDenied(AccessDenied):
+    """The API key does not have the scope that the call needs."""
 
 
 class Cancelled(FinlinkError):
@@ -211,6 +221,8 @@ REASONS: Mapping[str, type[FinlinkError]] = {
     "UNAVAILABLE": Unavailable,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "INTERNAL": Internal,
+    "UNAUTHENTICATED": Unauthenticated,
+    "PERMISSION_DENIED": PermissionDenied,
 }
 
 # For errors of the channel, of Envoy and of whatever else is on the way: they have no ErrorInfo.
@@ -221,8 +233,8 @@ STATUSES: Mapping[StatusCode, type[FinlinkError]] = {
     StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     StatusCode.NOT_FOUND: NotFound,
     StatusCode.ALREADY_EXISTS: Conflict,
-    StatusCode.PERMISSION_DENIED: AccessDenied,
-    StatusCode.UNAUTHENTICATED: AccessDenied,
+    StatusCode.PERMISSION_DENIED: PermissionDenied,
+    StatusCode.UNAUTHENTICATED: Unauthenticated,
     StatusCode.RESOURCE_EXHAUSTED: LimitExceeded,
     StatusCode.FAILED_PRECONDITION: Conflict,
     StatusCode.ABORTED: Conflict,

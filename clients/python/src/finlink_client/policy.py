@@ -17,6 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 DEADLINE = 10.0
 PLATFORM_DEADLINE = 40.0
 IDEMPOTENCY_KEY = "idempotency-key"
+API_KEY = "x-api-key"
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
@@ -50,26 +51,33 @@ def is_retried(method: MethodDescriptor) -> bool:
     return is_read(method) or not waits_for_platform(method)
 
 
-def key_header(path: str | bytes) -> tuple[str, str] | None:
-    """A new idempotency key for a change: tried again, it has one effect. None for other calls."""
-    method = METHODS.get(path.decode() if isinstance(path, bytes) else path)
-    if method is None or is_read(method):
-        return None
-    return IDEMPOTENCY_KEY, str(uuid.uuid4())
+class Defaults:
+    """What a call has where its caller does not say: seconds to take, and headers."""
 
-
-class Deadlines:
-    """The seconds a call may take where its caller does not say."""
-
-    def __init__(self, usual: float, platform: float) -> None:
+    def __init__(self, usual: float, platform: float, api_key: str | None) -> None:
         self._usual = usual
         self._seconds = {
             path: platform for path, method in METHODS.items() if waits_for_platform(method)
         }
+        self._every = [(API_KEY, api_key)] if api_key is not None else []
 
-    def of(self, path: str | bytes) -> float:
-        name = path.decode() if isinstance(path, bytes) else path
-        return self._seconds.get(name, self._usual)
+    def timeout(self, path: str | bytes) -> float:
+        return self._seconds.get(_text(path), self._usual)
+
+    def headers(self, path: str | bytes) -> list[tuple[str, str]]:
+        """The API key, and for a change a new idempotency key: tried again, it has one effect."""
+        method = METHODS.get(_text(path))
+        if method is None or is_read(method):
+            return self._every
+        return [*self._every, (IDEMPOTENCY_KEY, str(uuid.uuid4()))]
+
+    def headers_of_stream(self) -> tuple[tuple[str, str], ...]:
+        """The API key."""
+        return tuple(self._every)
+
+
+def _text(path: str | bytes) -> str:
+    return path.decode() if isinstance(path, bytes) else path
 
 
 def _service_config() -> str:

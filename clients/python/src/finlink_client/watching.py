@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import grpc
 from finlink.connectors.v1.connector_service_pb2 import (
@@ -54,7 +55,10 @@ def closed() -> Cancelled:
 
 
 async def watch(
-    call: grpc.aio.UnaryStreamMultiCallable[WatchConnectorsRequest, WatchConnectorsResponse],
+    call: Callable[
+        [WatchConnectorsRequest],
+        grpc.aio.UnaryStreamCall[WatchConnectorsRequest, WatchConnectorsResponse],
+    ],
     request: WatchConnectorsRequest | None,
 ) -> AsyncIterator[WatchConnectorsResponse]:
     """Every event, each once."""
@@ -79,7 +83,7 @@ async def watch(
 
 
 def watch_blocking(
-    call: grpc.UnaryStreamMultiCallable[WatchConnectorsRequest, WatchConnectorsResponse],
+    call: Callable[[WatchConnectorsRequest], Any],
     request: WatchConnectorsRequest | None,
 ) -> Iterator[WatchConnectorsResponse]:
     """Every event, each once."""

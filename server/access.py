@@ -1,0 +1,69 @@
+"""Who may call: API keys and what they allow."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Protocol
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PREFIX = "finlink_"
+
+
+class Scope(IntEnum):
+    """What a key allows; each scope includes those before it."""
+
+    READ = 1
+    WRITE = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept: `digest` is its SHA-256, which is enough, because keys are random."""
+
+    name: str
+    scope: Scope
+    digest: str = field(repr=False)
+    created_at: datetime | None = None  # None for one of the environment
+    revoked_at: datetime | None = None
+
+
+class Keys(Protocol):
+    """The keys that hold at this moment."""
+
+    async def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
+        """The key a call came with; None where calls need none. Raises Unauthenticated, PermissionDenied."""
+        ...
+
+
+def new_key() -> str:
+    """A key of 256 random bits."""
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def parse_keys(text: str) -> tuple[ApiKey, ...]:
+    """Keys as the environment names them: `NAME:SCOPE:DIGEST,…`. Raises ValueError, without digests."""
+    found: dict[str, ApiKey] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, _, rest = entry.partition(":")
+        scope, _, value = rest.partition(":")
+        if not NAME.fullmatch(name):
+            raise ValueError("each entry must be NAME:SCOPE:DIGEST, NAME of letters, digits, . _ -")
+        if scope not in {member.name.lower() for member in Scope}:
+            raise ValueError(f"the scope of {name} must be read, write or admin")
+        if not _DIGEST.fullmatch(value):
+            raise ValueError(f"the digest of {name} must be the SHA-256 of its key, in hexadecimal")
+        if name in found:
+            raise ValueError(f"{name} is there twice")
+        found[name] = ApiKey(name, Scope[scope.upper()], value)
+    return tuple(found.values())

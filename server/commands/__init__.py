@@ -1,0 +1,1 @@
+"""What operators run beside the servers: `python -m server COMMAND`."""

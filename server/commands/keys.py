@@ -1,0 +1,97 @@
+"""`python -m server keys`: the API keys that guard Finlink."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from server.access import NAME, ApiKey, Scope, digest, new_key
+from server.commands.database import on_database, show
+from server.config import Settings
+from server.storage.api_keys import ApiKeyStore, NameTaken
+from server.storage.driver import Database
+
+keys = typer.Typer(
+    name="keys",
+    no_args_is_help=True,
+    help="Make, list and revoke the API keys that guard Finlink. "
+    "As soon as there is one, every call needs one; running servers follow within two seconds.",
+)
+COLUMNS = ("name", "scope", "created", "revoked", "from")
+
+
+class ScopeName(StrEnum):
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+Name = Annotated[str, typer.Argument(help="Who or what uses it: letters, digits, `.`, `_`, `-`.")]
+
+
+@keys.command()
+def create(
+    name: Name,
+    scope: Annotated[
+        ScopeName, typer.Option(help="What it allows; each includes those before it.")
+    ] = ScopeName.WRITE,
+) -> None:
+    """Make a key and print it, once: only its hash is kept."""
+    if not NAME.fullmatch(name):
+        raise SystemExit(
+            "finlink: NAME must be 1 to 63 letters, digits, `.`, `_`, `-`, the first a letter or digit"
+        )
+    key = new_key()
+
+    async def add(database: Database, settings: Settings) -> None:
+        if name in {fixed.name for fixed in settings.fixed_keys}:
+            raise NameTaken(name)
+        await ApiKeyStore(database).add(ApiKey(name, Scope[scope.upper()], digest(key)))
+
+    try:
+        on_database(add)
+    except NameTaken:
+        raise SystemExit(
+            f"finlink: there is a key {name}, or was one; choose another name, as {name}-2"
+        ) from None
+    if sys.stdout.isatty():
+        print(f"{key}\n\nKeep it: it is shown only now. Send it as the header x-api-key.")
+    else:
+        print(json.dumps({"name": name, "scope": scope.value, "key": key}))
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show all keys, those revoked included; never the keys themselves."""
+
+    async def read(database: Database, settings: Settings) -> list[dict[str, object]]:
+        stored = [_row(key, "database") for key in await ApiKeyStore(database).all()]
+        return stored + [_row(key, "API_KEYS") for key in settings.fixed_keys]
+
+    show(on_database(read), COLUMNS, "There are no API keys: anybody may call.")
+
+
+@keys.command()
+def revoke(name: Name) -> None:
+    """Have a key hold no longer. It stays in the list, and its name is not used again."""
+
+    async def end(database: Database, _: Settings) -> ApiKey | None:
+        return await ApiKeyStore(database).revoke(name)
+
+    key = on_database(end)
+    if key is None:
+        raise SystemExit(
+            f"finlink: there is no key {name} in the database; `keys list` shows them. "
+            "Keys of API_KEYS are taken out there"
+        )
+    print(f"{name} was revoked before" if key.revoked_at else f"{name} is revoked")
+
+
+def _row(key: ApiKey, source: str) -> dict[str, object]:
+    moments = {"created": key.created_at, "revoked": key.revoked_at}
+    shown = {name: at.isoformat(timespec="seconds") if at else None for name, at in moments.items()}
+    return {"name": key.name, "scope": key.scope.name.lower(), **shown, "from": source}

@@ -1,0 +1,105 @@
+"""API keys in MongoDB: collection `api_keys`, one document a key, its digest instead of the key."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from server.access import ApiKey, Scope, digest
+from server.clock import utc_now
+from server.errors import PermissionDenied, Unauthenticated
+from server.storage.driver import Database
+
+API_KEYS = "api_keys"
+INDEXES: Mapping[str, Sequence[IndexModel]] = {API_KEYS: [IndexModel("name", unique=True)]}
+
+# For how long a revoked key may still be taken, and a server that had no keys stay open.
+FRESH_SECONDS = 2.0
+
+
+class NameTaken(Exception):
+    """There is a key of this name, revoked or not."""
+
+
+class ApiKeyStore:
+    """Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._keys = database.collection(API_KEYS)
+
+    async def add(self, key: ApiKey) -> None:
+        """Raises NameTaken."""
+        document = {
+            "_id": key.digest,
+            "name": key.name,
+            "scope": key.scope.name.lower(),
+            "createdAt": key.created_at or utc_now(),
+        }
+        try:
+            await self._keys.insert_one(document)
+        except DuplicateKeyError:
+            raise NameTaken(key.name) from None
+
+    async def all(self) -> list[ApiKey]:
+        """In the order of their names, those revoked included."""
+        documents = await self._keys.find({}).sort("name", ASCENDING).to_list(None)
+        return [_key(document) for document in documents]
+
+    async def revoke(self, name: str) -> ApiKey | None:
+        """The key as it was; None where there is none of this name. It stays in the list."""
+        document = await self._keys.find_one_and_update(
+            {"name": name}, [{"$set": {"revokedAt": {"$ifNull": ["$revokedAt", "$$NOW"]}}}]
+        )
+        return _key(document) if document else None
+
+
+class CurrentKeys:
+    """Implements `access.Keys`: the environment's and MongoDB's, read again when they are stale.
+
+    Once a key has been made calls need one for good, also when all are revoked.
+    """
+
+    def __init__(self, store: ApiKeyStore, fixed: Sequence[ApiKey]) -> None:
+        self._store = store
+        self._fixed = {key.digest: key for key in fixed}
+        self._stored: dict[str, ApiKey] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
+        if not await self.guarded():
+            return None
+        if key is None:
+            raise Unauthenticated("This call needs an API key: send it as x-api-key")
+        found = self._fixed.get(digest(key)) or self._stored.get(digest(key))
+        if found is None or found.revoked_at is not None:
+            raise Unauthenticated("The API key is unknown or revoked")
+        if found.scope < needed:
+            raise PermissionDenied(
+                f"This call needs the scope {needed.name.lower()}; "
+                f"the key {found.name} has {found.scope.name.lower()}"
+            )
+        return found
+
+    async def guarded(self) -> bool:
+        """Whether calls need a key."""
+        async with self._reading:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS:
+                self._stored = {key.digest: key for key in await self._store.all()}
+                self._read_at = time.monotonic()
+        return bool(self._fixed or self._stored)
+
+
+def _key(document: Mapping[str, Any]) -> ApiKey:
+    return ApiKey(
+        document["name"],
+        Scope[document["scope"].upper()],
+        document["_id"],
+        document["createdAt"],
+        document.get("revokedAt"),
+    )

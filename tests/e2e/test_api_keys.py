@@ -1,0 +1,154 @@
+"""A Finlink that has API keys: who may call what, and how keys come and go."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, TypeAlias
+
+import grpc
+import httpx
+import pytest
+
+from server.access import Scope, digest, new_key
+from server.rpc.method import Method
+from tests.contract.descriptors import ids, methods
+from tests.e2e.users_errors import grpc_error, rest_error
+from tests.stack import ROOT, Stack, running
+
+METHODS = methods()
+_Call: TypeAlias = Any  # of bytes to bytes
+every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
+FIXED = {scope: new_key() for scope in Scope}
+ADMIN = {"x-api-key": FIXED[Scope.ADMIN]}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    entries = [f"{s.name.lower()}-key:{s.name.lower()}:{digest(key)}" for s, key in FIXED.items()]
+    folder = tmp_path_factory.mktemp("guarded")
+    with running(folder, API_KEYS=",".join(entries), WORKERS="1") as stack:
+        yield stack
+
+
+@pytest.fixture
+async def rest_of(guarded: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=guarded.rest) as client:
+        yield client
+
+
+@pytest.fixture
+async def channel_of(guarded: Stack) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(guarded.grpc) as opened:
+        yield opened
+
+
+def command(guarded: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MONGODB_URI": guarded.mongodb_uri}
+    return subprocess.run(
+        [sys.executable, "-m", "server", "keys", *arguments],
+        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+
+
+def refused_keys(method: Method) -> list[tuple[str | None, str]]:
+    """Keys that must not do, and why."""
+    small = [(FIXED[scope], "PERMISSION_DENIED") for scope in Scope if scope < method.scope]
+    return [(None, "UNAUTHENTICATED"), (new_key(), "UNAUTHENTICATED"), *small]
+
+
+@every_rpc
+async def test_without_a_key_that_allows_it_no_rpc_is_served(
+    method: Method, rest_of: httpx.AsyncClient, channel_of: grpc.aio.Channel
+) -> None:
+    """The requests are empty: a key that does would get as far as the fields that are wrong."""
+    path = method.http_path
+    for name in method.path_fields:
+        path = path.replace(f"{{{name}}}", "x")
+    call: _Call = channel_of.unary_unary(method.path)
+    for key, code in refused_keys(method):
+        headers = {} if key is None else {"x-api-key": key}
+        answer = await rest_of.request(method.verb.upper(), path, headers=headers)
+        assert rest_error(answer.status_code, answer.content, path).code == code
+        with pytest.raises(grpc.RpcError) as caught:
+            await call(b"", metadata=tuple(headers.items()))
+        assert grpc_error(caught.value).code == code
+
+
+@pytest.mark.parametrize("scope", Scope)
+async def test_a_key_allows_its_scope_and_those_before_it(
+    scope: Scope, rest_of: httpx.AsyncClient, new_id: str
+) -> None:
+    headers = {"x-api-key": FIXED[scope]}
+    assert (await rest_of.get("/api/v1/users", headers=headers)).status_code == 200
+    body = {"userId": new_id, "email": f"{new_id}@example.com"}
+    answer = await rest_of.post("/api/v1/users", headers=headers, json=body)
+    assert answer.status_code == (403 if scope is Scope.READ else 201)
+
+
+async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) -> None:
+    made = command(guarded, "create", "reporting", "--scope", "read")
+    assert made.returncode == 0, made.stderr
+    key = json.loads(made.stdout)["key"]
+    await _until(rest_of, key, 200)
+    listed = command(guarded, "list")
+    assert key not in listed.stdout
+    rows = {row["name"]: row for row in json.loads(listed.stdout)}
+    assert (rows["reporting"]["scope"], rows["reporting"]["revoked"]) == ("read", None)
+    assert command(guarded, "revoke", "reporting").returncode == 0
+    await _until(rest_of, key, 401)
+    again = command(guarded, "create", "reporting")
+    assert (again.returncode, "choose another name" in again.stderr) == (1, True)
+
+
+async def _until(rest_of: httpx.AsyncClient, key: str, status: int) -> None:
+    """Servers read the keys again every other second."""
+    for _ in range(2_000):
+        answer = await rest_of.get("/api/v1/users", headers={"x-api-key": key})
+        if answer.status_code == status:
+            return
+    raise AssertionError(f"still {answer.status_code}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("create", "two words"), "NAME must be"),
+        (("revoke", "nobody"), "there is no key nobody"),
+        (("create", "x", "--scope", "all"), "'all' is not one of"),
+    ],
+)
+def test_commands_say_what_is_wrong(guarded: Stack, arguments: tuple[str, ...], says: str) -> None:
+    outcome = command(guarded, *arguments)
+    assert outcome.returncode != 0
+    assert says in outcome.stderr
+
+
+def test_the_log_names_the_key_and_does_not_show_it(guarded: Stack) -> None:
+    log = guarded.log.read_text()
+    assert '"key": "read-key"' in log
+    assert not [key for key in FIXED.values() if key in log]
+
+
+async def test_health_needs_no_key(guarded: Stack, channel_of: grpc.aio.Channel) -> None:
+    call: _Call = channel_of.unary_unary("/grpc.health.v1.Health/Check")
+    assert await call(b"") == b"\x08\x01"
+
+
+def test_production_does_not_start_open(guarded: Stack) -> None:
+    clean = {key: value for key, value in os.environ.items() if key != "API_KEYS"}
+    environment = {
+        **clean,
+        "APP_ENV": "production",
+        "MONGODB_URI": guarded.mongodb_uri.replace("/?", "/open?"),
+        "ENCRYPTION_KEY": "5d9f2a1c7e804b36a1f0c2d4e6b8937150a2c4e6f8091b3d5f7a9c0e2d4b6f81",
+    }
+    outcome = subprocess.run(
+        [sys.executable, "-m", "server", "serve", "--listen", "127.0.0.1:0"],
+        cwd=ROOT, env=environment, text=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert outcome.returncode == 1
+    assert "API_KEYS: without keys anybody may call" in outcome.stderr
