@@ -3,10 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test test-chaos lint format protos lock clean
+.PHONY: help run test test-chaos test-security lint format protos lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp protos ## Start all of Finlink: REST on port 3000, gRPC on port 50051
 	@exec $(BIN)/python -m server run
@@ -19,6 +19,9 @@ test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a rea
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full
+
+test-security: $(VENV)/dev.stamp protos ## Security scenarios at full length, about 5 minutes
+	$(BIN)/pytest tests/security_long --full
 
 lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
 	$(BIN)/ruff check .

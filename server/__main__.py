@@ -66,6 +66,30 @@ def worker() -> None:
     _run_worker(None, "worker", syncs=True)
 
 
+@app.command()
+def rotate_keys(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; tell what still needs which key.")
+    ] = False,
+    rate: Annotated[
+        int,
+        typer.Option(min=1, help="Keys re-wrapped a second, at most; fewer spare the database."),
+    ] = 2_000,
+) -> None:
+    """Wrap what is encrypted with the first of ENCRYPTION_KEYS, so that the others can be removed.
+
+    The servers go on meanwhile. Stopped, it goes on where it was when it is run again. It works on
+    MONGODB_URI, else on the database of the `run` that is up. The exit code is 0 when nothing needs
+    another key than the first. docs/operations.md tells the whole procedure.
+    """
+    from server.commands.rotate_keys import rotate_keys as rotate  # noqa: PLC0415 - the others never need it
+
+    try:
+        sys.exit(rotate(_settings(), check=check, rate=rate))
+    except KeyboardInterrupt:
+        raise SystemExit("finlink: stopped; run it again to go on") from None
+
+
 def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
     import uvloop  # noqa: PLC0415
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +16,7 @@ from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.config import ConfigError, Settings, decode_key
+from server.config import ConfigError, Settings
 from server.connectors import budgets
 from server.connectors import store as connector_store
 from server.connectors.budgets import Budget, Turns
@@ -49,13 +47,16 @@ from server.rpc.interceptors.logging import call_logging
 from server.rpc.method import methods_of
 from server.rpc.middleware import Step, StepInterceptor
 from server.rpc.unknown import UnknownMethods
-from server.security.encryption import Vault
-from server.storage import answers, api_keys, claims, driver
+from server.security.encryption import Undecipherable, Vault
+from server.security.ring import KeyRing, MissingKey
+from server.storage import answers, api_keys, claims, data_keys, driver, keyed_secrets
 from server.storage.answers import AnswerStore
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
 from server.storage.claims import Claims
+from server.storage.data_keys import DataKeyStore
 from server.storage.errors import translate
 from server.storage.indexes import NoImages, ensure_images, ensure_indexes
+from server.storage.keyed_secrets import KeyedSecrets
 from server.users import store as user_store
 from server.users.directory import UserDirectory
 from server.users.service import UserService
@@ -110,12 +111,13 @@ async def running_worker(
     settings: Settings, listen: str | None, *, syncs: bool
 ) -> AsyncIterator[None]:
     """A gRPC server with every domain, and the sync engine; on leaving, both end what they began."""
-    if settings.encryption_key is None:
+    if not settings.key_ring:
         raise ConfigError("ENCRYPTION_KEY: must be set; `openssl rand -hex 32` makes one")
-    key = decode_key(settings.encryption_key.get_secret_value())
+    ring = KeyRing(settings.key_ring)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
         await _prepare(database, settings)
+        user_ids_key, requests_key, answers_key = await _keyed_secrets(database, ring)
         keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys)
         if settings.production and not settings.allow_anonymous and not await keys.guarded():
             raise ConfigError(
@@ -126,14 +128,11 @@ async def running_worker(
         connectors = ConnectorStore(database)
         sync_store = SyncStore(database)
         records = RecordStore(database)
-        vault = Vault(key)
-        sessions = SessionVault(vault)
+        sessions = SessionVault(DataKeyStore(database, ring))
         holds = Claims(database)
         kite_budget = Budget(database, "zerodha", KITE_SPACING)
         fi_turns = Turns(holds, "fi-session")
-        platforms = build_platforms(
-            settings, _derived(key, "platform user ids"), kite_budget.take, fi_turns.hold
-        )
+        platforms = build_platforms(settings, user_ids_key, kite_budget.take, fi_turns.hold)
         for platform in platforms.values():
             stack.push_async_callback(platform.aclose)
 
@@ -161,8 +160,8 @@ async def running_worker(
         watch_service = WatchService(changes, hub, UserDirectory(users))
 
         completion = Completion()
-        answer_store = AnswerStore(database, holds, vault)
-        idempotency = Idempotency(answer_store, _derived(key, "requests of idempotency keys"))
+        answer_store = AnswerStore(database, holds, Vault(answers_key))
+        idempotency = Idempotency(answer_store, requests_key)
         server = _server(Authentication(keys), completion, idempotency)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(user_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
@@ -187,6 +186,8 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         **claims.INDEXES,
         **answers.INDEXES,
         **api_keys.INDEXES,
+        **data_keys.INDEXES,
+        **keyed_secrets.INDEXES,
         **budgets.INDEXES,
     }
     try:
@@ -201,6 +202,21 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
             raise
         raise ConfigError(
             f"MONGODB_URI: MongoDB does not answer ({type(error).__name__}); is it running?"
+        ) from None
+
+
+async def _keyed_secrets(database: driver.Database, ring: KeyRing) -> list[bytes]:
+    """Keys that stay when the ring's keys are replaced. Raises ConfigError for a wrong ring."""
+    secrets = KeyedSecrets(database, ring)
+    names = ("platform user ids", "requests of idempotency keys", "answers of idempotency keys")
+    try:
+        return [await secrets.get(name) for name in names]
+    except MissingKey as error:
+        raise ConfigError(f"ENCRYPTION_KEYS: {error}") from None
+    except Undecipherable as error:
+        raise ConfigError(
+            f"ENCRYPTION_KEYS: what this database holds {error}; "
+            "put back the key that had this id when it was sealed"
         ) from None
 
 
@@ -252,8 +268,3 @@ async def _listening(
 
 def _service_names(*files: Any) -> list[str]:
     return [service.full_name for file in files for service in file.services_by_name.values()]
-
-
-def _derived(key: bytes, purpose: str) -> bytes:
-    """A key of its own for each purpose."""
-    return hmac.new(key, purpose.encode(), hashlib.sha256).digest()

@@ -6,9 +6,7 @@ is read too, the environment wins.
 
 from __future__ import annotations
 
-import base64
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -24,6 +22,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server.access import ApiKey, parse_keys
+from server.encryption_keys import ADVICE, decode_key, ring_of, weakness
+from server.encryption_keys import parse_keys as parse_encryption_keys
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     mongo_pool_size: Annotated[int, Field(ge=1, le=1_000)] = 50
     user_archive_days: Annotated[int, Field(ge=1, le=3_650)] = 30
 
+    # The key ring: `id:key,id:key`, and a key alone, which is one of the ring as well.
+    encryption_keys: SecretStr | None = None
     encryption_key: SecretStr | None = None
 
     # Who may call, beside the keys that `python -m server keys` makes.
@@ -104,6 +106,13 @@ class Settings(BaseSettings):
             decode_key(value.get_secret_value())
         return value
 
+    @field_validator("encryption_keys")
+    @classmethod
+    def _keys_form(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_encryption_keys(value.get_secret_value())
+        return value
+
     @field_validator("api_keys")
     @classmethod
     def _key_entries(cls, value: str) -> str:
@@ -123,10 +132,17 @@ class Settings(BaseSettings):
     def _production(self) -> Settings:
         if self.production and self.sandbox:
             raise ValueError("SANDBOX=true is for development; it is refused in production")
-        if self.production and self.encryption_key is None:
+        ring = self.key_ring
+        if self.production and not ring:
             raise ValueError(
-                "ENCRYPTION_KEY must be set in production; `openssl rand -hex 32` makes one"
+                "ENCRYPTION_KEYS or ENCRYPTION_KEY must be set in production, as "
+                f"ENCRYPTION_KEYS=2026a:KEY; {ADVICE}"
             )
+        for key_id, key in ring.items() if self.production else ():
+            if weak := weakness(key):
+                raise ValueError(
+                    f"the encryption key {key_id} {weak} and is refused in production; {ADVICE}"
+                )
         return self
 
     @property
@@ -137,6 +153,15 @@ class Settings(BaseSettings):
     def fixed_keys(self) -> tuple[ApiKey, ...]:
         """The API keys of the environment."""
         return parse_keys(self.api_keys)
+
+    @property
+    def key_ring(self) -> dict[str, bytes]:
+        """The encryption keys by their ids; the first encrypts. Empty where none is set."""
+        several, single = self.encryption_keys, self.encryption_key
+        return ring_of(
+            parse_encryption_keys(several.get_secret_value()) if several else {},
+            decode_key(single.get_secret_value()) if single else None,
+        )
 
     @property
     def use_sandbox(self) -> bool:
@@ -168,25 +193,6 @@ class Settings(BaseSettings):
     def fi_mcp(self) -> str:
         sandbox = f"http://127.0.0.1:{self.sandbox_fi_port}/mcp/stream"
         return self.fi_base_url or (sandbox if self.use_sandbox else FI_MCP)
-
-
-def decode_key(text: str) -> bytes:
-    """The 32 bytes of an encryption key given raw, as 64 hexadecimal digits or as base64.
-
-    Raises ValueError, without the key in its message.
-    """
-    candidates = [text.encode()]
-    with suppress(ValueError):
-        candidates.append(bytes.fromhex(text))
-    with suppress(ValueError):  # binascii.Error is one
-        candidates.append(base64.b64decode(text, validate=True))
-    for candidate in candidates:
-        if len(candidate) == 32:
-            return candidate
-    raise ValueError(
-        "must be 32 bytes, given raw, as 64 hexadecimal digits or as base64; "
-        f"{len(text)} characters of none of these were given. `openssl rand -hex 32` makes one"
-    )
 
 
 def load(**overrides: object) -> Settings:

@@ -16,12 +16,14 @@ from tests.stack import Stack, running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run chaos scenarios at full length")
+    parser.addoption(
+        "--full", action="store_true", help="run chaos and security scenarios at full length"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lines := report():
-        terminalreporter.section("chaos figures")
+        terminalreporter.section("figures")
         for line in lines:
             terminalreporter.line(line)
 

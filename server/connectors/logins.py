@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -28,10 +29,12 @@ from server.connectors.platforms.base import (
     SessionEnded,
 )
 from server.connectors.sessions import SessionVault, new_sync_id
-from server.connectors.store import ConnectorStore
+from server.connectors.store import ConnectorStore, Together
 from server.errors import FieldError
 from server.idempotency import keyed_call
+from server.security.data_key import DataKey
 from server.security.encryption import Undecipherable
+from server.security.ring import MissingKey
 from server.storage.claims import ClaimBusy, Claims
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
@@ -65,10 +68,13 @@ class Logins:
     def platform(self, connector: Connector) -> Platform:
         return self._platforms[connector.platform]
 
-    def session(self, connector: Connector) -> Session:
-        """The platform session of a connector. Raises SessionEnded where it cannot be read."""
+    async def session(self, connector: Connector) -> Session:
+        """The platform session of a connector. Raises SessionEnded where it cannot be read.
+
+        A key that is missing from the ring is no end of a session: MissingKey passes through.
+        """
         try:
-            return self._sessions.open(connector)
+            return await self._sessions.open(connector)
         except Undecipherable as error:
             _log.error("session does not open", connector_id=connector.id, cause=str(error))
             raise SessionEnded("The stored session cannot be read; log in again") from None
@@ -126,8 +132,8 @@ class Logins:
                 if current is None or not current.live:
                     raise SessionEnded("The session was ended meanwhile")
                 if current.generation != connector.generation:
-                    return self.session(current)  # somebody else has renewed it
-                return self.session(await self._renew(current))
+                    return await self.session(current)  # somebody else has renewed it
+                return await self.session(await self._renew(current))
         except (ClaimBusy, PlatformNotAvailable) as error:
             raise PlatformUnavailable("The session could not be renewed just now") from error
         except (NotConnected, ReauthRequired, InvalidCredentials) as error:
@@ -167,10 +173,13 @@ class Logins:
 
     async def _renew_now(self, connector: Connector) -> Connector:
         platform = self.platform(connector)
-        before = self.session(connector)
+        before = await self.session(connector)
+        key = await self._sessions.key_of(connector)
         after = await answer(platform.renew(before), RENEW_SECONDS)
-        connected = self._sessions.seal_again(connector, after)
-        stored = await self._store.renew_session(connector.id, connector.generation, connected)
+        connected = self._sessions.seal_again(key, connector, after)
+        stored = await self._store.renew_session(
+            connector.id, connector.generation, connected, self._keeping(key)
+        )
         if stored is None:
             if after.secrets != before.secrets:
                 await self.log_out(platform, after)
@@ -188,15 +197,17 @@ class Logins:
         if current is not None and current.live:
             return current
         if current is not None and current.status == "expired":
-            raise ReauthRequired(self._sessions.login_url(current))
+            raise ReauthRequired(await self._sessions.login_url(current))
         raise NotConnected
 
     async def _complete(self, connector: Connector, credentials: Mapping[str, str]) -> Connector:
         """Finish a login that is pending, or begin one that the user must finish."""
         platform = self.platform(connector)
-        outcome = await answer(platform.complete(self._secrets(connector), credentials))
+        secrets = await self._secrets(connector)
+        key = await self._sessions.key_of(connector)
+        outcome = await answer(platform.complete(secrets, credentials))
         if isinstance(outcome, LoginRequired):
-            if not await self._keep_login(connector, outcome):
+            if not await self._keep_login(connector, outcome, key):
                 return await self._overtaken(connector)
             raise ReauthRequired(outcome.login_url)
         known = connector.platform_user_id
@@ -204,9 +215,9 @@ class Logins:
             await self.log_out(platform, outcome)
             message = "belong to another account of the platform than this connector"
             raise InvalidCredentials(fields=[FieldError("credentials", message)])
-        connected = self._sessions.seal(connector.user_id, connector.platform, outcome)
+        connected = self._sessions.seal(key, outcome)
         stored = await self._store.begin_session(
-            connector.id, connector.generation, connected, new_sync_id()
+            connector.id, connector.generation, connected, new_sync_id(), self._keeping(key)
         )
         if stored is None:
             await self.log_out(platform, outcome)
@@ -223,16 +234,23 @@ class Logins:
 
     async def _prepare(self, ended: Connector) -> None:
         try:
-            login = await answer(self.platform(ended).complete(self._secrets(ended), {}))
+            secrets = await self._secrets(ended)
+            login = await answer(self.platform(ended).complete(secrets, {}))
         except (InvalidCredentials, PlatformNotAvailable, SessionEnded):
             return  # RefreshSession will try again
         if isinstance(login, LoginRequired):
-            await self._keep_login(ended, login)
+            await self._keep_login(ended, login, await self._sessions.key_of(ended))
 
-    async def _keep_login(self, connector: Connector, login: LoginRequired) -> bool:
+    async def _keep_login(self, connector: Connector, login: LoginRequired, key: DataKey) -> bool:
         """False where somebody else has changed the session first."""
-        sealed = self._sessions.seal_login(connector.user_id, connector.platform, login)
-        return await self._store.set_login(connector.id, connector.generation, sealed)
+        sealed = self._sessions.seal_login(key, login)
+        return await self._store.set_login(
+            connector.id, connector.generation, sealed, self._keeping(key)
+        )
+
+    def _keeping(self, key: DataKey) -> Together | None:
+        """What has to be stored together with what this key sealed."""
+        return None if key.stored else partial(self._sessions.store_key, key)
 
     async def _expire(self, connector: Connector, cause: str) -> Connector | None:
         """None where somebody else has changed the session first."""
@@ -242,13 +260,13 @@ class Logins:
             _log.warning("session expired", connector_id=connector.id, platform=connector.platform)
         return ended
 
-    def _secrets(self, connector: Connector) -> Mapping[str, str]:
+    async def _secrets(self, connector: Connector) -> Mapping[str, str]:
         """What a login of this connector goes on from: one that is pending, or the session before."""
-        pending = self._sessions.open_login(connector)
+        pending = await self._sessions.open_login(connector)
         if pending is not None:
             return pending.secrets
         try:
-            return self._sessions.open(connector).secrets
+            return (await self._sessions.open(connector)).secrets
         except Undecipherable:
             return {}
 
@@ -262,19 +280,28 @@ class Logins:
                 "platform logout failed", platform=platform.name, cause=type(error).__name__
             )
 
+    async def held(self, connector: Connector) -> Session | LoginRequired | None:
+        """What a connector holds at its platform, as far as it opens: a session, or a login pending."""
+        try:
+            if connector.live:
+                return await self._sessions.open(connector)
+            return await self._sessions.open_login(connector)
+        except (Undecipherable, MissingKey):
+            return None
+
     async def log_out_of(self, connector: Connector) -> None:
-        """End what a connector holds at its platform: a session, or a login that is pending."""
+        """End what a connector holds at its platform."""
+        await self.let_go(connector, await self.held(connector))
+
+    async def let_go(self, connector: Connector, held: Session | LoginRequired | None) -> None:
+        """End what a connector held at its platform, as far as that answers."""
         platform = self.platform(connector)
-        if connector.live:
-            try:
-                session = self._sessions.open(connector)
-            except Undecipherable:
-                return
-            await self.log_out(platform, session)
-        elif (login := self._sessions.open_login(connector)) is not None:
+        if isinstance(held, Session):
+            await self.log_out(platform, held)
+        elif held is not None:
             try:
                 async with asyncio.timeout(LOGOUT_SECONDS):
-                    await platform.abandon(login)
+                    await platform.abandon(held)
             except Exception as error:  # noqa: BLE001 - best effort, whatever it is
                 _log.warning(
                     "login not abandoned", platform=platform.name, cause=type(error).__name__

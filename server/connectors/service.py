@@ -143,17 +143,21 @@ class ConnectorService:
     ) -> tuple[Connector, str | None]:
         if existing is not None and existing.live:
             raise AlreadyConnected
+        # A login that was pending leads nowhere any more; it is opened while its key is there.
+        former = await self._logins.held(existing) if existing is not None else None
         outcome = await answer(platform.connect(credentials))
 
         async def store(session: Transaction) -> tuple[Connector, str | None]:
             active = await self._users.hold(user_id, session)
+            key = self._sessions.new_key(user_id, platform.name)
+            await self._sessions.store_key(key, session)
             if isinstance(outcome, LoginRequired):
-                sealed = self._sessions.seal_login(user_id, platform.name, outcome)
+                sealed = self._sessions.seal_login(key, outcome)
                 pending = await self._store.await_login(
                     user_id, platform.name, granted, sealed, paused=not active, session=session
                 )
                 return pending, outcome.login_url
-            connected = self._sessions.seal(user_id, platform.name, outcome)
+            connected = self._sessions.seal(key, outcome)
             connector = await self._store.connect(
                 user_id,
                 platform.name,
@@ -171,8 +175,8 @@ class ConnectorService:
             if isinstance(outcome, Session):
                 await self._logins.log_out(platform, outcome)
             raise
-        if existing is not None and existing.login_pending:
-            await self._logins.log_out_of(existing)  # that login leads nowhere any more
+        if existing is not None:
+            await self._logins.let_go(existing, former)
         log = _log.bind(connector_id=connector.id, user_id=user_id, platform=platform.name)
         if login_url is not None:
             log.info("login required")
@@ -202,13 +206,18 @@ class ConnectorService:
             connector = await self.get(connector_id)
             if connector.status == "disconnected" and not connector.login_pending:
                 return connector
-            ended = await self._database.change(
-                partial(self._store.end_session, connector, "disconnected")
-            )
+            held = await self._logins.held(connector)  # opened while its key is there
+            ended = await self._database.change_together(partial(self._disconnect, connector))
             if ended is not None:
                 break
         _log.info("disconnected", connector_id=connector.id, platform=connector.platform)
-        await self._logins.log_out_of(connector)
+        await self._logins.let_go(connector, held)
+        return ended
+
+    async def _disconnect(self, connector: Connector, session: Transaction) -> Connector | None:
+        ended = await self._store.end_session(connector, "disconnected", session)
+        if ended is not None:
+            await self._sessions.erase(connector, session)
         return ended
 
     # What happens to a user's connectors with the user (users.service.UserDependents)
@@ -219,6 +228,7 @@ class ConnectorService:
 
     async def delete(self, user_id: str, session: Transaction) -> None:
         await self._records.forget(await self._store.delete_of_user(user_id, session), session)
+        await self._sessions.erase_of_user(user_id, session)
 
     async def set_active(self, user_id: str, active: bool, session: Transaction) -> None:
         await self._store.set_active(user_id, active, session)

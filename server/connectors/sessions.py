@@ -7,12 +7,20 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from server.clock import utc_now
 from server.connectors.model import Connector
 from server.connectors.platforms.base import LoginRequired, Session
 from server.connectors.session_fields import Connected
-from server.security.encryption import Undecipherable, Vault
+from server.security.data_key import DataKey, Owner
+from server.security.encryption import Undecipherable
+from server.storage.data_keys import DataKeyStore, new_data_key
+from server.storage.driver import Session as Transaction
 
+_log = structlog.stdlib.get_logger("finlink.connectors")
+
+_SESSION, _LOGIN = "session", "login"  # what of a connector is sealed
 _LOGIN_URL = "login_url"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -33,25 +41,52 @@ def new_sync_id() -> str:
 
 
 class SessionVault:
-    """Seals and opens the sessions of connectors, each bound to its user and platform."""
+    """Seals and opens the sessions of connectors, each under its connector's own data key.
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    Whatever reads a data key raises MissingKey where the key ring lacks the key that wrapped it.
+    """
 
-    def seal(self, user_id: str, platform: str, session: Session) -> Connected:
+    def __init__(self, keys: DataKeyStore) -> None:
+        self._keys = keys
+
+    def new_key(self, user_id: str, platform: str) -> DataKey:
+        """The key of a connector that begins anew, to be stored with what it seals."""
+        return new_data_key(_owner(user_id, platform))
+
+    async def key_of(self, connector: Connector) -> DataKey:
+        """The key of a connector that goes on; a new one where that is gone, or does not open."""
+        owner = _owner(connector.user_id, connector.platform)
+        try:
+            found = await self._keys.of(owner)
+        except Undecipherable as error:  # nothing opens with it, so nothing is lost
+            _log.error("data key does not open", connector_id=connector.id, cause=str(error))
+            found = None
+        return found or new_data_key(owner)
+
+    async def store_key(self, key: DataKey, transaction: Transaction) -> None:
+        """Keep a key that is new; nothing that was sealed before for its connector opens any more."""
+        if not key.stored:
+            await self._keys.store(key, transaction)
+
+    async def erase(self, connector: Connector, transaction: Transaction) -> None:
+        """Destroy a connector's key: no copy of its session or login opens any more."""
+        await self._keys.destroy(_owner(connector.user_id, connector.platform), transaction)
+
+    async def erase_of_user(self, user_id: str, transaction: Transaction) -> None:
+        await self._keys.destroy_of_user(user_id, transaction)
+
+    def seal(self, key: DataKey, session: Session) -> Connected:
         """A session as it is stored, under a new session id."""
         return Connected(
             session_id=new_session_id(),
-            sealed_session=self._vault.seal(
-                session.secrets, place=_place(user_id, platform, "session")
-            ),
+            sealed_session=key.seal(session.secrets, field=_SESSION),
             expires_at=session.expires_at,
             platform_user_id=session.platform_user_id,
             account_type=session.account_type,
             check_at=_check_at(session),
         )
 
-    def seal_again(self, connector: Connector, session: Session) -> Connected:
+    def seal_again(self, key: DataKey, connector: Connector, session: Session) -> Connected:
         """The same for the session that `connector` goes on with, accepted by its platform just now."""
         now = utc_now()
         if connector.expires_at is not None and session.expires_at <= connector.expires_at:
@@ -59,39 +94,46 @@ class SessionVault:
             session = replace(session, renewable=False)
         if session.expires_at <= now:
             session = replace(session, expires_at=now + STILL_ACCEPTED)
-        return self.seal(connector.user_id, connector.platform, session)
+        return self.seal(key, session)
 
-    def open(self, connector: Connector) -> Session:
+    async def open(self, connector: Connector) -> Session:
         """The platform session of a connector. Raises Undecipherable, also where there is none."""
         if connector.sealed_session is None:
             raise Undecipherable("no session is stored")
-        place = _place(connector.user_id, connector.platform, "session")
         return Session(
             platform_user_id=connector.platform_user_id or "",
             account_type=connector.account_type or "",
             expires_at=connector.expires_at or _NEVER,
-            secrets=self._vault.open(connector.sealed_session, place=place),
+            secrets=await self._open(connector, connector.sealed_session, _SESSION),
         )
 
-    def seal_login(self, user_id: str, platform: str, login: LoginRequired) -> str:
-        content = {**login.secrets, _LOGIN_URL: login.login_url}
-        return self._vault.seal(content, place=_place(user_id, platform, "login"))
+    def seal_login(self, key: DataKey, login: LoginRequired) -> str:
+        return key.seal({**login.secrets, _LOGIN_URL: login.login_url}, field=_LOGIN)
 
-    def open_login(self, connector: Connector) -> LoginRequired | None:
+    async def open_login(self, connector: Connector) -> LoginRequired | None:
         """The login that is pending, if one is and it opens."""
         if connector.sealed_login is None:
             return None
-        place = _place(connector.user_id, connector.platform, "login")
         try:
-            content = self._vault.open(connector.sealed_login, place=place)
+            content = await self._open(connector, connector.sealed_login, _LOGIN)
         except Undecipherable:
             return None
         return LoginRequired(login_url=content.pop(_LOGIN_URL, ""), secrets=content)
 
-    def login_url(self, connector: Connector) -> str | None:
+    async def login_url(self, connector: Connector) -> str | None:
         """Where the user must log in, if that is known."""
-        login = self.open_login(connector)
+        login = await self.open_login(connector)
         return login.login_url if login and login.login_url else None
+
+    async def _open(self, connector: Connector, sealed: str, field: str) -> dict[str, str]:
+        key = await self._keys.of(_owner(connector.user_id, connector.platform))
+        if key is None:
+            raise Undecipherable("its data key was destroyed")
+        return key.open(sealed, field=field)
+
+
+def _owner(user_id: str, platform: str) -> Owner:
+    return Owner(user_id, f"connectors/{user_id}/{platform}")
 
 
 def _check_at(session: Session) -> datetime:
@@ -103,7 +145,3 @@ def _check_at(session: Session) -> datetime:
     if session.renewable and early > utc_now():
         return early
     return session.expires_at + ASK_AFTER * random.random()  # noqa: S311
-
-
-def _place(user_id: str, platform: str, what: str) -> str:
-    return f"connectors/{user_id}/{platform}/{what}"

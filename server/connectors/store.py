@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
@@ -32,6 +32,9 @@ from server.connectors.session_fields import (
 )
 from server.storage import paging
 from server.storage.driver import Database, Document, Session
+
+# What is written in one transaction with a change of a session.
+Together: TypeAlias = Callable[[Session], Awaitable[None]]
 
 CONNECTORS = "connectors"
 DUE_INDEX = "sync.dueAt_1"
@@ -218,24 +221,43 @@ class ConnectorStore:
             raise AlreadyConnected from None
         return connector(cast("Document", document))  # an upsert always gives one
 
-    async def set_login(self, connector_id: str, generation: int, sealed_login: str) -> bool:
+    async def set_login(
+        self, connector_id: str, generation: int, sealed_login: str, also: Together | None = None
+    ) -> bool:
         """Keep a login that is pending; False where the session changed meanwhile."""
-        fields = {"credentials.encryptedLogin": sealed_login}
-        return await self._change(connector_id, generation, fields) is not None
+        work = partial(
+            self._change, connector_id, generation, {"credentials.encryptedLogin": sealed_login}
+        )
+        if also is None:
+            return await work() is not None
+        return await self._database.transact(partial(_with, work, also)) is not None
 
     async def renew_session(
-        self, connector_id: str, generation: int, connected: Connected
+        self, connector_id: str, generation: int, connected: Connected, also: Together | None = None
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
         fields = {**session_held(connected), "session.refreshedAt": x.NOW}
-        return await self._database.change(partial(self._change, connector_id, generation, fields))
+        return await self._store_session(connector_id, generation, fields, also)
 
     async def begin_session(
-        self, connector_id: str, generation: int, connected: Connected, sync_id: str
+        self,
+        connector_id: str,
+        generation: int,
+        connected: Connected,
+        sync_id: str,
+        also: Together | None = None,
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
         fields = {**session_begun(connected, sync_id), "session.refreshedAt": x.NOW}
-        return await self._database.change(partial(self._change, connector_id, generation, fields))
+        return await self._store_session(connector_id, generation, fields, also)
+
+    async def _store_session(
+        self, connector_id: str, generation: int, fields: Document, also: Together | None
+    ) -> Connector | None:
+        work = partial(self._change, connector_id, generation, fields)
+        if also is None:
+            return await self._database.change(work)
+        return await self._database.change_together(partial(_with, work, also))
 
     async def end_session(
         self,
@@ -322,6 +344,16 @@ class ConnectorStore:
             session=session,
         )
         return _maybe(document)
+
+
+async def _with(
+    work: Callable[[Session], Awaitable[Connector | None]], also: Together, session: Session
+) -> Connector | None:
+    """Do `work`, and `also` where it changed something."""
+    changed = await work(session)
+    if changed is not None:
+        await also(session)
+    return changed
 
 
 def _query(where: ConnectorFilter) -> Document:

@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM."""
+"""Secrets at rest: AES-256-GCM, each bound to its place."""
 
 from __future__ import annotations
 
@@ -18,29 +18,53 @@ class Undecipherable(Exception):
     """A stored secret does not open: another key sealed it, or it was changed or moved."""
 
 
-class Vault:
-    """Seals and opens small sets of secrets. Each is bound to a place and opens nowhere else."""
+class Cipher:
+    """Encrypts under one key. What is encrypted for one place opens nowhere else."""
 
     def __init__(self, key: bytes) -> None:
         """`key` is 32 bytes."""
         self._cipher = AESGCM(key)
 
+    def encrypt(self, content: bytes, *, place: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, content, place.encode())
+
+    def decrypt(self, raw: bytes, *, place: str) -> bytes:
+        """What `encrypt` was given. Raises Undecipherable."""
+        try:
+            return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
+        except (InvalidTag, ValueError) as error:
+            raise Undecipherable("does not open with this key") from error
+
+    def encrypt_text(self, secrets: Mapping[str, str], *, place: str) -> str:
+        """A small set of secrets, encrypted, as text."""
+        content = json.dumps(dict(secrets)).encode()
+        return base64.b64encode(self.encrypt(content, place=place)).decode()
+
+    def decrypt_text(self, text: str, *, place: str) -> dict[str, str]:
+        """What `encrypt_text` was given. Raises Undecipherable."""
+        try:
+            raw = base64.b64decode(text, validate=True)
+        except ValueError as error:
+            raise Undecipherable("is not base64") from error
+        secrets: dict[str, str] = json.loads(self.decrypt(raw, place=place))
+        return secrets
+
+
+class Vault:
+    """Seals and opens small sets of secrets under one key."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key` is 32 bytes."""
+        self._cipher = Cipher(key)
+
     def seal(self, secrets: Mapping[str, str], *, place: str) -> str:
         """The secrets encrypted, as text."""
-        nonce = os.urandom(_NONCE_BYTES)
-        content = json.dumps(dict(secrets)).encode()
-        sealed = self._cipher.encrypt(nonce, content, place.encode())
-        return f"{_VERSION}.{base64.b64encode(nonce + sealed).decode()}"
+        return f"{_VERSION}.{self._cipher.encrypt_text(secrets, place=place)}"
 
     def open(self, text: str, *, place: str) -> dict[str, str]:
         """What `seal` was given. Raises Undecipherable."""
         version, _, encoded = text.partition(".")
-        try:
-            if version != _VERSION:
-                raise Undecipherable("unknown format")
-            raw = base64.b64decode(encoded, validate=True)
-            content = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
-        except (InvalidTag, ValueError) as error:
-            raise Undecipherable("does not open with this key") from error
-        secrets: dict[str, str] = json.loads(content)
-        return secrets
+        if version != _VERSION:
+            raise Undecipherable("unknown format")
+        return self._cipher.decrypt_text(encoded, place=place)

@@ -2,7 +2,7 @@
 
 lock             held while a supervisor runs; has its pid
 run.json         the pieces' pids and ports while they run
-encryption.key   made once, where ENCRYPTION_KEY is not set
+encryption.key   made once, where no key is set
 envoy.yaml       what Envoy runs with
 mongo/           the embedded mongod's data
 log/             what mongod and Envoy say
@@ -23,9 +23,11 @@ from typing import Any, Self
 
 import psutil
 
-from server.config import decode_key
+from server.config import Settings
+from server.encryption_keys import SINGLE, decode_key
 from server.supervisor.errors import StartError
 
+KEY_FILE = "encryption.key"
 LOG_LIMIT = 10 * 1024 * 1024  # a longer log is put aside, once, at the next start
 UNIX_PATH_LIMIT = 100  # the kernel's is 107 bytes; a path beyond it cannot be bound
 CLOCK_SLACK = 2.0  # seconds by which a process's start time may seem to move
@@ -78,7 +80,7 @@ class DataDir:
 
     def encryption_key(self) -> tuple[str, bool]:
         """The folder's own key, and whether it was made just now."""
-        path = self.path / "encryption.key"
+        path = self.path / KEY_FILE
         made = not path.exists()
         if made:
             # Complete or absent: a key cut short by a crash would be taken for a wrong one.
@@ -95,6 +97,31 @@ class DataDir:
             ) from None
         path.chmod(0o600)
         return key, made
+
+    def has_key(self) -> bool:
+        """Whether a key was made here before."""
+        return (self.path / KEY_FILE).exists()
+
+    def key_for(self, settings: Settings) -> tuple[str | None, bool]:
+        """The folder's key where these settings need it, and whether it was made just now.
+
+        Beside ENCRYPTION_KEYS it still opens what it sealed before those were set.
+        """
+        if not settings.key_ring:
+            return self.encryption_key()
+        if SINGLE in settings.key_ring or not self.has_key():
+            return None, False
+        return self.encryption_key()
+
+    def running_mongod(self) -> int | None:
+        """The port of the folder's own mongod, where one runs."""
+        try:
+            record: dict[str, Any] = json.loads(self.run_file.read_text())
+            pid, at = record["started"]["mongod"]
+            port = int(record["ports"]["mongo"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return port if _same_process(int(pid), float(at)) else None
 
     def write_run_file(self, record: Mapping[str, object]) -> None:
         scratch = self.run_file.with_suffix(".new")

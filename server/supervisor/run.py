@@ -103,9 +103,7 @@ class Run:
 
     def _encryption_key(self) -> str | None:
         """The data folder's key where none is set; production refuses to start without one."""
-        if self.settings.encryption_key is not None:
-            return None
-        key, made = self.data.encryption_key()
+        key, made = self.data.key_for(self.settings)
         if made:
             self.screen.line(
                 f"Made an encryption key: {self.data.path}/encryption.key. Keep it with the data."

@@ -12,6 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.connectors.sessions import SessionVault
+from server.encryption_keys import ring_of
+from server.security.ring import KeyRing
+from server.storage.data_keys import DataKeyStore
+from server.storage.driver import Database
 from tests.sandbox import driver
 from tests.sandbox.accounts import PLATFORM_KEY, Accounts, accounts_at
 from tests.sandbox.driver import API_KEY, API_SECRET
@@ -26,9 +31,10 @@ class Ground:
     sandbox: Accounts
     settings: Mapping[str, str]
 
-    @property
-    def encryption_key(self) -> bytes:
-        return bytes.fromhex(self.settings["ENCRYPTION_KEY"])
+    def vault(self, database: Database) -> SessionVault:
+        """Seals as the servers do."""
+        key = bytes.fromhex(self.settings["ENCRYPTION_KEY"])
+        return SessionVault(DataKeyStore(database, KeyRing(ring_of({}, key))))
 
 
 @contextmanager

@@ -16,12 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from server.config import Settings
+from server.connectors.model import Connector
 from server.connectors.platforms.base import Session
 from server.connectors.records import DataType
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import CONNECTORS, ConnectorStore
-from server.security.encryption import Vault
 from server.storage.driver import Database, connected
+from server.storage.driver import Session as Transaction
 from tests.chaos.ground import Ground
 from tests.sandbox.accounts import Kite
 from tests.sandbox.driver import API_SECRET
@@ -70,7 +71,7 @@ async def gather(
                 log_in = _at_kite if number % 4 == 3 else _at_fi
                 return await _joined(database, vault, data_types, *await log_in(at, client, number))
 
-        vault = SessionVault(Vault(at.encryption_key))
+        vault = at.vault(database)
         chosen = [draw.choice(WANTED["kite" if n % 4 == 3 else "fi"]) for n in range(count)]
         members = await asyncio.gather(*[one(n, types) for n, types in enumerate(chosen)])
     await database.collection(CONNECTORS).update_many(
@@ -114,16 +115,22 @@ async def _joined(
     session: Session,
 ) -> Member:
     user_id, platform = f"user_{login}", PLATFORMS[sandbox]
+    key = vault.new_key(user_id, platform)
     connect = partial(
         ConnectorStore(database).connect,
         user_id,
         platform,
         data_types,
-        vault.seal(user_id, platform, session),
+        vault.seal(key, session),
         new_sync_id(),
         paused=False,
     )
-    made = await database.transact(lambda transaction: connect(session=transaction))
+
+    async def store_it(transaction: Transaction) -> Connector:
+        await vault.store_key(key, transaction)
+        return await connect(session=transaction)
+
+    made = await database.transact(store_it)
     return Member(made.id, sandbox, login, data_types, session)
 
 

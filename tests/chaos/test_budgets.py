@@ -19,9 +19,8 @@ from server.clock import utc_now
 from server.config import Settings
 from server.connectors.platforms.base import Session
 from server.connectors.platforms.zerodha import checksum, next_session_end
-from server.connectors.sessions import SessionVault, new_sync_id
+from server.connectors.sessions import new_sync_id
 from server.connectors.store import CONNECTORS, ConnectorStore
-from server.security.encryption import Vault
 from server.storage.claims import CLAIMS
 from server.storage.driver import Collection, Database, connected
 from server.storage.driver import Session as Transaction
@@ -66,13 +65,15 @@ async def sessions(site: Ground, api_key: str, count: int) -> list[Session]:
 async def connectors(site: Ground, database: Database, opened: Sequence[Session]) -> list[ObjectId]:
     """A connector for each session, its first sync due at once; a run of it takes one call."""
     store = ConnectorStore(database)
-    vault = SessionVault(Vault(site.encryption_key))
+    vault = site.vault(database)
     made = []
     for session in opened:
         user_id = f"user_{uuid.uuid4().hex}"
-        sealed = vault.seal(user_id, "zerodha", session)
+        key = vault.new_key(user_id, "zerodha")
+        sealed = vault.seal(key, session)
 
         async def store_it(transaction: Transaction) -> Any:
+            await vault.store_key(key, transaction)  # noqa: B023 - awaited here
             return await store.connect(
                 user_id, "zerodha", ["profile"], sealed, new_sync_id(),  # noqa: B023 - awaited here
                 paused=False, session=transaction,

@@ -27,7 +27,6 @@ from server.connectors.platforms.base import Session
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import CONNECTORS, ConnectorStore
 from server.connectors.sync.store import Outcome, SyncStore, under_way
-from server.security.encryption import Vault
 from server.storage.driver import Database, Document, connected
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground
@@ -64,7 +63,12 @@ class Writer:
     """
 
     def __init__(
-        self, database: Database, key: bytes, users: str, record: Record, dice: random.Random
+        self,
+        database: Database,
+        vault: SessionVault,
+        users: str,
+        record: Record,
+        dice: random.Random,
     ) -> None:
         """`users` is what the names of its users begin with."""
         self._database = database
@@ -72,7 +76,7 @@ class Writer:
         self._raw = database.collection(CONNECTORS)
         self._connectors = ConnectorStore(database)
         self._syncs = SyncStore(database)
-        self._sessions = SessionVault(Vault(key))
+        self._sessions = vault
         self._record = record
         self._dice = dice
         self._session = Session("AB1234", "individual", utc_now(), {"token": "hush"})
@@ -175,7 +179,7 @@ class Writer:
 
     def _sealed(self, user_id: str) -> Any:
         """A session that ends at another moment than the one before."""
-        sealed = self._sessions.seal(user_id, "zerodha", self._session)
+        sealed = self._sessions.seal(self._sessions.new_key(user_id, "zerodha"), self._session)
         ends = self._session.expires_at + timedelta(seconds=self._dice.randint(3_600, 80_000))
         self._session = Session("AB1234", "individual", ends, {"token": "hush"})
         return sealed
@@ -274,7 +278,7 @@ async def test_ten_thousand_events_over_twenty_reconnects(
 
         async def write() -> None:
             writers = [
-                Writer(database, site.encryption_key, everybody, record, random.Random(number))  # noqa: S311
+                Writer(database, site.vault(database), everybody, record, random.Random(number))  # noqa: S311
                 for number in range(WRITERS)
             ]
             await asyncio.gather(*(writer.write() for writer in writers))

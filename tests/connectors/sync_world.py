@@ -35,8 +35,9 @@ from server.connectors.sync.store import SyncStore
 from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
-from server.security.encryption import Vault
+from server.security.ring import KeyRing
 from server.storage.claims import Claims
+from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database, Document
 from server.storage.driver import Session as Transaction_
 from server.users.directory import UserDirectory
@@ -45,7 +46,7 @@ from server.users.model import Profile as UserProfile
 from server.users.service import UserService
 from server.users.store import UserStore
 
-KEY = bytes(range(32))
+RING = KeyRing({"one": bytes(range(32))})
 LONG_AGO = timedelta(hours=1)
 ALL: tuple[DataType, ...] = ("transactions", "portfolio", "trades", "profile")
 INR = "INR"
@@ -166,7 +167,7 @@ class Gate:
 class World:
     """All of the connectors' domain, wired as a worker wires it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ring: KeyRing = RING) -> None:
         self.database = database
         self.platform = InProcess()
         self.platforms: dict[str, Any] = {self.platform.name: self.platform}
@@ -174,7 +175,8 @@ class World:
         self.connectors = ConnectorStore(database)
         self.syncs = SyncStore(database)
         self.records = RecordStore(database)
-        self.sessions = SessionVault(Vault(KEY))
+        self.keys = DataKeyStore(database, ring)
+        self.sessions = SessionVault(self.keys)
         self.claims = Claims(database)
         self.logins = Logins(self.connectors, self.claims, self.sessions, self.platforms)
         self.renewals = SessionRenewals(self.syncs, self.logins)

@@ -21,7 +21,9 @@ from server.connectors.model import REFRESH_REUSE
 from server.connectors.platforms.base import LoginRequired, PlatformUnavailable, Session
 from server.connectors.sessions import SessionVault
 from server.connectors.store import CONNECTORS
-from server.security.encryption import Undecipherable, Vault
+from server.security.encryption import Undecipherable
+from server.security.ring import KeyRing
+from server.storage.data_keys import DataKeyStore
 from server.users.errors import UserNotFound
 from tests.connectors.sync_world import ALL, Gate, World
 
@@ -37,7 +39,7 @@ async def stored(world: World) -> int:
 
 async def test_a_session_opens_where_it_was_sealed(world: World) -> None:
     connector = await world.connected()
-    session = world.sessions.open(connector)
+    session = await world.sessions.open(connector)
     assert session.secrets == {"token": "tok_1"}
     assert (session.platform_user_id, session.account_type) == ("AB1234", "individual")
     assert session.expires_at == connector.expires_at
@@ -45,44 +47,46 @@ async def test_a_session_opens_where_it_was_sealed(world: World) -> None:
 
 async def test_a_session_opens_nowhere_else(world: World) -> None:
     connector = await world.connected()
-    login = world.sessions.seal_login(
-        connector.user_id, connector.platform, LoginRequired(LOGIN_PAGE, {"pending": "p"})
-    )
+    another = await world.connected()
+    key = await world.sessions.key_of(connector)
+    login = world.sessions.seal_login(key, LoginRequired(LOGIN_PAGE, {"pending": "p"}))
     for moved in (
         replace(connector, user_id="another_user"),
         replace(connector, platform="zerodha"),
+        replace(connector, sealed_session=another.sealed_session),
         replace(connector, sealed_session=login),
         replace(connector, sealed_session=None),
         replace(connector, sealed_session="not sealed by us"),
     ):
         with pytest.raises(Undecipherable):
-            world.sessions.open(moved)
+            await world.sessions.open(moved)
+    wrong = DataKeyStore(world.database, KeyRing({"one": bytes(32)}))
     with pytest.raises(Undecipherable):
-        SessionVault(Vault(bytes(32))).open(connector)
+        await SessionVault(wrong).open(connector)
 
 
 async def test_a_login_opens_nowhere_else_either(world: World) -> None:
     connector = await world.connected()
-    sealed = world.sessions.seal_login(
-        connector.user_id, connector.platform, LoginRequired(LOGIN_PAGE, {"pending": "p"})
-    )
+    key = await world.sessions.key_of(connector)
+    sealed = world.sessions.seal_login(key, LoginRequired(LOGIN_PAGE, {"pending": "p"}))
     pending = replace(connector, sealed_login=sealed)
-    login = world.sessions.open_login(pending)
+    login = await world.sessions.open_login(pending)
     assert login == LoginRequired(LOGIN_PAGE, {"pending": "p"})
-    assert world.sessions.login_url(pending) == LOGIN_PAGE
-    assert world.sessions.open_login(connector) is None
+    assert await world.sessions.login_url(pending) == LOGIN_PAGE
+    assert await world.sessions.open_login(connector) is None
     for moved in (
         replace(pending, user_id="another_user"),
         replace(pending, platform="zerodha"),
         replace(pending, sealed_login=connector.sealed_session),
     ):
-        assert world.sessions.open_login(moved) is None
-        assert world.sessions.login_url(moved) is None
+        assert await world.sessions.open_login(moved) is None
+        assert await world.sessions.login_url(moved) is None
 
 
-def test_session_ids_open_nothing_and_do_not_repeat(world: World) -> None:
+async def test_session_ids_open_nothing_and_do_not_repeat(world: World) -> None:
+    key = await world.sessions.key_of(await world.connected())
     session = Session("AB1234", "individual", utc_now(), {"token": "tok_1"})
-    sealed = [world.sessions.seal("ann", "fi_money", session) for _ in range(50)]
+    sealed = [world.sessions.seal(key, session) for _ in range(50)]
     assert len({each.session_id for each in sealed}) == 50
     assert all(each.session_id.startswith("sess_") for each in sealed)
     assert all("tok_1" not in each.session_id + each.sealed_session for each in sealed)

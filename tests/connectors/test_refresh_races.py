@@ -129,7 +129,7 @@ async def test_a_renewal_that_has_begun_is_stored_though_its_run_is_stopped(worl
             await run
     after = await world.get(connector.id)
     assert after.generation == connector.generation + 1
-    assert world.sessions.open(after).secrets == {"token": "tok_2"}
+    assert (await world.sessions.open(after)).secrets == {"token": "tok_2"}
     # The run was handed back all the same.
     assert after.run is not None
     assert after.run.started_at is None

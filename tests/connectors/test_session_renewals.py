@@ -47,7 +47,7 @@ async def test_a_session_that_can_be_renewed_is_renewed_before_its_end(renewable
     await renewable.change(connector.id, {"session.checkAt": utc_now()})
     assert await renewable.renewals.look_after_some()
     after = await renewable.get(connector.id)
-    assert renewable.sessions.open(after).secrets == {"token": "tok_2"}
+    assert (await renewable.sessions.open(after)).secrets == {"token": "tok_2"}
     assert (after.status, after.generation) == ("connected", connector.generation + 1)
     assert (after.history, after.run) == (connector.history, None)
     assert not await renewable.renewals.look_after_some()
@@ -85,7 +85,7 @@ async def test_a_session_that_ended_is_found_out_without_a_sync(world: World) ->
     assert (after.status, after.session_id) == ("expired", None)
     assert after.errors[0].code == "REAUTH_REQUIRED"
     assert after.history == connector.history
-    assert world.sessions.login_url(after) == LOGIN_PAGE
+    assert await world.sessions.login_url(after) == LOGIN_PAGE
     await at_its_end(world, connector)
     assert not await world.renewals.look_after_some()
 

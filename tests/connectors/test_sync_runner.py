@@ -203,7 +203,7 @@ async def test_an_ended_session_expires_the_connector(world: World) -> None:
     assert connector.history[0].error_code == "REAUTH_REQUIRED"
     assert connector.errors[0].code == "REAUTH_REQUIRED"
     assert connector.failures == 0  # `error` is for other reasons
-    assert world.sessions.login_url(connector) == "https://platform.test/login"
+    assert await world.sessions.login_url(connector) == "https://platform.test/login"
     await world.make_due(connector.id)
     assert await world.syncs.claim(new_sync_id()) is None
 
@@ -216,7 +216,7 @@ async def test_a_session_that_the_platform_renews_goes_on(world: World) -> None:
     assert (after.status, after.history[0].status) == ("connected", "success")
     assert after.session_id not in {None, connector.session_id}
     assert after.connected_at == connector.connected_at
-    assert world.sessions.open(after).secrets == {"token": "tok_2"}
+    assert (await world.sessions.open(after)).secrets == {"token": "tok_2"}
 
 
 async def test_an_expired_connector_whose_login_page_is_away(world: World) -> None:
@@ -225,7 +225,7 @@ async def test_an_expired_connector_whose_login_page_is_away(world: World) -> No
     world.platform.cannot_log_in = AWAY
     connector = await world.sync(connector.id)
     assert connector.status == "expired"
-    assert world.sessions.login_url(connector) is None
+    assert await world.sessions.login_url(connector) is None
 
 
 async def test_a_session_that_does_not_open_expires_the_connector(world: World) -> None:

@@ -15,14 +15,17 @@ from bson import CodecOptions, ObjectId
 from bson.raw_bson import RawBSONDocument
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 
-from server.config import decode_key
 from server.connectors.documents import connector
 from server.connectors.sessions import SessionVault
-from server.security.encryption import Vault
+from server.encryption_keys import SINGLE, decode_key
+from server.security.ring import KeyRing
+from server.storage.data_keys import DataKeyStore
+from server.storage.driver import connected
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import PLATFORMS, Json, instant
 from tests.e2e.users_errors import Failure, failed, is_instant
 from tests.stack import Stack
+from tests.storage.databases import settings
 
 if TYPE_CHECKING:  # the name is in the type stubs only
     from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
@@ -699,10 +702,13 @@ async def test_a_user_who_turned_syncs_off_comes_back_without(
 async def platform_tokens(stack: Stack, *connector_ids: str) -> list[str]:
     """What opens the platforms' sessions of connectors, read as a worker reads it."""
     key = decode_key((stack.data_dir / "encryption.key").read_text().strip())
-    vault, tokens = SessionVault(Vault(key)), []
-    async with step.database(stack) as documents:
+    tokens = []
+    of_stack = settings(stack.mongodb_uri, "pymongo", db_name="financial_app")
+    async with step.database(stack) as documents, connected(of_stack) as database:
+        vault = SessionVault(DataKeyStore(database, KeyRing({SINGLE: key})))
         for connector_id in connector_ids:
-            secrets = vault.open(connector(await step.document(documents, connector_id))).secrets
+            found = connector(await step.document(documents, connector_id))
+            secrets = (await vault.open(found)).secrets
             tokens.append(secrets.get("access_token") or secrets["session_id"])
     return tokens
 

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from server.config import ConfigError, Settings, decode_key, load
+from server.config import ConfigError, Settings, load
+from server.encryption_keys import decode_key
 from tests.stack import ROOT
 
 RAW = "an encryption key of 32 letters!"
@@ -79,7 +80,9 @@ def test_the_command_line_refuses_the_sample_with_one_clear_line(
 
 
 def test_production_needs_a_key() -> None:
-    with pytest.raises(ConfigError, match="ENCRYPTION_KEY must be set in production"):
+    with pytest.raises(
+        ConfigError, match="ENCRYPTION_KEYS or ENCRYPTION_KEY must be set in production"
+    ):
         load(_env_file=None, app_env="production")
 
 

@@ -11,14 +11,19 @@ from server.connectors import store as connector_store
 from server.connectors.store import CONNECTORS
 from server.connectors.sync import records as record_store
 from server.connectors.sync.records import ERASURES, RECORDS
-from server.storage import answers, claims
+from server.storage import answers, claims, data_keys, keyed_secrets
 from server.storage.answers import ANSWERS
 from server.storage.claims import CLAIMS
+from server.storage.data_keys import DATA_KEYS
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_images, ensure_indexes
+from server.storage.keyed_secrets import KEYED_SECRETS
 from server.users import store as user_store
 from server.users.store import ARCHIVE, USERS
 
+EMPTIED = (
+    CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, DATA_KEYS, KEYED_SECRETS, USERS, ARCHIVE,
+)  # fmt: skip
 DRIVERS = ("pymongo", "motor")
 INDEXES = {
     **user_store.indexes(30),
@@ -26,6 +31,8 @@ INDEXES = {
     **record_store.INDEXES,
     **claims.INDEXES,
     **answers.INDEXES,
+    **data_keys.INDEXES,
+    **keyed_secrets.INDEXES,
 }
 
 
@@ -54,6 +61,6 @@ async def fresh(uri: str, driver: str) -> AsyncIterator[Database]:
 
 async def emptied(database: Database) -> Database:
     """The same database without its documents: much cheaper than a new one for each test."""
-    for name in (CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, USERS, ARCHIVE):
+    for name in EMPTIED:
         await database.collection(name).delete_many({})
     return database

@@ -70,7 +70,7 @@ class SyncService:
             connector = await self._get(connector_id)
             if not connector.live:
                 if connector.status == "expired" or connector.login_pending:
-                    raise ReauthRequired(self._sessions.login_url(connector))
+                    raise ReauthRequired(await self._sessions.login_url(connector))
                 raise NotConnected
             _require_granted(connector, data_types)
             if connector.run is not None:

@@ -1,0 +1,206 @@
+"""`python -m server rotate-keys`: finds database and keys, rotates, and tells how far it is.
+
+On a terminal there is a progress bar and sentences; elsewhere one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from server.config import ConfigError, Settings
+from server.security.ring import KeyRing
+from server.security.rotation import Rotation, rotate, survey
+from server.storage.data_keys import data_keys
+from server.storage.driver import connected
+from server.storage.errors import translate
+from server.storage.keyed_secrets import keyed_secrets
+from server.supervisor import mongod, preflight
+from server.supervisor.datadir import DataDir
+from server.supervisor.errors import StartError
+
+TIMEOUT_MS = 60_000  # of an operation: counting millions takes longer than a caller would wait
+EVERY_SECONDS = 1.0  # a line of progress, where no terminal is
+
+
+def rotate_keys(settings: Settings, *, check: bool, rate: int) -> int:
+    """Re-wrap everything with the first key, or with `check` only look. Gives the exit code."""
+    screen: Screen = OnTerminal() if sys.stdout.isatty() else Piped()
+    try:
+        return asyncio.run(_rotate(_with_data_folder(settings), screen, check=check, rate=rate))
+    except (ConfigError, StartError) as error:
+        screen.fail(str(error))
+    except Exception as error:
+        if translate(error) is None:
+            raise
+        screen.fail(
+            f"MongoDB failed ({type(error).__name__}). What was re-wrapped stays so; "
+            "run this again to go on."
+        )
+    return 1
+
+
+async def _rotate(settings: Settings, screen: Screen, *, check: bool, rate: int) -> int:
+    ring = KeyRing(settings.key_ring)
+    if settings.mongodb_uri is not None:
+        await preflight.check_mongodb(settings.mongodb_uri.get_secret_value())
+    async with connected(settings) as database:
+        collections = [data_keys(database), keyed_secrets(database)]
+        started = time.monotonic()
+        if check:
+            rotation = await survey(ring, collections)
+        else:
+            with screen:
+                rotation = await rotate(ring, collections, screen.progress, rate)
+        screen.result(rotation, ring.first, time.monotonic() - started, check=check)
+    return 0 if rotation.complete else 1
+
+
+def _with_data_folder(settings: Settings) -> Settings:
+    """The settings, with the database and key of `make run` where none are given."""
+    found: dict[str, object] = {"mongo_timeout_ms": TIMEOUT_MS}
+    if settings.data_dir.is_dir():
+        data = DataDir(settings.data_dir)
+        if data.has_key() and (key := data.key_for(settings)[0]) is not None:
+            found["encryption_key"] = SecretStr(key)
+        port = data.running_mongod()
+        if settings.mongodb_uri is None and port is not None:
+            found["mongodb_uri"] = SecretStr(mongod.uri(port))
+    complete = settings.model_copy(update=found)
+    if complete.mongodb_uri is None:
+        raise ConfigError(
+            "MONGODB_URI: must be set, or `make run` be up with its data folder "
+            f"{settings.data_dir.absolute()}"
+        )
+    if not complete.key_ring:
+        raise ConfigError("ENCRYPTION_KEYS: must be set, to the ring that the servers have")
+    return complete
+
+
+class Screen(Protocol):
+    """How the command speaks. Inside the `with`, progress is shown."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def progress(self, done: int, wanted: int) -> None: ...
+
+    def result(self, rotation: Rotation, first: str, seconds: float, *, check: bool) -> None: ...
+
+    def fail(self, message: str) -> None: ...
+
+
+class OnTerminal:
+    def __init__(self) -> None:
+        self._out = Console(highlight=False, soft_wrap=True, markup=False)
+        columns = (
+            TextColumn("Re-wrapping"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=self._out)
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def progress(self, done: int, wanted: int) -> None:
+        self._bar.update(self._task, completed=done, total=wanted)
+
+    def result(self, rotation: Rotation, first: str, seconds: float, *, check: bool) -> None:
+        if not check:
+            self._out.print(
+                f"Re-wrapped {rotation.rewrapped:,} keys with {first} in {seconds:.0f} s."
+            )
+        for line in sentences(rotation, first):
+            self._out.print(line)
+
+    def fail(self, message: str) -> None:
+        _fail(message)
+
+
+class Piped:
+    def __init__(self) -> None:
+        self._told = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def progress(self, done: int, wanted: int) -> None:
+        if time.monotonic() - self._told >= EVERY_SECONDS or done == wanted:
+            self._told = time.monotonic()
+            _print_json({"event": "progress", "rewrapped": done, "of": wanted})
+
+    def result(self, rotation: Rotation, first: str, seconds: float, *, check: bool) -> None:
+        _print_json(
+            {
+                "event": "complete" if rotation.complete else "incomplete",
+                "key": first,
+                "keys": rotation.total,
+                **(
+                    {} if check else {"rewrapped": rotation.rewrapped, "seconds": round(seconds, 1)}
+                ),
+                "waiting": dict(rotation.waiting),
+                "missing": list(rotation.missing),
+                "broken": rotation.broken,
+            }
+        )
+
+    def fail(self, message: str) -> None:
+        _fail(message)
+
+
+def sentences(rotation: Rotation, first: str) -> Sequence[str]:
+    """What a person has to know of the state, and to do about it."""
+    if rotation.complete:
+        every = f"All {rotation.total:,} keys are wrapped by {first}."
+        return [f"{every} Once every server has {first} first, the others may be removed."]
+    lines = []
+    for key_id, count in rotation.waiting.items():
+        if key_id in rotation.missing:
+            lines.append(
+                f"{count:,} need the key {key_id}, which is missing. Put it back as {key_id}:KEY "
+                "and run this again; without it those connections must be made anew."
+            )
+        else:
+            lines.append(
+                f"{count:,} still need the key {key_id}; do not remove it. Run `python -m server "
+                f"rotate-keys` when every server has {first} first."
+            )
+    if rotation.broken:
+        some = ", ".join(rotation.broken[:5])
+        lines.append(
+            f"{len(rotation.broken):,} do not open with the key they name and stay as they are: {some}"
+        )
+    return lines
+
+
+def _print_json(fact: dict[str, object]) -> None:
+    print(json.dumps(fact), flush=True)
+
+
+def _fail(message: str) -> None:
+    print(f"finlink: {message}", file=sys.stderr)

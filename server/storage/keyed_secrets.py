@@ -1,0 +1,56 @@
+"""Secrets of Finlink's own: collection `keyed_secrets`, made once, wrapped by the key ring.
+
+What is hashed or sealed with one of them must stay as it is when the keys of the ring are replaced.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pymongo import IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from server.clock import utc_now
+from server.encryption_keys import KEY_BYTES
+from server.security.ring import KeyRing
+from server.storage import wrapped_keys
+from server.storage.driver import Database, Document
+from server.storage.wrapped_keys import BY_RING_KEY, WrappedKeys
+
+KEYED_SECRETS = "keyed_secrets"
+INDEXES: Mapping[str, Sequence[IndexModel]] = {KEYED_SECRETS: [BY_RING_KEY]}
+
+
+class KeyedSecrets:
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._secrets = database.collection(KEYED_SECRETS)
+        self._ring = ring
+
+    async def get(self, name: str) -> bytes:
+        """The 32 bytes of this name, the same for every process; made by the first that asks.
+
+        Raises MissingKey or Undecipherable where the ring is not the one that wrapped them.
+        """
+        place = _place({"_id": name})
+        mine = wrapped_keys.fields(self._ring.wrap(os.urandom(KEY_BYTES), place=place))
+        # One write, also where it changes nothing: it is answered when a majority has what it found.
+        change = {"$setOnInsert": {**mine, "createdAt": utc_now()}}
+        try:
+            document = await self._secrets.find_one_and_update(
+                {"_id": name}, change, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        except DuplicateKeyError:  # of two at once
+            return await self.get(name)
+        found = cast("Document", document)  # an upsert always gives one
+        return self._ring.unwrap(wrapped_keys.wrapped(found), place=place)
+
+
+def keyed_secrets(database: Database) -> WrappedKeys:
+    """All of them, for the rotation."""
+    return WrappedKeys(database, KEYED_SECRETS, _place)
+
+
+def _place(document: Mapping[str, Any]) -> str:
+    return f"{KEYED_SECRETS}/{document['_id']}"
