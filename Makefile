@@ -20,7 +20,7 @@ test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a rea
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full
 
-test-security: $(VENV)/dev.stamp protos ## Security scenarios at full length, about 5 minutes
+test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 10 minutes
 	$(BIN)/pytest tests/security_long --full
 
 lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract

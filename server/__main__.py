@@ -47,6 +47,16 @@ def run(
 
 
 @app.command()
+def edge(
+    servers: Annotated[list[str], typer.Argument(help="Where `serve` listens: HOST:PORT …")],
+) -> None:
+    """Run Envoy alone, before servers on other hosts; SERVER_TLS_* secure the way to them."""
+    from server.supervisor.edge import edge as run_edge  # noqa: PLC0415 - workers never need it
+
+    run_edge(_settings(), servers)
+
+
+@app.command()
 def serve(
     listen: Annotated[
         str, typer.Option(help="Where to listen: unix:PATH, or HOST:PORT.")

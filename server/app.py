@@ -36,6 +36,7 @@ from server.connectors.sync.store import SyncStore
 from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
+from server.rpc.credentials import server_credentials
 from server.rpc.health import Health
 from server.rpc.interceptors.authentication import Authentication
 from server.rpc.interceptors.completion import Completion
@@ -170,7 +171,11 @@ async def running_worker(
         health = Health(_service_names(*CONTRACT), database.ping)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         if listen is not None:
-            await stack.enter_async_context(_listening(server, health, completion, hub, listen))
+            # A unix socket never leaves the machine.
+            tls = None if listen.startswith("unix:") else server_credentials(settings)
+            await stack.enter_async_context(
+                _listening(server, health, completion, hub, listen, tls)
+            )
         if syncs:
             scheduler.start()
             stack.push_async_callback(scheduler.stop, SYNC_STOP_SECONDS)
@@ -245,11 +250,19 @@ def _server(
 
 @asynccontextmanager
 async def _listening(
-    server: grpc.aio.Server, health: Health, completion: Completion, hub: Hub, listen: str
+    server: grpc.aio.Server,
+    health: Health,
+    completion: Completion,
+    hub: Hub,
+    listen: str,
+    tls: grpc.ServerCredentials | None,
 ) -> AsyncIterator[None]:
     """Serves while inside; then says NOT_SERVING, lets Envoy notice, and ends what is under way."""
     try:
-        server.add_insecure_port(listen)
+        if tls is None:
+            server.add_insecure_port(listen)
+        else:
+            server.add_secure_port(listen, tls)
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {listen}: is it in use?") from error
     watch = asyncio.create_task(health.watch())

@@ -6,6 +6,7 @@ is read too, the environment wins.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,13 +20,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.access import ApiKey, parse_keys
 from server.encryption_keys import ADVICE, decode_key, ring_of, weakness
 from server.encryption_keys import parse_keys as parse_encryption_keys
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Limit = Annotated[int, Field(ge=1, le=1_000_000)]  # calls in a window
+Address = Annotated[str, Field(pattern=r"^[^:]+:[0-9]{1,5}$")]  # HOST:PORT
+# Given as one text, separated by commas.
+Words = Annotated[tuple[str, ...], NoDecode]
 
 KITE_API = "https://api.kite.trade"
 KITE_LOGIN = "https://kite.zerodha.com/connect/login"
@@ -55,6 +60,34 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=128)] = Field(
         default_factory=lambda: os.cpu_count() or 1
     )
+
+    # HTTPS. Without a certificate, development makes one.
+    tls_port: Port = 3443
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    plain_http: Literal["on", "redirect", "off"] | None = None
+    # With all three, stubs must show a certificate of this CA.
+    grpc_tls_cert: Path | None = None
+    grpc_tls_key: Path | None = None
+    grpc_tls_client_ca: Path | None = None
+
+    # Between Envoy and servers on other hosts: this side's certificate, and the CA of both sides'.
+    server_tls_cert: Path | None = None
+    server_tls_key: Path | None = None
+    server_tls_ca: Path | None = None
+
+    # Who may call, and how often. Limits are per client address.
+    trusted_proxies: Words = ()  # CIDRs whose X-Forwarded-For is believed
+    cors_origins: Words = ()
+    rate_limits: Literal["on", "off"] = "on"
+    rate_limit_window_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 60_000
+    rate_limit_max_requests: Limit = 100
+    rate_limit_users: Limit = 30
+    rate_limit_connectors: Limit = 20
+    rate_limit_status: Limit = 60
+    rate_limit_sync: Limit = 5
+    rate_limit_service: Address | None = None  # shares limits among Envoys; see deploy/
+    envoy_heap_mb: Annotated[int, Field(ge=128, le=1_048_576)] = 1_024
 
     # MongoDB. Without a URI, `run` starts a mongod of its own.
     mongodb_uri: SecretStr | None = None
@@ -90,6 +123,33 @@ class Settings(BaseSettings):
     # Sync
     # Runs at a time in one worker; with 0 it only serves, and others must sync.
     sync_concurrency: Annotated[int, Field(ge=0, le=1_000)] = 20
+
+    @field_validator("trusted_proxies", "cors_origins", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _cidrs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_network(cidr)) for cidr in value)
+        except ValueError as error:
+            raise ValueError(f"must be CIDRs as 10.0.0.0/8, separated by commas; {error}") from None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if f"{parts.scheme}://{parts.netloc}" != origin or parts.scheme not in {
+                "http",
+                "https",
+            }:
+                raise ValueError("must be origins as https://app.example, separated by commas")
+        return value
 
     @field_validator("mongodb_uri")
     @classmethod
@@ -129,6 +189,19 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        for group in (
+            ("tls_cert", "tls_key"),
+            ("grpc_tls_cert", "grpc_tls_key", "grpc_tls_client_ca"),
+            ("server_tls_cert", "server_tls_key", "server_tls_ca"),
+        ):
+            given = [name for name in group if getattr(self, name) is not None]
+            if given and len(given) < len(group):
+                names = ", ".join(name.upper() for name in group)
+                raise ValueError(f"{names} must be set together or not at all")
+        return self
+
+    @model_validator(mode="after")
     def _production(self) -> Settings:
         if self.production and self.sandbox:
             raise ValueError("SANDBOX=true is for development; it is refused in production")
@@ -162,6 +235,11 @@ class Settings(BaseSettings):
             parse_encryption_keys(several.get_secret_value()) if several else {},
             decode_key(single.get_secret_value()) if single else None,
         )
+
+    @property
+    def http(self) -> Literal["on", "redirect", "off"]:
+        """What the plain HTTP port does: in production it redirects to HTTPS unless told otherwise."""
+        return self.plain_http or ("redirect" if self.production else "on")
 
     @property
     def use_sandbox(self) -> bool:

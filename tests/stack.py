@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 _PORTS = (
-    "PORT", "GRPC_PORT", "ADMIN_PORT", "MONGO_PORT", "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT",
+    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "MONGO_PORT", "SANDBOX_KITE_PORT",
+    "SANDBOX_FI_PORT",
 )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ def running(data_dir: Path, **settings: str) -> Iterator[Stack]:
         "DATA_DIR": str(data_dir),
         "APP_ENV": "development",
         "WORKERS": "2",
+        "RATE_LIMITS": "off",  # all tests call from one address
         **settings,
     }
     log = data_dir / "output.log"

@@ -5,7 +5,8 @@ run.json         the pieces' pids and ports while they run
 encryption.key   made once, where no key is set
 envoy.yaml       what Envoy runs with
 mongo/           the embedded mongod's data
-log/             what mongod and Envoy say
+tls/             a certificate for development and its key
+log/             what mongod and Envoy say, and Envoy's access log
 """
 
 from __future__ import annotations

@@ -1,15 +1,18 @@
-"""envoy.yaml with this run's ports and endpoints. Nothing else in it is touched."""
+"""envoy.yaml with this run's ports, endpoints, limits and TLS. Nothing else in it is touched."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from server.supervisor import envoy_limits, envoy_tls
+from server.supervisor.envoy_limits import Limits, named
+from server.supervisor.envoy_tls import Tls, manager_of
 from server.supervisor.errors import StartError
 
 REST, GRPC, CLUSTER = "rest", "grpc", "finlink"
@@ -23,8 +26,12 @@ class Edge:
     rest_port: int
     grpc_port: int
     admin_port: int
-    sockets: Sequence[Path]  # one a worker
+    sockets: Sequence[Path]  # one a worker on this machine
     descriptors: Path  # of the transcoder
+    servers: Sequence[str] = ()  # HOST:PORT of servers elsewhere, instead of sockets
+    access_log: Path = Path("/dev/stdout")
+    limits: Limits = field(default_factory=Limits)
+    tls: Tls = field(default_factory=Tls)
 
 
 def write(template: Path, target: Path, edge: Edge) -> None:
@@ -39,11 +46,11 @@ def write(template: Path, target: Path, edge: Edge) -> None:
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise StartError(f"{template} is not YAML: {where}") from None
-    except (KeyError, TypeError, IndexError, StopIteration) as error:
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise StartError(
             f"{template} lacks what the runner fills in ({error!r}): the "
-            f"listeners `{REST}` and `{GRPC}`, the cluster `{CLUSTER}` with an endpoint, the admin "
-            "address and the transcoder's proto_descriptor."
+            f"listeners `{REST}` and `{GRPC}` with their filters, the cluster `{CLUSTER}` with an "
+            "endpoint, the admin address and the transcoder's proto_descriptor."
         ) from None
     scratch = target.with_suffix(".new")
     scratch.write_text(f"# Made from {template} at each start; changes belong there.\n{text}")
@@ -57,41 +64,54 @@ def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
     """
     config = copy.deepcopy(template)
     resources = config["static_resources"]
-    rest = _named(resources["listeners"], REST)
-    grpc = _named(resources["listeners"], GRPC)
+    listeners = resources["listeners"]
+    rest, grpc = named(listeners, REST), named(listeners, GRPC)
     rest["address"] = _at(rest["address"], edge.host, edge.rest_port)
     grpc["address"] = _at(grpc["address"], edge.host, edge.grpc_port)
     admin = config["admin"]
     # Loopback whatever HOST is: whoever reaches the admin port can stop Envoy.
     admin["address"] = _at(admin["address"], "127.0.0.1", edge.admin_port)
 
-    group = _named(resources["clusters"], CLUSTER)["load_assignment"]["endpoints"][0]
+    cluster = named(resources["clusters"], CLUSTER)
+    group = cluster["load_assignment"]["endpoints"][0]
     example = group["lb_endpoints"][0]  # keeps what is set beside the address
-    group["lb_endpoints"] = [_endpoint(example, socket) for socket in edge.sockets]
+    addresses = [{"pipe": {"path": str(socket)}} for socket in edge.sockets]
+    if edge.servers:
+        cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
+        addresses = [_server(address) for address in edge.servers]
+        envoy_tls.secure_servers(cluster, edge.tls)
+    group["lb_endpoints"] = [_endpoint(example, address) for address in addresses]
 
     transcoders = list(_having("proto_descriptor", config))
     if not transcoders:
         raise KeyError("proto_descriptor")
     for transcoder in transcoders:
         transcoder["proto_descriptor"] = str(edge.descriptors)
+
+    for listener in (rest, grpc):
+        for log in manager_of(listener)["access_log"]:
+            log["typed_config"]["path"] = str(edge.access_log)
+    envoy_limits.fill(config, manager_of(rest), edge.limits)
+    envoy_tls.add_https(listeners, rest, edge.tls)
+    envoy_tls.require_client_certificates(grpc, edge.tls)
     return config
-
-
-def _named(items: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
-    for item in items:
-        if item["name"] == name:
-            return item
-    raise KeyError(name)
 
 
 def _at(address: dict[str, Any], host: str, port: int) -> dict[str, Any]:
     return {"socket_address": {**address["socket_address"], "address": host, "port_value": port}}
 
 
-def _endpoint(example: dict[str, Any], socket: Path) -> dict[str, Any]:
+def _endpoint(example: dict[str, Any], address: dict[str, Any]) -> dict[str, Any]:
     made = copy.deepcopy(example)
-    made["endpoint"]["address"] = {"pipe": {"path": str(socket)}}
+    made["endpoint"]["address"] = address
     return made
+
+
+def _server(address: str) -> dict[str, Any]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise StartError(f"{address} is not HOST:PORT.")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
 
 
 def _having(key: str, node: object) -> Iterator[dict[str, Any]]:

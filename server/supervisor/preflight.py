@@ -34,8 +34,12 @@ class Listener:
 
 
 def listeners(settings: Settings, *, embedded: bool, sandbox: bool) -> list[Listener]:
-    found = [
-        Listener("REST", "PORT", settings.host, settings.port),
+    found = (
+        [] if settings.http == "off" else [Listener("REST", "PORT", settings.host, settings.port)]
+    )
+    if settings.tls_cert is not None or not settings.production:
+        found.append(Listener("HTTPS", "TLS_PORT", settings.host, settings.tls_port))
+    found += [
         Listener("gRPC", "GRPC_PORT", settings.host, settings.grpc_port),
         Listener("Envoy's admin", "ADMIN_PORT", "127.0.0.1", settings.admin_port),
     ]

@@ -24,8 +24,12 @@ from pathlib import Path
 from server.config import Settings
 from server.observability.logging import setup_logging
 from server.supervisor import envoy_config, mongod, pieces, preflight
+from server.supervisor.access_log import keep_short
+from server.supervisor.certificates import tls_of
 from server.supervisor.datadir import DataDir, socket_folder, started_at
 from server.supervisor.drain import drain
+from server.supervisor.envoy_limits import limits_of
+from server.supervisor.envoy_tls import Tls
 from server.supervisor.errors import PieceFailedError, StartError
 from server.supervisor.piece import race
 from server.supervisor.programs import find_envoy, find_mongod
@@ -62,6 +66,7 @@ class Run:
         self.supervisor = Supervisor(on_change=self._record)
         self.sockets = Path()
         self.announced = False
+        self.tls = Tls()
 
     async def main(self) -> None:
         """Return after a stop that was asked for; raise what went wrong otherwise."""
@@ -100,6 +105,7 @@ class Run:
             self.mongodb_uri = self.settings.mongodb_uri.get_secret_value()
             await preflight.check_mongodb(self.mongodb_uri)
         self.encryption_key = self._encryption_key()
+        self.tls = tls_of(self.settings, self.data.path)
 
     def _encryption_key(self) -> str | None:
         """The data folder's key where none is set; production refuses to start without one."""
@@ -120,6 +126,9 @@ class Run:
             admin_port=settings.admin_port,
             sockets=sockets,
             descriptors=DESCRIPTORS,
+            access_log=data.log("access"),
+            limits=limits_of(settings),
+            tls=self.tls,
         )
         envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, edge)
 
@@ -148,16 +157,16 @@ class Run:
             [pieces.envoy(self.envoy_program, data.envoy_config, admin, log)]
         )
         self._announce()
-        await self.supervisor.watch()
+        await race(self.supervisor.watch(), keep_short(edge.access_log, admin))
 
     def _announce(self) -> None:
         self.announced = True
         self._record()
-        facts = {
-            "REST": f"http://localhost:{self.settings.port}",
-            "gRPC": f"localhost:{self.settings.grpc_port}",
-            "Data": str(self.data.path),
-        }
+        https = f"https://localhost:{self.settings.tls_port}"
+        facts = {"HTTPS": https} if self.tls.rest else {}
+        if self.settings.http == "on":
+            facts = {"REST": f"http://localhost:{self.settings.port}", **facts}
+        facts |= {"gRPC": f"localhost:{self.settings.grpc_port}", "Data": str(self.data.path)}
         self.screen.banner(facts, hint="Ctrl-C stops it.")
 
     async def stop(self) -> None:
@@ -179,7 +188,11 @@ class Run:
         """run.json: what runs where; for operators, tests, and the next run if this is killed."""
         running = {p.spec.name: p.pid for p in self.supervisor.pieces if p.pid is not None}
         settings = self.settings
-        ports = {"rest": settings.port, "grpc": settings.grpc_port, "admin": settings.admin_port}
+        ports = {"grpc": settings.grpc_port, "admin": settings.admin_port}
+        if self.tls.http != "off":
+            ports["rest"] = settings.port
+        if self.tls.rest is not None:
+            ports["https"] = settings.tls_port
         if self.embedded:
             ports["mongo"] = settings.mongo_port
         if self.sandboxed:

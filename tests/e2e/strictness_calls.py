@@ -26,7 +26,7 @@ class Answer:
         return rest_error(self.status, self.content, path)
 
 
-def _connected(base: str) -> socket.socket:
+def connected(base: str) -> socket.socket:
     address = urlsplit(base)
     return socket.create_connection((address.hostname or "", address.port or 0), PATIENCE)
 
@@ -43,7 +43,7 @@ def raw(base: str, request_line: bytes, *headers: bytes, body: bytes | None = No
     lines = [request_line, b"Host: finlink", *headers]
     if body is not None:
         lines.append(b"Content-Length: %d" % len(body))
-    with _connected(base) as connection:
+    with connected(base) as connection:
         connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + (body or b""))
         return _answer(connection)
 
@@ -51,7 +51,7 @@ def raw(base: str, request_line: bytes, *headers: bytes, body: bytes | None = No
 def streamed(base: str, request_line: bytes, *headers: bytes, body: Iterable[bytes]) -> Answer:
     """Send a long body piece by piece, until it is through or the answer is there."""
     head = b"\r\n".join([request_line, b"Host: finlink", *headers]) + b"\r\n\r\n"
-    with _connected(base) as connection:
+    with connected(base) as connection:
         connection.sendall(head)
         try:
             for piece in body:

@@ -75,6 +75,15 @@ async def eventually(condition: Callable[[], object]) -> None:
         await until(holds)
 
 
+def patiently(condition: Callable[[], object], output: Path) -> None:
+    """Wait for something another process does; `output` tells why it did not."""
+    give_up = time.monotonic() + DEADLINE
+    while not condition():
+        if time.monotonic() > give_up:
+            raise AssertionError(f"waited in vain; it says:\n{output.read_text()}")
+        time.sleep(0.02)
+
+
 def alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -94,6 +103,7 @@ def free_ports(count: int) -> list[int]:
 
 PORT_SETTINGS = (
     "PORT",
+    "TLS_PORT",
     "GRPC_PORT",
     "ADMIN_PORT",
     "MONGO_PORT",
@@ -147,11 +157,7 @@ class WholeRun:
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Wait for something another process does."""
-        give_up = time.monotonic() + DEADLINE
-        while not condition():
-            if time.monotonic() > give_up:
-                raise AssertionError(f"waited in vain; the run says:\n{self.output.read_text()}")
-            time.sleep(0.02)
+        patiently(condition, self.output)
 
 
 @contextmanager

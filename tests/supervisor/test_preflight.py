@@ -74,7 +74,7 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
             found.setting for found in listeners(settings(), embedded=embedded, sandbox=sandbox)
         ]
 
-    always = ["PORT", "GRPC_PORT", "ADMIN_PORT"]
+    always = ["PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT"]
     assert names(embedded=False, sandbox=False) == always
     assert names(embedded=True, sandbox=False) == [*always, "MONGO_PORT"]
     assert names(embedded=False, sandbox=True) == [*always, "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT"]

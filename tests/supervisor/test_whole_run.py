@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ PIECES = {"mongod", "sandbox", "worker-0", "worker-1", "envoy"}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
     folder = tmp_path_factory.mktemp("run")
-    with whole_run(run_env(folder / "data"), folder / "output") as started:
+    env = run_env(folder / "data", RATE_LIMIT_USERS="29")
+    with whole_run(env, folder / "output") as started:
         started.wait_ready()
         yield started
 
@@ -49,6 +51,7 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
     assert record["pids"].keys() == PIECES
     assert record["ports"] == {
         "rest": run.port("PORT"),
+        "https": run.port("TLS_PORT"),
         "grpc": run.port("GRPC_PORT"),
         "admin": run.port("ADMIN_PORT"),
         "mongo": run.port("MONGO_PORT"),
@@ -60,6 +63,16 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
     assert f"http://localhost:{run.port('PORT')}" in said
     assert f"localhost:{run.port('GRPC_PORT')}" in said
     assert str(run.data) in said
+
+
+def test_https_and_limits_are_as_the_settings_say(run: WholeRun) -> None:
+    trusting = ssl.create_default_context(cafile=run.data / "tls" / "development.crt")
+    url = f"https://localhost:{run.port('TLS_PORT')}/api/v1/users"
+    assert f"https://localhost:{run.port('TLS_PORT')}" in run.output.read_text()
+    with urllib.request.urlopen(url, timeout=DEADLINE, context=trusting) as answer:
+        assert answer.status == 200
+        assert answer.headers["x-ratelimit-limit"] == "29"
+    assert (run.data / "log" / "access.log").exists()
 
 
 def test_no_secret_on_a_command_line_or_in_the_output(run: WholeRun) -> None:

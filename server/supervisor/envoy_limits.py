@@ -1,0 +1,144 @@
+"""What envoy.yaml lets callers do: rate limits, whose word counts for an address, CORS, memory."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.config import Settings
+
+HEAP = "envoy.resource_monitors.fixed_heap"
+RATE_LIMIT = "envoy.filters.http.local_ratelimit"
+CORS = "envoy.filters.http.cors"
+XFF = "envoy.http.original_ip_detection.xff"
+OVERALL = "overall"
+SERVICE = "ratelimit"
+_TYPES = "type.googleapis.com/envoy.extensions"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The defaults are those of envoy.yaml."""
+
+    enabled: bool = True
+    window_ms: int = 60_000
+    # Calls in a window by group; `overall` is all of them together.
+    calls: Mapping[str, int] = field(
+        default_factory=lambda: {
+            OVERALL: 100, "users": 30, "connectors": 20, "status": 60, "sync": 5,
+        }
+    )  # fmt: skip
+    trusted_proxies: Sequence[str] = ()  # CIDRs
+    cors_origins: Sequence[str] = ()
+    heap_bytes: int = 1 << 30
+    service: str | None = None  # HOST:PORT of a rate limit service that counts for many Envoys
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        enabled=settings.rate_limits == "on",
+        window_ms=settings.rate_limit_window_ms,
+        calls={
+            OVERALL: settings.rate_limit_max_requests,
+            "users": settings.rate_limit_users,
+            "connectors": settings.rate_limit_connectors,
+            "status": settings.rate_limit_status,
+            "sync": settings.rate_limit_sync,
+        },
+        trusted_proxies=settings.trusted_proxies,
+        cors_origins=settings.cors_origins,
+        heap_bytes=settings.envoy_heap_mb << 20,
+        service=settings.rate_limit_service,
+    )
+
+
+def fill(config: dict[str, Any], manager: dict[str, Any], limits: Limits) -> None:
+    """Write the limits into the configuration and the REST listener's connection manager.
+
+    Raises KeyError with the name of what the template lacks.
+    """
+    monitors = config["overload_manager"]["resource_monitors"]
+    named(monitors, HEAP)["typed_config"]["max_heap_size_bytes"] = limits.heap_bytes
+    _rate_limits(named(manager["http_filters"], RATE_LIMIT)["typed_config"], limits)
+    if limits.enabled and limits.service:
+        share(config, manager, limits.service)
+    if limits.trusted_proxies:
+        networks = [ipaddress.ip_network(cidr) for cidr in limits.trusted_proxies]
+        detection = named(manager["original_ip_detection_extensions"], XFF)["typed_config"]
+        detection["xff_trusted_cidrs"]["cidrs"] = [
+            {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen}
+            for network in networks
+        ]
+    (host,) = manager["route_config"]["virtual_hosts"]
+    host["typed_per_filter_config"][CORS]["allow_origin_string_match"] = [
+        {"exact": origin} for origin in limits.cors_origins
+    ]
+
+
+def share(config: dict[str, Any], manager: dict[str, Any], service: str) -> None:
+    """Have a rate limit service count, instead of Envoy itself: the same descriptors go to it.
+
+    While it does not answer, calls pass: limits guard the product, they are not worth an outage.
+    """
+    filters = manager["http_filters"]
+    local = named(filters, RATE_LIMIT)
+    (host,) = manager["route_config"]["virtual_hosts"]
+    host["rate_limits"] = local["typed_config"]["rate_limits"]
+    filters[filters.index(local)] = {
+        "name": "envoy.filters.http.ratelimit",
+        "typed_config": {
+            "@type": f"{_TYPES}.filters.http.ratelimit.v3.RateLimit",
+            "domain": "finlink",
+            "timeout": "0.1s",
+            "failure_mode_deny": False,
+            "rate_limited_as_resource_exhausted": True,
+            "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
+            "disable_x_envoy_ratelimited_header": True,
+            "rate_limit_service": {
+                "transport_api_version": "V3",
+                "grpc_service": {"envoy_grpc": {"cluster_name": SERVICE}},
+            },
+        },
+    }
+    address, _, port = service.rpartition(":")
+    endpoint = {"socket_address": {"address": address, "port_value": int(port)}}
+    config["static_resources"]["clusters"].append(
+        {
+            "name": SERVICE,
+            "type": "STRICT_DNS",
+            "dns_lookup_family": "V4_PREFERRED",
+            "connect_timeout": "1s",
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": {"http2_protocol_options": {}},
+                }
+            },
+            "load_assignment": {
+                "cluster_name": SERVICE,
+                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}],
+            },
+        }
+    )
+
+
+def _rate_limits(limiter: dict[str, Any], limits: Limits) -> None:
+    limiter["filter_enabled"]["default_value"]["numerator"] = 100 if limits.enabled else 0
+    for descriptor in limiter["descriptors"]:
+        values = [entry["value"] for entry in descriptor["entries"] if entry["key"] == "group"]
+        calls = limits.calls[values[0] if values else OVERALL]
+        descriptor["token_bucket"] = {
+            "max_tokens": calls,
+            "tokens_per_fill": calls,
+            "fill_interval": f"{limits.window_ms / 1000:g}s",
+        }
+
+
+def named(items: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    """The item with this name. Raises KeyError with it."""
+    for item in items:
+        if item["name"] == name:
+            return item
+    raise KeyError(name)

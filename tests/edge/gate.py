@@ -1,0 +1,138 @@
+"""Envoy as the supervisor configures it, before a server that answers every call and notes what it got."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+from grpc_health.v1 import health_pb2
+
+from server.supervisor import envoy_config
+from server.supervisor.datadir import socket_folder
+from server.supervisor.envoy_config import Edge
+from server.supervisor.envoy_limits import Limits
+from server.supervisor.envoy_tls import Tls
+from server.supervisor.programs import find_envoy
+from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
+from tests.stack import free_ports
+from tests.supervisor.harness import DEADLINE, patiently
+
+HOUR_MS = 3_600_000  # a window in which nothing comes back while a test runs
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A call as the server got it."""
+
+    method: str
+    metadata: dict[str, str]
+
+
+@dataclass
+class Gate:
+    """A running Envoy, and what has come through it."""
+
+    rest_port: int
+    tls_port: int
+    grpc_port: int
+    admin_port: int
+    log: Path
+    access_log: Path
+    seen: list[Seen] = field(default_factory=list)
+
+    @property
+    def rest(self) -> str:
+        return f"http://127.0.0.1:{self.rest_port}"
+
+    def admin(self, path: str, method: str = "GET") -> str:
+        answer = httpx.request(method, f"http://127.0.0.1:{self.admin_port}{path}")
+        return answer.raise_for_status().text
+
+    def memory(self) -> int:
+        """Bytes Envoy has allocated."""
+        return int(json.loads(self.admin("/memory"))["allocated"])
+
+
+class _Anything(grpc.GenericRpcHandler):
+    """Healthy, and answers every RPC with an empty message."""
+
+    def __init__(self, seen: list[Seen]) -> None:
+        self._seen = seen
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        def health(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+            serving = health_pb2.HealthCheckResponse.SERVING
+            return health_pb2.HealthCheckResponse(status=serving).SerializeToString()
+
+        def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
+            metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
+            self._seen.append(Seen(str(details.method), metadata))
+            return b""
+
+        is_health = str(details.method).startswith("/grpc.health")
+        return grpc.unary_unary_rpc_method_handler(health if is_health else answer)
+
+
+@contextmanager
+def gate(
+    folder: Path, limits: Limits | None = None, tls: Tls | None = None, host: str = "127.0.0.1"
+) -> Iterator[Gate]:
+    """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it."""
+    rest, tls_port, rpc, admin = free_ports(4)
+    folder.mkdir(parents=True, exist_ok=True)
+    opened = Gate(rest, tls_port, rpc, admin, folder / "envoy.log", folder / "access.log")
+    with ExitStack() as held:
+        socket = held.enter_context(socket_folder()) / "worker-0.sock"
+        server = grpc.server(ThreadPoolExecutor(8))
+        server.add_generic_rpc_handlers((_Anything(opened.seen),))
+        server.add_insecure_port(f"unix:{socket}")
+        server.start()
+        held.callback(lambda: server.stop(None).wait())
+        given = tls or Tls()
+        edge = Edge(
+            host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket],
+            descriptors=DESCRIPTORS, access_log=opened.access_log, limits=limits or Limits(),
+            tls=replace(given, rest_port=tls_port),
+        )  # fmt: skip
+        config = folder / "envoy.yaml"
+        envoy_config.write(ENVOY_TEMPLATE, config, edge)
+        held.enter_context(_envoy(config, opened.log, folder))
+        patiently(lambda: _healthy(opened), opened.log)
+        yield opened
+
+
+@contextmanager
+def _envoy(config: Path, log: Path, folder: Path) -> Iterator[None]:
+    command: Sequence[str | Path] = [find_envoy(), "-c", config, "--disable-hot-restart"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--log-level", "warn"], cwd=folder, stdout=output, stderr=output
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        code = process.wait(DEADLINE)
+    assert code == 0, log.read_text()
+
+
+def _healthy(opened: Gate) -> bool:
+    try:
+        stats = opened.admin("/stats?filter=membership_healthy|listener_manager.workers_started")
+    except httpx.HTTPError:
+        return False
+    return "membership_healthy: 1" in stats and "workers_started: 1" in stats
+
+
+def untyped(channel: grpc.aio.Channel, path: str) -> grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]:
+    """An RPC whose messages are bytes as they are."""
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+    return call

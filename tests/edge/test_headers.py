@@ -1,0 +1,162 @@
+"""What Envoy adds to answers, takes out of requests, and writes into its log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import grpc
+import httpx
+import pytest
+
+from server.supervisor.access_log import shorten
+from server.supervisor.envoy_limits import Limits
+from tests.e2e.strictness_calls import raw
+from tests.edge.gate import Gate, gate, untyped
+from tests.supervisor.harness import patiently
+
+ORIGIN = "https://app.example"
+SECURITY = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "server": "finlink",
+}
+USER = "/api/v1/users/someone"
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    calls = dict.fromkeys(("overall", "users", "connectors", "status", "sync"), 1_000) | {
+        "status": 1
+    }
+    limits = Limits(calls=calls, cors_origins=[ORIGIN])
+    with gate(tmp_path_factory.mktemp("edge"), limits) as opened:
+        yield opened
+
+
+ANSWERS = {
+    "a success": (b"GET /api/v1/users/someone HTTP/1.1", [], {200}),
+    "no such path": (b"GET /nope HTTP/1.1", [], {404}),
+    "escaped slashes": (b"GET /api/v1/users/a%2Fb HTTP/1.1", [], {400}),
+    "no HTTP": (b"BREW /api/v1/users HTTP/1.1", [], {400}),
+    "long headers": (b"GET /api/v1/users HTTP/1.1", [b"X-Long: " + b"a" * 20_000], {431}),
+    "a long body": (b"POST /api/v1/users HTTP/1.1", [b"Content-Length: 70000"], {413}),
+    "too many": (b"GET /api/v1/connectors/status HTTP/1.1", [], {200, 429}),
+    "too many again": (b"GET /api/v1/connectors/status HTTP/1.1", [], {429}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "headers", "expected"), ANSWERS.values(), ids=ANSWERS)
+def test_security_headers_on_all_answers(
+    edge: Gate, line: bytes, headers: list[bytes], expected: set[int]
+) -> None:
+    if b"Content-Length: 70000" in headers:
+        answer = raw(edge.rest, line, body=b" " * 70_000)
+    else:
+        answer = raw(edge.rest, line, *headers)
+    assert answer.status in expected
+    assert {name: answer.headers.get(name) for name in SECURITY} == SECURITY
+    assert "strict-transport-security" not in answer.headers, "that is for HTTPS"
+    internal = [
+        name for name in answer.headers if name.startswith(("x-envoy", "x-finlink", "grpc-"))
+    ]
+    assert internal == []
+
+
+def test_cors_is_for_the_origins_named(edge: Gate) -> None:
+    asked = {"origin": ORIGIN, "access-control-request-method": "PUT",
+             "access-control-request-headers": "content-type,idempotency-key"}  # fmt: skip
+    allowed = httpx.options(f"{edge.rest}{USER}", headers=asked)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    assert "PUT" in allowed.headers["access-control-allow-methods"]
+    assert "idempotency-key" in allowed.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in allowed.headers
+    answer = httpx.get(f"{edge.rest}{USER}", headers={"origin": ORIGIN})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "retry-after" in answer.headers["access-control-expose-headers"]
+    for other in (
+        "https://app.example.evil",
+        "http://app.example",
+        "https://app.example:8443",
+        "null",
+    ):
+        refused = httpx.options(f"{edge.rest}{USER}", headers={**asked, "origin": other})
+        assert refused.status_code == 404
+        answer = httpx.get(f"{edge.rest}{USER}", headers={"origin": other})
+        found = [*refused.headers, *answer.headers]
+        assert [name for name in found if name.startswith("access-control")] == []
+
+
+SENT = {
+    "x-envoy-original-path": "/x", "x-envoy-external-address": "10.0.0.1", "x-envoy-internal": "true",
+    "x-envoy-retry-on": "5xx", "x-envoy-upstream-rq-timeout-ms": "1", "x-envoy-max-retries": "9",
+    "x-envoy-decorator-operation": "x", "x-finlink-status": "204", "x-finlink-client": "admin",
+    "x-forwarded-for": "10.0.0.1", "x-forwarded-client-cert": "Subject=\"CN=admin\"",
+    "x-forwarded-host": "other", "x-forwarded-port": "1", "x-real-ip": "10.0.0.1",
+    "forwarded": "for=10.0.0.1",
+}  # fmt: skip
+KEPT = {"x-forwarded-for": "127.0.0.1", "x-envoy-original-path": USER}
+
+
+def test_nothing_internal_comes_in_over_rest(edge: Gate) -> None:
+    more = {"grpc-timeout": "1n", "some-bin": "%%%", "x-forwarded-proto": "https"}
+    assert httpx.get(f"{edge.rest}{USER}", headers={**SENT, **more}).status_code == 200
+    got = edge.seen[-1].metadata
+    assert {name: got[name] for name in SENT if name in got} == KEPT
+    assert got.keys() & {"grpc-timeout", "some-bin"} == set()
+    assert got["x-forwarded-proto"] == "http"
+
+
+async def test_nothing_internal_comes_in_over_grpc(edge: Gate) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.grpc_port}") as channel:
+        await untyped(channel, "/a.B/C")(b"", metadata=tuple(SENT.items()))
+    got = edge.seen[-1].metadata
+    assert got["x-forwarded-for"] == "127.0.0.1"
+    assert got.pop("x-envoy-external-address") == "127.0.0.1", "as Envoy itself says"
+    own = ("x-envoy-", "x-finlink-", "x-forwarded-client-cert")
+    assert [name for name in got if name.startswith(own)] == []
+
+
+def logged(edge: Gate, request_id: str) -> str:
+    """The log, once it has a line of this request: Envoy writes in batches."""
+    edge.admin("/reopen_logs", "POST")
+    patiently(lambda: request_id in edge.access_log.read_text(), edge.access_log)
+    return edge.access_log.read_text()
+
+
+async def test_a_long_access_log_is_put_aside(edge: Gate) -> None:
+    async with httpx.AsyncClient(base_url=edge.rest) as client:
+        await client.get(USER, headers={"x-request-id": "before"})
+        assert '"before"' in logged(edge, "before")
+        await shorten(edge.access_log, edge.admin_port, limit=1_000_000)
+        assert '"before"' in edge.access_log.read_text()
+        await shorten(edge.access_log, edge.admin_port, limit=1)
+        assert '"before"' in edge.access_log.with_suffix(".log.1").read_text()
+        patiently(edge.access_log.exists, edge.log)
+        await client.get(USER, headers={"x-request-id": "after"})
+        assert '"before"' not in logged(edge, "after")
+
+
+def test_the_access_log_has_a_line_a_call_and_no_secret(edge: Gate) -> None:
+    secret, request_id = "hunter2hunter2", "log-test-1"
+    httpx.get(
+        f"{edge.rest}{USER}?token={secret}",
+        headers={"authorization": f"Bearer {secret}", "x-request-id": request_id, "cookie": secret,
+                 "user-agent": secret, "referer": f"https://a.example/{secret}"},
+    )  # fmt: skip
+    text = logged(edge, request_id)
+    assert secret not in text
+    lines = [json.loads(line) for line in text.splitlines()]
+    (line,) = (line for line in lines if line.get("request_id") == request_id)
+    assert line["method"] == "GET"
+    assert line["path"] == USER
+    assert line["rpc"] == "/finlink.users.v1.UserService/GetUser"
+    assert (line["code"], line["grpc_code"], line["route"]) == (200, "OK", "reads")
+    assert line["address"] == "127.0.0.1"
+    assert line["duration_ms"] >= 0
