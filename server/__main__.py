@@ -100,6 +100,23 @@ def rotate_keys(
         raise SystemExit("finlink: stopped; run it again to go on") from None
 
 
+@app.command("verify-audit")
+def verify_audit(
+    known: Annotated[
+        str | None,
+        typer.Option(help="The head an earlier run told, SEQUENCE:LINK; finds a trail set back."),
+    ] = None,
+) -> None:
+    """Tell whether anything of the audit trail was changed, removed, put in or cut off.
+
+    It works on MONGODB_URI, else on the database of the `run` that is up. The exit code is 0 where
+    nothing was.
+    """
+    from server.commands.verify_audit import verify_audit as verify  # noqa: PLC0415 - as above
+
+    sys.exit(verify(known))
+
+
 def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
     import uvloop  # noqa: PLC0415
 

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import grpc
 import structlog
+from finlink.audit.v1 import audit_service_pb2, audit_service_pb2_grpc
 from finlink.connectors.v1 import connector_service_pb2, connector_service_pb2_grpc
 from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from server.audit.sealer import Sealer
+from server.audit.service import AuditService
+from server.audit.servicer import AuditServicer
 from server.config import ConfigError, Settings
-from server.connectors import budgets
+from server.connectors import budgets, refusals
 from server.connectors import store as connector_store
 from server.connectors.budgets import Budget, Turns
 from server.connectors.logins import Logins
+from server.connectors.platforms.base import Platform
 from server.connectors.platforms.registry import build_platforms
+from server.connectors.refusals import RefusedLogins
 from server.connectors.service import ConnectorService
 from server.connectors.servicer import ConnectorServicer
 from server.connectors.sessions import SessionVault
@@ -50,9 +57,13 @@ from server.rpc.middleware import Step, StepInterceptor
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Undecipherable, Vault
 from server.security.ring import KeyRing, MissingKey
-from server.storage import answers, api_keys, claims, data_keys, driver, keyed_secrets
+from server.storage import answers as answer_store
+from server.storage import api_keys, audit, data_keys, driver, keyed_secrets
+from server.storage import claims as claim_store
 from server.storage.answers import AnswerStore
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
+from server.storage.audit import CODES_KEY, AuditTrail, Codes
+from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore
 from server.storage.errors import translate
@@ -88,6 +99,7 @@ _SERVER_OPTIONS = [
 CONTRACT: tuple[Any, ...] = (
     user_service_pb2.DESCRIPTOR,
     connector_service_pb2.DESCRIPTOR,
+    audit_service_pb2.DESCRIPTOR,
 )
 
 
@@ -118,68 +130,116 @@ async def running_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
         await _prepare(database, settings)
-        user_ids_key, requests_key, answers_key = await _keyed_secrets(database, ring)
-        keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys)
-        if settings.production and not settings.allow_anonymous and not await keys.guarded():
-            raise ConfigError(
-                "API_KEYS: without keys anybody may call. `python -m server keys create NAME` makes "
-                "one; ALLOW_ANONYMOUS=true starts without, behind something that guards it"
-            )
-        users = UserStore(database)
-        connectors = ConnectorStore(database)
-        sync_store = SyncStore(database)
-        records = RecordStore(database)
-        sessions = SessionVault(DataKeyStore(database, ring))
-        holds = Claims(database)
-        kite_budget = Budget(database, "zerodha", KITE_SPACING)
-        fi_turns = Turns(holds, "fi-session")
-        platforms = build_platforms(settings, user_ids_key, kite_budget.take, fi_turns.hold)
-        for platform in platforms.values():
+        secrets = await _keyed_secrets(database, ring)
+        claims = Claims(database)
+        domains = _domains(settings, database, claims, ring, secrets)
+        for platform in domains.platforms.values():
             stack.push_async_callback(platform.aclose)
-
-        logins = Logins(connectors, holds, sessions, platforms)
-        runner = SyncRunner(connectors, sync_store, records, logins)
-        renewals = SessionRenewals(sync_store, logins)
-        scheduler = SyncScheduler(sync_store, records, renewals, runner, settings.sync_concurrency)
-        connector_service = ConnectorService(
-            database,
-            connectors,
-            records,
-            holds,
-            sessions,
-            logins,
-            platforms,
-            UserDirectory(users),
-            scheduler.wake,
-        )
-        sync_service = SyncService(
-            database, connectors, sync_store, records, sessions, scheduler.wake
-        )
-        user_service = UserService(database, users, [connector_service])
-        changes = ConnectorChanges(database)
-        hub = Hub(changes)
-        watch_service = WatchService(changes, hub, UserDirectory(users))
+        stack.push_async_callback(domains.sealer.stop)
+        domains.sealer.start()
 
         completion = Completion()
-        answer_store = AnswerStore(database, holds, Vault(answers_key))
-        idempotency = Idempotency(answer_store, requests_key)
-        server = _server(Authentication(keys), completion, idempotency)
-        user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(user_service), server)
-        connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
-            ConnectorServicer(connector_service, sync_service, watch_service), server
+        answers = AnswerStore(database, claims, Vault(secrets.answers))
+        server = _server(
+            Authentication(await _keys(database, settings)),
+            completion,
+            Idempotency(answers, secrets.requests),
         )
+        domains.register(server)
         health = Health(_service_names(*CONTRACT), database.ping)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         if listen is not None:
             # A unix socket never leaves the machine.
             tls = None if listen.startswith("unix:") else server_credentials(settings)
             await stack.enter_async_context(
-                _listening(server, health, completion, hub, listen, tls)
+                _listening(server, health, completion, domains.hub, listen, tls)
             )
         if syncs:
-            scheduler.start()
-            stack.push_async_callback(scheduler.stop, SYNC_STOP_SECONDS)
+            domains.scheduler.start()
+            stack.push_async_callback(domains.scheduler.stop, SYNC_STOP_SECONDS)
         yield
+
+
+@dataclass(frozen=True)
+class _Domains:
+    """What the domains are made of, wired."""
+
+    platforms: Mapping[str, Platform]
+    users: UserService
+    connectors: ConnectorService
+    syncs: SyncService
+    watches: WatchService
+    audit: AuditService
+    hub: Hub
+    scheduler: SyncScheduler
+    sealer: Sealer
+
+    def register(self, server: grpc.aio.Server) -> None:
+        user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(self.users), server)
+        connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
+            ConnectorServicer(self.connectors, self.syncs, self.watches), server
+        )
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(self.audit), server)
+
+
+def _domains(
+    settings: Settings,
+    database: driver.Database,
+    claims: Claims,
+    ring: KeyRing,
+    secrets: _Secrets,
+) -> _Domains:
+    trail = AuditTrail(database, Codes(secrets.audit))
+    changes = RecordedChanges(database, trail)
+    users = UserStore(database)
+    directory = UserDirectory(users)
+    connectors = ConnectorStore(database)
+    syncs = SyncStore(database)
+    records = RecordStore(database)
+    sessions = SessionVault(DataKeyStore(database, ring))
+    kite_budget = Budget(database, "zerodha", KITE_SPACING)
+    fi_turns = Turns(claims, "fi-session")
+    platforms = build_platforms(settings, secrets.user_ids, kite_budget.take, fi_turns.hold)
+    refused = RefusedLogins(database, trail)
+    logins = Logins(changes, connectors, claims, sessions, refused, platforms)
+    runner = SyncRunner(changes, connectors, syncs, records, logins)
+    renewals = SessionRenewals(syncs, logins)
+    scheduler = SyncScheduler(syncs, records, renewals, runner, settings.sync_concurrency)
+    connector_service = ConnectorService(
+        changes,
+        connectors,
+        records,
+        claims,
+        sessions,
+        logins,
+        platforms,
+        directory,
+        scheduler.wake,
+    )
+    connector_changes = ConnectorChanges(database)
+    hub = Hub(connector_changes)
+    return _Domains(
+        platforms=platforms,
+        users=UserService(changes, users, [connector_service]),
+        connectors=connector_service,
+        syncs=SyncService(changes, connectors, syncs, records, sessions, scheduler.wake),
+        watches=WatchService(connector_changes, hub, directory),
+        audit=AuditService(trail),
+        hub=hub,
+        scheduler=scheduler,
+        sealer=Sealer(trail, claims),
+    )
+
+
+async def _keys(database: driver.Database, settings: Settings) -> CurrentKeys:
+    """The API keys. Raises ConfigError where production would start open."""
+    keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys)
+    if settings.production and not settings.allow_anonymous and not await keys.guarded():
+        raise ConfigError(
+            "API_KEYS: without keys anybody may call. `python -m server keys create NAME` makes "
+            "one; ALLOW_ANONYMOUS=true starts without, behind something that guards it"
+        )
+    return keys
 
 
 async def _prepare(database: driver.Database, settings: Settings) -> None:
@@ -188,12 +248,14 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         **user_store.indexes(settings.user_archive_days),
         **connector_store.INDEXES,
         **record_store.INDEXES,
-        **claims.INDEXES,
-        **answers.INDEXES,
+        **claim_store.INDEXES,
+        **answer_store.INDEXES,
         **api_keys.INDEXES,
+        **audit.INDEXES,
         **data_keys.INDEXES,
         **keyed_secrets.INDEXES,
         **budgets.INDEXES,
+        **refusals.INDEXES,
     }
     try:
         await ensure_indexes(database, indexes)
@@ -210,12 +272,26 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         ) from None
 
 
-async def _keyed_secrets(database: driver.Database, ring: KeyRing) -> list[bytes]:
-    """Keys that stay when the ring's keys are replaced. Raises ConfigError for a wrong ring."""
-    secrets = KeyedSecrets(database, ring)
-    names = ("platform user ids", "requests of idempotency keys", "answers of idempotency keys")
+@dataclass(frozen=True)
+class _Secrets:
+    """Keys of Finlink's own, that stay when the ring's keys are replaced."""
+
+    user_ids: bytes
+    requests: bytes
+    answers: bytes
+    audit: bytes
+
+
+async def _keyed_secrets(database: driver.Database, ring: KeyRing) -> _Secrets:
+    """Raises ConfigError for a wrong ring."""
+    get = KeyedSecrets(database, ring).get
     try:
-        return [await secrets.get(name) for name in names]
+        return _Secrets(
+            user_ids=await get("platform user ids"),
+            requests=await get("requests of idempotency keys"),
+            answers=await get("answers of idempotency keys"),
+            audit=await get(CODES_KEY),
+        )
     except MissingKey as error:
         raise ConfigError(f"ENCRYPTION_KEYS: {error}") from None
     except Undecipherable as error:

@@ -2,7 +2,7 @@
 
 A call with an idempotency key leaves its effect and its answer, or neither. The step that serves the
 key (`rpc/interceptors/idempotency.py`) opens a `KeyedCall`; the servicer says with `answered` how the
-result of its use case becomes the reply; `Database.change` stores that reply with the change, in
+result of its use case becomes the reply; `RecordedChanges.make` stores that reply with the change, in
 `Answers` (`storage/answers.py`). Each of them knows the others by this file only.
 """
 
@@ -79,7 +79,7 @@ def enter_keyed_call(call: KeyedCall) -> None:
 
 
 async def answered(result: Awaitable[T], reply: Callable[[T], R]) -> R:
-    """The reply to what a use case gives. The use case's own change gives `Database.change` the same."""
+    """The reply to what a use case gives. The use case's own change gives `RecordedChanges.make` the same."""
     call = _keyed_call.get()
     if call is not None:
         call.reply = reply

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
+import platform
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -13,49 +15,81 @@ from rich.console import Console
 from rich.table import Table
 
 from server import config
+from server.auditing import Actor, enter_actor
 from server.config import Settings
+from server.security.ring import KeyRing
 from server.storage import driver
+from server.storage.audit import CODES_KEY, AuditTrail, Codes
 from server.storage.driver import Database
 from server.storage.errors import translate
+from server.storage.keyed_secrets import KeyedSecrets
+from server.supervisor import mongod, preflight
+from server.supervisor.datadir import DataDir
+from server.supervisor.errors import StartError
 
 T = TypeVar("T")
 
+TIMEOUT_MS = 60_000  # of an operation: counting millions takes longer than a caller would wait
+
 
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
-    """Run `work` on MONGODB_URI's database, or on that of a `make run` here.
+    """Run `work` on MONGODB_URI's database, or on that of the `make run` that is up.
 
     Ends the program with one line where a setting is wrong or MongoDB does not answer.
     """
-    try:
-        settings = _with_database(config.load())
-    except config.ConfigError as error:
-        raise SystemExit(f"finlink: {error}") from None
 
     async def connected() -> T:
+        settings = with_data_folder(config.load())
+        await preflight.check_mongodb(_uri(settings))
         async with driver.connected(settings) as database:
             return await work(database, settings)
 
     try:
         return asyncio.run(connected())
+    except (config.ConfigError, StartError) as error:
+        raise SystemExit(f"finlink: {error}") from None
     except Exception as error:
         if translate(error) is None:
             raise
-        raise SystemExit(
-            f"finlink: MONGODB_URI: MongoDB does not answer ({type(error).__name__}); is it running?"
-        ) from None
+        raise SystemExit(f"finlink: MongoDB failed ({type(error).__name__}); try again") from None
 
 
-def _with_database(settings: Settings) -> Settings:
-    if settings.mongodb_uri is not None:
-        return settings
-    try:
-        ports = json.loads((settings.data_dir / "run.json").read_text())["ports"]
-        uri = f"mongodb://127.0.0.1:{int(ports['mongo'])}/?replicaSet=finlink"
-    except (OSError, ValueError, KeyError, TypeError):
+def with_data_folder(settings: Settings) -> Settings:
+    """The settings, with the database and key of `make run` where none are given. Raises ConfigError."""
+    found: dict[str, object] = {"mongo_timeout_ms": TIMEOUT_MS}
+    if settings.data_dir.is_dir():
+        data = DataDir(settings.data_dir)
+        if data.has_key() and (key := data.key_for(settings)[0]) is not None:
+            found["encryption_key"] = SecretStr(key)
+        port = data.running_mongod()
+        if settings.mongodb_uri is None and port is not None:
+            found["mongodb_uri"] = SecretStr(mongod.uri(port))
+    complete = settings.model_copy(update=found)
+    if complete.mongodb_uri is None:
         raise config.ConfigError(
-            f"MONGODB_URI: must be set, or Finlink must be running on the data folder {settings.data_dir}"
-        ) from None
-    return settings.model_copy(update={"mongodb_uri": SecretStr(uri)})
+            "MONGODB_URI: must be set, or `make run` be up with its data folder "
+            f"{settings.data_dir.absolute()}"
+        )
+    return complete
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """Raises ConfigError where there is none."""
+    if not settings.key_ring:
+        raise config.ConfigError("ENCRYPTION_KEYS: must be set, to the ring that the servers have")
+    return KeyRing(settings.key_ring)
+
+
+async def audit_trail(database: Database, settings: Settings) -> AuditTrail:
+    """The trail, for what an operator does. Raises ConfigError without the key ring."""
+    enter_actor(Actor("command", user_agent=f"{getpass.getuser()} on {platform.node()}"))
+    return AuditTrail(
+        database, Codes(await KeyedSecrets(database, key_ring(settings)).get(CODES_KEY))
+    )
+
+
+def _uri(settings: Settings) -> str:
+    return settings.mongodb_uri.get_secret_value() if settings.mongodb_uri else ""
 
 
 def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], empty: str) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from server.access import NAME, ApiKey, Scope, digest, new_key
-from server.commands.database import on_database, show
+from server.auditing import Event
+from server.commands.database import audit_trail, on_database, show
 from server.config import Settings
 from server.storage.api_keys import ApiKeyStore, NameTaken
+from server.storage.changes import RecordedChanges
 from server.storage.driver import Database
 
 keys = typer.Typer(
@@ -50,7 +53,12 @@ def create(
     async def add(database: Database, settings: Settings) -> None:
         if name in {fixed.name for fixed in settings.fixed_keys}:
             raise NameTaken(name)
-        await ApiKeyStore(database).add(ApiKey(name, Scope[scope.upper()], digest(key)))
+        changes = RecordedChanges(database, await audit_trail(database, settings))
+        made = ApiKey(name, Scope[scope.upper()], digest(key))
+        await changes.make(
+            partial(ApiKeyStore(database).add, made),
+            lambda _: Event("api_key.created", fields=[name]),
+        )
 
     try:
         on_database(add)
@@ -79,8 +87,12 @@ def list_keys() -> None:
 def revoke(name: Name) -> None:
     """Have a key hold no longer. It stays in the list, and its name is not used again."""
 
-    async def end(database: Database, _: Settings) -> ApiKey | None:
-        return await ApiKeyStore(database).revoke(name)
+    async def end(database: Database, settings: Settings) -> ApiKey | None:
+        changes = RecordedChanges(database, await audit_trail(database, settings))
+        return await changes.make(
+            partial(ApiKeyStore(database).revoke, name),
+            lambda _: Event("api_key.revoked", fields=[name]),
+        )
 
     key = on_database(end)
     if key is None:

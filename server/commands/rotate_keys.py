@@ -13,22 +13,20 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from server.auditing import Event
+from server.commands.database import audit_trail, key_ring, with_data_folder
 from server.config import ConfigError, Settings
-from server.security.ring import KeyRing
 from server.security.rotation import Rotation, rotate, survey
 from server.storage.data_keys import data_keys
 from server.storage.driver import connected
 from server.storage.errors import translate
 from server.storage.keyed_secrets import keyed_secrets
-from server.supervisor import mongod, preflight
-from server.supervisor.datadir import DataDir
+from server.supervisor import preflight
 from server.supervisor.errors import StartError
 
-TIMEOUT_MS = 60_000  # of an operation: counting millions takes longer than a caller would wait
 EVERY_SECONDS = 1.0  # a line of progress, where no terminal is
 
 
@@ -36,7 +34,7 @@ def rotate_keys(settings: Settings, *, check: bool, rate: int) -> int:
     """Re-wrap everything with the first key, or with `check` only look. Gives the exit code."""
     screen: Screen = OnTerminal() if sys.stdout.isatty() else Piped()
     try:
-        return asyncio.run(_rotate(_with_data_folder(settings), screen, check=check, rate=rate))
+        return asyncio.run(_rotate(with_data_folder(settings), screen, check=check, rate=rate))
     except (ConfigError, StartError) as error:
         screen.fail(str(error))
     except Exception as error:
@@ -50,7 +48,7 @@ def rotate_keys(settings: Settings, *, check: bool, rate: int) -> int:
 
 
 async def _rotate(settings: Settings, screen: Screen, *, check: bool, rate: int) -> int:
-    ring = KeyRing(settings.key_ring)
+    ring = key_ring(settings)
     if settings.mongodb_uri is not None:
         await preflight.check_mongodb(settings.mongodb_uri.get_secret_value())
     async with connected(settings) as database:
@@ -61,29 +59,10 @@ async def _rotate(settings: Settings, screen: Screen, *, check: bool, rate: int)
         else:
             with screen:
                 rotation = await rotate(ring, collections, screen.progress, rate)
+            trail = await audit_trail(database, settings)
+            await trail.add(Event("encryption_key.rotated", fields=[ring.first]))
         screen.result(rotation, ring.first, time.monotonic() - started, check=check)
     return 0 if rotation.complete else 1
-
-
-def _with_data_folder(settings: Settings) -> Settings:
-    """The settings, with the database and key of `make run` where none are given."""
-    found: dict[str, object] = {"mongo_timeout_ms": TIMEOUT_MS}
-    if settings.data_dir.is_dir():
-        data = DataDir(settings.data_dir)
-        if data.has_key() and (key := data.key_for(settings)[0]) is not None:
-            found["encryption_key"] = SecretStr(key)
-        port = data.running_mongod()
-        if settings.mongodb_uri is None and port is not None:
-            found["mongodb_uri"] = SecretStr(mongod.uri(port))
-    complete = settings.model_copy(update=found)
-    if complete.mongodb_uri is None:
-        raise ConfigError(
-            "MONGODB_URI: must be set, or `make run` be up with its data folder "
-            f"{settings.data_dir.absolute()}"
-        )
-    if not complete.key_ring:
-        raise ConfigError("ENCRYPTION_KEYS: must be set, to the ring that the servers have")
-    return complete
 
 
 class Screen(Protocol):

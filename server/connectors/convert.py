@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import datetime
 
 from finlink.connectors.v1 import connector_pb2 as pb
 from finlink.connectors.v1 import connector_service_pb2 as rpc
@@ -17,9 +17,7 @@ from server.connectors.model import (
     RunState,
 )
 from server.connectors.sync.service import Triggered
-from server.errors import InvalidRequest
-from server.rpc.formats import parse_date_or_time
-from server.rpc.times import timestamp
+from server.rpc.times import date_bounds, timestamp
 
 PLATFORMS = ("fi_money", "zerodha")
 
@@ -70,24 +68,16 @@ def cancelled(run: tuple[RunState, bool]) -> rpc.CancelSyncResponse:
 
 def status_filter(request: rpc.GetConnectorStatusSummaryRequest) -> ConnectorFilter:
     """Raises InvalidRequest where the dates are the wrong way round."""
-    first = _bound(request.from_date, end=False) if request.HasField("from_date") else None
-    last = _bound(request.to_date, end=True) if request.HasField("to_date") else None
-    if first is not None and last is not None and first > last:
-        raise InvalidRequest.of("fromDate", "must not be after toDate")
+    first, last = date_bounds(
+        request.from_date if request.HasField("from_date") else None,
+        request.to_date if request.HasField("to_date") else None,
+    )
     return ConnectorFilter(
         platform=request.platform if request.HasField("platform") else None,
         status=request.status if request.HasField("status") else None,
         connected_from=first,
         connected_to=last,
     )
-
-
-def _bound(text: str, *, end: bool) -> datetime:
-    """An inclusive bound; a date alone is its first or last moment in UTC."""
-    value = parse_date_or_time(text)
-    if isinstance(value, datetime):
-        return value
-    return datetime.combine(value, time(23, 59, 59, 999_000) if end else time(), UTC)
 
 
 def status_summary(counts: Mapping[tuple[str, str], int]) -> rpc.ConnectorStatusSummary:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from server.clock import utc_now
+from server.connectors.audit_events import about
 from server.connectors.errors import (
     InvalidCredentials,
     NotConnected,
@@ -28,14 +29,17 @@ from server.connectors.platforms.base import (
     Session,
     SessionEnded,
 )
+from server.connectors.refusals import RefusedLogins
 from server.connectors.sessions import SessionVault, new_sync_id
-from server.connectors.store import ConnectorStore, Together
+from server.connectors.store import ConnectorStore
 from server.errors import FieldError
 from server.idempotency import keyed_call
 from server.security.data_key import DataKey
 from server.security.encryption import Undecipherable
 from server.security.ring import MissingKey
+from server.storage.changes import RecordedChanges
 from server.storage.claims import ClaimBusy, Claims
+from server.storage.driver import Session as Transaction
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 T = TypeVar("T")
@@ -54,14 +58,18 @@ class Logins:
 
     def __init__(
         self,
+        changes: RecordedChanges,
         store: ConnectorStore,
         claims: Claims,
         sessions: SessionVault,
+        refused: RefusedLogins,
         platforms: Mapping[str, Platform],
     ) -> None:
+        self._changes = changes
         self._store = store
         self._claims = claims
         self._sessions = sessions
+        self._refused = refused
         self._platforms = platforms
         self._refreshes: dict[str, asyncio.Task[Connector]] = {}  # under way, by connector
 
@@ -177,8 +185,10 @@ class Logins:
         key = await self._sessions.key_of(connector)
         after = await answer(platform.renew(before), RENEW_SECONDS)
         connected = self._sessions.seal_again(key, connector, after)
-        stored = await self._store.renew_session(
-            connector.id, connector.generation, connected, self._keeping(key)
+        stored = await self._change(
+            partial(self._store.renew_session, connector.id, connector.generation, connected),
+            key,
+            "session.refreshed",
         )
         if stored is None:
             if after.secrets != before.secrets:
@@ -205,7 +215,8 @@ class Logins:
         platform = self.platform(connector)
         secrets = await self._secrets(connector)
         key = await self._sessions.key_of(connector)
-        outcome = await answer(platform.complete(secrets, credentials))
+        async with self.watched(connector.user_id, platform.name, credentials):
+            outcome = await answer(platform.complete(secrets, credentials))
         if isinstance(outcome, LoginRequired):
             if not await self._keep_login(connector, outcome, key):
                 return await self._overtaken(connector)
@@ -216,14 +227,33 @@ class Logins:
             message = "belong to another account of the platform than this connector"
             raise InvalidCredentials(fields=[FieldError("credentials", message)])
         connected = self._sessions.seal(key, outcome)
-        stored = await self._store.begin_session(
-            connector.id, connector.generation, connected, new_sync_id(), self._keeping(key)
+        generation, sync_id = connector.generation, new_sync_id()
+        stored = await self._change(
+            partial(self._store.begin_session, connector.id, generation, connected, sync_id),
+            key,
+            "connector.connected",
         )
         if stored is None:
             await self.log_out(platform, outcome)
             return await self._overtaken(connector)
         _log.info("login completed", connector_id=connector.id, platform=connector.platform)
         return stored
+
+    @asynccontextmanager
+    async def watched(
+        self, user_id: str, platform: str, credentials: Mapping[str, str]
+    ) -> AsyncIterator[None]:
+        """Inside, a login with a caller's credentials is tried. Raises TooManyRefusals."""
+        if not credentials:
+            yield
+            return
+        await self._refused.check(user_id, platform)
+        try:
+            yield
+        except InvalidCredentials:
+            await self._refused.count(user_id, platform)
+            raise
+        await self._refused.forget(user_id, platform)
 
     async def prepare(self, ended: Connector) -> None:
         """Have a login ready for a connector whose session ended, as far as the platform answers."""
@@ -244,21 +274,43 @@ class Logins:
     async def _keep_login(self, connector: Connector, login: LoginRequired, key: DataKey) -> bool:
         """False where somebody else has changed the session first."""
         sealed = self._sessions.seal_login(key, login)
-        return await self._store.set_login(
-            connector.id, connector.generation, sealed, self._keeping(key)
+        kept = await self._change(
+            partial(self._store.set_login, connector.id, connector.generation, sealed),
+            key,
+            "connector.login_started",
+            answers=False,
         )
-
-    def _keeping(self, key: DataKey) -> Together | None:
-        """What has to be stored together with what this key sealed."""
-        return None if key.stored else partial(self._sessions.store_key, key)
+        return kept is not None
 
     async def _expire(self, connector: Connector, cause: str) -> Connector | None:
         """None where somebody else has changed the session first."""
         error = ErrorEntry(SessionEnded.code, cause, utc_now())
-        ended = await self._store.end_session(connector, "expired", error=error)
+        ended = await self._changes.make(
+            partial(self._store.end_session, connector, "expired", error=error),
+            partial(about, "session.expired", code=SessionEnded.code),
+            answers=False,
+        )
         if ended is not None:
             _log.warning("session expired", connector_id=connector.id, platform=connector.platform)
         return ended
+
+    async def _change(
+        self,
+        write: Callable[[Transaction], Awaitable[Connector | None]],
+        key: DataKey,
+        action: str,
+        *,
+        answers: bool = True,
+    ) -> Connector | None:
+        """Write what `key` sealed, and with it the key where that is new."""
+
+        async def work(transaction: Transaction) -> Connector | None:
+            changed = await write(transaction)
+            if changed is not None:
+                await self._sessions.store_key(key, transaction)
+            return changed
+
+        return await self._changes.make(work, partial(about, action), answers=answers)
 
     async def _secrets(self, connector: Connector) -> Mapping[str, str]:
         """What a login of this connector goes on from: one that is pending, or the session before."""

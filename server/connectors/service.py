@@ -10,6 +10,8 @@ from typing import Protocol
 
 import structlog
 
+from server.auditing import Event
+from server.connectors.audit_events import about
 from server.connectors.errors import (
     AlreadyConnected,
     ConnectionNotFound,
@@ -23,8 +25,8 @@ from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore
 from server.errors import FieldError
+from server.storage.changes import RecordedChanges
 from server.storage.claims import ClaimBusy, Claims
-from server.storage.driver import Database
 from server.storage.driver import Session as Transaction
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
@@ -48,7 +50,7 @@ class UserDirectory(Protocol):
 class ConnectorService:
     def __init__(
         self,
-        database: Database,
+        changes: RecordedChanges,
         store: ConnectorStore,
         records: RecordStore,
         claims: Claims,
@@ -58,7 +60,7 @@ class ConnectorService:
         users: UserDirectory,
         wake: Callable[[], None],
     ) -> None:
-        self._database = database
+        self._changes = changes
         self._store = store
         self._records = records
         self._claims = claims
@@ -145,7 +147,8 @@ class ConnectorService:
             raise AlreadyConnected
         # A login that was pending leads nowhere any more; it is opened while its key is there.
         former = await self._logins.held(existing) if existing is not None else None
-        outcome = await answer(platform.connect(credentials))
+        async with self._logins.watched(user_id, platform.name, credentials):
+            outcome = await answer(platform.connect(credentials))
 
         async def store(session: Transaction) -> tuple[Connector, str | None]:
             active = await self._users.hold(user_id, session)
@@ -170,7 +173,7 @@ class ConnectorService:
             return connector, None
 
         try:
-            connector, login_url = await self._database.change_together(store)
+            connector, login_url = await self._changes.make(store, _connected)
         except BaseException:
             if isinstance(outcome, Session):
                 await self._logins.log_out(platform, outcome)
@@ -207,7 +210,9 @@ class ConnectorService:
             if connector.status == "disconnected" and not connector.login_pending:
                 return connector
             held = await self._logins.held(connector)  # opened while its key is there
-            ended = await self._database.change_together(partial(self._disconnect, connector))
+            ended = await self._changes.make(
+                partial(self._disconnect, connector), partial(about, "connector.disconnected")
+            )
             if ended is not None:
                 break
         _log.info("disconnected", connector_id=connector.id, platform=connector.platform)
@@ -236,3 +241,9 @@ class ConnectorService:
 
 def _generation(connector: Connector | None) -> int | None:
     return None if connector is None else connector.generation
+
+
+def _connected(result: tuple[Connector, str | None]) -> Event:
+    connector, login_url = result
+    action = "connector.connected" if login_url is None else "connector.login_started"
+    return about(action, connector, fields=["permissions"])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
@@ -32,9 +31,6 @@ from server.connectors.session_fields import (
 )
 from server.storage import paging
 from server.storage.driver import Database, Document, Session
-
-# What is written in one transaction with a change of a session.
-Together: TypeAlias = Callable[[Session], Awaitable[None]]
 
 CONNECTORS = "connectors"
 DUE_INDEX = "sync.dueAt_1"
@@ -222,22 +218,22 @@ class ConnectorStore:
         return connector(cast("Document", document))  # an upsert always gives one
 
     async def set_login(
-        self, connector_id: str, generation: int, sealed_login: str, also: Together | None = None
-    ) -> bool:
-        """Keep a login that is pending; False where the session changed meanwhile."""
-        work = partial(
-            self._change, connector_id, generation, {"credentials.encryptedLogin": sealed_login}
-        )
-        if also is None:
-            return await work() is not None
-        return await self._database.transact(partial(_with, work, also)) is not None
+        self, connector_id: str, generation: int, sealed_login: str, session: Session | None = None
+    ) -> Connector | None:
+        """Keep a login that is pending; None where the session changed meanwhile."""
+        fields = {"credentials.encryptedLogin": sealed_login}
+        return await self._change(connector_id, generation, fields, session)
 
     async def renew_session(
-        self, connector_id: str, generation: int, connected: Connected, also: Together | None = None
+        self,
+        connector_id: str,
+        generation: int,
+        connected: Connected,
+        session: Session | None = None,
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
         fields = {**session_held(connected), "session.refreshedAt": x.NOW}
-        return await self._store_session(connector_id, generation, fields, also)
+        return await self._change(connector_id, generation, fields, session)
 
     async def begin_session(
         self,
@@ -245,19 +241,11 @@ class ConnectorStore:
         generation: int,
         connected: Connected,
         sync_id: str,
-        also: Together | None = None,
+        session: Session | None = None,
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
         fields = {**session_begun(connected, sync_id), "session.refreshedAt": x.NOW}
-        return await self._store_session(connector_id, generation, fields, also)
-
-    async def _store_session(
-        self, connector_id: str, generation: int, fields: Document, also: Together | None
-    ) -> Connector | None:
-        work = partial(self._change, connector_id, generation, fields)
-        if also is None:
-            return await self._database.change(work)
-        return await self._database.change_together(partial(_with, work, also))
+        return await self._change(connector_id, generation, fields, session)
 
     async def end_session(
         self,
@@ -280,7 +268,12 @@ class ConnectorStore:
         return await self._change(before.id, before.generation, fields, session)
 
     async def expire(
-        self, claimed: Connector, where: Document, entry: HistoryEntry, error: ErrorEntry
+        self,
+        claimed: Connector,
+        where: Document,
+        entry: HistoryEntry,
+        error: ErrorEntry,
+        session: Session | None = None,
     ) -> Connector | None:
         """End a session whose run found it over; `entry` is how that run ends.
 
@@ -294,7 +287,7 @@ class ConnectorStore:
         }
         if entry.status != "failed":
             fields["connectionDetails.lastSyncAt"] = entry.synced_at
-        return await self._change(claimed.id, claimed.generation, fields, where=where)
+        return await self._change(claimed.id, claimed.generation, fields, session, where=where)
 
     async def set_active(self, user_id: str, active: bool, session: Session) -> None:
         """Let a user's connectors sync at once, or stop their syncs, runs under way included."""
@@ -324,7 +317,7 @@ class ConnectorStore:
         connector_id: str,
         generation: int,
         fields: Document,
-        session: Session | None = None,
+        session: Session | None,
         where: Document | None = None,
     ) -> Connector | None:
         """Change the session of a connector, unless it has changed since `generation`."""
@@ -344,16 +337,6 @@ class ConnectorStore:
             session=session,
         )
         return _maybe(document)
-
-
-async def _with(
-    work: Callable[[Session], Awaitable[Connector | None]], also: Together, session: Session
-) -> Connector | None:
-    """Do `work`, and `also` where it changed something."""
-    changed = await work(session)
-    if changed is not None:
-        await also(session)
-    return changed
 
 
 def _query(where: ConnectorFilter) -> Document:

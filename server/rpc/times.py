@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, time
 from typing import overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from server.errors import InvalidRequest
+from server.rpc.formats import parse_date_or_time
 
 
 @overload
@@ -19,3 +22,22 @@ def timestamp(value: datetime | None) -> Timestamp | None:
     message = Timestamp()
     message.FromDatetime(value)
     return message
+
+
+def date_bounds(
+    from_date: str | None, to_date: str | None
+) -> tuple[datetime | None, datetime | None]:
+    """The inclusive bounds that two dates or instants mean. Raises InvalidRequest the wrong way round."""
+    first = None if from_date is None else _bound(from_date, end=False)
+    last = None if to_date is None else _bound(to_date, end=True)
+    if first is not None and last is not None and first > last:
+        raise InvalidRequest.of("fromDate", "must not be after toDate")
+    return first, last
+
+
+def _bound(text: str, *, end: bool) -> datetime:
+    """A date alone is its first or last moment in UTC."""
+    value = parse_date_or_time(text)
+    if isinstance(value, datetime):
+        return value
+    return datetime.combine(value, time(23, 59, 59, 999_000) if end else time(), UTC)

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from server.access import ApiKey, Scope, digest
 from server.clock import utc_now
 from server.errors import PermissionDenied, Unauthenticated
-from server.storage.driver import Database
+from server.storage.driver import Database, Session
 
 API_KEYS = "api_keys"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {API_KEYS: [IndexModel("name", unique=True)]}
@@ -32,7 +32,7 @@ class ApiKeyStore:
     def __init__(self, database: Database) -> None:
         self._keys = database.collection(API_KEYS)
 
-    async def add(self, key: ApiKey) -> None:
+    async def add(self, key: ApiKey, session: Session | None = None) -> ApiKey:
         """Raises NameTaken."""
         document = {
             "_id": key.digest,
@@ -41,19 +41,22 @@ class ApiKeyStore:
             "createdAt": key.created_at or utc_now(),
         }
         try:
-            await self._keys.insert_one(document)
+            await self._keys.insert_one(document, session=session)
         except DuplicateKeyError:
             raise NameTaken(key.name) from None
+        return key
 
     async def all(self) -> list[ApiKey]:
         """In the order of their names, those revoked included."""
         documents = await self._keys.find({}).sort("name", ASCENDING).to_list(None)
         return [_key(document) for document in documents]
 
-    async def revoke(self, name: str) -> ApiKey | None:
+    async def revoke(self, name: str, session: Session | None = None) -> ApiKey | None:
         """The key as it was; None where there is none of this name. It stays in the list."""
         document = await self._keys.find_one_and_update(
-            {"name": name}, [{"$set": {"revokedAt": {"$ifNull": ["$revokedAt", "$$NOW"]}}}]
+            {"name": name},
+            [{"$set": {"revokedAt": {"$ifNull": ["$revokedAt", "$$NOW"]}}}],
+            session=session,
         )
         return _key(document) if document else None
 

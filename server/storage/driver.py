@@ -25,7 +25,6 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from server.config import Settings
-from server.idempotency import keyed_call
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncCollection[Document]
@@ -182,32 +181,6 @@ class Database:
                         raise
                 else:
                     return result
-
-    async def change(self, work: Callable[[Session | None], Awaitable[T]]) -> T:
-        """Run the writes that a call is about; with an idempotency key, in one transaction with its answer.
-
-        `work` gives what the use case does, for `idempotency.answered`; None where nothing was
-        changed after all. With a session it may run several times.
-        """
-        call = keyed_call()
-        if call is None:
-            return await work(None)
-
-        async def with_answer(session: Session) -> T:
-            result = await work(session)
-            if result is not None:
-                await call.keep(result, session)
-            return result
-
-        return await self.transact(with_answer)
-
-    async def change_together(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """The same for writes that need a transaction in any case."""
-
-        async def in_transaction(session: Session | None) -> T:
-            return await (self.transact(work) if session is None else work(session))
-
-        return await self.change(in_transaction)
 
     async def _commit(self, session: Session, give_up: float) -> None:
         """Commit; where it is unknown whether that worked, committing again is safe."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Literal
 
@@ -71,6 +71,20 @@ class NewUser:
     profile: Profile
     preferences: Preferences
     metadata: Metadata
+
+
+def given(new: NewUser) -> list[str]:
+    """Names of the fields that a new user came with."""
+    sections: dict[str, Profile | Metadata] = {"profile": new.profile, "metadata": new.metadata}
+    return [
+        "email",
+        *(
+            f"{section}.{each.name}"
+            for section, values in sections.items()
+            for each in fields(values)
+            if getattr(values, each.name) not in {None, ()}
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

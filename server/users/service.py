@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
 
+from server.auditing import Event
 from server.errors import InvalidRequest
-from server.storage.driver import Database, Session
+from server.storage.changes import RecordedChanges
+from server.storage.driver import Session
 from server.users.errors import UserNotFound
-from server.users.model import Changes, NewUser, User, UserFilter, UserPage
+from server.users.model import Changes, NewUser, User, UserFilter, UserPage, given
 from server.users.store import UserStore
 
 _log = structlog.stdlib.get_logger("finlink.users")
@@ -36,15 +39,18 @@ class UserDependents(Protocol):
 
 class UserService:
     def __init__(
-        self, database: Database, store: UserStore, dependents: Sequence[UserDependents] = ()
+        self, changes: RecordedChanges, store: UserStore, dependents: Sequence[UserDependents] = ()
     ) -> None:
-        self._database = database
+        self._changes = changes
         self._store = store
         self._dependents = dependents
 
     async def create(self, new: NewUser) -> User:
         """Raises UserExists."""
-        user = await self._database.change(lambda session: self._store.insert(new, session))
+        user = await self._changes.make(
+            partial(self._store.insert, new),
+            lambda _: Event("user.created", new.user_id, fields=given(new)),
+        )
         _log.info("user created", user_id=user.user_id)
         return user
 
@@ -77,8 +83,9 @@ class UserService:
             raise InvalidRequest(
                 "Nothing to update: send at least one field, or name one in updateMask"
             )
-        user = await self._database.change(
-            lambda session: self._store.update(user_id, changes, session)
+        user = await self._changes.make(
+            partial(self._store.update, user_id, changes),
+            lambda _: Event("user.updated", user_id, fields=sorted(changes)),
         )
         if user is None:
             raise UserNotFound
@@ -96,7 +103,9 @@ class UserService:
                 await dependent.set_active(user_id, status == "active", session)
             return user
 
-        user = await self._database.change_together(work)
+        user = await self._changes.make(
+            work, lambda _: Event("user.status_changed", user_id, fields=["status"])
+        )
         _log.info("user status changed", user_id=user_id, status=status)
         return user
 
@@ -113,5 +122,5 @@ class UserService:
                 await dependent.delete(user_id, session)
             return user_id
 
-        await self._database.change_together(work)
+        await self._changes.make(work, lambda _: Event("user.deleted", user_id))
         _log.info("user deleted", user_id=user_id)

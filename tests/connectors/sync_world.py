@@ -23,6 +23,7 @@ from server.connectors.platforms.base import (
     SessionEnded,
 )
 from server.connectors.records import DataType, Holding, Item, Money, Profile, Trade, Transaction
+from server.connectors.refusals import RefusedLogins
 from server.connectors.service import ConnectorService
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import CONNECTORS, ConnectorStore
@@ -36,6 +37,8 @@ from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
 from server.security.ring import KeyRing
+from server.storage.audit import AuditTrail, Codes
+from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database, Document
@@ -178,11 +181,16 @@ class World:
         self.keys = DataKeyStore(database, ring)
         self.sessions = SessionVault(self.keys)
         self.claims = Claims(database)
-        self.logins = Logins(self.connectors, self.claims, self.sessions, self.platforms)
+        self.trail = AuditTrail(database, Codes(bytes(range(32))))
+        self.changes = RecordedChanges(database, self.trail)
+        self.refused = RefusedLogins(database, self.trail)
+        self.logins = Logins(
+            self.changes, self.connectors, self.claims, self.sessions, self.refused, self.platforms
+        )
         self.renewals = SessionRenewals(self.syncs, self.logins)
         self.runner = self.another_runner()
         self.service = ConnectorService(
-            database,
+            self.changes,
             self.connectors,
             self.records,
             self.claims,
@@ -193,12 +201,12 @@ class World:
             self._woken,
         )
         self.sync_service = SyncService(
-            database, self.connectors, self.syncs, self.records, self.sessions, self._woken
+            self.changes, self.connectors, self.syncs, self.records, self.sessions, self._woken
         )
-        self.user_service = UserService(database, self.users, [self.service])
-        self.changes = ConnectorChanges(database)
-        self.hub = Hub(self.changes)
-        self.watches = WatchService(self.changes, self.hub, UserDirectory(self.users))
+        self.user_service = UserService(self.changes, self.users, [self.service])
+        self.connector_changes = ConnectorChanges(database)
+        self.hub = Hub(self.connector_changes)
+        self.watches = WatchService(self.connector_changes, self.hub, UserDirectory(self.users))
         self.wakes = 0
 
     def _woken(self) -> None:
@@ -209,8 +217,10 @@ class World:
     ) -> SyncRunner:
         """As another worker has one."""
         platforms = {platform.name: platform} if platform else self.platforms
-        logins = Logins(self.connectors, self.claims, self.sessions, platforms)
-        return SyncRunner(self.connectors, syncs or self.syncs, self.records, logins)
+        logins = Logins(
+            self.changes, self.connectors, self.claims, self.sessions, self.refused, platforms
+        )
+        return SyncRunner(self.changes, self.connectors, syncs or self.syncs, self.records, logins)
 
     def scheduler(self, runner: SyncRunner | None = None, concurrency: int = 5) -> SyncScheduler:
         return SyncScheduler(

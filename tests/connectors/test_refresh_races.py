@@ -14,7 +14,10 @@ from tests.connectors.sync_world import ALL, Gate, World
 
 
 def another_process(world: World) -> Logins:
-    return Logins(world.connectors, Claims(world.database), world.sessions, world.platforms)
+    claims = Claims(world.database)
+    return Logins(
+        world.changes, world.connectors, claims, world.sessions, world.refused, world.platforms
+    )
 
 
 async def frozen_refresh(

@@ -630,8 +630,10 @@ class SlowToReturn(SyncStore):
         super().__init__(database)
         self.finished = asyncio.Event()
 
-    async def finish(self, claimed: Connector, outcome: Outcome) -> bool:
-        await super().finish(claimed, outcome)
+    async def finish(
+        self, claimed: Connector, outcome: Outcome, session: Session | None = None
+    ) -> bool:
+        await super().finish(claimed, outcome, session)
         self.finished.set()
         return await asyncio.Future()
 

@@ -371,7 +371,7 @@ async def test_a_place_whose_images_are_gone(world: World) -> None:
 
 async def test_one_change_stream_serves_all_and_ends_with_the_last(world: World) -> None:
     opened = closed = 0
-    follow = world.changes.follow
+    follow = world.connector_changes.follow
 
     @asynccontextmanager
     async def counted(*arguments: Any, **options: Any) -> AsyncIterator[Any]:
@@ -383,7 +383,7 @@ async def test_one_change_stream_serves_all_and_ends_with_the_last(world: World)
             finally:
                 closed += 1
 
-    world.changes.follow = counted  # type: ignore[method-assign]
+    world.connector_changes.follow = counted  # type: ignore[method-assign]
     streams = [world.watches.watch(None, None) for _ in range(50)]
     await asyncio.gather(*(anext(stream) for stream in streams))
     connector = await world.connected()
@@ -436,8 +436,8 @@ async def test_one_who_reads_too_slowly_is_ended_and_goes_on(
 
 
 async def test_there_is_a_limit_to_how_many_watch(world: World) -> None:
-    hub = Hub(world.changes, limit=2)
-    watches = WatchService(world.changes, hub, UserDirectory(world.users))
+    hub = Hub(world.connector_changes, limit=2)
+    watches = WatchService(world.connector_changes, hub, UserDirectory(world.users))
     streams = [watches.watch(None, None) for _ in range(2)]
     for stream in streams:
         await anext(stream)

@@ -47,7 +47,7 @@ async def channel_of(guarded: Stack) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def command(guarded: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MONGODB_URI": guarded.mongodb_uri}
+    environment = {**os.environ, "DATA_DIR": str(guarded.data_dir)}
     return subprocess.run(
         [sys.executable, "-m", "server", "keys", *arguments],
         cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
@@ -100,6 +100,9 @@ async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) 
     assert (rows["reporting"]["scope"], rows["reporting"]["revoked"]) == ("read", None)
     assert command(guarded, "revoke", "reporting").returncode == 0
     await _until(rest_of, key, 401)
+    told = await rest_of.get("/api/v1/audit-events", headers=ADMIN)
+    actions = [event["action"] for event in told.json()["data"]["events"]]
+    assert actions[:2] == ["api_key.revoked", "api_key.created"]
     again = command(guarded, "create", "reporting")
     assert (again.returncode, "choose another name" in again.stderr) == (1, True)
 

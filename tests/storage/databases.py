@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from server.config import Settings
+from server.connectors import refusals
 from server.connectors import store as connector_store
+from server.connectors.refusals import REFUSED_LOGINS
 from server.connectors.store import CONNECTORS
 from server.connectors.sync import records as record_store
 from server.connectors.sync.records import ERASURES, RECORDS
-from server.storage import answers, claims, data_keys, keyed_secrets
+from server.storage import answers, audit, claims, data_keys, keyed_secrets
 from server.storage.answers import ANSWERS
+from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD
 from server.storage.claims import CLAIMS
 from server.storage.data_keys import DATA_KEYS
 from server.storage.driver import Database, connected
@@ -23,6 +26,7 @@ from server.users.store import ARCHIVE, USERS
 
 EMPTIED = (
     CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, DATA_KEYS, KEYED_SECRETS, USERS, ARCHIVE,
+    AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS,
 )  # fmt: skip
 DRIVERS = ("pymongo", "motor")
 INDEXES = {
@@ -33,6 +37,8 @@ INDEXES = {
     **answers.INDEXES,
     **data_keys.INDEXES,
     **keyed_secrets.INDEXES,
+    **audit.INDEXES,
+    **refusals.INDEXES,
 }
 
 

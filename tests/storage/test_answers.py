@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from server.auditing import Event
 from server.idempotency import Answer, AnswerExists, CallUnderWay, KeyedCall, enter_keyed_call
 from server.security.encryption import Undecipherable, Vault
 from server.storage.answers import ANSWERS, AnswerStore
+from server.storage.audit import AuditTrail, Codes
+from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.driver import Database, Session
 
@@ -29,21 +32,21 @@ class Change:
 
     def __init__(self, database: Database, answers: AnswerStore) -> None:
         self.things = database.collection(f"things_{uuid.uuid4().hex}")
-        self._database = database
+        self._changes = RecordedChanges(database, AuditTrail(database, Codes(KEY)))
         self._answers = answers
 
     async def make(self, result: object | None) -> object | None:
         async def call() -> object | None:
             enter_keyed_call(KeyedCall(self._store, reply=str))
-            return await self._database.change(self._work(result))
+            return await self._changes.make(self._work(result), lambda _: Event("thing.made"))
 
         return await asyncio.create_task(call())  # a task, so that no other test is in the call
 
     async def _store(self, reply: Any, session: Session | None) -> None:
         await self._answers.keep("call", Answer("r", {"reply": reply}), session)
 
-    def _work(self, result: object | None) -> Callable[[Session | None], Awaitable[object | None]]:
-        async def work(session: Session | None) -> object | None:
+    def _work(self, result: object | None) -> Callable[[Session], Awaitable[object | None]]:
+        async def work(session: Session) -> object | None:
             await self.things.insert_one({}, session=session)
             return result
 

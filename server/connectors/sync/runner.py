@@ -13,6 +13,7 @@ from typing import cast
 import structlog
 
 from server.clock import utc_now
+from server.connectors.audit_events import about
 from server.connectors.logins import Logins
 from server.connectors.model import (
     ABANDONED,
@@ -38,6 +39,7 @@ from server.connectors.sync.persistence import persistently
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.observability.logging import cause_of
+from server.storage.changes import RecordedChanges
 from server.storage.driver import Session as Transaction
 
 _log = structlog.stdlib.get_logger("finlink.sync")
@@ -79,11 +81,13 @@ class _Progress:
 class SyncRunner:
     def __init__(
         self,
+        changes: RecordedChanges,
         connectors: ConnectorStore,
         syncs: SyncStore,
         records: RecordStore,
         logins: Logins,
     ) -> None:
+        self._changes = changes
         self._connectors = connectors
         self._syncs = syncs
         self._records = records
@@ -92,7 +96,7 @@ class SyncRunner:
     async def run(self, claimed: Connector) -> None:
         """Do the run of a claimed connector. Cancelled, it gives the run back for another worker."""
         log = _log.bind(connector_id=claimed.id, platform=claimed.platform)
-        _tell_of_abandoned(claimed, log)
+        await self._tell_of_abandoned(claimed, log)
         if claimed.run is None:  # nothing is to run after all; the claim has settled that
             return
         log = log.bind(sync_id=claimed.run.sync_id)
@@ -113,6 +117,16 @@ class SyncRunner:
             raise
         finally:
             await _ended(work, heartbeat)
+
+    async def _tell_of_abandoned(
+        self, claimed: Connector, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        """The claim may have written off a run that another worker left."""
+        newest = claimed.history[0] if claimed.history else None
+        if newest and newest.error_code == ABANDONED and newest.synced_at == claimed.updated_at:
+            log.warning("sync abandoned", sync_id=newest.sync_id)
+            event = about("sync.failed", claimed, code=ABANDONED)
+            await persistently(lambda: self._changes.tell(event))
 
     async def _heartbeat(self, claimed: Connector, log: structlog.stdlib.BoundLogger) -> None:
         """Keep the claim; return once it is lost, or could not be kept for as long as it lasts."""
@@ -225,9 +239,19 @@ class SyncRunner:
         outcome = Outcome(entry, failures, status, _error_entry(progress.failure, entry.synced_at))
         if isinstance(progress.failure, PlatformUnavailable):
             outcome = _after_outage(outcome, claimed, progress.missing(run), progress.failure)
-        if not await self._syncs.finish(claimed, outcome):
+        if not await persistently(partial(self._end, claimed, outcome)):
             raise ClaimLost
         _tell_of_end(entry, log)
+
+    async def _end(self, claimed: Connector, outcome: Outcome) -> bool:
+        if outcome.entry.status != "failed":
+            return await self._syncs.finish(claimed, outcome)
+
+        async def work(transaction: Transaction) -> bool | None:
+            return await self._syncs.finish(claimed, outcome, transaction) or None
+
+        failed = about("sync.failed", claimed, code=outcome.entry.error_code)
+        return await self._changes.make(work, lambda _: failed, answers=False) is True
 
     async def _expire(
         self, claimed: Connector, run: Run, progress: _Progress, log: structlog.stdlib.BoundLogger
@@ -238,7 +262,8 @@ class SyncRunner:
         ended = None
         if error is not None:
             expire = partial(self._connectors.expire, claimed, under_way(claimed), entry, error)
-            ended = await persistently(expire)
+            told = partial(about, "session.expired", code=error.code)
+            ended = await persistently(lambda: self._changes.make(expire, told, answers=False))
         if ended is None:  # refreshed meanwhile: the next run sees what holds now
             await self._finish(claimed, run, progress, log)
             return
@@ -272,13 +297,6 @@ async def _ended(*tasks: asyncio.Task[None]) -> None:
             task.cancel()
         _, going = await asyncio.wait(going, timeout=1)
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _tell_of_abandoned(claimed: Connector, log: structlog.stdlib.BoundLogger) -> None:
-    """The claim may have written off a run that another worker left."""
-    newest = claimed.history[0] if claimed.history else None
-    if newest and newest.error_code == ABANDONED and newest.synced_at == claimed.updated_at:
-        log.warning("sync abandoned", sync_id=newest.sync_id)
 
 
 def _tell_of_end(entry: HistoryEntry, log: structlog.stdlib.BoundLogger) -> None:

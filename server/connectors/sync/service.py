@@ -9,7 +9,9 @@ from functools import partial
 
 import structlog
 
+from server.auditing import Event
 from server.clock import utc_now
+from server.connectors.audit_events import about
 from server.connectors.errors import (
     ConnectorNotFound,
     NotConnected,
@@ -22,7 +24,8 @@ from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore, StoredRecord
 from server.connectors.sync.store import SyncStore
 from server.errors import InvalidRequest
-from server.storage.driver import Database, Session
+from server.storage.changes import RecordedChanges
+from server.storage.driver import Session
 
 _log = structlog.stdlib.get_logger("finlink.sync")
 
@@ -41,14 +44,14 @@ class Triggered:
 class SyncService:
     def __init__(
         self,
-        database: Database,
+        changes: RecordedChanges,
         connectors: ConnectorStore,
         syncs: SyncStore,
         records: RecordStore,
         sessions: SessionVault,
         wake: Callable[[], None],
     ) -> None:
-        self._database = database
+        self._changes = changes
         self._connectors = connectors
         self._syncs = syncs
         self._records = records
@@ -79,7 +82,10 @@ class SyncService:
                 return Triggered(connector.last_sync_id, skipped="user_not_active")
             if not force and _synced_recently(connector):
                 return Triggered(connector.last_sync_id, skipped="recent_success")
-            started = await self._database.change(partial(self._start, connector, data_types))
+            started = await self._changes.make(
+                partial(self._start, connector, data_types),
+                partial(_told, "sync.requested", connector),
+            )
             if started is not None:
                 _log.info("sync requested", connector_id=connector.id, sync_id=started.sync_id)
                 self._wake()
@@ -109,7 +115,11 @@ class SyncService:
             state = await self.get(connector_id, sync_id)
             if state.finished:
                 return state, False
-            cancelled = await self._database.change(partial(self._cancel, connector_id, sync_id))
+            connector = await self._get(connector_id)
+            cancelled = await self._changes.make(
+                partial(self._cancel, connector_id, sync_id),
+                partial(_told, "sync.cancelled", connector),
+            )
             if cancelled is not None:
                 _log.info("sync cancelled", connector_id=connector_id, sync_id=sync_id)
                 return cancelled
@@ -141,8 +151,9 @@ class SyncService:
         while True:
             connector = await self._get(connector_id)
             _require_granted(connector, data_types)
-            changed = await self._database.change(
-                partial(self._syncs.set_settings, connector.id, fields, list(data_types))
+            changed = await self._changes.make(
+                partial(self._syncs.set_settings, connector.id, fields, list(data_types)),
+                partial(about, "sync.settings_changed", fields=sorted(fields)),
             )
             if changed is not None:
                 break
@@ -162,6 +173,10 @@ class SyncService:
         if connector is None:
             raise ConnectorNotFound
         return connector
+
+
+def _told(action: str, connector: Connector, _: object) -> Event:
+    return about(action, connector)
 
 
 def _require_granted(connector: Connector, data_types: Sequence[str]) -> None:

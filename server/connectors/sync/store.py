@@ -263,7 +263,9 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def finish(self, claimed: Connector, outcome: Outcome) -> bool:
+    async def finish(
+        self, claimed: Connector, outcome: Outcome, session: Session | None = None
+    ) -> bool:
         """End the run: history, totals, status and the next time, all at once.
 
         The next time is by the settings of this moment, later the more runs have failed in a row, and
@@ -296,7 +298,7 @@ class SyncStore:
             fields["sync.lastSuccessAt"] = outcome.entry.synced_at
         if outcome.error is not None:
             fields |= x.add_error(outcome.error)
-        return await persistently(lambda: self._fenced(claimed, fields))
+        return await self._fenced(claimed, fields, session)
 
     async def set_settings(
         self,

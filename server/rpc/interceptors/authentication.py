@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from google.protobuf.message import Message
 
 from server.access import Keys
+from server.auditing import current_actor, enter_actor
 from server.rpc.call import Context, Handler, current_call
 from server.rpc.method import Method
 
@@ -23,6 +26,7 @@ class Authentication:
             key = await self._keys.admit(call.api_key, needed)
             if key is not None:
                 call.facts["key"] = key.name
+                enter_actor(replace(current_actor(), key=key.name))
             return await inner(request, context)
 
         return handle

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
+from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
 from finlink.connectors.v1.connector_service_pb2 import (
     ListConnectorsRequest,
@@ -27,7 +28,8 @@ from finlink_client.errors import Cancelled, Internal, from_rpc_error
 from finlink_client.paging import pages
 from finlink_client.watching import watch
 
-if TYPE_CHECKING:  # these two exist for type checkers only
+if TYPE_CHECKING:  # these exist for type checkers only
+    from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
     from finlink.users.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
@@ -67,18 +69,20 @@ def connect(
 class Finlink:
     """Finlink's services over one channel. Made by `connect`.
 
-    users, connectors: the generated stubs. Calls raise FinlinkError; for WatchConnectors there is
+    users, connectors, audit: the generated stubs. Calls raise FinlinkError; for WatchConnectors there is
         `watch_connectors`, the stub alone gives gRPC's own stream.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
     users: UserServiceAsyncStub
     connectors: ConnectorServiceAsyncStub
+    audit: AuditServiceAsyncStub
 
     def __init__(self, channel: grpc.aio.Channel, calls: _Calls) -> None:
         self.channel = channel
         self.users = UserServiceStub(channel)
         self.connectors = ConnectorServiceStub(channel)
+        self.audit = AuditServiceStub(channel)
         self._calls = calls
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import grpc
+from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
 from finlink.connectors.v1.connector_service_pb2 import (
     ListConnectorsRequest,
@@ -62,7 +63,7 @@ def connect_blocking(
 class BlockingFinlink:
     """Finlink's services over one channel. Made by `connect_blocking`.
 
-    users, connectors: the generated stubs. Calls raise FinlinkError; for WatchConnectors there is
+    users, connectors, audit: the generated stubs. Calls raise FinlinkError; for WatchConnectors there is
         `watch_connectors`, the stub alone gives gRPC's own stream.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
@@ -72,6 +73,7 @@ class BlockingFinlink:
         self.channel = grpc.intercept_channel(channel, self._calls)
         self.users = UserServiceStub(self.channel)
         self.connectors = ConnectorServiceStub(self.channel)
+        self.audit = AuditServiceStub(self.channel)
 
     def __enter__(self) -> Self:
         return self

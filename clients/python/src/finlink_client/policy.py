@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from importlib import metadata
 
+from finlink.audit.v1 import audit_service_pb2
 from finlink.connectors.v1 import connector_service_pb2
 from finlink.errors.v1 import error_reason_pb2
 from finlink.rules.v1 import rules_pb2
@@ -22,6 +23,7 @@ API_KEY = "x-api-key"
 SERVICES: tuple[ServiceDescriptor, ...] = (
     user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
     connector_service_pb2.DESCRIPTOR.services_by_name["ConnectorService"],
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
 METHODS: Mapping[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method

@@ -1,0 +1,64 @@
+"""Use cases of the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from server.storage import paging
+from server.storage.audit import AuditTrail
+from server.storage.driver import Document
+
+DEFAULT_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events; None means all. Times are inclusive bounds."""
+
+    user_id: str | None = None
+    connector_id: str | None = None
+    action: str | None = None
+    key: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class AuditService:
+    def __init__(self, trail: AuditTrail) -> None:
+        self._trail = trail
+
+    async def list(
+        self, where: EventFilter, token: str | None, limit: int | None
+    ) -> tuple[list[Document], str | None]:
+        """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
+        query = _query(where)
+        filters = {name: str(value) for name, value in query.items()}
+        position = None if token is None else paging.decode(token, filters)
+        size = limit or DEFAULT_LIMIT
+
+        async def find(part: Document, count: int) -> list[Document]:
+            return await self._trail.find(_merged(query, part), count)
+
+        documents = await paging.read(find, {}, position, "at", size)
+        return documents[:size], paging.next_token(documents, size, "at", filters)
+
+
+def _query(where: EventFilter) -> Document:
+    query: Document = {
+        "userId": where.user_id,
+        "connectorId": where.connector_id.lower() if where.connector_id else None,
+        "action": where.action,
+        "actor.key": where.key,
+    }
+    query = {name: value for name, value in query.items() if value is not None}
+    bounds = {"$gte": where.since, "$lte": where.until}
+    bounds = {name: value for name, value in bounds.items() if value is not None}
+    return {**query, "at": bounds} if bounds else query
+
+
+def _merged(query: Mapping[str, Any], part: Mapping[str, Any]) -> Document:
+    """Both at once: they may bound the same field."""
+    return {"$and": [query, part]} if query and part else dict(query or part)

@@ -1,0 +1,92 @@
+"""Whether the audit trail is whole: nothing altered, removed, put in, or cut off at its end."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.storage.audit import NO_LINK, AuditTrail, Codes, Head
+
+SHOWN = 20  # findings of one kind that are told apart
+_PROGRESS_EACH = 5_000
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found. `problems` is empty where all is well."""
+
+    sealed: int = 0
+    unsealed: int = 0
+    head: Head = field(default_factory=Head)
+    problems: list[str] = field(default_factory=list)
+    unshown: int = 0
+
+    def add(self, problem: str) -> None:
+        if len(self.problems) < SHOWN:
+            self.problems.append(problem)
+        else:
+            self.unshown += 1
+
+
+async def verify(
+    trail: AuditTrail,
+    codes: Codes,
+    known: Head | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Walk the whole trail. `known` is a head that an earlier verification printed."""
+    report = Report()
+    link, sequence, seen_known = NO_LINK, 0, known is None or known.sequence == 0
+    async for event in trail.sealed():
+        number = int(event["sequence"])
+        if number != sequence + 1:
+            report.add(_gap(sequence + 1, number - 1))
+        mac, stored_link = str(event.get("mac")), str(event.get("link"))
+        if not _same(codes.of_event(event), mac):
+            report.add(f"event {number} was altered or made up")
+        if number == sequence + 1 and not _same(codes.of_link(link, number, mac), stored_link):
+            report.add(f"event {number} is not the one that was sealed there")
+        sequence, link = number, stored_link
+        if known is not None and number == known.sequence:
+            seen_known = True
+            if not _same(known.link, stored_link):
+                report.add(f"event {number} is not the one of the head given: all was rewritten")
+        report.sealed += 1
+        if report.sealed % _PROGRESS_EACH == 0:
+            progress(report.sealed)
+    await _check_head(trail, codes, report, sequence, link)
+    if known is not None and not seen_known:
+        report.add(f"the trail once reached event {known.sequence}; its end was cut off")
+    async for event in trail.unsealed():
+        report.unsealed += 1
+        if not _same(codes.of_event(event), event.get("mac")):
+            report.add(f"event {event['_id']}, not yet sealed, was altered or made up")
+    return report
+
+
+async def _check_head(
+    trail: AuditTrail, codes: Codes, report: Report, sequence: int, link: str
+) -> None:
+    head = report.head = await trail.head()
+    if head.sequence == 0:
+        if sequence:
+            report.add("the head is missing")
+        return
+    if not _same(codes.of_head(head), await trail.head_code()):
+        report.add("the head was altered")
+    elif head.sequence > sequence:
+        report.add(_gap(sequence + 1, head.sequence))
+    elif head.sequence < sequence:
+        report.add(f"events after {head.sequence} were put in")
+    elif not _same(head.link, link):
+        report.add("the events are not those that the head was made for")
+
+
+def _gap(first: int, last: int) -> str:
+    return f"event {first} is missing" if first >= last else f"events {first} to {last} are missing"
+
+
+def _same(wanted: str, found: Any) -> bool:
+    return isinstance(found, str) and hmac.compare_digest(wanted, found)

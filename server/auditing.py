@@ -1,0 +1,45 @@
+"""What is told of a change, and who makes it: the words of the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: a caller, the sync engine (`system`), or a `command` of an operator."""
+
+    kind: str = "system"
+    address: str | None = None
+    key: str | None = None
+    certificate: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that is done. `fields` are names, never values; `code` says why something failed."""
+
+    action: str
+    user_id: str | None = None
+    connector_id: str | None = None
+    platform: str | None = None
+    fields: Sequence[str] = ()
+    code: str | None = None
+
+
+SYSTEM = Actor()
+_actor: ContextVar[Actor] = ContextVar("finlink_actor", default=SYSTEM)
+
+
+def current_actor() -> Actor:
+    """Who does what is being done in this task."""
+    return _actor.get()
+
+
+def enter_actor(actor: Actor) -> None:
+    """Make `actor` the current one for this task and those it starts."""
+    _actor.set(actor)

@@ -1,0 +1,181 @@
+"""The audit trail in MongoDB: collection `audit_events`, which is only added to.
+
+An event is written in the transaction of what it tells of, with a code (HMAC) over its content, so
+that none can be made up without the key. Writers do not queue: the order is made later, in batches, by
+whoever holds the claim for it. Each event then gets its number and a link, a code over the link before
+it, its number and its own code; the newest number and link, the head, stand in `audit_head`, with a
+code of their own. The key is not in MongoDB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+
+from server.auditing import Actor, Event, current_actor
+from server.clock import utc_now
+from server.storage.driver import Database, Document, Session
+
+AUDIT_EVENTS = "audit_events"
+AUDIT_HEAD = "audit_head"
+CODES_KEY = "audit trail"  # the name of its key among the keyed secrets
+BATCH = 1000
+NO_LINK = "0" * 64
+
+_NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
+_ADDED_LATER = ("mac", "sequence", "link", "unsealed")  # to what an event says
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    AUDIT_EVENTS: [
+        IndexModel("sequence", unique=True, partialFilterExpression={"sequence": {"$gt": 0}}),
+        IndexModel("unsealed", sparse=True),
+        IndexModel(_NEWEST_FIRST),
+        IndexModel([("userId", ASCENDING), *_NEWEST_FIRST], sparse=True),
+        IndexModel([("connectorId", ASCENDING), *_NEWEST_FIRST], sparse=True),
+        IndexModel([("action", ASCENDING), *_NEWEST_FIRST]),
+        IndexModel([("actor.key", ASCENDING), *_NEWEST_FIRST], sparse=True),
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest sealed event: its number and its link."""
+
+    sequence: int = 0
+    link: str = NO_LINK
+
+
+class HeadChanged(Exception):
+    """Another process has sealed meanwhile."""
+
+
+class Codes:
+    """The codes that only who has the key can make."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of_event(self, document: Mapping[str, Any]) -> str:
+        """Over all that an event says."""
+        said = {key: value for key, value in document.items() if key not in _ADDED_LATER}
+        return self._code("event", json.dumps(said, sort_keys=True, default=_plain))
+
+    def of_link(self, before: str, sequence: int, mac: str) -> str:
+        return self._code("link", f"{before}/{sequence}/{mac}")
+
+    def of_head(self, head: Head) -> str:
+        return self._code("head", f"{head.sequence}/{head.link}")
+
+    def _code(self, what: str, text: str) -> str:
+        return hmac.new(self._key, f"{what}:{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+class AuditTrail:
+    """Adds to the trail, seals and reads it. Driver errors pass through."""
+
+    def __init__(self, database: Database, codes: Codes) -> None:
+        self._database = database
+        self._events = database.collection(AUDIT_EVENTS)
+        self._heads = database.collection(AUDIT_HEAD)
+        self.codes = codes
+
+    async def add(self, event: Event, session: Session | None = None) -> None:
+        """Tell of `event`, done by the current actor, in the transaction that does it."""
+        document = _document(event, current_actor())
+        document["mac"] = self.codes.of_event(document)
+        document["unsealed"] = True
+        await self._events.insert_one(document, session=session)
+
+    async def seal_some(self) -> list[Document]:
+        """Seal a batch of what is unsealed, and give it. Raises HeadChanged."""
+        cursor = self._events.find({"unsealed": True}).sort("_id", ASCENDING).limit(BATCH)
+        events = await cursor.to_list(None)
+        if not events:
+            return events
+        before = await self.head()
+        sequence, link = before.sequence, before.link
+        writes = []
+        for event in events:
+            sequence += 1
+            link = self.codes.of_link(link, sequence, event["mac"])
+            sealed = {"$set": {"sequence": sequence, "link": link}, "$unset": {"unsealed": ""}}
+            writes.append(UpdateOne({"_id": event["_id"], "unsealed": True}, sealed))
+        after = Head(sequence, link)
+
+        async def write(session: Session) -> None:
+            moved = await self._heads.update_one(
+                {"_id": "head", "sequence": before.sequence},
+                {"$set": {"sequence": sequence, "link": link, "mac": self.codes.of_head(after)}},
+                upsert=before.sequence == 0,
+                session=session,
+            )
+            done = await self._events.bulk_write(writes, session=session)
+            if moved.matched_count == 0 and moved.upserted_id is None:
+                raise HeadChanged
+            if done.matched_count != len(writes):
+                raise HeadChanged
+
+        await self._database.transact(write)
+        return events
+
+    async def head(self) -> Head:
+        """As it is stored; `verify` tells whether it is right."""
+        document = await self._heads.find_one({"_id": "head"})
+        return Head(document["sequence"], document["link"]) if document else Head()
+
+    async def head_code(self) -> str | None:
+        document = await self._heads.find_one({"_id": "head"})
+        return document.get("mac") if document else None
+
+    async def sealed(self) -> AsyncIterator[Document]:
+        """All sealed events in their order."""
+        query = {"sequence": {"$gt": 0}}
+        async for document in self._events.find(query, batch_size=5000).sort("sequence", ASCENDING):
+            yield document
+
+    async def unsealed(self) -> AsyncIterator[Document]:
+        """All others."""
+        async for document in self._events.find({"sequence": {"$exists": False}}):
+            yield document
+
+    async def since(self, action: str, moment: datetime) -> list[Document]:
+        """All events of an action from a moment on."""
+        return await self._events.find({"action": action, "at": {"$gte": moment}}).to_list(None)
+
+    async def find(self, query: Document, count: int) -> list[Document]:
+        """Newest first."""
+        return await self._events.find(query).sort(_NEWEST_FIRST).limit(count).to_list(None)
+
+
+def _document(event: Event, actor: Actor) -> Document:
+    said: Document = {
+        "_id": ObjectId(),
+        "at": utc_now(),
+        "action": event.action,
+        "userId": event.user_id,
+        "connectorId": event.connector_id,
+        "platform": event.platform,
+        "fields": list(event.fields) or None,
+        "code": event.code,
+        "actor": {
+            _camel(name): value for name, value in asdict(actor).items() if value is not None
+        },
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,49 @@
+"""How use cases change things: with the event that tells of it, and the answer to its caller, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from server.auditing import Event
+from server.idempotency import keyed_call
+from server.storage.audit import AuditTrail
+from server.storage.driver import Database, Session
+
+T = TypeVar("T")
+
+
+class RecordedChanges:
+    def __init__(self, database: Database, trail: AuditTrail) -> None:
+        self._database = database
+        self._trail = trail
+
+    async def make(
+        self,
+        work: Callable[[Session], Awaitable[T]],
+        told: Callable[[Any], Event],
+        *,
+        answers: bool = True,
+    ) -> T:
+        """Run `work` in a transaction, with the event that tells of its result.
+
+        None from `work` says that nothing was changed after all. Where the caller sent an idempotency
+        key the answer is stored too: `work` gives what the use case gives, see
+        `idempotency.answered`. `answers=False` is for a change on the way to that. `work` may run
+        several times.
+        """
+        call = keyed_call() if answers else None
+
+        async def together(session: Session) -> T:
+            result = await work(session)
+            if result is not None:
+                await self._trail.add(told(result), session)
+                if call is not None:
+                    await call.keep(result, session)
+            return result
+
+        return await self._database.transact(together)
+
+    async def tell(self, event: Event) -> None:
+        """Tell of something that changes nothing, as a refusal."""
+        await self._trail.add(event)

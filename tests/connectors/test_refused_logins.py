@@ -1,0 +1,77 @@
+"""Who is refused too often has to wait, and it is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from server.clock import utc_now
+from server.connectors.errors import InvalidCredentials, TooManyRefusals
+from server.connectors.platforms.base import CredentialsRefused
+from server.connectors.refusals import ALLOWED, REFUSED_LOGINS, STOP, WITHIN
+from tests.connectors.sync_world import ALL, World
+
+WRONG, RIGHT = {"password": "wrong"}, {"password": "right"}
+
+
+async def refused(world: World, user_id: str, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(InvalidCredentials):
+            await world.service.connect(user_id, world.platform.name, ALL, WRONG)
+
+
+async def told(world: World, action: str) -> int:
+    return len(await world.trail.find({"action": action}, 100))
+
+
+async def test_after_so_many_refusals_logins_of_that_user_stop(world: World) -> None:
+    user_id = await world.user()
+    await refused(world, user_id, ALLOWED)
+    with pytest.raises(TooManyRefusals) as stopped:
+        await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+    assert stopped.value.retry_after is not None
+    assert STOP - timedelta(minutes=1) < stopped.value.retry_after <= STOP
+    assert await told(world, "connector.credentials_refused") == ALLOWED
+    assert await told(world, "suspicious.refused_credentials") == 1
+    # Nobody else is stopped.
+    await world.service.connect(await world.user(), world.platform.name, ALL, RIGHT)
+
+
+async def test_the_stop_ends(world: World) -> None:
+    user_id = await world.user()
+    await refused(world, user_id, ALLOWED)
+    await world.database.collection(REFUSED_LOGINS).update_many(
+        {}, {"$set": {"stoppedUntil": utc_now()}}
+    )
+    await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+
+
+async def test_refusals_of_long_ago_do_not_count(world: World) -> None:
+    user_id = await world.user()
+    await refused(world, user_id, ALLOWED - 1)
+    await world.database.collection(REFUSED_LOGINS).update_many(
+        {}, [{"$set": {"times": [utc_now() - WITHIN]}}]
+    )
+    await refused(world, user_id, ALLOWED - 1)
+    await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+
+
+async def test_a_login_that_succeeds_begins_anew(world: World) -> None:
+    user_id = await world.user()
+    await refused(world, user_id, ALLOWED - 1)
+    connector, _ = await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+    await world.service.disconnect(connector.id)
+    await refused(world, user_id, ALLOWED - 1)
+    await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+
+
+async def test_refreshes_count_too(world: World) -> None:
+    world.platform.wants_login = True
+    connector, _ = await world.service.connect(await world.user(), world.platform.name, ALL, RIGHT)
+    world.platform.cannot_log_in = CredentialsRefused("The token is wrong", "requestToken")
+    for _ in range(ALLOWED):
+        with pytest.raises(InvalidCredentials):
+            await world.service.refresh(connector.id, {"requestToken": "t"})
+    with pytest.raises(TooManyRefusals):
+        await world.service.refresh(connector.id, {"requestToken": "t"})
