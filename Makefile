@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test test-chaos test-security lint format protos lock clean
+.PHONY: help run test test-chaos test-security lint audit format protos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
 	$(BIN)/lint-imports
 	$(BIN)/buf lint gen/finlink.binpb --path finlink
 	$(BIN)/buf format --diff --exit-code protos
+
+audit: $(VENV)/dev.stamp ## Look up known vulnerabilities of what is pinned; without the network it says so
+	$(BIN)/python requirements/audit.py
 
 format: $(VENV)/dev.stamp ## Format the code and the contract
 	$(BIN)/ruff check --fix-only .
