@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp protos ## Start all of Finlink: REST on port 3000, gRPC o
 
 test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a real Envoy
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n 3 --dist loadfile
+	$(BIN)/coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
