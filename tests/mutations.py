@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -78,7 +79,7 @@ CHANGES: dict[str, tuple[_Before, Json]] = {
     "UpdateUserEmailVerified": (_user, {"emailVerified": True}),
     "DeleteUser": (_user, {}),
     "CreateConnector": (_new_connector, {}),
-    "DisconnectConnector": (_connector, {}),
+    "DisconnectConnector": (_connector, {"deleteRecords": True}),
     "RefreshSession": (_connector, {}),
     "UpdateSyncSettings": (_connector, {"syncInterval": 17}),
     "TriggerSync": (_connector, {}),
@@ -102,6 +103,7 @@ async def over_rest(rest: httpx.AsyncClient, name: str, request: Json, key: str)
         method.http_path.removeprefix("/api/v1").format(**values),
         headers={"Idempotency-Key": key},
         json=body if method.has_body else None,
+        params=None if method.has_body else {k: json.dumps(v) for k, v in body.items()},
     )
 
 

@@ -79,6 +79,7 @@ def connector(document: Mapping[str, Any]) -> Connector:
             )
             for entry in document.get("errors") or ()
         ),
+        records_erased=int(document.get("recordsErased") or 0),
         created_at=created,
         updated_at=document.get("updatedAt") or created,
     )

@@ -121,8 +121,14 @@ class Connector:
     last_success_at: datetime | None
     history: tuple[HistoryEntry, ...]
     errors: tuple[ErrorEntry, ...]
+    records_erased: int  # how often its records were erased
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def records_id(self) -> str:
+        """What its records are kept under: another id after each time that they were erased."""
+        return f"{self.id}.{self.records_erased}" if self.records_erased else self.id
 
     @property
     def live(self) -> bool:

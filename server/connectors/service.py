@@ -200,29 +200,44 @@ class ConnectorService:
 
     # Disconnecting
 
-    async def disconnect(self, connector_id: str) -> Connector:
-        """End the session and all syncing; on a disconnected connector, what already holds.
+    async def disconnect(self, connector_id: str, *, delete_records: bool = False) -> Connector:
+        """End the session and all syncing, and erase what was fetched where that is asked for.
 
-        Raises ConnectorNotFound.
+        On a disconnected connector, what already holds. Raises ConnectorNotFound.
         """
         while True:
             connector = await self.get(connector_id)
-            if connector.status == "disconnected" and not connector.login_pending:
+            actions = ["connector.disconnected"] if _has_to_end(connector) else []
+            if delete_records and (actions or await self._records.any(connector.records_id)):
+                actions.append("connector.records_deleted")
+            if not actions:
                 return connector
             held = await self._logins.held(connector)  # opened while its key is there
             ended = await self._changes.make(
-                partial(self._disconnect, connector), partial(about, "connector.disconnected")
+                partial(self._disconnect, connector, delete_records),
+                partial(_told, actions),
             )
             if ended is not None:
                 break
-        _log.info("disconnected", connector_id=connector.id, platform=connector.platform)
-        await self._logins.let_go(connector, held)
+        log = _log.bind(connector_id=connector.id, platform=connector.platform)
+        for action in actions:
+            log.info(action.partition(".")[2].replace("_", " "))
+        if _has_to_end(connector):
+            await self._logins.let_go(connector, held)
         return ended
 
-    async def _disconnect(self, connector: Connector, session: Transaction) -> Connector | None:
-        ended = await self._store.end_session(connector, "disconnected", session)
-        if ended is not None:
-            await self._sessions.erase(connector, session)
+    async def _disconnect(
+        self, connector: Connector, delete_records: bool, session: Transaction
+    ) -> Connector | None:
+        ended: Connector | None = connector
+        if _has_to_end(connector):
+            ended = await self._store.end_session(connector, "disconnected", session)
+            if ended is not None:
+                await self._sessions.erase(connector, session)
+        if ended is not None and delete_records:
+            ended = await self._store.leave_records(ended, session)
+            if ended is not None:
+                await self._records.forget([connector.records_id], session)
         return ended
 
     # What happens to a user's connectors with the user (users.service.UserDependents)
@@ -239,8 +254,16 @@ class ConnectorService:
         await self._store.set_active(user_id, active, session)
 
 
+def _has_to_end(connector: Connector) -> bool:
+    return connector.status != "disconnected" or connector.login_pending
+
+
 def _generation(connector: Connector | None) -> int | None:
     return None if connector is None else connector.generation
+
+
+def _told(actions: Sequence[str], connector: Connector) -> list[Event]:
+    return [about(action, connector) for action in actions]
 
 
 def _connected(result: tuple[Connector, str | None]) -> Event:

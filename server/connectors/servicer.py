@@ -94,7 +94,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         self, request: rpc.DisconnectConnectorRequest, context: Context
     ) -> rpc.DisconnectConnectorResponse:
         return await answered(
-            self._connectors.disconnect(request.connector_id),
+            self._connectors.disconnect(
+                request.connector_id, delete_records=request.delete_records
+            ),
             lambda connector: rpc.DisconnectConnectorResponse(
                 message="Disconnected successfully",
                 data=rpc.DisconnectConnectorData(

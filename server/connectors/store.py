@@ -267,6 +267,11 @@ class ConnectorStore:
         }
         return await self._change(before.id, before.generation, fields, session)
 
+    async def leave_records(self, before: Connector, session: Session) -> Connector | None:
+        """Keep records under another id from now on; None where the session changed meanwhile."""
+        fields = {"recordsErased": x.plus_one("recordsErased")}
+        return await self._change(before.id, before.generation, fields, session)
+
     async def expire(
         self,
         claimed: Connector,
@@ -307,8 +312,8 @@ class ConnectorStore:
         await self._connectors.update_many({"userId": user_id}, [{"$set": stage}], session=session)
 
     async def delete_of_user(self, user_id: str, session: Session) -> list[str]:
-        """Remove all connectors of a user; gives their ids."""
-        ids = [found.id for found in await self.of_user(user_id, session)]
+        """Remove all connectors of a user; gives the ids that their records are kept under."""
+        ids = [found.records_id for found in await self.of_user(user_id, session)]
         await self._connectors.delete_many({"userId": user_id}, session=session)
         return ids
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from server.auditing import Event
@@ -21,11 +21,11 @@ class RecordedChanges:
     async def make(
         self,
         work: Callable[[Session], Awaitable[T]],
-        told: Callable[[Any], Event],
+        told: Callable[[Any], Event | Sequence[Event]],
         *,
         answers: bool = True,
     ) -> T:
-        """Run `work` in a transaction, with the event that tells of its result.
+        """Run `work` in a transaction, with the events that tell of its result.
 
         None from `work` says that nothing was changed after all. Where the caller sent an idempotency
         key the answer is stored too: `work` gives what the use case gives, see
@@ -37,7 +37,9 @@ class RecordedChanges:
         async def together(session: Session) -> T:
             result = await work(session)
             if result is not None:
-                await self._trail.add(told(result), session)
+                events = told(result)
+                for event in [events] if isinstance(events, Event) else events:
+                    await self._trail.add(event, session)
                 if call is not None:
                     await call.keep(result, session)
             return result

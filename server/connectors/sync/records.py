@@ -1,8 +1,8 @@
 """Records in MongoDB: collection `records`, one document an item, once each.
 
-A document: connectorId, dataType, key (the item's identity), at (what lists are ordered by), data (the
-item's fields), seen (the run that last saw it), addedAt, addedBy (the run that saw it first),
-updatedAt, closedAt (holdings).
+A document: connectorId (`Connector.records_id`), dataType, key (the item's identity), at (what lists
+are ordered by), data (the item's fields), seen (the run that last saw it), addedAt, addedBy (the run
+that saw it first), updatedAt, closedAt (holdings).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class RecordStore:
 
     async def keep(
         self,
-        connector_id: str,
+        records_id: str,
         data_type: str,
         items: Sequence[Item],
         run: str,
@@ -80,7 +80,7 @@ class RecordStore:
         writes_left = len(range(0, len(items), BATCH))
         for start in range(0, len(items), BATCH):
             writes = [
-                _upsert(connector_id, data_type, item, run, now)
+                _upsert(records_id, data_type, item, run, now)
                 for item in items[start : start + BATCH]
             ]
 
@@ -95,18 +95,18 @@ class RecordStore:
         # After a second try nobody knows whether the first one had been committed.
         if again or writes_left < 0:
             added = await self._records.count_documents(
-                {"connectorId": connector_id, "dataType": data_type, "addedBy": run}
+                {"connectorId": records_id, "dataType": data_type, "addedBy": run}
             )
         return added
 
-    async def close_unseen(self, connector_id: str, data_type: str, run: str, guard: Guard) -> None:
+    async def close_unseen(self, records_id: str, data_type: str, run: str, guard: Guard) -> None:
         """Mark what `run` did not see any more as closed; `guard` as for `keep`."""
         now = utc_now()
 
         async def write(session: Session) -> None:
             await self._records.update_many(
                 {
-                    "connectorId": connector_id,
+                    "connectorId": records_id,
                     "dataType": data_type,
                     "seen": {"$ne": run},
                     "closedAt": {"$exists": False},
@@ -119,11 +119,14 @@ class RecordStore:
         await persistently(lambda: self._database.transact(write))
 
     async def page(
-        self, connector_id: str, data_type: str | None, token: str | None, limit: int
+        self, records_id: str, data_type: str | None, token: str | None, limit: int
     ) -> tuple[list[StoredRecord], str | None]:
         """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
+        connector_id = records_id.partition(".")[0]  # a token stays good when records are erased
         filters = {"connectorId": connector_id, "dataType": data_type}
-        query: Document = {key: value for key, value in filters.items() if value is not None}
+        query: Document = {"connectorId": records_id}
+        if data_type is not None:
+            query["dataType"] = data_type
         position = None if token is None else paging.decode(token, filters)
 
         async def find(part: Document, count: int) -> list[Document]:
@@ -133,14 +136,18 @@ class RecordStore:
         records = [_stored(document) for document in documents[:limit]]
         return records, paging.next_token(documents, limit, "at", filters)
 
-    async def forget(self, connector_ids: Sequence[str], session: Session) -> None:
-        """Have the records of removed connectors erased in the background."""
-        if connector_ids:
-            documents = [{"_id": name, "requestedAt": utc_now()} for name in connector_ids]
+    async def any(self, records_id: str) -> bool:
+        """Whether there are records under an id."""
+        return await self._records.find_one({"connectorId": records_id}, {"_id": 1}) is not None
+
+    async def forget(self, records_ids: Sequence[str], session: Session) -> None:
+        """Have records that nothing refers to any more erased in the background."""
+        if records_ids:
+            documents = [{"_id": name, "requestedAt": utc_now()} for name in records_ids]
             await self._erasures.insert_many(documents, session=session)
 
     async def erase_some(self) -> bool:
-        """Erase the records of one forgotten connector; False where there is none.
+        """Erase the records under one forgotten id; False where there is none.
 
         Once is enough: what a run still writes at that moment its guard takes back.
         """
@@ -152,8 +159,8 @@ class RecordStore:
         return True
 
 
-def _upsert(connector_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:
-    where = {"connectorId": connector_id, "dataType": data_type, "key": item.key}
+def _upsert(records_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:
+    where = {"connectorId": records_id, "dataType": data_type, "key": item.key}
     data = record_document(item.record)
     at = _ordered_by(item, now)
     if isinstance(item.record, Transaction):

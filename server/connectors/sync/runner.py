@@ -191,10 +191,10 @@ class SyncRunner:
                 continue
             guard = partial(self._keep_claim, claimed)
             added = await self._records.keep(
-                claimed.id, data_type, items, run.sync_id, guard, again=goes_on
+                claimed.records_id, data_type, items, run.sync_id, guard, again=goes_on
             )
             if data_type == "portfolio":
-                await self._records.close_unseen(claimed.id, data_type, run.sync_id, guard)
+                await self._records.close_unseen(claimed.records_id, data_type, run.sync_id, guard)
             progress.counts.append(DataTypeCount(data_type, len(items), added))
             # However the run ends, and whoever ends it: these items were new to this run only.
             if not await self._syncs.note_done(claimed, progress.counts):

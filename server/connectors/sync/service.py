@@ -166,7 +166,9 @@ class SyncService:
     ) -> tuple[list[StoredRecord], str | None]:
         """One page of what syncs kept. Raises ConnectorNotFound or InvalidRequest."""
         connector = await self._get(connector_id)
-        return await self._records.page(connector.id, data_type, token, limit or DEFAULT_LIMIT)
+        return await self._records.page(
+            connector.records_id, data_type, token, limit or DEFAULT_LIMIT
+        )
 
     async def _get(self, connector_id: str) -> Connector:
         connector = await self._connectors.get(connector_id)
