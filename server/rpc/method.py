@@ -56,6 +56,16 @@ class Method:
         return self.descriptor.server_streaming
 
     @cached_property
+    def stream_form(self) -> int:
+        """How REST callers get its messages, where it streams: a `rules_pb2.StreamForm`."""
+        return self.rules.stream_form
+
+    @cached_property
+    def is_resumed(self) -> bool:
+        """Whether a caller may come back to its stream with the id of the last event."""
+        return self.stream_form == rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS
+
+    @cached_property
     def http_path(self) -> str:
         return str(getattr(self._rule, self.verb))
 

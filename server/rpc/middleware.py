@@ -45,7 +45,7 @@ class StepInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or method is None:
             return handler
         chain: Handler = (
-            sending(cast("Any", handler.unary_stream))
+            sending(method, cast("Any", handler.unary_stream))
             if method.streams
             else cast("Handler", handler.unary_unary)
         )

@@ -1,42 +1,82 @@
-"""Server streams: what a servicer yields, sent as messages over gRPC and as server-sent events over REST.
+"""Server streams: what a servicer yields, sent as messages over gRPC and as text over REST.
 
 For a REST caller Envoy takes each message for a `google.api.HttpBody` (see protos/generate.py) and passes
-its bytes on. The messages of every stream have a `resume_token` and a `type`, which become `id` and `event`.
+its bytes on. Which text that is the contract says for each RPC: server-sent events, whose messages have
+a `resume_token` and a `type` that become `id` and `event`, or JSON lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+from finlink.rules.v1 import rules_pb2
 from google.api import httpbody_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from server.errors import ApiError
 from server.rpc.call import Call, Context, Handler, current_call
+from server.rpc.method import Method
 from server.rpc.status import rest_body
 
-CONTENT_TYPE = "text/event-stream"
 # grpc.aio takes no answer from a handler that writes messages itself.
 NO_ANSWER = cast("Message", None)
 
 Stream: TypeAlias = Callable[[Message, Context], AsyncGenerator[Message, None]]
 
 
-def sending(stream: Stream) -> Handler:
+@dataclass(frozen=True)
+class Form:
+    """How REST callers get a stream: the text of a message, and of an error, given as JSON."""
+
+    content_type: str
+    message: Callable[[Message], str]
+    error: Callable[[str], str]
+
+
+def _event(message: Message) -> str:
+    told = cast("Any", message)
+    return f"id: {told.resume_token}\nevent: {told.type}\ndata: {_json(message)}\n\n"
+
+
+def _error_event(error: str) -> str:
+    """The id before it stays the newest."""
+    return f"event: error\ndata: {error}\n\n"
+
+
+def _line(message: Message) -> str:
+    """In ASCII, as Unicode has line ends of its own."""
+    return _json(message, ensure_ascii=True) + "\n"
+
+
+def _json(message: Message, *, ensure_ascii: bool = False) -> str:
+    return json_format.MessageToJson(
+        message, indent=None, ensure_ascii=ensure_ascii, always_print_fields_with_no_presence=True
+    )
+
+
+FORMS: Mapping[int, Form] = {
+    rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS: Form("text/event-stream", _event, _error_event),
+    rules_pb2.STREAM_FORM_JSON_LINES: Form("application/x-ndjson", _line, "{}\n".format),
+}
+
+
+def sending(method: Method, stream: Stream) -> Handler:
     """The innermost step of a stream: sends each message the servicer yields, in the caller's form."""
 
     async def handle(request: Message, context: Context) -> Message:
         call = current_call()
-        encode = event if call.is_rest else _message
         try:
             # Closed here and now also where the caller has gone, so that nothing of it stays behind.
             async with aclosing(stream(request, context)) as messages:
                 async for message in messages:
                     call.sent += 1
-                    await context.write(encode(message))
+                    await context.write(
+                        rest_message(method, message) if call.is_rest else _serialized(message)
+                    )
         finally:
             call.facts["events"] = call.sent
         return NO_ANSWER
@@ -44,24 +84,22 @@ def sending(stream: Stream) -> Handler:
     return handle
 
 
-def event(message: Message) -> bytes:
-    """One event as an HttpBody, serialized."""
-    content = json_format.MessageToJson(
-        message, indent=None, ensure_ascii=False, always_print_fields_with_no_presence=True
-    )
-    told = cast("Any", message)
-    return _body(f"id: {told.resume_token}\nevent: {told.type}\ndata: {content}\n\n")
+def rest_message(method: Method, message: Message) -> bytes:
+    """One message for a REST caller: an HttpBody, serialized."""
+    form = FORMS[method.stream_form]
+    return _body(form, form.message(message))
 
 
-def error_event(error: ApiError, call: Call) -> bytes:
-    """The last event of a stream that fails once it has begun; the id before it stays the newest."""
-    return _body(f"event: error\ndata: {rest_body(error, call.rest_path)}\n\n")
+def rest_error(method: Method, error: ApiError, call: Call) -> bytes:
+    """The end of a stream that fails once it has begun."""
+    form = FORMS[method.stream_form]
+    return _body(form, form.error(rest_body(error, call.rest_path)))
 
 
-def _message(message: Message) -> bytes:
-    return message.SerializeToString()
+def _serialized(message: Message) -> bytes:
+    return bytes(message.SerializeToString())
 
 
-def _body(text: str) -> bytes:
-    body = httpbody_pb2.HttpBody(content_type=CONTENT_TYPE, data=text.encode())
+def _body(form: Form, text: str) -> bytes:
+    body = httpbody_pb2.HttpBody(content_type=form.content_type, data=text.encode())
     return bytes(body.SerializeToString())

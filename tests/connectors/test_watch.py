@@ -21,14 +21,16 @@ from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import Event, WatchService
 from server.connectors.watch_convert import response
 from server.errors import InvalidRequest, Unavailable
-from server.rpc.streams import event as sse_event
+from server.rpc.streams import rest_message
 from server.users.directory import UserDirectory
 from server.users.errors import UserNotFound
 from tests.connectors.sync_world import Gate, World
+from tests.contract.descriptors import methods
 from tests.stack import Stack
 from tests.storage.databases import fresh
 
 PATIENCE = 30.0
+WATCH = next(method for method in methods() if method.descriptor.name == "WatchConnectors")
 Stream = AsyncGenerator[Event, None]
 
 
@@ -503,7 +505,7 @@ async def test_events_hold_no_secret(world: World) -> None:
         message = response(event)
         for text in (
             str(message),
-            HttpBody.FromString(sse_event(message)).data.decode(),
+            HttpBody.FromString(rest_message(WATCH, message)).data.decode(),
             repr(event),
         ):
             assert [secret for secret in secrets if secret in text] == []

@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from server.access import Scope
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
+from server.rpc.streams import FORMS
 from tests.contract.descriptors import ids, methods, own_files, services
 
 METHODS = methods()
@@ -104,10 +105,19 @@ def test_is_implemented(method: Method) -> None:
 STREAMS = [method for method in METHODS if method.streams]
 
 
-@pytest.mark.parametrize("method", STREAMS, ids=ids(STREAMS))
-def test_a_stream_can_be_resumed(method: Method) -> None:
+EVENTS = [method for method in STREAMS if method.is_resumed]
+
+
+@every_rpc
+def test_a_stream_and_no_other_rpc_has_a_form(method: Method) -> None:
+    assert (method.stream_form in FORMS) == method.streams
+    assert bool(method.stream_form) == method.streams
+    assert method.verb == "get" or not method.streams
+
+
+@pytest.mark.parametrize("method", EVENTS, ids=ids(EVENTS))
+def test_a_stream_of_events_can_be_resumed(method: Method) -> None:
     """Over REST its messages become server-sent events, with an id and a name."""
-    assert method.verb == "get"
     assert "resume_token" in method.request.fields_by_name
     answer = method.descriptor.output_type.fields_by_name
     assert {"resume_token", "type"} <= set(answer)

@@ -33,7 +33,7 @@ def request_decoding(method: Method, inner: Handler) -> Handler:
                 else "The path is not valid UTF-8"
             ) from None
         wrong = binding.bind(message, call.rest_query) if call.is_rest else []
-        if method.streams and call.is_rest and call.last_event_id is not None:
+        if method.is_resumed and call.is_rest and call.last_event_id is not None:
             # A browser repeats its first URL, old token included, and says here how far it came.
             message.resume_token = call.last_event_id  # type: ignore[attr-defined]
         named = {entry.field for entry in wrong}

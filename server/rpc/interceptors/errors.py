@@ -41,7 +41,7 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
                 if error.fields:
                     call.facts["fields"] = [entry.field for entry in error.fields[:10]]
                 if call.is_rest and call.sent:  # the status has gone ahead long ago
-                    await context.write(streams.error_event(error, call))
+                    await context.write(streams.rest_error(method, error, call))
                     return streams.NO_ANSWER
                 await answer(error, call, context)
                 raise AssertionError("abort returned") from None
