@@ -18,13 +18,15 @@ from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from server.audit import convert as audit_convert
 from server.audit.sealer import Sealer
 from server.audit.service import AuditService
 from server.audit.servicer import AuditServicer
 from server.config import ConfigError, Settings
-from server.connectors import budgets, refusals
+from server.connectors import budgets, export_convert, refusals
 from server.connectors import store as connector_store
 from server.connectors.budgets import Budget, Turns
+from server.connectors.export import ConnectorExport
 from server.connectors.logins import Logins
 from server.connectors.platforms.base import Platform
 from server.connectors.platforms.registry import build_platforms
@@ -175,7 +177,10 @@ class _Domains:
     sealer: Sealer
 
     def register(self, server: grpc.aio.Server) -> None:
-        user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(self.users), server)
+        exported = {**export_convert.EXPORTED, "audit_event": audit_convert.exported}
+        user_service_pb2_grpc.add_UserServiceServicer_to_server(
+            UserServicer(self.users, exported), server
+        )
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
             ConnectorServicer(self.connectors, self.syncs, self.watches), server
         )
@@ -216,15 +221,21 @@ def _domains(
         directory,
         scheduler.wake,
     )
+    audit_service = AuditService(trail)
     connector_changes = ConnectorChanges(database)
     hub = Hub(connector_changes)
     return _Domains(
         platforms=platforms,
-        users=UserService(changes, users, [connector_service]),
+        users=UserService(
+            changes,
+            users,
+            [connector_service],
+            [ConnectorExport(connectors, records), audit_service],
+        ),
         connectors=connector_service,
         syncs=SyncService(changes, connectors, syncs, records, sessions, scheduler.wake),
         watches=WatchService(connector_changes, hub, directory),
-        audit=AuditService(trail),
+        audit=audit_service,
         hub=hub,
         scheduler=scheduler,
         sealer=Sealer(trail, claims),

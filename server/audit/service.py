@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from server.storage.audit import AuditTrail
 from server.storage.driver import Document
 
 DEFAULT_LIMIT = 20
+EXPORT_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class AuditService:
 
         documents = await paging.read(find, {}, position, "at", size)
         return documents[:size], paging.next_token(documents, size, "at", filters)
+
+    async def export(self, user_id: str) -> AsyncGenerator[tuple[str, Document], None]:
+        """Each `audit_event` about a user (users.service.UserExporter), newest first."""
+        where, token = EventFilter(user_id=user_id), None
+        while True:
+            page, token = await self.list(where, token, EXPORT_PAGE)
+            for document in page:
+                yield "audit_event", document
+            if token is None:
+                return
 
 
 def _query(where: EventFilter) -> Document:

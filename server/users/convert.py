@@ -157,6 +157,10 @@ def user(value: User) -> pb.User:
     )
 
 
+def exported(value: User) -> rpc.ExportUserResponse:
+    return rpc.ExportUserResponse(user=user(value))
+
+
 def _sent(message: Message, name: str) -> str | None:
     return getattr(message, name) if message.HasField(name) else None
 

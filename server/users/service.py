@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 
@@ -37,13 +38,30 @@ class UserDependents(Protocol):
         ...
 
 
+# A piece of an export: what kind it is, which says how to convert it, and the domain's object.
+Exported: TypeAlias = tuple[str, Any]
+
+
+class UserExporter(Protocol):
+    """What another domain holds of a user and gives out when the user is exported."""
+
+    def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
+        """All of it, read as it is asked for. Ends early where the user is deleted meanwhile."""
+        ...
+
+
 class UserService:
     def __init__(
-        self, changes: RecordedChanges, store: UserStore, dependents: Sequence[UserDependents] = ()
+        self,
+        changes: RecordedChanges,
+        store: UserStore,
+        dependents: Sequence[UserDependents] = (),
+        exporters: Sequence[UserExporter] = (),
     ) -> None:
         self._changes = changes
         self._store = store
         self._dependents = dependents
+        self._exporters = exporters
 
     async def create(self, new: NewUser) -> User:
         """Raises UserExists."""
@@ -76,6 +94,22 @@ class UserService:
         if token is not None:
             return await self._store.page_after(where, token, limit or DEFAULT_LIMIT)
         return await self._store.page(where, page or 1, limit or DEFAULT_LIMIT)
+
+    async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
+        """Everything held on the user, the `user` first, which is told of before any of it.
+
+        Raises UserNotFound, also at the end where the user was deleted meanwhile.
+        """
+        user = await self.get(user_id)
+        await self._changes.tell(Event("user.exported", user_id))
+        _log.info("user export begun", user_id=user_id)
+        yield "user", user
+        for exporter in self._exporters:
+            async with aclosing(exporter.export(user_id)) as parts:
+                async for part in parts:
+                    yield part
+        if (await self.get(user_id)).id != user.id:  # somebody else by now
+            raise UserNotFound
 
     async def update(self, user_id: str, changes: Changes) -> User:
         """Apply changes by document path. Raises UserNotFound, or InvalidRequest where there are none."""

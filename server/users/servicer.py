@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_service_pb2_grpc
 
@@ -14,8 +19,14 @@ from server.users.service import UserService
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
-    def __init__(self, service: UserService) -> None:
+    def __init__(
+        self,
+        service: UserService,
+        exported: Mapping[str, Callable[[Any], rpc.ExportUserResponse]],
+    ) -> None:
+        """`exported`: how what other domains export becomes a message, by its kind."""
         self._service = service
+        self._exported = {"user": convert.exported, **exported}
 
     async def CreateUser(
         self, request: rpc.CreateUserRequest, context: Context
@@ -145,3 +156,18 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             self._service.delete(request.user_id),
             lambda _: rpc.DeleteUserResponse(message="User deleted successfully"),
         )
+
+    async def ExportUser(
+        self, request: rpc.ExportUserRequest, context: Context
+    ) -> AsyncIterator[rpc.ExportUserResponse]:
+        counts: Counter[str] = Counter()
+        async with aclosing(self._service.export(request.user_id)) as parts:
+            async for kind, value in parts:
+                counts[kind] += 1
+                yield self._exported[kind](value)
+        completed = rpc.ExportCompleted(
+            connectors=counts["connector"],
+            records=counts["record"],
+            audit_events=counts["audit_event"],
+        )
+        yield rpc.ExportUserResponse(completed=completed)

@@ -228,7 +228,9 @@ class World:
         )
 
     async def user(self) -> str:
-        user_id = f"user_{uuid.uuid4().hex}"
+        return await self.user_named(f"user_{uuid.uuid4().hex}")
+
+    async def user_named(self, user_id: str) -> str:
         await self.users.insert(
             NewUser(user_id, f"{user_id}@example.com", UserProfile(), Preferences(), Metadata())
         )
