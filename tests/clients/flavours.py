@@ -41,6 +41,10 @@ class Client:
         """All that `finlink.iterate_NAME` yields."""
         return await self._all(getattr(self.finlink, f"iterate_{name}")(*arguments, **options))
 
+    async def export(self, request: Message, **options: Any) -> list[Any]:
+        """All that `finlink.export_user` yields."""
+        return await self._all(self.finlink.export_user(cast("Any", request), **options))
+
     async def watch(self, request: Message | None = None) -> AsyncIterator[Any]:
         """What `finlink.watch_connectors` yields."""
         iterator = self.finlink.watch_connectors(cast("Any", request))

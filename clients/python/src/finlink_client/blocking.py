@@ -20,11 +20,16 @@ from finlink.connectors.v1.connector_service_pb2 import (
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.connectors.v1.record_pb2 import Record
 from finlink.users.v1.user_pb2 import User
-from finlink.users.v1.user_service_pb2 import ListUsersRequest
+from finlink.users.v1.user_service_pb2 import (
+    ExportUserRequest,
+    ExportUserResponse,
+    ListUsersRequest,
+)
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from finlink_client import policy
 from finlink_client.errors import from_rpc_error
+from finlink_client.exporting import export_blocking
 from finlink_client.paging import pages_blocking
 from finlink_client.watching import watch_blocking
 
@@ -63,8 +68,8 @@ def connect_blocking(
 class BlockingFinlink:
     """Finlink's services over one channel. Made by `connect_blocking`.
 
-    users, connectors, audit: the generated stubs. Calls raise FinlinkError; for WatchConnectors there is
-        `watch_connectors`, the stub alone gives gRPC's own stream.
+    users, connectors, audit: the generated stubs. Calls raise FinlinkError; for the streams there are
+        `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
@@ -125,6 +130,18 @@ class BlockingFinlink:
         """
         headers = self._calls.defaults.headers_of_stream()
         return watch_blocking(partial(self.connectors.WatchConnectors, metadata=headers), request)
+
+    def export_user(
+        self, request: ExportUserRequest, *, timeout: float | None = None
+    ) -> Iterator[ExportUserResponse]:
+        """Everything held on a user, piece by piece; see ExportUser in the contract.
+
+        It is complete once the piece `completed` has come. One that breaks off raises FinlinkError and
+        has to be begun anew. `timeout`: seconds for all of it.
+        """
+        headers = self._calls.defaults.headers_of_stream()
+        call = partial(self.users.ExportUser, request, metadata=headers, timeout=timeout)
+        return export_blocking(call)
 
 
 @dataclass(frozen=True)

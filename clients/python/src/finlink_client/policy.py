@@ -91,7 +91,7 @@ def _service_config() -> str:
     retried = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in METHODS.values()
-        if is_retried(method) and not is_stream(method)  # who watches comes back with a token
+        if is_retried(method) and not is_stream(method)  # those begin anew in their own ways
     ]
     retry = {
         "maxAttempts": 4,
