@@ -68,16 +68,20 @@ class Suspicions:
     async def look(self, sealed: Sequence[Document]) -> None:
         """Look at what was sealed just now, with what was before it; tell each thing once a time."""
         for rule in RULES:
-            news = [event for event in sealed if event["action"] == rule.action]
+            news = [event for event in sealed if self._is_true(rule, event)]
             if news:
                 await self._apply(rule, news)
+
+    def _is_true(self, rule: Rule, event: Mapping[str, Any]) -> bool:
+        """Not one that somebody put in, who could put anything in the place of anything."""
+        return event.get("action") == rule.action and self._trail.codes.fits(event)
 
     async def _apply(self, rule: Rule, news: Sequence[Document]) -> None:
         now: datetime = max(event["at"] for event in news)
         recent = await self._trail.since(rule.action, now - rule.within)
         found: defaultdict[str, set[object]] = defaultdict(set)
         for event in recent:
-            if (subject := rule.subject(event)) is not None:
+            if self._is_true(rule, event) and (subject := rule.subject(event)) is not None:
                 found[subject].add(rule.counted(event))
         for subject in {rule.subject(event) for event in news} - {None}:
             name = (rule.tells, str(subject))

@@ -68,6 +68,13 @@ class Codes:
         said = {key: value for key, value in document.items() if key not in _ADDED_LATER}
         return self._code("event", json.dumps(said, sort_keys=True, default=_plain))
 
+    def fits(self, document: Mapping[str, Any]) -> bool:
+        """Whether the code of an event is the one of what it says."""
+        found = document.get("mac")
+        return isinstance(found, str) and hmac.compare_digest(
+            self.of_event(document).encode(), found.encode()
+        )
+
     def of_link(self, before: str, sequence: int, mac: str) -> str:
         return self._code("link", f"{before}/{sequence}/{mac}")
 
@@ -109,7 +116,8 @@ class AuditTrail:
         writes = []
         for event in events:
             sequence += 1
-            link = self.codes.of_link(link, sequence, event["mac"])
+            # One that somebody put in may have no code; it must not hold up the others.
+            link = self.codes.of_link(link, sequence, str(event.get("mac")))
             sealed = {"$set": {"sequence": sequence, "link": link}, "$unset": {"unsealed": ""}}
             writes.append(UpdateOne({"_id": event["_id"], "unsealed": True}, sealed))
         after = Head(sequence, link)
@@ -133,7 +141,7 @@ class AuditTrail:
     async def head(self) -> Head:
         """As it is stored; `verify` tells whether it is right."""
         document = await self._heads.find_one({"_id": "head"})
-        return Head(document["sequence"], document["link"]) if document else Head()
+        return Head(document.get("sequence", 0), str(document.get("link"))) if document else Head()
 
     async def head_code(self) -> str | None:
         document = await self._heads.find_one({"_id": "head"})
@@ -146,8 +154,8 @@ class AuditTrail:
             yield document
 
     async def unsealed(self) -> AsyncIterator[Document]:
-        """All others."""
-        async for document in self._events.find({"sequence": {"$exists": False}}):
+        """All others, whatever stands where their number should be."""
+        async for document in self._events.find({"sequence": {"$not": {"$gt": 0}}}):
             yield document
 
     async def since(self, action: str, moment: datetime) -> list[Document]:
