@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import grpc
 import structlog
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from server.errors import ApiError, DeadlineExceeded
@@ -15,6 +17,7 @@ from server.rpc import status, streams
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
+_PART = re.compile(r"(?:\[\d+\])?(?:\.|$)")
 _log = structlog.stdlib.get_logger("finlink.rpc")
 
 # Gives the ApiError that an exception of some layer stands for, or None.
@@ -25,6 +28,8 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
     """A step that answers errors; `translate` knows the exceptions of the layers below."""
 
     def step(method: Method, inner: Handler) -> Handler:
+        names = names_of(method.request)
+
         async def handle(request: bytes, context: Context) -> Message:
             call = current_call()
             try:
@@ -39,7 +44,9 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
                 error = as_api_error(raised, translate, method)
                 call.code = error.code
                 if error.fields:
-                    call.facts["fields"] = [entry.field for entry in error.fields[:10]]
+                    call.facts["fields"] = [
+                        loggable(entry.field, names) for entry in error.fields[:10]
+                    ]
                 if call.is_rest and call.sent:  # the status has gone ahead long ago
                     await context.write(streams.rest_error(method, error, call))
                     return streams.NO_ANSWER
@@ -55,6 +62,21 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
         return handle
 
     return step
+
+
+def names_of(message: Descriptor) -> frozenset[str]:
+    """The JSON names of a request's fields, and of those inside them."""
+    found: set[str] = {"", "body", "Idempotency-Key"}
+    for field in message.fields:
+        found.add(field.json_name)
+        if field.message_type is not None:
+            found |= names_of(field.message_type)
+    return frozenset(found)
+
+
+def loggable(place: str, names: frozenset[str]) -> str:
+    """Where a wrong field stands; nothing of a name that the caller made up, which may be a secret."""
+    return place if names.issuperset(_PART.split(place)) else "(unknown)"
 
 
 def as_api_error(raised: Exception, translate: Translator, method: Method) -> ApiError:
