@@ -78,17 +78,18 @@ class Suspicions:
 
     async def _apply(self, rule: Rule, news: Sequence[Document]) -> None:
         now: datetime = max(event["at"] for event in news)
-        recent = await self._trail.since(rule.action, now - rule.within)
+        subjects = {str(subject) for event in news if (subject := rule.subject(event)) is not None}
+        users = sorted(subjects) if rule.of_user else None
         found: defaultdict[str, set[object]] = defaultdict(set)
-        for event in recent:
+        for event in await self._trail.since(rule.action, now - rule.within, users):
             if self._is_true(rule, event) and (subject := rule.subject(event)) is not None:
                 found[subject].add(rule.counted(event))
-        for subject in {rule.subject(event) for event in news} - {None}:
-            name = (rule.tells, str(subject))
+        for subject in subjects:
+            name = (rule.tells, subject)
             last = self._told.get(name)
-            if len(found[str(subject)]) < rule.many or (last and now - last < rule.within):
+            if len(found[subject]) < rule.many or (last and now - last < rule.within):
                 continue
             self._told[name] = now
-            user_id = str(subject) if rule.of_user else None
+            user_id = subject if rule.of_user else None
             _log.warning("suspicious", what=rule.tells, user_id=user_id)
             await self._trail.add(Event(rule.tells, user_id))

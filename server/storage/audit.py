@@ -9,7 +9,6 @@ code of their own. The key is not in MongoDB.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -82,7 +81,7 @@ class Codes:
         return self._code("head", f"{head.sequence}/{head.link}")
 
     def _code(self, what: str, text: str) -> str:
-        return hmac.new(self._key, f"{what}:{text}".encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._key, f"{what}:{text}".encode(), "sha256").hex()
 
 
 def _plain(value: object) -> str:
@@ -158,9 +157,14 @@ class AuditTrail:
         async for document in self._events.find({"sequence": {"$not": {"$gt": 0}}}):
             yield document
 
-    async def since(self, action: str, moment: datetime) -> list[Document]:
-        """All events of an action from a moment on."""
-        return await self._events.find({"action": action, "at": {"$gte": moment}}).to_list(None)
+    async def since(
+        self, action: str, moment: datetime, users: Sequence[str] | None = None
+    ) -> list[Document]:
+        """All events of an action from a moment on; with `users`, only those about them."""
+        query: Document = {"action": action, "at": {"$gte": moment}}
+        if users is not None:
+            query["userId"] = {"$in": list(users)}
+        return await self._events.find(query).to_list(None)
 
     async def find(self, query: Document, count: int) -> list[Document]:
         """Newest first."""
