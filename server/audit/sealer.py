@@ -11,11 +11,13 @@ from server.audit.suspicions import Suspicions
 from server.observability.logging import cause_of
 from server.storage.audit import BATCH, AuditTrail, HeadChanged
 from server.storage.claims import ClaimBusy, Claims
+from server.storage.driver import Document
 
 _log = structlog.stdlib.get_logger("finlink.audit")
 
 PAUSE_SECONDS = 1.0
 STOP_SECONDS = 5.0
+LOOK_EACH = 10 * BATCH  # events; each look reads what was before them, too
 
 
 class Sealer:
@@ -52,12 +54,17 @@ class Sealer:
         sealed = 0
         with suppress(ClaimBusy, HeadChanged):
             async with self._claims.hold("audit/seal"):
-                while not self._stopping.is_set():
+                fresh: list[Document] = []
+                more = True
+                while more and not self._stopping.is_set():
                     batch = await self._trail.seal_some()
                     sealed += len(batch)
-                    await self._suspicions.look(batch)
-                    if len(batch) < BATCH:
-                        break
+                    fresh += batch
+                    more = len(batch) == BATCH
+                    if not more or len(fresh) >= LOOK_EACH:
+                        await self._suspicions.look(fresh)
+                        fresh = []
+                await self._suspicions.look(fresh)
         if sealed:
             head = await self._trail.head()
             _log.info("audit sealed", events=sealed, sequence=head.sequence, link=head.link)
