@@ -72,7 +72,7 @@ class CurrentKeys:
         self._fixed = {key.digest: key for key in fixed}
         self._stored: dict[str, ApiKey] = {}
         self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     async def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
         if not await self.guarded():
@@ -91,11 +91,19 @@ class CurrentKeys:
 
     async def guarded(self) -> bool:
         """Whether calls need a key."""
-        async with self._reading:
-            if time.monotonic() - self._read_at >= FRESH_SECONDS:
-                self._stored = {key.digest: key for key in await self._store.all()}
-                self._read_at = time.monotonic()
+        if time.monotonic() - self._read_at >= FRESH_SECONDS:
+            # One read for all who wait, and one failure: after one another each would wait for MongoDB.
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read())
+                # Also where nobody waits for it any more.
+                self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+            done, _ = await asyncio.wait({self._reading})
+            done.pop().result()
         return bool(self._fixed or self._stored)
+
+    async def _read(self) -> None:
+        self._stored = {key.digest: key for key in await self._store.all()}
+        self._read_at = time.monotonic()
 
 
 def _key(document: Mapping[str, Any]) -> ApiKey:

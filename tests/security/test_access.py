@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import cast
+
 import pytest
 
-from server.access import Scope, digest, new_key, parse_keys
+from server.access import ApiKey, Scope, digest, new_key, parse_keys
+from server.errors import Unauthenticated
+from server.storage.api_keys import ApiKeyStore, CurrentKeys
 
 DIGEST = digest("finlink_x")
 
@@ -40,3 +45,45 @@ def test_wrong_entries_are_named_without_digests(text: str, says: str) -> None:
         parse_keys(text)
     assert DIGEST not in str(caught.value)
     assert DIGEST not in repr(parse_keys(f"ops:read:{DIGEST}"))
+
+
+class SlowStore:
+    """A store whose reads end when the test says so, with what it says."""
+
+    def __init__(self) -> None:
+        self.reads: list[asyncio.Future[list[ApiKey]]] = []
+        self.asked = asyncio.Event()
+
+    async def all(self) -> list[ApiKey]:
+        self.reads.append(asyncio.get_running_loop().create_future())
+        self.asked.set()
+        return await self.reads[-1]
+
+
+async def test_calls_at_once_wait_for_one_read_and_share_its_failure() -> None:
+    store = SlowStore()
+    keys = CurrentKeys(cast("ApiKeyStore", store), [])
+
+    async def admit(key: str | None) -> ApiKey | None:
+        return await keys.admit(key, Scope.READ)
+
+    async def waiting(count: int) -> list[asyncio.Task[ApiKey | None]]:
+        tasks = [asyncio.create_task(admit("finlink_x")) for _ in range(count)]
+        await store.asked.wait()
+        store.asked.clear()
+        return tasks
+
+    first = await waiting(20)
+    first[0].cancel()  # a caller that goes away takes nothing from the others
+    store.reads[0].set_exception(ConnectionError())
+    failures = await asyncio.gather(*first, return_exceptions=True)
+    assert isinstance(failures[0], asyncio.CancelledError)
+    assert all(isinstance(failure, ConnectionError) for failure in failures[1:])
+    assert len(store.reads) == 1
+
+    second = await waiting(20)
+    store.reads[1].set_result([ApiKey("app", Scope.READ, digest("finlink_x"))])
+    assert {key.name for key in await asyncio.gather(*second) if key} == {"app"}
+    with pytest.raises(Unauthenticated):
+        await admit("finlink_y")
+    assert len(store.reads) == 2
