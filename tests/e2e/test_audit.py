@@ -81,7 +81,9 @@ async def test_what_is_done_is_told(rest: httpx.AsyncClient, new_id: str) -> Non
     assert "Asha" not in json.dumps(told)
     assert "Pune" not in json.dumps(told)
     of_connector = await events(rest, connectorId=connector["id"])
-    assert of_connector == [event for event in told if "connectorId" in event]
+    assert [event["id"] for event in of_connector] == [
+        event["id"] for event in told if "connectorId" in event
+    ]
     (connected,) = await events(rest, userId=new_id, action="connector.connected")
     assert connected["platform"] == connector["platform"]
 
@@ -139,7 +141,7 @@ async def test_times_bound_the_list(rest: httpx.AsyncClient, new_id: str) -> Non
     await create_user(rest, new_id)
     (event,) = await events(rest, userId=new_id)
     exactly = {"fromDate": event["at"], "toDate": event["at"]}
-    assert await events(rest, userId=new_id, **exactly) == [event]
+    assert [each["id"] for each in await events(rest, userId=new_id, **exactly)] == [event["id"]]
     assert await events(rest, userId=new_id, toDate="2026-01-01") == []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -262,7 +261,7 @@ def serving(stack: Stack, folder: Path, address: str) -> Iterator[Server]:
     environment = {
         **os.environ,
         "MONGODB_URI": stack.mongodb_uri,
-        "ENCRYPTION_KEY": secrets.token_hex(32),
+        "ENCRYPTION_KEY": (stack.data_dir / "encryption.key").read_text().strip(),
         "DATA_DIR": str(folder),
     }
     with (folder / "server.log").open("wb") as log:

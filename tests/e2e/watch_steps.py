@@ -34,7 +34,7 @@ async def watching(
     async with rest.stream("GET", "/connectors/watch", params=params, headers=headers) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"] == "text/event-stream"
-        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["cache-control"] == "no-store"
         yield events_of(answer.aiter_lines())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Autho
     ("settings", "arguments", "said"),
     [
         ({}, ["nonsense"], "finlink: nonsense is not HOST:PORT."),
-        ({"APP_ENV": "production", "ENCRYPTION_KEY": "0" * 64}, ["a:1"],
+        ({"APP_ENV": "production", "ENCRYPTION_KEY": hashlib.sha256(b"strong").hexdigest()}, ["a:1"],
          "finlink: Production speaks HTTPS"),
         ({"TLS_CERT": "/nowhere", "TLS_KEY": "/nowhere"}, ["a:1"],
          "finlink: TLS_CERT=/nowhere cannot be read"),
