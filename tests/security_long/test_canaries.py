@@ -21,6 +21,7 @@ import pytest
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 
+from server.access import digest, new_key
 from server.rpc.interceptors import errors as error_step
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as steps
@@ -41,6 +42,7 @@ class Site:
     sandbox: Accounts
     memory: Path
     canaries: Canaries
+    keys: dict[str, str]  # API keys by scope
     # What callers were told, without what they had sent as the name of a field.
     answers: list[tuple[str, bytes]] = field(default_factory=list)
     people: list[str] = field(default_factory=list)  # emails, phone numbers
@@ -94,6 +96,7 @@ def site(folder: Path) -> Iterator[Site]:
     app_key, app_secret = canaries.new("Kite app's key"), canaries.new("Kite app's secret")
     key = secrets.token_hex(32)
     canaries.add_key("ENCRYPTION_KEY", key)
+    keys = {scope: canaries.add("API key", new_key()) for scope in ("read", "write")}
     options = ("--kite-approved", app_key, "--kite-secret", app_secret, "--memory", memory)
     with driver.running(*options, "--control-port", 0) as sandbox, accounts_at(sandbox) as accounts:
         settings = {
@@ -105,9 +108,10 @@ def site(folder: Path) -> Iterator[Site]:
             "FI_BASE_URL": f"{sandbox.fi}/mcp/stream",
             "ZERODHA_API_KEY": app_key,
             "ZERODHA_API_SECRET": app_secret,
+            "API_KEYS": ",".join(f"{s}-key:{s}:{digest(key)}" for s, key in keys.items()),
         }
         with running(folder, **settings) as stack:
-            yield Site(stack, accounts, memory, canaries)
+            yield Site(stack, accounts, memory, canaries, keys)
 
 
 def make_key(at: Site, name: str, scope: str) -> str:
@@ -127,8 +131,8 @@ def make_key(at: Site, name: str, scope: str) -> str:
 class Caller:
     """Does what callers do, well and badly, with secrets of its own."""
 
-    def __init__(self, at: Site, rest: httpx.AsyncClient, keys: dict[str, str]) -> None:
-        self._at, self._rest, self._keys = at, rest, keys
+    def __init__(self, at: Site, rest: httpx.AsyncClient) -> None:
+        self._at, self._rest, self._keys = at, rest, at.keys
         self._new = at.canaries.new
 
     async def user(self) -> str:
@@ -348,15 +352,15 @@ async def test_no_secret_is_in_clear_anywhere(
     full: bool, figures: Figures, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with site(tmp_path_factory.mktemp("canaries")) as at:
-        keys = {scope: make_key(at, f"{scope}-key", scope) for scope in ("read", "write", "admin")}
+        at.keys["admin"] = make_key(at, "admin-key", "admin")
         async with (
             httpx.AsyncClient(
                 base_url=f"{at.stack.rest}/api/v1", timeout=40,
-                headers={"x-api-key": keys["admin"]}, event_hooks={"response": [at.heard]},
+                headers={"x-api-key": at.keys["admin"]}, event_hooks={"response": [at.heard]},
             ) as rest,
             grpc.aio.insecure_channel(at.stack.grpc) as channel,
         ):  # fmt: skip
-            caller = Caller(at, rest, keys)
+            caller = Caller(at, rest)
             for _ in range(4 if full else 1):
                 connectors = [*await caller.succeed(), await caller.log_in_by_hand()]
                 await caller.fail()
