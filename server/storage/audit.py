@@ -34,7 +34,11 @@ _ADDED_LATER = ("mac", "sequence", "link", "unsealed")  # to what an event says
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     AUDIT_EVENTS: [
         IndexModel("sequence", unique=True, partialFilterExpression={"sequence": {"$gt": 0}}),
-        IndexModel("unsealed", sparse=True),
+        # In the order in which they are sealed, so that a batch reads no more than itself.
+        IndexModel(
+            [("unsealed", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"unsealed": True},
+        ),
         IndexModel(_NEWEST_FIRST),
         IndexModel([("userId", ASCENDING), *_NEWEST_FIRST], sparse=True),
         IndexModel([("connectorId", ASCENDING), *_NEWEST_FIRST], sparse=True),
