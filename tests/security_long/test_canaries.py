@@ -299,7 +299,7 @@ class Caller:
         for platform, kind in (("fi", "not_json"), ("kite", "unavailable"), ("kite", "throttled")):
             self._at.sandbox.faults(platform, "*", {"kind": kind})
             for connector_id in connectors:
-                await steps.sync(self._rest, connector_id)
+                await self._sync_as_far_as_it_goes(connector_id)
             self._at.sandbox.clear_faults(platform, "*")
         for platform in ("fi", "kite"):
             self._at.sandbox.faults(platform, "*", {"kind": "revoked"})
@@ -310,9 +310,23 @@ class Caller:
         for platform in ("fi", "kite"):
             self._at.sandbox.clear_faults(platform, "*")
         user_id = await self.user()
-        self._at.sandbox.faults("fi", "*", {"kind": "wrong_password", "calls": "POST /login"})
+        self._at.sandbox.faults("fi", "*", {"kind": "wrong_password"})
         assert (await self.connect(user_id, "fi_money", **self.credentials())).status_code == 400
         self._at.sandbox.clear_faults("fi", "*")
+
+    async def _sync_as_far_as_it_goes(self, connector_id: str) -> None:
+        """A run that ends, or that is put off and then cancelled."""
+        await steps.synced(self._rest, connector_id, 0)
+        sync_id = (await steps.trigger(self._rest, connector_id))["data"]["syncId"]
+        path = f"/connectors/{connector_id}/syncs/{sync_id}"
+
+        async def settled() -> bool:
+            state: str = (await self._rest.get(path)).json()["data"]["state"]
+            return state != "in_progress"
+
+        await steps.eventually(settled, f"{sync_id} to end or be put off")
+        await self._rest.post(f"{path}/cancel")
+        await steps.finished(self._rest, connector_id, sync_id)
 
     async def end(self, connectors: list[str]) -> None:
         for number, connector_id in enumerate(connectors):

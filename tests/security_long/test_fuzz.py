@@ -27,9 +27,17 @@ from tests.stack import Stack
 RawCall: TypeAlias = Any  # of bytes to bytes
 CALLERS = 16
 PATIENCE = 60.0
+BY_ENVOY = "refused by Envoy, as gRPC"
 # What a call comes to that got no further than to be looked at.
 STOPPED = frozenset(
-    {"VALIDATION_ERROR", "ROUTE_NOT_FOUND", "PAYLOAD_TOO_LARGE", "RATE_LIMITED", "UNAUTHENTICATED"}
+    {
+        "VALIDATION_ERROR",
+        "ROUTE_NOT_FOUND",
+        "PAYLOAD_TOO_LARGE",
+        "RATE_LIMITED",
+        "UNAUTHENTICATED",
+        BY_ENVOY,
+    }
 )
 # Those that end things come less often.
 SELDOM = {"DeleteUser": 0.15, "DisconnectConnector": 0.3, "CreateConnector": 2, "CreateUser": 2}
@@ -44,7 +52,7 @@ class Tally:
 
     def count(self, method: Method, code: str, call: object) -> None:
         self.codes[method.descriptor.name][code] += 1
-        if code == "INTERNAL" or (code != "OK" and code not in STATUSES):
+        if code == "INTERNAL" or (code not in {"OK", BY_ENVOY, *STATUSES}):
             self.strange.append(f"{method.descriptor.name} {code}: {str(call)[:2_000]}")
 
     @property
@@ -86,6 +94,8 @@ class Attack:
             if answer.is_success and method.streams:
                 first = await anext(answer.aiter_lines())
                 code = "OK" if first.startswith("id: ") else f"not an event: {first}"
+            elif _refused_as_grpc(call, answer):
+                code = BY_ENVOY
             else:
                 code = self._code(message, answer.status_code, await answer.aread())
         finally:
@@ -149,6 +159,16 @@ class Attack:
         async with asyncio.TaskGroup() as group:
             for _ in range(CALLERS):
                 group.create_task(caller())
+
+
+def _refused_as_grpc(call: RestCall, answer: httpx.Response) -> bool:
+    """Whether Envoy has refused a path before it looked at anything else.
+
+    To who says that it speaks gRPC, on a port that has none, it says so in gRPC's way: as 200, with the
+    error in a header.
+    """
+    told = answer.headers.get("grpc-message", "")
+    return ("content-type", "application/grpc") in call.headers and "VALIDATION_ERROR" in told
 
 
 async def test_no_call_is_an_accident(stack: Stack, full: bool, figures: Figures) -> None:
