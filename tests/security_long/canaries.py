@@ -115,10 +115,10 @@ def files(stack: Stack) -> Iterator[tuple[str, bytes]]:
 
 
 def data_files(stack: Stack) -> Iterator[tuple[str, bytes]]:
-    """MongoDB's data as it lies on the disk."""
+    """MongoDB's data as it lies on the disk, without the room that is kept for more."""
     for path in sorted((stack.data_dir / "mongo").rglob("*")):
         if path.is_file():
-            yield f"data file {path.name}", path.read_bytes()
+            yield f"data file {path.name}", path.read_bytes().rstrip(b"\0")
 
 
 async def metrics(stack: Stack) -> dict[str, bytes]:

@@ -375,7 +375,7 @@ async def test_no_secret_is_in_clear_anywhere(
             grpc.aio.insecure_channel(at.stack.grpc) as channel,
         ):  # fmt: skip
             caller = Caller(at, rest)
-            for _ in range(4 if full else 1):
+            for _ in range(2 if full else 1):
                 connectors = [*await caller.succeed(), await caller.log_in_by_hand()]
                 await caller.fail()
                 await caller.over_grpc(channel)
