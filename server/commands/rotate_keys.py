@@ -59,8 +59,9 @@ async def _rotate(settings: Settings, screen: Screen, *, check: bool, rate: int)
         else:
             with screen:
                 rotation = await rotate(ring, collections, screen.progress, rate)
-            trail = await audit_trail(database, settings)
-            await trail.add(Event("encryption_key.rotated", fields=[ring.first]))
+            if rotation.complete:
+                trail = await audit_trail(database, settings)
+                await trail.add(Event("encryption_key.rotated", fields=[ring.first]))
         screen.result(rotation, ring.first, time.monotonic() - started, check=check)
     return 0 if rotation.complete else 1
 

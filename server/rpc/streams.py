@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+import grpc
 from finlink.rules.v1 import rules_pb2
 from google.api import httpbody_pb2
 from google.protobuf import json_format
@@ -77,6 +78,8 @@ def sending(method: Method, stream: Stream) -> Handler:
                     await context.write(
                         rest_message(method, message) if call.is_rest else _serialized(message)
                     )
+        except grpc.aio.InternalError:  # what a write raises whose caller has gone
+            call.facts["left"] = True
         finally:
             call.facts["events"] = call.sent
         return NO_ANSWER

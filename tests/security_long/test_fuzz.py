@@ -93,7 +93,7 @@ class Attack:
         try:
             if answer.is_success and method.streams:
                 first = await anext(answer.aiter_lines())
-                code = "OK" if first.startswith("id: ") else f"not an event: {first}"
+                code = "OK" if first.startswith(("id: ", '{"')) else f"not an event: {first}"
             elif _refused_as_grpc(call, answer):
                 code = BY_ENVOY
             else:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import socket
 import stat
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from server.supervisor.envoy_tls import Certificate
 from server.supervisor.errors import StartError
 from tests.edge.pki import Authority, authority
 
-KEY = "0" * 64
+KEY = hashlib.sha256(b"a strong one").hexdigest()
 
 
 def settings(**given: object) -> Settings:
