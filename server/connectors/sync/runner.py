@@ -169,7 +169,7 @@ class SyncRunner:
 
         One that the platform fails to give does not keep the others away; two mean that it is away.
         """
-        session = await self._logins.session(claimed)
+        session = await persistently(partial(self._logins.session, claimed))
         goes_on = run.began_at != run.started_at  # of what it stored before it may not know
         for data_type in progress.missing(run):
             try:
