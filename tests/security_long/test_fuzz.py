@@ -68,6 +68,10 @@ class Tally:
         return sum(count for code, count in self.codes[name].items() if code not in STOPPED)
 
 
+# What a stream begins with over REST; an error would begin otherwise.
+FIRST_LINES = {"WatchConnectors": "id: ", "ExportUser": '{"user": '}
+
+
 class Attack:
     """Callers that take turns at the RPCs until so many calls are made."""
 
@@ -93,7 +97,8 @@ class Attack:
         try:
             if answer.is_success and method.streams:
                 first = await anext(answer.aiter_lines())
-                code = "OK" if first.startswith(("id: ", '{"')) else f"not an event: {first}"
+                begun = FIRST_LINES[method.descriptor.name]
+                code = "OK" if first.startswith(begun) else f"begins with: {first}"
             elif _refused_as_grpc(call, answer):
                 code = BY_ENVOY
             else:
