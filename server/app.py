@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -45,6 +45,7 @@ from server.connectors.sync.store import SyncStore
 from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
+from server.observability.exposition import serving_metrics
 from server.rpc.credentials import server_credentials
 from server.rpc.health import Health
 from server.rpc.interceptors.authentication import Authentication
@@ -114,11 +115,28 @@ async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_worker(settings, listen, syncs=syncs):
+    async with serving_own_metrics(settings), running_worker(settings, listen, syncs=syncs):
         _log.info("worker serving", listen=listen, syncs=syncs)
         await stop.wait()
         _log.info("worker draining")
     _log.info("worker stopped")
+
+
+@asynccontextmanager
+async def serving_own_metrics(settings: Settings) -> AsyncIterator[None]:
+    """Serves what this process counts, where a port is set. Raises ConfigError."""
+    if not settings.metrics_port:
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(serving_metrics(settings.metrics_host, settings.metrics_port))
+        except OSError as error:
+            raise ConfigError(
+                f"METRICS_PORT: cannot listen on {settings.metrics_host}:{settings.metrics_port} "
+                f"({error.strerror}); give each process of this machine its own, or 0 for none"
+            ) from None
+        yield
 
 
 @asynccontextmanager

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     port: Port = 3000
     grpc_port: Port = 50051
     admin_port: Port = 9901  # Envoy's, on loopback only
+    # Where Prometheus reads. 0 is off; unset, `run` takes 9464 and a server alone has none.
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    metrics_host: str = "127.0.0.1"
     workers: Annotated[int, Field(ge=1, le=128)] = Field(
         default_factory=lambda: os.cpu_count() or 1
     )

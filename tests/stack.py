@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 _PORTS = (
-    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "MONGO_PORT", "SANDBOX_KITE_PORT",
+    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "METRICS_PORT", "MONGO_PORT", "SANDBOX_KITE_PORT",
     "SANDBOX_FI_PORT",
 )  # fmt: skip
 

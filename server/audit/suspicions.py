@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from server.auditing import Event
+from server.observability.metrics import SUSPICIOUS
 from server.storage.audit import AuditTrail
 from server.storage.driver import Document
 
@@ -60,6 +61,9 @@ RULES = (
 )
 
 
+LONGEST = max(rule.within for rule in RULES)
+
+
 class Suspicions:
     def __init__(self, trail: AuditTrail) -> None:
         self._trail = trail
@@ -89,7 +93,9 @@ class Suspicions:
             last = self._told.get(name)
             if len(found[subject]) < rule.many or (last and now - last < rule.within):
                 continue
+            self._told = {key: at for key, at in self._told.items() if now - at < LONGEST}
             self._told[name] = now
             user_id = subject if rule.of_user else None
             _log.warning("suspicious", what=rule.tells, user_id=user_id)
+            SUSPICIOUS.labels(rule.tells).inc()
             await self._trail.add(Event(rule.tells, user_id))

@@ -17,12 +17,14 @@ from pymongo.errors import DuplicateKeyError
 from server.auditing import Event, current_actor
 from server.clock import utc_now
 from server.connectors.errors import TooManyRefusals
+from server.observability import metrics
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Document
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
 REFUSED_LOGINS = "refused_logins"
+SUSPICION = "suspicious.refused_credentials"
 ALLOWED = 10
 WITHIN = timedelta(minutes=10)
 STOP = timedelta(minutes=15)
@@ -48,14 +50,19 @@ class RefusedLogins:
     async def count(self, user_id: str, platform: str) -> None:
         """A platform has refused a login of this user: tell of it, and stop them at one too many."""
         await self._trail.add(Event("connector.credentials_refused", user_id, platform=platform))
+        metrics.REFUSED_LOGINS.labels(platform).inc()
         if await self._one_more(_login(user_id, platform), stops=True):
             _log.warning("logins stopped", user_id=user_id, platform=platform)
-            event = Event("suspicious.refused_credentials", user_id, platform=platform)
-            await self._trail.add(event)
+            metrics.STOPPED_LOGINS.labels(platform).inc()
+            await self._suspicious(Event(SUSPICION, user_id, platform=platform))
         address = current_actor().address
         if address is not None and await self._one_more(f"address/{address}", stops=False):
             _log.warning("many refused logins from one address", address=address)
-            await self._trail.add(Event("suspicious.refused_credentials"))
+            await self._suspicious(Event(SUSPICION))
+
+    async def _suspicious(self, event: Event) -> None:
+        metrics.SUSPICIOUS.labels(event.action).inc()
+        await self._trail.add(event)
 
     async def forget(self, user_id: str, platform: str) -> None:
         """A login has succeeded: what was before does not count any more."""

@@ -6,6 +6,7 @@ encryption.key   made once, where no key is set
 envoy.yaml       what Envoy runs with
 mongo/           the embedded mongod's data
 tls/             a certificate for development and its key
+metrics/         what the workers of this run count
 log/             what mongod and Envoy say, and Envoy's access log
 """
 
@@ -54,6 +55,13 @@ class DataDir:
         path = self.path / "log" / f"{name}.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
+        return path
+
+    def fresh_metrics(self) -> Path:
+        """An empty folder for what workers count; counts begin anew with each run."""
+        path = self.path / "metrics"
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(mode=0o700)
         return path
 
     @contextmanager

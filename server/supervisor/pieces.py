@@ -10,16 +10,23 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from server.config import Settings
+from server.observability.exposition import FOLDER_SETTING
 from server.supervisor.piece import Spec
 from server.supervisor.probes import envoy_ready, port_answers, serving, until
 
 SANDBOX_KEY, SANDBOX_SECRET = "sandbox_key", "sandbox_secret"
+DEFAULT_METRICS_PORT = 9464
 
 
 def needs_sandbox(settings: Settings) -> bool:
     """Whether any platform's address still is the sandbox's."""
     addresses = (settings.kite_base_url, settings.kite_login_url, settings.fi_base_url)
     return settings.use_sandbox and None in addresses
+
+
+def metrics_port(settings: Settings) -> int:
+    """Where this run's metrics are served; 0 where they are not."""
+    return DEFAULT_METRICS_PORT if settings.metrics_port is None else settings.metrics_port
 
 
 def bare_env() -> dict[str, str]:
@@ -32,10 +39,14 @@ def bare_env() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.upper() not in secret}
 
 
-def worker_env(settings: Settings, mongodb_uri: str, encryption_key: str | None) -> dict[str, str]:
-    """The environment, passed on, with what this run decided."""
+def worker_env(
+    settings: Settings, mongodb_uri: str, encryption_key: str | None, metrics: Path
+) -> dict[str, str]:
+    """The environment, passed on, with what this run decided. Workers count into `metrics`."""
     env = dict(os.environ)
     env["MONGODB_URI"] = mongodb_uri
+    env["METRICS_PORT"] = "0"  # the supervisor serves them
+    env[FOLDER_SETTING] = str(metrics)
     if encryption_key is not None:
         env["ENCRYPTION_KEY"] = encryption_key
     if settings.use_sandbox and settings.kite_base_url is None:

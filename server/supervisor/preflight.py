@@ -17,6 +17,7 @@ from pymongo.uri_parser import parse_uri
 from server.config import Settings
 from server.supervisor import mongod
 from server.supervisor.errors import StartError
+from server.supervisor.pieces import metrics_port
 from server.supervisor.probes import until
 
 ANSWER_WITHIN_MS = 3_000
@@ -43,6 +44,8 @@ def listeners(settings: Settings, *, embedded: bool, sandbox: bool) -> list[List
         Listener("gRPC", "GRPC_PORT", settings.host, settings.grpc_port),
         Listener("Envoy's admin", "ADMIN_PORT", "127.0.0.1", settings.admin_port),
     ]
+    if port := metrics_port(settings):
+        found.append(Listener("metrics", "METRICS_PORT", settings.metrics_host, port))
     if embedded:
         found.append(Listener("MongoDB", "MONGO_PORT", "127.0.0.1", settings.mongo_port))
     if sandbox:

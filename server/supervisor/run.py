@@ -17,11 +17,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from server.config import Settings
+from server.observability.exposition import serving_metrics
 from server.observability.logging import setup_logging
 from server.supervisor import envoy_config, mongod, pieces, preflight
 from server.supervisor.access_log import keep_short
@@ -78,7 +79,7 @@ class Run:
             self.sockets = held.enter_context(socket_folder())
             held.callback(self.data.remove_run_file)
             try:
-                await race(self.stop_asked.wait(), self._start_and_watch())
+                await race(self.stop_asked.wait(), self._start_and_watch(held))
             finally:
                 self.screen.done()
                 await self.stop()
@@ -116,7 +117,7 @@ class Run:
             )
         return key
 
-    async def _start_and_watch(self) -> None:
+    async def _start_and_watch(self, held: ExitStack) -> None:
         settings, data = self.settings, self.data
         sockets = [self.sockets / f"worker-{i}.sock" for i in range(settings.workers)]
         edge = envoy_config.Edge(
@@ -145,7 +146,8 @@ class Run:
 
         count = settings.workers
         self.screen.step(f"Starting {count} worker{'s' if count > 1 else ''}")
-        env = pieces.worker_env(settings, self.mongodb_uri, self.encryption_key)
+        metrics = data.fresh_metrics()
+        env = pieces.worker_env(settings, self.mongodb_uri, self.encryption_key, metrics)
         await self.supervisor.start(
             [pieces.worker(i, socket, env) for i, socket in enumerate(sockets)]
         )
@@ -156,8 +158,13 @@ class Run:
         await self.supervisor.start(
             [pieces.envoy(self.envoy_program, data.envoy_config, admin, log)]
         )
+        held.enter_context(self._metrics(metrics))
         self._announce()
         await race(self.supervisor.watch(), keep_short(edge.access_log, admin))
+
+    def _metrics(self, folder: Path) -> AbstractContextManager[None]:
+        port = pieces.metrics_port(self.settings)
+        return serving_metrics(self.settings.metrics_host, port, folder) if port else nullcontext()
 
     def _announce(self) -> None:
         self.announced = True
@@ -193,6 +200,8 @@ class Run:
             ports["rest"] = settings.port
         if self.tls.rest is not None:
             ports["https"] = settings.tls_port
+        if port := pieces.metrics_port(settings):
+            ports["metrics"] = port
         if self.embedded:
             ports["mongo"] = settings.mongo_port
         if self.sandboxed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from server.audit.sealer import Sealer
 from server.audit.suspicions import RULES
@@ -34,8 +35,14 @@ async def suspicious(trail: AuditTrail) -> list[tuple[str, str | None]]:
     return [(event["action"], event.get("userId")) for event in found]
 
 
+def counted(what: str) -> float:
+    """What Prometheus would read."""
+    return REGISTRY.get_sample_value("finlink_suspicious_events_total", {"what": what}) or 0
+
+
 async def test_connects_from_many_addresses(trail: AuditTrail, sealer: Sealer) -> None:
     connected = Event("connector.connected", "ann")
+    before = counted("suspicious.many_addresses")
     for number in range(ADDRESSES - 1):
         await done(trail, Actor("caller", address=f"192.0.2.{number}"), connected)
         await done(trail, Actor("caller", address="192.0.2.0"), connected)
@@ -45,6 +52,7 @@ async def test_connects_from_many_addresses(trail: AuditTrail, sealer: Sealer) -
         await done(trail, Actor("caller", address=f"192.0.2.{number}"), connected)
         await sealer.seal()
     assert await suspicious(trail) == [("suspicious.many_addresses", "ann")]
+    assert counted("suspicious.many_addresses") == before + 1
 
 
 async def test_bursts_of_deletes(trail: AuditTrail, sealer: Sealer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from server.clock import utc_now
 from server.connectors.errors import InvalidCredentials, TooManyRefusals
@@ -21,13 +22,25 @@ async def refused(world: World, user_id: str, times: int) -> None:
             await world.service.connect(user_id, world.platform.name, ALL, WRONG)
 
 
+def counted() -> list[float]:
+    """What Prometheus would read."""
+    names = {
+        "finlink_refused_logins_total": {"platform": "fi_money"},
+        "finlink_stopped_logins_total": {"platform": "fi_money"},
+        "finlink_suspicious_events_total": {"what": "suspicious.refused_credentials"},
+    }
+    return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in names.items()]
+
+
 async def told(world: World, action: str) -> int:
     return len(await world.trail.find({"action": action}, 100))
 
 
 async def test_after_so_many_refusals_logins_of_that_user_stop(world: World) -> None:
     user_id = await world.user()
+    before = counted()
     await refused(world, user_id, ALLOWED)
+    assert counted() == [before[0] + ALLOWED, before[1] + 1, before[2] + 1]
     with pytest.raises(TooManyRefusals) as stopped:
         await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
     assert stopped.value.retry_after is not None

@@ -122,11 +122,13 @@ def data_files(stack: Stack) -> Iterator[tuple[str, bytes]]:
 
 
 async def metrics(stack: Stack) -> dict[str, bytes]:
-    """What Envoy's admin tells."""
+    """What Envoy's admin and Finlink's own page of metrics tell."""
     base = f"http://127.0.0.1:{stack.ports['ADMIN_PORT']}"
     async with httpx.AsyncClient(base_url=base) as admin:
         pages = ("/stats", "/stats/prometheus", "/clusters", "/config_dump", "/server_info")
-        return {f"Envoy {page}": (await admin.get(page)).content for page in pages}
+        found = {f"Envoy {page}": (await admin.get(page)).content for page in pages}
+        own = f"http://127.0.0.1:{stack.ports['METRICS_PORT']}/metrics"
+        return {**found, "metrics": (await admin.get(own)).content}
 
 
 def command_lines(stack: Stack) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 
 from server.access import digest, new_key
+from server.observability.exposition import FOLDER_SETTING
 from server.rpc.interceptors import errors as error_step
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as steps
@@ -340,7 +341,17 @@ class Caller:
         await self._rest.get("/connectors", params={"limit": 100})
 
 
-async def planted(at: Site) -> None:
+def count_of(at: Site, secret: str) -> None:
+    """Another process of this run that counts, and has a secret for a label."""
+    subprocess.run(
+        [sys.executable, "-c",
+         "import sys; from server.observability import metrics; metrics.SUSPICIOUS.labels(sys.argv[1]).inc()",
+         secret], cwd=ROOT, check=True,
+        env={**os.environ, FOLDER_SETTING: str(at.stack.data_dir / "metrics")},
+    )  # fmt: skip
+
+
+async def planted(at: Site, *, deep: bool) -> None:
     """A secret that lies in each kind of place is found there."""
     secret = at.canaries.new("planted")
     encoded = base64.b64encode(b"x" + secret.encode() + b"yz")
@@ -351,12 +362,15 @@ async def planted(at: Site) -> None:
         await plain.insert_one({"deep": [{"text": f"a {secret} z"}]})
         await binary.insert_one({"deep": {"bytes": encoded, "text": encoded.decode()}})
         at.answers.append(("planted answer", f'{{"error": "{secret}"}}'.encode()))
-        found = await at.scan(deep=False)
+        count_of(at, secret)
+        await plain.database.client.admin.command("fsync")
+        found = await at.scan(deep=deep)
         places = {line.partition(": ")[0] for line in found}
         assert places >= {
             "MongoDB financial_app.planted_text", "MongoDB financial_app.planted_bytes",
-            "MongoDB local.oplog.rs", "file log/planted.log", "planted answer",
+            "MongoDB local.oplog.rs", "file log/planted.log", "planted answer", "metrics",
         }  # fmt: skip
+        assert not deep or any(place.startswith("data file collection") for place in places)
         await plain.drop()
         await binary.drop()
     log.unlink()
@@ -388,7 +402,7 @@ async def test_no_secret_is_in_clear_anywhere(
         figures.show("answers", len(at.answers))
         figures.show("people in files", _people(at))
         assert found == []
-        await planted(at)
+        await planted(at, deep=full)
 
 
 def _people(at: Site) -> str:

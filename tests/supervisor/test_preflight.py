@@ -27,6 +27,8 @@ from server.supervisor.probes import port_answers, until
 from server.supervisor.programs import find_mongod
 from tests.supervisor.harness import DEADLINE, free_ports
 
+METRICS = Path("metrics")
+
 
 def settings(**given: object) -> Settings:
     return Settings(_env_file=None, **given)  # type: ignore[call-arg,arg-type]
@@ -74,7 +76,7 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
             found.setting for found in listeners(settings(), embedded=embedded, sandbox=sandbox)
         ]
 
-    always = ["PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT"]
+    always = ["PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "METRICS_PORT"]
     assert names(embedded=False, sandbox=False) == always
     assert names(embedded=True, sandbox=False) == [*always, "MONGO_PORT"]
     assert names(embedded=False, sandbox=True) == [*always, "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT"]
@@ -134,14 +136,16 @@ def test_the_sandbox_runs_while_an_address_points_to_it() -> None:
 def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZERODHA_API_KEY", "ZERODHA_API_SECRET", "ENCRYPTION_KEY"):
         monkeypatch.delenv(name, raising=False)
-    env = worker_env(settings(), "mongodb://here", "key")
+    env = worker_env(settings(), "mongodb://here", "key", METRICS)
     assert env["MONGODB_URI"] == "mongodb://here"
     assert env["ENCRYPTION_KEY"] == "key"
     assert (env["ZERODHA_API_KEY"], env["ZERODHA_API_SECRET"]) == ("sandbox_key", "sandbox_secret")
-    own = worker_env(settings(zerodha_api_key="mine"), "mongodb://here", None)
+    own = worker_env(settings(zerodha_api_key="mine"), "mongodb://here", None, METRICS)
     assert "ZERODHA_API_KEY" not in own  # as the environment, or .env, has it
     assert "ENCRYPTION_KEY" not in own
-    real = worker_env(settings(kite_base_url="https://api.kite.trade"), "mongodb://here", None)
+    real = worker_env(
+        settings(kite_base_url="https://api.kite.trade"), "mongodb://here", None, METRICS
+    )
     assert "ZERODHA_API_KEY" not in real
 
 

@@ -54,6 +54,7 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
         "https": run.port("TLS_PORT"),
         "grpc": run.port("GRPC_PORT"),
         "admin": run.port("ADMIN_PORT"),
+        "metrics": run.port("METRICS_PORT"),
         "mongo": run.port("MONGO_PORT"),
         "kite": run.port("SANDBOX_KITE_PORT"),
         "fi": run.port("SANDBOX_FI_PORT"),

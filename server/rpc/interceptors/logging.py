@@ -1,4 +1,4 @@
-"""One log line a call, with its final code and how long it took."""
+"""One log line a call, with its final code and how long it took; and both counted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 import structlog
 from google.protobuf.message import Message
 
+from server.observability.metrics import CALLS
 from server.rpc.call import Context, Handler, current_call
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
@@ -24,6 +25,9 @@ def call_logging(method: Method, inner: Handler) -> Handler:
         try:
             return await inner(request, context)
         finally:
+            seconds = time.perf_counter() - started
+            via = "rest" if call.is_rest else "grpc"
+            CALLS.labels(method.path, call.code, via).observe(seconds)
             http_status = STATUSES[call.code][1] if call.code != "OK" else method.success_status
             log = _log.error if http_status == 500 else _log.info
             log(
@@ -31,7 +35,7 @@ def call_logging(method: Method, inner: Handler) -> Handler:
                 method=method.path,
                 http=f"{method.verb.upper()} {method.http_path}" if call.is_rest else None,
                 code=call.code,
-                duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                duration_ms=round(seconds * 1000, 1),
                 peer=call.peer,
                 **call.facts,
             )

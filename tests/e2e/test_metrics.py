@@ -1,0 +1,61 @@
+"""One page for Prometheus has what all workers count."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from server import app
+from server.config import ConfigError, Settings
+from tests.stack import Stack, free_ports
+
+LISTS = {"method": "/finlink.users.v1.UserService/ListUsers", "via": "rest"}
+
+
+async def counted(stack: Stack, name: str, labels: Mapping[str, str]) -> float:
+    async with httpx.AsyncClient() as prometheus:
+        page = await prometheus.get(f"http://127.0.0.1:{stack.ports['METRICS_PORT']}/metrics")
+    samples = [
+        sample
+        for family in text_string_to_metric_families(page.text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
+    assert len(samples) <= 1
+    return sum(sample.value for sample in samples)
+
+
+async def test_calls_are_counted_over_all_workers(stack: Stack, rest: httpx.AsyncClient) -> None:
+    ok, wrong = {**LISTS, "code": "OK"}, {**LISTS, "code": "VALIDATION_ERROR"}
+    name = "finlink_call_seconds_count"
+    before = await counted(stack, name, ok), await counted(stack, name, wrong)
+    answers = await asyncio.gather(*(rest.get("/users") for _ in range(40)))
+    assert all(answer.is_success for answer in answers)
+    assert (await rest.get("/users", params={"limit": "x"})).status_code == 400
+    after = await counted(stack, name, ok), await counted(stack, name, wrong)
+    assert after == (before[0] + 40, before[1] + 1)
+
+
+async def test_a_server_alone_serves_its_own() -> None:
+    (port,) = free_ports(1)
+    async with app.serving_own_metrics(Settings(metrics_port=port)), httpx.AsyncClient() as http:
+        page = await http.get(f"http://127.0.0.1:{port}/metrics")
+        assert "# TYPE finlink_suspicious_events_total counter" in page.text
+
+
+async def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"METRICS_PORT: cannot listen on 127.0.0.1:{port}"):
+            async with app.serving_own_metrics(Settings(metrics_port=port)):
+                pass
+
+
+async def test_off_unless_asked_for() -> None:
+    async with app.serving_own_metrics(Settings()):
+        pass
