@@ -22,7 +22,7 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
     try:
         data = DataDir(settings.data_dir)
         program = find_envoy()
-        preflight.check_ports(preflight.listeners(settings, embedded=False, sandbox=False))
+        preflight.check_ports(preflight.listeners(settings))
         wanted = envoy_config.Edge(
             host=settings.host,
             rest_port=settings.port,

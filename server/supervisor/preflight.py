@@ -17,7 +17,6 @@ from pymongo.uri_parser import parse_uri
 from server.config import Settings
 from server.supervisor import mongod
 from server.supervisor.errors import StartError
-from server.supervisor.pieces import metrics_port
 from server.supervisor.probes import until
 
 ANSWER_WITHIN_MS = 3_000
@@ -34,7 +33,10 @@ class Listener:
     port: int
 
 
-def listeners(settings: Settings, *, embedded: bool, sandbox: bool) -> list[Listener]:
+def listeners(
+    settings: Settings, *, metrics: int = 0, embedded: bool = False, sandbox: bool = False
+) -> list[Listener]:
+    """Envoy's, and of what else runs here; `metrics` is their port, 0 where they are not served."""
     found = (
         [] if settings.http == "off" else [Listener("REST", "PORT", settings.host, settings.port)]
     )
@@ -44,8 +46,8 @@ def listeners(settings: Settings, *, embedded: bool, sandbox: bool) -> list[List
         Listener("gRPC", "GRPC_PORT", settings.host, settings.grpc_port),
         Listener("Envoy's admin", "ADMIN_PORT", "127.0.0.1", settings.admin_port),
     ]
-    if port := metrics_port(settings):
-        found.append(Listener("metrics", "METRICS_PORT", settings.metrics_host, port))
+    if metrics:
+        found.append(Listener("metrics", "METRICS_PORT", settings.metrics_host, metrics))
     if embedded:
         found.append(Listener("MongoDB", "MONGO_PORT", "127.0.0.1", settings.mongo_port))
     if sandbox:

@@ -92,7 +92,12 @@ class Run:
             await preflight.end_leftovers(left)
         self.data.remove_run_file()
         self.envoy_program = find_envoy()
-        wanted = preflight.listeners(self.settings, embedded=self.embedded, sandbox=self.sandboxed)
+        wanted = preflight.listeners(
+            self.settings,
+            metrics=pieces.metrics_port(self.settings),
+            embedded=self.embedded,
+            sandbox=self.sandboxed,
+        )
         preflight.check_ports(wanted)
         if self.settings.mongodb_uri is None:
             self.mongod_program = find_mongod()

@@ -62,7 +62,7 @@ def test_one_port_for_two_things() -> None:
     (port,) = free_ports(1)
     same = settings(port=port, grpc_port=port)
     with pytest.raises(StartError, match=r"set twice: PORT \(REST\) and GRPC_PORT"):
-        check_ports(listeners(same, embedded=False, sandbox=False))
+        check_ports(listeners(same))
 
 
 def test_an_address_that_is_not_here() -> None:
@@ -71,15 +71,15 @@ def test_an_address_that_is_not_here() -> None:
 
 
 def test_only_ports_that_will_be_used_are_looked_at() -> None:
-    def names(*, embedded: bool, sandbox: bool) -> list[str]:
-        return [
-            found.setting for found in listeners(settings(), embedded=embedded, sandbox=sandbox)
-        ]
+    def names(*, metrics: int = 0, embedded: bool = False, sandbox: bool = False) -> list[str]:
+        found = listeners(settings(), metrics=metrics, embedded=embedded, sandbox=sandbox)
+        return [listener.setting for listener in found]
 
-    always = ["PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "METRICS_PORT"]
-    assert names(embedded=False, sandbox=False) == always
-    assert names(embedded=True, sandbox=False) == [*always, "MONGO_PORT"]
-    assert names(embedded=False, sandbox=True) == [*always, "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT"]
+    always = ["PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT"]
+    assert names() == always
+    assert names(metrics=9464) == [*always, "METRICS_PORT"]
+    assert names(embedded=True) == [*always, "MONGO_PORT"]
+    assert names(sandbox=True) == [*always, "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT"]
 
 
 async def test_a_mongodb_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
