@@ -61,7 +61,7 @@ from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Undecipherable, Vault
 from server.security.ring import KeyRing, MissingKey
 from server.storage import answers as answer_store
-from server.storage import api_keys, audit, data_keys, driver, keyed_secrets
+from server.storage import api_keys, audit, data_keys, driver, keyed_secrets, tallies
 from server.storage import claims as claim_store
 from server.storage.answers import AnswerStore
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
@@ -70,8 +70,10 @@ from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore
 from server.storage.errors import translate
-from server.storage.indexes import NoImages, ensure_images, ensure_indexes
+from server.storage.folding import Folder
+from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
 from server.storage.keyed_secrets import KeyedSecrets
+from server.storage.tallies import Tallies
 from server.users import store as user_store
 from server.users.directory import UserDirectory
 from server.users.service import UserService
@@ -157,6 +159,8 @@ async def running_worker(
             stack.push_async_callback(platform.aclose)
         stack.push_async_callback(domains.sealer.stop)
         domains.sealer.start()
+        stack.push_async_callback(domains.folder.stop)
+        domains.folder.start()
 
         completion = Completion()
         answers = AnswerStore(database, claims, Vault(secrets.answers))
@@ -193,6 +197,7 @@ class _Domains:
     hub: Hub
     scheduler: SyncScheduler
     sealer: Sealer
+    folder: Folder
 
     def register(self, server: grpc.aio.Server) -> None:
         exported = {**export_convert.EXPORTED, "audit_event": audit_convert.exported}
@@ -257,6 +262,10 @@ def _domains(
         hub=hub,
         scheduler=scheduler,
         sealer=Sealer(trail, claims),
+        folder=Folder(
+            [Tallies(database, tally) for tally in (connector_store.TALLY, user_store.TALLY)],
+            claims,
+        ),
     )
 
 
@@ -285,9 +294,11 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         **keyed_secrets.INDEXES,
         **budgets.INDEXES,
         **refusals.INDEXES,
+        **tallies.INDEXES,
     }
     try:
         await ensure_indexes(database, indexes)
+        await drop_indexes(database, user_store.RETIRED)
         await ensure_images(database, [connector_store.CONNECTORS])
     except NoImages:
         raise ConfigError(

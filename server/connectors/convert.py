@@ -10,6 +10,7 @@ from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import sync_pb2
 
 from server.connectors.model import (
+    PLATFORMS,
     Connector,
     ConnectorFilter,
     DataTypeCount,
@@ -18,8 +19,6 @@ from server.connectors.model import (
 )
 from server.connectors.sync.service import Triggered
 from server.rpc.times import date_bounds, timestamp
-
-PLATFORMS = ("fi_money", "zerodha")
 
 
 def credentials(message: rpc.Credentials) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 Status = Literal["connected", "disconnected", "error", "expired"]
 STATUSES: tuple[Status, ...] = ("connected", "disconnected", "error", "expired")
+PLATFORMS = ("fi_money", "zerodha")
 # With these the platform holds a session for us.
 LIVE: tuple[Status, ...] = ("connected", "error")
 

@@ -17,6 +17,8 @@ from server.connectors.model import (
     CANCELLED,
     DEFAULT_INTERVAL,
     LIVE,
+    PLATFORMS,
+    STATUSES,
     Connector,
     ConnectorFilter,
     ErrorEntry,
@@ -31,16 +33,27 @@ from server.connectors.session_fields import (
 )
 from server.storage import paging
 from server.storage.driver import Database, Document, Session
+from server.storage.tallies import Tallies, Tally
 
 CONNECTORS = "connectors"
 DUE_INDEX = "sync.dueAt_1"
 CLAIMED_INDEX = "sync.dueAt_1_claimed"
+# Of each list, by the fields it is filtered by.
+_LIST_INDEXES: Mapping[tuple[str, ...], str] = {
+    (): "createdAt_-1__id_-1",
+    ("platform",): "platform_1_createdAt_-1__id_-1",
+    ("connectionStatus",): "connectionStatus_1_createdAt_-1__id_-1",
+    ("platform", "connectionStatus"): "platform_1_connectionStatus_1_createdAt_-1__id_-1",
+}
+CONNECTED_INDEX = "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
+TALLY = Tally(CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*STATUSES, None)})
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CONNECTORS: [
+        TALLY.index,
         IndexModel([("userId", ASCENDING), ("platform", ASCENDING)], unique=True),
         IndexModel("sessionId", unique=True, sparse=True),
         IndexModel("sync.dueAt", name=DUE_INDEX, sparse=True),
@@ -50,15 +63,17 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             partialFilterExpression={"sync.run.startedAt": {"$exists": True}},
         ),
         IndexModel("session.checkAt", sparse=True),
-        IndexModel(_NEWEST_FIRST),
-        IndexModel([("connectionStatus", ASCENDING), *_NEWEST_FIRST]),
-        IndexModel([("platform", ASCENDING), ("connectionStatus", ASCENDING), *_NEWEST_FIRST]),
+        *(
+            IndexModel([(field, ASCENDING) for field in fields] + _NEWEST_FIRST, name=name)
+            for fields, name in _LIST_INDEXES.items()
+        ),
         IndexModel(
             [
                 ("connectionDetails.connectedAt", ASCENDING),
                 ("platform", ASCENDING),
                 ("connectionStatus", ASCENDING),
-            ]
+            ],
+            name=CONNECTED_INDEX,
         ),
     ]
 }
@@ -70,6 +85,7 @@ class ConnectorStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connectors = database.collection(CONNECTORS)
+        self._tallies = Tallies(database, TALLY)
 
     # Reads
 
@@ -102,24 +118,44 @@ class ConnectorStore:
         """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
         filters = {"status": where.status, "platform": where.platform}
         position = None if token is None else paging.decode(token, filters)
+        query = _query(where)
+        index = _LIST_INDEXES[tuple(query)]
 
         async def find(part: Document, count: int) -> list[Document]:
             cursor = self._connectors.find(part, {"syncHistory": 0, "errors": 0})
-            return await cursor.sort(_NEWEST_FIRST).limit(count).to_list(None)
+            return await cursor.sort(_NEWEST_FIRST).hint(index).limit(count).to_list(None)
 
-        documents = await paging.read(find, _query(where), position, "createdAt", limit)
+        documents = await paging.read(find, query, position, "createdAt", limit)
         page = [connector(document) for document in documents[:limit]]
         return page, paging.next_token(documents, limit, "createdAt", filters)
 
     async def count_by_status(self, where: ConnectorFilter) -> dict[tuple[str, str], int]:
-        """How many connectors there are of each (platform, status)."""
-        group = {"_id": {"platform": "$platform", "status": "$connectionStatus"}, "n": {"$sum": 1}}
-        rows = await self._database.aggregate(
-            self._connectors, [{"$match": _query(where)}, {"$group": group}]
-        )
+        """How many connectors there are of each (platform, status), all at one moment."""
+        if where.connected_from is None and where.connected_to is None:
+            found = await self._tallies.totals()
+        else:
+            found = await self._count_connected_within(where)
         counts: dict[tuple[str, str], int] = {}
+        for (platform, stored), count in found.items():
+            status = stored or "disconnected"  # one without was never connected
+            if where.platform in {None, platform} and where.status in {None, status}:
+                counts[platform, status] = counts.get((platform, status), 0) + count
+        return counts
+
+    async def _count_connected_within(
+        self, where: ConnectorFilter
+    ) -> dict[tuple[str, str | None], int]:
+        """By platform and stored status. It reads keys of an index only, those within the dates."""
+        bounds = _query(ConnectorFilter(None, None, where.connected_from, where.connected_to))
+        fields = {"platform": "$platform", "status": "$connectionStatus"}
+        rows = await self._database.aggregate(
+            self._connectors,
+            [{"$match": bounds}, {"$group": {"_id": fields, "n": {"$sum": 1}}}],
+            hint=CONNECTED_INDEX,
+        )
+        counts: dict[tuple[str, str | None], int] = {}
         for row in rows:
-            key = (row["_id"]["platform"], row["_id"].get("status") or "disconnected")
+            key = (row["_id"]["platform"], row["_id"].get("status"))
             counts[key] = counts.get(key, 0) + row["n"]
         return counts
 
@@ -313,9 +349,10 @@ class ConnectorStore:
 
     async def delete_of_user(self, user_id: str, session: Session) -> list[str]:
         """Remove all connectors of a user; gives the ids that their records are kept under."""
-        ids = [found.records_id for found in await self.of_user(user_id, session)]
+        documents = await self._connectors.find({"userId": user_id}, session=session).to_list(None)
         await self._connectors.delete_many({"userId": user_id}, session=session)
-        return ids
+        await self._tallies.leave(documents, session)
+        return [connector(document).records_id for document in documents]
 
     async def _change(
         self,

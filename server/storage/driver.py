@@ -105,10 +105,21 @@ class Database:
         return collection
 
     async def aggregate(
-        self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]
+        self,
+        collection: Collection,
+        pipeline: Sequence[Mapping[str, Any]],
+        *,
+        hint: str | None = None,
+        snapshot: bool = False,
     ) -> list[Document]:
-        """All documents a pipeline gives."""
-        cursor = await _settled(collection.aggregate(list(pipeline)))
+        """All documents a pipeline gives; with `snapshot` as they were at one moment, all collections of it.
+
+        `hint` is the name of the index to use.
+        """
+        if snapshot:
+            collection = collection.with_options(read_concern=ReadConcern("snapshot"))
+        options: dict[str, Any] = {"hint": hint} if hint else {}
+        cursor = await _settled(collection.aggregate(list(pipeline), **options))
         documents: list[Document] = await cursor.to_list(None)
         return documents
 

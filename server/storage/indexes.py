@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from pymongo import IndexModel
+from pymongo import IndexModel, timeout
 from pymongo.errors import OperationFailure
 
 from server.storage.driver import Database
 from server.storage.errors import translate
 
 _OPTIONS_CONFLICT = 85
+_BUILD_SECONDS = 3_600.0  # for an index of a large collection; callers of it go on meanwhile
 _IMAGES = "changeStreamPreAndPostImages"
 
 
@@ -34,6 +36,16 @@ async def ensure_images(database: Database, names: Sequence[str]) -> None:
                 raise NoImages(str(error.code)) from error
 
 
+async def drop_indexes(database: Database, names: Mapping[str, Sequence[str]]) -> None:
+    """Remove what another index has taken the place of, by collection; nothing where it is gone."""
+    for name, retired in names.items():
+        there = await database.collection(name).index_information()
+        for index in retired:
+            if index in there:
+                with suppress(OperationFailure):  # another process was first
+                    await database.collection(name).drop_index(index)
+
+
 async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
     """Create what is missing. `indexes` maps each collection to its indexes.
 
@@ -43,7 +55,8 @@ async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[Inde
         collection = database.collection(name)
         for model in models:
             try:
-                await collection.create_indexes([model])
+                with timeout(_BUILD_SECONDS):
+                    await collection.create_indexes([model])
             except OperationFailure as error:
                 wanted = model.document
                 if error.code != _OPTIONS_CONFLICT or "expireAfterSeconds" not in wanted:

@@ -22,14 +22,16 @@ MAX_PAGE = 2**31 - 1  # counts are 32-bit numbers
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last document of a page: its time, its id, and the number of that page.
+    """The last document of a page: its time, its id, the number of that page, and how many there were.
 
-    A document that another tool wrote may have no time; such ones come last.
+    A document that another tool wrote may have no time; such ones come last. `total` is of lists whose
+    documents are counted for the first page of a walk only.
     """
 
     at: datetime | None
     id: str
     page: int = 1
+    total: int | None = None
 
     @property
     def object_id(self) -> ObjectId:
@@ -69,12 +71,13 @@ def next_token(
     time_field: str,
     filters: Mapping[str, Any],
     page: int = 1,
+    total: int | None = None,
 ) -> str | None:
     """The token that leads past a page read with one document more than `limit`; None on the last."""
     if len(documents) <= limit:
         return None
     last = documents[limit - 1]
-    return encode(Position(last.get(time_field), str(last["_id"]), page), filters)
+    return encode(Position(last.get(time_field), str(last["_id"]), page, total), filters)
 
 
 def encode(position: Position, filters: Mapping[str, Any]) -> str:
@@ -82,19 +85,23 @@ def encode(position: Position, filters: Mapping[str, Any]) -> str:
     milliseconds = (
         None if position.at is None else (position.at - _EPOCH) // timedelta(milliseconds=1)
     )
-    content = json.dumps([milliseconds, position.id, position.page, _digest(filters)])
-    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+    content = [milliseconds, position.id, position.page, _digest(filters)]
+    if position.total is not None:
+        content.append(position.total)
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
 def decode(token: str, filters: Mapping[str, Any]) -> Position:
     """The position a token stands for. Raises InvalidRequest naming `pageToken`."""
     try:
         content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        milliseconds, identifier, page, digest = json.loads(content)
+        milliseconds, identifier, page, digest, *rest = json.loads(content)
         if not (isinstance(identifier, str) and type(page) is int and 1 <= page <= MAX_PAGE):
             raise ValueError(token)
+        if len(rest) > 1 or not all(type(each) is int and 0 <= each <= MAX_PAGE for each in rest):
+            raise ValueError(token)
         at = None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
-        position = Position(at, identifier, page)
+        position = Position(at, identifier, page, rest[0] if rest else None)
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
         raise InvalidRequest.of("pageToken", "is not a token of this list") from None
     if digest != _digest(filters):

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 
 Status = Literal["active", "inactive", "suspended"]
+STATUSES: tuple[Status, ...] = ("active", "inactive", "suspended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ class UserFilter:
     status: str | None = None
     city: str | None = None
     risk_tolerance: str | None = None
+
+    @property
+    def by_status_only(self) -> bool:
+        """Whether it asks for nothing but a status, or for all."""
+        return self.city is None and self.risk_tolerance is None
 
     def as_dict(self) -> dict[str, str | None]:
         return {"status": self.status, "city": self.city, "riskTolerance": self.risk_tolerance}

@@ -15,8 +15,10 @@ from server.clock import utc_now
 from server.errors import FieldError
 from server.storage import paging
 from server.storage.driver import Database, Document, Session
+from server.storage.tallies import TALLIED, Tallies, Tally
 from server.users.errors import UserExists
 from server.users.model import (
+    STATUSES,
     Changes,
     Metadata,
     NewUser,
@@ -31,8 +33,17 @@ from server.users.model import (
 USERS = "users"
 ARCHIVE = "users_archive"
 
+TALLY = Tally(USERS, {"status": (*STATUSES, None)})
+
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 _ANY_CASE = Collation(locale="en", strength=2)
+# Of each list; what follows its order are the filters it may have as well, so that users who do not pass
+# them are not read.
+_ALL_INDEX = "createdAt_-1__id_-1"
+_STATUS_INDEX = "status_newest_risk"
+_RISK_INDEX = "profile.riskTolerance_1_createdAt_-1__id_-1"
+_CITY_INDEX = "city_newest_status_risk"
+RETIRED = {USERS: ["status_1_createdAt_-1__id_-1", "profile.city_1_createdAt_-1__id_-1"]}
 
 
 def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
@@ -41,10 +52,23 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
         USERS: [
             IndexModel("userId", unique=True),
             IndexModel("email", unique=True),
-            IndexModel(_NEWEST_FIRST),
-            IndexModel([("status", ASCENDING), *_NEWEST_FIRST]),
-            IndexModel([("profile.riskTolerance", ASCENDING), *_NEWEST_FIRST]),
-            IndexModel([("profile.city", ASCENDING), *_NEWEST_FIRST], collation=_ANY_CASE),
+            TALLY.index,
+            IndexModel(_NEWEST_FIRST, name=_ALL_INDEX),
+            IndexModel(
+                [("status", ASCENDING), *_NEWEST_FIRST, ("profile.riskTolerance", ASCENDING)],
+                name=_STATUS_INDEX,
+            ),
+            IndexModel([("profile.riskTolerance", ASCENDING), *_NEWEST_FIRST], name=_RISK_INDEX),
+            IndexModel(
+                [
+                    ("profile.city", ASCENDING),
+                    *_NEWEST_FIRST,
+                    ("status", ASCENDING),
+                    ("profile.riskTolerance", ASCENDING),
+                ],
+                name=_CITY_INDEX,
+                collation=_ANY_CASE,
+            ),
         ],
         ARCHIVE: [
             IndexModel(
@@ -61,6 +85,7 @@ class UserStore:
         self._database = database
         self._users = database.collection(USERS)
         self._archive = database.collection(ARCHIVE)
+        self._tallies = Tallies(database, TALLY)
 
     async def insert(self, new: NewUser, session: Session | None = None) -> User:
         """Raises UserExists naming every field that is taken."""
@@ -142,42 +167,56 @@ class UserStore:
         document = await self._users.find_one_and_delete({"userId": user_id}, session=session)
         if document is None:
             return False
+        await self._tallies.leave([document], session)
+        document.pop(TALLIED, None)
         await self._archive.insert_one({**document, "archivedAt": utc_now()}, session=session)
         return True
 
     async def page(self, where: UserFilter, number: int, limit: int) -> UserPage:
         """One page by number, counted from 1."""
-        query = _query(where)
-        total = await self._users.count_documents(query, collation=_collation(where))
+        total = await self._total(where)
         skip = (number - 1) * limit
-        documents = await self._find(query, where, limit + 1, skip) if skip < total else []
-        return self._as_page(documents, where, number, limit, total)
+        documents = await self._find(_query(where), where, limit + 1, skip) if skip < total else []
+        return _as_page(documents, where, number, limit, total)
 
     async def page_after(self, where: UserFilter, token: str, limit: int) -> UserPage:
         """The page a token leads to. Raises InvalidRequest where it is none of this list."""
         position = paging.decode(token, where.as_dict())
-        query = _query(where)
-        total = await self._users.count_documents(query, collation=_collation(where))
 
         async def find(part: Document, count: int) -> list[Document]:
             return await self._find(part, where, count)
 
-        documents = await paging.read(find, query, position, "createdAt", limit)
+        documents = await paging.read(find, _query(where), position, "createdAt", limit)
         number = min(position.page + 1, paging.MAX_PAGE)
-        return self._as_page(documents, where, number, limit, total)
+        total = position.total
+        if total is None or where.by_status_only:
+            total = await self._total(where)
+        return _as_page(documents, where, number, limit, total)
+
+    async def _total(self, where: UserFilter) -> int:
+        """How many users pass the filters, at this moment."""
+        if where.by_status_only:
+            totals = await self._tallies.totals()
+            return sum(n for (status,), n in totals.items() if where.status in {None, status})
+        return await self._users.count_documents(
+            _query(where), collation=_collation(where), hint=_index(where)
+        )
 
     async def _find(
         self, query: Document, where: UserFilter, count: int, skip: int = 0
     ) -> list[Document]:
         cursor = self._users.find(query, collation=_collation(where)).sort(_NEWEST_FIRST)
-        return await cursor.skip(skip).limit(count).to_list(None)
+        return await cursor.hint(_index(where)).skip(skip).limit(count).to_list(None)
 
-    def _as_page(
-        self, documents: list[Document], where: UserFilter, number: int, limit: int, total: int
-    ) -> UserPage:
-        users = [_user(document) for document in documents[:limit]]
-        token = paging.next_token(documents, limit, "createdAt", where.as_dict(), number)
-        return UserPage(users, number, total, limit, token)
+
+def _as_page(
+    documents: list[Document], where: UserFilter, number: int, limit: int, total: int
+) -> UserPage:
+    users = [_user(document) for document in documents[:limit]]
+    # What a tally does not tell is counted for the first page of a walk, not for each.
+    told = None if where.by_status_only else total
+    token = paging.next_token(documents, limit, "createdAt", where.as_dict(), number, told)
+    return UserPage(users, number, total, limit, token)
 
 
 def _query(where: UserFilter) -> Document:
@@ -192,6 +231,14 @@ def _query(where: UserFilter) -> Document:
 
 def _collation(where: UserFilter) -> Collation | None:
     return _ANY_CASE if where.city is not None else None
+
+
+def _index(where: UserFilter) -> str:
+    if where.city is not None:
+        return _CITY_INDEX
+    if where.status is not None:
+        return _STATUS_INDEX
+    return _ALL_INDEX if where.risk_tolerance is None else _RISK_INDEX
 
 
 def _without_none(document: Document) -> Document:

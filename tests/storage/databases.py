@@ -13,7 +13,7 @@ from server.connectors.refusals import REFUSED_LOGINS
 from server.connectors.store import CONNECTORS
 from server.connectors.sync import records as record_store
 from server.connectors.sync.records import ERASURES, RECORDS
-from server.storage import answers, audit, claims, data_keys, keyed_secrets
+from server.storage import answers, audit, claims, data_keys, keyed_secrets, tallies
 from server.storage.answers import ANSWERS
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD
 from server.storage.claims import CLAIMS
@@ -21,12 +21,13 @@ from server.storage.data_keys import DATA_KEYS
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_images, ensure_indexes
 from server.storage.keyed_secrets import KEYED_SECRETS
+from server.storage.tallies import REMOVALS, TALLIES
 from server.users import store as user_store
 from server.users.store import ARCHIVE, USERS
 
 EMPTIED = (
     CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, DATA_KEYS, KEYED_SECRETS, USERS, ARCHIVE,
-    AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS,
+    AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS, TALLIES, REMOVALS,
 )  # fmt: skip
 DRIVERS = ("pymongo", "motor")
 INDEXES = {
@@ -39,6 +40,7 @@ INDEXES = {
     **keyed_secrets.INDEXES,
     **audit.INDEXES,
     **refusals.INDEXES,
+    **tallies.INDEXES,
 }
 
 

@@ -25,8 +25,8 @@ _log = structlog.stdlib.get_logger("finlink.watch")
 WAIT = timedelta(milliseconds=500)
 BRIEF_WAIT = timedelta(milliseconds=50)
 
-# What heartbeats of runs move: no caller is told of it, and it is most of all changes.
-_UNTOLD = ["sync.dueAt", "sync.fence", "updatedAt"]
+# What heartbeats of runs and tallies move: no caller is told of it, and it is most of all changes.
+_UNTOLD = ["sync.dueAt", "sync.fence", "updatedAt", "tallied"]
 _UPDATED = {
     "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
 }

@@ -1,0 +1,266 @@
+"""Tallies: how many documents of a collection there are by the values of a few fields, without counting them.
+
+A document says in `tallied` what it was last counted as, and collection `tallies` has the totals of that.
+Where that is not what the document says now, an index finds it: what was made or changed since, whichever
+program did it. So whoever changes a document does nothing for it and waits for nothing; who removes one
+leaves a note in `tally_removals`. A total is what was counted, and what has changed since, read at one
+moment: it is always what a count at that moment would be. `fold_some` counts what has changed, so that
+there is little of it; only the pace depends on that, never the answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from pymongo import ASCENDING, IndexModel, timeout
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from server.clock import utc_now
+from server.storage.driver import Database, Document, Session
+
+TALLIES = "tallies"
+REMOVALS = "tally_removals"
+TALLIED = "tallied"
+INDEX = "tally"
+BATCH = 500
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    REMOVALS: [IndexModel([("tally", ASCENDING), ("key", ASCENDING)])]
+}
+_RECOUNT_SECONDS = 120.0  # it reads an index key of each document
+_SNAPSHOT_UNAVAILABLE = 246
+
+# The values of a document's fields, None for one it lacks.
+Values: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The documents of `collection` by the fields `by`, each with the values it is expected to have.
+
+    None stands for a field that is missing or null. Documents with other values are counted one by one.
+    """
+
+    collection: str
+    by: Mapping[str, Sequence[str | None]]
+
+    @property
+    def index(self) -> IndexModel:
+        return IndexModel([(name, ASCENDING) for name in (*self.by, TALLIED)], name=INDEX)
+
+    @cached_property
+    def expected(self) -> dict[str, Values]:
+        """All that a document is counted as, by its text in `tallied`."""
+        return {
+            "/".join(value or "" for value in values): values
+            for values in itertools.product(*self.by.values())
+        }
+
+    @cached_property
+    def misplaced(self) -> Document:
+        """What finds the documents that are not counted as what they are."""
+        return {
+            "$or": [
+                {**dict(zip(self.by, values, strict=True)), TALLIED: {"$ne": key}}
+                for key, values in self.expected.items()
+            ]
+        }
+
+    @cached_property
+    def unexpected(self) -> list[Document]:
+        """What finds the documents with other values."""
+        found: list[Document] = []
+        before: Document = {}
+        for name, values in self.by.items():
+            found.append({**before, name: {"$nin": list(values)}})
+            before[name] = {"$in": list(values)}
+        return found
+
+
+class Tallies:
+    """One tally in MongoDB. Driver errors pass through."""
+
+    def __init__(self, database: Database, tally: Tally) -> None:
+        self._database = database
+        self._tally = tally
+        self._counted = database.collection(tally.collection)
+        self._tallies = database.collection(TALLIES)
+        self._removals = database.collection(REMOVALS)
+
+    @property
+    def name(self) -> str:
+        return self._tally.collection
+
+    async def totals(self) -> dict[Values, int]:
+        """How many documents there are with each of the values, at this moment."""
+        return (await self._read()).totals
+
+    async def _read(self) -> _State:
+        fields = {name: f"${name}" for name in (*self._tally.by, TALLIED)}
+        rows: list[Document] = [
+            {"$match": {"$or": [*self._tally.misplaced["$or"], *self._tally.unexpected]}},
+            {"$group": {"_id": fields, "n": {"$sum": 1}}},
+        ]
+        try:
+            found = await self._database.aggregate(
+                self._counted, [*rows, *self._kept()], hint=INDEX, snapshot=True
+            )
+        except OperationFailure as error:
+            if error.code != _SNAPSHOT_UNAVAILABLE:  # for a moment after a collection was made
+                raise
+            return _State(await self.count())
+        state = _State()
+        for row in found:
+            if self._take_kept(row, state):
+                continue
+            values = tuple(row["_id"].get(name) for name in self._tally.by)
+            state.add(values, row["n"])
+            self._add(state, row["_id"].get(TALLIED), -row["n"])
+            if values in self._tally.expected.values():
+                state.waiting += row["n"]
+        return state
+
+    def _kept(self) -> list[Document]:
+        """What beside the documents makes the totals, to be read at the same moment."""
+        removed = [
+            {"$match": {"tally": self.name}},
+            {"$group": {"_id": "$key", "removed": {"$sum": 1}}},
+        ]
+        return [
+            {"$unionWith": {"coll": TALLIES, "pipeline": [{"$match": {"_id": self.name}}]}},
+            {"$unionWith": {"coll": REMOVALS, "pipeline": removed}},
+        ]
+
+    def _take_kept(self, row: Document, state: _State) -> bool:
+        """Whether this row is one of `_kept`, and adds what it says."""
+        if "removed" in row:
+            self._add(state, row["_id"], -row["removed"])
+            state.waiting += row["removed"]
+        elif row["_id"] == self.name:
+            for key, count in row.get("counts", {}).items():
+                self._add(state, key, count)
+            state.recounts, state.recounted_at = row.get("recounts"), row.get("recountedAt")
+        else:
+            return False
+        return True
+
+    def _add(self, state: _State, key: object, count: int) -> None:
+        """`key` is a text in `tallied`; what is none of the tally's own counts nothing."""
+        values = self._tally.expected.get(key) if isinstance(key, str) else None
+        if values is not None:
+            state.add(values, count)
+
+    async def count(self) -> dict[Values, int]:
+        """The same by counting every document: slow where there are many."""
+        fields = {name: f"${name}" for name in self._tally.by}
+        rows = await self._database.aggregate(
+            self._counted, [{"$group": {"_id": fields, "n": {"$sum": 1}}}]
+        )
+        state = _State()
+        for row in rows:
+            state.add(tuple(row["_id"].get(name) for name in self._tally.by), row["n"])
+        return state.totals
+
+    async def leave(self, documents: Sequence[Mapping[str, Any]], session: Session) -> None:
+        """Note that these were removed, in the transaction that does so."""
+        notes = [
+            {"tally": self.name, "key": document[TALLIED]}
+            for document in documents
+            if document.get(TALLIED) in self._tally.expected
+        ]
+        if notes:
+            await self._removals.insert_many(notes, session=session)
+
+    # Folding
+
+    async def waiting(self) -> tuple[int, datetime | None]:
+        """How many changes there are to count, and when all was counted anew."""
+        state = await self._read()
+        return state.waiting, state.recounted_at
+
+    async def fold_some(self) -> int:
+        """Count some of what has changed; how many changes it was, less than BATCH where none is left."""
+        return await self._database.transact(self._fold)
+
+    async def _fold(self, session: Session) -> int:
+        fields = dict.fromkeys((*self._tally.by, TALLIED), 1)
+        cursor = self._counted.find(self._tally.misplaced, fields, session=session)
+        documents = await cursor.hint(INDEX).limit(BATCH).to_list(None)
+        notes = await self._removals.find({"tally": self.name}, session=session).to_list(BATCH)
+        changes: Counter[str] = Counter()
+        moved: dict[str, list[Any]] = {}
+        key_of = {values: key for key, values in self._tally.expected.items()}
+        for document in documents:
+            key = key_of[tuple(document.get(name) for name in self._tally.by)]
+            moved.setdefault(key, []).append(document["_id"])
+            changes[key] += 1
+            if document.get(TALLIED) in self._tally.expected:
+                changes[document[TALLIED]] -= 1
+        changes.subtract(note["key"] for note in notes)
+        # Who changes one of these meanwhile makes this transaction begin anew, or waits for its end.
+        for key, ids in moved.items():
+            await self._counted.update_many(
+                {"_id": {"$in": ids}}, {"$set": {TALLIED: key}}, session=session
+            )
+        if notes:
+            gone = {"_id": {"$in": [note["_id"] for note in notes]}}
+            await self._removals.delete_many(gone, session=session)
+        if added := {f"counts.{key}": count for key, count in changes.items() if count}:
+            await self._tallies.update_one(
+                {"_id": self.name}, {"$inc": added}, upsert=True, session=session
+            )
+        return max(len(documents), len(notes))
+
+    async def recount(self) -> dict[str, int]:
+        """Count all anew and put right what is wrong; how much that was.
+
+        It finds what another program removed, or wrote with a `tallied` of its own. What that makes wrong
+        is compared at one moment and added later: changes in between move both sides alike.
+        """
+        pipeline = [{"$group": {"_id": {TALLIED: f"${TALLIED}"}, "n": {"$sum": 1}}}, *self._kept()]
+        with timeout(_RECOUNT_SECONDS):
+            found = await self._database.aggregate(
+                self._counted, pipeline, hint=INDEX, snapshot=True
+            )
+        state, right = _State(), _State()
+        for row in found:
+            if not self._take_kept(row, state):
+                self._add(right, row["_id"].get(TALLIED), row["n"])
+        wrong = {
+            key: right.totals.get(values, 0) - state.totals.get(values, 0)
+            for key, values in self._tally.expected.items()
+            if right.totals.get(values, 0) != state.totals.get(values, 0)
+        }
+        told = {"recounts": (state.recounts or 0) + 1, "recountedAt": utc_now()}
+        update: Document = {"$set": told}
+        if wrong:
+            update["$inc"] = {f"counts.{key}": count for key, count in wrong.items()}
+        try:
+            await self._tallies.update_one(
+                {"_id": self.name, "recounts": state.recounts}, update, upsert=True
+            )
+        except DuplicateKeyError:  # another process has done the same meanwhile
+            return {}
+        return wrong
+
+
+class _State:
+    """A tally as it was read."""
+
+    def __init__(self, totals: Mapping[Values, int] | None = None) -> None:
+        self.totals: dict[Values, int] = dict(totals or {})
+        self.waiting = 0
+        self.recounts: int | None = None
+        self.recounted_at: datetime | None = None
+
+    def add(self, values: Values, count: int) -> None:
+        total = self.totals.get(values, 0) + count
+        if total:
+            self.totals[values] = total
+        else:
+            self.totals.pop(values, None)
