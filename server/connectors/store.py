@@ -126,6 +126,10 @@ class ConnectorStore:
             return await cursor.sort(_NEWEST_FIRST).hint(index).limit(count).to_list(None)
 
         documents = await paging.read(find, query, position, "createdAt", limit)
+        if where.status == "disconnected":  # as is what another tool wrote without a status
+            none = {**query, "connectionStatus": None}
+            documents += await paging.read(find, none, position, "createdAt", limit)
+            documents = sorted(documents, key=_age, reverse=True)[: limit + 1]
         page = [connector(document) for document in documents[:limit]]
         return page, paging.next_token(documents, limit, "createdAt", filters)
 
@@ -381,14 +385,18 @@ class ConnectorStore:
         return _maybe(document)
 
 
+def _age(document: Document) -> tuple[bool, Any, Any]:
+    """What lists are ordered by; documents without a time are the oldest."""
+    created = document.get("createdAt")
+    return created is not None, created, document["_id"]
+
+
 def _query(where: ConnectorFilter) -> Document:
     query: Document = {}
     if where.platform is not None:
         query["platform"] = where.platform
     if where.status is not None:
-        # One without a status was never connected.
-        none = [None] if where.status == "disconnected" else []
-        query["connectionStatus"] = {"$in": [where.status, *none]}
+        query["connectionStatus"] = where.status
     bounds: Document = {}
     if where.connected_from is not None:
         bounds["$gte"] = where.connected_from

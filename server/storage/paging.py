@@ -55,10 +55,18 @@ async def read(
     """
     if position is None:
         return await find(query, limit + 1)
-    tie = {time_field: position.at, "_id": {"$lt": position.object_id}}
+    tie = {**query, time_field: position.at, "_id": {"$lt": position.object_id}}
     if position.at is None:
-        return await find({**query, **tie}, limit + 1)
-    documents = await find({**query, "$or": [{time_field: {"$lt": position.at}}, tie]}, limit + 1)
+        return await find(tie, limit + 1)
+    older = {**query, time_field: {"$lt": position.at}}
+    if (
+        None in query.values()
+    ):  # of an index MongoDB walks this as two ranges, and can merge no more
+        documents = await find(tie, limit + 1)
+        if len(documents) <= limit:
+            documents += await find(older, limit + 1 - len(documents))
+    else:  # the filters in each branch, so that MongoDB merges two walks of one index
+        documents = await find({"$or": [older, tie]}, limit + 1)
     if len(documents) <= limit:
         # Apart: as a third branch it would keep MongoDB from walking the index.
         documents += await find({**query, time_field: None}, limit + 1 - len(documents))

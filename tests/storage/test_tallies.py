@@ -18,6 +18,7 @@ from server.storage.driver import Database, Document, Session
 from server.storage.folding import RECOUNT_EACH, Folder
 from server.storage.indexes import ensure_indexes
 from server.storage.tallies import BATCH, INDEX, REMOVALS, TALLIED, TALLIES, Tallies, Tally, Values
+from tests.connectors.waiting import eventually
 
 THINGS = "things"
 SHAPES = ("round", "square")
@@ -56,7 +57,9 @@ class Hands:
         self.chance = chance
 
     async def make(self) -> None:
-        await self.things.insert_many([thing(self.chance) for _ in range(self.chance.randint(1, 4))])
+        await self.things.insert_many(
+            [thing(self.chance) for _ in range(self.chance.randint(1, 4))]
+        )
 
     async def paint(self) -> None:
         """In place, as this product and any other program does."""
@@ -250,9 +253,11 @@ async def test_the_folder_folds_by_itself_and_stops(database: Database, things: 
     folder.start()
     try:
         await database.collection(THINGS).insert_one({"shape": "round"})
-        async with asyncio.timeout(20):
-            while (await things.waiting())[0]:
-                await asyncio.sleep(0.05)
+
+        async def folded() -> bool:
+            return (await things.waiting())[0] == 0
+
+        await eventually(folded, "the folder")
     finally:
         await folder.stop()
     assert await things.totals() == {("round", None): 1}

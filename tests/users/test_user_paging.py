@@ -219,3 +219,73 @@ async def test_a_forged_page_number_stays_within_the_answer(store: UserStore) ->
     except InvalidRequest:
         return
     assert page.page < 2**31
+
+
+FILTERS = [
+    UserFilter(status, city, risk)
+    for status in (None, "suspended")
+    for city in (None, "pune")
+    for risk in (None, "low")
+]
+
+
+@pytest.mark.parametrize("where", FILTERS, ids=str)
+async def test_a_page_reads_no_users_but_those_it_shows(
+    database: Database, store: UserStore, where: UserFilter
+) -> None:
+    """By any filters together, also where few pass them; and they are counted once a walk."""
+    written = some(400, status="active", profile={"city": "Delhi", "riskTolerance": "high"})
+    for number, each in enumerate(written):
+        if number % 20 < 7:  # all ways in which one of them may pass
+            each["status"] = ("active", "suspended")[number % 2]
+            each["profile"] = {
+                "city": ("Delhi", "PUNE")[number // 2 % 2],
+                "riskTolerance": ("high", "low")[number // 4 % 2],
+            }
+        if number % 20 == 7:
+            each["status"] = "suspended"
+            each["profile"] = {"city": "Pune", "riskTolerance": "low"}
+    await database.collection(USERS).insert_many(written)
+    raw = database._database
+    profile = raw["system.profile"]
+    before = len(await profile.find({"ns": {"$regex": f"{USERS}$"}}).to_list(None))
+    await raw.command("profile", 2)
+    try:
+        pages = await walk(store, where, 5)
+    finally:
+        await raw.command("profile", 0)
+    assert len({page.total for page in pages}) == 1
+    assert sum(len(page.users) for page in pages) == pages[0].total >= 20
+    found = (await profile.find({"ns": {"$regex": f"{USERS}$"}}).sort("ts", 1).to_list(None))[
+        before:
+    ]
+    counts = [each for each in found if "aggregate" in each["command"]]
+    lists = [each for each in found if each["op"] == "query"]
+    if where.by_status_only:
+        assert len(counts) == len(pages)
+    else:
+        assert len(counts) == 1
+        assert counts[0]["docsExamined"] == 0 or where == UserFilter(risk_tolerance="low")
+    for each in lists:
+        assert "IXSCAN" in each["planSummary"]
+        assert not each.get("hasSortStage")
+        assert each["docsExamined"] <= 6, each["command"]["filter"]
+
+
+async def test_how_many_there_were_comes_with_the_token(
+    database: Database, store: UserStore
+) -> None:
+    """A walk tells what its first page counted; a token made before that is still good."""
+    where = UserFilter(city="Pune")
+    await database.collection(USERS).insert_many(some(7, profile={"city": "Pune"}))
+    page = await store.page(where, 1, 2)
+    await database.collection(USERS).insert_many(
+        [document(f"new{number}", 9, profile={"city": "Pune"}) for number in range(3)]
+    )
+    assert page.next_page_token is not None
+    assert (await store.page_after(where, page.next_page_token, 2)).total == 7
+    assert (await store.page(where, 2, 2)).total == 10
+    position = paging.decode(page.next_page_token, where.as_dict())
+    old = paging.encode(paging.Position(position.at, position.id, position.page), where.as_dict())
+    assert len(json.loads(base64.urlsafe_b64decode(old + "=="))) == 4
+    assert (await store.page_after(where, old, 2)).total == 10
