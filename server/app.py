@@ -18,12 +18,14 @@ from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from server.answer_cache import AnswerCache
 from server.audit import convert as audit_convert
 from server.audit.sealer import Sealer
 from server.audit.service import AuditService
 from server.audit.servicer import AuditServicer
 from server.config import ConfigError, Settings
 from server.connectors import budgets, export_convert, refusals
+from server.connectors import servicer as connector_servicer
 from server.connectors import store as connector_store
 from server.connectors.budgets import Budget, Turns
 from server.connectors.export import ConnectorExport
@@ -49,6 +51,7 @@ from server.observability.exposition import serving_metrics
 from server.rpc.credentials import server_credentials
 from server.rpc.health import Health
 from server.rpc.interceptors.authentication import Authentication
+from server.rpc.interceptors.cached_answers import CachedAnswers
 from server.rpc.interceptors.completion import Completion
 from server.rpc.interceptors.context import call_context
 from server.rpc.interceptors.decoding import request_decoding
@@ -66,14 +69,17 @@ from server.storage import claims as claim_store
 from server.storage.answers import AnswerStore
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
 from server.storage.audit import CODES_KEY, AuditTrail, Codes
+from server.storage.cache_feed import CacheFeed
 from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore
 from server.storage.errors import translate
 from server.storage.folding import Folder
+from server.storage.generations import Generations
 from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
 from server.storage.keyed_secrets import KeyedSecrets
 from server.storage.tallies import Tallies
+from server.users import servicer as user_servicer
 from server.users import store as user_store
 from server.users.directory import UserDirectory
 from server.users.service import UserService
@@ -106,6 +112,17 @@ CONTRACT: tuple[Any, ...] = (
     connector_service_pb2.DESCRIPTOR,
     audit_service_pb2.DESCRIPTOR,
 )
+
+
+# The RPCs whose answers are kept, by path, with the field that names the user.
+CACHED: Mapping[str, str] = {
+    f"/{service}/{method}": user_id
+    for service, cached in (
+        ("finlink.users.v1.UserService", user_servicer.CACHED),
+        ("finlink.connectors.v1.ConnectorService", connector_servicer.CACHED),
+    )
+    for method, user_id in cached.items()
+}
 
 
 async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
@@ -152,9 +169,10 @@ async def running_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
         await _prepare(database, settings)
+        generations = _generations(settings)
         secrets = await _keyed_secrets(database, ring)
         claims = Claims(database)
-        domains = _domains(settings, database, claims, ring, secrets)
+        domains = _domains(settings, database, claims, ring, secrets, generations)
         for platform in domains.platforms.values():
             stack.push_async_callback(platform.aclose)
         stack.push_async_callback(domains.sealer.stop)
@@ -164,10 +182,14 @@ async def running_worker(
 
         completion = Completion()
         answers = AnswerStore(database, claims, Vault(secrets.answers))
+        cache = None
+        if settings.answer_cache_mb and listen is not None:
+            cache = await stack.enter_async_context(_answer_cache(settings, generations))
         server = _server(
             Authentication(await _keys(database, settings)),
             completion,
-            Idempotency(answers, secrets.requests),
+            CachedAnswers(cache, CACHED),
+            Idempotency(answers, secrets.requests, generations.close_one_or_all),
         )
         domains.register(server)
         health = Health(_service_names(*CONTRACT), database.ping)
@@ -216,9 +238,10 @@ def _domains(
     claims: Claims,
     ring: KeyRing,
     secrets: _Secrets,
+    generations: Generations,
 ) -> _Domains:
     trail = AuditTrail(database, Codes(secrets.audit))
-    changes = RecordedChanges(database, trail)
+    changes = RecordedChanges(database, trail, generations)
     users = UserStore(database)
     directory = UserDirectory(users)
     connectors = ConnectorStore(database)
@@ -245,7 +268,7 @@ def _domains(
         scheduler.wake,
     )
     audit_service = AuditService(trail)
-    connector_changes = ConnectorChanges(database)
+    connector_changes = ConnectorChanges(database, generations.close)
     hub = Hub(connector_changes)
     return _Domains(
         platforms=platforms,
@@ -267,6 +290,27 @@ def _domains(
             claims,
         ),
     )
+
+
+def _generations(settings: Settings) -> Generations:
+    """Raises ConfigError where the file cannot be shared."""
+    try:
+        return Generations(settings.generations_file)
+    except OSError as error:
+        raise ConfigError(f"GENERATIONS_FILE: cannot be used ({error.strerror})") from None
+
+
+@asynccontextmanager
+async def _answer_cache(settings: Settings, generations: Generations) -> AsyncIterator[AnswerCache]:
+    """A cache of answers, told of what MongoDB commits while inside."""
+    cache = AnswerCache(generations.numbers, settings.answer_cache_mb * 1024 * 1024)
+    async with driver.connected_for_feed(settings) as database:
+        feed = CacheFeed(database, cache, [user_store.FOLLOWED, connector_store.FOLLOWED])
+        feed.start()
+        try:
+            yield cache
+        finally:
+            await feed.stop()
 
 
 async def _keys(database: driver.Database, settings: Settings) -> CurrentKeys:
@@ -342,7 +386,10 @@ async def _keyed_secrets(database: driver.Database, ring: KeyRing) -> _Secrets:
 
 
 def _server(
-    authentication: Authentication, completion: Completion, idempotency: Idempotency
+    authentication: Authentication,
+    completion: Completion,
+    answers: CachedAnswers,
+    idempotency: Idempotency,
 ) -> grpc.aio.Server:
     """A server with the steps every call takes, outermost first, and what infrastructure there is."""
     services = _service_names(*CONTRACT)
@@ -352,7 +399,9 @@ def _server(
         error_status(translate),
         authentication,
         completion,
+        answers.given,
         request_decoding,
+        answers.kept,
         idempotency,
     ]
     server = grpc.aio.server(

@@ -109,6 +109,11 @@ class Settings(BaseSettings):
     api_keys: str = Field(default="", repr=False)  # NAME:SCOPE:DIGEST,…
     allow_anonymous: bool = False  # in production: start although there are no keys
 
+    # Answers of hot reads that a worker keeps; with 0 none.
+    answer_cache_mb: Annotated[int, Field(ge=0, le=4_096)] = 16
+    # By which the workers of a host tell each other of changes; `run` makes it.
+    generations_file: Path | None = None
+
     # Platforms. The addresses default to the sandbox in development and to the real hosts elsewhere.
     sandbox: bool | None = None
     sandbox_kite_port: Port = 8085

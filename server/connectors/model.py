@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ HISTORY_KEPT = 50
 ERRORS_KEPT = 20
 EXPIRES_SOON = timedelta(minutes=10)
 REFRESH_REUSE = timedelta(seconds=10)
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,17 @@ class Connector:
         if self.live and self.connected_at is not None:
             return whole_minutes(now - self.connected_at)
         return self.ended_duration
+
+    def summary_until(self, now: datetime) -> float:
+        """When a summary of it, made now, is no longer right by itself (seconds, POSIX)."""
+        until = math.inf
+        if self.live and self.connected_at is not None:
+            past = max(now - self.connected_at, timedelta(0))
+            next_minute = now - past % _MINUTE + _MINUTE
+            until = next_minute.timestamp()
+        if self.live and self.expires_at is not None and not self.expires_soon(now):
+            until = min(until, (self.expires_at - EXPIRES_SOON).timestamp())
+        return until
 
     def estimated_duration(self) -> str:
         """For people: how long a run will take, judged by the last one that brought data."""

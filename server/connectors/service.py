@@ -42,8 +42,12 @@ class UserDirectory(Protocol):
         """Raises UserNotFound."""
         ...
 
+    async def identity(self, user_id: str) -> str:
+        """What tells a user from a later one of the same name. Raises UserNotFound."""
+        ...
+
     async def hold(self, user_id: str, session: Transaction) -> bool:
-        """The same inside a transaction, keeping the user from being deleted or changed meanwhile."""
+        """The same as `is_active` inside a transaction, where the user cannot be changed meanwhile."""
         ...
 
 
@@ -80,16 +84,18 @@ class ConnectorService:
         return connector
 
     async def find(self, user_id: str, platform: str) -> Connector:
-        """Raises ConnectionNotFound."""
-        connector = await self._store.find(user_id, platform)
-        if connector is None:
-            raise ConnectionNotFound
-        return connector
+        """What a summary needs of it. Raises ConnectionNotFound."""
+        for connector in await self._store.summaries(user_id):
+            if connector.platform == platform:
+                return connector
+        raise ConnectionNotFound
 
-    async def of_user(self, user_id: str) -> list[Connector]:
-        """Raises UserNotFound."""
-        await self._users.is_active(user_id)
-        return await self._store.of_user(user_id)
+    async def of_user(self, user_id: str) -> tuple[str, list[Connector]]:
+        """The user's identity, and what summaries need of the connectors. Raises UserNotFound."""
+        user, connectors = await asyncio.gather(
+            self._users.identity(user_id), self._store.summaries(user_id)
+        )
+        return user, connectors
 
     async def list(
         self, where: ConnectorFilter, token: str | None, limit: int | None

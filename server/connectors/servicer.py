@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from datetime import datetime
 
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import connector_service_pb2_grpc
 
+from server.answer_cache import Shown
 from server.clock import utc_now
 from server.connectors import convert, record_convert, watch_convert
-from server.connectors.model import ConnectorFilter
+from server.connectors.model import Connector, ConnectorFilter
 from server.connectors.service import ConnectorService
 from server.connectors.sync.service import SyncService
 from server.connectors.watch.service import WatchService
 from server.idempotency import answered
-from server.rpc.call import Context
+from server.rpc.call import Context, answer_shows
 from server.rpc.times import timestamp
+
+# Whose answers are kept, and the field that names the user they are about; see answer_cache.py.
+CACHED = {"ListUserConnectors": "user_id", "GetUserPlatformConnector": "user_id"}
 
 
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
@@ -74,8 +80,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def ListUserConnectors(
         self, request: rpc.ListUserConnectorsRequest, context: Context
     ) -> rpc.ListUserConnectorsResponse:
-        connectors = await self._connectors.of_user(request.user_id)
+        user, connectors = await self._connectors.of_user(request.user_id)
         now = utc_now()
+        answer_shows(_shown([user], connectors, now))
         data = rpc.ListUserConnectorsData(
             connectors=[convert.summary(connector, now) for connector in connectors],
             total_connectors=len(connectors),
@@ -87,7 +94,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         self, request: rpc.GetUserPlatformConnectorRequest, context: Context
     ) -> rpc.GetUserPlatformConnectorResponse:
         connector = await self._connectors.find(request.user_id, request.platform)
-        data = rpc.GetUserPlatformConnectorData(connector=convert.summary(connector, utc_now()))
+        now = utc_now()
+        answer_shows(_shown([], [connector], now))
+        data = rpc.GetUserPlatformConnectorData(connector=convert.summary(connector, now))
         return rpc.GetUserPlatformConnectorResponse(data=data)
 
     async def DisconnectConnector(
@@ -194,3 +203,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         async with aclosing(events):
             async for event in events:
                 yield watch_convert.response(event)
+
+
+def _shown(others: Sequence[str], connectors: Sequence[Connector], now: datetime) -> Shown:
+    """What an answer shows that has summaries of connectors as they are now."""
+    until = min((each.summary_until(now) for each in connectors), default=math.inf)
+    return Shown([*others, *(each.id for each in connectors)], until)

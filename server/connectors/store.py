@@ -32,8 +32,10 @@ from server.connectors.session_fields import (
     session_held,
 )
 from server.storage import paging
+from server.storage.cache_feed import Followed
+from server.storage.coalescing import Coalesced
 from server.storage.driver import Database, Document, Session
-from server.storage.tallies import Tallies, Tally
+from server.storage.tallies import TALLIED, Tallies, Tally
 
 CONNECTORS = "connectors"
 DUE_INDEX = "sync.dueAt_1"
@@ -48,6 +50,16 @@ _LIST_INDEXES: Mapping[tuple[str, ...], str] = {
 CONNECTED_INDEX = "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
+# What answers from the cache show are summaries.
+FOLLOWED = Followed(
+    CONNECTORS,
+    unseen=[
+        "sync", "session", "syncHistory", "errors", "updatedAt", "connectionDetails.nextSyncAt",
+        "credentials.encryptedToken", "credentials.encryptedLogin", TALLIED,
+    ],
+)  # fmt: skip
+_IN_SUMMARIES = {"syncHistory": 0, "errors": 0, "sync": 0, "credentials.encryptedToken": 0}
+_ONE_BATCH = 1000  # more than the users of one query have
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 TALLY = Tally(CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*STATUSES, None)})
 
@@ -86,6 +98,7 @@ class ConnectorStore:
         self._database = database
         self._connectors = database.collection(CONNECTORS)
         self._tallies = Tallies(database, TALLY)
+        self._summaries = Coalesced(self._summaries_of)
 
     # Reads
 
@@ -111,6 +124,18 @@ class ConnectorStore:
         """In the order they were made."""
         cursor = self._connectors.find({"userId": user_id}, session=session).sort("_id", ASCENDING)
         return [connector(document) for document in await cursor.to_list(None)]
+
+    async def summaries(self, user_id: str) -> list[Connector]:
+        """The same, without what summaries do not show: history, errors, secrets."""
+        return await self._summaries.get(user_id) or []
+
+    async def _summaries_of(self, user_ids: Sequence[str]) -> dict[str, list[Connector]]:
+        where = {"userId": {"$in": list(user_ids)}}
+        cursor = self._connectors.find(where, _IN_SUMMARIES, batch_size=_ONE_BATCH)
+        found: dict[str, list[Connector]] = {}
+        for document in await cursor.sort("_id", ASCENDING).to_list(None):
+            found.setdefault(document["userId"], []).append(connector(document))
+        return found
 
     async def page(
         self, where: ConnectorFilter, token: str | None, limit: int

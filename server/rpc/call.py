@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
+from server.answer_cache import Shown
+
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"
 REQUEST_ID = "x-request-id"
@@ -40,6 +42,8 @@ class Call:
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)
+    raw: bytes | None = field(default=None, repr=False)  # the request, where its answer may be kept
+    shown: Shown | None = None
 
     @property
     def is_rest(self) -> bool:
@@ -65,3 +69,8 @@ def current_call() -> Call:
 def enter_call(call: Call) -> None:
     """Make `call` the current one for this task and those it starts."""
     _current.set(call)
+
+
+def answer_shows(shown: Shown) -> None:
+    """Say what the answer to the current call is made of; without that it is not kept."""
+    _current.get().shown = shown

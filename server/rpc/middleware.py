@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
+from google.protobuf.message import Message
 
 from server.rpc.call import Handler
 from server.rpc.method import Method
@@ -60,7 +61,12 @@ class StepInterceptor(grpc.aio.ServerInterceptor):
             built = grpc.unary_unary_rpc_method_handler(
                 cast("Any", chain),
                 request_deserializer=None,
-                response_serializer=handler.response_serializer,
+                response_serializer=_serialized,
             )
         self._handlers[path] = built
         return built
+
+
+def _serialized(reply: Message | bytes) -> bytes:
+    """A ready answer is bytes already."""
+    return reply if isinstance(reply, bytes) else reply.SerializeToString()

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from server.auditing import Event
 from server.idempotency import keyed_call
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Session
+from server.storage.generations import Generations
 
 T = TypeVar("T")
 
 
 class RecordedChanges:
-    def __init__(self, database: Database, trail: AuditTrail) -> None:
+    def __init__(
+        self, database: Database, trail: AuditTrail, generations: Generations | None = None
+    ) -> None:
+        """`generations`: those of this host, where it serves answers from a cache."""
         self._database = database
         self._trail = trail
+        self._generations = generations or Generations()
 
     async def make(
         self,
@@ -33,6 +39,7 @@ class RecordedChanges:
         several times.
         """
         call = keyed_call() if answers else None
+        changed: set[str] = set()
 
         async def together(session: Session) -> T:
             result = await work(session)
@@ -40,12 +47,24 @@ class RecordedChanges:
                 events = told(result)
                 for event in [events] if isinstance(events, Event) else events:
                     await self._trail.add(event, session)
+                    if event.user_id is not None:
+                        changed.add(event.user_id)
                 if call is not None:
                     await call.keep(result, session)
+                self._generations.open(*changed)
             return result
 
-        return await self._database.transact(together)
+        try:
+            return await self._database.transact(together)
+        finally:  # also where nobody knows whether it was committed
+            self._generations.close(*changed)
+
+    def changing(self, user_id: str) -> AbstractContextManager[None]:
+        """Around a change of what is held on a user that `make` does not make."""
+        return self._generations.changing(user_id)
 
     async def tell(self, event: Event) -> None:
-        """Tell of something that changes nothing, as a refusal."""
+        """Tell of something that changes nothing, as a refusal, or that has been changed before."""
+        if event.user_id is not None:
+            self._generations.close(event.user_id)
         await self._trail.add(event)

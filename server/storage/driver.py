@@ -163,6 +163,47 @@ class Database:
             with suppress(PyMongoError):  # what is left of it MongoDB closes in time
                 await stream.close()
 
+    @asynccontextmanager
+    async def feed(
+        self, pipeline: Sequence[Mapping[str, Any]], wait: timedelta
+    ) -> AsyncIterator[Callable[[], Awaitable[list[Document]]]]:
+        """All changes of the database from now on; each call gives what there is after the last one.
+
+        It gives an empty list where there is nothing for `wait`. Only the primary is asked, and nothing
+        is taken up again: whatever interrupts it is raised, so that who follows knows of every gap. For
+        a database of `connected_for_feed`.
+        """
+        async with await _settled(self._client.start_session()) as session:
+            stages = [{"$changeStream": {}}, *pipeline]
+            opening = {"aggregate": 1, "pipeline": stages, "cursor": {}}
+            reply = await self._database.command(opening, session=session)
+            waiting = list(reply["cursor"]["firstBatch"])
+            cursor = reply["cursor"]["id"]
+            more = {
+                "getMore": cursor,
+                "collection": "$cmd.aggregate",
+                "maxTimeMS": wait // timedelta(milliseconds=1),
+            }
+
+            async def ask() -> list[Document]:
+                nonlocal waiting
+                if waiting:
+                    batch, waiting = waiting, []
+                    return batch
+                reply = await self._database.command(more, session=session)
+                if not reply["cursor"]["id"]:
+                    raise StreamEnded("the change stream was closed")
+                given: list[Document] = reply["cursor"]["nextBatch"]
+                return given
+
+            try:
+                yield ask
+            finally:
+                with suppress(PyMongoError, TimeoutError):  # what is left MongoDB closes in time
+                    async with asyncio.timeout(_ABORT_SECONDS):
+                        closing = {"killCursors": "$cmd.aggregate", "cursors": [cursor]}
+                        await self._database.command(closing, session=session)
+
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work` in a transaction, again from its start where MongoDB asks for that.
 
@@ -227,6 +268,33 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
     Writes wait for a majority and are retried once by the driver; every operation ends within
     `mongo_timeout_ms`.
     """
+    database = _connect(
+        settings,
+        timeoutMS=settings.mongo_timeout_ms,
+        maxPoolSize=settings.mongo_pool_size,
+        minPoolSize=2,
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def connected_for_feed(settings: Settings) -> AsyncIterator[Database]:
+    """The same for `Database.feed` alone, whose questions set themselves how long they take.
+
+    With a time-out of all operations the driver would put that in place of it.
+    """
+    patience = settings.mongo_timeout_ms
+    database = _connect(settings, socketTimeoutMS=patience, maxPoolSize=1)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _connect(settings: Settings, **options: int) -> Database:
     if settings.mongodb_uri is None:
         raise ValueError("no MONGODB_URI")
     patience = settings.mongo_timeout_ms
@@ -236,17 +304,11 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         w="majority",
         retryWrites=True,
         retryReads=True,
-        timeoutMS=patience,
         serverSelectionTimeoutMS=patience,
         connectTimeoutMS=patience,
-        maxPoolSize=settings.mongo_pool_size,
-        minPoolSize=2,
+        **options,
     )
-    database = Database(client, settings.database, patience / 1000)
-    try:
-        yield database
-    finally:
-        await database.close()
+    return Database(client, settings.database, patience / 1000)
 
 
 def _client_class(driver: Literal["pymongo", "motor"]) -> Callable[..., Any]:

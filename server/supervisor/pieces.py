@@ -40,13 +40,22 @@ def bare_env() -> dict[str, str]:
 
 
 def worker_env(
-    settings: Settings, mongodb_uri: str, encryption_key: str | None, metrics: Path
+    settings: Settings,
+    mongodb_uri: str,
+    encryption_key: str | None,
+    *,
+    metrics: Path,
+    generations: Path,
 ) -> dict[str, str]:
-    """The environment, passed on, with what this run decided. Workers count into `metrics`."""
+    """The environment, passed on, with what this run decided.
+
+    Workers count into the folder `metrics`, and share the file `generations`.
+    """
     env = dict(os.environ)
     env["MONGODB_URI"] = mongodb_uri
     env["METRICS_PORT"] = "0"  # the supervisor serves them
     env[FOLDER_SETTING] = str(metrics)
+    env["GENERATIONS_FILE"] = str(generations)
     if encryption_key is not None:
         env["ENCRYPTION_KEY"] = encryption_key
     if settings.use_sandbox and settings.kite_base_url is None:

@@ -152,7 +152,13 @@ class Run:
         count = settings.workers
         self.screen.step(f"Starting {count} worker{'s' if count > 1 else ''}")
         metrics = data.fresh_metrics()
-        env = pieces.worker_env(settings, self.mongodb_uri, self.encryption_key, metrics)
+        env = pieces.worker_env(
+            settings,
+            self.mongodb_uri,
+            self.encryption_key,
+            metrics=metrics,
+            generations=self.sockets / "generations",
+        )
         await self.supervisor.start(
             [pieces.worker(i, socket, env) for i, socket in enumerate(sockets)]
         )

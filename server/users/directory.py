@@ -16,6 +16,13 @@ class UserDirectory:
         """Raises UserNotFound."""
         return _active(await self._store.get(user_id))
 
+    async def identity(self, user_id: str) -> str:
+        """What tells a user from a later one of the same name. Raises UserNotFound."""
+        user = await self._store.get(user_id)
+        if user is None:
+            raise UserNotFound
+        return user.id
+
     async def hold(self, user_id: str, session: Session) -> bool:
         """The same inside a transaction, keeping the user from being deleted or changed meanwhile."""
         return _active(await self._store.hold(user_id, session))

@@ -10,12 +10,16 @@ from typing import Any
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_service_pb2_grpc
 
+from server.answer_cache import Shown
 from server.idempotency import answered
-from server.rpc.call import Context
+from server.rpc.call import Context, answer_shows
 from server.rpc.times import timestamp
 from server.users import convert
 from server.users.model import UserFilter
 from server.users.service import UserService
+
+# Whose answers are kept, and the field that names the user they are about; see answer_cache.py.
+CACHED = {"GetUser": "user_id"}
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
@@ -39,7 +43,9 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         )
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
-        return rpc.GetUserResponse(data=convert.user(await self._service.get(request.user_id)))
+        user = await self._service.get(request.user_id)
+        answer_shows(Shown([user.id]))
+        return rpc.GetUserResponse(data=convert.user(user))
 
     async def BatchGetUsers(
         self, request: rpc.BatchGetUsersRequest, context: Context

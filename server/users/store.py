@@ -14,6 +14,8 @@ from pymongo.errors import DuplicateKeyError
 from server.clock import utc_now
 from server.errors import FieldError
 from server.storage import paging
+from server.storage.cache_feed import Followed
+from server.storage.coalescing import Coalesced
 from server.storage.driver import Database, Document, Session
 from server.storage.tallies import TALLIED, Tallies, Tally
 from server.users.errors import UserExists
@@ -34,6 +36,7 @@ USERS = "users"
 ARCHIVE = "users_archive"
 
 TALLY = Tally(USERS, {"status": (*STATUSES, None)})
+FOLLOWED = Followed(USERS, unseen=["holds", TALLIED], inserts=False)
 
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 _ANY_CASE = Collation(locale="en", strength=2)
@@ -86,6 +89,7 @@ class UserStore:
         self._users = database.collection(USERS)
         self._archive = database.collection(ARCHIVE)
         self._tallies = Tallies(database, TALLY)
+        self._by_id = Coalesced(self.get_many)
 
     async def insert(self, new: NewUser, session: Session | None = None) -> User:
         """Raises UserExists naming every field that is taken."""
@@ -131,8 +135,7 @@ class UserStore:
         return UserExists(fields[0].message if len(fields) == 1 else None, fields=fields)
 
     async def get(self, user_id: str) -> User | None:
-        document = await self._users.find_one({"userId": user_id})
-        return _user(document) if document else None
+        return await self._by_id.get(user_id)
 
     async def get_many(self, user_ids: Sequence[str]) -> dict[str, User]:
         """Those that exist, by `userId`."""

@@ -27,7 +27,7 @@ from server.supervisor.probes import port_answers, until
 from server.supervisor.programs import find_mongod
 from tests.supervisor.harness import DEADLINE, free_ports
 
-METRICS = Path("metrics")
+SHARED = {"metrics": Path("metrics"), "generations": Path("generations")}
 
 
 def settings(**given: object) -> Settings:
@@ -136,15 +136,15 @@ def test_the_sandbox_runs_while_an_address_points_to_it() -> None:
 def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZERODHA_API_KEY", "ZERODHA_API_SECRET", "ENCRYPTION_KEY"):
         monkeypatch.delenv(name, raising=False)
-    env = worker_env(settings(), "mongodb://here", "key", METRICS)
+    env = worker_env(settings(), "mongodb://here", "key", **SHARED)
     assert env["MONGODB_URI"] == "mongodb://here"
     assert env["ENCRYPTION_KEY"] == "key"
     assert (env["ZERODHA_API_KEY"], env["ZERODHA_API_SECRET"]) == ("sandbox_key", "sandbox_secret")
-    own = worker_env(settings(zerodha_api_key="mine"), "mongodb://here", None, METRICS)
+    own = worker_env(settings(zerodha_api_key="mine"), "mongodb://here", None, **SHARED)
     assert "ZERODHA_API_KEY" not in own  # as the environment, or .env, has it
     assert "ENCRYPTION_KEY" not in own
     real = worker_env(
-        settings(kite_base_url="https://api.kite.trade"), "mongodb://here", None, METRICS
+        settings(kite_base_url="https://api.kite.trade"), "mongodb://here", None, **SHARED
     )
     assert "ZERODHA_API_KEY" not in real
 

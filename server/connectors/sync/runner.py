@@ -245,7 +245,8 @@ class SyncRunner:
 
     async def _end(self, claimed: Connector, outcome: Outcome) -> bool:
         if outcome.entry.status != "failed":
-            return await self._syncs.finish(claimed, outcome)
+            with self._changes.changing(claimed.user_id):
+                return await self._syncs.finish(claimed, outcome)
 
         async def work(transaction: Transaction) -> bool | None:
             return await self._syncs.finish(claimed, outcome, transaction) or None

@@ -6,7 +6,7 @@ the change through that the token is of. So a watcher of one user is not served 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -68,22 +68,30 @@ PIPELINE: list[Document] = [
 class Following:
     """The changes that follow a place, and how far they have been taken."""
 
-    def __init__(self, stream: ChangeStream) -> None:
+    def __init__(self, stream: ChangeStream, seen: Callable[[str], object]) -> None:
         self._stream = stream
+        self._seen = seen
         self.position = stream.position
 
     async def next(self) -> Change | None:
         """The next change; None where there is none for now, or where it is of no interest to callers."""
         raw = await self._stream.next()
         self.position = self._stream.position
-        return None if raw is None else _read(raw)
+        change = None if raw is None else _read(raw)
+        if change is not None:
+            self._seen(change.connector.user_id)
+        return change
 
 
 class ConnectorChanges:
     """Driver errors pass through."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, seen: Callable[[str], object] = lambda user_id: None
+    ) -> None:
+        """`seen` is called with whose connector it is, before anybody is told of a change."""
         self._database = database
+        self._seen = seen
         self._connectors = database.collection(CONNECTORS)
 
     @asynccontextmanager
@@ -97,7 +105,7 @@ class ConnectorChanges:
         async with self._database.watch(self._connectors, PIPELINE, None, WAIT) as stream:
             now = stream.position
         async with self._database.watch(self._connectors, PIPELINE, begin, WAIT) as stream:
-            following = Following(stream)
+            following = Following(stream, self._seen)
             while not following.position:
                 await following.next()  # of the last write, so before now
             yield following, now
@@ -109,7 +117,7 @@ class ConnectorChanges:
             async with self._database.watch(
                 self._connectors, PIPELINE, after, BRIEF_WAIT
             ) as stream:
-                yield Following(stream)
+                yield Following(stream, self._seen)
         except PlaceLost:
             raise ResumeTokenExpired from None
 

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -44,10 +45,15 @@ class Idempotency:
     again; of what failed for want of a database or platform nothing is kept, so it may be tried again.
     """
 
-    def __init__(self, answers: Answers, key: bytes) -> None:
-        """`key` hides requests, which hold passwords, behind their fingerprints."""
+    def __init__(self, answers: Answers, key: bytes, again: Callable[[str | None], object]) -> None:
+        """`key` hides requests, which hold passwords, behind their fingerprints.
+
+        `again` is called before an answer is given again, with the user that the request names: who
+        made the change may have died before it told anybody of it.
+        """
         self._answers = answers
         self._key = key
+        self._again = again
 
     def __call__(self, method: Method, inner: Handler) -> Handler:
         if not method.changes_state:
@@ -81,6 +87,7 @@ class Idempotency:
                     kept = await self._answers.find(name)
                     if kept is None:
                         raise
+            self._again(getattr(request, "user_id", None))
             return _given_again(kept, asked, response)
 
         return handle

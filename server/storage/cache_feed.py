@@ -1,0 +1,132 @@
+"""Tells the cache of answers what MongoDB has committed, whichever host or tool wrote it.
+
+Each process follows the changes of the collections that answers are made of. An event names a document,
+nothing more of it leaves MongoDB. Each answered question says that everything up to then is known, and
+lets the cache go on for LEASE from when it was asked: so what another host has changed is given for no
+longer than that, also where MongoDB is silent or this process was stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from server.answer_cache import AnswerCache
+from server.storage.driver import Database, Document
+
+_log = structlog.stdlib.get_logger("finlink.cache")
+
+WAIT = timedelta(milliseconds=500)  # for which MongoDB holds a question when nothing changes
+LEASE_SECONDS = 2.0
+RETRY_SECONDS = 0.5
+SILENCE_SECONDS = 5.0  # after which a question is given up
+STOP_SECONDS = 1.0
+
+_ALL_CHANGED = ["drop", "rename", "dropDatabase", "invalidate"]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A collection that answers are made of.
+
+    `unseen` are the paths that none shows; `inserts` says whether a new document can change one.
+    """
+
+    collection: str
+    unseen: Sequence[str] = ()
+    inserts: bool = True
+
+
+class CacheFeed:
+    """`start` it once; it goes on until `stop`."""
+
+    def __init__(
+        self, database: Database, cache: AnswerCache, followed: Sequence[Followed]
+    ) -> None:
+        """`database` is one of `driver.connected_for_feed`."""
+        self._database = database
+        self._cache = cache
+        self._pipeline = pipeline_for(followed)
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        running, self._running = self._running, None
+        while running is not None and not running.done():  # a driver may lose a cancellation
+            running.cancel()
+            await asyncio.wait({running}, timeout=STOP_SECONDS)
+        self._cache.drop_all()
+
+    async def _follow(self) -> None:
+        lost = False
+        while True:
+            try:
+                async with self._database.feed(self._pipeline, WAIT) as ask:
+                    if lost:
+                        _log.info("answers are cached again")
+                    lost = False
+                    while self._running is not None:
+                        asked = time.monotonic()
+                        async with asyncio.timeout(SILENCE_SECONDS):
+                            self._tell(await ask())
+                        self._cache.heard(asked + LEASE_SECONDS)
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it was, there is a gap now
+                self._cache.drop_all()
+                if not lost:
+                    _log.warning("answers are not cached for now", cause=type(error).__name__)
+                lost = True
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _tell(self, changes: Sequence[Document]) -> None:
+        if any(change["operationType"] in _ALL_CHANGED for change in changes):
+            self._cache.drop_all()
+        names = [name for change in changes for name in _names(change)]
+        if names:
+            self._cache.name(names)
+
+
+def _names(change: Document) -> list[str]:
+    """The document that has changed, and where that is known the user whose it is."""
+    key = change.get("documentKey", {}).get("_id")
+    user = change.get("user")
+    return [str(name) for name in (key, user) if name is not None]
+
+
+def pipeline_for(followed: Sequence[Followed]) -> list[Document]:
+    """What MongoDB is asked for: changes that some answer shows, by the keys of their documents."""
+    told: list[Document] = [{"operationType": {"$in": _ALL_CHANGED}}]
+    for each in followed:
+        whole = ["replace", "delete", *(["insert"] if each.inserts else [])]
+        told += [
+            {"ns.coll": each.collection, "operationType": {"$in": whole}},
+            {"ns.coll": each.collection, "operationType": "update", **_shows(each.unseen)},
+        ]
+    return [
+        {"$match": {"$or": told}},
+        {"$project": {"operationType": 1, "documentKey": 1, "user": "$fullDocument.userId"}},
+    ]
+
+
+def _shows(unseen: Sequence[str]) -> Document:
+    """That an update is not all about what no answer shows."""
+    if not unseen:
+        return {}
+    pattern = "^(" + "|".join(path.replace(".", r"\.") for path in unseen) + r")(\.|$)"
+    updated = {
+        "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
+    }
+    changed = {"$concatArrays": [updated, "$updateDescription.removedFields"]}
+    hidden = {"$map": {"input": changed, "in": _matches(pattern)}}
+    return {"$expr": {"$not": [{"$allElementsTrue": [hidden]}]}}
+
+
+def _matches(pattern: str) -> Document:
+    return {"$regexMatch": {"input": "$$this", "regex": pattern}}

@@ -1,0 +1,67 @@
+"""Reads of the same moment become one query.
+
+Whoever asks within one round of the event loop shares a query that is sent after all of them asked, so
+nobody is given what was read before. Reads inside transactions do not belong here: they see what is
+theirs alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+BATCH = 100  # keys of one query
+
+
+class Coalesced(Generic[K, V]):
+    """Reads by key through `read`, which gives what it finds of the keys it gets."""
+
+    def __init__(self, read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
+        self._read = read
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: K) -> V | None:
+        """What there is under a key, None for nothing. Raises what `read` raises."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._send, context=Context())  # nobody's in particular
+        future: asyncio.Future[V | None] = loop.create_future()
+        self._waiting.setdefault(key, []).append(future)
+        return await future
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        # Whoever has gone meanwhile, as with a deadline, is not read for.
+        keys = [key for key, futures in waiting.items() if not all(f.done() for f in futures)]
+        for first in range(0, len(keys), BATCH):
+            batch = {key: waiting[key] for key in keys[first : first + BATCH]}
+            task = asyncio.get_running_loop().create_task(self._answer(batch))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _answer(self, batch: Mapping[K, list[asyncio.Future[V | None]]]) -> None:
+        try:
+            found = await self._read(list(batch))
+        except BaseException as error:
+            for future in _open(batch):
+                if isinstance(error, Exception):
+                    future.set_exception(error)
+                else:
+                    future.cancel()
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for key, futures in batch.items():
+                for future in futures:
+                    if not future.done():
+                        future.set_result(found.get(key))
+
+
+def _open(batch: Mapping[K, list[asyncio.Future[V]]]) -> list[asyncio.Future[V]]:
+    return [future for futures in batch.values() for future in futures if not future.done()]
