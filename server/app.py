@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import structlog
@@ -59,7 +59,7 @@ from server.rpc.interceptors.errors import error_status
 from server.rpc.interceptors.idempotency import Idempotency
 from server.rpc.interceptors.logging import call_logging
 from server.rpc.method import methods_of
-from server.rpc.middleware import Step, StepInterceptor
+from server.rpc.middleware import Step, SteppedServices
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Undecipherable, Vault
 from server.security.ring import KeyRing, MissingKey
@@ -185,13 +185,14 @@ async def running_worker(
         cache = None
         if settings.answer_cache_mb and listen is not None:
             cache = await stack.enter_async_context(_answer_cache(settings, generations))
-        server = _server(
+        services = _services(
             Authentication(await _keys(database, settings)),
             completion,
             CachedAnswers(cache, CACHED),
             Idempotency(answers, secrets.requests, generations.close_one_or_all),
         )
-        domains.register(server)
+        domains.register(services)
+        server = _server(services)
         health = Health(_service_names(*CONTRACT), database.ping)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         if listen is not None:
@@ -221,7 +222,8 @@ class _Domains:
     sealer: Sealer
     folder: Folder
 
-    def register(self, server: grpc.aio.Server) -> None:
+    def register(self, services: SteppedServices) -> None:
+        server = cast("grpc.aio.Server", services)
         exported = {**export_convert.EXPORTED, "audit_event": audit_convert.exported}
         user_service_pb2_grpc.add_UserServiceServicer_to_server(
             UserServicer(self.users, exported), server
@@ -385,14 +387,13 @@ async def _keyed_secrets(database: driver.Database, ring: KeyRing) -> _Secrets:
         ) from None
 
 
-def _server(
+def _services(
     authentication: Authentication,
     completion: Completion,
     answers: CachedAnswers,
     idempotency: Idempotency,
-) -> grpc.aio.Server:
-    """A server with the steps every call takes, outermost first, and what infrastructure there is."""
-    services = _service_names(*CONTRACT)
+) -> SteppedServices:
+    """The steps every call takes, outermost first."""
     steps: list[Step] = [
         call_context,
         call_logging,
@@ -404,11 +405,15 @@ def _server(
         answers.kept,
         idempotency,
     ]
-    server = grpc.aio.server(
-        interceptors=[StepInterceptor(methods_of(services), steps)], options=_SERVER_OPTIONS
-    )
+    return SteppedServices(methods_of(_service_names(*CONTRACT)), steps)
+
+
+def _server(services: SteppedServices) -> grpc.aio.Server:
+    """A server of these, and of what infrastructure there is."""
+    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    server.add_generic_rpc_handlers((services,))
     infrastructure = [*_service_names(health_pb2.DESCRIPTOR), reflection.SERVICE_NAME]
-    reflection.enable_server_reflection([*services, *infrastructure], server)
+    reflection.enable_server_reflection([*_service_names(*CONTRACT), *infrastructure], server)
     server.add_generic_rpc_handlers((UnknownMethods(),))
     return server
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -32,14 +32,19 @@ class Event:
 
 
 SYSTEM = Actor()
-_actor: ContextVar[Actor] = ContextVar("finlink_actor", default=SYSTEM)
+_actor: ContextVar[Callable[[], Actor]] = ContextVar("finlink_actor", default=lambda: SYSTEM)
 
 
 def current_actor() -> Actor:
     """Who does what is being done in this task."""
-    return _actor.get()
+    return _actor.get()()
 
 
 def enter_actor(actor: Actor) -> None:
     """Make `actor` the current one for this task and those it starts."""
-    _actor.set(actor)
+    _actor.set(lambda: actor)
+
+
+def enter_actor_of(whose: Callable[[], Actor]) -> None:
+    """The same for one that is made when it is asked for: most calls tell of nothing."""
+    _actor.set(whose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 
 from server.answer_cache import Shown
+from server.auditing import Actor
 
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"
@@ -19,6 +21,9 @@ IDEMPOTENCY_KEY = "idempotency-key"
 # Of a REST client that comes back to a stream of server-sent events.
 LAST_EVENT_ID = "last-event-id"
 API_KEY = "x-api-key"
+MAX_TEXT = 200  # of what a caller says of itself
+
+_SUBJECT = re.compile(r'Subject="([^"]*)"')
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 # A step of the way a call takes: raw bytes go in at the outer end, the servicer gets a message.
@@ -39,11 +44,26 @@ class Call:
     idempotency_key: str | None = None
     last_event_id: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    key: str | None = None  # the name of the API key, once the call has been let in
+    user_agent: str = ""
+    certificate: str = ""  # of a stub, as Envoy tells of it
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)
     raw: bytes | None = field(default=None, repr=False)  # the request, where its answer may be kept
     shown: Shown | None = None
+
+    def actor(self) -> Actor:
+        """Who calls, for the audit trail."""
+        subject = _SUBJECT.search(self.certificate)
+        return Actor(
+            "caller",
+            address=self.peer[:MAX_TEXT],
+            key=self.key,
+            certificate=subject[1][:MAX_TEXT] if subject else None,
+            user_agent=self.user_agent[:MAX_TEXT] or None,
+            request_id=self.request_id,
+        )
 
     @property
     def is_rest(self) -> bool:

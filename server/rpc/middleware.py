@@ -1,8 +1,8 @@
-"""Fits the steps of `rpc/interceptors` to grpc.aio: one interceptor, one chain a method, built once."""
+"""Fits the steps of `rpc/interceptors` to grpc.aio: one chain a method, built once."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -18,8 +18,11 @@ Step: TypeAlias = Callable[[Method, Handler], Handler]
 _RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class StepInterceptor(grpc.aio.ServerInterceptor):
-    """Runs every RPC of the contract through `steps`, the first one outermost.
+class SteppedServices(grpc.GenericRpcHandler):
+    """Runs every RPC of the servicers that are added to it through `steps`, the first one outermost.
+
+    It stands for a server where servicers are added, and is a server's handler itself; an interceptor,
+    grpc.aio's own way, costs every call more than some of the steps do.
 
     A server stream takes the same steps; its innermost one sends the messages and gives no answer.
 
@@ -32,19 +35,21 @@ class StepInterceptor(grpc.aio.ServerInterceptor):
         self._steps = tuple(reversed(steps))
         self._handlers: dict[str, _RpcHandler] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_RpcHandler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> _RpcHandler | None:
-        path = handler_call_details.method
-        ready = self._handlers.get(path)
-        if ready is not None:
-            return ready
-        handler = await continuation(handler_call_details)
-        method = self._methods.get(path)
-        if handler is None or method is None:
-            return handler
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """What generated code calls beside the next one, with the same in another form."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, _RpcHandler]
+    ) -> None:
+        """Called by generated code with a servicer's methods. Raises KeyError for one of no contract."""
+        for name, handler in handlers.items():
+            path = f"/{service}/{name}"
+            self._handlers[path] = self._stepped(self._methods[path], handler)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> _RpcHandler | None:
+        return self._handlers.get(handler_call_details.method)
+
+    def _stepped(self, method: Method, handler: _RpcHandler) -> _RpcHandler:
         chain: Handler = (
             sending(method, cast("Any", handler.unary_stream))
             if method.streams
@@ -52,19 +57,13 @@ class StepInterceptor(grpc.aio.ServerInterceptor):
         )
         for step in self._steps:
             chain = step(method, chain)
-        built: _RpcHandler
         if method.streams:
-            built = grpc.unary_stream_rpc_method_handler(
+            return grpc.unary_stream_rpc_method_handler(
                 cast("Any", chain), request_deserializer=None, response_serializer=None
             )
-        else:
-            built = grpc.unary_unary_rpc_method_handler(
-                cast("Any", chain),
-                request_deserializer=None,
-                response_serializer=_serialized,
-            )
-        self._handlers[path] = built
-        return built
+        return grpc.unary_unary_rpc_method_handler(
+            cast("Any", chain), request_deserializer=None, response_serializer=_serialized
+        )
 
 
 def _serialized(reply: Message | bytes) -> bytes:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from google.protobuf.message import Message
 
 from server.access import Keys
-from server.auditing import current_actor, enter_actor
 from server.rpc.call import Context, Handler, current_call
 from server.rpc.method import Method
 
@@ -25,8 +22,7 @@ class Authentication:
             call = current_call()
             key = await self._keys.admit(call.api_key, needed)
             if key is not None:
-                call.facts["key"] = key.name
-                enter_actor(replace(current_actor(), key=key.name))
+                call.key = call.facts["key"] = key.name
             return await inner(request, context)
 
         return handle

@@ -1,0 +1,39 @@
+"""Lines of a log, written together: one write for all that one round of the event loop has to say."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from typing import TextIO
+
+_MANY = 100
+
+
+class Lines:
+    """Where a line is written at the end of the round, or at once where no event loop runs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+        self._writing = threading.Lock()
+        atexit.register(self.flush)
+
+    def write(self, text: str) -> None:
+        """Take a text that ends its line."""
+        with self._writing:
+            self._waiting.append(text)
+            if 1 < len(self._waiting) < _MANY:
+                return  # whoever was first sees to it, unless its event loop has ended
+        try:
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._writing:
+            text = "".join(self._waiting)
+            self._waiting.clear()
+            if text:
+                self._stream.write(text)
+                self._stream.flush()
