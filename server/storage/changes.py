@@ -39,7 +39,6 @@ class RecordedChanges:
         several times.
         """
         call = keyed_call() if answers else None
-        changed: set[str] = set()
 
         async def together(session: Session) -> T:
             result = await work(session)
@@ -48,16 +47,13 @@ class RecordedChanges:
                 for event in [events] if isinstance(events, Event) else events:
                     await self._trail.add(event, session)
                     if event.user_id is not None:
-                        changed.add(event.user_id)
+                        opening(event.user_id)
                 if call is not None:
                     await call.keep(result, session)
-                self._generations.open(*changed)
             return result
 
-        try:
+        with self._generations.committing() as opening:
             return await self._database.transact(together)
-        finally:  # also where nobody knows whether it was committed
-            self._generations.close(*changed)
 
     def changing(self, user_id: str) -> AbstractContextManager[None]:
         """Around a change of what is held on a user that `make` does not make."""

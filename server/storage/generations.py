@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,20 @@ class Generations:
             yield
         finally:
             self.close(*user_ids)
+
+    @contextmanager
+    def committing(self) -> Iterator[Callable[..., None]]:
+        """Around a commit that finds out on the way whose changes it has: those are what it is told."""
+        opened: set[str] = set()
+
+        def opening(*user_ids: str) -> None:
+            opened.update(user_ids)
+            self.open(*user_ids)
+
+        try:
+            yield opening
+        finally:  # also where nobody knows whether it was committed
+            self.close(*opened)
 
     def open(self, *user_ids: str) -> None:
         """A change of these users is about to be committed."""

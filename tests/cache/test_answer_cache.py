@@ -1,0 +1,224 @@
+"""The cache of answers: it never gives what is known to be over, whoever changed it and in whatever order."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from server.answer_cache import EVERYBODY, AnswerCache, Shown, place_of
+from server.storage.generations import Generations
+
+METHOD = "/users/Get"
+USERS = ("ann", "bob", "eve")
+WORKERS = (0, 1)
+AN_ANSWER = 500 + 20  # bytes, about
+
+
+def cache(limit: int = 100_000) -> tuple[Generations, AnswerCache]:
+    generations = Generations()
+    made = AnswerCache(generations.numbers, limit)
+    made.heard(math.inf)
+    return generations, made
+
+
+def keep(kept: AnswerCache, user: str, answer: bytes, shown: Shown | None = None) -> None:
+    moment = kept.moment(user)
+    assert moment is not None
+    kept.put(METHOD, user.encode(), answer, moment, shown or Shown([f"document of {user}"]))
+
+
+def test_an_answer_is_given_again_until_its_user_changes() -> None:
+    generations, kept = cache()
+    keep(kept, "ann", b"1")
+    keep(kept, "bob", b"1")
+    assert kept.get(METHOD, b"ann") == b"1"
+    assert kept.get("/users/Other", b"ann") is None
+    with generations.changing("ann"):
+        assert kept.get(METHOD, b"ann") is None
+        assert kept.moment("ann") is None
+    assert kept.get(METHOD, b"ann") is None
+    assert kept.get(METHOD, b"bob") == b"1"
+
+
+def test_what_a_commit_turns_out_to_be_about_is_dropped_also_where_it_fails() -> None:
+    generations, kept = cache()
+    keep(kept, "ann", b"1")
+    try:
+        with generations.committing() as opening:
+            opening("ann")
+            raise TimeoutError
+    except TimeoutError:
+        pass
+    assert kept.get(METHOD, b"ann") is None
+    assert kept.moment("ann") is not None
+
+
+def test_nothing_is_given_or_kept_while_the_feed_is_silent() -> None:
+    _, kept = cache()
+    keep(kept, "ann", b"1")
+    kept.heard(time.monotonic() - 0.001)
+    assert kept.get(METHOD, b"ann") is None
+    assert kept.moment("ann") is None
+    kept.heard(math.inf)
+    assert kept.get(METHOD, b"ann") == b"1"  # the feed has missed nothing
+
+
+def test_what_was_being_read_when_the_feed_was_lost_is_not_kept() -> None:
+    _, kept = cache()
+    moment = kept.moment("ann")
+    assert moment is not None
+    kept.drop_all()
+    kept.heard(math.inf)
+    kept.put(METHOD, b"ann", b"1", moment, Shown([]))
+    assert kept.get(METHOD, b"ann") is None
+
+
+def test_an_answer_that_says_how_long_something_has_lasted_ends_by_the_clock() -> None:
+    _, kept = cache()
+    keep(kept, "ann", b"1", Shown([], until=time.time() - 0.001))
+    keep(kept, "bob", b"1", Shown([], until=time.time() + 60))
+    assert kept.get(METHOD, b"ann") is None
+    assert kept.get(METHOD, b"bob") == b"1"
+
+
+def test_memory_has_a_bound_and_what_is_asked_for_stays() -> None:
+    _, kept = cache(limit=10 * AN_ANSWER)
+    for number in range(1_000):
+        keep(kept, f"user{number}", b"a")
+        keep(kept, "ann", b"1") if number == 0 else kept.get(METHOD, b"ann")
+        assert kept.size <= 10 * AN_ANSWER
+    assert 5 <= len(kept) <= 10
+    assert kept.get(METHOD, b"ann") == b"1"
+    keep(kept, "big", b"a" * 20 * AN_ANSWER)
+    assert kept.get(METHOD, b"big") is None
+    kept.drop_all()
+    assert (len(kept), kept.size) == (0, 0)
+
+
+def test_users_and_the_number_for_all_have_places_of_their_own() -> None:
+    assert place_of("ann") == 29_299  # of every process and release: they share a table
+    assert all(place_of(f"user{number}") < EVERYBODY for number in range(100_000))
+
+
+@dataclass
+class Worker:
+    cache: AnswerCache
+    news: list[str] = field(default_factory=list)  # what its feed has not told it yet
+    known: dict[str, int] = field(default_factory=dict)  # versions as of when it was told all
+
+
+@dataclass
+class Reading:
+    worker: Worker
+    user: str
+    version: int | None = None
+
+    def __post_init__(self) -> None:
+        self.moment = self.worker.cache.moment(self.user)
+
+
+@dataclass
+class Writing:
+    user: str
+    version: int | None = None  # once it is committed
+
+
+class Coherence(RuleBasedStateMachine):
+    """Two workers of a host, writers of theirs that may die, and writers elsewhere.
+
+    What a reader gets is never older than what a writer of the host was answered, nor than what the
+    feed of the reader's worker has told.
+    """
+
+    @initialize()
+    def begin(self) -> None:
+        self.generations = Generations()
+        self.versions = dict.fromkeys(USERS, 0)
+        self.answered = dict.fromkeys(USERS, 0)
+        self.workers = [Worker(AnswerCache(self.generations.numbers, 3 * AN_ANSWER)) for _ in WORKERS]
+        for worker in self.workers:
+            self.hear(worker)
+        self.readings: list[Reading] = []
+        self.writings: list[Writing] = []
+
+    def hear(self, worker: Worker) -> None:
+        worker.cache.name(worker.news)
+        worker.news.clear()
+        worker.cache.heard(math.inf)
+        worker.known = dict(self.versions)
+
+    def commit(self, user: str) -> int:
+        self.versions[user] += 1
+        for worker in self.workers:
+            worker.news.append(f"document of {user}")
+        return self.versions[user]
+
+    @rule(which=st.sampled_from(WORKERS), user=st.sampled_from(USERS))
+    def ask(self, which: int, user: str) -> None:
+        worker = self.workers[which]
+        answer = worker.cache.get(METHOD, user.encode())
+        if answer is not None:
+            assert int(answer) >= max(self.answered[user], worker.known.get(user, 0))
+
+    @rule(which=st.sampled_from(WORKERS), user=st.sampled_from(USERS))
+    def begin_to_read(self, which: int, user: str) -> None:
+        self.readings.append(Reading(self.workers[which], user))
+
+    @precondition(lambda self: self.readings)
+    @rule(data=st.data())
+    def read_on(self, data: st.DataObject) -> None:
+        reading = data.draw(st.sampled_from(self.readings))
+        if reading.version is None:
+            reading.version = self.versions[reading.user]
+            return
+        self.readings.remove(reading)
+        if reading.moment is not None:
+            answer, shown = str(reading.version).encode(), Shown([f"document of {reading.user}"])
+            request = reading.user.encode()
+            reading.worker.cache.put(METHOD, request, answer, reading.moment, shown)
+
+    @rule(user=st.sampled_from(USERS))
+    def begin_to_write(self, user: str) -> None:
+        self.generations.open(user)
+        self.writings.append(Writing(user))
+
+    @precondition(lambda self: self.writings)
+    @rule(data=st.data(), dies=st.booleans())
+    def write_on(self, data: st.DataObject, dies: bool) -> None:
+        writing = data.draw(st.sampled_from(self.writings))
+        if writing.version is None:
+            writing.version = self.commit(writing.user)
+            return
+        self.writings.remove(writing)
+        if not dies:
+            self.generations.close(writing.user)
+            self.answered[writing.user] = max(self.answered[writing.user], writing.version)
+
+    @rule(user=st.sampled_from(USERS))
+    def write_elsewhere(self, user: str) -> None:
+        self.commit(user)
+
+    @rule(known=st.booleans(), user=st.sampled_from(USERS))
+    def answer_again(self, known: bool, user: str) -> None:
+        """Of writers that died, whoever sends the same request is answered by another worker."""
+        self.generations.close_one_or_all(user if known else None)
+        self.answered |= {user: self.versions[user]} if known else self.versions
+
+    @rule(which=st.sampled_from(WORKERS))
+    def be_told(self, which: int) -> None:
+        self.hear(self.workers[which])
+
+    @rule(which=st.sampled_from(WORKERS))
+    def lose_the_feed(self, which: int) -> None:
+        self.workers[which].cache.drop_all()
+        self.workers[which].news.clear()
+        self.workers[which].known = {}
+
+
+TestCoherence = Coherence.TestCase
+TestCoherence.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

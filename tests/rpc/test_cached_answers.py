@@ -1,0 +1,118 @@
+"""Ready answers: who gets them, and what is never kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, cast
+
+import pytest
+from finlink.users.v1 import user_pb2
+from finlink.users.v1.user_service_pb2 import GetUserRequest, GetUserResponse
+
+from server.access import ApiKey, Keys, Scope
+from server.answer_cache import AnswerCache, Shown
+from server.app import CACHED
+from server.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
+from server.rpc.call import Call, Context, answer_shows, enter_call
+from server.rpc.interceptors.authentication import Authentication
+from server.rpc.interceptors.cached_answers import CachedAnswers
+from server.rpc.interceptors.decoding import request_decoding
+from server.storage.generations import Generations
+from tests.contract.descriptors import methods
+
+GET_USER = next(method for method in methods() if method.descriptor.name == "GetUser")
+REQUEST = GetUserRequest(user_id="ann").SerializeToString()
+NO_CONTEXT = cast("Context", None)
+
+
+class Admission:
+    """`access.Keys` that says what a test wants."""
+
+    refusal: ApiError | None = None
+
+    async def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
+        if self.refusal is not None:
+            raise self.refusal
+        return None
+
+
+class Way:
+    """The steps a call of GetUser takes from authentication on, to a servicer that counts."""
+
+    def __init__(self, *, shows: bool = True) -> None:
+        self.served = 0
+        self.failure: Exception | None = None
+        self.keys = Admission()
+        self.generations = Generations()
+        self.cache = AnswerCache(self.generations.numbers, 100_000)
+        self.cache.heard(math.inf)
+        self._shows = shows
+        answers = CachedAnswers(self.cache, CACHED)
+        chain = answers.kept(GET_USER, self._serve)
+        chain = answers.given(GET_USER, request_decoding(GET_USER, chain))
+        self._chain = Authentication(cast("Keys", self.keys))(GET_USER, chain)
+
+    async def _serve(self, request: Any, context: Context) -> GetUserResponse:
+        self.served += 1
+        if self.failure is not None:
+            raise self.failure
+        if self._shows:
+            answer_shows(Shown(["document"]))
+        return GetUserResponse(data=user_pb2.User(user_id=f"{request.user_id}{self.served}"))
+
+    async def call(self, target: str | None = "/api/v1/users/ann") -> str:
+        enter_call(Call(GET_USER.path, "id", target, "peer"))
+        reply: Any = await self._chain(REQUEST, NO_CONTEXT)
+        content = reply if isinstance(reply, bytes) else reply.SerializeToString()
+        return GetUserResponse.FromString(content).data.user_id
+
+
+async def test_the_second_call_is_served_from_the_cache_over_rest_and_grpc_alike() -> None:
+    way = Way()
+    assert [await way.call(), await way.call(), await way.call(None)] == ["ann1"] * 3
+    assert (way.served, way.cache.hits, way.cache.misses) == (1, 2, 1)
+    way.generations.close("ann")
+    assert await way.call() == "ann2"
+
+
+@pytest.mark.parametrize("refusal", [Unauthenticated(), PermissionDenied()])
+async def test_a_ready_answer_is_for_those_only_who_may_call(refusal: ApiError) -> None:
+    way = Way()
+    await way.call()
+    way.keys.refusal = refusal
+    with pytest.raises(type(refusal)):
+        await way.call()
+
+
+async def test_parameters_are_refused_also_where_an_answer_is_ready() -> None:
+    way = Way()
+    await way.call()
+    for query in ("x=1", "userId=bob", "userId=ann"):
+        with pytest.raises(InvalidRequest):
+            await way.call(f"/api/v1/users/ann?{query}")
+    assert await way.call("/api/v1/users/ann?") == "ann1"
+    assert way.served == 1
+
+
+async def test_errors_are_not_kept() -> None:
+    way = Way()
+    way.failure = ApiError()
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            await way.call()
+    way.failure = None
+    assert await way.call() == "ann3"
+
+
+async def test_nothing_is_kept_that_does_not_say_what_it_shows() -> None:
+    way = Way(shows=False)
+    assert [await way.call(), await way.call()] == ["ann1", "ann2"]
+
+
+async def test_nothing_is_kept_while_the_feed_is_silent() -> None:
+    way = Way()
+    way.cache.heard(time.monotonic())
+    assert [await way.call(), await way.call()] == ["ann1", "ann2"]
+    way.cache.heard(math.inf)
+    assert [await way.call(), await way.call()] == ["ann3", "ann3"]

@@ -1,0 +1,105 @@
+"""Reads that share a query: everybody gets what there is, and nobody suffers for another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from server.storage.coalescing import BATCH, Coalesced
+
+
+class Source:
+    """Says how it was asked; `hold` keeps its answers back."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.failure: Exception | None = None
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, str]:
+        self.asked.append(list(keys))
+        await self.go_on.wait()
+        if self.failure is not None:
+            raise self.failure
+        return {key: key.upper() for key in keys if key != "nobody"}
+
+
+async def test_reads_of_one_moment_are_one_query_and_equal_ones_one_key() -> None:
+    source = Source()
+    reads = Coalesced(source.read)
+    found = await asyncio.gather(*(reads.get(key) for key in ("ann", "bob", "ann", "nobody")))
+    assert found == ["ANN", "BOB", "ANN", None]
+    assert source.asked == [["ann", "bob", "nobody"]]
+
+
+async def test_who_asks_while_a_query_is_under_way_has_one_of_his_own() -> None:
+    source = Source()
+    source.go_on.clear()
+    reads = Coalesced(source.read)
+    first = asyncio.create_task(reads.get("ann"))
+    while not source.asked:
+        await asyncio.sleep(0)
+    second = asyncio.create_task(reads.get("ann"))
+    while len(source.asked) < 2:
+        await asyncio.sleep(0)
+    source.go_on.set()
+    assert (await first, await second) == ("ANN", "ANN")
+    assert source.asked == [["ann"], ["ann"]]
+
+
+async def test_a_query_has_a_bound() -> None:
+    source = Source()
+    reads = Coalesced(source.read)
+    keys = [f"user{number}" for number in range(2 * BATCH + 1)]
+    assert await asyncio.gather(*map(reads.get, keys)) == [key.upper() for key in keys]
+    assert [len(asked) for asked in source.asked] == [BATCH, BATCH, 1]
+
+
+async def test_an_error_reaches_everybody_and_the_next_query_is_a_new_one() -> None:
+    source = Source()
+    source.failure = ConnectionError("away")
+    reads = Coalesced(source.read)
+    failed = await asyncio.gather(reads.get("ann"), reads.get("bob"), return_exceptions=True)
+    assert [type(error) for error in failed] == [ConnectionError, ConnectionError]
+    source.failure = None
+    assert await reads.get("ann") == "ANN"
+
+
+async def test_who_goes_away_takes_nothing_from_the_others() -> None:
+    source = Source()
+    source.go_on.clear()
+    reads = Coalesced(source.read)
+    first, second = asyncio.create_task(reads.get("ann")), asyncio.create_task(reads.get("ann"))
+    while not source.asked:
+        await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    source.go_on.set()
+    assert await second == "ANN"
+
+
+async def test_nothing_is_read_for_those_who_went_before_it_was_sent() -> None:
+    source = Source()
+    reads = Coalesced(source.read)
+    gone = asyncio.create_task(reads.get("ann"))
+    stays = asyncio.create_task(reads.get("bob"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stays == "BOB"
+    assert source.asked == [["bob"]]
+
+
+async def test_a_deadline_of_one_ends_his_waiting_alone() -> None:
+    source = Source()
+    source.go_on.clear()
+    reads = Coalesced(source.read)
+    patient = asyncio.create_task(reads.get("ann"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await reads.get("ann")
+    source.go_on.set()
+    assert await patient == "ANN"
