@@ -140,7 +140,9 @@ class Coherence(RuleBasedStateMachine):
         self.generations = Generations()
         self.versions = dict.fromkeys(USERS, 0)
         self.answered = dict.fromkeys(USERS, 0)
-        self.workers = [Worker(AnswerCache(self.generations.numbers, 3 * AN_ANSWER)) for _ in WORKERS]
+        self.workers = [
+            Worker(AnswerCache(self.generations.numbers, 3 * AN_ANSWER)) for _ in WORKERS
+        ]
         for worker in self.workers:
             self.hear(worker)
         self.readings: list[Reading] = []

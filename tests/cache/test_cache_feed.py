@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,11 +19,11 @@ from server.storage.driver import Database, connected, connected_for_feed
 from server.storage.generations import Generations
 from server.users import store as user_store
 from server.users.store import USERS
+from tests.faults.load import until
 from tests.stack import Stack
 from tests.storage.databases import DRIVERS, settings
 
 FOLLOWED = [user_store.FOLLOWED, connector_store.FOLLOWED]
-PATIENCE = 30.0
 METHOD = "/users/Get"
 
 
@@ -39,15 +38,13 @@ class Place:
         self.feed = feed
 
     async def until(self, name: str, *, given: bool) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while (self.cache.get(METHOD, name.encode()) is not None) != given:
-                await asyncio.sleep(0.01)
+        await until(lambda: (self.cache.get(METHOD, name.encode()) is not None) == given)
 
     async def keep(self, name: str, *documents: object) -> None:
         """Have an answer about a user that shows these documents."""
-        async with asyncio.timeout(PATIENCE):
-            while (moment := self.cache.moment(name)) is None:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.cache.moment(name) is not None)
+        moment = self.cache.moment(name)
+        assert moment is not None
         shown = Shown([str(document) for document in documents])
         self.cache.put(METHOD, name.encode(), b"1", moment, shown)
         await self.until(name, given=True)
@@ -151,7 +148,5 @@ async def test_a_question_that_mongodb_holds_too_long_is_a_silent_feed(
 ) -> None:
     await place.keep("ann")
     monkeypatch.setattr(cache_feed, "LEASE_SECONDS", -math.inf)
-    async with asyncio.timeout(PATIENCE):
-        while place.cache.moment("ann") is not None:
-            await asyncio.sleep(0.01)
+    await until(lambda: place.cache.moment("ann") is None)
     assert place.cache.get(METHOD, b"ann") is None

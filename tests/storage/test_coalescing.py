@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from server.storage.coalescing import BATCH, Coalesced
+from tests.faults.load import until
 
 
 class Source:
@@ -40,11 +41,9 @@ async def test_who_asks_while_a_query_is_under_way_has_one_of_his_own() -> None:
     source.go_on.clear()
     reads = Coalesced(source.read)
     first = asyncio.create_task(reads.get("ann"))
-    while not source.asked:
-        await asyncio.sleep(0)
+    await until(lambda: bool(source.asked))
     second = asyncio.create_task(reads.get("ann"))
-    while len(source.asked) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(source.asked) == 2)
     source.go_on.set()
     assert (await first, await second) == ("ANN", "ANN")
     assert source.asked == [["ann"], ["ann"]]
@@ -73,8 +72,7 @@ async def test_who_goes_away_takes_nothing_from_the_others() -> None:
     source.go_on.clear()
     reads = Coalesced(source.read)
     first, second = asyncio.create_task(reads.get("ann")), asyncio.create_task(reads.get("ann"))
-    while not source.asked:
-        await asyncio.sleep(0)
+    await until(lambda: bool(source.asked))
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first

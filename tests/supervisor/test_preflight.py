@@ -133,11 +133,14 @@ def test_the_sandbox_runs_while_an_address_points_to_it() -> None:
     assert not needs_sandbox(settings(sandbox=False))
 
 
+
+
 def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZERODHA_API_KEY", "ZERODHA_API_SECRET", "ENCRYPTION_KEY"):
         monkeypatch.delenv(name, raising=False)
     env = worker_env(settings(), "mongodb://here", "key", **SHARED)
     assert env["MONGODB_URI"] == "mongodb://here"
+    assert env["GENERATIONS_FILE"] == str(SHARED["generations"])
     assert env["ENCRYPTION_KEY"] == "key"
     assert (env["ZERODHA_API_KEY"], env["ZERODHA_API_SECRET"]) == ("sandbox_key", "sandbox_secret")
     own = worker_env(settings(zerodha_api_key="mine"), "mongodb://here", None, **SHARED)
