@@ -8,7 +8,7 @@ result of its use case becomes the reply; `RecordedChanges.make` stores that rep
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -44,8 +44,11 @@ class Answers(Protocol):
 
     async def find(self, name: str) -> Answer | None: ...
 
-    async def keep(self, name: str, answer: Answer, session: Any = None) -> None:
-        """Raises AnswerExists; the transaction of `session` cannot commit then."""
+    async def keep(self, answers: Sequence[tuple[str, Answer]], session: Any = None) -> None:
+        """Keep each under its name, or none.
+
+        Raises AnswerExists; the transaction of `session` cannot commit then.
+        """
         ...
 
 
@@ -53,16 +56,25 @@ class Answers(Protocol):
 class KeyedCall:
     """The call being served, where its caller sent an idempotency key."""
 
-    store: Callable[[Any, Any], Awaitable[None]]  # a reply, and the transaction to store it in
+    answers: Answers
+    name: str
+    answer: Callable[[Any], Answer]  # how a reply is kept
     reply: Callable[[Any], Any] | None = None
     stored: Any = None  # the reply that was stored last; its transaction may not have committed
 
-    async def keep(self, result: Any, session: Any) -> None:
-        """Store the reply to `result` in the transaction of `session`."""
+    def answer_to(self, result: Any) -> tuple[str, Answer]:
+        """The name and the answer to keep for `result`, whose reply is noted."""
         if self.reply is None:
             raise RuntimeError("a servicer changes something without `answered`")
         self.stored = self.reply(result)
-        await self.store(self.stored, session)
+        return self.name, self.answer(self.stored)
+
+
+async def keep_answers(results: Sequence[tuple[KeyedCall, Any]], session: Any) -> None:
+    """Keep the replies to what calls result in, in the transaction of `session`. Raises AnswerExists."""
+    if results:
+        store = results[0][0].answers
+        await store.keep([call.answer_to(result) for call, result in results], session)
 
 
 _keyed_call: ContextVar[KeyedCall | None] = ContextVar("finlink_keyed_call", default=None)

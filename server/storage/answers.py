@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from server.clock import utc_now
 from server.idempotency import Answer, AnswerExists, CallUnderWay
 from server.storage.claims import ClaimBusy, Claims
-from server.storage.driver import Database, Session
+from server.storage.driver import Database, Session, insert
 
 ANSWERS = "answers"
 KEPT = timedelta(hours=24)
@@ -53,15 +53,20 @@ class AnswerStore:
         content = self._sealer.open(document["answer"], place=_place(name))
         return Answer(document["request"], content)
 
-    async def keep(self, name: str, answer: Answer, session: Session | None = None) -> None:
-        document = {
-            "_id": name,
-            "request": answer.request,
-            "answer": self._sealer.seal(answer.content, place=_place(name)),
-            "createdAt": utc_now(),
-        }
+    async def keep(
+        self, answers: Sequence[tuple[str, Answer]], session: Session | None = None
+    ) -> None:
+        documents = [
+            {
+                "_id": name,
+                "request": answer.request,
+                "answer": self._sealer.seal(answer.content, place=_place(name)),
+                "createdAt": utc_now(),
+            }
+            for name, answer in answers
+        ]
         try:
-            await self._answers.insert_one(document, session=session)
+            await insert(self._answers, documents, session)
         except DuplicateKeyError:
             raise AnswerExists from None
 

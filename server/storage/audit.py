@@ -21,7 +21,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from server.auditing import Actor, Event, current_actor
 from server.clock import utc_now
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import Database, Document, Session, insert
 
 AUDIT_EVENTS = "audit_events"
 AUDIT_HEAD = "audit_head"
@@ -103,10 +103,18 @@ class AuditTrail:
 
     async def add(self, event: Event, session: Session | None = None) -> None:
         """Tell of `event`, done by the current actor, in the transaction that does it."""
-        document = _document(event, current_actor())
-        document["mac"] = self.codes.of_event(document)
-        document["unsealed"] = True
-        await self._events.insert_one(document, session=session)
+        await self.add_all([(event, current_actor())], session)
+
+    async def add_all(
+        self, events: Sequence[tuple[Event, Actor]], session: Session | None = None
+    ) -> None:
+        """Tell of events and who did them, in the transaction that does it."""
+        documents = [_document(event, actor) for event, actor in events]
+        for document in documents:
+            document["mac"] = self.codes.of_event(document)
+            document["unsealed"] = True
+        if documents:
+            await insert(self._events, documents, session)
 
     async def seal_some(self) -> list[Document]:
         """Seal a batch of what is unsealed, and give it. Raises HeadChanged."""

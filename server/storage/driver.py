@@ -20,7 +20,7 @@ from bson.timestamp import Timestamp
 from pymongo import AsyncMongoClient, timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -38,6 +38,7 @@ _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 # it comes to a change of the collection.
 _STREAM_SECONDS = 10.0
 _STREAM_BATCH = 100  # changes at a time
+_DUPLICATE_KEY = 11000
 # ChangeStreamHistoryLost, ChangeStreamFatalError (no such change), NoMatchingDocument (no image).
 _PLACE_LOST = frozenset({286, 280, 47})
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
@@ -48,12 +49,32 @@ async def _settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
+class Undone(Exception):
+    """A transaction failed and left nothing. Its cause says why."""
+
+
 class PlaceLost(Exception):
     """What followed a place in a change stream is not kept any more, or was never there."""
 
 
 class StreamEnded(PyMongoError):
     """MongoDB closed a change stream: its collection is gone."""
+
+
+async def insert(
+    collection: Collection, documents: Sequence[Document], session: Session | None = None
+) -> None:
+    """Insert one or many. Raises DuplicateKeyError, as for one."""
+    if len(documents) == 1:
+        await collection.insert_one(documents[0], session=session)
+        return
+    try:
+        await collection.insert_many(documents, session=session)
+    except BulkWriteError as error:
+        for each in error.details.get("writeErrors", ()):
+            if each["code"] == _DUPLICATE_KEY:
+                raise DuplicateKeyError(each["errmsg"], each["code"], each) from error
+        raise
 
 
 class ChangeStream:
@@ -204,15 +225,30 @@ class Database:
                         closing = {"killCursors": "$cmd.aggregate", "cursors": [cursor]}
                         await self._database.command(closing, session=session)
 
-    async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
+    @property
+    def patience(self) -> float:
+        """For how many seconds a transaction is tried again."""
+        return self._patience
+
+    async def transact(
+        self,
+        work: Callable[[Session], Awaitable[T]],
+        *,
+        give_up: float | None = None,
+        once: bool = False,
+    ) -> T:
         """Run `work` in a transaction, again from its start where MongoDB asks for that.
 
-        The driver's own helper goes on for two minutes; here it ends after `patience`, so that a caller
-        is told in time and nothing happens long after. `work` may run several times.
+        The driver's own helper goes on for two minutes; here it ends after `patience`, or at `give_up` on
+        the monotonic clock, so that a caller is told in time and nothing happens long after. `work` may
+        run several times. With `once` it does not: Undone is raised where nothing is left of it; any
+        other error then says that it may have been committed.
         """
-        give_up = time.monotonic() + self._patience
+        if give_up is None:
+            give_up = time.monotonic() + self._patience
         async with await _settled(self._client.start_session()) as session:
             while True:
+                committing = False
                 try:
                     await _settled(
                         session.start_transaction(
@@ -221,6 +257,7 @@ class Database:
                         )
                     )
                     result = await work(session)
+                    committing = True
                     await self._commit(session, give_up)
                 except BaseException as error:
                     if session.in_transaction:
@@ -229,7 +266,9 @@ class Database:
                             async with asyncio.timeout(_ABORT_SECONDS):
                                 await session.abort_transaction()
                     again = isinstance(error, PyMongoError) and error.has_error_label(_TRANSIENT)
-                    if not again or time.monotonic() >= give_up:
+                    if once and isinstance(error, Exception) and (again or not committing):
+                        raise Undone from error
+                    if once or not again or time.monotonic() >= give_up:
                         raise
                 else:
                     return result

@@ -11,7 +11,7 @@ import structlog
 
 from server.auditing import Event
 from server.errors import InvalidRequest
-from server.storage.changes import RecordedChanges
+from server.storage.changes import GroupedChanges, RecordedChanges
 from server.storage.driver import Session
 from server.users.errors import UserNotFound
 from server.users.model import Changes, NewUser, User, UserFilter, UserPage, given
@@ -60,15 +60,18 @@ class UserService:
     ) -> None:
         self._changes = changes
         self._store = store
+        self._creations = GroupedChanges(
+            changes,
+            store.insert,
+            store.insert_all,
+            lambda new, _: Event("user.created", new.user_id, fields=given(new)),
+        )
         self._dependents = dependents
         self._exporters = exporters
 
     async def create(self, new: NewUser) -> User:
         """Raises UserExists."""
-        user = await self._changes.make(
-            partial(self._store.insert, new),
-            lambda _: Event("user.created", new.user_id, fields=given(new)),
-        )
+        user = await self._creations.make(new)
         _log.info("user created", user_id=user.user_id)
         return user
 

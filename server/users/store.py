@@ -16,7 +16,7 @@ from server.errors import FieldError
 from server.storage import paging
 from server.storage.cache_feed import Followed
 from server.storage.coalescing import Coalesced
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import Database, Document, Session, insert
 from server.storage.tallies import TALLIED, Tallies, Tally
 from server.users.errors import UserExists
 from server.users.model import (
@@ -93,38 +93,21 @@ class UserStore:
 
     async def insert(self, new: NewUser, session: Session | None = None) -> User:
         """Raises UserExists naming every field that is taken."""
-        now = utc_now()
-        document: Document = {
-            "_id": ObjectId(),
-            "userId": new.user_id,
-            "email": new.email,
-            "profile": _profile_document(new.profile),
-            "preferences": {
-                "currency": new.preferences.currency,
-                "language": new.preferences.language,
-                "notifications": {
-                    "email": new.preferences.notifications.email,
-                    "sms": new.preferences.notifications.sms,
-                    "push": new.preferences.notifications.push,
-                },
-            },
-            "status": "active",
-            "emailVerified": False,
-            "metadata": _without_none(
-                {
-                    "source": new.metadata.source,
-                    "referralCode": new.metadata.referral_code,
-                    "tags": list(new.metadata.tags),
-                }
-            ),
-            "createdAt": now,
-            "updatedAt": now,
-        }
+        document = _new_document(new)
         try:
             await self._users.insert_one(document, session=session)
         except DuplicateKeyError:
             raise await self._taken(new) from None
         return _user(document)
+
+    async def insert_all(self, news: Sequence[NewUser], session: Session) -> list[User]:
+        """All or none, in a transaction. Raises UserExists where anything is taken, and does not say what."""
+        documents = [_new_document(new) for new in news]
+        try:
+            await insert(self._users, documents, session)
+        except DuplicateKeyError:
+            raise UserExists from None
+        return [_user(document) for document in documents]
 
     async def _taken(self, new: NewUser) -> UserExists:
         fields = []
@@ -253,6 +236,36 @@ def _stored(value: Any) -> Any:
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value
+
+
+def _new_document(new: NewUser) -> Document:
+    now = utc_now()
+    return {
+        "_id": ObjectId(),
+        "userId": new.user_id,
+        "email": new.email,
+        "profile": _profile_document(new.profile),
+        "preferences": {
+            "currency": new.preferences.currency,
+            "language": new.preferences.language,
+            "notifications": {
+                "email": new.preferences.notifications.email,
+                "sms": new.preferences.notifications.sms,
+                "push": new.preferences.notifications.push,
+            },
+        },
+        "status": "active",
+        "emailVerified": False,
+        "metadata": _without_none(
+            {
+                "source": new.metadata.source,
+                "referralCode": new.metadata.referral_code,
+                "tags": list(new.metadata.tags),
+            }
+        ),
+        "createdAt": now,
+        "updatedAt": now,
+    }
 
 
 def _profile_document(profile: Profile) -> Document:

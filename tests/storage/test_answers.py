@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -27,6 +26,10 @@ def store_of(database: Database, key: bytes = KEY) -> AnswerStore:
     return AnswerStore(database, Claims(database), Vault(key))
 
 
+def _answer(reply: str) -> Answer:
+    return Answer("r", {"reply": reply})
+
+
 class Change:
     """A change of one document, made as a call with a key makes it."""
 
@@ -37,13 +40,12 @@ class Change:
 
     async def make(self, result: object | None) -> object | None:
         async def call() -> object | None:
-            enter_keyed_call(KeyedCall(self._store, reply=str))
+            enter_keyed_call(
+                KeyedCall(self._answers, "call", lambda reply: Answer("r", {"reply": reply}), str)
+            )
             return await self._changes.make(self._work(result), lambda _: Event("thing.made"))
 
         return await asyncio.create_task(call())  # a task, so that no other test is in the call
-
-    async def _store(self, reply: Any, session: Session | None) -> None:
-        await self._answers.keep("call", Answer("r", {"reply": reply}), session)
 
     def _work(self, result: object | None) -> Callable[[Session], Awaitable[object | None]]:
         async def work(session: Session) -> object | None:
@@ -59,7 +61,7 @@ class Change:
 async def test_an_answer_is_found_again_and_is_not_readable(database: Database) -> None:
     answers = store_of(database)
     assert await answers.find("call") is None
-    await answers.keep("call", ANSWER)
+    await answers.keep([("call", ANSWER)])
     assert await answers.find("call") == ANSWER
     assert "a secret" not in str(await database.collection(ANSWERS).find_one({}))
     with pytest.raises(Undecipherable):
@@ -68,9 +70,9 @@ async def test_an_answer_is_found_again_and_is_not_readable(database: Database) 
 
 async def test_a_call_is_answered_once(database: Database) -> None:
     answers = store_of(database)
-    await answers.keep("call", ANSWER)
+    await answers.keep([("call", ANSWER)])
     with pytest.raises(AnswerExists):
-        await answers.keep("call", ANSWER)
+        await answers.keep([("call", ANSWER)])
 
 
 async def test_a_call_is_served_by_one_at_a_time(database: Database) -> None:
@@ -95,7 +97,7 @@ async def test_change_and_answer_come_together(database: Database) -> None:
 async def test_nothing_changes_where_another_process_has_answered(database: Database) -> None:
     answers = store_of(database)
     change = Change(database, answers)
-    await answers.keep("call", ANSWER)
+    await answers.keep([("call", ANSWER)])
     with pytest.raises(AnswerExists):
         await change.make(17)
     assert await change.made() == 0

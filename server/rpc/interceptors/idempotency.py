@@ -97,21 +97,20 @@ class Idempotency:
     ) -> Message:
         """Serve the call and keep its answer, with its change where it makes one."""
 
-        async def store(reply: Message, session: Any) -> None:
-            content = {"reply": base64.b64encode(reply.SerializeToString()).decode()}
-            await self._answers.keep(name, Answer(asked, content), session)
+        def answer(reply: Message) -> Answer:
+            return Answer(asked, {"reply": base64.b64encode(reply.SerializeToString()).decode()})
 
-        call = KeyedCall(store)
+        call = KeyedCall(self._answers, name, answer)
         enter_keyed_call(call)
         try:
             reply = await inner(request, context)
         except ApiError as error:
             if _is_refusal(error):
                 content = {"error": json.dumps(_as_json(error))}
-                await self._answers.keep(name, Answer(asked, content))
+                await self._answers.keep([(name, Answer(asked, content))])
             raise
         if call.stored is None:  # nothing was changed
-            await store(reply, None)
+            await self._answers.keep([(name, answer(reply))])
             return reply
         return cast("Message", call.stored)
 
