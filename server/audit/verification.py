@@ -10,7 +10,6 @@ from typing import Any
 from server.storage.audit import NO_LINK, AuditTrail, Codes, Head
 
 SHOWN = 20  # findings of one kind that are told apart
-_PROGRESS_EACH = 5_000
 
 
 @dataclass(slots=True)
@@ -39,27 +38,29 @@ async def verify(
     """Walk the whole trail. `known` is a head that an earlier verification printed."""
     report = Report()
     link, sequence, seen_known = NO_LINK, 0, known is None or known.sequence == 0
-    async for event in trail.sealed():
-        number = event["sequence"]
-        if not isinstance(number, int):  # a list with a number in it, or half of one
-            report.add(f"event {event['_id']} was altered or made up")
-            continue
-        if number != sequence + 1:
-            report.add(_gap(sequence + 1, number - 1))
-        if not codes.fits(event):
-            report.add(f"event {number} was altered or made up")
-        stored_link = str(event.get("link"))
-        wanted = codes.of_link(link, number, str(event.get("mac")))
-        if number == sequence + 1 and not _same(wanted, stored_link):
-            report.add(f"event {number} is not the one that was sealed there")
-        sequence, link = number, stored_link
-        if known is not None and number == known.sequence:
-            seen_known = True
-            if not _same(known.link, stored_link):
-                report.add(f"event {number} is not the one of the head given: all was rewritten")
-        report.sealed += 1
-        if report.sealed % _PROGRESS_EACH == 0:
-            progress(report.sealed)
+    async for events in trail.sealed():
+        for event in events:
+            number = event["sequence"]
+            if not isinstance(number, int):  # a list with a number in it, or half of one
+                report.add(f"event {event['_id']} was altered or made up")
+                continue
+            if number != sequence + 1:
+                report.add(_gap(sequence + 1, number - 1))
+            if not codes.fits(event):
+                report.add(f"event {number} was altered or made up")
+            stored_link = str(event.get("link"))
+            wanted = codes.of_link(link, number, str(event.get("mac")))
+            if number == sequence + 1 and not _same(wanted, stored_link):
+                report.add(f"event {number} is not the one that was sealed there")
+            sequence, link = number, stored_link
+            if known is not None and number == known.sequence:
+                seen_known = True
+                if not _same(known.link, stored_link):
+                    report.add(
+                        f"event {number} is not the one of the head given: all was rewritten"
+                    )
+            report.sealed += 1
+        progress(report.sealed)
     await _check_head(trail, codes, report, sequence, link)
     if known is not None and not seen_known:
         report.add(f"the trail once reached event {known.sequence}; its end was cut off")

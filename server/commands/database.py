@@ -88,6 +88,16 @@ async def audit_trail(database: Database, settings: Settings) -> AuditTrail:
     )
 
 
+async def existing_audit_trail(database: Database, settings: Settings) -> AuditTrail:
+    """The trail, to be read. Raises ConfigError without the key ring, and where there is no trail."""
+    key = await KeyedSecrets(database, key_ring(settings)).find(CODES_KEY)
+    if key is None:
+        raise config.ConfigError(
+            f"there is no audit trail in the database {settings.database}; is DB_NAME right?"
+        )
+    return AuditTrail(database, Codes(key))
+
+
 def _uri(settings: Settings) -> str:
     return settings.mongodb_uri.get_secret_value() if settings.mongodb_uri else ""
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from server.audit.verification import Report, verify
-from server.commands.database import audit_trail, on_database
+from server.commands.database import existing_audit_trail, on_database
 from server.config import Settings
 from server.storage.audit import Head
 from server.storage.driver import Database
@@ -24,7 +24,7 @@ def verify_audit(known: str | None) -> int:
     head = _head(known) if known else None
 
     async def walk(database: Database, settings: Settings) -> Report:
-        trail = await audit_trail(database, settings)
+        trail = await existing_audit_trail(database, settings)
         with console.status("Reading the audit trail …") as status:
             return await verify(
                 trail, trail.codes, head, lambda done: status.update(f"{done:,} events read …")

@@ -12,12 +12,13 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from server.auditing import Actor, Event, current_actor
 from server.clock import utc_now
@@ -27,10 +28,11 @@ AUDIT_EVENTS = "audit_events"
 AUDIT_HEAD = "audit_head"
 CODES_KEY = "audit trail"  # the name of its key among the keyed secrets
 BATCH = 1000
+READ_AT_ONCE = 5000
 NO_LINK = "0" * 64
 
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
-_ADDED_LATER = ("mac", "sequence", "link", "unsealed")  # to what an event says
+_ADDED_LATER = frozenset({"mac", "sequence", "link", "unsealed"})  # to what an event says
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     AUDIT_EVENTS: [
         IndexModel("sequence", unique=True, partialFilterExpression={"sequence": {"$gt": 0}}),
@@ -41,10 +43,23 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         ),
         IndexModel(_NEWEST_FIRST),
         IndexModel([("userId", ASCENDING), *_NEWEST_FIRST], sparse=True),
-        IndexModel([("connectorId", ASCENDING), *_NEWEST_FIRST], sparse=True),
         IndexModel([("action", ASCENDING), *_NEWEST_FIRST]),
-        IndexModel([("actor.key", ASCENDING), *_NEWEST_FIRST], sparse=True),
+        # Partial, because a sparse index of several fields has every event: each of them has a time.
+        IndexModel(
+            [("connectorId", ASCENDING), *_NEWEST_FIRST],
+            name="of_a_connector",
+            partialFilterExpression={"connectorId": {"$exists": True}},
+        ),
+        IndexModel(
+            [("actor.key", ASCENDING), *_NEWEST_FIRST],
+            name="of_an_api_key",
+            partialFilterExpression={"actor.key": {"$exists": True}},
+        ),
     ]
+}
+# Names of indexes that earlier versions made.
+RETIRED_INDEXES: Mapping[str, Sequence[str]] = {
+    AUDIT_EVENTS: ["connectorId_1_at_-1__id_-1", "actor.key_1_at_-1__id_-1"]
 }
 
 
@@ -60,6 +75,13 @@ class HeadChanged(Exception):
     """Another process has sealed meanwhile."""
 
 
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain)
+
+
 class Codes:
     """The codes that only who has the key can make."""
 
@@ -69,7 +91,7 @@ class Codes:
     def of_event(self, document: Mapping[str, Any]) -> str:
         """Over all that an event says."""
         said = {key: value for key, value in document.items() if key not in _ADDED_LATER}
-        return self._code("event", json.dumps(said, sort_keys=True, default=_plain))
+        return self._code("event", _CANONICAL.encode(said))
 
     def fits(self, document: Mapping[str, Any]) -> bool:
         """Whether the code of an event is the one of what it says."""
@@ -86,10 +108,6 @@ class Codes:
 
     def _code(self, what: str, text: str) -> str:
         return hmac.digest(self._key, f"{what}:{text}".encode(), "sha256").hex()
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class AuditTrail:
@@ -118,11 +136,12 @@ class AuditTrail:
 
     async def seal_some(self) -> list[Document]:
         """Seal a batch of what is unsealed, and give it. Raises HeadChanged."""
+        # The head first: who seals what is found now moves the head, and so is found out below.
+        before = await self.head()
         cursor = self._events.find({"unsealed": True}).sort("_id", ASCENDING).limit(BATCH)
         events = await cursor.to_list(None)
         if not events:
             return events
-        before = await self.head()
         sequence, link = before.sequence, before.link
         writes = []
         for event in events:
@@ -130,19 +149,28 @@ class AuditTrail:
             # One that somebody put in may have no code; it must not hold up the others.
             link = self.codes.of_link(link, sequence, str(event.get("mac")))
             sealed = {"$set": {"sequence": sequence, "link": link}, "$unset": {"unsealed": ""}}
-            writes.append(UpdateOne({"_id": event["_id"], "unsealed": True}, sealed))
+            writes.append(UpdateOne({"_id": event["_id"]}, sealed))
         after = Head(sequence, link)
 
         async def write(session: Session) -> None:
-            moved = await self._heads.update_one(
-                {"_id": "head", "sequence": before.sequence},
-                {"$set": {"sequence": sequence, "link": link, "mac": self.codes.of_head(after)}},
-                upsert=before.sequence == 0,
-                session=session,
-            )
-            done = await self._events.bulk_write(writes, session=session)
+            try:
+                moved = await self._heads.update_one(
+                    {"_id": "head", "sequence": before.sequence},
+                    {
+                        "$set": {
+                            "sequence": sequence,
+                            "link": link,
+                            "mac": self.codes.of_head(after),
+                        }
+                    },
+                    upsert=before.sequence == 0,
+                    session=session,
+                )
+            except DuplicateKeyError:  # the first head, made by another process
+                raise HeadChanged from None
             if moved.matched_count == 0 and moved.upserted_id is None:
                 raise HeadChanged
+            done = await self._events.bulk_write(writes, session=session)
             if done.matched_count != len(writes):
                 raise HeadChanged
 
@@ -158,11 +186,12 @@ class AuditTrail:
         document = await self._heads.find_one({"_id": "head"})
         return document.get("mac") if document else None
 
-    async def sealed(self) -> AsyncIterator[Document]:
-        """All sealed events in their order."""
+    async def sealed(self) -> AsyncIterator[list[Document]]:
+        """All sealed events in their order, many at a time."""
         query = {"sequence": {"$gt": 0}}
-        async for document in self._events.find(query, batch_size=5000).sort("sequence", ASCENDING):
-            yield document
+        cursor = self._events.find(query, batch_size=READ_AT_ONCE).sort("sequence", ASCENDING)
+        while events := await cursor.to_list(READ_AT_ONCE):
+            yield events
 
     async def unsealed(self) -> AsyncIterator[Document]:
         """All others, whatever stands where their number should be."""
@@ -183,6 +212,14 @@ class AuditTrail:
         return await self._events.find(query).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
 
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+_ACTOR_FIELDS = [(field.name, _camel(field.name)) for field in fields(Actor)]
+
+
 def _document(event: Event, actor: Actor) -> Document:
     said: Document = {
         "_id": ObjectId(),
@@ -194,12 +231,7 @@ def _document(event: Event, actor: Actor) -> Document:
         "fields": list(event.fields) or None,
         "code": event.code,
         "actor": {
-            _camel(name): value for name, value in asdict(actor).items() if value is not None
+            key: value for name, key in _ACTOR_FIELDS if (value := getattr(actor, name)) is not None
         },
     }
     return {name: value for name, value in said.items() if value is not None}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)

@@ -43,8 +43,15 @@ class KeyedSecrets:
             )
         except DuplicateKeyError:  # of two at once
             return await self.get(name)
-        found = cast("Document", document)  # an upsert always gives one
-        return self._ring.unwrap(wrapped_keys.wrapped(found), place=place)
+        return self._open(cast("Document", document))  # an upsert always gives one
+
+    async def find(self, name: str) -> bytes | None:
+        """The same, but None where nobody has made it. Raises as `get`."""
+        document = await self._secrets.find_one({"_id": name})
+        return self._open(document) if document else None
+
+    def _open(self, document: Document) -> bytes:
+        return self._ring.unwrap(wrapped_keys.wrapped(document), place=_place(document))
 
 
 def keyed_secrets(database: Database) -> WrappedKeys:

@@ -9,9 +9,10 @@ import pytest
 from server.audit.sealer import Sealer
 from server.audit.verification import verify
 from server.auditing import Actor, Event, enter_actor
+from server.clock import utc_now
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
 from server.storage.claims import Claims
-from server.storage.driver import Database, Session
+from server.storage.driver import Database, Document, Session
 from tests.audit.harms import HARMS, Harm, Scene, alter, finding, sealed, told
 
 COUNT = 50
@@ -21,7 +22,9 @@ async def test_events_are_sealed_in_one_chain(trail: AuditTrail, codes: Codes) -
     assert (await verify(trail, codes)).problems == []
     head = await sealed(trail, COUNT)
     assert head.sequence == COUNT
-    assert [e["sequence"] async for e in trail.sealed()] == list(range(1, COUNT + 1))
+    assert [e["sequence"] async for events in trail.sealed() for e in events] == list(
+        range(1, COUNT + 1)
+    )
     await told(trail, 3)
     report = await verify(trail, codes, head)
     assert (report.problems, report.sealed, report.unsealed) == ([], COUNT, 3)
@@ -39,6 +42,40 @@ async def test_an_event_says_who_did_it(database: Database, trail: AuditTrail) -
     (caller,) = (e["actor"] for e in by_caller if e["action"] == "user.deleted")
     assert caller == {"kind": "caller", "address": "192.0.2.7", "key": "ops", "userAgent": "curl"}
     assert by_system[0]["actor"] == {"kind": "system"}
+
+
+async def test_several_events_each_say_who_did_them(trail: AuditTrail, codes: Codes) -> None:
+    ann, bob = Actor("caller", key="ann"), Actor("caller", key="bob", request_id="r2")
+    await trail.add_all([(Event("user.created", "u1"), ann), (Event("user.created", "u2"), bob)])
+    await trail.add_all([])
+    found = {event["userId"]: event["actor"] for event in await trail.find({}, 10)}
+    assert found == {
+        "u1": {"kind": "caller", "key": "ann"},
+        "u2": {"kind": "caller", "key": "bob", "requestId": "r2"},
+    }
+    assert (await verify(trail, codes)).problems == []
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ({}, "at_-1__id_-1"),
+        ({"userId": "u"}, "userId_1_at_-1__id_-1"),
+        ({"connectorId": "c"}, "of_a_connector"),
+        ({"action": "user.created"}, "action_1_at_-1__id_-1"),
+        ({"actor.key": "ann"}, "of_an_api_key"),
+    ],
+)
+async def test_every_filter_of_the_list_has_its_index(
+    database: Database, trail: AuditTrail, query: Document, index: str
+) -> None:
+    await told(trail, 3)
+    bounded = {"$and": [query, {"at": {"$lte": utc_now()}}]}
+    for each in (query, bounded):
+        cursor = database.collection(AUDIT_EVENTS).find(each).sort([("at", -1), ("_id", -1)])
+        plan = str((await cursor.limit(20).explain())["queryPlanner"]["winningPlan"])
+        assert f"'indexName': '{index}'" in plan, plan
+        assert "'SORT'" not in plan
 
 
 async def test_an_event_goes_with_its_change(database: Database, trail: AuditTrail) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from server.connectors.store import CONNECTORS
@@ -40,6 +41,15 @@ async def test_what_the_product_asks_for(database: Database) -> None:
     assert connectors["sessionId_1"]["sparse"]
     claims = await existing(database, CLAIMS)
     assert claims["until_1"]["expireAfterSeconds"] == 3600
+
+
+async def test_retired_ones_are_removed(database: Database) -> None:
+    collection = database.collection(f"things_{ObjectId()}")
+    await ensure_indexes(database, {collection.name: [IndexModel("old"), IndexModel("kept")]})
+    now = {collection.name: [IndexModel("new"), IndexModel("kept")]}
+    retired = {collection.name: ["old_1"]}
+    await asyncio.gather(*(ensure_indexes(database, now, retired) for _ in range(3)))
+    assert set(await existing(database, collection.name)) == {"_id_", "kept_1", "new_1"}
 
 
 async def test_images_of_connectors_are_kept(database: Database) -> None:

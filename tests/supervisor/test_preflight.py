@@ -133,8 +133,6 @@ def test_the_sandbox_runs_while_an_address_points_to_it() -> None:
     assert not needs_sandbox(settings(sandbox=False))
 
 
-
-
 def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZERODHA_API_KEY", "ZERODHA_API_SECRET", "ENCRYPTION_KEY"):
         monkeypatch.delenv(name, raising=False)

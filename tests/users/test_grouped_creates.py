@@ -36,7 +36,6 @@ from tests.stack import Stack
 from tests.users.samples import bare_user
 
 KEY = bytes(range(32))
-PATIENCE_MS = 2_000
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,9 @@ def _answer(reply: str) -> Answer:
 
 
 @asynccontextmanager
-async def _world(uri: str, name: str, driver_name: str) -> AsyncIterator[World]:
+async def _world(uri: str, name: str, driver_name: str, patience_ms: int) -> AsyncIterator[World]:
     chosen = config.load(
-        mongodb_uri=uri, db_name=name, mongo_driver=driver_name, mongo_timeout_ms=PATIENCE_MS
+        mongodb_uri=uri, db_name=name, mongo_driver=driver_name, mongo_timeout_ms=patience_ms
     )
     async with driver.connected(chosen) as opened:
         yield World(opened)
@@ -116,7 +115,7 @@ async def _world(uri: str, name: str, driver_name: str) -> AsyncIterator[World]:
 @pytest.fixture(scope="module", params=["pymongo", "motor"])
 async def lasting(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     name = f"test_groups_{uuid.uuid4().hex[:12]}"
-    async with _world(stack.mongodb_uri, name, request.param) as world:
+    async with _world(stack.mongodb_uri, name, request.param, 20_000) as world:
         indexes = {**user_store.indexes(30), **answers.INDEXES, **audit.INDEXES}
         await ensure_indexes(world.database, indexes)
         try:
@@ -236,7 +235,7 @@ async def test_a_commit_that_nobody_hears_of(when: str, world: World, stack: Sta
     async with (
         asyncio.timeout(30),
         wire(stack.ports["MONGO_PORT"]) as way,
-        _world(way.uri, name, "pymongo") as cut,
+        _world(way.uri, name, "pymongo", 2_000) as cut,
     ):
         await cut.database.ping()
         way.armed = when
