@@ -1,0 +1,68 @@
+"""The benchmark's command line: `python -m bench --help`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench import cases, comparison, data
+from bench.table import figures_table, rows_table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Finlink measured against the stacks a user would pick instead.",
+)
+
+
+@app.callback()
+def main() -> None:
+    """Finlink measured against the stacks a user would pick instead."""
+
+
+@app.command()
+def run(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One case, may be repeated: {', '.join(c.name for c in cases.CASES)}."),
+    ] = None,
+    entrants: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Only these beside Finlink: noop, express-1, fastapi-2, …"),
+    ] = None,
+    turns: Annotated[int, typer.Option(min=1, help="Of each contestant in each case.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="Of a turn.")] = 3,
+    users: Annotated[int, typer.Option(min=1_000, help="In the database.")] = data.FULL,
+    out: Annotated[Path | None, typer.Option(help="Where to write the results as JSON.")] = None,
+) -> None:
+    """Measure in turns; print the ratios, as JSON where the output is no terminal."""
+    try:
+        chosen = cases.named(only or [])
+    except ValueError as error:
+        raise SystemExit(f"bench: {error}") from None
+    plan = comparison.Plan(chosen, set(entrants or ()), turns, seconds, users)
+    _show(comparison.run(plan, Console(stderr=True)), out)
+
+
+def _show(results: dict[str, Any], out: Path | None) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results, indent=1) + "\n")
+    console = Console()
+    if not console.is_terminal:
+        print(json.dumps(results, indent=1))
+        console = Console(stderr=True)
+    for case in results["cases"]:
+        console.print(figures_table(case))
+    console.print(rows_table(results["rows"]))
+    for name, sizes in results["memory_mb"].items():
+        console.print(f"memory of {name}: {', '.join(f'{size:.0f} MB' for size in sizes)} (PSS)")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m bench")

@@ -1,0 +1,95 @@
+"""`bench run`: every case, Finlink and its peers beside each other on one database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from bench import data, machine, measure, session, stacks, tools
+from bench.cases import FINLINK, NOOP, Case
+from bench.session import Session
+from bench.stacks import Stack
+
+
+@dataclass(frozen=True)
+class Plan:
+    cases: list[Case]
+    entrants: set[str]  # empty for all
+    turns: int
+    seconds: int
+    users: int
+
+    def wanted(self) -> list[Case]:
+        """The cases with the entrants that were asked for; Finlink is always one."""
+        kept = self.entrants | {FINLINK}
+        return [
+            Case(
+                case.name,
+                case.title,
+                tuple(e for e in case.entrants if not self.entrants or e.name in kept),
+                case.grpc,
+                case.writes,
+            )
+            for case in self.cases
+        ]
+
+
+def run(plan: Plan, console: Console) -> dict[str, Any]:
+    """Measure all of it. Exits with one line where something is missing."""
+
+    async def work() -> dict[str, Any]:
+        _check_tools(plan)
+        async with session.running(console) as up:
+            await up.fill(plan.users)
+            running = await _start(up, plan)
+            return await _measure(up, plan, running)
+
+    return session.run(work)
+
+
+def _check_tools(plan: Plan) -> None:
+    generators = {"h2load" if case.grpc else "wrk" for case in plan.cases}
+    tools.check(*sorted(generators))
+
+
+async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
+    """Every stack that the cases need and this machine can run, by name."""
+    names = {entrant.stack for case in plan.wanted() for entrant in case.entrants}
+    database = data.database_name(plan.users)
+    made = [stacks.finlink(FINLINK, up.uri, database)]
+    try:
+        if names & {"express-1", "express-2"}:
+            up.tell("installing Express + Mongoose")
+            stacks.install_express()
+            made += [stacks.express(up.uri, database, n) for n in (1, 2) if f"express-{n}" in names]
+    except tools.MissingTool as missing:
+        up.console.print(f"bench: without Express: {missing}", style="yellow")
+    if names & {"fastapi-1", "fastapi-2"}:
+        up.tell("installing FastAPI + PyMongo")
+        stacks.install_fastapi()
+        made += [stacks.fastapi(up.uri, database, n) for n in (1, 2) if f"fastapi-{n}" in names]
+    await up.start(made)
+    return {stack.name: stack for stack in made}
+
+
+async def _measure(up: Session, plan: Plan, running: dict[str, Stack]) -> dict[str, Any]:
+    measured = [
+        await measure.measure(
+            case, running, plan.users, data.HOT, plan.turns, float(plan.seconds), up.tell
+        )
+        for case in plan.wanted()
+    ]
+    found = [each.as_dict() for each in measured]
+    return {
+        "machine": machine.describe(),
+        "load_average": machine.load_average(),
+        "users": plan.users,
+        "turns": plan.turns,
+        "seconds": plan.seconds,
+        "labels": {name: stack.label for name, stack in running.items()} | {NOOP: "no-op RPC"},
+        "cases": found,
+        "rows": [row for case in found for row in case["rows"]],
+        "memory_mb": {name: stack.memory_mb() for name, stack in running.items()},
+    }

@@ -1,0 +1,165 @@
+"""Users and connectors as the stores keep them, written straight into MongoDB.
+
+Every second user has a connector of each platform, so there are as many connectors as users. Those of
+the hot set are spread evenly over all users. A database's name tells its size; it is kept between runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.write_concern import WriteConcern
+
+from server.connectors import store as connector_store
+from server.users import store as user_store
+
+FULL = 1_000_000
+HOT = 10_000
+PREFIX = "bench_"
+_BATCH = 5_000
+_BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
+_FAR = datetime(2040, 1, 1, tzinfo=UTC)  # no sync of these comes due
+_CITIES = ("Bangalore", "Mumbai", "Delhi", "Chennai", "Pune", "Hyderabad", "Kolkata", "Jaipur")
+_RISKS = ("low", "medium", "high")
+# Of a hundred connectors: mostly connected ones.
+_STATUSES = ("connected",) * 70 + ("disconnected",) * 20 + ("error",) * 5 + ("expired",) * 5
+Document = dict[str, Any]
+Progress = Callable[[str, int, int], object]
+
+
+def database_name(users: int) -> str:
+    return f"bench_{users}"
+
+
+def hot_ids(users: int) -> list[str]:
+    """The hot set by rank."""
+    count = min(HOT, users)
+    step = max(1, users // count)
+    return [f"{PREFIX}{rank * step}" for rank in range(count)]
+
+
+def user(number: int) -> Document:
+    made = _BEGINNING + timedelta(seconds=number)
+    return {
+        "_id": ObjectId(),
+        "userId": f"{PREFIX}{number}",
+        "email": f"{PREFIX}{number}@example.com",
+        "profile": {
+            "firstName": "Asha",
+            "lastName": f"Rao {number}",
+            "dateOfBirth": datetime(
+                1980 + number % 25, 1 + number % 12, 1 + number % 28, tzinfo=UTC
+            ),
+            "phoneNumber": f"+91-98{number % 100_000_000:08d}",
+            "city": _CITIES[number % len(_CITIES)],
+            "country": "India",
+            "income": 500_000.0 + number % 1_000_000,
+            "riskTolerance": _RISKS[number % 3],
+        },
+        "preferences": {
+            "currency": "INR",
+            "language": "en",
+            "notifications": {"email": True, "sms": False, "push": True},
+        },
+        "status": "active",
+        "emailVerified": number % 2 == 0,
+        "metadata": {"source": "bench", "tags": ["bench"]},
+        "createdAt": made,
+        "updatedAt": made,
+    }
+
+
+def connectors(number: int) -> list[Document]:
+    """Those of one user."""
+    return (
+        [] if number % 2 else [_connector(number, platform) for platform in ("fi_money", "zerodha")]
+    )
+
+
+def _connector(number: int, platform: str) -> Document:
+    made = _BEGINNING + timedelta(seconds=number)
+    status = _STATUSES[(number // 2 * 37 + len(platform)) % 100]
+    types = ["transactions", "portfolio", "profile", "trades"]
+    permissions = types if platform == "fi_money" else types[1:]
+    document: Document = {
+        "_id": ObjectId(),
+        "userId": f"{PREFIX}{number}",
+        "platform": platform,
+        "connectionStatus": status,
+        "connectionDetails": {"connectedAt": made, "syncInterval": 5, "lastSyncAt": made},
+        "metadata": {
+            "platformUserId": f"P{number}",
+            "accountType": "mcp" if platform == "fi_money" else "individual",
+            "permissions": permissions,
+            "dataTypes": permissions,
+        },
+        "session": {"generation": 1},
+        "sync": {"auto": True, "paused": False, "total": 1, "successful": 1, "lastSuccessAt": made},
+        "syncHistory": [
+            {"syncedAt": made, "status": "success", "recordsCount": 40, "addedCount": 40,
+             "syncId": f"sync_{number}_{platform}", "startedAt": made, "counts": []},
+        ],
+        "errors": [],
+        "createdAt": made,
+        "updatedAt": made,
+    }  # fmt: skip
+    if status in {"connected", "error"}:
+        document["sessionId"] = f"session_{platform}_{number}"
+        document["connectionDetails"]["nextSyncAt"] = _FAR
+        document["credentials"] = {"tokenExpiresAt": _FAR}
+        document["sync"]["dueAt"] = _FAR
+        document["session"]["checkAt"] = _FAR
+    else:
+        document["connectionDetails"] |= {"disconnectedAt": made, "sessionDuration": 30}
+    return document
+
+
+def ensure(uri: str, users: int, progress: Progress) -> None:
+    """Fill the database of that size unless it is full; drop what earlier runs added to it."""
+    with MongoClient[Document](uri, tz_aware=True) as client:
+        database = client[database_name(users)]
+        marker = database["bench_loaded"]
+        if marker.find_one({"_id": "data", "users": users}) is None:
+            client.drop_database(database.name)
+            fill(database, users, progress)
+            marker.insert_one({"_id": "data", "users": users})
+        else:
+            clean(database)
+
+
+def clean(database: Database[Document]) -> None:
+    """Remove the users that earlier runs made."""
+    database["users"].delete_many({"userId": {"$gte": "new_", "$lt": "new`"}})
+
+
+def fill(database: Database[Document], users: int, progress: Progress) -> None:
+    _insert(database, user_store.USERS, (user(n) for n in range(users)), users, progress)
+    each = (document for n in range(users) for document in connectors(n))
+    _insert(database, connector_store.CONNECTORS, each, users, progress)
+    # Over documents that are there this takes a fraction of what it costs to keep them up meanwhile.
+    indexes = {**user_store.indexes(30), **connector_store.INDEXES}
+    for number, (name, models) in enumerate(indexes.items()):
+        progress("indexes", number, len(indexes))
+        database[name].create_indexes(list(models))
+    progress("indexes", len(indexes), len(indexes))
+
+
+def _insert(
+    database: Database[Document],
+    name: str,
+    documents: Iterator[Document],
+    total: int,
+    progress: Progress,
+) -> None:
+    collection = database[name].with_options(write_concern=WriteConcern(w=1, j=False))
+    done = 0
+    while batch := list(islice(documents, _BATCH)):
+        collection.insert_many(batch, ordered=False)
+        done += len(batch)
+        progress(name, done, total)

@@ -1,0 +1,28 @@
+"""The one mongod that all contestants share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.folders import DATA, LOGS
+from server.supervisor import mongod
+from server.supervisor.piece import Spec
+from server.supervisor.pieces import bare_env
+from server.supervisor.programs import find_mongod
+
+CACHE_GB = "2"  # a million users and as many connectors with their indexes; the same for all
+
+
+def spec(port: int) -> Spec:
+    """The product's own mongod with a larger cache, so that disks are not what is measured."""
+    folder = DATA / "mongo"
+    folder.mkdir(parents=True, exist_ok=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    product = mongod.spec(find_mongod(), port, folder, LOGS / "mongod.log", bare_env())
+    words = list(product.argv)
+    words[words.index("--wiredTigerCacheSizeGB") + 1] = CACHE_GB
+    return replace(product, argv=tuple(words), ready_within=120, stop_within=60)
+
+
+def uri(port: int) -> str:
+    return mongod.uri(port)

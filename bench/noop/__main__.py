@@ -1,0 +1,69 @@
+"""`python -m bench.noop`: the commands of `python -m server`, whose servers have the no-op too.
+
+Supervisor, workers and Envoy are the product's own; what is put in their place here is one service more
+in the composition root, and the descriptors for Envoy to transcode it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+import grpc
+from google.protobuf import message_factory
+
+from bench.noop import descriptors
+
+
+def _run() -> None:
+    from server.supervisor import pieces, run  # noqa: PLC0415 - workers never need it
+
+    descriptors.build(run.ENVOY_TEMPLATE)
+    run.ENVOY_TEMPLATE = descriptors.ENVOY_TEMPLATE
+    run.DESCRIPTORS = descriptors.FOR_ENVOY
+    product_worker = pieces.worker
+
+    def worker(*args: Any, **more: Any) -> Any:
+        spec = product_worker(*args, **more)
+        words = ["bench.noop" if word == "server" else word for word in spec.argv]
+        return dataclasses.replace(spec, argv=tuple(words))
+
+    pieces.worker = worker  # the supervisor looks it up for each worker
+
+
+def _worker() -> None:
+    from server import app  # noqa: PLC0415 - the supervisor starts faster
+
+    file = descriptors.load()
+    method = file.services_by_name["NoopService"].methods_by_name["Noop"]
+    request = message_factory.GetMessageClass(method.input_type)
+    response = message_factory.GetMessageClass(method.output_type)
+
+    async def noop(_request: Any, _context: Any) -> Any:
+        return response()
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        noop,
+        request_deserializer=request.FromString,
+        response_serializer=response.SerializeToString,
+    )
+    product_register = app._Domains.register
+
+    def register(domains: Any, server: grpc.aio.Server) -> None:
+        product_register(domains, server)
+        # As generated code does; such a handler comes before that of unknown methods.
+        server.add_registered_method_handlers(descriptors.SERVICE, {"Noop": handler})
+
+    app.CONTRACT = (*app.CONTRACT, file)
+    app._Domains.register = register  # type: ignore[method-assign, assignment]
+
+
+if __name__ == "__main__":
+    from server.__main__ import app as commands
+
+    if sys.argv[1:2] == ["run"]:
+        _run()
+    else:
+        _worker()
+    commands(prog_name="python -m bench.noop")

@@ -1,0 +1,53 @@
+"""The no-op's descriptors, and Envoy's configuration with it. Nothing of it is generated code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from google.protobuf import descriptor_pb2, descriptor_pool
+
+from bench.folders import DATA, ROOT
+from protos import generate
+
+PROTO = "bench/noop/noop.proto"
+SERVICE = "bench.v1.NoopService"
+_CONTRACT = ROOT / "gen" / "finlink.binpb"
+_OWN = DATA / "noop.binpb"
+FOR_ENVOY = DATA / "envoy.binpb"
+ENVOY_TEMPLATE = DATA / "envoy.yaml"
+
+
+def build(envoy_template: Path) -> None:
+    """Write the descriptor sets and a copy of Envoy's configuration that transcodes the no-op too."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    generate.run_protoc(
+        f"--descriptor_set_in={_CONTRACT}", f"-I{ROOT}", f"--descriptor_set_out={_OWN}", PROTO
+    )
+    both = descriptor_pb2.FileDescriptorSet.FromString(_CONTRACT.read_bytes())
+    both.MergeFromString(_OWN.read_bytes())
+    FOR_ENVOY.write_bytes(generate.envoy_descriptors(both).SerializeToString())
+    config = yaml.safe_load(envoy_template.read_text())
+    _add_service(config)
+    ENVOY_TEMPLATE.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def load() -> Any:
+    """The no-op's file in the pool that generated modules use."""
+    pool = descriptor_pool.Default()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(_OWN.read_bytes()).file:
+        pool.AddSerializedFile(file.SerializeToString())
+    return pool.FindFileByName(PROTO)
+
+
+def _add_service(node: object) -> None:
+    """Add the service wherever a transcoder lists those that it serves."""
+    if isinstance(node, dict):
+        if "proto_descriptor" in node:
+            node["services"].append(SERVICE)
+        for value in node.values():
+            _add_service(value)
+    elif isinstance(node, list):
+        for value in node:
+            _add_service(value)

@@ -1,0 +1,93 @@
+"""A run of the benchmark: the database and the stacks, up for as long as it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from rich.console import Console
+
+from bench import data, database, stacks
+from bench.folders import LOGS
+from bench.stacks import Stack
+from bench.tools import MissingTool
+from server.observability.logging import setup_logging
+from server.supervisor.errors import PieceFailedError, StartError
+from server.supervisor.supervisor import Supervisor
+
+T = TypeVar("T")
+
+
+class Session:
+    """Starts what is asked for; `running` stops all of it."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.supervisor = Supervisor()
+        self.uri = ""
+
+    def tell(self, text: str) -> None:
+        self.console.print(f"[dim]{text}[/]", highlight=False)
+
+    async def start_database(self) -> None:
+        port = stacks.free_port()
+        self.tell("starting mongod")
+        await self.supervisor.start([database.spec(port)])
+        self.uri = database.uri(port)
+
+    async def fill(self, users: int) -> None:
+        """Make the data of that size, unless it is there."""
+        await asyncio.to_thread(data.ensure, self.uri, users, self._progress)
+
+    def _progress(self, what: str, done: int, total: int) -> None:
+        if self.console.is_terminal:
+            end = "\n" if done == total else "\r"
+            self.console.print(f"[dim]loading {what}: {done:,} of {total:,}[/]", end=end)
+        elif done == total or done % 100_000 == 0:
+            self.tell(f"loading {what}: {done:,} of {total:,}")
+
+    async def start(self, wanted: Sequence[Stack]) -> None:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.tell(f"starting {', '.join(stack.name for stack in wanted)}")
+        pieces = await self.supervisor.start([stack.spec for stack in wanted])
+        for stack, piece in zip(wanted, pieces, strict=True):
+            stack.piece = piece
+
+    async def stop(self, wanted: Sequence[Stack]) -> None:
+        await self.supervisor.stop([stack.piece for stack in wanted if stack.piece is not None])
+
+
+@asynccontextmanager
+async def running(console: Console) -> AsyncIterator[Session]:
+    """A session whose database is up; on leaving, every process it started has ended."""
+    session = Session(console)
+    try:
+        await session.start_database()
+        yield session
+    finally:
+        pieces = session.supervisor.pieces  # the database is the first
+        await session.supervisor.stop(pieces[1:])
+        await session.supervisor.stop(pieces[:1])
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run to the end, to Ctrl-C or to SIGTERM; a failure is one clear line."""
+    setup_logging("WARNING", process="bench")
+
+    async def main() -> T:
+        task = asyncio.ensure_future(work())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        sys.exit("bench: stopped")
+    except (MissingTool, PieceFailedError, StartError) as error:
+        sys.exit(f"bench: {error}")

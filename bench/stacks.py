@@ -1,0 +1,197 @@
+"""What is measured: how each contestant is installed, started, and reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from bench import tools
+from bench.folders import DATA, LOGS, PEERS
+from server.supervisor.piece import Piece, Spec
+from server.supervisor.pieces import bare_env
+from server.supervisor.probes import port_answers, until
+
+_FINLINK_PORTS = (
+    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT",
+)  # fmt: skip
+
+
+@dataclass
+class Stack:
+    """A contestant that is to be started, or is running."""
+
+    name: str
+    label: str
+    spec: Spec
+    rest_port: int | None = None
+    grpc_port: int | None = None
+    run_file: Path | None = None  # of Finlink: names its processes
+    piece: Piece | None = field(default=None, repr=False)
+
+    def worker_pids(self) -> list[int]:
+        """The processes that serve; without supervisors and proxies."""
+        if self.run_file is not None:
+            pids: Mapping[str, int] = json.loads(self.run_file.read_text())["pids"]
+            return [pid for name, pid in pids.items() if name.startswith("worker-")]
+        if self.piece is None or self.piece.pid is None:
+            return []
+        process = psutil.Process(self.piece.pid)
+        # uvicorn has one that tracks resources, which serves nobody.
+        children = [
+            child.pid
+            for child in process.children()
+            if "resource_tracker" not in str(child.cmdline())
+        ]
+        return children or [process.pid]
+
+    def memory_mb(self) -> list[float]:
+        """Proportional set size of each serving process, in MB: pages that several share count once."""
+        sizes = []
+        for pid in self.worker_pids():
+            with suppress(psutil.Error):
+                sizes.append(round(psutil.Process(pid).memory_full_info().pss / 1e6, 1))
+        return sizes
+
+
+def free_port() -> int:
+    """A port that nothing listens on, below those that the system gives to outgoing connections."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def finlink(name: str, uri: str, database: str, **settings: str) -> Stack:
+    """Finlink as `make run` starts it, with the no-op beside the contract."""
+    ports = {setting: free_port() for setting in _FINLINK_PORTS}
+    folder = DATA / name
+    run_file = folder / "run.json"
+    env = {
+        **bare_env(),
+        **{setting: str(port) for setting, port in ports.items()},
+        "MONGODB_URI": uri,
+        "DB_NAME": database,
+        "DATA_DIR": str(folder),
+        "HOST": "127.0.0.1",
+        "APP_ENV": "development",
+        "RATE_LIMITS": "off",
+        **settings,
+    }
+
+    async def ready() -> None:
+        await until(partial(_ready, run_file))
+
+    run_file.unlink(missing_ok=True)
+    return Stack(
+        name=name,
+        label="Finlink",
+        spec=Spec(
+            name=name,
+            argv=(sys.executable, "-m", "bench.noop", "run"),
+            env=env,
+            ready=ready,
+            ready_within=180,
+            stop_within=40,
+            log=LOGS / f"{name}.log",
+            log_stdout=True,
+        ),
+        rest_port=ports["PORT"],
+        grpc_port=ports["GRPC_PORT"],
+        run_file=run_file,
+    )
+
+
+async def _ready(run_file: Path) -> bool:
+    try:
+        return bool(json.loads(run_file.read_text())["ready"])  # noqa: ASYNC240 - a few bytes
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def express(uri: str, database: str, workers: int) -> Stack:
+    """Express with Mongoose in production mode; two workers are node's own cluster."""
+    tools.check("node", "npm")
+    port, folder = free_port(), DATA / "express"
+    env = _peer_env(uri, database, workers, port) | {"NODE_ENV": "production"}
+    spec = _peer_spec(
+        f"express-{workers}", (tools.find("node"), str(folder / "server.js")), env, port
+    )
+    return Stack(spec.name, "Express + Mongoose" + _many(workers), spec, rest_port=port)
+
+
+def fastapi(uri: str, database: str, workers: int) -> Stack:
+    """FastAPI with PyMongo's asyncio API under uvicorn, with uvloop and httptools, without its access log."""
+    port, folder = free_port(), DATA / "fastapi"
+    argv = (
+        str(folder / "bin" / "python"), "-m", "uvicorn", "app:app", "--app-dir", str(PEERS / "fastapi"),
+        "--port", str(port), "--workers", str(workers), "--loop", "uvloop", "--http", "httptools",
+        "--no-access-log", "--log-level", "warning",
+    )  # fmt: skip
+    spec = _peer_spec(f"fastapi-{workers}", argv, _peer_env(uri, database, workers, port), port)
+    return Stack(spec.name, "FastAPI + PyMongo" + _many(workers), spec, rest_port=port)
+
+
+def _many(workers: int) -> str:
+    return ", one process" if workers == 1 else f", {workers} workers"
+
+
+def _peer_env(uri: str, database: str, workers: int, port: int) -> dict[str, str]:
+    own = {"MONGODB_URI": uri, "DB_NAME": database, "WORKERS": str(workers), "PORT": str(port)}
+    return {**bare_env(), **own, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _peer_spec(name: str, argv: tuple[str, ...], env: Mapping[str, str], port: int) -> Spec:
+    return Spec(
+        name=name,
+        argv=argv,
+        env=env,
+        ready=partial(until, partial(port_answers, port)),
+        ready_within=60,
+        log=LOGS / f"{name}.log",
+        log_stdout=True,
+    )
+
+
+def install_express() -> None:
+    """`npm ci` into the data folder; nothing happens where the lock has not changed."""
+    tools.check("node", "npm")
+    source, folder = PEERS / "express", DATA / "express"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, installed = source / "package-lock.json", folder / "installed-lock.json"
+    for file in source.iterdir():
+        if file.is_file():
+            shutil.copy(file, folder)
+    if installed.exists() and installed.read_bytes() == lock.read_bytes():
+        return
+    command = [tools.find("npm"), "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
+    subprocess.run(command, cwd=folder, check=True)
+    shutil.copy(lock, installed)
+
+
+def install_fastapi() -> None:
+    """A virtual environment in the data folder with what the requirements pin."""
+    wanted, folder = PEERS / "fastapi" / "requirements.txt", DATA / "fastapi"
+    installed = folder / "installed.txt"
+    if installed.exists() and installed.read_bytes() == wanted.read_bytes():
+        return
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", str(wanted)], check=True)
+    shutil.copy(wanted, installed)
+
+
+def cores() -> int:
+    return os.cpu_count() or 1

@@ -1,0 +1,77 @@
+"""What was measured, as tables for people; programs get the results' JSON instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """`aim`, `reached` or `not reached`. A row with `less` is better the smaller it is."""
+    value, sign = row["median"], -1 if row.get("less") else 1
+    if sign * value >= sign * row["aim"]:
+        return "aim"
+    return "reached" if sign * value >= sign * row["at_least"] else "not reached"
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="What it must show", title_justify="left")
+    table.add_column("measure")
+    for name in ("measured", "spread", "at least", "aim"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    styles = {"aim": "green", "reached": "cyan", "not reached": "red"}
+    for row in rows:
+        word, unit = verdict(row), row.get("unit", "")
+        most = "≤ " if row.get("less") else ""
+        table.add_row(
+            row["row"],
+            f"{row['median']:.2f}{unit}",
+            f"{row['low']:.2f}–{row['high']:.2f}",
+            f"{most}{row['at_least']:g}{unit}",
+            f"{most}{row['aim']:g}{unit}",
+            f"[{styles[word]}]{word}[/]",
+        )
+    return table
+
+
+def figures_table(case: Mapping[str, Any]) -> Table:
+    """Medians over the turns, for each entrant. They mean little on their own: machines differ."""
+    table = Table(title=case["title"], title_justify="left")
+    table.add_column("")
+    for name in ("answers/s", "p50 ms", "p99 ms", "failed", "writes", "stale reads"):
+        table.add_column(name, justify="right")
+    for figures in figures_of(case):
+        table.add_row(
+            figures["name"],
+            f"{figures['rate']:,.0f}",
+            f"{figures['p50']:.1f}",
+            f"{figures['p99']:.1f}",
+            str(figures["failed"]),
+            str(figures["writes"]),
+            str(figures["stale"]),
+        )
+    return table
+
+
+def figures_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for name, turns in case["slices"].items():
+        found.append(
+            {
+                "name": name,
+                "rate": middle([turn["rate"] for turn in turns]),
+                "p50": middle([turn["latency_ms"]["50"] for turn in turns]),
+                "p99": middle([turn["latency_ms"]["99"] for turn in turns]),
+                **{key: sum(turn[key] for turn in turns) for key in ("failed", "writes", "stale")},
+            }
+        )
+    return found
+
+
+def middle(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
