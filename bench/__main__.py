@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bench import cases, comparison, data
+from bench import cases, comparison, data, session
 from bench.table import figures_table, rows_table
 
 app = typer.Typer(
@@ -47,6 +47,21 @@ def run(
         raise SystemExit(f"bench: {error}") from None
     plan = comparison.Plan(chosen, set(entrants or ()), turns, seconds, users)
     _show(comparison.run(plan, Console(stderr=True)), out)
+
+
+@app.command()
+def load(
+    users: Annotated[list[int] | None, typer.Option(help="How many; may be repeated.")] = None,
+) -> None:
+    """Fill databases ahead, so that runs begin at once."""
+    console = Console(stderr=True)
+
+    async def work() -> None:
+        async with session.running(console) as up:
+            for count in users or [data.FULL]:
+                await up.fill(count)
+
+    session.run(work)
 
 
 def _show(results: dict[str, Any], out: Path | None) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 
-from bench import data, machine, measure, session, stacks, tools
+from bench import agreement, data, machine, measure, session, stacks, tools
 from bench.cases import FINLINK, NOOP, Case
 from bench.session import Session
 from bench.stacks import Stack
+
+_QUIET = 10.0  # per cent
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,16 @@ def run(plan: Plan, console: Console) -> dict[str, Any]:
     async def work() -> dict[str, Any]:
         _check_tools(plan)
         async with session.running(console) as up:
+            busy = machine.busy()
+            if busy > _QUIET:
+                up.console.print(
+                    f"bench: other programs keep {busy:.0f} % of this machine busy, which favours "
+                    "whoever has more processes: do not trust these figures",
+                    style="yellow",
+                )
             await up.fill(plan.users)
             running = await _start(up, plan)
-            return await _measure(up, plan, running)
+            return {**await _measure(up, plan, running), "others_percent": busy}
 
     return session.run(work)
 
@@ -71,7 +81,10 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
         stacks.install_fastapi()
         made += [stacks.fastapi(up.uri, database, n) for n in (1, 2) if f"fastapi-{n}" in names]
     await up.start(made)
-    return {stack.name: stack for stack in made}
+    running = {stack.name: stack for stack in made}
+    up.tell("comparing their answers")
+    await asyncio.to_thread(agreement.check, running)
+    return running
 
 
 async def _measure(up: Session, plan: Plan, running: dict[str, Stack]) -> dict[str, Any]:
@@ -84,7 +97,6 @@ async def _measure(up: Session, plan: Plan, running: dict[str, Stack]) -> dict[s
     found = [each.as_dict() for each in measured]
     return {
         "machine": machine.describe(),
-        "load_average": machine.load_average(),
         "users": plan.users,
         "turns": plan.turns,
         "seconds": plan.seconds,

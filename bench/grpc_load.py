@@ -53,10 +53,12 @@ async def run(port: int, method: str, load: Load, seed: int) -> Slice:
             for process in running:
                 if process.returncode is None:
                     process.kill()
-        lines = [
-            line for path in sorted(folder.glob("*.log")) for line in path.read_text().splitlines()
-        ]
+        lines = _lines(folder)
     return parse(lines, load.seconds)
+
+
+def _lines(folder: Path) -> list[str]:
+    return [line for log in folder.glob("*.log") for line in log.read_text().splitlines()]
 
 
 def parse(lines: list[str], seconds: float) -> Slice:

@@ -32,9 +32,9 @@ def describe() -> dict[str, str]:
     return found
 
 
-def load_average() -> float:
-    """Of the last minute: above the number of cores, somebody else used the machine too."""
-    return round(os.getloadavg()[0], 1)
+def busy() -> float:
+    """Per cent of all cores that are in use, over a second."""
+    return psutil.cpu_percent(1.0)
 
 
 def _processor() -> str:

@@ -12,9 +12,11 @@ from typing import TypeVar
 from rich.console import Console
 
 from bench import data, database, stacks
+from bench.agreement import Disagreement
 from bench.folders import LOGS
 from bench.stacks import Stack
 from bench.tools import MissingTool
+from bench.wrk import LoadError
 from server.observability.logging import setup_logging
 from server.supervisor.errors import PieceFailedError, StartError
 from server.supervisor.supervisor import Supervisor
@@ -89,5 +91,5 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(main())
     except asyncio.CancelledError:
         sys.exit("bench: stopped")
-    except (MissingTool, PieceFailedError, StartError) as error:
+    except (Disagreement, LoadError, MissingTool, PieceFailedError, StartError) as error:
         sys.exit(f"bench: {error}")
