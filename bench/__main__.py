@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
-from bench import cases, comparison, data, session
-from bench.table import figures_table, rows_table
+from bench import cases, comparison, data, growth, session
+from bench.table import figures_table, growth_table, rows_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,7 +47,8 @@ def run(
     except ValueError as error:
         raise SystemExit(f"bench: {error}") from None
     plan = comparison.Plan(chosen, set(entrants or ()), turns, seconds, users)
-    _show(comparison.run(plan, Console(stderr=True)), out)
+    found = comparison.run(plan, Console(stderr=True))
+    _show(found, [figures_table(case) for case in found["cases"]], out)
 
 
 @app.command()
@@ -64,7 +66,22 @@ def load(
     session.run(work)
 
 
-def _show(results: dict[str, Any], out: Path | None) -> None:
+@app.command("growth")
+def grow(
+    turns: Annotated[int, typer.Option(min=1, help="Of each size.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="Of a turn of syncs.")] = 5,
+    sizes: Annotated[
+        list[int] | None, typer.Option("--size", help="Users; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the results as JSON.")] = None,
+) -> None:
+    """Measure the same calls over 10^3 to 10^6 users and connectors."""
+    found = growth.run(sizes or growth.SIZES, turns, float(seconds), Console(stderr=True))
+    _show(found, [growth_table(found)], out)
+
+
+def _show(results: dict[str, Any], tables: list[Table], out: Path | None) -> None:
+    """JSON where the output is no terminal; tables in any case."""
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(results, indent=1) + "\n")
@@ -72,9 +89,8 @@ def _show(results: dict[str, Any], out: Path | None) -> None:
     if not console.is_terminal:
         print(json.dumps(results, indent=1))
         console = Console(stderr=True)
-    for case in results["cases"]:
-        console.print(figures_table(case))
-    console.print(rows_table(results["rows"]))
+    for table in [*tables, rows_table(results["rows"])]:
+        console.print(table)
     for name, sizes in results["memory_mb"].items():
         console.print(f"memory of {name}: {', '.join(f'{size:.0f} MB' for size in sizes)} (PSS)")
 

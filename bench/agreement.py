@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc
+from finlink.users.v1 import user_service_pb2_grpc
+from finlink.users.v1.user_service_pb2 import GetUserRequest
+
 from bench.cases import FINLINK
+from bench.client import Client
 from bench.data import PREFIX
 from bench.stacks import Stack
 
@@ -40,17 +43,25 @@ def check(stacks: Mapping[str, Stack]) -> None:
                 )
 
 
+async def check_grpc(stacks: Mapping[str, Stack]) -> None:
+    """The same for GetUser. Raises Disagreement."""
+    answers = {}
+    for name, stack in stacks.items():
+        if stack.grpc_port is not None:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.grpc_port}") as channel:
+                stub = user_service_pb2_grpc.UserServiceStub(channel)
+                answers[name] = await stub.GetUser(GetUserRequest(user_id=f"{PREFIX}0"), timeout=30)
+    for name, answer in answers.items():
+        if answer != answers[FINLINK]:
+            raise Disagreement(
+                f"{name} answers GetUser otherwise than Finlink:\n{answer}\n{answers[FINLINK]}"
+            )
+
+
 def _answer(stack: Stack, path: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", stack.rest_port or 0, timeout=30)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = json.loads(answer.read())
-    finally:
-        connection.close()
-    if answer.status >= 400:
-        return answer.status, body["error"]["code"]
-    return answer.status, plain(body)
+    with Client(stack.rest_port or 0) as client:
+        status, body = client.call("GET", path)
+    return status, body["error"]["code"] if status >= 400 else plain(body)
 
 
 def plain(value: Any) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
-from bench import agreement, data, machine, measure, session, stacks, tools
+from bench import agreement, data, install, machine, measure, session, stacks, tools
 from bench.cases import FINLINK, NOOP, Case
 from bench.session import Session
 from bench.stacks import Stack
@@ -69,21 +71,27 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
     names = {entrant.stack for case in plan.wanted() for entrant in case.entrants}
     database = data.database_name(plan.users)
     made = [stacks.finlink(FINLINK, up.uri, database)]
-    try:
-        if names & {"express-1", "express-2"}:
-            up.tell("installing Express + Mongoose")
-            stacks.install_express()
-            made += [stacks.express(up.uri, database, n) for n in (1, 2) if f"express-{n}" in names]
-    except tools.MissingTool as missing:
-        up.console.print(f"bench: without Express: {missing}", style="yellow")
-    if names & {"fastapi-1", "fastapi-2"}:
-        up.tell("installing FastAPI + PyMongo")
-        stacks.install_fastapi()
-        made += [stacks.fastapi(up.uri, database, n) for n in (1, 2) if f"fastapi-{n}" in names]
+    kinds: tuple[tuple[str, Callable[[], None], Callable[[int], Stack]], ...] = (
+        ("express", install.express, partial(stacks.express, up.uri, database)),
+        ("fastapi", install.fastapi, partial(stacks.fastapi, up.uri, database)),
+        ("grpc", install.grpc_go, lambda _: stacks.grpc_go(up.uri, database)),
+    )
+    for kind, installed, start in kinds:
+        wanted = sorted(name for name in names if name.partition("-")[0] == kind)
+        if not wanted:
+            continue
+        up.tell(f"installing {kind}")
+        try:
+            await asyncio.to_thread(installed)
+        except tools.MissingTool as missing:
+            up.console.print(f"bench: without {', '.join(wanted)}: {missing}", style="yellow")
+            continue
+        made += [start(2 if name.endswith("-2") else 1) for name in wanted]
     await up.start(made)
     running = {stack.name: stack for stack in made}
     up.tell("comparing their answers")
     await asyncio.to_thread(agreement.check, running)
+    await agreement.check_grpc(running)
     return running
 
 

@@ -21,6 +21,8 @@ from server.users import store as user_store
 
 FULL = 1_000_000
 HOT = 10_000
+SYNCING = 300
+MARKER = "bench_loaded"
 PREFIX = "bench_"
 _BATCH = 5_000
 _BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
@@ -124,7 +126,7 @@ def ensure(uri: str, users: int, progress: Progress) -> None:
     """Fill the database of that size unless it is full; drop what earlier runs added to it."""
     with MongoClient[Document](uri, tz_aware=True) as client:
         database = client[database_name(users)]
-        marker = database["bench_loaded"]
+        marker = database[MARKER]
         if marker.find_one({"_id": "data", "users": users}) is None:
             client.drop_database(database.name)
             fill(database, users, progress)
@@ -134,8 +136,17 @@ def ensure(uri: str, users: int, progress: Progress) -> None:
 
 
 def clean(database: Database[Document]) -> None:
-    """Remove the users that earlier runs made."""
+    """Put back what earlier runs changed: users they made, and all that Finlink keeps beside."""
     database["users"].delete_many({"userId": {"$gte": "new_", "$lt": "new`"}})
+    database["connectors"].delete_many({"userId": {"$in": syncing_users()}})
+    for name in database.list_collection_names():
+        if name not in {user_store.USERS, connector_store.CONNECTORS, MARKER}:
+            database.drop_collection(name)
+
+
+def syncing_users() -> list[str]:
+    """Some of those that have no connectors: runs may connect them."""
+    return [f"{PREFIX}{2 * number + 1}" for number in range(SYNCING)]
 
 
 def fill(database: Database[Document], users: int, progress: Progress) -> None:

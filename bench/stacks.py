@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -144,6 +141,14 @@ def fastapi(uri: str, database: str, workers: int) -> Stack:
     return Stack(spec.name, "FastAPI + PyMongo" + _many(workers), spec, rest_port=port)
 
 
+def grpc_go(uri: str, database: str) -> Stack:
+    """grpc-go with the official MongoDB driver; it takes all cores by itself."""
+    port = free_port()
+    argv = (str(DATA / "grpc_go" / "bin" / "server"),)
+    spec = _peer_spec("grpc-go", argv, _peer_env(uri, database, 1, port), port)
+    return Stack(spec.name, "grpc-go + mongo-driver", spec, grpc_port=port)
+
+
 def _many(workers: int) -> str:
     return ", one process" if workers == 1 else f", {workers} workers"
 
@@ -163,35 +168,3 @@ def _peer_spec(name: str, argv: tuple[str, ...], env: Mapping[str, str], port: i
         log=LOGS / f"{name}.log",
         log_stdout=True,
     )
-
-
-def install_express() -> None:
-    """`npm ci` into the data folder; nothing happens where the lock has not changed."""
-    tools.check("node", "npm")
-    source, folder = PEERS / "express", DATA / "express"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, installed = source / "package-lock.json", folder / "installed-lock.json"
-    for file in source.iterdir():
-        if file.is_file():
-            shutil.copy(file, folder)
-    if installed.exists() and installed.read_bytes() == lock.read_bytes():
-        return
-    command = [tools.find("npm"), "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(command, cwd=folder, check=True)
-    shutil.copy(lock, installed)
-
-
-def install_fastapi() -> None:
-    """A virtual environment in the data folder with what the requirements pin."""
-    wanted, folder = PEERS / "fastapi" / "requirements.txt", DATA / "fastapi"
-    installed = folder / "installed.txt"
-    if installed.exists() and installed.read_bytes() == wanted.read_bytes():
-        return
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "-r", str(wanted)], check=True)
-    shutil.copy(wanted, installed)
-
-
-def cores() -> int:
-    return os.cpu_count() or 1

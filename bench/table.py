@@ -9,7 +9,12 @@ from rich.table import Table
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """`aim`, `reached` or `not reached`. A row with `less` is better the smaller it is."""
+    """`aim`, `reached` or `not reached`; a row with `less` is better the smaller it is.
+
+    Empty where nothing is asked for.
+    """
+    if row["at_least"] is None:
+        return ""
     value, sign = row["median"], -1 if row.get("less") else 1
     if sign * value >= sign * row["aim"]:
         return "aim"
@@ -19,10 +24,10 @@ def verdict(row: Mapping[str, Any]) -> str:
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="What it must show", title_justify="left")
     table.add_column("measure")
-    for name in ("measured", "spread", "at least", "aim"):
+    for name in ("measured", "turns", "at least", "aim"):
         table.add_column(name, justify="right")
     table.add_column("")
-    styles = {"aim": "green", "reached": "cyan", "not reached": "red"}
+    styles = {"": "none", "aim": "green", "reached": "cyan", "not reached": "red"}
     for row in rows:
         word, unit = verdict(row), row.get("unit", "")
         most = "≤ " if row.get("less") else ""
@@ -30,8 +35,10 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             row["row"],
             f"{row['median']:.2f}{unit}",
             f"{row['low']:.2f}–{row['high']:.2f}",
-            f"{most}{row['at_least']:g}{unit}",
-            f"{most}{row['aim']:g}{unit}",
+            *(
+                "" if bound is None else f"{most}{bound:g}{unit}"
+                for bound in (row["at_least"], row["aim"])
+            ),
             f"[{styles[word]}]{word}[/]",
         )
     return table
@@ -52,6 +59,24 @@ def figures_table(case: Mapping[str, Any]) -> Table:
             str(figures["failed"]),
             str(figures["writes"]),
             str(figures["stale"]),
+        )
+    return table
+
+
+def growth_table(results: Mapping[str, Any]) -> Table:
+    """Medians by size."""
+    sizes = list(results["times_ms"])
+    table = Table(title="As it grows: milliseconds, and syncs a second", title_justify="left")
+    table.add_column("")
+    for size in sizes:
+        table.add_column(f"{int(size):,}", justify="right")
+    for name in {name: None for times in results["times_ms"].values() for name in times}:
+        times = [results["times_ms"][size].get(name) for size in sizes]
+        table.add_row(name, *(f"{middle(turns):.2f}" if turns else "–" for turns in times))
+    for name, key in (("syncs/s", "rate"), ("syncs/s of processor time", "per_cpu_second")):
+        runs = [results["syncs"].get(size) for size in sizes]
+        table.add_row(
+            name, *(f"{middle([r[key] for r in each]):.0f}" if each else "" for each in runs)
         )
     return table
 

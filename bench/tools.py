@@ -9,7 +9,7 @@ ADVICE = {
     "h2load": "apt-get install nghttp2-client",
     "node": "install Node.js 20 or newer (nodejs.org)",
     "npm": "install Node.js 20 or newer with npm (nodejs.org)",
-    "go": "install Go 1.24 or newer (go.dev/dl)",
+    "go": "install Go 1.26 or newer (go.dev/dl)",
 }
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import http.client
-import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 
 from bench import data
+from bench.client import CallFailed, Client
 
 _READERS = 3  # connections that look after each write, so that different workers are asked
 _BEGINNING = 1_000_000
@@ -45,38 +46,24 @@ class Writer(threading.Thread):
         return self.written
 
     def run(self) -> None:
-        connections = [
-            http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-            for _ in range(1 + _READERS)
-        ]
-        try:
+        with ExitStack() as open_:
+            clients = [open_.enter_context(Client(self._port, 10)) for _ in range(1 + _READERS)]
             at = time.monotonic()
             while not self._halt.wait(max(0.0, at - time.monotonic())):
                 at += self._pause
                 try:
-                    self._write_and_look(connections)
-                except (OSError, http.client.HTTPException, ValueError, KeyError):
+                    self._write_and_look(*clients)
+                except (CallFailed, OSError, http.client.HTTPException, ValueError):
                     self.written.failed += 1
-                    for connection in connections:
-                        connection.close()
-        finally:
-            for connection in connections:
-                connection.close()
 
-    def _write_and_look(self, connections: list[http.client.HTTPConnection]) -> None:
+    def _write_and_look(self, writer: Client, *readers: Client) -> None:
         # As Zipf's law has it, nearly: the logarithm of the rank is uniform.
         rank = int(len(self._ids) ** self._random.random()) - 1
         path, number = f"/api/v1/users/{self._ids[rank]}", next(_numbers)
-        writer, *readers = connections
-        body = json.dumps({"income": number})
-        writer.request("PUT", f"{path}/profile", body, {"content-type": "application/json"})
-        answer = writer.getresponse()
-        answer.read()
-        if answer.status != 200:
+        status, _ = writer.call("PUT", f"{path}/profile", {"income": number})
+        if status != 200:
             self.written.failed += 1
             return
         self.written.writes += 1
         for reader in readers:
-            reader.request("GET", path)
-            seen = json.loads(reader.getresponse().read())["data"]["profile"]["income"]
-            self.written.stale += seen < number
+            self.written.stale += reader.get(path)["profile"]["income"] < number

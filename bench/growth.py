@@ -1,0 +1,146 @@
+"""`bench growth`: the same calls over a thousand and over a million users and connectors, in turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+
+from bench import data, machine, session, stacks, syncs
+from bench.client import CallFailed, Client
+from bench.session import Session
+from bench.stacks import Stack
+from bench.stats import ratio
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+DEEP_PAGE = 10_000
+_LIMIT = 20  # users a page, so that a million has page 10,000
+_CALLS = {"status": 20, "get user": 60, "page 1": 20, "deep page": 20}
+Times = dict[str, dict[str, list[float]]]  # by size and call: a median in milliseconds a turn
+
+
+def run(sizes: Sequence[int], turns: int, seconds: float, console: Console) -> dict[str, Any]:
+    """Measure all of it. Exits with one line where something is missing."""
+
+    async def work() -> dict[str, Any]:
+        async with session.running(console) as up:
+            return await _measure(up, sorted(sizes), turns, seconds)
+
+    return session.run(work)
+
+
+async def _measure(up: Session, sizes: Sequence[int], turns: int, seconds: float) -> dict[str, Any]:
+    for users in sizes:
+        await up.fill(users)
+    stand_in = syncs.sandbox()
+    await up.supervisor.start([stand_in.spec])
+    # One worker each: what it can do is asked for, and several Finlinks stand side by side.
+    running = {
+        users: stacks.finlink(
+            f"finlink-{users}", up.uri, data.database_name(users), WORKERS="1", **stand_in.settings
+        )
+        for users in sizes
+    }
+    await up.start(list(running.values()))
+    times: Times = {str(users): {} for users in sizes}
+    await asyncio.to_thread(_calls, up, running, turns, times)
+    ends = (sizes[0], sizes[-1])
+    runs = await _syncs(up, {users: running[users] for users in ends}, turns, seconds)
+    return {
+        "machine": machine.describe(),
+        "turns": turns,
+        "times_ms": times,
+        "syncs": runs,
+        "rows": [row for row in _rows(times, runs, ends) if row is not None],
+        "memory_mb": {str(users): stack.memory_mb() for users, stack in running.items()},
+    }
+
+
+def _calls(up: Session, running: Mapping[int, Stack], turns: int, times: Times) -> None:
+    """One call after another, so that nothing but the size differs."""
+    draw = Random(1)  # noqa: S311 - no secret
+    paths = {users: _paths(stack, users, draw) for users, stack in running.items()}
+    for turn in range(-1, turns):  # the first one warms up
+        for users, stack in running.items():
+            up.tell(f"growth: turn {turn + 1} of {turns}, {users:,}")
+            with Client(stack.rest_port or 0) as client:
+                for name, path in paths[users].items():
+                    try:
+                        taken = [client.timed(path()) for _ in range(_CALLS[name])]
+                    except CallFailed as error:
+                        up.console.print(f"bench: {users:,}: {error}", style="yellow")
+                        continue
+                    if turn >= 0:
+                        times[str(users)].setdefault(name, []).append(round(median(taken), 3))
+
+
+def _paths(stack: Stack, users: int, draw: Random) -> dict[str, Callable[[], str]]:
+    first = f"/api/v1/users?limit={_LIMIT}"
+    deep = min(DEEP_PAGE, users // _LIMIT)
+    with Client(stack.rest_port or 0) as client:
+        before = client.get(f"{first}&page={deep - 1}")
+    token = before["pagination"]["nextPageToken"]
+    return {
+        "status": lambda: "/api/v1/connectors/status",
+        "get user": lambda: f"/api/v1/users/{data.PREFIX}{draw.randrange(users)}",
+        "page 1": lambda: first,
+        "deep page": lambda: f"{first}&pageToken={token}",
+    }
+
+
+async def _syncs(
+    up: Session, running: Mapping[int, Stack], turns: int, seconds: float
+) -> dict[str, list[dict[str, float]]]:
+    found: dict[str, list[dict[str, float]]] = {str(users): [] for users in running}
+    for users, stack in running.items():
+        up.tell(f"growth: connecting {data.SYNCING} users among {users:,}")
+        await asyncio.to_thread(syncs.connect, stack)
+    for turn in range(-1, turns):
+        for users, stack in running.items():
+            up.tell(f"growth: syncs, turn {turn + 1} of {turns}, {users:,}")
+            measured = await syncs.measure(up.uri, users, stack, seconds)
+            if turn >= 0:
+                found[str(users)].append(
+                    {
+                        "rate": round(measured.rate, 1),
+                        "per_cpu_second": round(measured.per_cpu_second, 1),
+                        "failed": measured.failed,
+                    }
+                )
+    return found
+
+
+def _rows(
+    times: Times, runs: Mapping[str, Sequence[Mapping[str, float]]], ends: tuple[int, int]
+) -> list[dict[str, Any] | None]:
+    small, large = (str(size) for size in ends)
+    rates = {size: [turn["rate"] for turn in turns] for size, turns in runs.items()}
+    span = f"{ends[1]:,} over {ends[0]:,}"
+    return [
+        _row(f"/connectors/status, {span} connectors", times[large].get("status"),
+             times[small].get("status"), 1.5, 1.1),
+        _row("/connectors/status, milliseconds", times[large].get("status"), None, 20, 20, " ms"),
+        _row(f"list by token, page {DEEP_PAGE:,} over page 1", times[large].get("deep page"),
+             times[large].get("page 1"), 1.2, 1.05),
+        _row(f"GET user, {span} users", times[large].get("get user"),
+             times[small].get("get user"), None, None),
+        _row("syncs a second of a worker", rates[large], None, 150, 300, less=False),
+        _row(f"a sync, {span} connectors", rates[small], rates[large], 1.3, 1.1),
+    ]  # fmt: skip
+
+
+def _row(
+    title: str, ours: Sequence[float] | None, theirs: Sequence[float] | None,
+    at_most: float | None, aim: float | None, unit: str = "", *, less: bool = True,
+) -> dict[str, Any] | None:  # fmt: skip
+    """How many times as long, or the figure itself; None where a call failed throughout."""
+    if not ours or (theirs is not None and len(theirs) != len(ours)):
+        return None
+    found = ratio(ours, theirs if theirs is not None else [1.0] * len(ours))
+    return {
+        "row": title, **found.as_dict(), "at_least": at_most, "aim": aim, "less": less, "unit": unit,
+    }  # fmt: skip

@@ -1,0 +1,180 @@
+"""How many syncs a second a worker runs, over recorded answers of Fi Money that come at once.
+
+Zerodha is left out: it allows ten calls a second, so its budget and not the worker would be measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from bench import data
+from bench.client import CallFailed, Client
+from bench.folders import DATA, LOGS
+from bench.stacks import Stack, free_port
+from sandbox.clock import Clock
+from sandbox.fi.data import TOOLS
+from sandbox.fi.generated import GeneratedFiData
+from server.connectors.store import CONNECTORS
+from server.supervisor.piece import Spec
+from server.supervisor.pieces import bare_env
+from server.supervisor.probes import port_answers, until
+
+RECORDED = DATA / "recorded"
+LOGIN = "9876543210"
+_LEAD_IN = 1.5  # seconds; a worker looks for what is due each second
+_FEED = 0.2
+_AT_ONCE = 8
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Fi Money's and Zerodha's stand-ins without latency."""
+
+    spec: Spec
+    settings: dict[str, str]  # that lead Finlink to them
+
+
+def record() -> Path:
+    """A folder of recorded answers, made once: what the sandbox invents for one login today."""
+    folder = RECORDED / "fi" / LOGIN
+    folder.mkdir(parents=True, exist_ok=True)
+    invented = GeneratedFiData(1, Clock())
+    for tool in TOOLS:
+        path = folder / f"{tool}.json"
+        if not path.exists():
+            path.write_text(invented.read(tool, LOGIN))
+    return RECORDED
+
+
+def sandbox() -> Sandbox:
+    kite, fi = free_port(), free_port()
+    argv = (
+        sys.executable, "-m", "sandbox", "--kite-port", str(kite), "--fi-port", str(fi),
+        "--latency-ms", "0", "--data", str(record()),
+    )  # fmt: skip
+    spec = Spec(
+        name="sandbox",
+        argv=argv,
+        env=bare_env(),
+        ready=partial(until, partial(port_answers, fi)),
+        ready_within=60,
+        log=LOGS / "sandbox.log",
+        log_stdout=True,
+    )
+    settings = {
+        "FI_BASE_URL": f"http://127.0.0.1:{fi}/mcp/stream",
+        "KITE_BASE_URL": f"http://127.0.0.1:{kite}",
+        "KITE_LOGIN_URL": f"http://127.0.0.1:{kite}/connect/login",
+    }
+    return Sandbox(spec, settings)
+
+
+def connect(stack: Stack) -> None:
+    """Connect the users that are there for it, through Finlink. Raises CallFailed."""
+
+    def some(users: Sequence[str]) -> None:
+        with Client(stack.rest_port or 0) as client:
+            for user_id in users:
+                credentials = {"username": f"90000{user_id.partition('_')[2]:>05}", "password": "p"}
+                status, answer = client.call(
+                    "POST",
+                    "/api/v1/connectors",
+                    {
+                        "userId": user_id,
+                        "platform": "fi_money",
+                        "credentials": credentials,
+                        "permissions": ["transactions", "portfolio", "profile", "trades"],
+                    },
+                )
+                if status != 201:
+                    raise CallFailed(f"cannot connect {user_id}: {status} {answer}")
+
+    users = data.syncing_users()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(some, [users[n::_AT_ONCE] for n in range(_AT_ONCE)]))
+
+
+@dataclass(frozen=True)
+class Syncs:
+    rate: float  # runs a second
+    per_cpu_second: float  # runs a second of the worker's processor time
+    failed: int
+
+
+async def measure(uri: str, users: int, stack: Stack, seconds: float) -> Syncs:
+    """Runs of one worker with more due than it can do."""
+    return await asyncio.to_thread(_measure, uri, users, stack, seconds)
+
+
+def _measure(uri: str, users: int, stack: Stack, seconds: float) -> Syncs:
+    worker = psutil.Process(stack.worker_pids()[0])
+    with MongoClient[Document](uri) as client:
+        connectors = client[data.database_name(users)][CONNECTORS]
+        with _always_due(connectors):
+            time.sleep(_LEAD_IN)
+            total, failed = _totals(connectors)
+            used, began = _processor_time(worker), time.monotonic()
+            time.sleep(seconds)
+            later, failed_later = _totals(connectors)
+            took, used = time.monotonic() - began, _processor_time(worker) - used
+        _let_end(connectors)
+    runs = later - total
+    return Syncs(runs / took, runs / used if used else 0.0, failed_later - failed)
+
+
+@contextmanager
+def _always_due(connectors: Collection[Document]) -> Iterator[None]:
+    """Whoever has synced is due again at once."""
+    idle = {"userId": {"$in": data.syncing_users()}, "sync.run": {"$exists": False}}
+    halt = threading.Event()
+
+    def feed() -> None:
+        while not halt.wait(_FEED):
+            connectors.update_many(idle, [{"$set": {"sync.dueAt": "$$NOW"}}])
+
+    thread = threading.Thread(target=feed, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        halt.set()
+        thread.join(10)
+        later = {"$dateAdd": {"startDate": "$$NOW", "unit": "hour", "amount": 1}}
+        connectors.update_many(idle, [{"$set": {"sync.dueAt": later}}])
+
+
+def _totals(connectors: Collection[Document]) -> tuple[int, int]:
+    group = {"_id": None, "total": {"$sum": "$sync.total"}, "failed": {"$sum": "$sync.failed"}}
+    found = connectors.aggregate(
+        [{"$match": {"userId": {"$in": data.syncing_users()}}}, {"$group": group}]
+    )
+    row = next(iter(found))
+    return int(row["total"]), int(row["failed"])
+
+
+def _let_end(connectors: Collection[Document]) -> None:
+    """Wait, ten seconds at most, until nothing is under way."""
+    under_way = {"userId": {"$in": data.syncing_users()}, "sync.run": {"$exists": True}}
+    deadline = time.monotonic() + 10
+    while connectors.count_documents(under_way, limit=1) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _processor_time(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
