@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import cases, comparison, data, growth, session
+from bench import cases, comparison, data, growth, session, soak
 from bench.table import figures_table, growth_table, rows_table
 
 app = typer.Typer(
@@ -78,6 +78,17 @@ def grow(
     """Measure the same calls over 10^3 to 10^6 users and connectors."""
     found = growth.run(sizes or growth.SIZES, turns, float(seconds), Console(stderr=True))
     _show(found, [growth_table(found)], out)
+
+
+@app.command("soak")
+def endure(
+    minutes: Annotated[float, typer.Option(min=0.2, help="Of full load.")] = 10,
+    mixed_seconds: Annotated[int, typer.Option(min=1, help="Of mixed load at each rate.")] = 60,
+    users: Annotated[int, typer.Option(min=1_000, help="In the database.")] = data.FULL,
+    out: Annotated[Path | None, typer.Option(help="Where to write the results as JSON.")] = None,
+) -> None:
+    """Mixed load against the response times asked for; full load and what it takes of memory."""
+    _show(soak.run(users, minutes, mixed_seconds, Console(stderr=True)), [], out)
 
 
 def _show(results: dict[str, Any], tables: list[Table], out: Path | None) -> None:

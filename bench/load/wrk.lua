@@ -23,6 +23,17 @@ local function hot_ids(users, hot)
   end
 end
 
+-- Reads of all kinds, for full load.
+local function mixed(hot, users)
+  return function()
+    local dice = math.random(100)
+    if dice <= 70 then return string.format("/api/v1/users/bench_%d", hot()) end
+    if dice <= 80 then return string.format("/api/v1/users/bench_%d", math.random(0, users - 1)) end
+    if dice <= 95 then return string.format("/api/v1/connectors/user/bench_%d", hot()) end
+    return "/api/v1/users?limit=20"
+  end
+end
+
 local function new_users(seed)
   local prefix, count = string.format("new_%d_", seed), 0
   wrk.headers["content-type"] = "application/json"
@@ -53,8 +64,10 @@ function init(args)
   if case == "uniform-user" then
     draw = function() return math.random(0, users - 1) end
   end
+  local path = function() return string.format(PATHS[case], draw()) end
+  if case == "mixed" then path = mixed(draw, users) end
   for i = 1, DRAWS do
-    requests[i] = wrk.format("GET", string.format(PATHS[case], draw()))
+    requests[i] = wrk.format("GET", path())
   end
 end
 
