@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test test-chaos test-security lint audit format protos lock clean
+.PHONY: help run test test-chaos test-security bench bench-growth bench-soak lint audit format protos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,18 @@ test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full le
 
 test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 10 minutes
 	$(BIN)/pytest tests/security_long --full
+
+bench: $(VENV)/bench.stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go
+	$(BIN)/python -m bench run --out .data/bench/results/run.json
+	$(BIN)/python -m bench report
+
+bench-growth: $(VENV)/bench.stamp protos ## Measure calls and syncs over 10^3 to 10^6 users and connectors
+	$(BIN)/python -m bench growth --out .data/bench/results/growth.json
+	$(BIN)/python -m bench report
+
+bench-soak: $(VENV)/bench.stamp protos ## Mixed load, then 10 minutes of full load: response times and memory
+	$(BIN)/python -m bench soak --out .data/bench/results/soak.json
+	$(BIN)/python -m bench report
 
 lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
 	$(BIN)/ruff check .
@@ -44,9 +56,12 @@ protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
 
 lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requirements/*.txt
 	$(BIN)/pip install --quiet uv
-	for name in run dev; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	for name in run dev bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
+	cd bench/peers/fastapi && ../../../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  requirements.in --output-file requirements.txt
 
 clean: ## Remove what was installed and generated; data under .data stays
 	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/buf
@@ -63,4 +78,9 @@ $(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
 	@echo "Installing what the tests need into $(VENV)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/run.stamp requirements/bench.txt
+	@echo "Installing what draws the plots into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -91,6 +91,14 @@ def endure(
     _show(soak.run(users, minutes, mixed_seconds, Console(stderr=True)), [], out)
 
 
+@app.command("report")
+def write_report() -> None:
+    """Draw the plots and write docs/benchmarks from the results of the last full runs."""
+    from bench import report  # noqa: PLC0415 - measuring needs no plots
+
+    print(f"wrote {report.write()}")
+
+
 def _show(results: dict[str, Any], tables: list[Table], out: Path | None) -> None:
     """JSON where the output is no terminal; tables in any case."""
     if out is not None:

@@ -35,7 +35,8 @@ from server.supervisor.probes import port_answers, until
 
 RECORDED = DATA / "recorded"
 LOGIN = "9876543210"
-_LEAD_IN = 1.5  # seconds; a worker looks for what is due each second
+_LEAD_IN_RUNS = 20  # as many as a worker has under way at once
+_LEAD_IN_SECONDS = 15.0  # at most
 _FEED = 0.2
 _AT_ONCE = 8
 Document = dict[str, Any]
@@ -49,23 +50,23 @@ class Sandbox:
     settings: dict[str, str]  # that lead Finlink to them
 
 
-def record() -> Path:
-    """A folder of recorded answers, made once: what the sandbox invents for one login today."""
-    folder = RECORDED / "fi" / LOGIN
+def record(to: Path) -> Path:
+    """Write recorded answers, unless they are there: what the sandbox invents for one login today."""
+    folder = to / "fi" / LOGIN
     folder.mkdir(parents=True, exist_ok=True)
     invented = GeneratedFiData(1, Clock())
     for tool in TOOLS:
         path = folder / f"{tool}.json"
         if not path.exists():
             path.write_text(invented.read(tool, LOGIN))
-    return RECORDED
+    return to
 
 
 def sandbox() -> Sandbox:
     kite, fi = free_port(), free_port()
     argv = (
         sys.executable, "-m", "sandbox", "--kite-port", str(kite), "--fi-port", str(fi),
-        "--latency-ms", "0", "--data", str(record()),
+        "--latency-ms", "0", "--data", str(record(RECORDED)),
     )  # fmt: skip
     spec = Spec(
         name="sandbox",
@@ -126,7 +127,7 @@ def _measure(uri: str, users: int, stack: Stack, seconds: float) -> Syncs:
     with MongoClient[Document](uri) as client:
         connectors = client[data.database_name(users)][CONNECTORS]
         with _always_due(connectors):
-            time.sleep(_LEAD_IN)
+            _get_going(connectors)
             total, failed = _totals(connectors)
             used, began = _processor_time(worker), time.monotonic()
             time.sleep(seconds)
@@ -156,6 +157,14 @@ def _always_due(connectors: Collection[Document]) -> Iterator[None]:
         thread.join(10)
         later = {"$dateAdd": {"startDate": "$$NOW", "unit": "hour", "amount": 1}}
         connectors.update_many(idle, [{"$set": {"sync.dueAt": later}}])
+
+
+def _get_going(connectors: Collection[Document]) -> None:
+    """Wait until the worker is in full swing."""
+    before, _ = _totals(connectors)
+    deadline = time.monotonic() + _LEAD_IN_SECONDS
+    while _totals(connectors)[0] < before + _LEAD_IN_RUNS and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _totals(connectors: Collection[Document]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PINNED = ("run.txt", "dev.txt")
+PINNED = ("run.txt", "dev.txt", "bench.txt")
 
 
 def main() -> int:

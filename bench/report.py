@@ -1,0 +1,124 @@
+"""`bench report`: docs/benchmarks, written from the results of the last full runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import plots
+from bench.folders import DOCS, RESULTS
+from bench.table import figures_of, middle, verdict
+
+Results = Mapping[str, Any]
+_COMMANDS = {"run": "make bench", "growth": "make bench-growth", "soak": "make bench-soak"}
+_PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
+    "run": [
+        ("throughput.svg", "Answers a second", plots.throughput),
+        ("latency.svg", "Latency of a hot GET user", plots.latency),
+    ],
+    "growth": [("growth.svg", "Milliseconds of a call as it grows", plots.growth)],
+    "soak": [("memory.svg", "Memory of a worker under full load", plots.memory)],
+}
+
+
+def results_file(name: str) -> Path:
+    """Of `run`, `growth` or `soak`."""
+    return RESULTS / f"{name}.json"
+
+
+def write() -> Path:
+    """Draw the plots and write the page; what was never measured is left out."""
+    found = {
+        name: json.loads(results_file(name).read_text())
+        for name in _COMMANDS
+        if results_file(name).exists()
+    }
+    for name, results in found.items():
+        for file, _, draw in _PLOTS[name]:
+            draw(results, DOCS / file)
+    DOCS.mkdir(parents=True, exist_ok=True)
+    page = DOCS / "README.md"
+    page.write_text("\n".join(_page(found)) + "\n")
+    return page
+
+
+def _page(found: Mapping[str, Results]) -> Iterable[str]:
+    yield "# Benchmarks"
+    yield ""
+    yield "Written by `make bench`, `make bench-growth` and `make bench-soak` from what they measured."
+    yield "How it is measured, and with which settings: [method.md](method.md)."
+    yield "Ratios compare contestants within one run; figures by themselves are this machine's."
+    for name, results in found.items():
+        yield from ("", f"## `{_COMMANDS[name]}`", "")
+        yield f"Measured on {_machine(results)}."
+        if results.get("others_percent", 0) > 10:
+            yield f"**Other programs kept {results['others_percent']:.0f} % of the machine busy.**"
+        yield ""
+        yield from _rows(results["rows"])
+        if name == "run":
+            yield from _cases(results)
+        if name == "growth":
+            yield from _growth(results)
+        for file, title, _ in _PLOTS[name]:
+            if (DOCS / file).exists():
+                yield from ("", f"![{title}]({file})")
+        yield from _memory(results["memory_mb"])
+
+
+def _machine(results: Results) -> str:
+    machine = results["machine"]
+    programs = [f"{name} {machine[name]}" for name in ("python", "node", "go") if name in machine]
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory']}, "
+        f"Linux {machine['kernel']}; {', '.join(programs)}"
+    )
+
+
+def _rows(rows: Sequence[Results]) -> Iterable[str]:
+    yield "| measure | measured | lowest to highest | at least | aim | |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        unit, most = row.get("unit", ""), "at most " if row.get("less") else ""
+        bounds = [
+            "" if row[name] is None else f"{most}{row[name]:g}{unit}"
+            for name in ("at_least", "aim")
+        ]
+        yield (
+            f"| {row['row']} | {row['median']:.2f}{unit} | {row['low']:.2f} to {row['high']:.2f} "
+            f"| {bounds[0]} | {bounds[1]} | {verdict(row)} |"
+        )
+
+
+def _cases(results: Results) -> Iterable[str]:
+    for case in results["cases"]:
+        yield from ("", f"{case['title']}:", "")
+        yield "| | answers/s | p50 ms | p99 ms | failed | writes | stale reads |"
+        yield "|---|---|---|---|---|---|---|"
+        for row in figures_of(case):
+            label = results["labels"].get(row["name"], row["name"])
+            yield (
+                f"| {label} | {row['rate']:,.0f} | {row['p50']:.1f} | {row['p99']:.1f} "
+                f"| {row['failed']} | {row['writes']} | {row['stale']} |"
+            )
+
+
+def _growth(results: Results) -> Iterable[str]:
+    sizes = list(results["times_ms"])
+    yield from ("", "Milliseconds by the number of users, and as many connectors:", "")
+    yield "| | " + " | ".join(f"{int(size):,}" for size in sizes) + " |"
+    yield "|---" * (len(sizes) + 1) + "|"
+    for name in {name: None for times in results["times_ms"].values() for name in times}:
+        times = [results["times_ms"][size].get(name) for size in sizes]
+        cells = [f"{middle(turns):.2f}" if turns else "failed" for turns in times]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _memory(memory: Mapping[str, Sequence[float]]) -> Iterable[str]:
+    told = [
+        f"{name} {', '.join(f'{size:.0f}' for size in sizes)}"
+        for name, sizes in memory.items()
+        if sizes
+    ]
+    yield from ("", f"Memory of each serving process at the end (PSS, MB): {'; '.join(told)}.")
