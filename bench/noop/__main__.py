@@ -14,6 +14,7 @@ import grpc
 from google.protobuf import message_factory
 
 from bench.noop import descriptors
+from server.rpc.middleware import SteppedServices
 
 
 def _run() -> None:
@@ -50,7 +51,7 @@ def _worker() -> None:
     )
     product_register = app._Domains.register
 
-    def register(domains: Any, server: grpc.aio.Server) -> None:
+    def register(domains: Any, server: SteppedServices) -> None:
         product_register(domains, server)
         # As generated code does; such a handler comes before that of unknown methods.
         server.add_registered_method_handlers(descriptors.SERVICE, {"Noop": handler})
