@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from server.answer_cache import EVERYBODY, AnswerCache, Shown, place_of
 from server.storage.generations import Generations
 
 METHOD = "/users/Get"
-USERS = ("ann", "bob", "eve")
+USERS = ("ann", "bob")
 WORKERS = (0, 1)
 AN_ANSWER = 500 + 20  # bytes, about
 
@@ -56,6 +57,32 @@ def test_what_a_commit_turns_out_to_be_about_is_dropped_also_where_it_fails() ->
         pass
     assert kept.get(METHOD, b"ann") is None
     assert kept.moment("ann") is not None
+
+
+def test_where_nobody_knows_whose_change_it_was_everything_is_dropped() -> None:
+    generations, kept = cache()
+    keep(kept, "ann", b"1")
+    keep(kept, "bob", b"1")
+    generations.close_one_or_all("ann")
+    assert kept.get(METHOD, b"ann") is None
+    assert kept.get(METHOD, b"bob") == b"1"
+    generations.close_one_or_all(None)
+    assert kept.get(METHOD, b"bob") is None
+
+
+def test_workers_share_a_table_and_what_a_dead_one_left_open_is_closed(tmp_path: Path) -> None:
+    first, second = Generations(tmp_path / "table"), Generations(tmp_path / "table")
+    seen = AnswerCache(second.numbers, 100_000)
+    seen.heard(math.inf)
+    keep(seen, "ann", b"1")
+    keep(seen, "bob", b"1")
+    first.open("ann")
+    assert seen.get(METHOD, b"ann") is None
+    assert seen.moment("ann") is None
+    Generations(tmp_path / "table")  # a worker starts after the first has died
+    assert seen.moment("ann") is not None
+    assert seen.get(METHOD, b"ann") is None
+    assert seen.get(METHOD, b"bob") == b"1"
 
 
 def test_nothing_is_given_or_kept_while_the_feed_is_silent() -> None:
@@ -174,7 +201,15 @@ class Coherence(RuleBasedStateMachine):
     @precondition(lambda self: self.readings)
     @rule(data=st.data())
     def read_on(self, data: st.DataObject) -> None:
-        reading = data.draw(st.sampled_from(self.readings))
+        self.go_on_reading(data.draw(st.sampled_from(self.readings)))
+
+    @rule(which=st.sampled_from(WORKERS), user=st.sampled_from(USERS))
+    def read_at_once(self, which: int, user: str) -> None:
+        self.begin_to_read(which, user)
+        self.go_on_reading(self.readings[-1])
+        self.go_on_reading(self.readings[-1])
+
+    def go_on_reading(self, reading: Reading) -> None:
         if reading.version is None:
             reading.version = self.versions[reading.user]
             return
@@ -192,7 +227,15 @@ class Coherence(RuleBasedStateMachine):
     @precondition(lambda self: self.writings)
     @rule(data=st.data(), dies=st.booleans())
     def write_on(self, data: st.DataObject, dies: bool) -> None:
-        writing = data.draw(st.sampled_from(self.writings))
+        self.go_on_writing(data.draw(st.sampled_from(self.writings)), dies=dies)
+
+    @rule(user=st.sampled_from(USERS))
+    def write_at_once(self, user: str) -> None:
+        self.begin_to_write(user)
+        self.go_on_writing(self.writings[-1], dies=False)
+        self.go_on_writing(self.writings[-1], dies=False)
+
+    def go_on_writing(self, writing: Writing, *, dies: bool) -> None:
         if writing.version is None:
             writing.version = self.commit(writing.user)
             return
