@@ -1,8 +1,9 @@
 """Reads of the same moment become one query.
 
-Whoever asks within one round of the event loop shares a query that is sent after all of them asked, so
-nobody is given what was read before. Reads inside transactions do not belong here: they see what is
-theirs alone.
+Whoever asks within one round of the event loop shares a query, and while AT_ONCE are under way those who
+come wait for one of them, for PATIENCE at most: a query costs the same for one key as for ten. A query is
+sent after all who share it have asked, so nobody is given what was read before. Reads inside transactions
+do not belong here: they see what is theirs alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 BATCH = 100  # keys of one query
+AT_ONCE = 1
+PATIENCE = 0.01  # seconds
 
 
 class Coalesced(Generic[K, V]):
@@ -25,17 +28,31 @@ class Coalesced(Generic[K, V]):
         self._read = read
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._sending: asyncio.Handle | None = None  # when it is `_waiting`'s turn
 
     async def get(self, key: K) -> V | None:
         """What there is under a key, None for nothing. Raises what `read` raises."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._send, context=Context())  # nobody's in particular
-        future: asyncio.Future[V | None] = loop.create_future()
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
+        if self._sending is None:
+            self._schedule()
         return await future
 
+    def _schedule(self) -> None:
+        loop, nobody = asyncio.get_running_loop(), Context()
+        if len(self._under_way) < AT_ONCE:
+            self._sending = loop.call_soon(self._send, context=nobody)
+        else:
+            self._sending = loop.call_later(PATIENCE, self._send, context=nobody)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if self._sending is not None:
+            self._sending.cancel()
+            self._schedule()
+
     def _send(self) -> None:
+        self._sending = None
         waiting, self._waiting = self._waiting, {}
         # Whoever has gone meanwhile, as with a deadline, is not read for.
         keys = [key for key, futures in waiting.items() if not all(f.done() for f in futures)]
@@ -43,7 +60,7 @@ class Coalesced(Generic[K, V]):
             batch = {key: waiting[key] for key in keys[first : first + BATCH]}
             task = asyncio.get_running_loop().create_task(self._answer(batch))
             self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            task.add_done_callback(self._ended)
 
     async def _answer(self, batch: Mapping[K, list[asyncio.Future[V | None]]]) -> None:
         try:
