@@ -76,7 +76,7 @@ from server.storage.data_keys import DataKeyStore
 from server.storage.errors import translate
 from server.storage.folding import Folder
 from server.storage.generations import Generations
-from server.storage.indexes import NoImages, ensure_images, ensure_indexes
+from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
 from server.storage.keyed_secrets import KeyedSecrets
 from server.storage.tallies import Tallies
 from server.users import servicer as user_servicer
@@ -343,8 +343,8 @@ async def _prepare(database: driver.Database, settings: Settings) -> None:
         **tallies.INDEXES,
     }
     try:
-        retired = {**audit.RETIRED_INDEXES, **user_store.RETIRED_INDEXES}
-        await ensure_indexes(database, indexes, retired)
+        await ensure_indexes(database, indexes)
+        await drop_indexes(database, {**audit.RETIRED, **user_store.RETIRED})
         await ensure_images(database, [connector_store.CONNECTORS])
     except NoImages:
         raise ConfigError(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 import langcodes
 import phonenumbers
 import pycountry
 from finlink.rules.v1 import rules_pb2
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -19,9 +21,9 @@ _CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
 
 def parse_date(text: str) -> date:
     """A calendar date `YYYY-MM-DD`. Raises ValueError."""
-    if len(text) != 10 or not text.isascii():  # fromisoformat also takes 20240101 and 2024-W01-1
+    if not _DATE.fullmatch(text):  # fromisoformat also takes 20240101 and 2024-W01-1
         raise ValueError(text)
-    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    return date.fromisoformat(text)
 
 
 def parse_date_or_time(text: str) -> date | datetime:
@@ -48,6 +50,7 @@ def _currency(text: str) -> str | None:
     return None if text in _CURRENCIES else "must be an ISO 4217 currency code, as INR"
 
 
+@lru_cache(1_000)  # most callers speak one of a few
 def _language(text: str) -> str | None:
     valid = "_" not in text and langcodes.tag_is_valid(text)
     return None if valid else "must be a BCP 47 language tag, as en or hi"

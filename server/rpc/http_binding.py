@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -130,15 +131,12 @@ class _Body:
     def _object(
         self, message: Message, value: JsonObject, prefix: str, forbidden: set[str]
     ) -> None:
-        fields: dict[str, Any] = {
-            field.json_name: field
-            for field in message.DESCRIPTOR.fields
-            if field.json_name not in forbidden
-        }
+        known = _by_json_name(message.DESCRIPTOR)
         for name, item in value.items():
             path = prefix + name
-            field = fields.get(name)
+            field = known.get(name) if name not in forbidden else None
             if field is None:
+                fields = {key: each for key, each in known.items() if key not in forbidden}
                 self._wrong.append(FieldError(path, _unknown(name, fields, forbidden, "field")))
             elif name in value.repeated:
                 self._wrong.append(FieldError(path, "must be given once"))
@@ -173,6 +171,11 @@ class _Body:
                 target.append(_scalar(field, entry))
             except _WrongType as error:
                 self._wrong.append(FieldError(f"{path}[{index}]", str(error)))
+
+
+@cache  # there are as many as the contract has messages
+def _by_json_name(message: Descriptor) -> dict[str, FieldDescriptor]:
+    return {field.json_name: field for field in message.fields}
 
 
 def _take_body(message: Message) -> bytes:

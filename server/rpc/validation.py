@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 import protovalidate
 from finlink.rules.v1 import rules_pb2
@@ -63,21 +64,43 @@ class Validation:
             yield FieldError(path, text)
 
 
+class _Field(NamedTuple):
+    """What checking a field needs to know of it."""
+
+    name: str  # in JSON
+    nested: bool
+    repeated: bool
+    text: bool
+    check: Callable[[str], str | None] | None
+
+
+@cache  # there are as many as the contract has fields, and asking descriptors is slow
+def _known(field: FieldDescriptor) -> _Field:
+    return _Field(
+        field.json_name,
+        field.message_type is not None,
+        field.is_repeated,
+        field.type == FieldDescriptor.TYPE_STRING,
+        CHECKS.get(field.GetOptions().Extensions[rules_pb2.format]),
+    )
+
+
 def _text_errors(message: Message, prefix: str) -> Iterator[FieldError]:
     """Control characters in any string, and strings that break their format."""
-    for field, value in message.ListFields():
-        path = prefix + field.json_name
-        if field.message_type is not None:
-            if not field.is_repeated:
-                yield from _text_errors(value, path + ".")
-        elif field.type == FieldDescriptor.TYPE_STRING:
-            check = CHECKS.get(field.GetOptions().Extensions[rules_pb2.format])
-            for index, text in enumerate(value if field.is_repeated else [value]):
-                place = f"{path}[{index}]" if field.is_repeated else path
+    for descriptor, value in message.ListFields():
+        field = _known(descriptor)
+        if field.nested:
+            if not field.repeated:
+                yield from _text_errors(value, prefix + field.name + ".")
+        elif field.text:
+            for index, text in enumerate(value if field.repeated else (value,)):
                 if _CONTROL.search(text):
-                    yield FieldError(place, "must not contain control characters")
-                elif check is not None and (problem := check(text)) is not None:
-                    yield FieldError(place, problem)
+                    problem: str | None = "must not contain control characters"
+                else:
+                    problem = field.check(text) if field.check is not None else None
+                if problem is not None:
+                    place = prefix + field.name
+                    yield FieldError(f"{place}[{index}]" if field.repeated else place, problem)
 
 
 def _mask_errors(message: Message) -> Iterator[FieldError]:

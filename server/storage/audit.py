@@ -57,8 +57,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         ),
     ]
 }
-# Names of indexes that earlier versions made.
-RETIRED_INDEXES: Mapping[str, Sequence[str]] = {
+RETIRED: Mapping[str, Sequence[str]] = {
     AUDIT_EVENTS: ["connectorId_1_at_-1__id_-1", "actor.key_1_at_-1__id_-1"]
 }
 

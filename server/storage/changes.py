@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from server.auditing import Actor, Event, current_actor
 from server.idempotency import KeyedCall, keep_answers, keyed_call
@@ -20,12 +20,29 @@ I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a change is made for: the actor of its events, and the call that it answers."""
+
+    actor: Actor
+    call: KeyedCall | None
+
+    @classmethod
+    def current(cls, *, answers: bool = True) -> Caller:
+        """Of this task."""
+        return cls(current_actor(), keyed_call() if answers else None)
+
+
+# A change that was made: for whom, its result, and what is told of it.
+Done: TypeAlias = tuple[Caller, Any, Sequence[Event]]
+
+
 class RecordedChanges:
     def __init__(
         self, database: Database, trail: AuditTrail, generations: Generations | None = None
     ) -> None:
         """`generations`: those of this host, where it serves answers from a cache."""
-        self.database = database
+        self._database = database
         self._trail = trail
         self._generations = generations or Generations()
 
@@ -44,54 +61,57 @@ class RecordedChanges:
         `idempotency.answered`. `answers=False` is for a change on the way to that. `work` may run
         several times, until `give_up` on the monotonic clock.
         """
-        actor, call = current_actor(), keyed_call() if answers else None
+        caller = Caller.current(answers=answers)
+
+        async def changed(session: Session) -> tuple[T, list[Done]]:
+            result = await work(session)
+            if result is None:
+                return result, []
+            events = told(result)
+            return result, [(caller, result, [events] if isinstance(events, Event) else events)]
+
+        return await self.commit(changed, give_up=give_up)
+
+    async def commit(
+        self,
+        work: Callable[[Session], Awaitable[tuple[T, Sequence[Done]]]],
+        *,
+        give_up: float | None = None,
+        once: bool = False,
+    ) -> T:
+        """Run `work` in a transaction, with the events and answers of all that it has done.
+
+        `give_up` and `once` are those of `Database.transact`.
+        """
 
         async def together(session: Session) -> T:
-            result = await work(session)
-            if result is not None:
-                events = told(result)
-                every = [events] if isinstance(events, Event) else events
-                calls = [] if call is None else [(call, result)]
-                await self.record([(event, actor) for event in every], calls, session, opening)
+            result, done = await work(session)
+            told = [(event, caller.actor) for caller, _, events in done for event in events]
+            await self._trail.add_all(told, session)
+            opening(*(event.user_id for event, _ in told if event.user_id is not None))
+            await keep_answers(
+                [(caller.call, answer) for caller, answer, _ in done if caller.call is not None],
+                session,
+            )
             return result
 
-        with self.committing() as opening:
-            return await self.database.transact(together, give_up=give_up)
-
-    def committing(self) -> AbstractContextManager[Callable[..., None]]:
-        """Around a transaction; what it gives is for `record`."""
-        return self._generations.committing()
-
-    async def record(
-        self,
-        events: Sequence[tuple[Event, Actor]],
-        results: Sequence[tuple[KeyedCall, Any]],
-        session: Session,
-        opening: Callable[..., None],
-    ) -> None:
-        """Tell of what is done in the transaction of `session`, and keep what its callers are answered."""
-        await self._trail.add_all(events, session)
-        opening(*(event.user_id for event, _ in events if event.user_id is not None))
-        await keep_answers(results, session)
+        with self._generations.committing() as opening:
+            return await self._database.transact(together, give_up=give_up, once=once)
 
     def changing(self, user_id: str) -> AbstractContextManager[None]:
         """Around a change of what is held on a user that `make` does not make."""
         return self._generations.changing(user_id)
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds a change is tried."""
+        return self._database.patience
 
     async def tell(self, event: Event) -> None:
         """Tell of something that changes nothing, as a refusal, or that has been changed before."""
         if event.user_id is not None:
             self._generations.close(event.user_id)
         await self._trail.add(event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Member(Generic[I]):
-    """One change, and for whom it is made."""
-
-    item: I
-    actor: Actor
-    call: KeyedCall | None
 
 
 class GroupUndone(Exception):
@@ -121,12 +141,12 @@ class GroupedChanges(Generic[I, T]):
         self._alone = alone
         self._together = together
         self._told = told
-        self._groups: Groups[_Member[I], T] = Groups(self._commit)
+        self._groups: Groups[tuple[I, Caller], T] = Groups(self._commit)
 
     async def make(self, item: I) -> T:
         """Raises what `alone` raises, and driver errors."""
         try:
-            return await self._groups.join(_Member(item, current_actor(), keyed_call()))
+            return await self._groups.join((item, Caller.current()))
         except GroupUndone as undone:
             if time.monotonic() >= undone.give_up and undone.__cause__ is not None:
                 raise undone.__cause__ from None
@@ -136,29 +156,24 @@ class GroupedChanges(Generic[I, T]):
                 give_up=undone.give_up,
             )
 
-    async def _commit(self, members: Sequence[_Member[I]]) -> Sequence[T]:
+    async def _commit(self, members: Sequence[tuple[I, Caller]]) -> Sequence[T]:
         """Raises GroupUndone; any other error of a group says that it may have been committed."""
-        database = self._changes.database
-        give_up = time.monotonic() + database.patience
+        give_up = time.monotonic() + self._changes.patience
+        items = [item for item, _ in members]
         lone = len(members) == 1
 
-        async def work(session: Session) -> Sequence[T]:
-            items = [member.item for member in members]
+        async def work(session: Session) -> tuple[Sequence[T], list[Done]]:
+            results: Sequence[T]
             if lone:
-                results: Sequence[T] = [await self._alone(items[0], session)]
+                results = [await self._alone(items[0], session)]
             else:
                 results = await self._together(items, session)
-            done = list(zip(members, results, strict=True))
-            await self._changes.record(
-                [(self._told(member.item, result), member.actor) for member, result in done],
-                [(member.call, result) for member, result in done if member.call is not None],
-                session,
-                opening,
-            )
-            return results
+            return results, [
+                (caller, result, [self._told(item, result)])
+                for (item, caller), result in zip(members, results, strict=True)
+            ]
 
         try:
-            with self._changes.committing() as opening:
-                return await database.transact(work, give_up=give_up, once=not lone)
+            return await self._changes.commit(work, give_up=give_up, once=not lone)
         except Undone as undone:
             raise GroupUndone(give_up) from undone.__cause__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from pymongo import IndexModel, timeout
 from pymongo.errors import OperationFailure
@@ -11,7 +12,6 @@ from server.storage.driver import Database
 from server.storage.errors import translate
 
 _OPTIONS_CONFLICT = 85
-_INDEX_NOT_FOUND = 27
 _BUILD_SECONDS = 3_600.0  # for an index of a large collection; callers of it go on meanwhile
 _IMAGES = "changeStreamPreAndPostImages"
 
@@ -36,15 +36,20 @@ async def ensure_images(database: Database, names: Sequence[str]) -> None:
                 raise NoImages(str(error.code)) from error
 
 
-async def ensure_indexes(
-    database: Database,
-    indexes: Mapping[str, Sequence[IndexModel]],
-    retired: Mapping[str, Sequence[str]] | None = None,
-) -> None:
+async def drop_indexes(database: Database, names: Mapping[str, Sequence[str]]) -> None:
+    """Remove what another index has taken the place of, by collection; nothing where it is gone."""
+    for name, retired in names.items():
+        there = await database.collection(name).index_information()
+        for index in retired:
+            if index in there:
+                with suppress(OperationFailure):  # another process was first
+                    await database.collection(name).drop_index(index)
+
+
+async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
     """Create what is missing. `indexes` maps each collection to its indexes.
 
-    A TTL index whose time was changed in the settings is changed in place. Those whose names are
-    `retired` are removed, once the others are there.
+    A TTL index whose time was changed in the settings is changed in place.
     """
     for name, models in indexes.items():
         collection = database.collection(name)
@@ -61,11 +66,3 @@ async def ensure_indexes(
                     "expireAfterSeconds": wanted["expireAfterSeconds"],
                 }
                 await database.command({"collMod": name, "index": change})
-    for name, unwanted in (retired or {}).items():
-        collection = database.collection(name)
-        for index in set(unwanted) & set(await collection.index_information()):
-            try:
-                await collection.drop_index(index)
-            except OperationFailure as error:
-                if error.code != _INDEX_NOT_FOUND:  # another process was faster
-                    raise

@@ -46,7 +46,7 @@ _ALL_INDEX = "createdAt_-1__id_-1"
 _STATUS_INDEX = "status_newest_risk"
 _RISK_INDEX = "profile.riskTolerance_1_createdAt_-1__id_-1"
 _CITY_INDEX = "city_newest_status_risk"
-RETIRED_INDEXES = {USERS: ["status_1_createdAt_-1__id_-1", "profile.city_1_createdAt_-1__id_-1"]}
+RETIRED = {USERS: ["status_1_createdAt_-1__id_-1", "profile.city_1_createdAt_-1__id_-1"]}
 
 
 def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:

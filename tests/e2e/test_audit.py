@@ -177,6 +177,19 @@ async def verified(stack: Stack) -> dict[str, Any]:
     return report
 
 
+async def test_where_there_is_no_trail_that_is_said_and_nothing_made(stack: Stack) -> None:
+    nowhere = "nobody_has_this_database"
+    environment = {**os.environ, "DATA_DIR": str(stack.data_dir), "DB_NAME": nowhere}
+    outcome = subprocess.run(  # noqa: ASYNC221 - nothing else goes on here
+        [sys.executable, "-m", "server", "verify-audit"],
+        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert f"there is no audit trail in the database {nowhere}" in outcome.stderr
+    async with database(stack) as documents:
+        assert nowhere not in await documents.client.list_database_names()
+
+
 async def test_both_platforms_are_named(rest: httpx.AsyncClient, new_id: str) -> None:
     await create_user(rest, new_id)
     for platform in GRANTED:
