@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -135,6 +136,9 @@ async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving_own_metrics(settings), running_worker(settings, listen, syncs=syncs):
+        # What there is by now stays: looking through it for garbage again and again stops calls for 40 ms.
+        gc.collect()
+        gc.freeze()
         _log.info("worker serving", listen=listen, syncs=syncs)
         await stop.wait()
         _log.info("worker draining")
