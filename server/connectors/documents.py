@@ -7,6 +7,7 @@ Beside the schema's fields a document holds what the engine needs:
     sync.run           the run that is wanted or under way
     sync.fence         grows with every claim; whoever writes for a run must still have it
     sync.owed          the data types that the next run is about, after an outage cut one short
+    sync.kept          by data type: a digest of what the last run that changed records stored
     sync.total/…       totals over all runs
     session.*          generation, times of the platform session; checkAt: when to look after it
 """
@@ -79,6 +80,7 @@ def connector(document: Mapping[str, Any]) -> Connector:
             )
             for entry in document.get("errors") or ()
         ),
+        kept=sync.get("kept") or {},
         records_erased=int(document.get("recordsErased") or 0),
         created_at=created,
         updated_at=document.get("updatedAt") or created,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -124,6 +124,7 @@ class Connector:
     last_success_at: datetime | None
     history: tuple[HistoryEntry, ...]
     errors: tuple[ErrorEntry, ...]
+    kept: Mapping[str, str]  # by data type: a digest of what was stored last
     records_erased: int  # how often its records were erased
     created_at: datetime
     updated_at: datetime

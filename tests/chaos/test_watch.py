@@ -118,7 +118,7 @@ class Writer:
         for data_type in ("profile", "trades", "portfolio")[: self._dice.randint(0, 3)]:
             assert await self._syncs.keep(claimed)  # of no interest to anybody
             fetched.append(DataTypeCount(data_type, 3, 1))
-            assert await self._syncs.note_done(claimed, fetched)
+            assert await self._syncs.keep(claimed, fetched)
             await self._read(connector_id, "sync")
             if self._dice.random() < 0.2:
                 assert await self._syncs.defer(claimed, FAR, fetched)

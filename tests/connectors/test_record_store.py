@@ -29,7 +29,7 @@ from tests.connectors.sync_world import World, holding, profile, trade, transact
 T = TypeVar("T")
 
 
-async def free(_session: Session) -> None:
+async def free(_session: Session, _added: int | None) -> None:
     """A guard that lets everything pass."""
 
 
@@ -142,13 +142,13 @@ async def test_holdings_close_when_no_longer_reported_and_open_again(
 ) -> None:
     both = [holding("h1"), holding("h2")]
     await world.records.keep(connector_id, "portfolio", both, "run_1", free)
-    await world.records.close_unseen(connector_id, "portfolio", "run_1", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_1", free, closes=True)
     opened = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert [record.closed_at for record in opened.values()] == [None, None]
 
     before = utc_now()
     await world.records.keep(connector_id, "portfolio", both[:1], "run_2", free)
-    await world.records.close_unseen(connector_id, "portfolio", "run_2", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_2", free, closes=True)
     closed = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert closed["h1"] == opened["h1"]
     assert closed["h2"].closed_at is not None
@@ -157,12 +157,12 @@ async def test_holdings_close_when_no_longer_reported_and_open_again(
 
     # Still not reported: it was closed once, not again.
     await world.records.keep(connector_id, "portfolio", both[:1], "run_3", free)
-    await world.records.close_unseen(connector_id, "portfolio", "run_3", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_3", free, closes=True)
     again = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert again["h2"] == closed["h2"]
 
     await world.records.keep(connector_id, "portfolio", both, "run_4", free)
-    await world.records.close_unseen(connector_id, "portfolio", "run_4", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_4", free, closes=True)
     reopened = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert reopened["h2"].closed_at is None
     assert reopened["h2"].id == opened["h2"].id
@@ -176,7 +176,7 @@ async def test_closing_leaves_other_connectors_and_data_types_alone(
     await world.records.keep(other, "portfolio", [holding("h")], "run_0", free)
     await world.records.keep(connector_id, "profile", [profile()], "run_0", free)
     await world.records.keep(connector_id, "portfolio", [holding("h")], "run_0", free)
-    await world.records.close_unseen(connector_id, "portfolio", "run_1", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_1", free, closes=True)
     closed = [record.data_type for record in await listed(world, connector_id) if record.closed_at]
     assert closed == ["portfolio"]
     assert [record.closed_at for record in await listed(world, other)] == [None]
@@ -267,7 +267,7 @@ class Refused(Exception):
     pass
 
 
-async def refusing(_session: Session) -> None:
+async def refusing(_session: Session, _added: int | None) -> None:
     raise Refused
 
 
@@ -277,7 +277,7 @@ async def test_what_its_guard_refuses_is_not_written(world: World, connector_id:
     with pytest.raises(Refused):
         await world.records.keep(connector_id, "portfolio", items, "run_2", refusing)
     with pytest.raises(Refused):
-        await world.records.close_unseen(connector_id, "portfolio", "run_2", refusing)
+        await world.records.keep(connector_id, "portfolio", [], "run_2", refusing, closes=True)
     (kept,) = await listed(world, connector_id)
     assert (kept.data["quantity"], kept.closed_at) == ("1", None)
 
@@ -306,7 +306,7 @@ async def test_what_is_tried_again_counts_once(world: World, connector_id: str) 
     assert await world.records.keep(connector_id, "portfolio", holdings, "run_1", free) == 2
     more = [*holdings, holding("h3")]
     assert await world.records.keep(connector_id, "portfolio", more, "run_2", free) == 1
-    await world.records.close_unseen(connector_id, "portfolio", "run_3", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_3", free, closes=True)
     assert all(record.closed_at for record in await listed(world, connector_id, "portfolio"))
     assert await world.kept(connector_id) == {"transactions": BATCH + 1, "portfolio": 3}
 
@@ -337,7 +337,7 @@ async def test_documents_that_somebody_holds_are_waited_for(
 
     monkeypatch.setattr(persistence, "translate", told)
 
-    async def frozen(_session: Session) -> None:
+    async def frozen(_session: Session, _added: int | None) -> None:
         nonlocal keeping
         items = [trade("x1"), trade("x2")]
         keeping = asyncio.create_task(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -481,14 +482,13 @@ async def test_a_heartbeat_that_failed_comes_again_soon(
     connector = await world.synced()
     keep, again = world.syncs.keep, asyncio.Event()
 
-    async def failing_once(claimed: Connector, session: Session | None = None) -> bool:
-        if session is None and not failed.is_set():
+    async def failing_once(claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
+        if not failed.is_set():
             monkeypatch.setattr(runner_module, "HEARTBEAT_SECONDS", 3600)
             failed.set()
             raise AutoReconnect
-        if session is None:
-            again.set()
-        return await keep(claimed, session)
+        again.set()
+        return await keep(claimed, done)
 
     failed = asyncio.Event()
     monkeypatch.setattr(world.syncs, "keep", failing_once)
@@ -658,7 +658,7 @@ async def test_cancelled_while_it_ends_a_run_is_not_done_twice(world: World) -> 
 class Dying(SyncStore):
     """Of a worker that dies: it hands nothing back."""
 
-    async def release(self, claimed: Connector) -> bool:
+    async def release(self, claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
         return False
 
 

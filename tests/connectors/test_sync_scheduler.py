@@ -159,7 +159,7 @@ class HardOfHearing(SyncStore):
 
     lost = False
 
-    async def claim(self, sync_id: str) -> Connector | None:
+    async def claim(self, sync_id: str, *, look_for_left: bool = True) -> Connector | None:
         try:
             await asyncio.sleep(0.1)  # MongoDB is about to answer
         except asyncio.CancelledError:
@@ -186,8 +186,8 @@ class SlowToAnswer(SyncStore):
         super().__init__(database)
         self.claimed = asyncio.Event()
 
-    async def claim(self, sync_id: str) -> Connector | None:
-        claimed = await super().claim(sync_id)
+    async def claim(self, sync_id: str, *, look_for_left: bool = True) -> Connector | None:
+        claimed = await super().claim(sync_id, look_for_left=look_for_left)
         self.claimed.set()
         await asyncio.sleep(0.1)
         return claimed
@@ -278,10 +278,10 @@ async def test_a_failing_database_is_asked_again(
     claim = world.syncs.claim
     failures = iter([ConnectionError("away"), ConnectionError("still away")])
 
-    async def failing(sync_id: str) -> Connector | None:
+    async def failing(sync_id: str, *, look_for_left: bool = True) -> Connector | None:
         for failure in failures:
             raise failure
-        return await claim(sync_id)
+        return await claim(sync_id, look_for_left=look_for_left)
 
     monkeypatch.setattr(world.syncs, "claim", failing)
     with structlog.testing.capture_logs() as logs:

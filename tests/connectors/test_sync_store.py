@@ -133,7 +133,7 @@ async def test_no_write_of_a_lost_claim_counts(world: World) -> None:
     holding = await world.claim(connector.id)
     document = await world.document(connector.id)
     assert not await world.syncs.keep(lost)
-    assert not await world.syncs.release(lost)
+    assert not await world.syncs.release(lost, [])
     assert not await world.syncs.finish(lost, outcome(lost))
     assert await world.document(connector.id) == document
     assert await world.syncs.keep(holding)
@@ -146,7 +146,7 @@ async def test_no_write_of_a_finished_run_counts(world: World) -> None:
     document = await world.document(connector.id)
     assert not await world.syncs.finish(claimed, outcome(claimed))
     assert not await world.syncs.keep(claimed)
-    assert not await world.syncs.release(claimed)
+    assert not await world.syncs.release(claimed, [])
     assert await world.document(connector.id) == document
 
 
@@ -263,7 +263,7 @@ async def test_a_finished_run_changes_all_at_once(world: World) -> None:
 async def test_a_released_run_waits_under_its_own_id(world: World) -> None:
     connector = await world.connected()
     claimed = await world.claim(connector.id)
-    assert await world.syncs.release(claimed)
+    assert await world.syncs.release(claimed, [])
     assert not await world.syncs.keep(claimed)
     again = await world.claim(connector.id)
     assert again.run is not None

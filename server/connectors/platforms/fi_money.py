@@ -178,6 +178,10 @@ class FiMoney:
     # -- data
 
     async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
+        async with self._turn(session.secrets["session_id"]):
+            return await self._fetch(session, data_type)
+
+    async def _fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
         match data_type:
             case "transactions":
                 return fi_items.transactions(await self._read(session, "fetch_bank_transactions"))
@@ -199,7 +203,9 @@ class FiMoney:
                 )
 
     async def _read(self, session: Session, tool: str) -> Node:
-        document = parse(await self._call(session.secrets["session_id"], tool), tool)
+        """Within a turn of the session."""
+        text = await self._mcp.call_tool(session.secrets["session_id"], tool)
+        document = parse(text, tool)
         if _wants_login(document):
             raise SessionEnded(f"{FI} wants a new login")
         return document

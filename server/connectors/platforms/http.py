@@ -40,6 +40,8 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 CALL_SECONDS = 7.0  # what Zerodha's own clients wait
+# Each call looks at all connections of its client, several times: few each cost less than many in one.
+_CLIENTS = 8
 MOST_BYTES = 16 * 1024 * 1024
 _LONGEST_WAIT = timedelta(days=1)
 
@@ -168,7 +170,7 @@ def _last_answer(state: RetryCallState) -> Any:
 
 
 class Wire:
-    """One platform's HTTP client."""
+    """One platform's HTTP clients."""
 
     def __init__(
         self,
@@ -183,15 +185,22 @@ class Wire:
         self._clock = clock
         self._call_seconds = call_seconds
         self._most_bytes = most_bytes
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(call_seconds, connect=min(3.0, call_seconds)),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-            follow_redirects=False,
-            # One client serves all users: a cookie set for one must not go out with another's call.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # A proxy named by the environment is for the world, not for this machine.
-            trust_env=not is_loopback(base_url),
-        )
+        # A proxy named by the environment is for the world, not for this machine.
+        trust_env = not is_loopback(base_url)
+        context = httpx.create_ssl_context(trust_env=trust_env)
+        self._clients = [
+            httpx.AsyncClient(
+                verify=context,
+                timeout=httpx.Timeout(call_seconds, connect=min(3.0, call_seconds)),
+                limits=httpx.Limits(max_connections=12, max_keepalive_connections=3),
+                follow_redirects=False,
+                # A client serves all users: a cookie set for one must not go out with another's call.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                trust_env=trust_env,
+            )
+            for _ in range(_CLIENTS)
+        ]
+        self._calls = [0] * _CLIENTS  # under way
 
     async def send(
         self,
@@ -209,12 +218,15 @@ class Wire:
         `enough` sees each chunk of the body and may end the reading: an event stream need not end
         by itself. Raises PlatformUnavailable or PlatformDataError, never for a status.
         """
+        chosen = min(range(_CLIENTS), key=self._calls.__getitem__)
+        client = self._clients[chosen]
+        self._calls[chosen] += 1
         try:
             async with asyncio.timeout(self._call_seconds):
-                request = self._client.build_request(
+                request = client.build_request(
                     method, url, headers=headers, params=params, data=form, content=content
                 )
-                response = await self._client.send(request, stream=True)
+                response = await client.send(request, stream=True)
                 try:
                     body = await self._read(response, enough)
                 finally:
@@ -223,6 +235,8 @@ class Wire:
             raise PlatformUnavailable(f"{self._platform} did not answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise transport_error(self._platform, error) from None
+        finally:
+            self._calls[chosen] -= 1
         wait = parse_retry_after(response.headers.get("retry-after"), self._clock())
         return Reply(response.status_code, response.headers, body, wait)
 
@@ -239,4 +253,5 @@ class Wire:
         return bytes(body)
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()

@@ -11,6 +11,8 @@ from typing import Any
 from server.connectors.records import Holding, Money, Profile, Trade, Transaction
 from server.storage.driver import Document
 
+_NAMES: dict[type[Any], list[tuple[str, str]]] = {}
+
 
 def record_document(record: Transaction | Trade | Holding | Profile) -> Document:
     """The fields of a record by their camelCase name, without those that are None."""
@@ -19,14 +21,23 @@ def record_document(record: Transaction | Trade | Holding | Profile) -> Document
 
 def _fields(value: Any) -> Document:
     document: Document = {}
-    for entry in dataclasses.fields(value):
-        item = getattr(value, entry.name)
+    for name, stored_name in _names(type(value)):
+        item = getattr(value, name)
         if item is not None:
-            document[_camel(entry.name)] = _stored(item)
+            document[stored_name] = _stored(item)
     return document
 
 
+def _names(kind: type[Any]) -> list[tuple[str, str]]:
+    """The fields of a dataclass, and what they are called in documents."""
+    if kind not in _NAMES:
+        _NAMES[kind] = [(entry.name, _camel(entry.name)) for entry in dataclasses.fields(kind)]
+    return _NAMES[kind]
+
+
 def _stored(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Money):
         return _fields(value)
     if isinstance(value, Decimal):

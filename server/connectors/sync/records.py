@@ -7,12 +7,15 @@ that saw it first), updatedAt, closedAt (holdings).
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Any, TypeAlias
 
+import bson
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from server.clock import utc_now
@@ -26,7 +29,7 @@ RECORDS = "records"
 ERASURES = "record_erasures"
 BATCH = 500
 # Raises where the run may write no more.
-Guard: TypeAlias = Callable[[Session], Awaitable[None]]
+Guard: TypeAlias = Callable[[Session, int | None], Awaitable[None]]
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -67,56 +70,61 @@ class RecordStore:
         guard: Guard,
         *,
         again: bool = False,
+        closes: bool = False,
     ) -> int:
         """Store the items a run fetched; gives how many were new. Safe to repeat.
 
         Transactions and trades stay as they were first seen, but a trade gains what was not told then
         (Zerodha tells its ISIN elsewhere, which may fail); holdings and the profile are updated.
-        `guard` comes last in the transaction of each batch: where it raises, nothing was written.
-        `again`: the run may have stored some before; they are counted as new like the others.
+        `guard` comes last in the transaction of each batch, and is told how many were new with the last
+        one: where it raises, nothing was written. `again`: the run may have stored some before; they are
+        counted as new like the others. `closes`: what it did not see any more is marked as closed.
         """
         now = utc_now()
-        added = 0
-        writes_left = len(range(0, len(items), BATCH))
-        for start in range(0, len(items), BATCH):
-            writes = [
-                _upsert(records_id, data_type, item, run, now)
-                for item in items[start : start + BATCH]
-            ]
+        batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)] or [[]]
+        added, writes = 0, 0
 
-            async def write(session: Session, writes: list[UpdateOne] = writes) -> int:
-                nonlocal writes_left
-                writes_left -= 1
-                result = await self._records.bulk_write(writes, ordered=False, session=session)
-                await guard(session)
-                return result.upserted_count
+        async def write(session: Session, number: int) -> int:
+            nonlocal writes
+            writes += 1
+            upserts = [_upsert(records_id, data_type, item, run, now) for item in batches[number]]
+            fresh = added
+            if upserts:
+                result = await self._records.bulk_write(upserts, ordered=False, session=session)
+                fresh += result.upserted_count
+            if number < len(batches) - 1:
+                await guard(session, None)
+                return fresh
+            if closes:
+                await self._close_unseen(records_id, data_type, run, now, session)
+            # After a second try nobody knows whether the first one had been committed.
+            if again or writes > len(batches):
+                fresh = await self._records.count_documents(
+                    {"connectorId": records_id, "dataType": data_type, "addedBy": run},
+                    session=session,
+                )
+            await guard(session, fresh)
+            return fresh
 
-            added += await persistently(partial(self._database.transact, write))
-        # After a second try nobody knows whether the first one had been committed.
-        if again or writes_left < 0:
-            added = await self._records.count_documents(
-                {"connectorId": records_id, "dataType": data_type, "addedBy": run}
+        for number in range(len(batches)):
+            added = await persistently(
+                partial(self._database.transact, partial(write, number=number))
             )
         return added
 
-    async def close_unseen(self, records_id: str, data_type: str, run: str, guard: Guard) -> None:
-        """Mark what `run` did not see any more as closed; `guard` as for `keep`."""
-        now = utc_now()
-
-        async def write(session: Session) -> None:
-            await self._records.update_many(
-                {
-                    "connectorId": records_id,
-                    "dataType": data_type,
-                    "seen": {"$ne": run},
-                    "closedAt": {"$exists": False},
-                },
-                {"$set": {"closedAt": now, "updatedAt": now}},
-                session=session,
-            )
-            await guard(session)
-
-        await persistently(lambda: self._database.transact(write))
+    async def _close_unseen(
+        self, records_id: str, data_type: str, run: str, now: datetime, session: Session
+    ) -> None:
+        await self._records.update_many(
+            {
+                "connectorId": records_id,
+                "dataType": data_type,
+                "seen": {"$ne": run},
+                "closedAt": {"$exists": False},
+            },
+            {"$set": {"closedAt": now, "updatedAt": now}},
+            session=session,
+        )
 
     async def page(
         self, records_id: str, data_type: str | None, token: str | None, limit: int
@@ -157,6 +165,20 @@ class RecordStore:
         await self._records.delete_many({"connectorId": erasure["_id"]})
         await self._erasures.delete_one({"_id": erasure["_id"]})
         return True
+
+
+def digest(records_id: str, items: Sequence[Item]) -> str:
+    """Tells apart what a run fetched for the records under an id, so that the same is not stored again.
+
+    Another one each day, at a time of the connector's own: whatever became of the records is put right.
+    """
+    created = int(records_id[:8], 16) if re.match("[0-9a-f]{8}", records_id) else 0
+    day = int(utc_now().timestamp() + created) // 86_400
+    fetched = sorted((item.key, bson.encode(record_document(item.record))) for item in items)
+    hashed = hashlib.sha256(repr((records_id, day)).encode())
+    for key, document in fetched:
+        hashed.update(key.encode() + b"\0" + document)
+    return hashed.hexdigest()
 
 
 def _upsert(records_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:

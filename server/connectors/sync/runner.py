@@ -36,7 +36,7 @@ from server.connectors.platforms.base import (
 from server.connectors.records import DataType, Item
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.persistence import persistently
-from server.connectors.sync.records import RecordStore
+from server.connectors.sync.records import RecordStore, digest
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.observability.logging import cause_of
 from server.storage.changes import RecordedChanges
@@ -101,8 +101,9 @@ class SyncRunner:
             return
         log = log.bind(sync_id=claimed.run.sync_id)
         log.info("sync started", data_types=list(claimed.run.data_types))
-        work = asyncio.create_task(self._work(claimed, claimed.run, log))
-        heartbeat = asyncio.create_task(self._heartbeat(claimed, log))
+        progress = _Progress(list(claimed.run.done))
+        work = asyncio.create_task(self._work(claimed, claimed.run, progress, log))
+        heartbeat = asyncio.create_task(self._heartbeat(claimed, progress, log))
         try:
             done, _ = await asyncio.wait({work, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
             if work not in done:
@@ -112,7 +113,7 @@ class SyncRunner:
             log.warning("sync lost its claim")
         except asyncio.CancelledError:
             await _ended(work)
-            await asyncio.shield(self._syncs.release(claimed))
+            await asyncio.shield(self._syncs.release(claimed, progress.counts))
             log.info("sync handed back")
             raise
         finally:
@@ -122,20 +123,24 @@ class SyncRunner:
         self, claimed: Connector, log: structlog.stdlib.BoundLogger
     ) -> None:
         """The claim may have written off a run that another worker left."""
-        newest = claimed.history[0] if claimed.history else None
-        if newest and newest.error_code == ABANDONED and newest.synced_at == claimed.updated_at:
-            log.warning("sync abandoned", sync_id=newest.sync_id)
+        if tells_of_abandoned(claimed):
+            log.warning("sync abandoned", sync_id=claimed.history[0].sync_id)
             event = about("sync.failed", claimed, code=ABANDONED)
             await persistently(lambda: self._changes.tell(event))
 
-    async def _heartbeat(self, claimed: Connector, log: structlog.stdlib.BoundLogger) -> None:
-        """Keep the claim; return once it is lost, or could not be kept for as long as it lasts."""
+    async def _heartbeat(
+        self, claimed: Connector, progress: _Progress, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        """Keep the claim, and tell what was fetched and changed nothing.
+
+        It returns once the claim is lost, or could not be kept for as long as it lasts.
+        """
         now = asyncio.get_running_loop().time
         kept, pause = now(), HEARTBEAT_SECONDS
         while now() - kept < CLAIM_LIFE.total_seconds():
             await asyncio.sleep(pause)
             try:
-                if not await self._syncs.keep(claimed):
+                if not await self._syncs.keep(claimed, progress.counts):
                     return
             except Exception as error:  # noqa: BLE001 - the claim may still hold; the next beat tells
                 log.warning("heartbeat failed", cause=type(error).__name__)
@@ -143,8 +148,13 @@ class SyncRunner:
             else:
                 kept, pause = now(), HEARTBEAT_SECONDS
 
-    async def _work(self, claimed: Connector, run: Run, log: structlog.stdlib.BoundLogger) -> None:
-        progress = _Progress(list(run.done))
+    async def _work(
+        self,
+        claimed: Connector,
+        run: Run,
+        progress: _Progress,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
         try:
             async with asyncio.timeout(RUN_SECONDS):
                 await self._fetch_all(claimed, run, progress)
@@ -189,25 +199,46 @@ class SyncRunner:
                     raise
                 progress.failure = error
                 continue
-            guard = partial(self._keep_claim, claimed)
-            added = await self._records.keep(
-                claimed.records_id, data_type, items, run.sync_id, guard, again=goes_on
-            )
-            if data_type == "portfolio":
-                await self._records.close_unseen(claimed.records_id, data_type, run.sync_id, guard)
-            progress.counts.append(DataTypeCount(data_type, len(items), added))
-            # However the run ends, and whoever ends it: these items were new to this run only.
-            if not await self._syncs.note_done(claimed, progress.counts):
+            await self._keep(claimed, run, data_type, items, progress, again=goes_on)
+
+    async def _keep(
+        self,
+        claimed: Connector,
+        run: Run,
+        data_type: str,
+        items: Sequence[Item],
+        progress: _Progress,
+        *,
+        again: bool,
+    ) -> None:
+        """Store what was fetched; nothing where it is what was stored last."""
+        fetched = digest(claimed.records_id, items)
+        if claimed.kept.get(data_type) == fetched:
+            progress.counts.append(DataTypeCount(data_type, len(items), 0))
+            # The end of the run finds it out in any case.
+            if progress.missing(run) and not await persistently(
+                partial(self._syncs.holds, claimed)
+            ):
                 raise ClaimLost
+            return
+
+        async def note(session: Transaction, added: int | None) -> None:
+            # However the run ends, and whoever ends it: these items were new to this run only.
+            done = [*progress.counts, DataTypeCount(data_type, len(items), added or 0)]
+            whole = None if added is None else fetched
+            if not await self._syncs.note_kept(claimed, data_type, whole, done, session):
+                raise ClaimLost
+
+        closes = data_type == "portfolio"
+        added = await self._records.keep(
+            claimed.records_id, data_type, items, run.sync_id, note, again=again, closes=closes
+        )
+        progress.counts.append(DataTypeCount(data_type, len(items), added))
 
     async def _fetch(self, claimed: Connector, session: Session, data_type: str) -> Sequence[Item]:
         platform = self._logins.platform(claimed)
         # A platform's budget is in MongoDB.
         return await persistently(lambda: platform.fetch(session, cast("DataType", data_type)))
-
-    async def _keep_claim(self, claimed: Connector, session: Transaction) -> None:
-        if not await self._syncs.keep(claimed, session):
-            raise ClaimLost
 
     async def _defer(
         self,
@@ -271,6 +302,16 @@ class SyncRunner:
         _tell_of_end(entry, log)
         log.warning("session expired", cause=entry.error_message)
         await self._logins.prepare(ended)
+
+
+def tells_of_abandoned(claimed: Connector) -> bool:
+    """Whether the claim has written off a run that another worker left."""
+    newest = claimed.history[0] if claimed.history else None
+    return (
+        newest is not None
+        and newest.error_code == ABANDONED
+        and newest.synced_at == claimed.updated_at
+    )
 
 
 def _after_outage(

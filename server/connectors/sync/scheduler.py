@@ -11,7 +11,7 @@ import structlog
 from server.connectors.sessions import new_sync_id
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.renewals import SessionRenewals
-from server.connectors.sync.runner import SyncRunner
+from server.connectors.sync.runner import SyncRunner, tells_of_abandoned
 from server.connectors.sync.store import SyncStore
 from server.observability.logging import cause_of
 
@@ -45,6 +45,7 @@ class SyncScheduler:
         self._wake = asyncio.Event()
         self._runs: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._none_left_until = 0.0  # of runs that dead workers left, as far as was seen
 
     def start(self) -> None:
         self._loops = [
@@ -92,7 +93,10 @@ class SyncScheduler:
 
     async def _claim_one(self) -> bool:
         """Claim a due connector and start its run; False where none is due."""
-        claimed = await self._syncs.claim(new_sync_id())
+        look = asyncio.get_running_loop().time() >= self._none_left_until
+        claimed = await self._syncs.claim(new_sync_id(), look_for_left=look)
+        if look and not (claimed and tells_of_abandoned(claimed)):
+            self._none_left_until = asyncio.get_running_loop().time() + POLL_SECONDS
         if claimed is None:
             return False
         run = asyncio.create_task(self._runner.run(claimed))

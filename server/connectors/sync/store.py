@@ -42,6 +42,8 @@ def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
+# A long history takes longer to read than all else that a run needs.
+_CLAIMED = {"syncHistory": {"$slice": 1}, "errors": 0}
 _CLAIM_ENDS = {"$add": [x.NOW, _milliseconds(CLAIM_LIFE)]}
 
 
@@ -98,12 +100,13 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def claim(self, sync_id: str) -> Connector | None:
+    async def claim(self, sync_id: str, *, look_for_left: bool = True) -> Connector | None:
         """Take the connector that has been due longest and put its run under way; None if none is due.
 
         `sync_id` names the run where it has no name yet. A run that another worker left is written
-        off as abandoned, and counts as failed; such connectors come first, as their turn had come
-        before. The connector comes without a run where it turned out that nothing is to run: it
+        off as abandoned, and counts as failed; such connectors come first where `look_for_left`, as
+        their turn had come before. Of history and errors the connector has the newest entry of history
+        alone. The connector comes without a run where it turned out that nothing is to run: it
         stands still, or has failed too often and rests first.
         """
         abandoned = x.RUN_STARTED
@@ -175,10 +178,12 @@ class SyncStore:
             "connectionStatus": {"$in": LIVE},
         }
         left = {**due, "sync.run.startedAt": {"$exists": True}}
-        for where, index in ((left, CLAIMED_INDEX), (due, DUE_INDEX)):
+        looks = [(left, CLAIMED_INDEX), (due, DUE_INDEX)]
+        for where, index in looks if look_for_left else looks[1:]:
             document = await self._connectors.find_one_and_update(
                 where,
                 update,
+                projection=_CLAIMED,
                 sort=[("sync.dueAt", ASCENDING)],
                 hint=index,
                 return_document=ReturnDocument.AFTER,
@@ -205,25 +210,49 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def keep(self, claimed: Connector, session: Session | None = None) -> bool:
-        """Extend the claim; False where it is lost."""
-        return await self._fenced(claimed, {"sync.dueAt": _CLAIM_ENDS}, session)
+    async def keep(self, claimed: Connector, done: Sequence[DataTypeCount] = ()) -> bool:
+        """Extend the claim, and say what the run has fetched so far; False where the claim is lost."""
+        fields: Document = {"sync.dueAt": _CLAIM_ENDS}
+        if done:
+            fields["sync.run.done"] = _the_longer(done)
+        return await self._fenced(claimed, fields)
 
-    async def note_done(self, claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
-        """Say what the run has fetched so far, extending the claim; False where it is lost."""
-        fields = {"sync.run.done": x.count_documents(done), "sync.dueAt": _CLAIM_ENDS}
-        return await persistently(lambda: self._fenced(claimed, fields))
+    async def holds(self, claimed: Connector) -> bool:
+        """Whether the claim and its run still hold."""
+        return await self._connectors.find_one(under_way(claimed), {"_id": 1}) is not None
 
-    async def release(self, claimed: Connector) -> bool:
-        """Give the run back unfinished, for another worker to go on with at once under the same id."""
-        return await self._fenced(
-            claimed,
-            {
-                "sync.run.startedAt": "$$REMOVE",
-                "sync.dueAt": x.NOW,
-                "sync.fence": x.plus_one("sync.fence"),
-            },
-        )
+    async def note_kept(
+        self,
+        claimed: Connector,
+        data_type: str,
+        digest: str | None,
+        done: Sequence[DataTypeCount],
+        session: Session,
+    ) -> bool:
+        """Say what the run has stored, where that is all of a data type, in the transaction that stores.
+
+        It extends the claim; False where it is lost. Without a digest there is more to store.
+        """
+        fields: Document = {
+            "sync.dueAt": _CLAIM_ENDS,
+            f"sync.kept.{data_type}": digest or "$$REMOVE",
+        }
+        if digest is not None:
+            fields["sync.run.done"] = x.count_documents(done)
+        return await self._fenced(claimed, fields, session)
+
+    async def release(self, claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
+        """Give the run back unfinished, for another worker to go on with at once under the same id.
+
+        It goes on with what is not `done`.
+        """
+        fields: Document = {
+            "sync.run.startedAt": "$$REMOVE",
+            "sync.run.done": _the_longer(done),
+            "sync.dueAt": x.NOW,
+            "sync.fence": x.plus_one("sync.fence"),
+        }
+        return await self._fenced(claimed, fields)
 
     async def defer(
         self, claimed: Connector, wait: timedelta, done: Sequence[DataTypeCount]
@@ -231,7 +260,7 @@ class SyncStore:
         """Let the run wait and go on later, by any worker, with what is not `done` yet."""
         fields: Document = {
             "sync.run.startedAt": "$$REMOVE",
-            "sync.run.done": x.count_documents(done),
+            "sync.run.done": _the_longer(done),
             "sync.run.deferrals": x.plus_one("sync.run.deferrals"),
             "sync.dueAt": {"$add": [x.NOW, _milliseconds(wait)]},
             "sync.fence": x.plus_one("sync.fence"),
@@ -360,6 +389,12 @@ def under_way(claimed: Connector) -> Document:
         "sync.fence": claimed.fence,
         "sync.run.syncId": run.sync_id if run else None,
     }
+
+
+def _the_longer(done: Sequence[DataTypeCount]) -> Document:
+    """What was fetched so far: as it is noted, where what is stored just now is one more."""
+    noted = {"$ifNull": ["$sync.run.done", []]}
+    return x.when({"$lt": [{"$size": noted}, len(done)]}, x.count_documents(done), noted)
 
 
 def _as_it_is(path: str) -> Document:
