@@ -32,15 +32,23 @@ class Disagreement(Exception):
     """A contestant answers otherwise than Finlink; the message shows both."""
 
 
-def check(stacks: Mapping[str, Stack]) -> None:
-    """Ask each for the same. Raises Disagreement."""
+def check(stacks: Mapping[str, Stack]) -> list[str]:
+    """Ask each for the same; gives what could not be compared for want of an answer. Raises Disagreement."""
+    unanswered = []
     for path in PATHS:
-        wanted = _answer(stacks[FINLINK], path)
-        for name, stack in stacks.items():
-            if stack.rest_port is not None and (found := _answer(stack, path)) != wanted:
+        found = {
+            name: _answer(stack, path)
+            for name, stack in stacks.items()
+            if stack.rest_port is not None
+        }
+        silent = [name for name, (status, _) in found.items() if status >= 500]
+        unanswered += [f"{name} cannot answer GET {path}: {found[name]}" for name in silent]
+        for name, answer in found.items():
+            if not silent and answer != found[FINLINK]:
                 raise Disagreement(
-                    f"{name} answers GET {path} otherwise than Finlink:\n{found}\n{wanted}"
+                    f"{name} answers GET {path} otherwise than Finlink:\n{answer}\n{found[FINLINK]}"
                 )
+    return unanswered
 
 
 async def check_grpc(stacks: Mapping[str, Stack]) -> None:

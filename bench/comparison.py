@@ -90,7 +90,8 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
     await up.start(made)
     running = {stack.name: stack for stack in made}
     up.tell("comparing their answers")
-    await asyncio.to_thread(agreement.check, running)
+    for complaint in await asyncio.to_thread(agreement.check, running):
+        up.console.print(f"bench: {complaint}", style="yellow")
     await agreement.check_grpc(running)
     return running
 

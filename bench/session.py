@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bench import data, database, stacks
 from bench.agreement import Disagreement
+from bench.client import CallFailed
 from bench.folders import LOGS
 from bench.stacks import Stack
 from bench.tools import MissingTool
@@ -91,5 +92,12 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(main())
     except asyncio.CancelledError:
         sys.exit("bench: stopped")
-    except (Disagreement, LoadError, MissingTool, PieceFailedError, StartError) as error:
+    except (
+        CallFailed,
+        Disagreement,
+        LoadError,
+        MissingTool,
+        PieceFailedError,
+        StartError,
+    ) as error:
         sys.exit(f"bench: {error}")
