@@ -97,13 +97,10 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
 
 
 async def _measure(up: Session, plan: Plan, running: dict[str, Stack]) -> dict[str, Any]:
-    measured = [
-        await measure.measure(
-            case, running, plan.users, data.HOT, plan.turns, float(plan.seconds), up.tell
-        )
-        for case in plan.wanted()
-    ]
-    found = [each.as_dict() for each in measured]
+    mongod = up.supervisor.pieces[0].pid
+    each = measure.Turns(running, mongod, plan.users, data.HOT, up.tell)
+    measured = [await each.measure(case, plan.turns, float(plan.seconds)) for case in plan.wanted()]
+    found = [one.as_dict() for one in measured]
     return {
         "machine": machine.describe(),
         "users": plan.users,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench import grpc_load, wrk
 from bench.cases import FINLINK, ROWS, Case, Entrant, Row
-from bench.stacks import Stack
+from bench.stacks import Stack, processor_seconds
 from bench.stats import Ratio, ratio
-from bench.writer import Writer
+from bench.writer import Writer, Written
 from bench.wrk import Load, Slice
 
 Told = Callable[[str], object]
@@ -46,60 +47,65 @@ class Measured:
         return {"case": self.case.name, "title": self.case.title, "slices": slices, "rows": rows}
 
 
-async def measure(
-    case: Case,
-    stacks: Mapping[str, Stack],
-    users: int,
-    hot: int,
-    turns: int,
-    seconds: float,
-    tell: Told,
-) -> Measured:
-    """Round robin over the entrants whose stack runs, another one first each turn."""
-    entrants = [entrant for entrant in case.entrants if entrant.stack in stacks]
-    result = Measured(case, {entrant.name: [] for entrant in entrants})
-    seed = 1
-    for entrant in entrants:
-        tell(f"{case.name}: warming up {entrant.name}")
-        seed += 1
-        load = Load(entrant.path, users, hot, seconds=_WARM_UP_SECONDS)
-        await _send(case, entrant, stacks, load, seed)
-    for turn in range(turns):
-        first = turn % len(entrants)
-        for entrant in entrants[first:] + entrants[:first]:
-            seed += 1
-            before = result.turns[entrant.name]
-            tell(f"{case.name}: turn {turn + 1} of {turns}, {entrant.name}")
-            load = Load(entrant.path, users, hot, seconds=seconds)
-            writes = before[-1].rate / 100 if before else _FIRST_WRITES
-            writer = _writer(case, entrant, stacks, users, writes, seed)
-            try:
-                found = await _send(case, entrant, stacks, load, seed)
-            finally:
-                written = writer.stop() if writer else None
-            if written is not None:
-                found.writes, found.stale = written.writes, written.stale
-                found.failed += written.failed
-            before.append(found)
-    return result
+class Turns:
+    """Sends the cases' loads to the stacks that run."""
 
+    def __init__(
+        self, stacks: Mapping[str, Stack], mongod_pid: int | None, users: int, hot: int, tell: Told
+    ) -> None:
+        self._stacks = stacks
+        self._mongod_pid = mongod_pid
+        self._users = users
+        self._hot = hot
+        self._tell = tell
+        self._seed = int(time.time())  # new users have to be new in each run
 
-def _writer(
-    case: Case, entrant: Entrant, stacks: Mapping[str, Stack], users: int, rate: float, seed: int
-) -> Writer | None:
-    """Started; the no-op has it as well, so that both stand the same writes."""
-    port = stacks[entrant.stack].rest_port
-    if not case.writes or port is None:
-        return None
-    writer = Writer(port, users, max(1.0, rate), seed)
-    writer.start()
-    return writer
+    async def measure(self, case: Case, turns: int, seconds: float) -> Measured:
+        """Round robin over the entrants whose stack runs, another one first each turn."""
+        entrants = [entrant for entrant in case.entrants if entrant.stack in self._stacks]
+        result = Measured(case, {entrant.name: [] for entrant in entrants})
+        for entrant in entrants:
+            self._tell(f"{case.name}: warming up {entrant.name}")
+            await self._send(case, entrant, _WARM_UP_SECONDS, self._next_seed())
+        for turn in range(turns):
+            first = turn % len(entrants)
+            for entrant in entrants[first:] + entrants[:first]:
+                self._tell(f"{case.name}: turn {turn + 1} of {turns}, {entrant.name}")
+                before = result.turns[entrant.name]
+                writes = before[-1].rate / 100 if before else _FIRST_WRITES
+                before.append(await self._turn(case, entrant, seconds, writes))
+        return result
 
+    async def _turn(self, case: Case, entrant: Entrant, seconds: float, writes: float) -> Slice:
+        """One slice, with so many writes a second beside; the no-op has them as well."""
+        seed = self._next_seed()
+        stack = self._stacks[entrant.stack]
+        writer = None
+        if case.writes and stack.rest_port is not None:
+            writer = Writer(stack.rest_port, self._users, max(1.0, writes), seed)
+            writer.start()
+        pids = (stack.piece.pid if stack.piece else None, self._mongod_pid)
+        used = [processor_seconds(pid) for pid in pids]
+        try:
+            found = await self._send(case, entrant, seconds, seed)
+        finally:
+            written = writer.stop() if writer else Written()
+        own, mongod = (
+            (processor_seconds(pid) - before) * 1e6 / max(1, found.requests)
+            for pid, before in zip(pids, used, strict=True)
+        )
+        found.cpu_us, found.mongod_us = round(own, 1), round(mongod, 1)
+        found.writes, found.stale = written.writes, written.stale
+        found.failed += written.failed
+        return found
 
-async def _send(
-    case: Case, entrant: Entrant, stacks: Mapping[str, Stack], load: Load, seed: int
-) -> Slice:
-    stack = stacks[entrant.stack]
-    if case.grpc:
-        return await grpc_load.run(stack.grpc_port or 0, entrant.path, load, seed)
-    return await wrk.run(stack.rest_port or 0, load, seed)
+    async def _send(self, case: Case, entrant: Entrant, seconds: float, seed: int) -> Slice:
+        stack = self._stacks[entrant.stack]
+        load = Load(entrant.path, self._users, self._hot, seconds=seconds)
+        if case.grpc:
+            return await grpc_load.run(stack.grpc_port or 0, entrant.path, load, seed)
+        return await wrk.run(stack.rest_port or 0, load, seed)
+
+    def _next_seed(self) -> int:
+        self._seed += 1
+        return self._seed

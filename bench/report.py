@@ -94,12 +94,13 @@ def _rows(rows: Sequence[Results]) -> Iterable[str]:
 def _cases(results: Results) -> Iterable[str]:
     for case in results["cases"]:
         yield from ("", f"{case['title']}:", "")
-        yield "| | answers/s | p50 ms | p99 ms | failed | writes | stale reads |"
-        yield "|---|---|---|---|---|---|---|"
+        yield "| | answers/s | p50 ms | p99 ms | CPU µs | mongod µs | failed | writes | stale |"
+        yield "|---|---|---|---|---|---|---|---|---|"
         for row in figures_of(case):
             label = results["labels"].get(row["name"], row["name"])
             yield (
                 f"| {label} | {row['rate']:,.0f} | {row['p50']:.1f} | {row['p99']:.1f} "
+                f"| {row['cpu_us']:,.0f} | {row['mongod_us']:,.0f} "
                 f"| {row['failed']} | {row['writes']} | {row['stale']} |"
             )
 

@@ -62,6 +62,20 @@ class Stack:
         return sizes
 
 
+def processor_seconds(pid: int | None) -> float:
+    """What a process and all that descend from it have used of the processor."""
+    if pid is None:
+        return 0.0
+    used = 0.0
+    with suppress(psutil.Error):
+        top = psutil.Process(pid)
+        for process in [top, *top.children(recursive=True)]:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                used += times.user + times.system
+    return used
+
+
 def free_port() -> int:
     """A port that nothing listens on, below those that the system gives to outgoing connections."""
     while True:

@@ -45,10 +45,22 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def figures_table(case: Mapping[str, Any]) -> Table:
-    """Medians over the turns, for each entrant. They mean little on their own: machines differ."""
+    """Medians over the turns, for each entrant. They mean little on their own: machines differ.
+
+    Microseconds of the processor are for an answer, of all the contestant's processes.
+    """
     table = Table(title=case["title"], title_justify="left")
     table.add_column("")
-    for name in ("answers/s", "p50 ms", "p99 ms", "failed", "writes", "stale reads"):
+    for name in (
+        "answers/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU µs",
+        "mongod µs",
+        "failed",
+        "writes",
+        "stale",
+    ):
         table.add_column(name, justify="right")
     for figures in figures_of(case):
         table.add_row(
@@ -56,6 +68,8 @@ def figures_table(case: Mapping[str, Any]) -> Table:
             f"{figures['rate']:,.0f}",
             f"{figures['p50']:.1f}",
             f"{figures['p99']:.1f}",
+            f"{figures['cpu_us']:,.0f}",
+            f"{figures['mongod_us']:,.0f}",
             str(figures["failed"]),
             str(figures["writes"]),
             str(figures["stale"]),
@@ -90,6 +104,8 @@ def figures_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "rate": middle([turn["rate"] for turn in turns]),
                 "p50": middle([turn["latency_ms"]["50"] for turn in turns]),
                 "p99": middle([turn["latency_ms"]["99"] for turn in turns]),
+                "cpu_us": middle([turn["cpu_us"] for turn in turns]),
+                "mongod_us": middle([turn["mongod_us"] for turn in turns]),
                 **{key: sum(turn[key] for turn in turns) for key in ("failed", "writes", "stale")},
             }
         )

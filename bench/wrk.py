@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench import tools
@@ -28,7 +28,9 @@ class Slice:
     latency_ms: dict[str, float]  # by percentile: "50", "99", …
     writes: int = 0
     stale: int = 0  # reads after an acknowledged write that did not see it
-    notes: dict[str, float] = field(default_factory=dict)
+    # Of the processor, an answer: the contestant with all its processes, and mongod.
+    cpu_us: float = 0.0
+    mongod_us: float = 0.0
 
     @property
     def rate(self) -> float:
