@@ -151,8 +151,8 @@ class ConnectorStore:
             return await cursor.sort(_NEWEST_FIRST).hint(index).limit(count).to_list(None)
 
         documents = await paging.read(find, query, position, "createdAt", limit)
-        if where.status == "disconnected":  # as is what another tool wrote without a status
-            none = {**query, "connectionStatus": None}
+        none = {**query, "connectionStatus": None}
+        if where.status == "disconnected" and await find(none, 1):  # another tool wrote such ones
             documents += await paging.read(find, none, position, "createdAt", limit)
             documents = sorted(documents, key=_age, reverse=True)[: limit + 1]
         page = [connector(document) for document in documents[:limit]]
