@@ -104,3 +104,12 @@ async def test_reads_are_served_by_an_index(
 async def test_where_images_cannot_be_kept_it_is_said(database: Database) -> None:
     with pytest.raises(NoImages):
         await ensure_images(database, ["there_is_no_such_collection"])
+
+
+async def test_an_index_that_another_has_replaced_is_removed(database: Database) -> None:
+    await database.collection(USERS).create_index("status", name="old")
+    retired = {USERS: ["old", "never there"]}
+    await asyncio.gather(*(drop_indexes(database, retired) for _ in range(3)))
+    assert "old" not in await existing(database, USERS)
+    await drop_indexes(database, retired)
+    await ensure_indexes(database, INDEXES)
