@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.connectors.refusals import ALLOWED, STOP, WITHIN
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
 from tests.e2e.users_errors import Failure, failed, is_instant
@@ -876,3 +877,29 @@ async def test_the_summary_is_no_connector(rest: httpx.AsyncClient) -> None:
     assert answer.status_code == 200
     assert answer.json()["data"].keys() == {"summary", "byPlatform"}
     assert failed(await rest.delete("/connectors/status")).fields.keys() == {"connectorId"}
+
+
+async def test_a_server_that_refuses_says_itself_when_to_come_back(
+    rest: httpx.AsyncClient, new_id: str
+) -> None:
+    await step.create_user(rest, new_id)
+    wrong = {**step.credentials_of(step.new_login()), "password": "wrong"}
+    for _ in range(ALLOWED):
+        refused = await step.post(rest, new_id, "fi_money", credentials=wrong)
+        assert refused.status_code in {400, 401, 422}
+    stopped = await step.post(rest, new_id, "fi_money", credentials=wrong)
+    assert stopped.status_code == 429
+    assert WITHIN.total_seconds() < int(stopped.headers["retry-after"]) <= STOP.total_seconds()
+
+
+async def test_parameters_of_a_cached_read_are_refused(
+    rest: httpx.AsyncClient, new_id: str
+) -> None:
+    await step.create_user(rest, new_id)
+    for path in (f"/users/{new_id}", f"/connectors/user/{new_id}"):
+        for _ in range(4):  # ready in both workers
+            assert (await rest.get(path)).status_code == 200
+        for name in ("x", "userId"):
+            answer = await rest.get(path, params={name: "other"})
+            assert failed(answer).fields.keys() == {name}
+        assert (await rest.get(f"{path}?")).status_code == 200
