@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from finlink.connectors.v1.connector_service_pb2 import CancelSyncRequest
 from finlink.users.v1 import user_pb2
-from finlink.users.v1.user_service_pb2 import GetUserRequest, GetUserResponse
+from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest, GetUserResponse
 
 from server.access import ApiKey, Keys, Scope
 from server.answer_cache import AnswerCache, Shown
 from server.app import CACHED
 from server.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
+from server.idempotency import Answer
 from server.rpc.call import Call, Context, answer_shows, enter_call
 from server.rpc.interceptors.authentication import Authentication
 from server.rpc.interceptors.cached_answers import CachedAnswers
 from server.rpc.interceptors.decoding import request_decoding
+from server.rpc.interceptors.idempotency import Idempotency
 from server.storage.generations import Generations
 from tests.contract.descriptors import methods
 
@@ -108,6 +114,43 @@ async def test_errors_are_not_kept() -> None:
 async def test_nothing_is_kept_that_does_not_say_what_it_shows() -> None:
     way = Way(shows=False)
     assert [await way.call(), await way.call()] == ["ann1", "ann2"]
+
+
+class Answers:
+    """`idempotency.Answers` in memory."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Answer] = {}
+
+    @asynccontextmanager
+    async def serving(self, name: str, patience: timedelta) -> AsyncIterator[None]:
+        yield
+
+    async def find(self, name: str) -> Answer | None:
+        return self._kept.get(name)
+
+    async def keep(self, name: str, answer: Answer, session: Any = None) -> None:
+        self._kept[name] = answer
+
+
+async def test_an_answer_of_a_change_that_is_given_again_drops_what_may_be_older() -> None:
+    """Who made the change may have died on another host, before this one heard of it."""
+    dropped: list[str | None] = []
+    step = Idempotency(Answers(), b"key", dropped.append)
+
+    async def serve(request: Any, context: Context) -> Any:
+        return method.response_class()
+
+    for name, request, whose in (
+        ("DeleteUser", DeleteUserRequest(user_id="ann"), "ann"),
+        ("CancelSync", CancelSyncRequest(connector_id="0" * 24, sync_id="1"), None),
+    ):
+        method = next(each for each in methods() if each.descriptor.name == name)
+        dropped.clear()
+        for times in (0, 1, 2):
+            enter_call(Call(method.path, "id", None, "peer", idempotency_key="k"))
+            await step(method, serve)(request, NO_CONTEXT)
+            assert dropped == [whose] * times
 
 
 async def test_nothing_is_kept_while_the_feed_is_silent() -> None:
