@@ -107,7 +107,7 @@ def _show(results: dict[str, Any], tables: list[Table], out: Path | None) -> Non
     console = Console()
     if not console.is_terminal:
         print(json.dumps(results, indent=1))
-        console = Console(stderr=True)
+        console = Console(stderr=True, width=120)
     for table in [*tables, rows_table(results["rows"])]:
         console.print(table)
     for name, sizes in results["memory_mb"].items():

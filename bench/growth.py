@@ -20,7 +20,8 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 DEEP_PAGE = 10_000
 _LIMIT = 20  # users a page, so that a million has page 10,000
 _CALLS = {"status": 20, "get user": 60, "page 1": 20, "deep page": 20}
-Times = dict[str, dict[str, list[float]]]  # by size and call: a median in milliseconds a turn
+# By size and call: a median in milliseconds a turn, None where it failed.
+Times = dict[str, dict[str, list[float | None]]]
 
 
 def run(sizes: Sequence[int], turns: int, seconds: float, console: Console) -> dict[str, Any]:
@@ -69,13 +70,17 @@ def _calls(up: Session, running: Mapping[int, Stack], turns: int, times: Times) 
             up.tell(f"growth: turn {turn + 1} of {turns}, {users:,}")
             with Client(stack.rest_port or 0) as client:
                 for name, path in paths[users].items():
-                    try:
-                        taken = [client.timed(path()) for _ in range(_CALLS[name])]
-                    except CallFailed as error:
-                        up.console.print(f"bench: {users:,}: {error}", style="yellow")
-                        continue
+                    taken = _taken(up, client, path, name)
                     if turn >= 0:
-                        times[str(users)].setdefault(name, []).append(round(median(taken), 3))
+                        times[str(users)].setdefault(name, []).append(taken)
+
+
+def _taken(up: Session, client: Client, path: Callable[[], str], name: str) -> float | None:
+    try:
+        return round(median(client.timed(path()) for _ in range(_CALLS[name])), 3)
+    except CallFailed as error:
+        up.console.print(f"bench: {error}", style="yellow")
+        return None
 
 
 def _paths(up: Session, stack: Stack, users: int, draw: Random) -> dict[str, Callable[[], str]]:
@@ -123,7 +128,9 @@ def _rows(
     times: Times, runs: Mapping[str, Sequence[Mapping[str, float]]], ends: tuple[int, int]
 ) -> list[dict[str, Any] | None]:
     small, large = (str(size) for size in ends)
-    rates = {size: [turn["rate"] for turn in turns] for size, turns in runs.items()}
+    rates: dict[str, list[float | None]] = {
+        size: [turn["rate"] for turn in turns] for size, turns in runs.items()
+    }
     span = f"{ends[1]:,} over {ends[0]:,}"
     return [
         _row(f"/connectors/status, {span} connectors", times[large].get("status"),
@@ -139,13 +146,19 @@ def _rows(
 
 
 def _row(
-    title: str, ours: Sequence[float] | None, theirs: Sequence[float] | None,
+    title: str, ours: Sequence[float | None] | None, theirs: Sequence[float | None] | None,
     at_most: float | None, aim: float | None, unit: str = "", *, less: bool = True,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """How many times as long, or the figure itself; None where a call failed throughout."""
-    if not ours or (theirs is not None and len(theirs) != len(ours)):
+    """How many times as long, or the figure itself; a median of None where that cannot be told.
+
+    None where it was not measured.
+    """
+    if not ours:
         return None
-    found = ratio(ours, theirs if theirs is not None else [1.0] * len(ours))
-    return {
-        "row": title, **found.as_dict(), "at_least": at_most, "aim": aim, "less": less, "unit": unit,
-    }  # fmt: skip
+    others = [1.0] * len(ours) if theirs is None else theirs
+    bounds = {"at_least": at_most, "aim": aim, "less": less, "unit": unit}
+    pairs = [(a, b) for a, b in zip(ours, others, strict=False) if a is not None and b is not None]
+    if not pairs:
+        return {"row": title, "median": None, "low": None, "high": None, "turns": 0, **bounds}
+    found = ratio([one for one, _ in pairs], [other for _, other in pairs])
+    return {"row": title, **found.as_dict(), **bounds}

@@ -79,11 +79,12 @@ def growth(results: Results, path: Path) -> None:
         figure, axis = plt.subplots(figsize=(7.5, 4))
         for name in names:
             points = [
-                (int(size), middle(results["times_ms"][size][name]))
+                (int(size), middle(done))
                 for size in sizes
-                if name in results["times_ms"][size]
+                if (done := [t for t in results["times_ms"][size].get(name, ()) if t is not None])
             ]
-            axis.plot(*zip(*points, strict=True), marker="o", label=name)
+            if points:
+                axis.plot(*zip(*points, strict=True), marker="o", label=name)
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_xlabel("users, and as many connectors")

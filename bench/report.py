@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import plots
 from bench.folders import DOCS, RESULTS
-from bench.table import figures_of, middle, verdict
+from bench.table import cells_of, figures_of, milliseconds, verdict
 
 Results = Mapping[str, Any]
 _COMMANDS = {"run": "make bench", "growth": "make bench-growth", "soak": "make bench-soak"}
@@ -80,15 +80,7 @@ def _rows(rows: Sequence[Results]) -> Iterable[str]:
     yield "| measure | measured | lowest to highest | at least | aim | |"
     yield "|---|---|---|---|---|---|"
     for row in rows:
-        unit, most = row.get("unit", ""), "at most " if row.get("less") else ""
-        bounds = [
-            "" if row[name] is None else f"{most}{row[name]:g}{unit}"
-            for name in ("at_least", "aim")
-        ]
-        yield (
-            f"| {row['row']} | {row['median']:.2f}{unit} | {row['low']:.2f} to {row['high']:.2f} "
-            f"| {bounds[0]} | {bounds[1]} | {verdict(row)} |"
-        )
+        yield f"| {' | '.join(cells_of(row))} | {verdict(row)} |"
 
 
 def _cases(results: Results) -> Iterable[str]:
@@ -112,8 +104,7 @@ def _growth(results: Results) -> Iterable[str]:
     yield "|---" * (len(sizes) + 1) + "|"
     for name in {name: None for times in results["times_ms"].values() for name in times}:
         times = [results["times_ms"][size].get(name) for size in sizes]
-        cells = [f"{middle(turns):.2f}" if turns else "failed" for turns in times]
-        yield f"| {name} | " + " | ".join(cells) + " |"
+        yield f"| {name} | " + " | ".join(map(milliseconds, times)) + " |"
 
 
 def _memory(memory: Mapping[str, Sequence[float]]) -> Iterable[str]:

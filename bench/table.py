@@ -9,10 +9,12 @@ from rich.table import Table
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """`aim`, `reached` or `not reached`; a row with `less` is better the smaller it is.
+    """`aim`, `reached`, `not reached` or `failed`; a row with `less` is better the smaller it is.
 
     Empty where nothing is asked for.
     """
+    if row["median"] is None:
+        return "failed"
     if row["at_least"] is None:
         return ""
     value, sign = row["median"], -1 if row.get("less") else 1
@@ -27,21 +29,23 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("measured", "turns", "at least", "aim"):
         table.add_column(name, justify="right")
     table.add_column("")
-    styles = {"": "none", "aim": "green", "reached": "cyan", "not reached": "red"}
+    styles = {"": "none", "aim": "green", "reached": "cyan", "not reached": "red", "failed": "red"}
     for row in rows:
-        word, unit = verdict(row), row.get("unit", "")
-        most = "≤ " if row.get("less") else ""
-        table.add_row(
-            row["row"],
-            f"{row['median']:.2f}{unit}",
-            f"{row['low']:.2f}–{row['high']:.2f}",
-            *(
-                "" if bound is None else f"{most}{bound:g}{unit}"
-                for bound in (row["at_least"], row["aim"])
-            ),
-            f"[{styles[word]}]{word}[/]",
-        )
+        word = verdict(row)
+        table.add_row(*cells_of(row), f"[{styles[word]}]{word}[/]")
     return table
+
+
+def cells_of(row: Mapping[str, Any]) -> list[str]:
+    """What a row shows, but for its verdict."""
+    unit, most = row.get("unit", ""), "≤ " if row.get("less") else ""
+    bounds = [
+        "" if bound is None else f"{most}{bound:g}{unit}" for bound in (row["at_least"], row["aim"])
+    ]
+    if row["median"] is None:
+        return [row["row"], "–", "–", *bounds]
+    spread = f"{row['low']:.2f}–{row['high']:.2f}"
+    return [row["row"], f"{row['median']:.2f}{unit}", spread, *bounds]
 
 
 def figures_table(case: Mapping[str, Any]) -> Table:
@@ -86,13 +90,19 @@ def growth_table(results: Mapping[str, Any]) -> Table:
         table.add_column(f"{int(size):,}", justify="right")
     for name in {name: None for times in results["times_ms"].values() for name in times}:
         times = [results["times_ms"][size].get(name) for size in sizes]
-        table.add_row(name, *(f"{middle(turns):.2f}" if turns else "–" for turns in times))
+        table.add_row(name, *map(milliseconds, times))
     for name, key in (("syncs/s", "rate"), ("syncs/s of processor time", "per_cpu_second")):
         runs = [results["syncs"].get(size) for size in sizes]
         table.add_row(
             name, *(f"{middle([r[key] for r in each]):.0f}" if each else "" for each in runs)
         )
     return table
+
+
+def milliseconds(turns: Sequence[float | None] | None) -> str:
+    """The median of the turns that did not fail."""
+    done = [turn for turn in turns or () if turn is not None]
+    return f"{middle(done):.2f}" if done else "failed"
 
 
 def figures_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
