@@ -93,6 +93,7 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
     for complaint in await asyncio.to_thread(agreement.check, running):
         up.console.print(f"bench: {complaint}", style="yellow")
     await agreement.check_grpc(running)
+    await up.settle()
     return running
 
 

@@ -47,6 +47,7 @@ async def _measure(up: Session, sizes: Sequence[int], turns: int, seconds: float
         for users in sizes
     }
     await up.start(list(running.values()))
+    await up.settle()
     times: Times = {str(users): {} for users in sizes}
     await asyncio.to_thread(_calls, up, running, turns, times)
     ends = (sizes[0], sizes[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -15,7 +16,7 @@ from bench import data, database, stacks
 from bench.agreement import Disagreement
 from bench.client import CallFailed
 from bench.folders import LOGS
-from bench.stacks import Stack
+from bench.stacks import Stack, processor_seconds
 from bench.tools import MissingTool
 from bench.wrk import LoadError
 from server.observability.logging import setup_logging
@@ -23,6 +24,9 @@ from server.supervisor.errors import PieceFailedError, StartError
 from server.supervisor.supervisor import Supervisor
 
 T = TypeVar("T")
+_SETTLE_SECONDS = 600.0  # at most
+_LOOK_SECONDS = 2.0
+_IDLE = 0.25  # of a core: health checks and looking for what is due
 
 
 class Session:
@@ -60,6 +64,21 @@ class Session:
         for stack, piece in zip(wanted, pieces, strict=True):
             stack.piece = piece
 
+    async def settle(self) -> None:
+        """Wait until nothing is busy any more: caches fill, counts are brought up, files are written."""
+        until = time.monotonic() + _SETTLE_SECONDS
+        told = False
+        while time.monotonic() < until:
+            pids = [piece.pid for piece in self.supervisor.pieces]
+            before = [processor_seconds(pid) for pid in pids]
+            await asyncio.sleep(_LOOK_SECONDS)
+            used = [processor_seconds(pid) - was for pid, was in zip(pids, before, strict=True)]
+            if max(used) < _IDLE * _LOOK_SECONDS:
+                return
+            if not told:
+                self.tell("waiting until what was started has nothing left to do")
+                told = True
+
     async def stop(self, wanted: Sequence[Stack]) -> None:
         await self.supervisor.stop([stack.piece for stack in wanted if stack.piece is not None])
 
@@ -83,9 +102,14 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 
     async def main() -> T:
         task = asyncio.ensure_future(work())
-        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            # Once: a second signal must not break off the stopping itself.
+            if not task.cancelling():
+                task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         return await task
 
     try:

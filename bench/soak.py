@@ -35,6 +35,7 @@ def run(users: int, minutes: float, mixed_seconds: int, console: Console) -> dic
             await up.supervisor.start([stand_in.spec])
             stack = stacks.finlink(FINLINK, up.uri, data.database_name(users), **stand_in.settings)
             await up.start([stack])
+            await up.settle()
             up.tell(f"soak: connecting {data.SYNCING} users")
             await asyncio.to_thread(syncs.connect, stack)
             mixed = await _mixed(up, stack, users, mixed_seconds)

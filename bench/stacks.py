@@ -99,6 +99,8 @@ def finlink(name: str, uri: str, database: str, **settings: str) -> Stack:
         "HOST": "127.0.0.1",
         "APP_ENV": "development",
         "RATE_LIMITS": "off",
+        # One for all, as several Finlinks take turns on a database. It guards invented data.
+        "ENCRYPTION_KEY": "6265" * 16,
         **settings,
     }
 

@@ -87,27 +87,29 @@ def sandbox() -> Sandbox:
 
 def connect(stack: Stack) -> None:
     """Connect the users that are there for it, through Finlink. Raises CallFailed."""
-
-    def some(users: Sequence[str]) -> None:
-        with Client(stack.rest_port or 0) as client:
-            for user_id in users:
-                credentials = {"username": f"90000{user_id.partition('_')[2]:>05}", "password": "p"}
-                status, answer = client.call(
-                    "POST",
-                    "/api/v1/connectors",
-                    {
-                        "userId": user_id,
-                        "platform": "fi_money",
-                        "credentials": credentials,
-                        "permissions": ["transactions", "portfolio", "profile", "trades"],
-                    },
-                )
-                if status != 201:
-                    raise CallFailed(f"cannot connect {user_id}: {status} {answer}")
-
     users = data.syncing_users()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(some, [users[n::_AT_ONCE] for n in range(_AT_ONCE)]))
+        list(pool.map(partial(_connect, stack), [users[n::_AT_ONCE] for n in range(_AT_ONCE)]))
+
+
+def _connect(stack: Stack, users: Sequence[str]) -> None:
+    with Client(stack.rest_port or 0) as client:
+        for user_id in users:
+            # The session of an earlier run is one that this sandbox does not know.
+            for connector in client.get(f"/api/v1/connectors/user/{user_id}")["connectors"]:
+                client.call("DELETE", f"/api/v1/connectors/{connector['id']}")
+            wanted = {
+                "userId": user_id,
+                "platform": "fi_money",
+                "credentials": {
+                    "username": f"90000{user_id.partition('_')[2]:>05}",
+                    "password": "p",
+                },
+                "permissions": ["transactions", "portfolio", "profile", "trades"],
+            }
+            status, answer = client.call("POST", "/api/v1/connectors", wanted)
+            if status != 201:
+                raise CallFailed(f"cannot connect {user_id}: {status} {answer}")
 
 
 @dataclass(frozen=True)
