@@ -44,6 +44,7 @@ class Life:
         self.chance = chance
         self.tallies = Tallies(world.database, TALLY)
         self.users: list[str] = []
+        self.steps = 0
 
     async def one(self) -> Any:
         """A connector that this product made."""
@@ -136,7 +137,8 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
         life.another_program_changes, life.fold, life.fold, life.killed_fold,
     ]  # fmt: skip
     seen: set[str] = set()
-    for _ in range(55):
+    while life.steps < 55 or (seen != set(STATUSES) and life.steps < 400):
+        life.steps += 1
         step = life.chance.choice(steps)
         await step()
         where = ConnectorFilter(

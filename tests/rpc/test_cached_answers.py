@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
@@ -129,8 +129,8 @@ class Answers:
     async def find(self, name: str) -> Answer | None:
         return self._kept.get(name)
 
-    async def keep(self, name: str, answer: Answer, session: Any = None) -> None:
-        self._kept[name] = answer
+    async def keep(self, answers: Sequence[tuple[str, Answer]], session: Any = None) -> None:
+        self._kept |= dict(answers)
 
 
 async def test_an_answer_of_a_change_that_is_given_again_drops_what_may_be_older() -> None:

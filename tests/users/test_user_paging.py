@@ -175,6 +175,8 @@ async def test_a_walk_costs_the_same_at_any_depth(
     written = some(600, status="active", profile={"city": "Pune", "riskTolerance": "low"})
     await database.collection(USERS).insert_many(written)
     raw = database._database
+    await raw.drop_collection("system.profile")
+    await raw.create_collection("system.profile", capped=True, size=32 * 1024 * 1024)
     await raw.command("profile", 2)
     try:
         costs = []
@@ -249,6 +251,8 @@ async def test_a_page_reads_no_users_but_those_it_shows(
     raw = database._database
     profile = raw["system.profile"]
     before = len(await profile.find({"ns": {"$regex": f"{USERS}$"}}).to_list(None))
+    await raw.drop_collection("system.profile")
+    await raw.create_collection("system.profile", capped=True, size=32 * 1024 * 1024)
     await raw.command("profile", 2)
     try:
         pages = await walk(store, where, 5)
