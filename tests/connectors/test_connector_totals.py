@@ -72,7 +72,7 @@ class Life:
 
     async def runs_fail(self) -> None:
         """As often as it takes to become `error`, or `connected` again."""
-        good = self.chance.random() < 0.2
+        good = self.chance.random() < 0.2 and len(self.users) > 1
         self.world.platform.fail_with(None if good else PlatformDataError("It makes no sense"))
         await self.run(1 if good else FAILURES_TO_ERROR)
         self.world.platform.fail_with(None)
@@ -136,6 +136,9 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
         life.session_ends, life.user_leaves, life.another_program_writes,
         life.another_program_changes, life.fold, life.fold, life.killed_fold,
     ]  # fmt: skip
+    await life.connect()
+    await life.connect_again()
+    await life.runs_fail()
     seen: set[str] = set()
     while life.steps < 55 or (seen != set(STATUSES) and life.steps < 400):
         life.steps += 1

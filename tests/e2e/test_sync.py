@@ -437,6 +437,9 @@ async def test_what_is_no_longer_held_is_closed(
                 {"_id": ObjectId(record["id"])}, {"$set": {"key": "another"}}
             )
             old[data_type] = record
+        await documents["connectors"].update_one(
+            {"_id": ObjectId(made["id"])}, {"$unset": {"sync.kept": ""}}
+        )
     again = await step.sync(rest, made["id"])
     assert again["recordsCount"] == first["recordsCount"]
     assert [count["addedCount"] for count in again["counts"]] == [1, 1]
