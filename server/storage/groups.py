@@ -48,7 +48,9 @@ class Groups(Generic[M, T]):
                 task = asyncio.create_task(self._finish(group))
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
-                await asyncio.wait({task}, timeout=SLOW_SECONDS)
+                # Where one before it is slow, full groups do not wait, so that no queue builds up.
+                full = len(self._under_way) > 1 and len(self._waiting) >= MOST
+                await asyncio.wait({task}, timeout=0 if full else SLOW_SECONDS)
         finally:
             self._serving = None
 

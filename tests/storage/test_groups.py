@@ -93,15 +93,18 @@ async def test_who_leaves_while_the_group_is_under_way_does_not_stop_it() -> Non
         await leaves
 
 
-async def test_a_slow_group_does_not_hold_up_the_next_one() -> None:
-    """The first one ends only when the second one has begun."""
+async def test_a_slow_group_does_not_hold_up_the_next_ones() -> None:
+    """The first one ends only when the others have begun."""
     bench = Bench()
     first = bench.join(1)
     await bench.until_began(1)
     second = bench.join(2)
     await bench.until_began(2)
+    others = bench.join(*range(3, MOST + 5))
+    await bench.until_began(4)
     bench.free.set()
-    assert await asyncio.gather(*first, *second) == ["done 1", "done 2"]
+    results = await asyncio.gather(*first, *second, *others)
+    assert results == [f"done {number}" for number in range(1, MOST + 5)]
 
 
 async def test_a_group_works_for_nobody_in_particular() -> None:
