@@ -69,8 +69,7 @@ from server.storage import api_keys, audit, data_keys, driver, keyed_secrets, ta
 from server.storage import claims as claim_store
 from server.storage.answers import AnswerStore
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
-from server.storage.audit import CODES_KEY, AuditTrail
-from server.storage.audit_codes import Codes
+from server.storage.audit import CODES_KEY, AuditTrail, Codes
 from server.storage.cache_feed import CacheFeed
 from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims

@@ -19,8 +19,7 @@ from server.auditing import Actor, enter_actor
 from server.config import Settings
 from server.security.ring import KeyRing
 from server.storage import driver
-from server.storage.audit import CODES_KEY, AuditTrail
-from server.storage.audit_codes import Codes
+from server.storage.audit import CODES_KEY, AuditTrail, Codes
 from server.storage.driver import Database
 from server.storage.errors import translate
 from server.storage.keyed_secrets import KeyedSecrets

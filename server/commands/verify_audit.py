@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict
 
@@ -12,10 +11,8 @@ from rich.console import Console
 from server.audit.verification import Report, verify
 from server.commands.database import existing_audit_trail, on_database
 from server.config import Settings
-from server.storage.audit_codes import Head
+from server.storage.audit import Head
 from server.storage.driver import Database
-
-LONG = 20_000  # events, from which on it pays to have several processes
 
 
 def verify_audit(known: str | None) -> int:
@@ -28,14 +25,9 @@ def verify_audit(known: str | None) -> int:
 
     async def walk(database: Database, settings: Settings) -> Report:
         trail = await existing_audit_trail(database, settings)
-        several = await trail.count() > LONG
         with console.status("Reading the audit trail …") as status:
             return await verify(
-                trail,
-                trail.codes,
-                head,
-                lambda done: status.update(f"{done:,} events read …"),
-                (os.cpu_count() or 1) if several else 1,
+                trail, trail.codes, head, lambda done: status.update(f"{done:,} events read …")
             )
 
     report = on_database(walk)

@@ -9,10 +9,12 @@ code of their own. The key is not in MongoDB.
 
 from __future__ import annotations
 
+import hmac
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import cast
+from typing import Any
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
@@ -20,7 +22,6 @@ from pymongo.errors import DuplicateKeyError
 
 from server.auditing import Actor, Event, current_actor
 from server.clock import utc_now
-from server.storage.audit_codes import Codes, Head
 from server.storage.driver import Database, Document, Session, insert
 
 AUDIT_EVENTS = "audit_events"
@@ -28,8 +29,10 @@ AUDIT_HEAD = "audit_head"
 CODES_KEY = "audit trail"  # the name of its key among the keyed secrets
 BATCH = 1000
 READ_AT_ONCE = 5000
+NO_LINK = "0" * 64
 
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
+_ADDED_LATER = frozenset({"mac", "sequence", "link", "unsealed"})  # to what an event says
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     AUDIT_EVENTS: [
         IndexModel("sequence", unique=True, partialFilterExpression={"sequence": {"$gt": 0}}),
@@ -59,8 +62,51 @@ RETIRED: Mapping[str, Sequence[str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest sealed event: its number and its link."""
+
+    sequence: int = 0
+    link: str = NO_LINK
+
+
 class HeadChanged(Exception):
     """Another process has sealed meanwhile."""
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain)
+
+
+class Codes:
+    """The codes that only who has the key can make."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of_event(self, document: Mapping[str, Any]) -> str:
+        """Over all that an event says."""
+        said = {key: value for key, value in document.items() if key not in _ADDED_LATER}
+        return self._code("event", _CANONICAL.encode(said))
+
+    def fits(self, document: Mapping[str, Any]) -> bool:
+        """Whether the code of an event is the one of what it says."""
+        found = document.get("mac")
+        return isinstance(found, str) and hmac.compare_digest(
+            self.of_event(document).encode(), found.encode()
+        )
+
+    def of_link(self, before: str, sequence: int, mac: str) -> str:
+        return self._code("link", f"{before}/{sequence}/{mac}")
+
+    def of_head(self, head: Head) -> str:
+        return self._code("head", f"{head.sequence}/{head.link}")
+
+    def _code(self, what: str, text: str) -> str:
+        return hmac.digest(self._key, f"{what}:{text}".encode(), "sha256").hex()
 
 
 class AuditTrail:
@@ -130,10 +176,6 @@ class AuditTrail:
         await self._database.transact(write)
         return events
 
-    async def count(self) -> int:
-        """About how many events there are."""
-        return await self._events.estimated_document_count()
-
     async def head(self) -> Head:
         """As it is stored; `verify` tells whether it is right."""
         document = await self._heads.find_one({"_id": "head"})
@@ -143,12 +185,12 @@ class AuditTrail:
         document = await self._heads.find_one({"_id": "head"})
         return document.get("mac") if document else None
 
-    async def sealed(self) -> AsyncIterator[bytes]:
-        """All sealed events in their order, many at a time, for `audit_codes.examine`."""
+    async def sealed(self) -> AsyncIterator[list[Document]]:
+        """All sealed events in their order, many at a time."""
         query = {"sequence": {"$gt": 0}}
-        cursor = self._events.find_raw_batches(query, batch_size=READ_AT_ONCE)
-        async for batch in cursor.sort("sequence", ASCENDING):
-            yield cast("bytes", batch)
+        cursor = self._events.find(query, batch_size=READ_AT_ONCE).sort("sequence", ASCENDING)
+        while events := await cursor.to_list(READ_AT_ONCE):
+            yield events
 
     async def unsealed(self) -> AsyncIterator[Document]:
         """All others, whatever stands where their number should be."""

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.storage import audit
-from server.storage.audit import AuditTrail
-from server.storage.audit_codes import Codes
+from server.storage.audit import AuditTrail, Codes
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes
 from tests.stack import Stack

@@ -11,8 +11,7 @@ from pymongo import UpdateOne
 
 from server.auditing import Event
 from server.clock import utc_now
-from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail
-from server.storage.audit_codes import Codes, Head
+from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes, Head
 from server.storage.driver import Collection, Database
 
 

@@ -37,8 +37,7 @@ from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
 from server.security.ring import KeyRing
-from server.storage.audit import AuditTrail
-from server.storage.audit_codes import Codes
+from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore

@@ -18,8 +18,7 @@ from server.audit.verification import verify
 from server.clock import utc_now
 from server.security.ring import KeyRing
 from server.storage import audit, claims, keyed_secrets
-from server.storage.audit import AUDIT_EVENTS, CODES_KEY, AuditTrail
-from server.storage.audit_codes import Codes
+from server.storage.audit import AUDIT_EVENTS, CODES_KEY, AuditTrail, Codes
 from server.storage.claims import Claims
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes

@@ -13,8 +13,7 @@ from server.auditing import Event
 from server.idempotency import Answer, AnswerExists, CallUnderWay, KeyedCall, enter_keyed_call
 from server.security.encryption import Undecipherable, Vault
 from server.storage.answers import ANSWERS, AnswerStore
-from server.storage.audit import AuditTrail
-from server.storage.audit_codes import Codes
+from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.driver import Database, Session

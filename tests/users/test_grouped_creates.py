@@ -21,8 +21,7 @@ from server.idempotency import Answer, AnswerExists, KeyedCall, enter_keyed_call
 from server.security.encryption import Vault
 from server.storage import answers, audit, driver
 from server.storage.answers import ANSWERS, AnswerStore
-from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail
-from server.storage.audit_codes import Codes
+from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.driver import Database
