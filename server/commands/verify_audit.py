@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from dataclasses import asdict
@@ -30,6 +31,7 @@ def verify_audit(known: str | None) -> int:
                 trail, trail.codes, head, lambda done: status.update(f"{done:,} events read …")
             )
 
+    gc.disable()  # events are no cycles; looking for some takes a seventh of the time
     report = on_database(walk)
     if sys.stdout.isatty():
         _tell(report)
