@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -21,6 +23,8 @@ app = typer.Typer(
 
 
 app.add_typer(keys)
+
+LEFT_SECONDS = 5.0
 
 
 def _settings(**given: object) -> config.Settings:
@@ -128,8 +132,18 @@ def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
             "finlink: MONGODB_URI must be set; `python -m server run` brings its own MongoDB"
         )
     setup_logging(settings.log_level, process=process)
+
+    async def serve() -> None:
+        try:
+            await application.serve(settings, listen, syncs=syncs)
+        finally:
+            # All is done by now. What the libraries leave may wait for ever, as on a MongoDB that died.
+            end = threading.Timer(LEFT_SECONDS, os._exit, [1])
+            end.daemon = True
+            end.start()
+
     try:
-        uvloop.run(application.serve(settings, listen, syncs=syncs))
+        uvloop.run(serve())
     except config.ConfigError as error:
         raise SystemExit(f"finlink: {error}") from None
 

@@ -34,7 +34,7 @@ def _run() -> None:
 
 
 def _worker() -> None:
-    from server import app  # noqa: PLC0415 - the supervisor starts faster
+    from server import app, domains  # noqa: PLC0415 - the supervisor starts faster
 
     file = descriptors.load()
     method = file.services_by_name["NoopService"].methods_by_name["Noop"]
@@ -49,15 +49,15 @@ def _worker() -> None:
         request_deserializer=request.FromString,
         response_serializer=response.SerializeToString,
     )
-    product_register = app._Domains.register
+    product_register = domains.Domains.register
 
-    def register(domains: Any, server: SteppedServices) -> None:
-        product_register(domains, server)
+    def register(these: Any, server: SteppedServices) -> None:
+        product_register(these, server)
         # As generated code does; such a handler comes before that of unknown methods.
         server.add_registered_method_handlers(descriptors.SERVICE, {"Noop": handler})
 
-    app.CONTRACT = (*app.CONTRACT, file)
-    app._Domains.register = register  # type: ignore[method-assign, assignment]
+    app.CONTRACT = (*domains.CONTRACT, file)  # type: ignore[attr-defined]
+    domains.Domains.register = register  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ CALLS = Histogram(
     ["method", "code", "via"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+CACHED_ANSWERS = Counter(
+    "finlink_cached_answers",
+    "Calls whose answer may be cached, by whether it was: hit or miss",
+    ["outcome"],
+)
 SUSPICIOUS = Counter(
     "finlink_suspicious_events",
     "What looks like an attack, by the action that the audit trail has of it",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from server.app import CACHED
+from server.domains import CACHED
 from tests.contract.descriptors import methods
 
 # About one user, and kept all the same not: an export is a stream that is told of each time.

@@ -16,7 +16,7 @@ from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest,
 
 from server.access import ApiKey, Keys, Scope
 from server.answer_cache import AnswerCache, Shown
-from server.app import CACHED
+from server.domains import CACHED
 from server.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
 from server.idempotency import Answer
 from server.rpc.call import Call, Context, answer_shows, enter_call

@@ -12,6 +12,7 @@ from typing import cast
 from google.protobuf.message import Message
 
 from server.answer_cache import AnswerCache
+from server.observability.metrics import CACHED_ANSWERS
 from server.rpc.call import Context, Handler, current_call
 from server.rpc.method import Method
 
@@ -26,6 +27,7 @@ class CachedAnswers:
         cache, path = self._cache, method.path
         if cache is None or path not in self._methods:
             return inner
+        hits, misses = CACHED_ANSWERS.labels("hit"), CACHED_ANSWERS.labels("miss")
 
         async def handle(request: bytes, context: Context) -> Message:
             call = current_call()
@@ -33,7 +35,9 @@ class CachedAnswers:
                 return await inner(request, context)
             answer = cache.get(path, request)
             if answer is not None:
+                hits.inc()
                 return cast("Message", answer)  # grpc.aio gets it as it is, see middleware.py
+            misses.inc()
             call.raw = request
             return await inner(request, context)
 
