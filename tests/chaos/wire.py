@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 # The name of the command as it stands in the wire protocol's BSON.
 COMMIT = b"commitTransaction\x00"
+# Transactions that seal audit events have no caller; a server makes them by itself.
+_SEALING = b"audit_head\x00"
+_IN_TRANSACTION = b"autocommit\x00"
+_SESSION = re.compile(rb"\x03lsid\x00.{4}\x05id\x00\x10\x00\x00\x00\x04(.{16})", re.DOTALL)
 
 
 @dataclass
@@ -19,6 +24,7 @@ class Wire:
     port: int = 0
     armed: str = ""  # "before" or "after" the commit, or ""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
+    _sealing: set[bytes] = field(default_factory=set)  # sessions
 
     @property
     def uri(self) -> str:
@@ -44,7 +50,8 @@ class Wire:
     ) -> None:
         while True:
             message = await _message(source)
-            if self.armed and COMMIT in message:
+            self._note(message)
+            if self.armed and COMMIT in message and not self._seals(message):
                 when, self.armed = self.armed, ""
                 held.set()
                 if when == "before":
@@ -52,6 +59,18 @@ class Wire:
                     continue
             target.write(message)
             await target.drain()
+
+    def _seals(self, commit: bytes) -> bool:
+        session = _SESSION.search(commit)
+        return session is not None and session[1] in self._sealing
+
+    def _note(self, message: bytes) -> None:
+        """Which sessions seal audit events just now."""
+        if _IN_TRANSACTION in message and (session := _SESSION.search(message)) is not None:
+            if _SEALING in message:
+                self._sealing.add(session[1])
+            elif b"startTransaction\x00" in message:
+                self._sealing.discard(session[1])
 
     async def _answers(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, held: asyncio.Event
