@@ -160,3 +160,11 @@ def test_the_access_log_has_a_line_a_call_and_no_secret(edge: Gate) -> None:
     assert (line["code"], line["grpc_code"], line["route"]) == (200, "OK", "reads")
     assert line["address"] == "127.0.0.1"
     assert line["duration_ms"] >= 0
+
+
+def test_probes_tell_nothing(edge: Gate) -> None:
+    for path, body in (("/health", '{"status":"alive"}'), ("/ready", "")):
+        answer = httpx.get(edge.rest + path)
+        assert (answer.status_code, answer.text) == (200, body)
+        assert not any(name.startswith(("x-envoy", "x-ratelimit")) for name in answer.headers)
+    assert httpx.get(f"{edge.rest}/ready/").status_code == 404

@@ -68,6 +68,9 @@ async def test_a_full_bucket_admits_the_number_for_each_of_two_addresses(hourly:
         assert found == [Counter({200: 45, 429: 25})] * 2
         # Now nothing is admitted, whatever it is.
         assert await statuses(one, "GET", "/nope", 3) == Counter({429: 3})
+        # Probes are answered all the same.
+        for probe in ("/health", "/ready"):
+            assert await statuses(one, "GET", probe, 3) == Counter({200: 3})
         async with caller(hourly, "127.0.0.3") as three:
             assert await statuses(three, "GET", CALLS["status"], 65) == Counter({200: 60, 429: 5})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.faults.load import Load, kill, under, until
 from tests.stack import Stack, running
+from tests.supervisor.harness import patiently
 
 CALLS_BETWEEN = 50  # before each kill, and after the last
 
@@ -60,3 +63,19 @@ async def test_the_death_of_mongodb_loses_nothing_acknowledged(victim: Stack, lo
     )
     assert load.misshapen == []
     assert lost == []
+
+
+def test_ready_means_that_a_worker_reaches_mongodb(victim: Stack) -> None:
+    def status(path: str) -> int:
+        return httpx.get(victim.rest + path).status_code
+
+    assert (status("/health"), status("/ready")) == (200, 200)
+    mongod = victim.status()["pids"]["mongod"]
+    os.kill(mongod, signal.SIGSTOP)
+    try:
+        patiently(lambda: status("/ready") == 503, victim.log)
+        assert httpx.get(f"{victim.rest}/ready").json()["error"]["code"] == "UNAVAILABLE"
+        assert status("/health") == 200
+    finally:
+        os.kill(mongod, signal.SIGCONT)
+    patiently(lambda: status("/ready") == 200, victim.log)
