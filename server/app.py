@@ -19,6 +19,7 @@ from server.config import ConfigError, Settings
 from server.connectors.watch.hub import Hub
 from server.domains import CACHED, CONTRACT, FOLLOWED, build
 from server.observability.exposition import serving_metrics
+from server.observability.tracing import Tracing, current_tracing, enter_tracing
 from server.preparation import keyed_secrets_of, keys_of, prepare
 from server.rpc.credentials import server_credentials
 from server.rpc.health import Health
@@ -30,6 +31,7 @@ from server.rpc.interceptors.decoding import request_decoding
 from server.rpc.interceptors.errors import error_status
 from server.rpc.interceptors.idempotency import Idempotency
 from server.rpc.interceptors.logging import call_logging
+from server.rpc.interceptors.tracing import CallTracing
 from server.rpc.method import methods_of
 from server.rpc.middleware import Step, SteppedServices
 from server.rpc.unknown import UnknownMethods
@@ -68,6 +70,7 @@ async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tracing = tracing_of(settings)
     async with serving_own_metrics(settings), running_worker(settings, listen, syncs=syncs):
         # What there is by now stays: looking through it for garbage again and again stops calls for 40 ms.
         gc.collect()
@@ -75,7 +78,17 @@ async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
         _log.info("worker serving", listen=listen, syncs=syncs)
         await stop.wait()
         _log.info("worker draining")
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
     _log.info("worker stopped")
+
+
+def tracing_of(settings: Settings) -> Tracing | None:
+    """This process's tracing, where it is wanted."""
+    endpoint = settings.otel_exporter_otlp_endpoint
+    tracing = endpoint and Tracing(endpoint, settings.trace_percent / 100)
+    enter_tracing(tracing or None)
+    return tracing or None
 
 
 @asynccontextmanager
@@ -172,8 +185,10 @@ def _services(
     idempotency: Idempotency,
 ) -> SteppedServices:
     """The steps every call takes, outermost first."""
+    tracing = current_tracing()
     steps: list[Step] = [
         call_context,
+        *([] if tracing is None else [CallTracing(tracing)]),
         call_logging,
         error_status(translate),
         authentication,

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     # Where Prometheus reads. 0 is off; unset, `run` takes 9464 and a server alone has none.
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     metrics_host: str = "127.0.0.1"
+    # Where traces go: an OTLP collector's gRPC port. Unset, nothing is traced.
+    otel_exporter_otlp_endpoint: str | None = None
+    trace_percent: Annotated[float, Field(ge=0, le=100)] = 1.0  # of calls
     workers: Annotated[int, Field(ge=1, le=128)] = Field(
         default_factory=lambda: os.cpu_count() or 1
     )
@@ -187,7 +190,9 @@ class Settings(BaseSettings):
         parse_keys(value)
         return value
 
-    @field_validator("kite_base_url", "kite_login_url", "fi_base_url")
+    @field_validator(
+        "kite_base_url", "kite_login_url", "fi_base_url", "otel_exporter_otlp_endpoint"
+    )
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is not None:

@@ -15,6 +15,7 @@ from server.observability.lines import Lines
 
 # The request id of the call being served, in every line that is about it.
 request_id: ContextVar[str | None] = ContextVar("finlink_request_id", default=None)
+sync_id: ContextVar[str | None] = ContextVar("finlink_sync_id", default=None)
 
 
 def cause_of(error: BaseException) -> dict[str, object]:
@@ -30,6 +31,11 @@ def cause_of(error: BaseException) -> dict[str, object]:
     }
 
 
+def current_id() -> str | None:
+    """The id of what is being done, as the log has it: a caller's request, or a sync."""
+    return request_id.get() or sync_id.get()
+
+
 def setup_logging(level: str, *, process: str) -> None:
     """Send structlog's and the standard library's records to stdout in one format.
 
@@ -40,6 +46,8 @@ def setup_logging(level: str, *, process: str) -> None:
         event["process"] = process
         if (call := request_id.get()) is not None:
             event["request_id"] = call
+        if (run := sync_id.get()) is not None:
+            event.setdefault("sync_id", run)
         return {key: value for key, value in event.items() if value is not None}
 
     shared: list[structlog.types.Processor] = [

@@ -6,13 +6,33 @@ reads), and the supervisor serves their sums.
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+
+_CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LONG_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+
+# Calls
 
 CALLS = Histogram(
     "finlink_call_seconds",
     "Calls by RPC, contract error code (OK where none) and way (rest or grpc), and how long they took",
     ["method", "code", "via"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    buckets=_CALL_SECONDS,
+)
+
+# Users and their connections
+
+USERS = Gauge("finlink_users", "Users by status", ["status"], multiprocess_mode="mostrecent")
+CONNECTORS = Gauge(
+    "finlink_connectors",
+    "Connectors by platform and status",
+    ["platform", "status"],
+    multiprocess_mode="mostrecent",
+)
+CONNECTS = Counter(
+    "finlink_connects",
+    "Attempts to connect, by platform and outcome: connected, login_required, or an error code",
+    ["platform", "outcome"],
 )
 CACHED_ANSWERS = Counter(
     "finlink_cached_answers",
@@ -31,4 +51,54 @@ STOPPED_LOGINS = Counter(
     "finlink_stopped_logins",
     "Times that a user's logins at a platform were stopped for 15 minutes",
     ["platform"],
+)
+
+# Syncs and platforms
+
+SYNC_RUNS = Histogram(
+    "finlink_sync_run_seconds",
+    "Sync runs by platform, how they ended (success, partial, failed, deferred, cancelled, abandoned) "
+    "and error code, and how long they took from their claim",
+    ["platform", "status", "code"],
+    buckets=_LONG_SECONDS,
+)
+SYNC_LATENESS = Histogram(
+    "finlink_sync_lateness_seconds",
+    "How long after it was due a run was claimed",
+    ["platform"],
+    buckets=_LONG_SECONDS,
+)
+SYNCS_RUNNING = Gauge(
+    "finlink_syncs_running", "Runs that workers hold a lease of", multiprocess_mode="livesum"
+)
+LEASES_LOST = Counter(
+    "finlink_sync_leases_lost", "Runs whose worker found its lease taken or ended", ["platform"]
+)
+PLATFORM_CALLS = Histogram(
+    "finlink_platform_call_seconds",
+    "Calls to platforms by call and outcome: an HTTP status class (2xx …) or the kind of failure",
+    ["platform", "call", "outcome"],
+    buckets=_CALL_SECONDS,
+)
+
+# MongoDB
+
+MONGODB_COMMANDS = Histogram(
+    "finlink_mongodb_command_seconds",
+    "Commands to MongoDB and how long they took, by outcome: ok or failed",
+    ["command", "outcome"],
+    buckets=_CALL_SECONDS,
+)
+MONGODB_CONNECTIONS = Gauge(
+    "finlink_mongodb_connections", "Connections to MongoDB", multiprocess_mode="livesum"
+)
+MONGODB_IN_USE = Gauge(
+    "finlink_mongodb_connections_in_use",
+    "Connections to MongoDB that an operation holds",
+    multiprocess_mode="livesum",
+)
+MONGODB_WAITS = Histogram(
+    "finlink_mongodb_wait_seconds",
+    "How long operations waited for a connection",
+    buckets=_CALL_SECONDS,
 )

@@ -21,6 +21,7 @@ IDEMPOTENCY_KEY = "idempotency-key"
 # Of a REST client that comes back to a stream of server-sent events.
 LAST_EVENT_ID = "last-event-id"
 API_KEY = "x-api-key"
+TRACEPARENT = "traceparent"  # the trace that a call is part of
 MAX_TEXT = 200  # of what a caller says of itself
 
 _SUBJECT = re.compile(r'Subject="([^"]*)"')
@@ -47,6 +48,7 @@ class Call:
     key: str | None = None  # the name of the API key, once the call has been let in
     user_agent: str = ""
     certificate: str = ""  # of a stub, as Envoy tells of it
+    traceparent: str = ""
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)

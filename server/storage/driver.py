@@ -25,6 +25,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from server.config import Settings
+from server.storage.monitoring import Commands, Connections
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncCollection[Document]
@@ -345,6 +346,7 @@ def _connect(settings: Settings, **options: int) -> Database:
         retryReads=True,
         serverSelectionTimeoutMS=patience,
         connectTimeoutMS=patience,
+        event_listeners=[Commands(), Connections()],
         **options,
     )
     return Database(client, settings.database, patience / 1000)

@@ -11,6 +11,7 @@ from server.supervisor import envoy_config, preflight
 from server.supervisor.certificates import tls_of
 from server.supervisor.datadir import DataDir
 from server.supervisor.envoy_limits import limits_of
+from server.supervisor.envoy_tracing import tracing_of
 from server.supervisor.errors import StartError
 from server.supervisor.pieces import bare_env
 from server.supervisor.programs import find_envoy
@@ -34,6 +35,7 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
             access_log=data.log("access"),
             limits=limits_of(settings),
             tls=tls_of(settings, data.path),
+            tracing=tracing_of(settings),
         )
         envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, wanted)
     except StartError as error:

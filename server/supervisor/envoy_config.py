@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from server.supervisor import envoy_limits, envoy_tls
+from server.supervisor import envoy_limits, envoy_tls, envoy_tracing
 from server.supervisor.envoy_limits import Limits, named
 from server.supervisor.envoy_tls import Tls, manager_of
+from server.supervisor.envoy_tracing import Tracing
 from server.supervisor.errors import StartError
 
 REST, GRPC, CLUSTER = "rest", "grpc", "finlink"
@@ -32,6 +33,7 @@ class Edge:
     access_log: Path = Path("/dev/stdout")
     limits: Limits = field(default_factory=Limits)
     tls: Tls = field(default_factory=Tls)
+    tracing: Tracing | None = None
 
 
 def write(template: Path, target: Path, edge: Edge) -> None:
@@ -92,6 +94,8 @@ def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
         for log in manager_of(listener)["access_log"]:
             log["typed_config"]["path"] = str(edge.access_log)
     envoy_limits.fill(config, manager_of(rest), edge.limits)
+    if edge.tracing is not None:
+        envoy_tracing.fill(config, [manager_of(rest), manager_of(grpc)], edge.tracing)
     envoy_tls.add_https(listeners, rest, edge.tls)
     envoy_tls.require_client_certificates(grpc, edge.tls)
     return config

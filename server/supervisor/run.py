@@ -31,6 +31,7 @@ from server.supervisor.datadir import DataDir, socket_folder, started_at
 from server.supervisor.drain import drain
 from server.supervisor.envoy_limits import limits_of
 from server.supervisor.envoy_tls import Tls
+from server.supervisor.envoy_tracing import tracing_of
 from server.supervisor.errors import PieceFailedError, StartError
 from server.supervisor.piece import race
 from server.supervisor.programs import find_envoy, find_mongod
@@ -135,6 +136,7 @@ class Run:
             access_log=data.log("access"),
             limits=limits_of(settings),
             tls=self.tls,
+            tracing=tracing_of(settings),
         )
         envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, edge)
 

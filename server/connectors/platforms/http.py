@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -33,6 +35,9 @@ from server.connectors.platforms.base import (
     PlatformUnavailable,
     Throttled,
 )
+from server.observability import metrics
+from server.observability.logging import current_id
+from server.observability.tracing import client_span
 
 # Both libraries log addresses or response headers, and some of those are secrets: Kite ends a
 # session with its token in the query, Fi's session id is a header.
@@ -207,6 +212,7 @@ class Wire:
         method: str,
         url: str,
         *,
+        call: str,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
@@ -215,17 +221,46 @@ class Wire:
     ) -> Reply:
         """One request, its whole answer within the time and size allowed.
 
-        `enough` sees each chunk of the body and may end the reading: an event stream need not end
-        by itself. Raises PlatformUnavailable or PlatformDataError, never for a status.
+        `call` is its name in metrics and traces, without ids or secrets. `enough` sees each chunk
+        of the body and may end the reading: an event stream need not end by itself.
+
+        Raises PlatformUnavailable or PlatformDataError, never for a status.
         """
+        with self._observed(call) as outcome:
+            reply = await self._send(
+                enough, method, url, headers=headers, params=params, data=form, content=content
+            )
+            outcome.append(f"{reply.status // 100}xx")
+        return reply
+
+    @contextmanager
+    def _observed(self, call: str) -> Iterator[list[str]]:
+        """Count and trace a call; its outcome is added inside, unless it is an error."""
+        started, outcome = time.perf_counter(), list[str]()
+        platform = self._platform.lower().replace(" ", "_")  # as the contract has it
+        attributes = {"finlink.platform": platform, "finlink.call": call}
+        try:
+            with client_span(f"{platform} {call}", attributes) as span:
+                yield outcome
+                span.set_attribute("finlink.outcome", outcome[0])
+        except BaseException as error:
+            outcome.append(type(error).__name__)
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            metrics.PLATFORM_CALLS.labels(platform, call, outcome[0]).observe(seconds)
+
+    async def _send(
+        self, enough: Callable[[bytes], bool], method: str, url: str, **content: Any
+    ) -> Reply:
         chosen = min(range(_CLIENTS), key=self._calls.__getitem__)
         client = self._clients[chosen]
         self._calls[chosen] += 1
         try:
             async with asyncio.timeout(self._call_seconds):
-                request = client.build_request(
-                    method, url, headers=headers, params=params, data=form, content=content
-                )
+                request = client.build_request(method, url, **content)
+                if (about := current_id()) is not None:
+                    request.headers["x-request-id"] = about
                 response = await client.send(request, stream=True)
                 try:
                     body = await self._read(response, enough)

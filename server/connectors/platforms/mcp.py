@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 from server.connectors.platforms.base import (
     PermissionRefused,
@@ -69,7 +70,9 @@ class McpClient:
 
     async def close_session(self, session_id: str) -> None:
         """End the session. One that is over already, or a server that ends none, is fine."""
-        reply = await self._wire.send("DELETE", self._url, headers=_headers(session_id))
+        reply = await self._wire.send(
+            "DELETE", self._url, call="end session", headers=_headers(session_id)
+        )
         reply.raise_for_unavailable(self._platform)
 
     async def _call_tool_once(self, session_id: str, tool: str) -> str:
@@ -115,6 +118,7 @@ class McpClient:
         reply = await self._wire.send(
             "POST",
             self._url,
+            call=_name(message),
             headers=_headers(session_id),
             content=json.dumps({"jsonrpc": "2.0", **message}).encode(),
             enough=_never if stream is None else stream.feed,
@@ -173,6 +177,12 @@ def _is_our_mistake(reply: Reply) -> bool:
         return error is not None and error.get("code").value in _OUR_MISTAKES
     except PlatformDataError:
         return False
+
+
+def _name(message: Mapping[str, Any]) -> str:
+    """A tool's name, or else the method's."""
+    params: Mapping[str, Any] = message.get("params") or {}
+    return str(params["name"] if message["method"] == "tools/call" else message["method"])
 
 
 def _never(_: bytes) -> bool:

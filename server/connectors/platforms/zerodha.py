@@ -226,7 +226,12 @@ class Zerodha:
         if self._budget is not None:
             await self._budget(keys["api_key"], patience)
         reply = await self._wire.send(
-            method, self._base_url + path, headers=headers, params=params, form=form
+            method,
+            self._base_url + path,
+            call=f"{method} {path}",
+            headers=headers,
+            params=params,
+            form=form,
         )
         return read_answer(reply, f"{method} {path}")
 

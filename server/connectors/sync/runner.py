@@ -38,7 +38,7 @@ from server.connectors.store import ConnectorStore
 from server.connectors.sync.persistence import persistently
 from server.connectors.sync.records import RecordStore, digest
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
-from server.observability.logging import cause_of
+from server.observability.logging import cause_of, sync_id
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Session as Transaction
 
@@ -100,6 +100,7 @@ class SyncRunner:
         if claimed.run is None:  # nothing is to run after all; the claim has settled that
             return
         log = log.bind(sync_id=claimed.run.sync_id)
+        sync_id.set(claimed.run.sync_id)  # for all that is logged on the way, and for the platform
         log.info("sync started", data_types=list(claimed.run.data_types))
         progress = _Progress(list(claimed.run.done))
         work = asyncio.create_task(self._work(claimed, claimed.run, progress, log))

@@ -15,6 +15,7 @@ from server.rpc.call import (
     LAST_EVENT_ID,
     ORIGINAL_PATH,
     REQUEST_ID,
+    TRACEPARENT,
     Call,
     Context,
     Handler,
@@ -46,6 +47,7 @@ def call_context(method: Method, inner: Handler) -> Handler:
             api_key=metadata.get(API_KEY),
             user_agent=metadata.get("user-agent", ""),
             certificate=metadata.get(CLIENT_CERTIFICATE, ""),
+            traceparent=metadata.get(TRACEPARENT, ""),
         )
         enter_call(call)
         enter_actor_of(call.actor)

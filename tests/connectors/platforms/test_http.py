@@ -94,7 +94,7 @@ async def test_nobody_listens(clock: Clock) -> None:
         url = server.url
     wire = Wire("Testbank", url, clock)
     with pytest.raises(PlatformUnavailable, match=r"^Testbank cannot be reached \(ConnectError\)$"):
-        await wire.send("GET", url)
+        await wire.send("GET", url, call="test")
     await wire.aclose()
 
 
@@ -102,7 +102,7 @@ async def test_an_answer_that_breaks_off(clock: Clock) -> None:
     async with ScriptedServer(Say(body=b"x" * 100, cut=10)) as server:
         wire = Wire("Testbank", server.url, clock)
         with pytest.raises(PlatformUnavailable):
-            await wire.send("GET", server.url)
+            await wire.send("GET", server.url, call="test")
         await wire.aclose()
 
 
@@ -110,7 +110,7 @@ async def test_an_answer_that_never_ends(clock: Clock) -> None:
     async with ScriptedServer(Say(body=b"[", hang=True)) as server:
         wire = Wire("Testbank", server.url, clock, call_seconds=0.05)
         with pytest.raises(PlatformUnavailable, match="in time"):
-            await wire.send("GET", server.url)
+            await wire.send("GET", server.url, call="test")
         await wire.aclose()
 
 
@@ -120,8 +120,8 @@ async def test_an_answer_that_is_too_long_packed_or_not(clock: Clock) -> None:
         wire = Wire("Testbank", server.url, clock, most_bytes=1000)
         for _ in range(2):
             with pytest.raises(PlatformDataError, match="more than 1000 bytes"):
-                await wire.send("GET", server.url)
-        assert len((await wire.send("GET", server.url)).body) == 1000
+                await wire.send("GET", server.url, call="test")
+        assert len((await wire.send("GET", server.url, call="test")).body) == 1000
         await wire.aclose()
 
 
@@ -131,9 +131,9 @@ async def test_packed_answers_are_unpacked_and_broken_ones_refused(clock: Clock)
         Say(body=gzip.compress(b"[]"), headers=packed), Say(body=b"not gzip", headers=packed)
     ) as server:
         wire = Wire("Testbank", server.url, clock)
-        assert (await wire.send("GET", server.url)).body == b"[]"
+        assert (await wire.send("GET", server.url, call="test")).body == b"[]"
         with pytest.raises(PlatformDataError, match="decompress"):
-            await wire.send("GET", server.url)
+            await wire.send("GET", server.url, call="test")
         await wire.aclose()
 
 
@@ -141,8 +141,8 @@ async def test_redirects_are_not_followed_and_cookies_not_kept(clock: Clock) -> 
     redirect = Say(302, headers={"Location": "/elsewhere", "Set-Cookie": "user=mira; Path=/"})
     async with ScriptedServer(redirect) as server:
         wire = Wire("Testbank", server.url, clock)
-        assert (await wire.send("GET", server.url)).status == 302
-        await wire.send("GET", server.url)
+        assert (await wire.send("GET", server.url, call="test")).status == 302
+        await wire.send("GET", server.url, call="test")
         assert [asked.path for asked in server.asked] == ["/", "/"]
         assert all("cookie" not in asked.headers for asked in server.asked)
         await wire.aclose()

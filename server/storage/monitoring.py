@@ -1,0 +1,80 @@
+"""What the driver tells of its commands and connections: counted, and as spans of what is traced."""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind
+from pymongo import monitoring
+
+from server.observability import metrics
+from server.observability.tracing import current_tracing, failed
+
+
+class Commands(monitoring.CommandListener):
+    """Counts commands, and makes spans of those that something traced gives."""
+
+    def __init__(self) -> None:
+        self._spans: dict[int, Span] = {}
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        tracing = current_tracing()
+        if tracing is None or not trace.get_current_span().is_recording():
+            return
+        name = event.command_name
+        collection = event.command.get(name)
+        self._spans[event.request_id] = tracing.tracer.start_span(
+            f"mongodb {name}",
+            kind=SpanKind.CLIENT,
+            attributes={
+                "db.system.name": "mongodb",
+                "db.operation.name": name,
+                "db.collection.name": collection if isinstance(collection, str) else "",
+            },
+        )
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        self._ended(event, "ok")
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        self._ended(event, "failed")
+
+    def _ended(
+        self, event: monitoring.CommandSucceededEvent | monitoring.CommandFailedEvent, outcome: str
+    ) -> None:
+        seconds = event.duration_micros / 1e6
+        metrics.MONGODB_COMMANDS.labels(event.command_name, outcome).observe(seconds)
+        span = self._spans.pop(event.request_id, None)
+        if span is not None:
+            if outcome != "ok":
+                failed(span, "CommandFailed")
+            span.end()
+
+
+class Connections(monitoring.ConnectionPoolListener):
+    """Counts connections, and how long one was waited for."""
+
+    def connection_created(self, event: monitoring.ConnectionCreatedEvent) -> None:
+        metrics.MONGODB_CONNECTIONS.inc()
+
+    def connection_closed(self, event: monitoring.ConnectionClosedEvent) -> None:
+        metrics.MONGODB_CONNECTIONS.dec()
+
+    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
+        metrics.MONGODB_IN_USE.inc()
+        metrics.MONGODB_WAITS.observe(event.duration or 0)
+
+    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
+        metrics.MONGODB_IN_USE.dec()
+
+    # What else there is tells nothing that these do not.
+    def pool_created(self, event: monitoring.PoolCreatedEvent) -> None: ...
+    def pool_ready(self, event: monitoring.PoolReadyEvent) -> None: ...
+    def pool_cleared(self, event: monitoring.PoolClearedEvent) -> None: ...
+    def pool_closed(self, event: monitoring.PoolClosedEvent) -> None: ...
+    def connection_ready(self, event: monitoring.ConnectionReadyEvent) -> None: ...
+    def connection_check_out_started(
+        self, event: monitoring.ConnectionCheckOutStartedEvent
+    ) -> None: ...
+    def connection_check_out_failed(
+        self, event: monitoring.ConnectionCheckOutFailedEvent
+    ) -> None: ...

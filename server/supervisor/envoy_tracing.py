@@ -1,0 +1,94 @@
+"""Traces of Envoy, which begin with it: added to the configuration where a collector is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from server.config import Settings
+
+COLLECTOR = "otlp"
+_TYPES = "type.googleapis.com/envoy"
+
+
+@dataclass(frozen=True)
+class Tracing:
+    host: str
+    port: int
+    tls: bool
+    percent: float  # of calls that are not part of a trace already
+
+
+def tracing_of(settings: Settings) -> Tracing | None:
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is None:
+        return None
+    parts = urlsplit(endpoint)
+    tls = parts.scheme == "https"
+    return Tracing(
+        str(parts.hostname), parts.port or (443 if tls else 4317), tls, settings.trace_percent
+    )
+
+
+def fill(config: dict[str, Any], managers: Sequence[dict[str, Any]], tracing: Tracing) -> None:
+    """Let these connection managers trace, and make the collector known."""
+    for manager in managers:
+        manager["tracing"] = {
+            "random_sampling": {"value": tracing.percent},
+            "spawn_upstream_span": False,
+            "provider": {
+                "name": "envoy.tracers.opentelemetry",
+                "typed_config": {
+                    "@type": f"{_TYPES}.config.trace.v3.OpenTelemetryConfig",
+                    "service_name": "finlink-edge",
+                    "grpc_service": {"envoy_grpc": {"cluster_name": COLLECTOR}, "timeout": "1s"},
+                },
+            },
+        }
+        # A caller's request id stays as it is, and does not decide what is traced.
+        manager["request_id_extension"] = {
+            "typed_config": {
+                "@type": f"{_TYPES}.extensions.request_id.uuid.v3.UuidRequestIdConfig",
+                "pack_trace_reason": False,
+                "use_request_id_for_trace_sampling": False,
+            }
+        }
+    config["static_resources"]["clusters"].append(_collector(tracing))
+
+
+def _collector(tracing: Tracing) -> dict[str, Any]:
+    address = {"socket_address": {"address": tracing.host, "port_value": tracing.port}}
+    cluster = {
+        "name": COLLECTOR,
+        "type": "STRICT_DNS",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+        "load_assignment": {
+            "cluster_name": COLLECTOR,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
+    if tracing.tls:
+        cluster["transport_socket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": f"{_TYPES}.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "sni": tracing.host,
+                "common_tls_context": {
+                    "validation_context": {
+                        "trusted_ca": {"filename": "/etc/ssl/certs/ca-certificates.crt"},
+                        "match_typed_subject_alt_names": [
+                            {"san_type": "DNS", "matcher": {"exact": tracing.host}}
+                        ],
+                    }
+                },
+            },
+        }
+    return cluster
