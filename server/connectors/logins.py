@@ -34,6 +34,7 @@ from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import ConnectorStore
 from server.errors import FieldError
 from server.idempotency import keyed_call
+from server.observability import metrics
 from server.security.data_key import DataKey
 from server.security.encryption import Undecipherable
 from server.security.ring import MissingKey
@@ -236,6 +237,7 @@ class Logins:
         if stored is None:
             await self.log_out(platform, outcome)
             return await self._overtaken(connector)
+        metrics.CONNECTS.labels(connector.platform, "connected").inc()
         _log.info("login completed", connector_id=connector.id, platform=connector.platform)
         return stored
 

@@ -24,7 +24,8 @@ from server.connectors.platforms.base import LoginRequired, Platform, Session
 from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore
-from server.errors import FieldError
+from server.errors import ApiError, FieldError
+from server.observability import metrics
 from server.storage.changes import RecordedChanges
 from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Session as Transaction
@@ -121,6 +122,24 @@ class ConnectorService:
         Raises UserNotFound, AlreadyConnected, InvalidCredentials or PlatformNotAvailable; nothing is
         stored then.
         """
+        outcome = "INTERNAL"
+        try:
+            made = await self._connect_once(user_id, platform_name, permissions, credentials)
+            outcome = "connected" if made[1] is None else "login_required"
+            return made
+        except ApiError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.CONNECTS.labels(platform_name, outcome).inc()
+
+    async def _connect_once(
+        self,
+        user_id: str,
+        platform_name: str,
+        permissions: Sequence[str],
+        credentials: Mapping[str, str],
+    ) -> tuple[Connector, str | None]:
         await self._users.is_active(user_id)
         platform = self._platforms[platform_name]
         granted = [name for name in permissions if name in platform.data_types]
