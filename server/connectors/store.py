@@ -96,7 +96,7 @@ class ConnectorStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connectors = database.collection(CONNECTORS)
+        self._connectors = database.collection(CONNECTORS, elsewhere=True)
         self._tallies = Tallies(database, TALLY)
         self._summaries = Coalesced(self._summaries_of)
 

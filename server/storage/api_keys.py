@@ -30,7 +30,7 @@ class ApiKeyStore:
     """Driver errors pass through."""
 
     def __init__(self, database: Database) -> None:
-        self._keys = database.collection(API_KEYS)
+        self._keys = database.collection(API_KEYS, elsewhere=True)
 
     async def add(self, key: ApiKey, session: Session | None = None) -> ApiKey:
         """Raises NameTaken."""

@@ -114,7 +114,7 @@ class AuditTrail:
 
     def __init__(self, database: Database, codes: Codes) -> None:
         self._database = database
-        self._events = database.collection(AUDIT_EVENTS)
+        self._events = database.collection(AUDIT_EVENTS, elsewhere=True)
         self._heads = database.collection(AUDIT_HEAD)
         self.codes = codes
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from bson.codec_options import CodecOptions
 from bson.timestamp import Timestamp
-from pymongo import AsyncMongoClient, timeout
+from pymongo import AsyncMongoClient, ReadPreference, timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
@@ -119,11 +119,19 @@ class Database:
         """`patience`: for how many seconds a transaction is tried again."""
         self._client = client
         self._patience = patience
-        self._database = client.get_database(name, codec_options=_AWARE)
+        self._database = client.get_database(
+            name, codec_options=_AWARE, read_preference=ReadPreference.PRIMARY
+        )
 
-    def collection(self, name: str) -> Collection:
-        """The named collection; its times come back as aware datetimes in UTC."""
-        collection: Collection = self._database[name]
+    def collection(self, name: str, *, elsewhere: bool = False) -> Collection:
+        """The named collection; its times come back as aware datetimes in UTC.
+
+        It is read from the primary. `elsewhere`: from where the URI's `readPreference` says, so with
+        `primaryPreferred` also while there is no primary. Such a read may miss the last writes, so
+        nothing must be decided by it that is not checked again by the write.
+        """
+        preference = self._client.read_preference if elsewhere else ReadPreference.PRIMARY
+        collection: Collection = self._database.get_collection(name, read_preference=preference)
         return collection
 
     async def aggregate(
@@ -255,6 +263,7 @@ class Database:
                         session.start_transaction(
                             read_concern=ReadConcern("snapshot"),
                             write_concern=WriteConcern("majority"),
+                            read_preference=ReadPreference.PRIMARY,  # MongoDB allows no other
                         )
                     )
                     result = await work(session)
@@ -290,8 +299,9 @@ class Database:
         await self._database.command(command)
 
     async def ping(self) -> None:
-        """Raises a driver error where the server does not answer."""
-        await self._client.admin.command("ping")
+        """Raises a driver error where no member answers that may be read from."""
+        preference = self._client.read_preference
+        await self._client.admin.command("ping", read_preference=preference)
 
     async def drop(self) -> None:
         """Remove the whole database: for tests."""

@@ -86,7 +86,7 @@ class UserStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._users = database.collection(USERS)
+        self._users = database.collection(USERS, elsewhere=True)
         self._archive = database.collection(ARCHIVE)
         self._tallies = Tallies(database, TALLY)
         self._by_id = Coalesced(self.get_many)

@@ -85,6 +85,23 @@ async def test_transactions_in_each_other_s_way_are_run_again(
     assert attempts > 5
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_only_what_asks_for_it_is_read_elsewhere(stack: Stack, driver: str) -> None:
+    uri = f"{stack.mongodb_uri}&readPreference=primaryPreferred"
+    async with connected(settings(uri, driver)) as database:
+        things, told = database.collection("things"), database.collection("things", elsewhere=True)
+        assert (things.read_preference.mode, told.read_preference.mode) == (0, 1)
+
+        async def work(session: Session) -> object:  # a transaction reads from the primary alone
+            await told.insert_one({"_id": 1}, session=session)
+            return await told.find_one({"_id": 1}, session=session)
+
+        assert await database.transact(work) == {"_id": 1}
+        assert await things.find_one({}) == await told.find_one({}) == {"_id": 1}
+        await database.ping()
+        await database.drop()
+
+
 async def test_ping(database: Database) -> None:
     await database.ping()
 

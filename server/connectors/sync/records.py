@@ -59,6 +59,7 @@ class RecordStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._records = database.collection(RECORDS)
+        self._readable = database.collection(RECORDS, elsewhere=True)
         self._erasures = database.collection(ERASURES)
 
     async def keep(
@@ -138,7 +139,7 @@ class RecordStore:
         position = None if token is None else paging.decode(token, filters)
 
         async def find(part: Document, count: int) -> list[Document]:
-            return await self._records.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
+            return await self._readable.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
         documents = await paging.read(find, query, position, "at", limit)
         records = [_stored(document) for document in documents[:limit]]
