@@ -1,25 +1,36 @@
-"""`python -m server edge`: Envoy alone, before servers on other hosts."""
+"""`python -m server edge`: Envoy alone, before servers on other hosts.
+
+Told to end, it first has Envoy take no new connections and finish what it has, so that one Envoy of
+several can be replaced without a call failing.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from server.config import Settings
 from server.supervisor import envoy_config, preflight
+from server.supervisor.access_log import keep_short
 from server.supervisor.certificates import tls_of
 from server.supervisor.datadir import DataDir
+from server.supervisor.drain import drain
 from server.supervisor.envoy_limits import limits_of
 from server.supervisor.envoy_tracing import tracing_of
 from server.supervisor.errors import StartError
+from server.supervisor.piece import LEASH
 from server.supervisor.pieces import bare_env
 from server.supervisor.programs import find_envoy
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
 
 
 def edge(settings: Settings, servers: Sequence[str]) -> None:
-    """Become Envoy, which then runs until it is told to end. Exits with one line if it cannot."""
+    """Run Envoy until it ends or SIGTERM or SIGINT comes. Exits with one line if it cannot."""
     try:
         data = DataDir(settings.data_dir)
         program = find_envoy()
@@ -41,4 +52,29 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
     except StartError as error:
         sys.exit(f"finlink: {error}")
     argv = [str(program), "-c", str(data.envoy_config), "--disable-hot-restart"]
-    os.execve(program, [*argv, "--log-level", "warn"], bare_env())  # noqa: S606 - no shell wanted
+    sys.exit(
+        asyncio.run(_run([*argv, "--log-level", "warn"], settings.admin_port, wanted.access_log))
+    )
+
+
+async def _run(argv: Sequence[str], admin_port: int, access_log: Path) -> int:
+    """The exit code: Envoy's, 1 where a signal ended it."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    leash = (sys.executable, "-I", "-S", str(LEASH), str(os.getpid()))
+    # A session of its own: Ctrl-C would end Envoy before it has finished anything.
+    envoy = await asyncio.create_subprocess_exec(
+        *leash, *argv, env=bare_env(), start_new_session=True
+    )
+    shortening = asyncio.create_task(keep_short(access_log, admin_port))
+    ended, asked = asyncio.create_task(envoy.wait()), asyncio.create_task(stop.wait())
+    await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+    shortening.cancel()
+    asked.cancel()
+    if not ended.done():
+        await drain(admin_port, connections=True)
+        with suppress(ProcessLookupError):
+            envoy.terminate()
+    code = await ended
+    return 1 if code < 0 else code
