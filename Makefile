@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test test-chaos test-security bench bench-growth bench-soak lint audit format protos lock clean
+.PHONY: help run test test-chaos test-topology test-security bench bench-growth bench-soak lint audit format protos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a rea
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full
+
+test-topology: $(VENV)/dev.stamp protos ## Kill and restart each process of a topology, about 4 minutes
+	$(BIN)/pytest tests/topology --full
 
 test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 10 minutes
 	$(BIN)/pytest tests/security_long --full

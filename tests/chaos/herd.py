@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -23,8 +23,8 @@ from server.connectors.sessions import SessionVault, new_sync_id
 from server.connectors.store import CONNECTORS, ConnectorStore
 from server.storage.driver import Database, connected
 from server.storage.driver import Session as Transaction
-from tests.chaos.ground import Ground
-from tests.sandbox.accounts import Kite
+from tests.chaos.ledger import OnMongoDb
+from tests.sandbox.accounts import Accounts, Kite
 from tests.sandbox.driver import API_SECRET
 
 AT_ONCE = 32
@@ -40,6 +40,18 @@ WANTED: dict[str, Sequence[tuple[DataType, ...]]] = {
 PLATFORMS = {"fi": "fi_money", "kite": "zerodha"}
 
 
+class Place(Protocol):
+    """A Finlink and its sandbox, however it is started."""
+
+    @property
+    def stack(self) -> OnMongoDb: ...
+
+    @property
+    def sandbox(self) -> Accounts: ...
+
+    def vault(self, database: Database) -> SessionVault: ...
+
+
 @dataclass(frozen=True)
 class Member:
     """One connector of a herd."""
@@ -52,7 +64,7 @@ class Member:
 
 
 @asynccontextmanager
-async def database(at: Ground) -> AsyncIterator[Database]:
+async def database(at: Place) -> AsyncIterator[Database]:
     """The ground's database, through the server's own driver, more patient than a server is."""
     settings = Settings(_env_file=None, mongodb_uri=at.stack.mongodb_uri, mongo_timeout_ms=30_000)  # type: ignore[arg-type,call-arg]
     async with connected(settings) as opened:
@@ -60,7 +72,7 @@ async def database(at: Ground) -> AsyncIterator[Database]:
 
 
 async def gather(
-    at: Ground, database: Database, count: int, draw: random.Random
+    at: Place, database: Database, count: int, draw: random.Random
 ) -> dict[str, Member]:
     """Connectors by id, every fourth at Kite, that want their first sync at once and later each minute."""
     room = asyncio.Semaphore(AT_ONCE)
@@ -80,7 +92,7 @@ async def gather(
     return {member.connector_id: member for member in members}
 
 
-async def _at_fi(at: Ground, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
+async def _at_fi(at: Place, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
     session_id, phone = f"mcp-session-{uuid.uuid4()}", f"70{number:08}"
     form = {"sessionId": session_id, "phoneNumber": phone, "otp": ""}
     answer = await client.post(f"{at.sandbox.sandbox.fi}/login", data=form)
@@ -89,7 +101,7 @@ async def _at_fi(at: Ground, client: httpx.AsyncClient, number: int) -> tuple[st
     return "fi", phone, Session(f"fi_{phone}", "mcp", _tomorrow(), secrets)
 
 
-async def _at_kite(at: Ground, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
+async def _at_kite(at: Place, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
     base_url, user_id = at.sandbox.sandbox.kite, f"H{number:06}"
     api_key = f"app_{number // (4 * USERS_OF_ONE_APP)}"
     login = {"api_key": api_key, "user_id": user_id, "password": "secret"}

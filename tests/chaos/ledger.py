@@ -11,12 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from bson import ObjectId, Timestamp
 from pymongo import AsyncMongoClient
-
-from tests.stack import Stack
 
 Json = dict[str, Any]
 _DATABASE = "financial_app"
@@ -54,6 +52,13 @@ _SMALL: list[Json] = [
         }
     },
 ]
+
+
+class OnMongoDb(Protocol):
+    """Where a MongoDB is."""
+
+    @property
+    def mongodb_uri(self) -> str: ...
 
 
 @dataclass
@@ -240,7 +245,7 @@ def _newest_sync_id(changed: Mapping[str, Any]) -> str | None:
     return found
 
 
-async def moment(stack: Stack) -> Timestamp:
+async def moment(stack: OnMongoDb) -> Timestamp:
     """Now, as MongoDB counts."""
     async with _client(stack) as client:
         hello = await client.admin.command("hello")
@@ -248,7 +253,7 @@ async def moment(stack: Stack) -> Timestamp:
     return now
 
 
-async def ledger(stack: Stack, since: Timestamp) -> Ledger:
+async def ledger(stack: OnMongoDb, since: Timestamp) -> Ledger:
     """All that was written since, up to now."""
     kept = Ledger()
     async for event in _events(stack, since):
@@ -256,7 +261,7 @@ async def ledger(stack: Stack, since: Timestamp) -> Ledger:
     return kept
 
 
-async def _events(stack: Stack, since: Timestamp) -> AsyncIterator[Mapping[str, Any]]:
+async def _events(stack: OnMongoDb, since: Timestamp) -> AsyncIterator[Mapping[str, Any]]:
     async with _client(stack) as client:
         # The stream has come to now once it gives what is written now.
         await client[_DATABASE][_END].insert_one({})
@@ -269,5 +274,5 @@ async def _events(stack: Stack, since: Timestamp) -> AsyncIterator[Mapping[str, 
                 yield event
 
 
-def _client(stack: Stack) -> AsyncMongoClient[Json]:
+def _client(stack: OnMongoDb) -> AsyncMongoClient[Json]:
     return AsyncMongoClient(stack.mongodb_uri, tz_aware=True)
