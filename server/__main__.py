@@ -81,6 +81,20 @@ def worker() -> None:
 
 
 @app.command()
+def health(
+    address: Annotated[str, typer.Argument(help="Where `serve` listens: HOST:PORT.")],
+) -> None:
+    """Tell by the exit code whether a server is SERVING: for container engines.
+
+    SERVER_TLS_* are the server's own.
+    """
+    from server.commands.health import health as ask  # noqa: PLC0415 - the others never need it
+
+    if (reason := ask(_settings(), address)) is not None:
+        raise SystemExit(f"finlink: {reason}")
+
+
+@app.command()
 def rotate_keys(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; tell what still needs which key.")

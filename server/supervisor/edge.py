@@ -21,6 +21,7 @@ from server.supervisor.certificates import tls_of
 from server.supervisor.datadir import DataDir
 from server.supervisor.drain import drain
 from server.supervisor.envoy_limits import limits_of
+from server.supervisor.envoy_metrics import Metrics
 from server.supervisor.envoy_tracing import tracing_of
 from server.supervisor.errors import StartError
 from server.supervisor.piece import LEASH
@@ -34,7 +35,8 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
     try:
         data = DataDir(settings.data_dir)
         program = find_envoy()
-        preflight.check_ports(preflight.listeners(settings))
+        port = settings.metrics_port or 0
+        preflight.check_ports(preflight.listeners(settings, metrics=port))
         wanted = envoy_config.Edge(
             host=settings.host,
             rest_port=settings.port,
@@ -47,6 +49,7 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
             limits=limits_of(settings),
             tls=tls_of(settings, data.path),
             tracing=tracing_of(settings),
+            metrics=Metrics(settings.metrics_host, port) if port else None,
         )
         envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, wanted)
     except StartError as error:

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from server.supervisor import envoy_limits, envoy_tls, envoy_tracing
+from server.supervisor import envoy_limits, envoy_metrics, envoy_tls, envoy_tracing
 from server.supervisor.envoy_limits import Limits, named
+from server.supervisor.envoy_metrics import Metrics
 from server.supervisor.envoy_tls import Tls, manager_of
 from server.supervisor.envoy_tracing import Tracing
 from server.supervisor.errors import StartError
@@ -34,6 +35,7 @@ class Edge:
     limits: Limits = field(default_factory=Limits)
     tls: Tls = field(default_factory=Tls)
     tracing: Tracing | None = None
+    metrics: Metrics | None = None
 
 
 def write(template: Path, target: Path, edge: Edge) -> None:
@@ -98,6 +100,8 @@ def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
         envoy_tracing.fill(config, [manager_of(rest), manager_of(grpc)], edge.tracing)
     envoy_tls.add_https(listeners, rest, edge.tls)
     envoy_tls.require_client_certificates(grpc, edge.tls)
+    if edge.metrics is not None:
+        envoy_metrics.add(config, edge.admin_port, edge.metrics)
     return config
 
 

@@ -52,7 +52,8 @@ def process(output: Path, settings: Mapping[str, str], *arguments: str) -> Itera
 def edge_settings(folder: Path) -> dict[str, str]:
     names = ("PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT")
     ports = {name: str(port) for name, port in zip(names, free_ports(4), strict=True)}
-    return {**ports, "DATA_DIR": str(folder / "edge"), "RATE_LIMITS": "off"}
+    more = {"DATA_DIR": str(folder / "edge"), "RATE_LIMITS": "off"}
+    return {**ports, **more, "METRICS_PORT": str(free_ports(1)[0])}
 
 
 def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Authority) -> None:
@@ -88,6 +89,20 @@ def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Autho
         ):
             UserServiceStub(channel).ListUsers(rpc.ListUsersRequest(), timeout=5)
         assert status(good) == 200
+
+        # What container engines and Prometheus ask.
+        ask = [sys.executable, "-m", "server", "health", listen]
+        assert (
+            subprocess.run(ask, cwd=ROOT, env={**os.environ, **server}, check=False).returncode == 0
+        )
+        told = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert told.returncode == 1  # without a certificate
+        assert told.stderr == f"finlink: {listen} does not answer (UNAVAILABLE)\n"
+        page = f"http://127.0.0.1:{good['METRICS_PORT']}"
+        healthy = 'envoy_cluster_membership_healthy{envoy_cluster_name="finlink"} 1'
+        assert healthy in httpx.get(f"{page}/metrics").text.splitlines()
+        assert httpx.post(f"{page}/metrics").status_code == 404
+        assert httpx.get(f"{page}/quitquitquit").status_code == 404
 
 
 @pytest.mark.parametrize(
