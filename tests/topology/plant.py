@@ -129,6 +129,9 @@ async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
         for node in edges:
             node.start()
         await _initiate(ports)
+        for node in mongods:
+            await node.until_ready()
+        await made.primary()
         # One first: it makes the indexes.
         servers[0].start()
         await servers[0].until_ready()
