@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import threading
 from typing import Annotated
@@ -57,7 +58,8 @@ def edge(
     """Run Envoy alone, before servers on other hosts; SERVER_TLS_* secure the way to them."""
     from server.supervisor.edge import edge as run_edge  # noqa: PLC0415 - workers never need it
 
-    run_edge(_settings(), servers)
+    # It seals nothing, so it needs no key of the deployment, which production asks everybody for.
+    run_edge(_settings(encryption_key=secrets.token_hex(32)), servers)
 
 
 @app.command()
