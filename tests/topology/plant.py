@@ -107,6 +107,7 @@ async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
         )
         settings = {
             "MONGODB_URI": database.mongodb_uri,
+            "MONGO_TIMEOUT_MS": "5000",  # as in deploy/: most elections fit into it
             "ENCRYPTION_KEY": secrets.token_hex(32),
             "KITE_BASE_URL": sandbox.kite,
             "KITE_LOGIN_URL": f"{sandbox.kite}/connect/login",
