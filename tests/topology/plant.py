@@ -49,6 +49,9 @@ class MongoDb:
                 return port
         return None
 
+    async def has_primary(self) -> bool:
+        return await self.primary() is not None
+
 
 @dataclass(frozen=True)
 class Plant:
@@ -93,53 +96,62 @@ class Plant:
 
 
 @asynccontextmanager
-async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
-    """Start everything; end it at the end, without any order."""
+async def mongodb(folder: Path) -> AsyncIterator[tuple[MongoDb, list[Node]]]:
+    """A replica set of three."""
+    ports = free_ports(3)
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    database = MongoDb(
+        f"mongodb://{hosts}/financial_app?replicaSet=rs0&readPreference=primaryPreferred", ports
+    )
+    nodes = [_mongod(folder, port) for port in ports]
     with ExitStack() as stack:
-        sandbox = stack.enter_context(
-            driver.running("--kite-approved", PLATFORM_KEY, "--control-port", 0)
-        )
-        accounts = stack.enter_context(accounts_at(sandbox))
-        ports = free_ports(3)
-        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
-        database = MongoDb(
-            f"mongodb://{hosts}/financial_app?replicaSet=rs0&readPreference=primaryPreferred", ports
-        )
-        settings = {
-            "MONGODB_URI": database.mongodb_uri,
-            "MONGO_TIMEOUT_MS": "5000",  # as in deploy/: most elections fit into it
-            "ENCRYPTION_KEY": secrets.token_hex(32),
-            "KITE_BASE_URL": sandbox.kite,
-            "KITE_LOGIN_URL": f"{sandbox.kite}/connect/login",
-            "FI_BASE_URL": f"{sandbox.fi}/mcp/stream",
-            "ZERODHA_API_KEY": API_KEY,
-            "ZERODHA_API_SECRET": API_SECRET,
-        }
-        pki = authority(folder / "pki", "inside")
-        mongods = [_mongod(folder, port) for port in ports]
-        listeners = free_ports(HOSTS * servers_a_host)
-        servers = [_server(folder, port, {**settings, **_tls(pki, "server")}) for port in listeners]
-        workers = [_worker(folder, number, settings) for number in range(HOSTS)]
-        envoys = [_edge_settings(folder, number, _tls(pki, "envoy")) for number in range(ENVOYS)]
-        edges = [_edge(folder, env, listeners) for env in envoys]
-        made = Plant(database, accounts, settings, [*mongods, *servers, *workers, *edges], envoys)
-        for node in made.nodes:
+        for node in nodes:
             stack.callback(node.end)
-        for node in mongods:
-            node.start()
-        for node in edges:
             node.start()
         await _initiate(ports)
-        for node in mongods:
+        for node in nodes:
             await node.until_ready()
-        await made.primary()
-        # One first: it makes the indexes.
-        servers[0].start()
-        await servers[0].until_ready()
-        for node in (*servers[1:], *workers):
-            node.start()
-        await made.whole()
-        yield made
+        await until(database.has_primary)
+        yield database, nodes
+
+
+@asynccontextmanager
+async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
+    """Start everything; end it at the end, without any order."""
+    with (
+        driver.running("--kite-approved", PLATFORM_KEY, "--control-port", 0) as sandbox,
+        accounts_at(sandbox) as accounts,
+    ):
+        async with mongodb(folder) as (database, mongods):
+            settings = {
+                "MONGODB_URI": database.mongodb_uri,
+                "MONGO_TIMEOUT_MS": "5000",  # as in deploy/: most elections fit into it
+                "ENCRYPTION_KEY": secrets.token_hex(32),
+                "KITE_BASE_URL": sandbox.kite,
+                "KITE_LOGIN_URL": f"{sandbox.kite}/connect/login",
+                "FI_BASE_URL": f"{sandbox.fi}/mcp/stream",
+                "ZERODHA_API_KEY": API_KEY,
+                "ZERODHA_API_SECRET": API_SECRET,
+            }
+            pki = authority(folder / "pki", "inside")
+            listeners = free_ports(HOSTS * servers_a_host)
+            servers = [_server(folder, n, {**settings, **_tls(pki, "server")}) for n in listeners]
+            workers = [_worker(folder, number, settings) for number in range(HOSTS)]
+            envoys = [_edge_settings(folder, n, _tls(pki, "envoy")) for n in range(ENVOYS)]
+            edges = [_edge(folder, env, listeners) for env in envoys]
+            made = Plant(
+                database, accounts, settings, [*mongods, *servers, *workers, *edges], envoys
+            )
+            with ExitStack() as stack:
+                for node in (*servers, *workers, *edges):
+                    stack.callback(node.end)
+                # One first: it makes the indexes.
+                servers[0].start()
+                await servers[0].until_ready()
+                for node in (*servers[1:], *workers, *edges):
+                    node.start()
+                await made.whole()
+                yield made
 
 
 def _mongod(folder: Path, port: int) -> Node:
