@@ -20,7 +20,7 @@ test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a rea
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full
 
-test-topology: $(VENV)/dev.stamp protos ## Kill and restart each process of a topology, about 4 minutes
+test-topology: $(VENV)/dev.stamp protos ## Kill and restart each process of a topology, about 6 minutes
 	$(BIN)/pytest tests/topology --full
 
 test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 10 minutes

@@ -14,10 +14,11 @@ from pymongo.errors import DuplicateKeyError
 from server.connectors.store import CONNECTORS
 from server.connectors.sync.records import RECORDS
 from server.storage.claims import CLAIMS
-from server.storage.driver import Database
+from server.storage.driver import Database, connected
 from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
 from server.users.store import USERS
-from tests.storage.databases import INDEXES
+from tests.stack import Stack
+from tests.storage.databases import INDEXES, settings
 
 
 async def existing(database: Database, collection: str) -> Mapping[str, Any]:
@@ -29,6 +30,19 @@ async def test_creating_them_again_changes_nothing(database: Database) -> None:
     # As workers do that start at the same time.
     await asyncio.gather(*(ensure_indexes(database, INDEXES) for _ in range(3)))
     assert {name: await existing(database, name) for name in INDEXES} == before
+
+
+async def test_one_may_take_longer_than_other_operations(stack: Stack) -> None:
+    async with connected(settings(stack.mongodb_uri, "pymongo")) as database:
+        await database.collection("things").insert_one({})
+        await database.command({"profile": 2})
+        await ensure_indexes(database, {"things": [IndexModel("n")]})
+        await database.command({"profile": 0})
+        seen = {"command.createIndexes": "things"}
+        told = await database.collection("system.profile").find_one(seen)
+        await database.drop()
+    assert told is not None
+    assert told["command"]["maxTimeMS"] > 60_000
 
 
 async def test_what_the_product_asks_for(database: Database) -> None:
