@@ -76,7 +76,8 @@ class Load:
     draw: random.Random
     phase: Phase = field(default_factory=Phase)
     acknowledged: int = 0  # changes
-    # Of each user: the name as last acknowledged, and those sent since without an answer.
+    # Of each user: the name as last acknowledged, and those sent without an answer: the server may still
+    # be at work on such a change when a later one is acknowledged, so it may come out last.
     names: dict[str, str] = field(default_factory=dict)
     perhaps: dict[str, set[str]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -139,7 +140,7 @@ class Load:
         path = f"/users/{user_id}/profile"
         if await self._change(phase, caller, "PUT", path, {"firstName": name}):
             self.names[user_id] = name
-            self.perhaps[user_id].clear()
+            self.perhaps[user_id].remove(name)
 
     async def _change(
         self, phase: Phase, caller: Caller, method: str, path: str, body: Mapping[str, Any]
@@ -156,7 +157,7 @@ class Load:
         answer = await self._get(phase, caller, f"/users/{user_id}")
         if answer is not None:
             name = answer["data"]["profile"]["firstName"]
-            if _number(name) < _number(known):
+            if _number(name) < _number(known) and name not in self.perhaps[user_id]:
                 phase.stale.append(f"{user_id}: {name} for {known}")
 
     async def _get(self, phase: Phase, caller: Caller, path: str) -> Json | None:
@@ -172,9 +173,13 @@ class Load:
         found: Json = answer.json()
         return found
 
-    async def lost(self) -> list[str]:
-        """Acknowledged users that are not there, or not as they were last acknowledged."""
+    async def lost(self) -> tuple[list[str], int]:
+        """Acknowledged users that are not there, or not as they were last acknowledged.
+
+        And how many are as an earlier change left them that had no answer.
+        """
         gone: list[str] = []
+        late = 0
         ids = sorted(self.names)
         for start in range(0, len(ids), 50):
             wanted = ids[start : start + 50]
@@ -188,7 +193,12 @@ class Load:
                 for each in wanted
                 if found.get(each) not in {self.names[each], *self.perhaps[each]}
             ]
-        return gone
+            late += sum(
+                found.get(each) in self.perhaps[each]
+                and _number(found[each]) < _number(self.names[each])
+                for each in wanted
+            )
+        return gone, late
 
 
 async def _paced(first: float, each: float, over: asyncio.Event) -> AsyncIterator[int]:

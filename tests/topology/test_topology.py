@@ -51,11 +51,12 @@ async def test_a_topology_under_load(tmp_path: Path, figures: Figures, full: boo
                 rolled = await _rolling_restart(site, callers, figures, full=full)
                 await callers.some(BETWEEN_SECONDS)
             await herd.still(database)
-            lost = await callers.lost()
+            lost, late = await callers.lost()
         written = await ledger.ledger(site.stack, since)
 
     figures.show("changes acknowledged", callers.acknowledged)
     figures.show("acknowledged changes that were lost", lost or 0)
+    figures.show("changes without an answer that came after a later one", late)
     figures.show("runs of syncs", len(written.runs))
     figures.show("of those left by a worker and ended by another", len(list(written.taken_over())))
     figures.show("wrong with them", written.told() or "nothing")
