@@ -20,7 +20,13 @@ from bson.timestamp import Timestamp
 from pymongo import AsyncMongoClient, ReadPreference, timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -301,7 +307,11 @@ class Database:
     async def ping(self) -> None:
         """Raises a driver error where no member answers that may be read from."""
         preference = self._client.read_preference
-        await self._client.admin.command("ping", read_preference=preference)
+        try:
+            await self._client.admin.command("ping", read_preference=preference)
+        except AutoReconnect:
+            # It was asked as it died, which the driver knows by now; another one may answer.
+            await self._client.admin.command("ping", read_preference=preference)
 
     async def drop(self) -> None:
         """Remove the whole database: for tests."""
