@@ -7,7 +7,8 @@ An answer is given again only while nothing that it shows has changed. Three thi
   answered that it is done.
 - The feed (`storage/cache_feed.py`): what MongoDB has committed, whoever wrote it. It names documents,
   and an answer knows which ones it shows. While the feed is not heard from, nothing is given.
-- The clock, where an answer says for how long something has lasted.
+- The clock, where an answer says for how long something has lasted; and each answer is read anew after a
+  minute.
 
 What generations and feed say is taken before anything that an answer shows is read, so a change that
 happens meanwhile is noticed as well.
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 
 PLACES = 1 << 16  # of users in the table; users who share one only lose an answer too many
 EVERYBODY = PLACES  # the place after those: a number for all
+# However sure: an election may have let a member be read that had not caught up.
+LONGEST_SECONDS = 60.0
 _OVERHEAD = 500  # bytes of an entry, about, beside its key and answer
 
 
@@ -131,7 +134,7 @@ class AnswerCache:
             since.everybody,
             since.news,
             (since.place, *map(place_of, shown.documents)),
-            shown.until,
+            min(shown.until, time.time() + LONGEST_SECONDS),
         )
         size = _size(request, answer)
         if since.opening != self._opening or size > self._limit or not self._holds(entry):
