@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +40,7 @@ from server.connectors.sync.store import SyncStore
 from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
+from server.observability import metrics
 from server.preparation import Secrets
 from server.rpc.middleware import SteppedServices
 from server.security.ring import KeyRing
@@ -49,7 +51,7 @@ from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore
 from server.storage.folding import Folder
 from server.storage.generations import Generations
-from server.storage.tallies import Tallies
+from server.storage.tallies import Tallies, Values
 from server.users import servicer as user_servicer
 from server.users import store as user_store
 from server.users.directory import UserDirectory
@@ -165,5 +167,19 @@ def build(
         folder=Folder(
             [Tallies(database, tally) for tally in (connector_store.TALLY, user_store.TALLY)],
             claims,
+            _counted,
         ),
     )
+
+
+def _counted(collection: str, totals: Mapping[Values, int]) -> None:
+    """Tell Prometheus how many there are; one without a status counts as what it is taken for."""
+    gauge, without = {
+        connector_store.CONNECTORS: (metrics.CONNECTORS, "disconnected"),
+        user_store.USERS: (metrics.USERS, "active"),
+    }[collection]
+    counts: Counter[tuple[str, ...]] = Counter()
+    for values, count in totals.items():
+        counts[tuple(str(value or without) for value in values)] += count
+    for labels, count in counts.items():
+        gauge.labels(*labels).set(count)

@@ -57,19 +57,25 @@ STOPPED_LOGINS = Counter(
 
 SYNC_RUNS = Histogram(
     "finlink_sync_run_seconds",
-    "Sync runs by platform, how they ended (success, partial, failed, deferred, cancelled, abandoned) "
-    "and error code, and how long they took from their claim",
+    "Sync runs by platform, how they ended (success, partial, failed) and error code, and how long they "
+    "took since they began first",
     ["platform", "status", "code"],
     buckets=_LONG_SECONDS,
 )
 SYNC_LATENESS = Histogram(
     "finlink_sync_lateness_seconds",
-    "How long after it was due a run was claimed",
+    "How long after the time that its interval gave it a run began; 0 for one that was asked for sooner",
     ["platform"],
     buckets=_LONG_SECONDS,
 )
 SYNCS_RUNNING = Gauge(
     "finlink_syncs_running", "Runs that workers hold a lease of", multiprocess_mode="livesum"
+)
+SYNCS_DEFERRED = Counter(
+    "finlink_syncs_deferred", "Times that a run was put off for a platform's limits", ["platform"]
+)
+SYNCS_ABANDONED = Counter(
+    "finlink_syncs_abandoned", "Runs that were left by a worker that died", ["platform"]
 )
 LEASES_LOST = Counter(
     "finlink_sync_leases_lost", "Runs whose worker found its lease taken or ended", ["platform"]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from server.clock import utc_now
 from server.observability.logging import cause_of
 from server.storage.claims import ClaimBusy, Claims
-from server.storage.tallies import BATCH, Tallies
+from server.storage.tallies import BATCH, Tallies, Values
 
 _log = structlog.stdlib.get_logger("finlink.storage")
 
@@ -27,8 +28,15 @@ class Folder:
     Tallies are right without it, and cost the more to read the longer none runs.
     """
 
-    def __init__(self, tallies: Sequence[Tallies], claims: Claims) -> None:
+    def __init__(
+        self,
+        tallies: Sequence[Tallies],
+        claims: Claims,
+        seen: Callable[[str, Mapping[Values, int]], None] = lambda *_: None,
+    ) -> None:
+        """`seen` is told each collection's totals, each second."""
         self._tallies = tallies
+        self._seen = seen
         self._claims = claims
         self._stopping = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -54,7 +62,7 @@ class Folder:
 
     async def fold(self, tallies: Tallies) -> None:
         """Count all that has changed, unless another process does."""
-        waiting, recounted_at = await tallies.waiting()
+        waiting, recounted_at = await tallies.waiting(partial(self._seen, tallies.name))
         due = recounted_at is None or utc_now() - recounted_at >= RECOUNT_EACH
         if not waiting and not due:
             return

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -178,9 +178,15 @@ class Tallies:
 
     # Folding
 
-    async def waiting(self) -> tuple[int, datetime | None]:
-        """How many changes there are to count, and when all was counted anew."""
+    async def waiting(
+        self, seen: Callable[[Mapping[Values, int]], None] = lambda _: None
+    ) -> tuple[int, datetime | None]:
+        """How many changes there are to count, and when all was counted anew.
+
+        `seen` is told the totals by the way, with a 0 for each of the expected values that has none.
+        """
         state = await self._read()
+        seen({**dict.fromkeys(self._tally.expected.values(), 0), **state.totals})
         return state.waiting, state.recounted_at
 
     async def fold_some(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import uuid
 from collections.abc import Mapping
 
 import httpx
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server import app
 from server.config import ConfigError, Settings
+from tests.e2e import connector_steps as steps
 from tests.stack import Stack, free_ports
 
 LISTS = {"method": "/finlink.users.v1.UserService/ListUsers", "via": "rest"}
@@ -26,7 +28,6 @@ async def counted(stack: Stack, name: str, labels: Mapping[str, str]) -> float:
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     ]
-    assert len(samples) <= 1
     return sum(sample.value for sample in samples)
 
 
@@ -39,6 +40,40 @@ async def test_calls_are_counted_over_all_workers(stack: Stack, rest: httpx.Asyn
     assert (await rest.get("/users", params={"limit": "x"})).status_code == 400
     after = await counted(stack, name, ok), await counted(stack, name, wrong)
     assert after == (before[0] + 40, before[1] + 1)
+
+
+async def test_users_connections_syncs_and_mongodb_are_counted(
+    stack: Stack, rest: httpx.AsyncClient
+) -> None:
+    fi = {"platform": "fi_money"}
+    names = {
+        "connected": ("finlink_connects_total", {**fi, "outcome": "connected"}),
+        "refused": ("finlink_connects_total", {**fi, "outcome": "INVALID_CREDENTIALS"}),
+        "runs": ("finlink_sync_run_seconds_count", {**fi, "status": "success"}),
+        "late": ("finlink_sync_lateness_seconds_count", fi),
+        "calls": ("finlink_platform_call_seconds_count", {**fi, "call": "initialize"}),
+        "commits": ("finlink_mongodb_command_seconds_count", {"command": "commitTransaction"}),
+        "users": ("finlink_users", {"status": "active"}),
+        "connectors": ("finlink_connectors", {**fi, "status": "connected"}),
+        "misses": ("finlink_cached_answers_total", {"outcome": "miss"}),
+        "hits": ("finlink_cached_answers_total", {"outcome": "hit"}),
+    }  # fmt: skip
+    before = {name: await counted(stack, *what) for name, what in names.items()}
+    user_id = f"user_{uuid.uuid4().hex}"
+    await steps.create_user(rest, user_id)
+    wrong = {"username": steps.new_login(), "password": "wrong"}
+    assert (await steps.post(rest, user_id, "fi_money", credentials=wrong)).status_code == 400
+    answer = await steps.post(rest, user_id, "fi_money")
+    assert answer.status_code == 201
+    await steps.synced(rest, answer.json()["data"]["id"])
+
+    async def all_rose() -> bool:
+        assert (await rest.get(f"/users/{user_id}")).is_success
+        after = {name: await counted(stack, *what) for name, what in names.items()}
+        return all(after[name] > before[name] for name in names)
+
+    await steps.eventually(all_rose, "all to be counted")
+    assert await counted(stack, "finlink_mongodb_connections", {}) >= 2
 
 
 async def test_a_server_alone_serves_its_own() -> None:

@@ -38,11 +38,11 @@ from server.connectors.store import ConnectorStore
 from server.connectors.sync.persistence import persistently
 from server.connectors.sync.records import RecordStore, digest
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
+from server.connectors.sync.telling import Telling
+from server.observability import metrics
 from server.observability.logging import cause_of, sync_id
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Session as Transaction
-
-_log = structlog.stdlib.get_logger("finlink.sync")
 
 HEARTBEAT_SECONDS = 5.0
 HEARTBEAT_RETRY_SECONDS = 1.0  # after the database failed
@@ -95,37 +95,38 @@ class SyncRunner:
 
     async def run(self, claimed: Connector) -> None:
         """Do the run of a claimed connector. Cancelled, it gives the run back for another worker."""
-        log = _log.bind(connector_id=claimed.id, platform=claimed.platform)
-        await self._tell_of_abandoned(claimed, log)
+        telling = Telling(claimed, claimed.run)
+        await self._tell_of_abandoned(claimed, telling)
         if claimed.run is None:  # nothing is to run after all; the claim has settled that
             return
-        log = log.bind(sync_id=claimed.run.sync_id)
         sync_id.set(claimed.run.sync_id)  # for all that is logged on the way, and for the platform
-        log.info("sync started", data_types=list(claimed.run.data_types))
-        progress = _Progress(list(claimed.run.done))
-        work = asyncio.create_task(self._work(claimed, claimed.run, progress, log))
-        heartbeat = asyncio.create_task(self._heartbeat(claimed, progress, log))
+        telling.begun(claimed.run)
+        with metrics.SYNCS_RUNNING.track_inprogress():
+            await self._run(claimed, claimed.run, telling)
+
+    async def _run(self, claimed: Connector, run: Run, telling: Telling) -> None:
+        progress = _Progress(list(run.done))
+        work = asyncio.create_task(self._work(claimed, run, progress, telling))
+        heartbeat = asyncio.create_task(self._heartbeat(claimed, progress, telling.log))
         try:
             done, _ = await asyncio.wait({work, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
             if work not in done:
                 raise ClaimLost
             work.result()
         except ClaimLost:
-            log.warning("sync lost its claim")
+            telling.lost()
         except asyncio.CancelledError:
             await _ended(work)
             await asyncio.shield(self._syncs.release(claimed, progress.counts))
-            log.info("sync handed back")
+            telling.log.info("sync handed back")
             raise
         finally:
             await _ended(work, heartbeat)
 
-    async def _tell_of_abandoned(
-        self, claimed: Connector, log: structlog.stdlib.BoundLogger
-    ) -> None:
+    async def _tell_of_abandoned(self, claimed: Connector, telling: Telling) -> None:
         """The claim may have written off a run that another worker left."""
         if tells_of_abandoned(claimed):
-            log.warning("sync abandoned", sync_id=claimed.history[0].sync_id)
+            telling.abandoned(claimed.history[0].sync_id)
             event = about("sync.failed", claimed, code=ABANDONED)
             await persistently(lambda: self._changes.tell(event))
 
@@ -154,7 +155,7 @@ class SyncRunner:
         claimed: Connector,
         run: Run,
         progress: _Progress,
-        log: structlog.stdlib.BoundLogger,
+        telling: Telling,
     ) -> None:
         try:
             async with asyncio.timeout(RUN_SECONDS):
@@ -166,14 +167,14 @@ class SyncRunner:
         except ClaimLost:
             raise
         except Exception as error:  # noqa: BLE001 - a run that fails must end as one
-            log.error("sync run failed", **cause_of(error))
+            telling.log.error("sync run failed", **cause_of(error))
             progress.failure = RunFailed("The sync failed for a reason of Finlink's own")
         if isinstance(progress.failure, Throttled) and _may_wait(run):
-            await self._defer(claimed, run, progress, progress.failure, log)
+            await self._defer(claimed, run, progress, progress.failure, telling)
         elif isinstance(progress.failure, SessionEnded):
-            await self._expire(claimed, run, progress, log)
+            await self._expire(claimed, run, progress, telling)
         else:
-            await self._finish(claimed, run, progress, log)
+            await self._finish(claimed, run, progress, telling)
 
     async def _fetch_all(self, claimed: Connector, run: Run, progress: _Progress) -> None:
         """Fetch and keep each data type, under a renewed session where the first has ended.
@@ -247,7 +248,7 @@ class SyncRunner:
         run: Run,
         progress: _Progress,
         throttled: Throttled,
-        log: structlog.stdlib.BoundLogger,
+        telling: Telling,
     ) -> None:
         """The platform, or its budget, wants fewer calls: the run keeps what it has and waits."""
         wait = throttled.retry_after or timedelta(
@@ -256,10 +257,10 @@ class SyncRunner:
         wait += wait * random.uniform(0, JITTER)  # noqa: S311 - so that not all come back at once
         if not await self._syncs.defer(claimed, wait, progress.counts):
             raise ClaimLost
-        log.info("sync deferred", seconds=round(wait.total_seconds(), 1), cause=str(throttled))
+        telling.deferred(wait, str(throttled))
 
     async def _finish(
-        self, claimed: Connector, run: Run, progress: _Progress, log: structlog.stdlib.BoundLogger
+        self, claimed: Connector, run: Run, progress: _Progress, telling: Telling
     ) -> None:
         entry = _entry(run, progress)
         failures = claimed.failures + 1 if entry.status == "failed" else 0
@@ -273,7 +274,7 @@ class SyncRunner:
             outcome = _after_outage(outcome, claimed, progress.missing(run), progress.failure)
         if not await persistently(partial(self._end, claimed, outcome)):
             raise ClaimLost
-        _tell_of_end(entry, log)
+        telling.ended(entry)
 
     async def _end(self, claimed: Connector, outcome: Outcome) -> bool:
         if outcome.entry.status != "failed":
@@ -287,7 +288,7 @@ class SyncRunner:
         return await self._changes.make(work, lambda _: failed, answers=False) is True
 
     async def _expire(
-        self, claimed: Connector, run: Run, progress: _Progress, log: structlog.stdlib.BoundLogger
+        self, claimed: Connector, run: Run, progress: _Progress, telling: Telling
     ) -> None:
         """The platform ended the session: say so, and prepare the login that is needed."""
         entry = _entry(run, progress)
@@ -298,10 +299,10 @@ class SyncRunner:
             told = partial(about, "session.expired", code=error.code)
             ended = await persistently(lambda: self._changes.make(expire, told, answers=False))
         if ended is None:  # refreshed meanwhile: the next run sees what holds now
-            await self._finish(claimed, run, progress, log)
+            await self._finish(claimed, run, progress, telling)
             return
-        _tell_of_end(entry, log)
-        log.warning("session expired", cause=entry.error_message)
+        telling.ended(entry)
+        telling.log.warning("session expired", cause=entry.error_message)
         await self._logins.prepare(ended)
 
 
@@ -340,14 +341,6 @@ async def _ended(*tasks: asyncio.Task[None]) -> None:
             task.cancel()
         _, going = await asyncio.wait(going, timeout=1)
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _tell_of_end(entry: HistoryEntry, log: structlog.stdlib.BoundLogger) -> None:
-    facts = {"status": entry.status, "records": entry.records_count, "added": entry.added_count}
-    if entry.status == "success":
-        log.info("sync finished", **facts)
-    else:
-        log.warning("sync finished", **facts, code=entry.error_code, cause=entry.error_message)
 
 
 def _entry(run: Run, progress: _Progress) -> HistoryEntry:

@@ -1,0 +1,57 @@
+"""What the log and Prometheus are told of runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from server.connectors.model import Connector, HistoryEntry, Run
+from server.observability import metrics
+
+_log = structlog.stdlib.get_logger("finlink.sync")
+
+
+class Telling:
+    """Tells of one run. Each line has its connector, platform and sync."""
+
+    def __init__(self, claimed: Connector, run: Run | None) -> None:
+        self._claimed = claimed
+        self._platform = claimed.platform
+        self.log = _log.bind(connector_id=claimed.id, platform=claimed.platform)
+        if run is not None:
+            self.log = self.log.bind(sync_id=run.sync_id)
+
+    def begun(self, run: Run) -> None:
+        self.log.info("sync started", data_types=list(run.data_types))
+        due = self._claimed.next_sync_at
+        if due is not None and run.started_at is not None:
+            late = max(0.0, (run.started_at - due).total_seconds())
+            metrics.SYNC_LATENESS.labels(self._platform).observe(late)
+
+    def ended(self, entry: HistoryEntry) -> None:
+        facts = {
+            "status": entry.status, "records": entry.records_count, "added": entry.added_count,
+        }  # fmt: skip
+        if entry.status == "success":
+            self.log.info("sync finished", **facts)
+        else:
+            self.log.warning(
+                "sync finished", **facts, code=entry.error_code, cause=entry.error_message
+            )
+        took = entry.synced_at - (entry.started_at or entry.synced_at)
+        runs = metrics.SYNC_RUNS.labels(self._platform, entry.status, entry.error_code or "")
+        runs.observe(max(0.0, took.total_seconds()))
+
+    def deferred(self, wait: timedelta, cause: str) -> None:
+        self.log.info("sync deferred", seconds=round(wait.total_seconds(), 1), cause=cause)
+        metrics.SYNCS_DEFERRED.labels(self._platform).inc()
+
+    def abandoned(self, sync_id: str | None) -> None:
+        """By another worker, which has died."""
+        self.log.warning("sync abandoned", sync_id=sync_id)
+        metrics.SYNCS_ABANDONED.labels(self._platform).inc()
+
+    def lost(self) -> None:
+        self.log.warning("sync lost its claim")
+        metrics.LEASES_LOST.labels(self._platform).inc()
