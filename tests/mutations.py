@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from server.connectors.model import CANCELLED
 from server.connectors.sessions import new_sync_id
 from server.rpc.method import Method
+from server.storage.tallies import TALLIED
 from tests.contract.descriptors import methods
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
@@ -120,10 +121,10 @@ async def over_grpc(channel: grpc.aio.Channel, name: str, request: Json, key: st
 
 
 async def state(documents: Documents, user_id: str) -> Any:
-    """All that calls change of a user and the user's connectors, but not what syncs change."""
-    users = await documents["users"].find({"userId": user_id}).to_list(None)
+    """All that calls change of a user and the user's connectors, but not what syncs and tallies change."""
+    users = await documents["users"].find({"userId": user_id}, {TALLIED: 0}).to_list(None)
     archived = await documents["users_archive"].count_documents({"userId": user_id})
-    connectors = await documents["connectors"].find({"userId": user_id}).to_list(None)
+    connectors = await documents["connectors"].find({"userId": user_id}, {TALLIED: 0}).to_list(None)
     for connector in connectors:
         sync = connector.pop("sync")
         history = connector.pop("syncHistory")

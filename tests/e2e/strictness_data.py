@@ -7,6 +7,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from server import config
+from server.storage.tallies import TALLIED
 from tests.stack import Stack
 
 
@@ -14,7 +15,7 @@ def contents(client: MongoClient[dict[str, Any]]) -> dict[str, Any]:
     """All users, and how many there are of the rest that callers can make or remove."""
     database = client[config.load(mongodb_uri="mongodb://here").database]
     return {
-        "users": list(database["users"].find().sort("_id")),
+        "users": list(database["users"].find({}, {TALLIED: 0}).sort("_id")),
         "archive": list(database["users_archive"].find().sort("_id")),
         "connectors": database["connectors"].count_documents({}),
     }
