@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import secrets
@@ -59,11 +58,8 @@ def test_nothing_that_runs_imports_what_the_image_leaves_behind() -> None:
     for package in left - {"pip"}:
         assert re.search(rf"^{package}==", required, re.MULTILINE), package
     for path in (ROOT / "server").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            found = {name.partition(".")[0] for name in names} & set(MODULES.values())
-            assert not found, path
+        imported = re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
+        assert not set(imported) & set(MODULES.values()), path
 
 
 def test_the_image_runs_as_nobody_special() -> None:
