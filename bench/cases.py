@@ -26,6 +26,7 @@ class Case:
     entrants: tuple[Entrant, ...]
     grpc: bool = False
     writes: bool = False  # one in a hundred, with staleness checked
+    warm_up: float = 2.0  # seconds; a hot set is one that has been asked for
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ CASES: tuple[Case, ...] = (
             *_rest("hot-user", *ONE_PROCESS, *TWO_WORKERS),
         ),
         writes=True,
+        warm_up=10.0,
     ),
     Case(
         "uniform-user",
@@ -79,6 +81,7 @@ CASES: tuple[Case, ...] = (
         "connectors",
         "REST GET connectors of a user, hot set",
         _rest("connectors", FINLINK, *ONE_PROCESS),
+        warm_up=10.0,
     ),
     Case(
         "grpc-user",

@@ -16,7 +16,6 @@ from bench.wrk import Load, Slice
 
 Told = Callable[[str], object]
 _FIRST_WRITES = 10.0  # a second, until the first turn has told how many reads there are
-_WARM_UP_SECONDS = 2.0
 
 
 @dataclass
@@ -66,7 +65,7 @@ class Turns:
         result = Measured(case, {entrant.name: [] for entrant in entrants})
         for entrant in entrants:
             self._tell(f"{case.name}: warming up {entrant.name}")
-            await self._send(case, entrant, _WARM_UP_SECONDS, self._next_seed())
+            await self._send(case, entrant, case.warm_up, self._next_seed())
         for turn in range(turns):
             first = turn % len(entrants)
             for entrant in entrants[first:] + entrants[:first]:
