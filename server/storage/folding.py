@@ -62,21 +62,26 @@ class Folder:
 
     async def fold(self, tallies: Tallies) -> None:
         """Count all that has changed, unless another process does."""
-        waiting, recounted_at = await tallies.waiting(partial(self._seen, tallies.name))
-        due = recounted_at is None or utc_now() - recounted_at >= RECOUNT_EACH
-        if not waiting and not due:
-            return
-        with suppress(ClaimBusy):
-            async with self._claims.hold(f"tallies/{tallies.name}"):
-                now = asyncio.get_running_loop().time
-                more = waiting > 0
-                while more and not self._stopping.is_set():
-                    began = now()
-                    more = await tallies.fold_some() >= BATCH
-                    if more:  # of a database that was never counted there is much: leave it room
-                        await self._pause(now() - began)
-                if due and (wrong := await tallies.recount()):
-                    _log.warning("tally put right", tally=tallies.name, by=wrong)
+        # Not by the totals: of a database that was never counted, reading those may take too long.
+        if await tallies.has_waiting():
+            with suppress(ClaimBusy):
+                async with self._claims.hold(f"tallies/{tallies.name}"):
+                    await self._fold_all(tallies)
+        _, recounted_at = await tallies.waiting(partial(self._seen, tallies.name))
+        if recounted_at is None or utc_now() - recounted_at >= RECOUNT_EACH:
+            with suppress(ClaimBusy):
+                async with self._claims.hold(f"tallies/{tallies.name}"):
+                    if wrong := await tallies.recount():
+                        _log.warning("tally put right", tally=tallies.name, by=wrong)
+
+    async def _fold_all(self, tallies: Tallies) -> None:
+        now = asyncio.get_running_loop().time
+        more = True
+        while more and not self._stopping.is_set():
+            began = now()
+            more = await tallies.fold_some() >= BATCH
+            if more:  # of a database that was never counted there is much: leave it room
+                await self._pause((now() - began) / 2)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -28,7 +28,7 @@ TALLIES = "tallies"
 REMOVALS = "tally_removals"
 TALLIED = "tallied"
 INDEX = "tally"
-BATCH = 500
+BATCH = 1_000
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     REMOVALS: [IndexModel([("tally", ASCENDING), ("key", ASCENDING)])]
 }
@@ -188,6 +188,13 @@ class Tallies:
         state = await self._read()
         seen({**dict.fromkeys(self._tally.expected.values(), 0), **state.totals})
         return state.waiting, state.recounted_at
+
+    async def has_waiting(self) -> bool:
+        """Whether there is any change to count, told from the first that is found."""
+        found = self._counted.find(self._tally.misplaced, {"_id": 1}).hint(INDEX).limit(1)
+        if await found.to_list(1):
+            return True
+        return await self._removals.find_one({"tally": self.name}) is not None
 
     async def fold_some(self) -> int:
         """Count some of what has changed; how many changes it was, less than BATCH where none is left."""
