@@ -65,7 +65,7 @@ CASES: tuple[Case, ...] = (
             *_rest("hot-user", *ONE_PROCESS, *TWO_WORKERS),
         ),
         writes=True,
-        warm_up=10.0,
+        warm_up=20.0,
     ),
     Case(
         "uniform-user",
@@ -81,7 +81,7 @@ CASES: tuple[Case, ...] = (
         "connectors",
         "REST GET connectors of a user, hot set",
         _rest("connectors", FINLINK, *ONE_PROCESS),
-        warm_up=10.0,
+        warm_up=20.0,
     ),
     Case(
         "grpc-user",

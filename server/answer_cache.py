@@ -7,8 +7,8 @@ An answer is given again only while nothing that it shows has changed. Three thi
   answered that it is done.
 - The feed (`storage/cache_feed.py`): what MongoDB has committed, whoever wrote it. It names documents,
   and an answer knows which ones it shows. While the feed is not heard from, nothing is given.
-- The clock, where an answer says for how long something has lasted; and each answer is read anew after a
-  minute.
+- The clock, where an answer says for how long something has lasted; and each answer is read anew after
+  ten minutes.
 
 What generations and feed say is taken before anything that an answer shows is read, so a change that
 happens meanwhile is noticed as well.
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 PLACES = 1 << 16  # of users in the table; users who share one only lose an answer too many
 EVERYBODY = PLACES  # the place after those: a number for all
 # However sure: an election may have let a member be read that had not caught up.
-LONGEST_SECONDS = 60.0
+LONGEST_SECONDS = 600.0
 _OVERHEAD = 500  # bytes of an entry, about, beside its key and answer
 
 
