@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 # The name of the command as it stands in the wire protocol's BSON.
 COMMIT = b"commitTransaction\x00"
-# Transactions that seal audit events have no caller; a server makes them by itself.
-_SEALING = b"audit_head\x00"
+# What a caller changes is told of; what a server does by itself, as sealing events and counting, is not.
+_TELLING = b"\x02insert\x00\x0d\x00\x00\x00audit_events\x00"
 _IN_TRANSACTION = b"autocommit\x00"
 _SESSION = re.compile(rb"\x03lsid\x00.{4}\x05id\x00\x10\x00\x00\x00\x04(.{16})", re.DOTALL)
 
@@ -24,7 +24,7 @@ class Wire:
     port: int = 0
     armed: str = ""  # "before" or "after" the commit, or ""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
-    _sealing: set[bytes] = field(default_factory=set)  # sessions
+    _telling: set[bytes] = field(default_factory=set)  # sessions
 
     @property
     def uri(self) -> str:
@@ -51,7 +51,7 @@ class Wire:
         while True:
             message = await _message(source)
             self._note(message)
-            if self.armed and COMMIT in message and not self._seals(message):
+            if self.armed and COMMIT in message and self._tells(message):
                 when, self.armed = self.armed, ""
                 held.set()
                 if when == "before":
@@ -60,17 +60,17 @@ class Wire:
             target.write(message)
             await target.drain()
 
-    def _seals(self, commit: bytes) -> bool:
+    def _tells(self, commit: bytes) -> bool:
         session = _SESSION.search(commit)
-        return session is not None and session[1] in self._sealing
+        return session is not None and session[1] in self._telling
 
     def _note(self, message: bytes) -> None:
-        """Which sessions seal audit events just now."""
+        """Which sessions' transactions tell of something."""
         if _IN_TRANSACTION in message and (session := _SESSION.search(message)) is not None:
-            if _SEALING in message:
-                self._sealing.add(session[1])
-            elif b"startTransaction\x00" in message:
-                self._sealing.discard(session[1])
+            if b"startTransaction\x00" in message:
+                self._telling.discard(session[1])
+            if _TELLING in message:
+                self._telling.add(session[1])
 
     async def _answers(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, held: asyncio.Event
