@@ -26,7 +26,10 @@ class Case:
     entrants: tuple[Entrant, ...]
     grpc: bool = False
     writes: bool = False  # one in a hundred, with staleness checked
-    warm_up: float = 2.0  # seconds; a hot set is one that has been asked for
+    warm_up: float = 2.0  # seconds
+    sweep: float = (
+        0.0  # seconds before those; a hot set is one whose every member has been asked for
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ CASES: tuple[Case, ...] = (
             *_rest("hot-user", *ONE_PROCESS, *TWO_WORKERS),
         ),
         writes=True,
-        warm_up=20.0,
+        warm_up=8.0,
+        sweep=14.0,
     ),
     Case(
         "uniform-user",
@@ -81,7 +85,8 @@ CASES: tuple[Case, ...] = (
         "connectors",
         "REST GET connectors of a user, hot set",
         _rest("connectors", FINLINK, *ONE_PROCESS),
-        warm_up=20.0,
+        warm_up=8.0,
+        sweep=14.0,
     ),
     Case(
         "grpc-user",

@@ -12,7 +12,7 @@ from bench.cases import FINLINK, ROWS, Case, Entrant, Row
 from bench.stacks import Stack, processor_seconds
 from bench.stats import Ratio, ratio
 from bench.writer import Writer, Written
-from bench.wrk import Load, Slice
+from bench.wrk import Load, Order, Slice
 
 Told = Callable[[str], object]
 _FIRST_WRITES = 10.0  # a second, until the first turn has told how many reads there are
@@ -65,6 +65,8 @@ class Turns:
         result = Measured(case, {entrant.name: [] for entrant in entrants})
         for entrant in entrants:
             self._tell(f"{case.name}: warming up {entrant.name}")
+            if case.sweep:
+                await self._send(case, entrant, case.sweep, self._next_seed(), "sweep")
             await self._send(case, entrant, case.warm_up, self._next_seed())
         for turn in range(turns):
             first = turn % len(entrants)
@@ -98,9 +100,11 @@ class Turns:
         found.failed += written.failed
         return found
 
-    async def _send(self, case: Case, entrant: Entrant, seconds: float, seed: int) -> Slice:
+    async def _send(
+        self, case: Case, entrant: Entrant, seconds: float, seed: int, order: Order = "drawn"
+    ) -> Slice:
         stack = self._stacks[entrant.stack]
-        load = Load(entrant.path, self._users, self._hot, seconds=seconds)
+        load = Load(entrant.path, self._users, self._hot, seconds=seconds, order=order)
         if case.grpc:
             return await grpc_load.run(stack.grpc_port or 0, entrant.path, load, seed)
         return await wrk.run(stack.rest_port or 0, load, seed)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bench import tools
 from bench.folders import BENCH
 
 _SCRIPT = BENCH / "load" / "wrk.lua"
 _MARK = "SLICE "
+
+
+Order = Literal["drawn", "sweep"]
 
 
 class LoadError(Exception):
@@ -58,6 +61,7 @@ class Load:
     hot: int
     clients: int = 32
     seconds: float = 3.0
+    order: Order = "drawn"  # or one hot user after the other
 
 
 async def run(port: int, load: Load, seed: int) -> Slice:
@@ -65,7 +69,7 @@ async def run(port: int, load: Load, seed: int) -> Slice:
     argv = [
         tools.find("wrk"), "--threads", "1", "--connections", str(load.clients),
         "--duration", f"{round(load.seconds)}s", "--timeout", "10s", "--script", str(_SCRIPT),
-        f"http://127.0.0.1:{port}", "--", load.case, str(load.users), str(load.hot), str(seed),
+        f"http://127.0.0.1:{port}", "--", load.case, str(load.users), str(load.hot), str(seed), load.order,
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

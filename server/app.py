@@ -26,7 +26,6 @@ from server.rpc.health import Health
 from server.rpc.interceptors.authentication import Authentication
 from server.rpc.interceptors.cached_answers import CachedAnswers
 from server.rpc.interceptors.completion import Completion
-from server.rpc.interceptors.context import call_context
 from server.rpc.interceptors.decoding import request_decoding
 from server.rpc.interceptors.errors import error_status
 from server.rpc.interceptors.idempotency import Idempotency
@@ -187,9 +186,8 @@ def _services(
     """The steps every call takes, outermost first."""
     tracing = current_tracing()
     steps: list[Step] = [
-        call_context,
-        *([] if tracing is None else [CallTracing(tracing)]),
         call_logging,
+        *([] if tracing is None else [CallTracing(tracing)]),
         error_status(translate),
         authentication,
         completion,

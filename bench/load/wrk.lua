@@ -1,5 +1,5 @@
 -- Requests of one case, and the figures of a slice as one line of JSON.
---   wrk ... -s wrk.lua -- CASE USERS HOT SEED
+--   wrk ... -s wrk.lua -- CASE USERS HOT SEED [sweep]
 -- Draws are made ahead, so that a request costs wrk the same whatever the case is.
 
 local DRAWS = 65536
@@ -63,6 +63,13 @@ function init(args)
   local draw = hot_ids(users, math.min(hot, users))
   if case == "uniform-user" then
     draw = function() return math.random(0, users - 1) end
+  end
+  if args[5] == "sweep" then
+    local at, step = 0, math.max(1, math.floor(users / hot))
+    draw = function()
+      at = at + 1
+      return at % hot * step
+    end
   end
   local path = function() return string.format(PATHS[case], draw()) end
   if case == "mixed" then path = mixed(draw, users) end

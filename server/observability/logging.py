@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import traceback
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -31,6 +33,11 @@ def cause_of(error: BaseException) -> dict[str, object]:
     }
 
 
+def timestamp(at: float) -> str:
+    """A time (seconds, POSIX) as log lines have it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def current_id() -> str | None:
     """The id of what is being done, as the log has it: a caller's request, or a sync."""
     return request_id.get() or sync_id.get()
@@ -42,10 +49,15 @@ def setup_logging(level: str, *, process: str) -> None:
     `process` names this process in every line.
     """
 
+    def add_time(_logger: Any, _method: str, event: structlog.types.EventDict) -> Any:
+        if "timestamp" not in event:  # of something that is told of later
+            event["timestamp"] = timestamp(time.time())
+        return event
+
     def add_facts(_logger: Any, _method: str, event: structlog.types.EventDict) -> Any:
         event["process"] = process
         if (call := request_id.get()) is not None:
-            event["request_id"] = call
+            event.setdefault("request_id", call)
         if (run := sync_id.get()) is not None:
             event.setdefault("sync_id", run)
         return {key: value for key, value in event.items() if value is not None}
@@ -53,7 +65,7 @@ def setup_logging(level: str, *, process: str) -> None:
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_time,
         add_facts,
     ]
     renderer: list[structlog.types.Processor]

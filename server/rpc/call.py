@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -21,7 +21,10 @@ IDEMPOTENCY_KEY = "idempotency-key"
 # Of a REST client that comes back to a stream of server-sent events.
 LAST_EVENT_ID = "last-event-id"
 API_KEY = "x-api-key"
-TRACEPARENT = "traceparent"  # the trace that a call is part of
+TRACEPARENT = "traceparent"
+USER_AGENT = "user-agent"
+# Set by Envoy alone, for stubs that showed a certificate.
+CLIENT_CERTIFICATE = "x-forwarded-client-cert"
 MAX_TEXT = 200  # of what a caller says of itself
 
 _SUBJECT = re.compile(r'Subject="([^"]*)"')
@@ -42,28 +45,40 @@ class Call:
     request_id: str
     rest_target: str | None  # the path and query a REST client called; None over gRPC
     peer: str
-    idempotency_key: str | None = None
-    last_event_id: str | None = None
-    api_key: str | None = field(default=None, repr=False)
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold an API key
     key: str | None = None  # the name of the API key, once the call has been let in
-    user_agent: str = ""
-    certificate: str = ""  # of a stub, as Envoy tells of it
-    traceparent: str = ""
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)
     raw: bytes | None = field(default=None, repr=False)  # the request, where its answer may be kept
     shown: Shown | None = None
 
+    @property
+    def api_key(self) -> str | None:
+        return self.metadata.get(API_KEY)
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return self.metadata.get(IDEMPOTENCY_KEY)
+
+    @property
+    def last_event_id(self) -> str | None:
+        return self.metadata.get(LAST_EVENT_ID) or None
+
+    @property
+    def traceparent(self) -> str:
+        """The trace that the call is part of."""
+        return self.metadata.get(TRACEPARENT, "")
+
     def actor(self) -> Actor:
         """Who calls, for the audit trail."""
-        subject = _SUBJECT.search(self.certificate)
+        subject = _SUBJECT.search(self.metadata.get(CLIENT_CERTIFICATE, ""))
         return Actor(
             "caller",
             address=self.peer[:MAX_TEXT],
             key=self.key,
             certificate=subject[1][:MAX_TEXT] if subject else None,
-            user_agent=self.user_agent[:MAX_TEXT] or None,
+            user_agent=self.metadata.get(USER_AGENT, "")[:MAX_TEXT] or None,
             request_id=self.request_id,
         )
 

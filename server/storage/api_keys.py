@@ -74,8 +74,26 @@ class CurrentKeys:
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
-    async def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
-        if not await self.guarded():
+    @property
+    def are_fresh(self) -> bool:
+        return time.monotonic() - self._read_at < FRESH_SECONDS
+
+    async def read(self) -> None:
+        """One read for all who wait, and one failure: after one another each would wait for MongoDB."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+            # Also where nobody waits for it any more.
+            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+        done, _ = await asyncio.wait({self._reading})
+        done.pop().result()
+
+    @property
+    def guard(self) -> bool:
+        """Whether calls need a key."""
+        return bool(self._fixed or self._stored)
+
+    def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
+        if not self.guard:
             return None
         if key is None:
             raise Unauthenticated("This call needs an API key: send it as x-api-key")
@@ -88,18 +106,6 @@ class CurrentKeys:
                 f"the key {found.name} has {found.scope.name.lower()}"
             )
         return found
-
-    async def guarded(self) -> bool:
-        """Whether calls need a key."""
-        if time.monotonic() - self._read_at >= FRESH_SECONDS:
-            # One read for all who wait, and one failure: after one another each would wait for MongoDB.
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read())
-                # Also where nobody waits for it any more.
-                self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
-            done, _ = await asyncio.wait({self._reading})
-            done.pop().result()
-        return bool(self._fixed or self._stored)
 
     async def _read(self) -> None:
         self._stored = {key.digest: key for key in await self._store.all()}

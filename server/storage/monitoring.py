@@ -7,7 +7,26 @@ from opentelemetry.trace import Span, SpanKind
 from pymongo import monitoring
 
 from server.observability import metrics
+from server.observability.later import Later
 from server.observability.tracing import current_tracing, failed
+
+
+def _count_command(ended: tuple[str, str, float]) -> None:
+    name, outcome, seconds = ended
+    metrics.MONGODB_COMMANDS.labels(name, outcome).observe(seconds)
+
+
+def _count_use(waited: float | None) -> None:
+    """A connection was taken after so many seconds, or given back."""
+    if waited is None:
+        metrics.MONGODB_IN_USE.dec()
+    else:
+        metrics.MONGODB_IN_USE.inc()
+        metrics.MONGODB_WAITS.observe(waited)
+
+
+_COMMANDS = Later(_count_command)
+_POOL = Later(_count_use)
 
 
 class Commands(monitoring.CommandListener):
@@ -42,7 +61,7 @@ class Commands(monitoring.CommandListener):
         self, event: monitoring.CommandSucceededEvent | monitoring.CommandFailedEvent, outcome: str
     ) -> None:
         seconds = event.duration_micros / 1e6
-        metrics.MONGODB_COMMANDS.labels(event.command_name, outcome).observe(seconds)
+        _COMMANDS.add((event.command_name, outcome, seconds))
         span = self._spans.pop(event.request_id, None)
         if span is not None:
             if outcome != "ok":
@@ -60,11 +79,10 @@ class Connections(monitoring.ConnectionPoolListener):
         metrics.MONGODB_CONNECTIONS.dec()
 
     def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
-        metrics.MONGODB_IN_USE.inc()
-        metrics.MONGODB_WAITS.observe(event.duration or 0)
+        _POOL.add(event.duration or 0.0)
 
     def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
-        metrics.MONGODB_IN_USE.dec()
+        _POOL.add(None)
 
     # What else there is tells nothing that these do not.
     def pool_created(self, event: monitoring.PoolCreatedEvent) -> None: ...

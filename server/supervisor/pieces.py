@@ -96,8 +96,12 @@ def worker(index: int, socket: Path, env: dict[str, str]) -> Spec:
     )
 
 
-def envoy(program: Path, config: Path, admin_port: int, log: Path) -> Spec:
-    options = ("--log-level", "warn", "--log-format", "%Y-%m-%dT%T.%e %l %n %v")
+def envoy(program: Path, config: Path, admin_port: int, log: Path, *, workers: int) -> Spec:
+    options = (
+        *("--log-level", "warn", "--log-format", "%Y-%m-%dT%T.%e %l %n %v"),
+        # A worker has more to do for a call than Envoy; more threads would only take turns with them.
+        *("--concurrency", str(max(1, workers // 2))),
+    )
     return Spec(
         name="envoy",
         # Hot restart shares memory among all Envoys of a machine with one id; each is alone here.

@@ -168,9 +168,8 @@ class Run:
         self.screen.step("Starting Envoy")
         log = data.log("envoy")
         admin = settings.admin_port
-        await self.supervisor.start(
-            [pieces.envoy(self.envoy_program, data.envoy_config, admin, log)]
-        )
+        program, config = self.envoy_program, data.envoy_config
+        await self.supervisor.start([pieces.envoy(program, config, admin, log, workers=count)])
         held.enter_context(self._metrics(metrics))
         self._announce()
         await race(self.supervisor.watch(), keep_short(edge.access_log, admin))

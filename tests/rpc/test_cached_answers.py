@@ -36,8 +36,11 @@ class Admission:
     """`access.Keys` that says what a test wants."""
 
     refusal: ApiError | None = None
+    are_fresh = True
 
-    async def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
+    async def read(self) -> None: ...
+
+    def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
         if self.refusal is not None:
             raise self.refusal
         return None
@@ -148,7 +151,7 @@ async def test_an_answer_of_a_change_that_is_given_again_drops_what_may_be_older
         method = next(each for each in methods() if each.descriptor.name == name)
         dropped.clear()
         for times in (0, 1, 2):
-            enter_call(Call(method.path, "id", None, "peer", idempotency_key="k"))
+            enter_call(Call(method.path, "id", None, "peer", {"idempotency-key": "k"}))
             await step(method, serve)(request, NO_CONTEXT)
             assert dropped == [whose] * times
 

@@ -65,7 +65,9 @@ async def test_calls_at_once_wait_for_one_read_and_share_its_failure() -> None:
     keys = CurrentKeys(cast("ApiKeyStore", store), [])
 
     async def admit(key: str | None) -> ApiKey | None:
-        return await keys.admit(key, Scope.READ)
+        if not keys.are_fresh:
+            await keys.read()
+        return keys.admit(key, Scope.READ)
 
     async def waiting(count: int) -> list[asyncio.Task[ApiKey | None]]:
         tasks = [asyncio.create_task(admit("finlink_x")) for _ in range(count)]

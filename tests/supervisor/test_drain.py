@@ -60,7 +60,7 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
     supervisor = Supervisor()
     async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(slow, socket):
         try:
-            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log")
+            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log", workers=1)
             await supervisor.start([spec])
             reader, writer = await asyncio.open_connection("127.0.0.1", rest)
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -16,11 +16,13 @@ class Authentication:
         self._keys = keys
 
     def __call__(self, method: Method, inner: Handler) -> Handler:
-        needed = method.scope
+        keys, needed = self._keys, method.scope
 
         async def handle(request: bytes, context: Context) -> Message:
             call = current_call()
-            key = await self._keys.admit(call.api_key, needed)
+            if not keys.are_fresh:
+                await keys.read()
+            key = keys.admit(call.api_key, needed)
             if key is not None:
                 call.key = call.facts["key"] = key.name
             return await inner(request, context)

@@ -14,7 +14,7 @@ _NOT_SAMPLED = "-00"
 
 
 class CallTracing:
-    """A step inside of the one that gathers the facts of the call."""
+    """A step inside of the one that begins the call."""
 
     def __init__(self, tracing: Tracing) -> None:
         self._tracer = tracing.tracer
