@@ -33,6 +33,7 @@ STAMP = GEN / "stamp"
 
 # The field that carries a REST body whole. Far above any field of the contract.
 HTTP_BODY_FIELD = 50700
+_HTTP_BODY = ".google.api.HttpBody"
 GENERATORS = ("grpcio-tools", "mypy-protobuf", "protovalidate", "googleapis-common-protos")
 
 
@@ -72,8 +73,8 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
     of several wrong types only the first is reported; a query parameter even overrides a path
     variable. So in Envoy's copy a request has its path variables only, and the body, where there is
     one, as raw bytes (`google.api.HttpBody`). The server reads body and query strictly
-    (server/rpc/http_binding.py). A stream's events arrive as bytes in the same way, as the server-sent
-    events they are for a REST caller (server/rpc/streams.py). Over gRPC nothing of this is seen.
+    (server/rpc/http_binding.py). Answers arrive as bytes in the same way: JSON (server/rpc/json_form.py), or
+    the text of a stream's messages (server/rpc/streams.py). Over gRPC nothing of this is seen.
     """
     result = descriptor_pb2.FileDescriptorSet()
     result.CopyFrom(source)
@@ -85,13 +86,9 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
     }
     for file in result.file:
         requests = {f".{file.package}.{message.name}": message for message in file.message_type}
-        streams = [
-            method for service in file.service for method in service.method
-            if method.server_streaming
-        ]  # fmt: skip
-        for method in streams:
-            method.output_type = ".google.api.HttpBody"
-        uses_http_body = bool(streams)
+        for service in file.service:
+            for method in service.method:
+                method.output_type = _HTTP_BODY
         for name in requests.keys() & rules.keys():
             request, rule = requests[name], rules[name]
             path = str(getattr(rule, rule.WhichOneof("pattern")))
@@ -100,7 +97,6 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
             del request.oneof_decl[:]
             request.field.extend(kept)
             if rule.body:
-                uses_http_body = True
                 rule.body = "http_body"
                 request.field.add(
                     name="http_body",
@@ -108,9 +104,9 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
                     number=HTTP_BODY_FIELD,
                     label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
                     type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
-                    type_name=".google.api.HttpBody",
+                    type_name=_HTTP_BODY,
                 )
-        if uses_http_body:
+        if file.service:
             file.dependency.append("google/api/httpbody.proto")
     # Envoy wants every file after those it imports.
     known = {file.name for file in result.file}

@@ -7,7 +7,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import structlog
@@ -27,6 +27,7 @@ from server.rpc.interceptors.authentication import Authentication
 from server.rpc.interceptors.cached_answers import CachedAnswers
 from server.rpc.interceptors.completion import Completion
 from server.rpc.interceptors.decoding import request_decoding
+from server.rpc.interceptors.encoding import answer_encoding
 from server.rpc.interceptors.errors import error_status
 from server.rpc.interceptors.idempotency import Idempotency
 from server.rpc.interceptors.logging import call_logging
@@ -194,7 +195,8 @@ def _services(
         answers.given,
         request_decoding,
         answers.kept,
-        idempotency,
+        answer_encoding,
+        cast("Step", idempotency),
     ]
     return SteppedServices(methods_of(_service_names(*CONTRACT)), steps)
 

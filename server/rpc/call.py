@@ -30,8 +30,10 @@ MAX_TEXT = 200  # of what a caller says of itself
 _SUBJECT = re.compile(r'Subject="([^"]*)"')
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-# A step of the way a call takes: raw bytes go in at the outer end, the servicer gets a message.
-Handler: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
+# A step of the way a call takes: bytes go in at the outer end, messages inside of decoding.
+Handler: TypeAlias = Callable[[Any, Context], Awaitable[bytes]]
+# The same inside of encoding, down to the servicer.
+Serving: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
 
 
 @dataclass(slots=True)
@@ -50,7 +52,8 @@ class Call:
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)
-    raw: bytes | None = field(default=None, repr=False)  # the request, where its answer may be kept
+    cached: str | None = None  # hit or miss, where the answer may be kept
+    raw: bytes | None = field(default=None, repr=False)  # the request in that case
     shown: Shown | None = None
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
-from google.protobuf.message import Message
 
 from server.rpc.call import Handler
 from server.rpc.method import Method
@@ -27,7 +26,7 @@ class SteppedServices(grpc.GenericRpcHandler):
     A server stream takes the same steps; its innermost one sends the messages and gives no answer.
 
     Requests arrive at the steps as raw bytes: decoding is a step of its own, so that bad bytes are
-    refused, logged and counted like any other bad request.
+    refused, logged and counted like any other bad request. So is encoding.
     """
 
     def __init__(self, methods: Mapping[str, Method], steps: Sequence[Step]) -> None:
@@ -62,10 +61,5 @@ class SteppedServices(grpc.GenericRpcHandler):
                 cast("Any", chain), request_deserializer=None, response_serializer=None
             )
         return grpc.unary_unary_rpc_method_handler(
-            cast("Any", chain), request_deserializer=None, response_serializer=_serialized
+            cast("Any", chain), request_deserializer=None, response_serializer=None
         )
-
-
-def _serialized(reply: Message | bytes) -> bytes:
-    """A ready answer is bytes already."""
-    return reply if isinstance(reply, bytes) else reply.SerializeToString()

@@ -14,17 +14,17 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 from finlink.rules.v1 import rules_pb2
-from google.api import httpbody_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from server.errors import ApiError
 from server.rpc.call import Call, Context, Handler, current_call
+from server.rpc.json_form import http_body
 from server.rpc.method import Method
 from server.rpc.status import rest_body
 
 # grpc.aio takes no answer from a handler that writes messages itself.
-NO_ANSWER = cast("Message", None)
+NO_ANSWER = cast("bytes", None)
 
 Stream: TypeAlias = Callable[[Message, Context], AsyncGenerator[Message, None]]
 
@@ -68,7 +68,7 @@ FORMS: Mapping[int, Form] = {
 def sending(method: Method, stream: Stream) -> Handler:
     """The innermost step of a stream: sends each message the servicer yields, in the caller's form."""
 
-    async def handle(request: Message, context: Context) -> Message:
+    async def handle(request: Message, context: Context) -> bytes:
         call = current_call()
         try:
             # Closed here and now also where the caller has gone, so that nothing of it stays behind.
@@ -90,19 +90,14 @@ def sending(method: Method, stream: Stream) -> Handler:
 def rest_message(method: Method, message: Message) -> bytes:
     """One message for a REST caller: an HttpBody, serialized."""
     form = FORMS[method.stream_form]
-    return _body(form, form.message(message))
+    return http_body(form.content_type, form.message(message))
 
 
 def rest_error(method: Method, error: ApiError, call: Call) -> bytes:
     """The end of a stream that fails once it has begun."""
     form = FORMS[method.stream_form]
-    return _body(form, form.error(rest_body(error, call.rest_path)))
+    return http_body(form.content_type, form.error(rest_body(error, call.rest_path)))
 
 
 def _serialized(message: Message) -> bytes:
     return bytes(message.SerializeToString())
-
-
-def _body(form: Form, text: str) -> bytes:
-    body = httpbody_pb2.HttpBody(content_type=form.content_type, data=text.encode())
-    return bytes(body.SerializeToString())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
-
 from server.access import Keys
 from server.rpc.call import Context, Handler, current_call
 from server.rpc.method import Method
@@ -18,7 +16,7 @@ class Authentication:
     def __call__(self, method: Method, inner: Handler) -> Handler:
         keys, needed = self._keys, method.scope
 
-        async def handle(request: bytes, context: Context) -> Message:
+        async def handle(request: bytes, context: Context) -> bytes:
             call = current_call()
             if not keys.are_fresh:
                 await keys.read()

@@ -1,19 +1,18 @@
 """Gives ready answers of hot reads again, and keeps new ones; see `answer_cache.py`.
 
 Two steps: `given` stands before decoding, so that a ready answer costs neither that nor validation, and
-`kept` after it, where the request says whose answer it is. Whoever calls has been let in before both.
+`kept` after it, where the request says whose answer it is, outside of encoding. Whoever calls has been
+let in before both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from google.protobuf.message import Message
 
 from server.answer_cache import AnswerCache
-from server.observability.metrics import CACHED_ANSWERS
-from server.rpc.call import Context, Handler, current_call
+from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
 
@@ -27,17 +26,16 @@ class CachedAnswers:
         cache, path = self._cache, method.path
         if cache is None or path not in self._methods:
             return inner
-        hits, misses = CACHED_ANSWERS.labels("hit"), CACHED_ANSWERS.labels("miss")
 
-        async def handle(request: bytes, context: Context) -> Message:
+        async def handle(request: bytes, context: Context) -> bytes:
             call = current_call()
             if call.rest_query:  # no such RPC has parameters; decoding says so
                 return await inner(request, context)
-            answer = cache.get(path, request)
+            answer = cache.get(_name(path, call), request)
             if answer is not None:
-                hits.inc()
-                return cast("Message", answer)  # grpc.aio gets it as it is, see middleware.py
-            misses.inc()
+                call.cached = "hit"
+                return answer
+            call.cached = "miss"
             call.raw = request
             return await inner(request, context)
 
@@ -49,14 +47,17 @@ class CachedAnswers:
             return inner
         user_id = self._methods[path]
 
-        async def handle(request: Message, context: Context) -> Message:
+        async def handle(request: Message, context: Context) -> bytes:
             call = current_call()
             moment = cache.moment(getattr(request, user_id))
-            reply = await inner(request, context)
-            if moment is None or call.raw is None or call.shown is None:
-                return reply
-            answer = reply.SerializeToString()
-            cache.put(path, call.raw, answer, moment, call.shown)
-            return cast("Message", answer)
+            answer: bytes = await inner(request, context)
+            if moment is not None and call.raw is not None and call.shown is not None:
+                cache.put(_name(path, call), call.raw, answer, moment, call.shown)
+            return answer
 
         return handle
+
+
+def _name(path: str, call: Call) -> str:
+    """Both ways send the same request, and get answers of different forms."""
+    return path if call.is_rest else f"{path} over gRPC"

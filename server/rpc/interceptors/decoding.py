@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from server.errors import InvalidRequest, PayloadTooLarge
 from server.rpc.call import Context, Handler, current_call
@@ -19,7 +19,7 @@ def request_decoding(method: Method, inner: Handler) -> Handler:
     validation = Validation(method.request)
     request_class = method.request_class
 
-    async def handle(raw: bytes, context: Context) -> Message:
+    async def handle(raw: bytes, context: Context) -> bytes:
         call = current_call()
         if len(raw) > MAX_REQUEST_BYTES and not call.is_rest:
             raise PayloadTooLarge

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import grpc
 import structlog
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import Message
 
 from server.errors import ApiError, DeadlineExceeded
 from server.observability.logging import cause_of
@@ -30,7 +29,7 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
     def step(method: Method, inner: Handler) -> Handler:
         names = names_of(method.request)
 
-        async def handle(request: bytes, context: Context) -> Message:
+        async def handle(request: bytes, context: Context) -> bytes:
             call = current_call()
             try:
                 reply = await inner(request, context)

@@ -23,7 +23,7 @@ from server.idempotency import (
     KeyedCall,
     enter_keyed_call,
 )
-from server.rpc.call import Context, Handler, current_call
+from server.rpc.call import Context, Serving, current_call
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
 
@@ -55,7 +55,7 @@ class Idempotency:
         self._key = key
         self._again = again
 
-    def __call__(self, method: Method, inner: Handler) -> Handler:
+    def __call__(self, method: Method, inner: Serving) -> Serving:
         if not method.changes_state:
             return inner
         response = method.response_class
@@ -93,7 +93,7 @@ class Idempotency:
         return handle
 
     async def _serve(
-        self, name: str, asked: str, inner: Handler, request: Message, context: Context
+        self, name: str, asked: str, inner: Serving, request: Message, context: Context
     ) -> Message:
         """Serve the call and keep its answer, with its change where it makes one."""
 

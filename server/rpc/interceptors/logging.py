@@ -6,11 +6,10 @@ import time
 from typing import NamedTuple
 
 import structlog
-from google.protobuf.message import Message
 
 from server.observability.later import Later
 from server.observability.logging import timestamp
-from server.observability.metrics import CALLS
+from server.observability.metrics import CACHED_ANSWERS, CALLS
 from server.rpc.call import Call, Context, Handler
 from server.rpc.interceptors.context import enter_call_of
 from server.rpc.method import Method
@@ -30,7 +29,7 @@ def call_logging(method: Method, inner: Handler) -> Handler:
     """Logs `call` for every call, as an error where the fault is Finlink's own."""
     path, ended = method.path, _ENDED
 
-    async def handle(request: bytes, context: Context) -> Message:
+    async def handle(request: bytes, context: Context) -> bytes:
         call = enter_call_of(path, context)
         started = time.perf_counter()
         try:
@@ -44,6 +43,8 @@ def call_logging(method: Method, inner: Handler) -> Handler:
 def _tell(ended: _Ended) -> None:
     method, call, seconds, at = ended
     CALLS.labels(method.path, call.code, "rest" if call.is_rest else "grpc").observe(seconds)
+    if call.cached is not None:
+        CACHED_ANSWERS.labels(call.cached).inc()
     http_status = STATUSES[call.code][1] if call.code != "OK" else method.success_status
     log = _log.error if http_status == 500 else _log.info
     log(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
 
 from server.observability.tracing import Tracing, caller_context, failed
@@ -24,7 +23,7 @@ class CallTracing:
         service, _, rpc = name.partition("/")
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
 
-        async def handle(request: bytes, context: Context) -> Message:
+        async def handle(request: bytes, context: Context) -> bytes:
             call = current_call()
             if call.traceparent.endswith(_NOT_SAMPLED):
                 return await inner(request, context)

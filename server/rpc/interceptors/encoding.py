@@ -1,0 +1,27 @@
+"""The servicer's answer becomes bytes: JSON for a REST caller, else the message as it is."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from google.protobuf.message import Message
+
+from server.rpc.call import Context, Handler, Serving, current_call
+from server.rpc.json_form import http_body, json_writer
+from server.rpc.method import Method
+
+
+def answer_encoding(method: Method, inner: Handler) -> Handler:
+    """What streams is encoded message by message, see `rpc/streams.py`."""
+    if method.streams:
+        return inner
+    serve = cast("Serving", inner)
+    write = json_writer(method.descriptor.output_type)
+
+    async def handle(request: Message, context: Context) -> bytes:
+        answer = await serve(request, context)
+        if current_call().is_rest:
+            return http_body("application/json", write(answer))
+        return answer.SerializeToString()
+
+    return handle
