@@ -332,7 +332,7 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         settings,
         timeoutMS=settings.mongo_timeout_ms,
         maxPoolSize=settings.mongo_pool_size,
-        minPoolSize=2,
+        minPoolSize=min(2, settings.mongo_pool_size),
     )
     try:
         yield database

@@ -81,6 +81,10 @@ class Connections(monitoring.ConnectionPoolListener):
     def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
         _POOL.add(event.duration or 0.0)
 
+    def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
+        # Who gives up has waited longest.
+        metrics.MONGODB_WAITS.observe(event.duration or 0)
+
     def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
         _POOL.add(None)
 
@@ -92,7 +96,4 @@ class Connections(monitoring.ConnectionPoolListener):
     def connection_ready(self, event: monitoring.ConnectionReadyEvent) -> None: ...
     def connection_check_out_started(
         self, event: monitoring.ConnectionCheckOutStartedEvent
-    ) -> None: ...
-    def connection_check_out_failed(
-        self, event: monitoring.ConnectionCheckOutFailedEvent
     ) -> None: ...

@@ -8,6 +8,7 @@ import warnings
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from prometheus_client import REGISTRY
 from pymongo.errors import PyMongoError
 
 from server.config import Settings
@@ -123,6 +124,28 @@ async def test_a_database_that_is_away_is_a_passing_failure(driver: str) -> None
         # The drivers drop the socket of a connection attempt that closing cut short.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_whoever_waits_in_vain_for_the_one_connection_is_counted(
+    stack: Stack, driver: str
+) -> None:
+    narrow = settings(stack.mongodb_uri, driver, mongo_pool_size=1, mongo_timeout_ms=500)
+    slow = {"$where": "sleep(200) || true"}
+    async with connected(narrow) as database:
+        things = database.collection("things")
+        await things.insert_one({"_id": 1})
+        before = _waits()
+        calls = [things.find_one(slow) for _ in range(8)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert any(isinstance(answer, PyMongoError) for answer in answers)
+        assert _waits() >= before + len(calls)
+        await database.drop()
+
+
+def _waits() -> float:
+    """How often a connection was waited for, as Prometheus would read it."""
+    return REGISTRY.get_sample_value("finlink_mongodb_wait_seconds_count") or 0
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
