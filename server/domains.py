@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -17,23 +17,25 @@ from server.audit import convert as audit_convert
 from server.audit.sealer import Sealer
 from server.audit.service import AuditService
 from server.audit.servicer import AuditServicer
+from server.audit.suspicions import RULES
 from server.config import Settings
 from server.connectors import export_convert
 from server.connectors import servicer as connector_servicer
 from server.connectors import store as connector_store
 from server.connectors.budgets import Budget, Turns
+from server.connectors.errors import InvalidCredentials, PlatformNotAvailable
 from server.connectors.export import ConnectorExport
 from server.connectors.logins import Logins
 from server.connectors.platforms.base import Platform
 from server.connectors.platforms.registry import build_platforms
-from server.connectors.refusals import RefusedLogins
+from server.connectors.refusals import SUSPICION, RefusedLogins
 from server.connectors.service import ConnectorService
 from server.connectors.servicer import ConnectorServicer
 from server.connectors.sessions import SessionVault
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.renewals import SessionRenewals
-from server.connectors.sync.runner import SyncRunner
+from server.connectors.sync.runner import FAILURES, SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.service import SyncService
 from server.connectors.sync.store import SyncStore
@@ -130,6 +132,7 @@ def build(
     kite_budget = Budget(database, "zerodha", KITE_SPACING)
     fi_turns = Turns(claims, "fi-session")
     platforms = build_platforms(settings, secrets.user_ids, kite_budget.take, fi_turns.hold)
+    _begin_at_zero(platforms)
     refused = RefusedLogins(database, trail)
     logins = Logins(changes, connectors, claims, sessions, refused, platforms)
     runner = SyncRunner(changes, connectors, syncs, records, logins)
@@ -183,3 +186,18 @@ def _counted(collection: str, totals: Mapping[Values, int]) -> None:
         counts[tuple(str(value or without) for value in values)] += count
     for labels, count in counts.items():
         gauge.labels(*labels).set(count)
+
+
+def _begin_at_zero(platforms: Iterable[str]) -> None:
+    """Show from the start what may come: Prometheus sees no rise in a series that begins with its
+    first event, so nobody would be told of that one."""
+    for action in (SUSPICION, *(rule.tells for rule in RULES)):
+        metrics.SUSPICIOUS.labels(action)
+    refused = (InvalidCredentials.code, PlatformNotAvailable.code)
+    for platform in platforms:
+        for outcome in ("connected", "login_required", *refused):
+            metrics.CONNECTS.labels(platform, outcome)
+        for status, code in (("success", ""), *(("failed", code) for code in FAILURES)):
+            metrics.SYNC_RUNS.labels(platform, status, code)
+        for metric in metrics.BY_PLATFORM:
+            metric.labels(platform)

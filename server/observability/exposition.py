@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 # The library reads this one itself, when it is imported.
 FOLDER_SETTING = "PROMETHEUS_MULTIPROC_DIR"
@@ -30,3 +30,8 @@ def serving_metrics(host: str, port: int, folder: Path | None = None) -> Iterato
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def forget_process(folder: Path, pid: int) -> None:
+    """Drop what a process that has ended was doing just then, as runs under way; what it did stays."""
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

@@ -86,6 +86,10 @@ PLATFORM_CALLS = Histogram(
     ["platform", "call", "outcome"],
     buckets=_CALL_SECONDS,
 )
+# Those with no other label.
+BY_PLATFORM = (
+    REFUSED_LOGINS, STOPPED_LOGINS, SYNC_LATENESS, SYNCS_DEFERRED, SYNCS_ABANDONED, LEASES_LOST,
+)  # fmt: skip
 
 # MongoDB
 

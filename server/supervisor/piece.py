@@ -44,6 +44,7 @@ class Spec:
     log_stdout: bool = False  # the log gets stdout as well
     telling: Callable[[Sequence[str]], Sequence[str]] = list  # the log's lines that give a reason
     before_start: Callable[[], object] | None = None
+    after_end: Callable[[int], object] | None = None  # is told the pid
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ class Piece:
                 process.kill()
             self._changed(pid=None, ready=False)
         code = await process.wait()
+        if self.spec.after_end is not None:
+            self.spec.after_end(process.pid)
         ready_for = 0.0 if ready_at is None else time.monotonic() - ready_at
         return Ending(_in_words(code), ready_for, refused=code >= 0)
 

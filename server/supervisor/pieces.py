@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from server.config import Settings
-from server.observability.exposition import FOLDER_SETTING
+from server.observability.exposition import FOLDER_SETTING, forget_process
 from server.supervisor.piece import Spec
 from server.supervisor.probes import envoy_ready, port_answers, serving, until
 
@@ -93,6 +93,7 @@ def worker(index: int, socket: Path, env: dict[str, str]) -> Spec:
         stop_within=15,
         # A worker killed before has left its socket file, on which nobody can listen again.
         before_start=partial(socket.unlink, missing_ok=True),
+        after_end=partial(forget_process, Path(env[FOLDER_SETTING])),
     )
 
 

@@ -71,7 +71,10 @@ async def test_started_and_stopped(said: Path) -> None:
 
 async def test_started_again_after_a_kill(said: Path) -> None:
     before: list[str] = []
-    spec = quick(child("a", said), before_start=lambda: before.append("start"))
+    after: list[int] = []
+    spec = quick(
+        child("a", said), before_start=lambda: before.append("start"), after_end=after.append
+    )
     supervisor = Supervisor()
     (piece,) = await supervisor.start([spec])
     first = piece.pid
@@ -79,6 +82,7 @@ async def test_started_again_after_a_kill(said: Path) -> None:
     os.kill(first, signal.SIGKILL)
     await eventually(lambda: piece.pid not in {None, first} and piece.is_ready)
     assert before == ["start", "start"]
+    assert after == [first]
     await supervisor.stop([piece])
     assert not alive(first)
 

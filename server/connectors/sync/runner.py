@@ -27,6 +27,7 @@ from server.connectors.model import (
 )
 from server.connectors.platforms.base import (
     PermissionRefused,
+    PlatformDataError,
     PlatformError,
     PlatformUnavailable,
     Session,
@@ -64,6 +65,19 @@ class RunFailed(PlatformError):
     """A fault of ours; what it was is in the log."""
 
     code = "INTERNAL"
+
+
+# The codes that a failed run may have.
+FAILURES = (
+    *(
+        error.code
+        for error in (
+            PlatformError, SessionEnded, PermissionRefused, PlatformUnavailable, Throttled,
+            PlatformDataError, RunFailed,
+        )
+    ),
+    ABANDONED,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -126,7 +140,7 @@ class SyncRunner:
     async def _tell_of_abandoned(self, claimed: Connector, telling: Telling) -> None:
         """The claim may have written off a run that another worker left."""
         if tells_of_abandoned(claimed):
-            telling.abandoned(claimed.history[0].sync_id)
+            telling.abandoned(claimed.history[0])
             event = about("sync.failed", claimed, code=ABANDONED)
             await persistently(lambda: self._changes.tell(event))
 

@@ -39,19 +39,28 @@ class Telling:
             self.log.warning(
                 "sync finished", **facts, code=entry.error_code, cause=entry.error_message
             )
-        took = entry.synced_at - (entry.started_at or entry.synced_at)
-        runs = metrics.SYNC_RUNS.labels(self._platform, entry.status, entry.error_code or "")
-        runs.observe(max(0.0, took.total_seconds()))
+        self._count(entry)
 
     def deferred(self, wait: timedelta, cause: str) -> None:
         self.log.info("sync deferred", seconds=round(wait.total_seconds(), 1), cause=cause)
         metrics.SYNCS_DEFERRED.labels(self._platform).inc()
 
-    def abandoned(self, sync_id: str | None) -> None:
+    def abandoned(self, entry: HistoryEntry) -> None:
         """By another worker, which has died."""
-        self.log.warning("sync abandoned", sync_id=sync_id)
+        self.log.warning(
+            "sync abandoned",
+            sync_id=entry.sync_id,
+            code=entry.error_code,
+            cause=entry.error_message,
+        )
         metrics.SYNCS_ABANDONED.labels(self._platform).inc()
+        self._count(entry)
 
     def lost(self) -> None:
         self.log.warning("sync lost its claim")
         metrics.LEASES_LOST.labels(self._platform).inc()
+
+    def _count(self, entry: HistoryEntry) -> None:
+        took = entry.synced_at - (entry.started_at or entry.synced_at)
+        runs = metrics.SYNC_RUNS.labels(self._platform, entry.status, entry.error_code or "")
+        runs.observe(max(0.0, took.total_seconds()))
