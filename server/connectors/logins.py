@@ -238,7 +238,12 @@ class Logins:
             await self.log_out(platform, outcome)
             return await self._overtaken(connector)
         metrics.CONNECTS.labels(connector.platform, "connected").inc()
-        _log.info("login completed", connector_id=connector.id, platform=connector.platform)
+        _log.info(
+            "login completed",
+            connector_id=connector.id,
+            platform=connector.platform,
+            sync_id=sync_id,
+        )
         return stored
 
     @asynccontextmanager

@@ -129,6 +129,13 @@ class ConnectorService:
             return made
         except ApiError as error:
             outcome = error.code
+            _log.info(
+                "not connected",
+                user_id=user_id,
+                platform=platform_name,
+                code=outcome,
+                cause=str(error),
+            )
             raise
         finally:
             metrics.CONNECTS.labels(platform_name, outcome).inc()
@@ -209,7 +216,8 @@ class ConnectorService:
         if login_url is not None:
             log.info("login required")
         else:
-            log.info("connected", permissions=list(granted))
+            first_sync = connector.run.sync_id if connector.run else None
+            log.info("connected", permissions=list(granted), sync_id=first_sync)
             self._wake()
         return connector, login_url
 
