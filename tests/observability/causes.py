@@ -1,0 +1,218 @@
+"""What is wrong when an alert fires: each cause is there while inside, and over afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from typing import TypeAlias
+
+import grpc
+import httpx
+import pytest
+from bson import ObjectId
+from finlink.users.v1.user_service_pb2 import ListUsersRequest
+from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
+
+from tests.e2e import connector_steps as step
+from tests.faults.load import under, until
+from tests.observability.watched import Watched
+
+Cause: TypeAlias = Callable[[Watched], AbstractAsyncContextManager[None]]
+HICCUP_SECONDS = 0.8
+
+
+@asynccontextmanager
+async def mongodb_hiccups(site: Watched) -> AsyncIterator[None]:
+    """MongoDB stands still for a moment, again and again; its one connection makes the others wait."""
+    async with site.channel(site.alone_address) as channel:
+        users = UserServiceStub(channel)
+        await asyncio.wait_for(channel.channel_ready(), 60)
+
+        async def hiccup() -> None:
+            with _frozen(site, "mongod"):
+                calls = [
+                    asyncio.ensure_future(users.ListUsers(ListUsersRequest())) for _ in range(10)
+                ]
+                await asyncio.sleep(HICCUP_SECONDS)  # the fault itself
+            await asyncio.gather(*calls)
+
+        async with under(hiccup):
+            yield
+
+
+@asynccontextmanager
+async def mongodb_away(site: Watched) -> AsyncIterator[None]:
+    async with site.channel(site.worker_address()) as channel:
+        users = UserServiceStub(channel)
+
+        async def call() -> None:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await users.ListUsers(ListUsersRequest(), timeout=10)
+            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+        with _frozen(site, "mongod"):
+            async with under(call):
+                yield
+    ready = f"{site.ground.stack.rest}/ready"
+    await until(lambda: httpx.get(ready).status_code == 200)
+
+
+@asynccontextmanager
+async def platform_away(site: Watched) -> AsyncIterator[None]:
+    async with site.caller() as api:
+        made = await connectors(api, 4)
+        site.ground.sandbox.faults("fi", "*", {"kind": "unavailable"})
+        async with under(*(partial(sync, api, connector_id) for connector_id in made)):
+            yield
+    site.ground.sandbox.clear_faults("fi", "*")
+
+
+@asynccontextmanager
+async def workers_behind(site: Watched) -> AsyncIterator[None]:
+    """Runs begin five minutes after their time, as though workers had been busy until now."""
+    async with site.caller() as api, step.database(site.ground.stack) as documents:
+        made = await connectors(api, 4, "zerodha")
+        late = {"$dateSubtract": {"startDate": "$$NOW", "unit": "minute", "amount": 5}}
+
+        async def run_late(connector_id: str) -> None:
+            runs = (await step.synced(api, connector_id))["totalSyncs"]
+            await documents["connectors"].update_one(
+                {"_id": ObjectId(connector_id)},
+                [{"$set": {"sync.dueAt": late, "connectionDetails.nextSyncAt": late}}],
+            )
+            await step.synced(api, connector_id, runs + 1)
+
+        async with under(*(partial(run_late, connector_id) for connector_id in made)):
+            yield
+
+
+@asynccontextmanager
+async def workers_die(site: Watched) -> AsyncIterator[None]:
+    """`kill -9` of all, with runs under way."""
+    sandbox, stack = site.ground.sandbox, site.ground.stack
+    async with site.caller() as api:
+        made = await connectors(api, 8)
+        hold = {"platform": "fi", "at": "answer"}
+        await asyncio.to_thread(sandbox.put, "/holds/death", hold)
+        await asyncio.gather(*(step.trigger(api, each, forceSync=True) for each in made))
+        await sandbox.held("death", len(made))
+        victims = [pid for name, pid in stack.status()["pids"].items() if "worker" in name]
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: not set(victims) & set(stack.status()["pids"].values()))
+        sandbox.control.delete("/holds/death").raise_for_status()
+        await _claims_lapse(site)
+        yield
+        await until(lambda: bool(stack.status()["ready"]))
+
+
+@asynccontextmanager
+async def logins_refused(site: Watched) -> AsyncIterator[None]:
+    async with site.caller() as api:
+        user_id = f"user_{step.new_login()}"
+        await step.create_user(api, user_id)
+        wrong = {"username": step.new_login(), "password": "wrong"}
+        calls = [step.post(api, user_id, "zerodha", credentials=wrong) for _ in range(10)]
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {400}
+        yield
+
+
+@asynccontextmanager
+async def server_dies(site: Watched) -> AsyncIterator[None]:
+    site.alone.kill()
+    yield
+
+
+# The alerts by their causes.
+CAUSES: Mapping[Cause, set[str]] = {
+    mongodb_hiccups: {"FinlinkSlowCalls", "FinlinkMongoDBWaits"},
+    mongodb_away: {"FinlinkNoHealthyServer", "FinlinkErrors"},
+    platform_away: {"FinlinkPlatformDown", "FinlinkSyncsFail"},
+    workers_behind: {"FinlinkSyncsLate"},
+    logins_refused: {"FinlinkSuspicious"},
+    workers_die: {"FinlinkWorkersDie"},
+    server_dies: {"FinlinkDown"},
+}
+# Which are there at the same time. What is not put right again comes last.
+TOGETHER: Sequence[tuple[Cause, ...]] = (
+    (mongodb_hiccups,),
+    (mongodb_away,),
+    (platform_away, workers_behind, logins_refused),
+    (workers_die,),
+    (server_dies,),
+)
+
+
+@asynccontextmanager
+async def run_under_way(site: Watched) -> AsyncIterator[None]:
+    """A run whose platform does not answer, and which is cancelled in the end."""
+    sandbox, login = site.ground.sandbox, step.new_login()
+    hold = f"/holds/{login}"
+    async with site.caller() as api:
+        connector_id = await connector(api, login=login)
+        sandbox.put(hold, {"platform": "fi", "login": login})
+        sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
+        await sandbox.held(login)
+        yield
+        answer = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
+        assert answer.is_success, answer.text
+    sandbox.control.delete(hold).raise_for_status()
+    await site.line("sync lost its claim", sync_id=sync_id)
+
+
+@asynccontextmanager
+async def run_put_off(site: Watched) -> AsyncIterator[None]:
+    """A platform that wants fewer calls; the run is cancelled in the end."""
+    sandbox, login = site.ground.sandbox, step.new_login()
+    async with site.caller() as api:
+        connector_id = await connector(api, login=login)
+        sandbox.faults("fi", login, {"kind": "throttled", "retry_after": 60})
+        sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
+        await site.line("sync deferred", sync_id=sync_id)
+        yield
+        answer = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
+        assert answer.is_success, answer.text
+
+
+async def connector(
+    api: httpx.AsyncClient, platform: str = "fi_money", login: str | None = None
+) -> str:
+    """One that has synced once."""
+    user_id = f"user_{step.new_login()}"
+    await step.create_user(api, user_id)
+    credentials = step.credentials_of(login or step.new_login())
+    made = await step.connect(api, user_id, platform, credentials=credentials)
+    await step.synced(api, made["id"])
+    connector_id: str = made["id"]
+    return connector_id
+
+
+async def connectors(api: httpx.AsyncClient, count: int, platform: str = "fi_money") -> list[str]:
+    return await asyncio.gather(*(connector(api, platform) for _ in range(count)))
+
+
+async def sync(api: httpx.AsyncClient, connector_id: str) -> None:
+    reply = await step.trigger(api, connector_id, forceSync=True)
+    await step.finished(api, connector_id, reply["data"]["syncId"])
+
+
+async def _claims_lapse(site: Watched) -> None:
+    """As time does, without the wait for it."""
+    async with step.database(site.ground.stack) as documents:
+        await documents["connectors"].update_many(
+            {"sync.run.startedAt": {"$exists": True}}, [{"$set": {"sync.dueAt": "$$NOW"}}]
+        )
+
+
+@contextmanager
+def _frozen(site: Watched, piece: str) -> Iterator[None]:
+    pid = site.ground.stack.status()["pids"][piece]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

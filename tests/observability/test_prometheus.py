@@ -1,0 +1,142 @@
+"""What a real Prometheus makes of a real Finlink: alerts fire, panels show, a cause is found."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+
+import httpx
+import pytest
+
+from tests.chaos.figures import Figures
+from tests.e2e import connector_steps as step
+from tests.faults.load import under
+from tests.observability import causes, declared, prometheus
+from tests.observability.causes import CAUSES, TOGETHER, Cause
+from tests.observability.prometheus import Prometheus
+from tests.observability.watched import SYNC_LIMIT, Watched
+
+NOBODYS = "/connectors/000000000000000000000000"
+
+
+def test_no_alert_is_left_out() -> None:
+    assert set().union(*CAUSES.values()) == prometheus.alerts().keys()
+    assert set(itertools.chain(*TOGETHER)) == CAUSES.keys()
+
+
+async def test_an_ordinary_day_raises_no_alert(api: httpx.AsyncClient, metrics: Prometheus) -> None:
+    made = await asyncio.gather(*(causes.connector(api, each) for each in step.PLATFORMS))
+    for connector_id in made:
+        assert (await api.get(f"/connectors/{connector_id}")).is_success
+    assert (await api.get("/users/nobody")).status_code == 404
+    for _ in range(3):
+        await metrics.until_evaluated()
+    assert await metrics.firing() == set()
+
+
+async def test_each_metric_is_seen_on_the_page(site: Watched) -> None:
+    """But for runs that workers leave as they die, which the alert about them is caused with."""
+    await everything_happens(site)
+
+    async def not_seen() -> set[str]:
+        seen = {sample.name for sample in await site.samples() if sample.value > 0}
+        return {name for name, series in declared.series().items() if not series & seen}
+
+    async def all_are() -> bool:
+        return await not_seen() <= {"finlink_syncs_abandoned"}
+
+    async with causes.run_under_way(site):
+        await step.eventually(all_are, "all metrics")
+
+
+async def test_each_panel_shows_something(site: Watched, metrics: Prometheus) -> None:
+    async with under(partial(everything_happens, site)), causes.run_under_way(site):
+        for title, expression in prometheus.panels():
+            shown = await step.eventually(partial(metrics.shown, expression), title)
+            for labels in re.findall(r"by \(([^)]*)\)", expression):
+                wanted = {label.strip() for label in labels.split(",")} - {"le"}
+                assert any(wanted <= series["metric"].keys() for series in shown), title
+
+
+async def test_a_failing_sync_is_found_with_its_cause(
+    site: Watched, api: httpx.AsyncClient, metrics: Prometheus, figures: Figures
+) -> None:
+    """By the dashboard, the log and the API; by a cause that no other test brings about."""
+    connector_id = await causes.connector(api)
+    await metrics.until_evaluated()
+    site.ground.sandbox.faults("fi", "*", {"kind": "not_json"})
+    began, request_id = time.monotonic(), step.new_login()
+    answer = await api.post(
+        f"/connectors/{connector_id}/sync", json={}, headers={"x-request-id": request_id}
+    )
+    found: dict[str, float] = {}
+    cause = "fetch_credit_report: expected a JSON document"
+
+    async def by_dashboard() -> None:
+        (panel,) = (query for title, query in prometheus.panels() if title.endswith("by cause"))
+        what = {"platform": "fi_money", "code": "PLATFORM_DATA_ERROR"}
+
+        async def told() -> bool:
+            return any(series["metric"] == what for series in await metrics.shown(panel))
+
+        await step.eventually(told, "the cause on the dashboard")
+
+    async def by_connector_id() -> None:
+        line = await site.line("sync finished", connector_id=connector_id, status="failed")
+        assert (line["code"], line["cause"]) == ("PLATFORM_DATA_ERROR", cause)
+
+    async def by_request_id() -> None:
+        asked = await site.line("sync requested", request_id=request_id)
+        line = await site.line("sync finished", sync_id=asked["sync_id"])
+        assert (line["code"], line["cause"]) == ("PLATFORM_DATA_ERROR", cause)
+
+    async def by_api() -> None:
+        entry = await step.finished(api, connector_id, answer.json()["data"]["syncId"])
+        assert (entry["status"], entry["errorMessage"]) == ("failed", cause)
+        error = (await step.get(api, connector_id))["errors"][0]
+        assert (error["errorCode"], error["errorMessage"]) == ("PLATFORM_DATA_ERROR", cause)
+
+    async def timed(way: str, search: asyncio.Future[None]) -> None:
+        await search
+        found[way] = time.monotonic() - began
+
+    ways = (by_dashboard, by_connector_id, by_request_id, by_api)
+    await asyncio.gather(*(timed(way.__name__, asyncio.ensure_future(way())) for way in ways))
+    for way, seconds in found.items():
+        figures.show(f"seconds until it was found {way.replace('_', ' ')}", seconds)
+
+
+@pytest.mark.parametrize("group", TOGETHER, ids=lambda group: "-".join(c.__name__ for c in group))
+async def test_an_alert_fires(
+    site: Watched, metrics: Prometheus, group: Sequence[Cause], figures: Figures
+) -> None:
+    alerts = set().union(*(CAUSES[cause] for cause in group))
+    await metrics.until_quiet(alerts)
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        for cause in group:
+            await stack.enter_async_context(cause(site))
+        await metrics.until_firing(alerts)
+        figures.show(f"seconds until {', '.join(sorted(alerts))}", time.monotonic() - began)
+
+
+async def everything_happens(site: Watched) -> None:
+    """Connects and syncs that succeed and do not, runs put off and cancelled, cached reads, refusals."""
+    sandbox = site.ground.sandbox
+    async with site.caller() as api, site.caller("192.0.2.7") as stranger:
+        await asyncio.gather(*(stranger.post(f"{NOBODYS}/sync") for _ in range(SYNC_LIMIT + 50)))
+        connector_id = await causes.connector(api)
+        user_id = (await step.get(api, connector_id))["userId"]
+        for _ in range(3):
+            assert (await api.get(f"/users/{user_id}")).is_success
+        sandbox.faults("fi", "*", {"kind": "unavailable"})
+        await causes.sync(api, connector_id)
+        sandbox.clear_faults("fi", "*")
+    for cause in (causes.logins_refused, causes.run_under_way, causes.run_put_off):
+        async with cause(site):
+            pass

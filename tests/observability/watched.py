@@ -1,0 +1,95 @@
+"""A Finlink whose pages of metrics and whose log are looked at."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.chaos.ground import Ground, Worker, ground, worker
+from tests.e2e import connector_steps as step
+from tests.stack import free_ports
+
+# Callers have addresses of their own, so that one who calls too often is not in the way of others.
+LIMITS = {
+    "RATE_LIMITS": "on", "TRUSTED_PROXIES": "127.0.0.1/32", "RATE_LIMIT_MAX_REQUESTS": "1000000",
+    "RATE_LIMIT_USERS": "1000000", "RATE_LIMIT_CONNECTORS": "1000000",
+    "RATE_LIMIT_STATUS": "1000000", "RATE_LIMIT_SYNC": "200",
+}  # fmt: skip
+SYNC_LIMIT = int(LIMITS["RATE_LIMIT_SYNC"])
+
+
+@dataclass(frozen=True)
+class Watched:
+    ground: Ground
+    alone: Worker  # a server by itself, which has one connection to MongoDB
+    alone_address: str
+    alone_metrics: str
+
+    @property
+    def pages(self) -> Mapping[str, Sequence[str]]:
+        """`HOST:PORT` of all pages, by Prometheus' job."""
+        ports = self.ground.stack.ports
+        own = [f"127.0.0.1:{ports['METRICS_PORT']}", self.alone_metrics]
+        return {"finlink": own, "envoy": [f"127.0.0.1:{ports['ADMIN_PORT']}"]}
+
+    @asynccontextmanager
+    async def caller(self, address: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+        """REST through Envoy as from `address`, else from one that nobody else has."""
+        if address is None:
+            address = f"10.{'.'.join(str(random.randrange(256)) for _ in range(3))}"  # noqa: S311
+        async with httpx.AsyncClient(
+            base_url=f"{self.ground.stack.rest}/api/v1",
+            headers={"x-forwarded-for": address},
+            timeout=60,
+        ) as client:
+            yield client
+
+    @asynccontextmanager
+    async def channel(self, address: str) -> AsyncIterator[grpc.aio.Channel]:
+        """gRPC past Envoy."""
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield channel
+
+    def worker_address(self, number: int = 0) -> str:
+        return f"unix:{self.ground.stack.status()['sockets']}/worker-{number}.sock"
+
+    async def samples(self) -> list[Sample]:
+        """What the page of Finlink's own metrics has."""
+        async with httpx.AsyncClient() as client:
+            page = await client.get(f"http://{self.pages['finlink'][0]}/metrics")
+        families = text_string_to_metric_families(page.text)
+        return [sample for family in families for sample in family.samples]
+
+    def lines(self, **wanted: str) -> list[dict[str, Any]]:
+        """The log's lines that have these fields."""
+        text = self.ground.stack.log.read_text(errors="replace")
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        return [line for line in lines if wanted.items() <= line.items()]
+
+    async def line(self, event: str, **wanted: str) -> dict[str, Any]:
+        """The first such line, which may still be on its way."""
+
+        async def probe() -> list[dict[str, Any]]:
+            return self.lines(event=event, **wanted)
+
+        return (await step.eventually(probe, f"{event} {wanted}"))[0]
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[Watched]:
+    listens, shows = (f"127.0.0.1:{port}" for port in free_ports(2))
+    with ground(folder, **LIMITS) as site:
+        settings = {"METRICS_PORT": shows.partition(":")[2], "MONGO_POOL_SIZE": "1"}
+        beside = replace(site, settings={**site.settings, **settings})
+        with worker(beside, "alone", "serve", "--no-syncs", "--listen", listens) as alone:
+            yield Watched(site, alone, listens, shows)
