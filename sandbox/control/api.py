@@ -54,7 +54,8 @@ whose caller leaves wait no longer, and never had an effect if they were held on
 {"kite_busiest_second": {api_key: n}, "kite_refused", "fi_most_at_once",
 "fi_concurrent_violations"}. An entry of "calls" is logged as the call arrives and completed at its
 end: {"id", "at" (the sandbox's clock), "real_at" and "real_end" (ms since 1970, steady),
-"platform", "api_key", "login", "call", "status", "refusal" (error_type or login_required),
+"platform", "api_key", "login", "call", "request_id" (the caller's x-request-id), "status",
+"refusal" (error_type or login_required),
 "outcome" (answered, dropped, left, crashed, or null while under way), "done" (whether the platform
 did its part, answered or not), "faults"}. The newest 100,000 are kept and "discarded" counts the
 others; "after" an id, the next "limit" are given.

@@ -90,6 +90,7 @@ class Gate:
         journal = self._control.journal
         call = self._platform.describe(request, body)
         entry = journal.arrived(call)
+        entry.request_id = request.headers.get("x-request-id")
         line = Line(receive, self._control.stopping)
         visit = Visit(call, entry, line, scope, _replay(body, receive))
         try:

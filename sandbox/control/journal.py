@@ -25,6 +25,7 @@ class Entry:
     refusal: str | None = None
     outcome: Literal["answered", "dropped", "left", "crashed"] | None = None
     real_end: float | None = None
+    request_id: str | None = None  # as the caller sent it
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -41,6 +42,7 @@ class Entry:
             "outcome": self.outcome,
             "done": self.done,
             "faults": self.faults,
+            "request_id": self.request_id,
         }
 
 

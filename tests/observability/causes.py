@@ -57,6 +57,7 @@ async def mongodb_away(site: Watched) -> AsyncIterator[None]:
         with _frozen(site, "mongod"):
             async with under(call):
                 yield
+    await site.line("database does not answer")
     ready = f"{site.ground.stack.rest}/ready"
     await until(lambda: httpx.get(ready).status_code == 200)
 
@@ -107,6 +108,8 @@ async def workers_die(site: Watched) -> AsyncIterator[None]:
         sandbox.control.delete("/holds/death").raise_for_status()
         await _claims_lapse(site)
         yield
+        for connector_id in made:
+            await site.line("sync abandoned", connector_id=connector_id, code="RUN_ABANDONED")
         await until(lambda: bool(stack.status()["ready"]))
 
 
@@ -118,6 +121,7 @@ async def logins_refused(site: Watched) -> AsyncIterator[None]:
         wrong = {"username": step.new_login(), "password": "wrong"}
         calls = [step.post(api, user_id, "zerodha", credentials=wrong) for _ in range(10)]
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {400}
+        await site.line("logins stopped", user_id=user_id)
         yield
 
 
@@ -161,6 +165,7 @@ async def run_under_way(site: Watched) -> AsyncIterator[None]:
         answer = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
         assert answer.is_success, answer.text
     sandbox.control.delete(hold).raise_for_status()
+    await site.line("sync cancelled", sync_id=sync_id)
     await site.line("sync lost its claim", sync_id=sync_id)
 
 

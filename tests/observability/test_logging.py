@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,14 +54,57 @@ def test_a_terminal_shows_no_local_variables() -> None:
     program = FAILING.replace("**cause_of(error)", "exc_info=error").replace(
         '"refused " + password', '"refused"'
     )
+    shown = in_a_terminal(program)
+    assert "ValueError" in shown
+    assert SECRET not in shown
+
+
+def test_a_terminal_shows_lines_for_people() -> None:
+    """The event first, then what is about it, as `name=value`, a line each."""
+    told = """
+from server.observability.logging import request_id, setup_logging
+import structlog
+setup_logging("INFO", process="worker-0")
+request_id.set("r-1")
+structlog.stdlib.get_logger("finlink.rpc").info("call", code="OK", duration_ms=1.5)
+"""
+    (line,) = re.sub(r"\x1b\[[0-9;]*m", "", in_a_terminal(told)).splitlines()
+    assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z \[info +\] call +", line)
+    words = line.split()
+    assert {"code=OK", "duration_ms=1.5", "process=worker-0", "request_id=r-1"} <= set(words)
+
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_level_decides_what_is_told(level: str) -> None:
+    told = f"""
+import structlog
+from server.config import load
+from server.observability.logging import setup_logging
+setup_logging(load().log_level, process="test")
+log = structlog.stdlib.get_logger("finlink.test")
+for level in {LEVELS}:
+    getattr(log, level.lower())("told")
+"""
+    environment = {**os.environ, "LOG_LEVEL": level}
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    levels = [json.loads(line)["level"].upper() for line in done.stdout.splitlines()]
+    assert levels == list(LEVELS[LEVELS.index(level) :])
+
+
+def in_a_terminal(program: str) -> str:
+    """What it shows there."""
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=theirs)
         os.close(theirs)
         shown = _all_of(terminal.fileno())
         assert process.wait() == 0
-    assert "ValueError" in shown
-    assert SECRET not in shown
+    return shown
 
 
 def _all_of(descriptor: int) -> str:

@@ -67,7 +67,8 @@ async def test_a_failing_sync_is_found_with_its_cause(
     site: Watched, api: httpx.AsyncClient, metrics: Prometheus, figures: Figures
 ) -> None:
     """By the dashboard, the log and the API; by a cause that no other test brings about."""
-    connector_id = await causes.connector(api)
+    login = step.new_login()
+    connector_id = await causes.connector(api, login=login)
     await metrics.until_evaluated()
     site.ground.sandbox.faults("fi", "*", {"kind": "not_json"})
     began, request_id = time.monotonic(), step.new_login()
@@ -94,6 +95,9 @@ async def test_a_failing_sync_is_found_with_its_cause(
         asked = await site.line("sync requested", request_id=request_id)
         line = await site.line("sync finished", sync_id=asked["sync_id"])
         assert (line["code"], line["cause"]) == ("PLATFORM_DATA_ERROR", cause)
+        calls = site.ground.sandbox.calls(platform="fi", login=login)["calls"]
+        (bad,) = (call for call in calls if call["faults"])
+        assert bad["request_id"] == asked["sync_id"], "the platform can be asked about it"
 
     async def by_api() -> None:
         entry = await step.finished(api, connector_id, answer.json()["data"]["syncId"])
@@ -109,6 +113,18 @@ async def test_a_failing_sync_is_found_with_its_cause(
     await asyncio.gather(*(timed(way.__name__, asyncio.ensure_future(way())) for way in ways))
     for way, seconds in found.items():
         figures.show(f"seconds until it was found {way.replace('_', ' ')}", seconds)
+
+
+async def test_a_platform_is_sent_the_request_id_of_the_caller(
+    site: Watched, api: httpx.AsyncClient
+) -> None:
+    login, request_id = step.new_login(), step.new_login()
+    connector_id = await causes.connector(api, login=login)
+    headers = {"x-request-id": request_id}
+    answer = await api.put(f"/connectors/{connector_id}/refresh-session", headers=headers)
+    assert answer.headers["x-request-id"] == request_id
+    calls = site.ground.sandbox.calls(platform="fi", login=login)["calls"]
+    assert request_id in {call["request_id"] for call in calls}
 
 
 @pytest.mark.parametrize("group", TOGETHER, ids=lambda group: "-".join(c.__name__ for c in group))

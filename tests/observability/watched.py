@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import grpc
 import httpx
@@ -16,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.chaos.ground import Ground, Worker, ground, worker
-from tests.e2e import connector_steps as step
+from tests.e2e.connector_steps import Json
+from tests.observability.log import Log
 from tests.stack import free_ports
 
 # Callers have addresses of their own, so that one who calls too often is not in the way of others.
@@ -70,19 +69,9 @@ class Watched:
         families = text_string_to_metric_families(page.text)
         return [sample for family in families for sample in family.samples]
 
-    def lines(self, **wanted: str) -> list[dict[str, Any]]:
-        """The log's lines that have these fields."""
-        text = self.ground.stack.log.read_text(errors="replace")
-        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-        return [line for line in lines if wanted.items() <= line.items()]
-
-    async def line(self, event: str, **wanted: str) -> dict[str, Any]:
-        """The first such line, which may still be on its way."""
-
-        async def probe() -> list[dict[str, Any]]:
-            return self.lines(event=event, **wanted)
-
-        return (await step.eventually(probe, f"{event} {wanted}"))[0]
+    async def line(self, event: str, **wanted: str) -> Json:
+        """The first such line of the log, which may still be on its way."""
+        return await Log(self.ground.stack.log).line(event, **wanted)
 
 
 @contextmanager
