@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from server.clock import utc_now
@@ -679,6 +680,7 @@ async def dies(world: World, connector: Connector) -> None:
 
 async def test_abandoned_runs_are_failures_in_a_row_too(world: World) -> None:
     connector = await world.connected()
+    before = counted("RUN_ABANDONED")
     for _ in range(4):
         await dies(world, connector)
     world.platform.fail_with(AWAY)
@@ -688,6 +690,13 @@ async def test_abandoned_runs_are_failures_in_a_row_too(world: World) -> None:
     assert codes == ["PLATFORM_UNAVAILABLE", *["RUN_ABANDONED"] * 4]
     assert len({entry.sync_id for entry in after.history}) == 5
     assert (after.failures, after.status) == (5, "error")
+    assert counted("RUN_ABANDONED") == before + 4
+
+
+def counted(code: str) -> float:
+    """The failed runs of that code, as Prometheus would read it."""
+    labels = {"platform": "fi_money", "status": "failed", "code": code}
+    return REGISTRY.get_sample_value("finlink_sync_run_seconds_count", labels) or 0
 
 
 async def test_a_claim_with_nothing_to_do_is_given_back(world: World) -> None:

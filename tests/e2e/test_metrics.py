@@ -76,6 +76,19 @@ async def test_users_connections_syncs_and_mongodb_are_counted(
     assert await counted(stack, "finlink_mongodb_connections", {}) >= 2
 
 
+async def test_what_may_fail_is_shown_before_it_does(stack: Stack) -> None:
+    """Prometheus sees no rise in a series that begins with its first event."""
+    async with httpx.AsyncClient() as prometheus:
+        page = await prometheus.get(f"http://127.0.0.1:{stack.ports['METRICS_PORT']}/metrics")
+    for series in (
+        'finlink_sync_run_seconds_count{code="INTERNAL",platform="zerodha",status="failed"}',
+        'finlink_sync_run_seconds_count{code="RUN_ABANDONED",platform="zerodha",status="failed"}',
+        'finlink_syncs_abandoned_total{platform="zerodha"}',
+        'finlink_suspicious_events_total{what="suspicious.many_addresses"}',
+    ):
+        assert f"{series} 0.0\n" in page.text
+
+
 async def test_a_server_alone_serves_its_own() -> None:
     (port,) = free_ports(1)
     async with app.serving_own_metrics(Settings(metrics_port=port)), httpx.AsyncClient() as http:

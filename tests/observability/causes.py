@@ -146,8 +146,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_hiccups,),
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
-    (workers_die,),
-    (server_dies,),
+    (workers_die, server_dies),
 )
 
 
