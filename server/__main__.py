@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -135,6 +136,40 @@ def verify_audit(
     from server.commands.verify_audit import verify_audit as verify  # noqa: PLC0415 - as above
 
     sys.exit(verify(known))
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to; only its owner may read it.")],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="A collection to leave out, as data_keys for what is kept long."),
+    ] = None,
+) -> None:
+    """Write all that the database holds at one moment to a file, while Finlink serves.
+
+    It works on MONGODB_URI, else on the database of the `run` that is up. docs/operations.md tells
+    what else belongs to a backup.
+    """
+    from server.commands.backup import backup as write  # noqa: PLC0415 - as above
+
+    write(file, without or ())
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `backup` has written.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove first what the database holds.")
+    ] = False,
+) -> None:
+    """Fill an empty database from a file; servers and workers must be stopped.
+
+    It works on MONGODB_URI, else on the database of the `run` that is up.
+    """
+    from server.commands.backup import restore as fill  # noqa: PLC0415 - as above
+
+    fill(file, replace=replace)
 
 
 def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:

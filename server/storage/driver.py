@@ -313,8 +313,22 @@ class Database:
             # It was asked as it died, which the driver knows by now; another one may answer.
             await self._client.admin.command("ping", read_preference=preference)
 
+    async def names(self) -> list[str]:
+        """Of the collections, MongoDB's own left out."""
+        found: list[str] = await self._database.list_collection_names()
+        return sorted(name for name in found if not name.startswith("system."))
+
+    @asynccontextmanager
+    async def at_one_moment(self) -> AsyncIterator[Session]:
+        """What is read in this session, outside of transactions, is as it was at the first read.
+
+        MongoDB keeps that for five minutes, unless told otherwise (`minSnapshotHistoryWindowInSeconds`).
+        """
+        async with await _settled(self._client.start_session(snapshot=True)) as session:
+            yield session
+
     async def drop(self) -> None:
-        """Remove the whole database: for tests."""
+        """Remove the whole database."""
         await self._client.drop_database(self._database.name)
 
     async def close(self) -> None:

@@ -1,0 +1,62 @@
+"""`python -m server backup` and `restore`: all that the database holds, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from server.commands.database import on_database
+from server.config import ConfigError, Settings
+from server.preparation import prepare
+from server.storage import archive
+from server.storage.driver import Database
+
+
+def backup(path: Path, without: Sequence[str]) -> None:
+    """Write the file. Ends the program with one line where that cannot be done."""
+    if path.exists():
+        raise SystemExit(f"finlink: {path} is there already")
+
+    async def write(database: Database, _: Settings) -> Mapping[str, int]:
+        if unknown := set(without) - set(await database.names()):
+            raise ConfigError(f"--without: there is no collection {', '.join(sorted(unknown))}")
+        try:
+            return await archive.write(database, path, without)
+        except archive.MomentGone:
+            raise ConfigError(
+                "MongoDB does not keep the moment that is written any longer, or an index was made "
+                "meanwhile; try again, with a longer minSnapshotHistoryWindowInSeconds"
+            ) from None
+
+    try:
+        counts = on_database(write)
+    except OSError as error:
+        raise SystemExit(f"finlink: {path} cannot be written ({error.strerror})") from None
+    print(f"{_told(counts)} are in {path}.")
+
+
+def restore(path: Path, *, replace: bool) -> None:
+    """Fill the database from the file. Ends the program with one line where that cannot be done."""
+    try:
+        counts = archive.check(path)
+    except OSError as error:
+        raise SystemExit(f"finlink: {path} cannot be read ({error.strerror})") from None
+    except archive.NotWhole as error:
+        raise SystemExit(f"finlink: {path} is no whole backup: {error}") from None
+
+    async def fill(database: Database, settings: Settings) -> None:
+        if await database.names():
+            if not replace:
+                raise ConfigError(
+                    f"the database {settings.database} is not empty; --replace removes what it holds"
+                )
+            await database.drop()
+        await prepare(database, settings)
+        await archive.read(database, path)
+
+    on_database(fill)
+    print(f"{_told(counts)} are restored.")
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return f"{sum(counts.values()):,} documents of {len(counts)} collections"
