@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from functools import partial
 
-from server.supervisor.probes import http, until
+from server.supervisor.probes import http, port_answers, until
 
 REQUESTS = "downstream_rq_active"
 LONGEST = 5.0  # streams that watch for changes would go on; the workers end those
 ACTIVE = re.compile(r"^http\.(?!admin\.).*downstream_(?:rq|cx)_active: (\d+)$", re.MULTILINE)
+LISTENER = re.compile(r"::\[?([0-9a-f.:]+?)\]?:(\d+)$", re.MULTILINE)
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told, not listened on
 
 
 async def drain(admin_port: int, *, connections: bool = False) -> None:
@@ -22,11 +25,16 @@ async def drain(admin_port: int, *, connections: bool = False) -> None:
     First the ports are closed: a client's next connection is refused, which tells it that nothing
     was carried out. Then every answer says `connection: close` (GOAWAY in HTTP/2). In the other
     order clients come back at once, into a queue of connections that is thrown away a moment later.
+    Each of Envoy's threads closes its own part of a port when it comes to it, after Envoy has
+    answered; so the ports are tried until nobody takes connections any more.
     """
     with suppress(OSError):  # TimeoutError is one; an Envoy that is gone needs no draining
-        await http("POST", admin_port, "/drain_listeners")
-        await http("POST", admin_port, "/healthcheck/fail")
         async with asyncio.timeout(LONGEST):
+            addresses = LISTENER.findall(await _ask("GET", admin_port, "/listeners"))
+            await _ask("POST", admin_port, "/drain_listeners")
+            for host, port in addresses:
+                await until(partial(_refuses, ANY_ADDRESS.get(host, host), int(port)))
+            await _ask("POST", admin_port, "/healthcheck/fail")
 
             async def idle() -> bool:
                 return (
@@ -41,6 +49,17 @@ async def active_requests(admin_port: int) -> int:
     return await _active(admin_port, REQUESTS)
 
 
+async def _refuses(host: str, port: int) -> bool:
+    return not await port_answers(port, host)
+
+
 async def _active(admin_port: int, what: str) -> int:
-    _, stats = await http("GET", admin_port, f"/stats?filter={what}")
+    stats = await _ask("GET", admin_port, f"/stats?filter={what}")
     return sum(int(count) for count in ACTIVE.findall(stats))
+
+
+async def _ask(method: str, admin_port: int, path: str) -> str:
+    """What Envoy says; on a busy machine it may not do so at the first time."""
+    while True:
+        with suppress(TimeoutError):
+            return (await http(method, admin_port, path))[1]

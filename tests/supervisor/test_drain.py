@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +44,14 @@ static_resources:
 """  # noqa: E501 - type names are long
 
 
+async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An upstream."""
+    with suppress(asyncio.IncompleteReadError):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+    writer.close()
+
+
 async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
     rest, admin = free_ports(2)
     asked, answer = asyncio.Event(), asyncio.Event()
@@ -54,11 +64,11 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
         await writer.drain()
         writer.close()
 
-    socket = tmp_path / "up.sock"
+    path = tmp_path / "up.sock"
     config = tmp_path / "envoy.yaml"
-    config.write_text(CONFIG.format(admin=admin, rest=rest, socket=socket))
+    config.write_text(CONFIG.format(admin=admin, rest=rest, socket=path))
     supervisor = Supervisor()
-    async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(slow, socket):
+    async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(slow, path):
         try:
             spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log", workers=1)
             await supervisor.start([spec])
@@ -78,6 +88,42 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
             said = await reader.readuntil(b"hello")
             assert said.startswith(b"HTTP/1.1 200 OK")
             assert b"connection: close" in said
+            writer.close()
+            await draining
+        finally:
+            await supervisor.stop(supervisor.pieces)
+
+
+async def test_nobody_is_told_to_leave_while_a_part_of_the_port_is_open(tmp_path: Path) -> None:
+    rest, admin = free_ports(2)
+    path = tmp_path / "up.sock"
+    config = tmp_path / "envoy.yaml"
+    config.write_text(CONFIG.format(admin=admin, rest=rest, socket=path))
+    supervisor = Supervisor()
+    async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(hello, path):
+        try:
+            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log")
+            await supervisor.start([spec])
+            reader, writer = await asyncio.open_connection("127.0.0.1", rest)
+
+            async def said() -> bytes:
+                writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                return await reader.readuntil(b"hello")
+
+            assert b"connection: close" not in await said()
+            # As a thread of Envoy that is late to close its own.
+            with socket.socket() as part:
+                part.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                part.setblocking(False)
+                part.bind(("127.0.0.1", rest))
+                part.listen()
+                draining = asyncio.create_task(drain(admin, connections=True))
+                for _ in range(2):  # the port is tried, and tried again
+                    tried, _ = await asyncio.get_running_loop().sock_accept(part)
+                    tried.close()
+                assert b"connection: close" not in await said()
+            while b"connection: close" not in await said():
+                pass
             writer.close()
             await draining
         finally:
