@@ -58,7 +58,7 @@ def with_data_folder(settings: Settings) -> Settings:
     """The settings, with the database and key of `make run` where none are given. Raises ConfigError."""
     found: dict[str, object] = {"mongo_timeout_ms": TIMEOUT_MS}
     if settings.data_dir.is_dir():
-        data = DataDir(settings.data_dir)
+        data = DataDir(settings.data_dir, make=False)
         if data.has_key() and (key := data.key_for(settings)[0]) is not None:
             found["encryption_key"] = SecretStr(key)
         port = data.running_mongod()

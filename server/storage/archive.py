@@ -42,18 +42,24 @@ async def write(database: Database, path: Path, leave_out: Names[str] = ()) -> M
     The file has its name once it is whole. Only its owner may read it. Raises MomentGone, OSError.
     """
     unfinished = path.with_name(f"{path.name}.part")
-    counts: Counter[str] = Counter()
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        with gzip.open(file, "wb", _LEVEL) as archive:
-            archive.write(bson.encode({"finlink": VERSION}))
-            async for name, documents in _read_at_one_moment(database, leave_out):
-                archive.write(bson.encode({"collection": name, "documents": documents}))
-                counts[name] += len(documents)
-            archive.write(bson.encode({"end": counts}))
+        counts = await send(database, file, leave_out)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+    return counts
+
+
+async def send(database: Database, to: BinaryIO, leave_out: Names[str] = ()) -> Mapping[str, int]:
+    """The same into an open file, or a pipe."""
+    counts: Counter[str] = Counter()
+    with gzip.open(to, "wb", _LEVEL) as archive:
+        archive.write(bson.encode({"finlink": VERSION}))
+        async for name, documents in _read_at_one_moment(database, leave_out):
+            archive.write(bson.encode({"collection": name, "documents": documents}))
+            counts[name] += len(documents)
+        archive.write(bson.encode({"end": counts}))
     return counts
 
 

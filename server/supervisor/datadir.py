@@ -38,11 +38,14 @@ CLOCK_SLACK = 2.0  # seconds by which a process's start time may seem to move
 class DataDir:
     """The folder, made where missing; private to the user, as there are keys in it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
+        """Without `make` it is only looked into: a container's may be read-only."""
         self.path = path.absolute()
         self.mongo = self.path / "mongo"
         self.run_file = self.path / "run.json"
         self.envoy_config = self.path / "envoy.yaml"
+        if not make:
+            return
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.mongo.mkdir(mode=0o700, exist_ok=True)

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from server.commands.database import with_data_folder
+from server.config import Settings
 from server.supervisor import programs
 from server.supervisor.datadir import LOG_LIMIT, DataDir, socket_folder, started_at
 from server.supervisor.errors import StartError
@@ -67,6 +70,14 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match="Set DATA_DIR"):
         DataDir(tmp_path / "file" / "data")
+
+
+def test_commands_make_nothing_in_the_folder(tmp_path: Path) -> None:
+    """In a container it is there and read-only."""
+    uri = SecretStr("mongodb://127.0.0.1:1/")
+    given = Settings(_env_file=None, data_dir=tmp_path, mongodb_uri=uri, encryption_key=None)  # type: ignore[call-arg]
+    assert with_data_folder(given).mongodb_uri == given.mongodb_uri
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_long_log_is_put_aside(tmp_path: Path) -> None:

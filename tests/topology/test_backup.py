@@ -96,32 +96,34 @@ async def test_a_replica_set_from_the_files_of_one_member(tmp_path: Path) -> Non
 
 
 async def test_a_file_that_finlink_writes_while_it_serves(tmp_path: Path) -> None:
-    async with plant(tmp_path, servers_a_host=1) as site:
-        async with AsyncClient(base_url=f"{site.rests[0]}/api/v1", timeout=20) as rest:
-            await step.create_user(rest, "user_kept")
-            await _rename(rest, "Before")
-            connector_id = (await step.connect(rest, "user_kept"))["id"]
-            await step.synced(rest, connector_id)
-            brought = await step.records(rest, connector_id)
-            server(site.settings, "backup", tmp_path / "finlink.backup")
-            await _rename(rest, "After")
-            await step.create_user(rest, "user_of_later")
+    async with (
+        plant(tmp_path, servers_a_host=1) as site,
+        AsyncClient(base_url=f"{site.rests[0]}/api/v1", timeout=20) as rest,
+    ):
+        await step.create_user(rest, "user_kept")
+        await _rename(rest, "Before")
+        connector_id = (await step.connect(rest, "user_kept"))["id"]
+        await step.synced(rest, connector_id)
+        brought = await step.records(rest, connector_id)
+        server(site.settings, "backup", tmp_path / "finlink.backup")
+        await _rename(rest, "After")
+        await step.create_user(rest, "user_of_later")
 
-            served = [*site.of("server"), *site.of("worker")]
-            for node in served:
-                await node.stop()
-            server(site.settings, "restore", "--replace", tmp_path / "finlink.backup")
-            server(site.settings, "verify-audit")
-            for node in served:
-                node.start()
-            await site.whole()
+        served = [*site.of("server"), *site.of("worker")]
+        for node in served:
+            await node.stop()
+        server(site.settings, "restore", "--replace", tmp_path / "finlink.backup")
+        server(site.settings, "verify-audit")
+        for node in served:
+            node.start()
+        await site.whole()
 
-            found = (await rest.get("/users/user_kept")).raise_for_status().json()["data"]
-            assert found["profile"]["firstName"] == "Before"
-            assert (await rest.get("/users/user_of_later")).status_code == 404
-            assert await step.records(rest, connector_id) == brought
-            assert (await step.sync(rest, connector_id))["status"] == "success"
-            await _rename(rest, "Again")
+        found = (await rest.get("/users/user_kept")).raise_for_status().json()["data"]
+        assert found["profile"]["firstName"] == "Before"
+        assert (await rest.get("/users/user_of_later")).status_code == 404
+        assert await step.records(rest, connector_id) == brought
+        assert (await step.sync(rest, connector_id))["status"] == "success"
+        await _rename(rest, "Again")
 
 
 async def _rename(rest: AsyncClient, name: str) -> None:
