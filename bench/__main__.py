@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import cases, comparison, data, growth, session, soak
+from bench import capacity, cases, comparison, data, growth, session, soak
 from bench.table import figures_table, growth_table, rows_table
 
 app = typer.Typer(
@@ -97,6 +97,12 @@ def write_report() -> None:
     from bench import report  # noqa: PLC0415 - measuring needs no plots
 
     print(f"wrote {report.write()}")
+
+
+@app.command("capacity")
+def write_capacity() -> None:
+    """Write the capacity table of docs/operations.md from docs/benchmarks as they are."""
+    print(f"wrote {capacity.write()}")
 
 
 def _show(results: dict[str, Any], tables: list[Table], out: Path | None) -> None:

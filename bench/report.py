@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import plots
+from bench import capacity, plots
 from bench.folders import DOCS, RESULTS
 from bench.table import cells_of, figures_of, milliseconds, verdict
 
@@ -29,7 +29,7 @@ def results_file(name: str) -> Path:
 
 
 def write() -> Path:
-    """Draw the plots and write the page; what was never measured is left out."""
+    """Draw the plots, write the page and what follows from it; what was never measured is left out."""
     found = {
         name: json.loads(results_file(name).read_text())
         for name in _COMMANDS
@@ -41,6 +41,7 @@ def write() -> Path:
     DOCS.mkdir(parents=True, exist_ok=True)
     page = DOCS / "README.md"
     page.write_text("\n".join(_page(found)) + "\n")
+    capacity.write()
     return page
 
 

@@ -139,8 +139,20 @@ def verify_audit(
 
 
 @app.command()
+def prepare() -> None:
+    """Make the indexes of this version, ahead of its first server, which would make them at its start.
+
+    It works on MONGODB_URI, else on the database of the `run` that is up. Where all are there it
+    changes nothing.
+    """
+    from server.commands.prepare import prepare as make  # noqa: PLC0415 - as above
+
+    make()
+
+
+@app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where to; only its owner may read it.")],
+    file: Annotated[Path, typer.Argument(help="Where to; `-` is the output.")],
     without: Annotated[
         list[str] | None,
         typer.Option(help="A collection to leave out, as data_keys for what is kept long."),

@@ -16,12 +16,20 @@ from server.storage import claims as claim_store
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
 from server.storage.audit import CODES_KEY
 from server.storage.errors import translate
-from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
+from server.storage.indexes import (
+    BUILD_SECONDS,
+    NoImages,
+    drop_indexes,
+    ensure_images,
+    ensure_indexes,
+)
 from server.storage.keyed_secrets import KeyedSecrets
 from server.users import store as user_store
 
 
-async def prepare(database: driver.Database, settings: Settings) -> None:
+async def prepare(
+    database: driver.Database, settings: Settings, index_seconds: float = BUILD_SECONDS
+) -> None:
     """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
     indexes = {
         **user_store.indexes(settings.user_archive_days),
@@ -38,7 +46,7 @@ async def prepare(database: driver.Database, settings: Settings) -> None:
         **tallies.INDEXES,
     }
     try:
-        await ensure_indexes(database, indexes)
+        await ensure_indexes(database, indexes, index_seconds)
         await drop_indexes(database, {**audit.RETIRED, **user_store.RETIRED})
         await ensure_images(database, [connector_store.CONNECTORS])
     except NoImages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from server.preparation import prepare
 from server.storage import archive
 from server.storage.driver import Database
 
+OUTPUT = Path("-")
+
 
 def backup(path: Path, without: Sequence[str]) -> None:
-    """Write the file. Ends the program with one line where that cannot be done."""
+    """Write the file, `-` for the output. Ends the program with one line where that cannot be done."""
     if path.exists():
         raise SystemExit(f"finlink: {path} is there already")
 
@@ -21,6 +24,8 @@ def backup(path: Path, without: Sequence[str]) -> None:
         if unknown := set(without) - set(await database.names()):
             raise ConfigError(f"--without: there is no collection {', '.join(sorted(unknown))}")
         try:
+            if path == OUTPUT:
+                return await archive.send(database, sys.stdout.buffer, without)
             return await archive.write(database, path, without)
         except archive.MomentGone:
             raise ConfigError(
@@ -32,7 +37,7 @@ def backup(path: Path, without: Sequence[str]) -> None:
         counts = on_database(write)
     except OSError as error:
         raise SystemExit(f"finlink: {path} cannot be written ({error.strerror})") from None
-    print(f"{_told(counts)} are in {path}.")
+    print(f"{_told(counts)} are in {path}.", file=sys.stderr if path == OUTPUT else sys.stdout)
 
 
 def restore(path: Path, *, replace: bool) -> None:

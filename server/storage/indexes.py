@@ -12,7 +12,7 @@ from server.storage.driver import Database
 from server.storage.errors import translate
 
 _OPTIONS_CONFLICT = 85
-_BUILD_SECONDS = 600.0  # for an index of a large collection, which is served meanwhile
+BUILD_SECONDS = 600.0  # for an index of a large collection, which is served meanwhile
 _IMAGES = "changeStreamPreAndPostImages"
 
 
@@ -46,10 +46,14 @@ async def drop_indexes(database: Database, names: Mapping[str, Sequence[str]]) -
                     await database.collection(name).drop_index(index)
 
 
-async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
+async def ensure_indexes(
+    database: Database,
+    indexes: Mapping[str, Sequence[IndexModel]],
+    build_seconds: float = BUILD_SECONDS,
+) -> None:
     """Create what is missing. `indexes` maps each collection to its indexes.
 
-    A TTL index whose time was changed in the settings is changed in place.
+    Each may take so many seconds. A TTL index whose time was changed in the settings is changed in place.
     """
     for name, models in indexes.items():
         collection = database.collection(name)
@@ -57,7 +61,7 @@ async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[Inde
         for model in models:
             known = model.document["name"] in there
             try:
-                with nullcontext() if known else timeout(_BUILD_SECONDS):
+                with nullcontext() if known else timeout(build_seconds):
                     await collection.create_indexes([model])
             except OperationFailure as error:
                 wanted = model.document
