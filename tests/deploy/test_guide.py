@@ -53,7 +53,9 @@ def test_what_is_told_for_containers_and_kubernetes_exists() -> None:
                 assert (ROOT / words[words.index("-k") + 1] / "kustomization.yaml").exists()
             named = set(re.findall(r" deploy(?:ment)?/(finlink\S*)", line))
             assert named <= deployments
-            assert ("-k" in words) != bool(named)
+            jobs = set(re.findall(r" job/(\S+)", line))
+            assert jobs <= {"finlink-prepare"}
+            assert ("-k" in words) != bool(named or jobs)
             assert "-k" in words or words[1:3] == ["-n", "finlink"]
         else:
             assert words[0] in {"kill", "cp", "systemctl"} or list(guide.server_commands(line)), (

@@ -8,6 +8,7 @@ import secrets
 
 import kubernetes_validate
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from server import config
@@ -45,6 +46,33 @@ def test_an_overlay_is_of_kubernetes_schemas(overlay: str) -> None:
     assert "Secret" not in kinds, "secrets are by reference"
     mounted = of_kind("Deployment", items)["edge"]["spec"]["template"]["spec"]["volumes"]
     assert ("production" in overlay) == any(volume["name"] == "server-tls" for volume in mounted)
+
+
+def test_the_job_that_prepares_is_as_careful_as_a_pod_of_the_base() -> None:
+    job = yaml.safe_load((files.KUBERNETES / "prepare" / "job.yaml").read_text())
+    check([job])
+    assert understood(container(job)["args"]) == "prepare"
+    pod, of_base = (
+        job["spec"]["template"]["spec"],
+        DEPLOYMENTS["worker"]["spec"]["template"]["spec"],
+    )
+    assert container(job)["securityContext"] == container(DEPLOYMENTS["worker"])["securityContext"]
+    assert pod["securityContext"].items() <= of_base["securityContext"].items()
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_prometheus_finds_every_pod() -> None:
+    config = yaml.safe_load((files.KUBERNETES / "prometheus.yml").read_text())
+    found = {}
+    for job in config["scrape_configs"]:
+        (keep,) = [rule for rule in job["relabel_configs"] if rule.get("action") == "keep"]
+        for name, deployment in DEPLOYMENTS.items():
+            label = deployment["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
+            ports = [port["name"] for port in container(deployment)["ports"]]
+            if any(re.fullmatch(keep["regex"], f"{label};{port}") for port in ports):
+                found[name] = job["job_name"]
+    # The rules tell the two apart by these names.
+    assert found == {"server": "finlink", "worker": "finlink", "edge": "envoy"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
