@@ -143,7 +143,9 @@ async def running_worker(
         )
         domains.register(services)
         server = _server(services)
-        health = Health(_service_names(*CONTRACT), database.ping)
+        # As patient as calls are: a server whose calls are answered, however slowly, is not taken out.
+        patience = settings.mongo_timeout_ms / 1000
+        health = Health(_service_names(*CONTRACT), database.ping, patience=patience)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         if listen is not None:
             # A unix socket never leaves the machine.
