@@ -23,7 +23,7 @@ coverage: $(VENV)/dev.stamp protos ## The same, a third slower, and tell which l
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full
 
-test-topology: $(VENV)/dev.stamp protos ## Kill and restart each process of a topology, about 6 minutes
+test-topology: $(VENV)/dev.stamp protos ## Kill and restart each process of a topology, restore backups, paste the operations guide; about 12 minutes
 	$(BIN)/pytest tests/topology --full
 
 test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 10 minutes

@@ -16,9 +16,11 @@ from pydantic import SecretStr
 
 from server import config
 from server.config import Settings
+from server.supervisor import mongod
 from tests.deploy.commands import understood
 from tests.deploy.files import COMPOSE, DOCKERFILE, compose, instructions, strings
 from tests.stack import ROOT
+from tests.topology.plant import ELECTION_MILLIS
 
 BIN = Path(sysconfig.get_path("scripts"))
 # What the image leaves behind, as it is imported.
@@ -87,6 +89,18 @@ def test_a_service_has_a_command_and_settings_that_exist(name: str) -> None:
             assert "${" in given[field.upper()], "a secret is given by the environment"
     given |= {"ENCRYPTION_KEYS": f"a:{secrets.token_hex(32)}", "API_KEYS": ""}
     config.load(**{field.lower(): value for field, value in given.items()})
+
+
+def test_mongod_is_told_what_the_embedded_one_is() -> None:
+    of = mongod.spec(Path("mongod"), 1, Path("data"), Path("log"), {}).argv
+    told = of[of.index("--setParameter") + 1]
+    for name, service in compose()["services"].items():
+        if re.fullmatch(r"mongo-\d", name):
+            command = service["command"]
+            assert command[command.index("--setParameter") + 1] == told
+    initiate = (COMPOSE.parent / "initiate.js").read_text()
+    assert f"expireAfterSeconds: {mongod.IMAGES_SECONDS} " in initiate
+    assert f"electionTimeoutMillis: {ELECTION_MILLIS} " in initiate
 
 
 def test_compose_refers_to_what_is_there() -> None:
