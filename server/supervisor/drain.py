@@ -10,6 +10,7 @@ from functools import partial
 from server.supervisor.probes import http, port_answers, until
 
 REQUESTS = "downstream_rq_active"
+CLOSING = 2.0  # of the ports, unless something else listens there too
 LONGEST = 5.0  # streams that watch for changes would go on; the workers end those
 ACTIVE = re.compile(r"^http\.(?!admin\.).*downstream_(?:rq|cx)_active: (\d+)$", re.MULTILINE)
 LISTENER = re.compile(r"::\[?([0-9a-f.:]+?)\]?:(\d+)$", re.MULTILINE)
@@ -32,8 +33,10 @@ async def drain(admin_port: int, *, connections: bool = False) -> None:
         async with asyncio.timeout(LONGEST):
             addresses = LISTENER.findall(await _ask("GET", admin_port, "/listeners"))
             await _ask("POST", admin_port, "/drain_listeners")
-            for host, port in addresses:
-                await until(partial(_refuses, ANY_ADDRESS.get(host, host), int(port)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING):
+                    for host, port in addresses:
+                        await until(partial(_refuses, ANY_ADDRESS.get(host, host), int(port)))
             await _ask("POST", admin_port, "/healthcheck/fail")
 
             async def idle() -> bool:
