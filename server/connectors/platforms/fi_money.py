@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from weakref import WeakValueDictionary
 
-import httpx
+from yarl import URL
 
 from server.connectors.platforms import fi_items, fi_net_worth
 from server.connectors.platforms.base import (
@@ -38,6 +39,8 @@ ACCOUNT_TYPE = "mcp"
 # Small for every user, and asked for whatever data the user granted.
 _CHEAP_TOOL = "fetch_epf_details"
 _POLLS = 5
+# What else there may be in an address browsers drop or replace, each in its own way.
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 # Holds the turn of a session, by an opaque name of it, against all processes. Raises
 # PlatformUnavailable where it does not come.
@@ -142,14 +145,17 @@ class FiMoney:
     def _checked(self, node: Node) -> str:
         """A user is sent to pages of Fi only, whatever a reply says."""
         try:
-            url = httpx.URL(node.text())
-        except httpx.InvalidURL:
+            text = node.text()
+            url = URL(text)
+            host = (url.host or "").lower()
+        except ValueError:
             raise node.bad("an address") from None
-        on_fi = url.scheme == "https" and url.host.lower() in self._login_hosts
-        on_sandbox = self._sandbox and url.scheme in {"http", "https"} and is_loopback(str(url))
-        if not (on_fi or on_sandbox) or url.userinfo:
+        on_fi = url.scheme == "https" and host in self._login_hosts
+        on_sandbox = self._sandbox and url.scheme in {"http", "https"} and is_loopback(text)
+        names_somebody = url.user is not None or url.password is not None
+        if not (on_fi or on_sandbox) or names_somebody or not _VISIBLE.fullmatch(text):
             raise node.bad(f"an address at {FI}")
-        return str(url)
+        return text
 
     def _user_id(self, login: str) -> str:
         """An opaque name for a login, the same each time; the login is a phone number."""

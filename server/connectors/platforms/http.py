@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import aiohttp
+import certifi
+from aiohttp.http_exceptions import ContentEncodingError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -27,6 +29,7 @@ from tenacity import (
     stop_after_attempt,
 )
 from tenacity.wait import wait_base, wait_random_exponential
+from yarl import URL
 
 from server.connectors.platforms.base import (
     OverBudget,
@@ -39,48 +42,60 @@ from server.observability import metrics
 from server.observability.logging import current_id
 from server.observability.tracing import client_span
 
-# Both libraries log addresses or response headers, and some of those are secrets: Kite ends a
-# session with its token in the query, Fi's session id is a header.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
-
 CALL_SECONDS = 7.0  # what Zerodha's own clients wait
-# Each call looks at all connections of its client, several times: few each cost less than many in one.
-_CLIENTS = 8
+_MOST_CONNECTIONS = 96
+_IDLE_SECONDS = 5.0  # until a connection that nobody uses is closed
 MOST_BYTES = 16 * 1024 * 1024
 _LONGEST_WAIT = timedelta(days=1)
 
 T = TypeVar("T")
 
-# Any subclass counts as its nearest base here; a test walks httpx's tree for holes.
+# Any subclass counts as its nearest base here; a test walks aiohttp's tree for holes.
 _TRANSPORT_ERRORS: tuple[tuple[type[Exception], type[PlatformError], str], ...] = (
-    (httpx.TimeoutException, PlatformUnavailable, "did not answer in time"),
-    (httpx.LocalProtocolError, PlatformDataError, "cannot be sent this request"),
-    (httpx.UnsupportedProtocol, PlatformDataError, "has an address that is not HTTP"),
-    (httpx.InvalidURL, PlatformDataError, "has an address that is not valid"),
-    (httpx.DecodingError, PlatformDataError, "sent a body that does not decompress"),
-    (httpx.TooManyRedirects, PlatformDataError, "redirects without end"),
-    (httpx.TransportError, PlatformUnavailable, "cannot be reached"),
+    (aiohttp.InvalidURL, PlatformDataError, "has an address that is not valid"),
+    (aiohttp.NonHttpUrlClientError, PlatformDataError, "has an address that is not HTTP"),
+    (TimeoutError, PlatformUnavailable, "did not answer in time"),
+    (ContentEncodingError, PlatformDataError, "sent a body that does not decompress"),
+    (aiohttp.ClientError, PlatformUnavailable, "cannot be reached"),
+    (ValueError, PlatformDataError, "cannot be sent this request"),
 )
 
 
 def transport_error(platform: str, error: Exception) -> PlatformError:
     """What a failure below HTTP means. The original's text stays out: it may quote a header."""
+    if isinstance(error.__cause__, ContentEncodingError):
+        error = error.__cause__
     for kind, becomes, text in _TRANSPORT_ERRORS:
         if isinstance(error, kind):
             return becomes(f"{platform} {text} ({type(error).__name__})")
     raise error
 
 
+class BrokenConnection(aiohttp.ClientError):
+    """A connection ended before the answer came."""
+
+
+async def once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from sending a request again by itself: budgets count each one that goes out."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise BrokenConnection from error
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     status: int
-    headers: httpx.Headers = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)  # whatever the case of its names
     body: bytes = field(repr=False)
     retry_after: timedelta | None = None
 
     def content_type(self) -> str:
-        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def raise_for_unavailable(self, platform: str) -> None:
         """429 and 5xx: later may work, whatever the body says."""
@@ -108,9 +123,9 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
 def is_loopback(url: str) -> bool:
     """Whether the address is this machine's own, by name or number."""
     try:
-        host = httpx.URL(url).host
+        host = URL(url).host or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except (httpx.InvalidURL, ValueError):
+    except ValueError:
         return False
 
 
@@ -128,6 +143,17 @@ class Retry:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def __call__(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        failed: list[PlatformUnavailable] = []
+        try:
+            return await attempt()  # by itself, as most are the only one
+        except PlatformUnavailable as error:
+            failed.append(error)
+
+        async def attempted() -> T:
+            if failed:
+                raise failed.pop()
+            return await attempt()
+
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self.attempts),
             retry=retry_if_exception(self._worth_it),
@@ -135,7 +161,7 @@ class Retry:
             sleep=self.sleep,
             reraise=True,
         )
-        return await retrying(_coroutine_function(attempt))
+        return await retrying(attempted)
 
     async def poll(
         self, question: Callable[[], Awaitable[T]], settled: Callable[[T], bool], most: int
@@ -175,7 +201,7 @@ def _last_answer(state: RetryCallState) -> Any:
 
 
 class Wire:
-    """One platform's HTTP clients."""
+    """One platform's HTTP client, for use in one event loop."""
 
     def __init__(
         self,
@@ -187,25 +213,27 @@ class Wire:
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._platform = platform
+        self._base_url = base_url
         self._clock = clock
         self._call_seconds = call_seconds
         self._most_bytes = most_bytes
-        # A proxy named by the environment is for the world, not for this machine.
-        trust_env = not is_loopback(base_url)
-        context = httpx.create_ssl_context(trust_env=trust_env)
-        self._clients = [
-            httpx.AsyncClient(
-                verify=context,
-                timeout=httpx.Timeout(call_seconds, connect=min(3.0, call_seconds)),
-                limits=httpx.Limits(max_connections=12, max_keepalive_connections=3),
-                follow_redirects=False,
-                # A client serves all users: a cookie set for one must not go out with another's call.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                trust_env=trust_env,
+        self._session: aiohttp.ClientSession | None = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=_MOST_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=_tls_context()
+                ),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=min(3.0, self._call_seconds)
+                ),
+                # It serves all users: a cookie set for one must not go out with another's call.
+                cookie_jar=aiohttp.DummyCookieJar(),
+                proxy=_proxy_for(self._base_url),
+                middlewares=(once,),
             )
-            for _ in range(_CLIENTS)
-        ]
-        self._calls = [0] * _CLIENTS  # under way
+        return self._session
 
     async def send(
         self,
@@ -226,9 +254,12 @@ class Wire:
 
         Raises PlatformUnavailable or PlatformDataError, never for a status.
         """
+        sent = dict(headers or {})
+        if (about := current_id()) is not None:
+            sent["x-request-id"] = about
         with self._observed(call) as outcome:
             reply = await self._send(
-                enough, method, url, headers=headers, params=params, data=form, content=content
+                enough, method, url, headers=sent, params=params, data=content or form
             )
             outcome.append(f"{reply.status // 100}xx")
         return reply
@@ -253,31 +284,20 @@ class Wire:
     async def _send(
         self, enough: Callable[[bytes], bool], method: str, url: str, **content: Any
     ) -> Reply:
-        chosen = min(range(_CLIENTS), key=self._calls.__getitem__)
-        client = self._clients[chosen]
-        self._calls[chosen] += 1
         try:
-            async with asyncio.timeout(self._call_seconds):
-                request = client.build_request(method, url, **content)
-                if (about := current_id()) is not None:
-                    request.headers["x-request-id"] = about
-                response = await client.send(request, stream=True)
-                try:
-                    body = await self._read(response, enough)
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise PlatformUnavailable(f"{self._platform} did not answer in time") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with (
+                asyncio.timeout(self._call_seconds),
+                self._opened().request(method, url, allow_redirects=False, **content) as response,
+            ):
+                body = await self._read(response.content, enough)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise transport_error(self._platform, error) from None
-        finally:
-            self._calls[chosen] -= 1
         wait = parse_retry_after(response.headers.get("retry-after"), self._clock())
-        return Reply(response.status_code, response.headers, body, wait)
+        return Reply(response.status, response.headers, body, wait)
 
-    async def _read(self, response: httpx.Response, enough: Callable[[bytes], bool]) -> bytes:
+    async def _read(self, content: aiohttp.StreamReader, enough: Callable[[bytes], bool]) -> bytes:
         body = bytearray()
-        async for chunk in response.aiter_bytes():
+        async for chunk in content.iter_any():
             body += chunk
             if len(body) > self._most_bytes:
                 raise PlatformDataError(
@@ -288,5 +308,22 @@ class Wire:
         return bytes(body)
 
     async def aclose(self) -> None:
-        for client in self._clients:
-            await client.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Trusts Mozilla's authorities, and those of the system and of SSL_CERT_FILE."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for an address: for the world, not for this machine."""
+    if is_loopback(url):
+        return None
+    proxies, address = getproxies(), URL(url)
+    if proxy_bypass(address.host or ""):
+        return None
+    return proxies.get(address.scheme) or proxies.get("all")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html.parser import HTMLParser
 
-import httpx
+import aiohttp
+from yarl import URL
 
 from server.connectors.platforms.base import CredentialsRefused, PlatformDataError
-from server.connectors.platforms.http import CALL_SECONDS, is_loopback, transport_error
+from server.connectors.platforms.http import CALL_SECONDS, is_loopback, once, transport_error
 
 _SANDBOX = "The sandbox login page"
 _SECRET_FIELDS = ("otp", "pass", "pin")
@@ -30,10 +31,12 @@ class LoginDriver:
     async def request_token(self, login_url: str, username: str, password: str) -> str:
         """Log in at a Kite login page; the one-time token that it hands to the app."""
         answer = await self._log_in(login_url, username, password)
-        # The redirect is the app's own address: it is read, not followed.
-        location = httpx.URL(login_url).join(answer.headers.get("location", ""))
-        token = str(location.params.get("request_token", ""))
-        if not answer.is_redirect or not token:
+        try:
+            # The redirect is the app's own address: it is read, not followed.
+            token = URL(answer.headers.get("location", "")).query.get("request_token", "")
+        except ValueError:
+            token = ""
+        if not 300 <= answer.status < 400 or not token:
             raise PlatformDataError(f"{_SANDBOX} gave no request token")
         return token
 
@@ -41,26 +44,34 @@ class LoginDriver:
         """Log in at a Fi login page, which sends nobody back."""
         await self._log_in(login_url, username, password)
 
-    async def _log_in(self, login_url: str, username: str, password: str) -> httpx.Response:
+    async def _log_in(self, login_url: str, username: str, password: str) -> aiohttp.ClientResponse:
         if not is_loopback(login_url):
             raise PlatformDataError(f"{_SANDBOX} is not on this machine")
         try:
             # A client of its own, gone afterwards: its cookies belong to this login.
-            async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=False) as browser:
-                page = await browser.get(login_url)
-                form = _Form(page.text)
-                target = page.url.join(form.action)
-                if page.status_code != 200 or not form.fields or not is_loopback(str(target)):
-                    raise PlatformDataError(f"{_SANDBOX} shows no form ({page.status_code})")
-                answer = await browser.post(target, data=form.filled_in(username, password))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with (
+                aiohttp.ClientSession(
+                    timeout=aiohttp.ClientTimeout(CALL_SECONDS),
+                    cookie_jar=aiohttp.CookieJar(unsafe=True),  # also those of a numeric address
+                    middlewares=(once,),
+                ) as browser,
+                browser.get(login_url, allow_redirects=False) as page,
+            ):
+                form = _Form(await page.text())
+                target = page.url.join(URL(form.action))
+                if page.status != 200 or not form.fields or not is_loopback(str(target)):
+                    raise PlatformDataError(f"{_SANDBOX} shows no form ({page.status})")
+                filled_in = form.filled_in(username, password)
+                async with browser.post(target, data=filled_in, allow_redirects=False) as answer:
+                    await answer.read()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise transport_error(_SANDBOX, error) from None
-        if answer.status_code == 403:
+        if answer.status == 403:
             raise CredentialsRefused("The platform refuses the password", "password")
-        if 400 <= answer.status_code < 500:
+        if 400 <= answer.status < 500:
             raise CredentialsRefused("The platform refuses the user name", "username")
-        if answer.status_code >= 500:
-            raise PlatformDataError(f"{_SANDBOX} answered {answer.status_code}")
+        if answer.status >= 500:
+            raise PlatformDataError(f"{_SANDBOX} answered {answer.status}")
         return answer
 
 

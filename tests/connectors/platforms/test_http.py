@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import httpx
+import aiohttp
 import pytest
+from aiohttp.http_exceptions import ContentEncodingError
 
 from server.connectors.platforms.base import (
     PlatformDataError,
@@ -81,10 +83,14 @@ def _all_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 @pytest.mark.parametrize(
-    "kind", [httpx.InvalidURL, *_all_subclasses(httpx.RequestError)], ids=lambda kind: kind.__name__
+    "kind",
+    [TimeoutError, ValueError, ContentEncodingError, *_all_subclasses(aiohttp.ClientError)],
+    ids=lambda kind: kind.__name__,
 )
 def test_every_transport_error_has_a_meaning(kind: type[Exception]) -> None:
-    meaning = transport_error("Testbank", kind("token api_key:secret"))
+    error = kind.__new__(kind, "token api_key:secret")
+    error.args = ("token api_key:secret",)
+    meaning = transport_error("Testbank", error)
     assert isinstance(meaning, PlatformError)
     assert "secret" not in str(meaning)
 
@@ -93,9 +99,38 @@ async def test_nobody_listens(clock: Clock) -> None:
     async with ScriptedServer(Say()) as server:
         url = server.url
     wire = Wire("Testbank", url, clock)
-    with pytest.raises(PlatformUnavailable, match=r"^Testbank cannot be reached \(ConnectError\)$"):
+    with pytest.raises(
+        PlatformUnavailable, match=r"^Testbank cannot be reached \(ClientConnectorError\)$"
+    ):
         await wire.send("GET", url, call="test")
     await wire.aclose()
+
+
+async def test_a_request_goes_out_once_also_where_its_connection_had_served_before(
+    clock: Clock,
+) -> None:
+    asked = 0
+
+    async def answer_one_and_hang_up_on_the_next(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal asked
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            asked += 1
+            if asked == 1:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+        writer.close()
+
+    server = await asyncio.start_server(answer_one_and_hang_up_on_the_next, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        wire = Wire("Testbank", url, clock)
+        assert (await wire.send("GET", url, call="test")).body == b"[]"
+        with pytest.raises(PlatformUnavailable, match="cannot be reached"):
+            await wire.send("GET", url, call="test")
+        assert asked == 2
+        await wire.aclose()
 
 
 async def test_an_answer_that_breaks_off(clock: Clock) -> None:
