@@ -8,6 +8,8 @@ Beside the schema's fields a document holds what the engine needs:
     sync.fence         grows with every claim; whoever writes for a run must still have it
     sync.owed          the data types that the next run is about, after an outage cut one short
     sync.kept          by data type: a digest of what the last run that changed records stored
+    sync.answers       by data type: a digest of what the platform answered last, the digest of what that
+                       was when it had been read, and how many items
     sync.total/…       totals over all runs
     session.*          generation, times of the platform session; checkAt: when to look after it
 """
@@ -19,6 +21,7 @@ from typing import Any
 
 from server.connectors.model import (
     DEFAULT_INTERVAL,
+    Answered,
     Connector,
     DataTypeCount,
     ErrorEntry,
@@ -81,6 +84,10 @@ def connector(document: Mapping[str, Any]) -> Connector:
             for entry in document.get("errors") or ()
         ),
         kept=sync.get("kept") or {},
+        answers={
+            data_type: Answered(each["digest"], each["kept"], each["records"])
+            for data_type, each in (sync.get("answers") or {}).items()
+        },
         records_erased=int(document.get("recordsErased") or 0),
         created_at=created,
         updated_at=document.get("updatedAt") or created,

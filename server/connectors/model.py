@@ -89,6 +89,15 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What a platform answered for a data type, as far as it matters for whether it says the same."""
+
+    digest: str  # of the answers
+    kept: str  # the digest of the items in them
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """A user's connection to one platform. Secrets are sealed; see the vault."""
 
@@ -125,6 +134,7 @@ class Connector:
     history: tuple[HistoryEntry, ...]
     errors: tuple[ErrorEntry, ...]
     kept: Mapping[str, str]  # by data type: a digest of what was stored last
+    answers: Mapping[str, Answered]  # by data type: what the platform answered last
     records_erased: int  # how often its records were erased
     created_at: datetime
     updated_at: datetime

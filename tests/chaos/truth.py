@@ -217,11 +217,11 @@ async def compare_records(
     room = asyncio.Semaphore(8)
 
     async def one(member: Member) -> int:
-        async with room:
+        async with room, platforms[member.sandbox].reading(member.session) as reading:
             wanted = {
                 (data_type, item.key): record_document(item.record)
                 for data_type in member.data_types
-                for item in await platforms[member.sandbox].fetch(member.session, data_type)
+                for item in (await reading.fetch(data_type)).items()
             }
         found = await database.collection(RECORDS).find(
             {"connectorId": member.connector_id, "closedAt": {"$exists": False}}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from server.connectors.logins import Logins
 from server.connectors.model import Connector
 from server.connectors.platforms.base import (
     CredentialsRefused,
+    Fetched,
     LoginRequired,
     PlatformError,
     Session,
@@ -69,6 +71,16 @@ def holding(key: str, quantity: int = 1) -> Item:
 
 def profile(name: str = "Ann") -> Item:
     return Item("profile", Profile(platform_user_id="AB1234", name=name, exchanges=("NSE",)))
+
+
+@dataclass(frozen=True)
+class InProcessReading:
+    platform: InProcess
+    session: Session
+
+    async def fetch(self, data_type: DataType) -> Fetched:
+        items = await self.platform.fetch(self.session, data_type)
+        return Fetched(repr(items), lambda: items)
 
 
 class InProcess:
@@ -134,6 +146,10 @@ class InProcess:
         if self.session_over:
             raise SessionEnded("The session is over")
         return session
+
+    @asynccontextmanager
+    async def reading(self, session: Session) -> AsyncIterator[InProcessReading]:
+        yield InProcessReading(self, session)
 
     async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
         if self.before_fetch is not None:

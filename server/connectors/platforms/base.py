@@ -15,7 +15,8 @@ secret.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -98,6 +99,29 @@ class LoginRequired:
     secrets: Mapping[str, str] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a platform answered for one data type, not looked into yet.
+
+    `digest`, of the answers as they came, tells it from other answers. `items` reads all of them, each
+    with its identity; it raises SessionEnded or PlatformDataError, and never gives a part.
+    """
+
+    digest: str
+    items: Callable[[], Sequence[Item]]
+
+
+class Reading(Protocol):
+    """The data of one session for one run, which asks for nothing twice."""
+
+    async def fetch(self, data_type: DataType) -> Fetched:
+        """A data type as the platform reports it now.
+
+        Raises SessionEnded, PermissionRefused, PlatformUnavailable or PlatformDataError.
+        """
+        ...
+
+
 class Platform(Protocol):
     """One financial platform. Implementations are stateless but for their HTTP client."""
 
@@ -127,12 +151,8 @@ class Platform(Protocol):
         """
         ...
 
-    async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
-        """All items of one data type as the platform reports them now, each with its identity.
-
-        Raises SessionEnded, PermissionRefused, PlatformUnavailable or PlatformDataError; never
-        returns part of an answer it did not understand.
-        """
+    def reading(self, session: Session) -> AbstractAsyncContextManager[Reading]:
+        """Read data while inside. Nothing else may be asked of the session by the same task then."""
         ...
 
     async def disconnect(self, session: Session) -> None:

@@ -12,9 +12,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from functools import partial
 from weakref import WeakValueDictionary
 
 from yarl import URL
@@ -22,6 +22,7 @@ from yarl import URL
 from server.connectors.platforms import fi_items, fi_net_worth
 from server.connectors.platforms.base import (
     CredentialsRefused,
+    Fetched,
     LoginRequired,
     PermissionRefused,
     PlatformDataError,
@@ -32,6 +33,7 @@ from server.connectors.platforms.document import Node, parse
 from server.connectors.platforms.http import Retry, Wire, is_loopback
 from server.connectors.platforms.login_driver import LoginDriver
 from server.connectors.platforms.mcp import McpClient
+from server.connectors.platforms.turns import Turn, Turns
 from server.connectors.records import DataType, Item
 
 FI = "Fi Money"
@@ -41,10 +43,13 @@ _CHEAP_TOOL = "fetch_epf_details"
 _POLLS = 5
 # What else there may be in an address browsers drop or replace, each in its own way.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
-
-# Holds the turn of a session, by an opaque name of it, against all processes. Raises
-# PlatformUnavailable where it does not come.
-Turns: TypeAlias = Callable[[str], AbstractAsyncContextManager[None]]
+_LOGIN_REQUIRED = "login_required"
+_READ_BY: Mapping[DataType, Sequence[str]] = {
+    "transactions": ("fetch_bank_transactions",),
+    "portfolio": ("fetch_net_worth", "fetch_epf_details"),
+    "trades": ("fetch_stock_transactions", "fetch_mf_transactions"),
+    "profile": ("fetch_credit_report", "fetch_bank_transactions"),
+}
 
 
 class FiMoney:
@@ -172,7 +177,7 @@ class FiMoney:
         return session
 
     async def disconnect(self, session: Session) -> None:
-        async with self._turn(session.secrets["session_id"]):
+        async with self._turn(session.secrets["session_id"]) as turn, turn.call():
             await self._mcp.close_session(session.secrets["session_id"])
 
     async def abandon(self, login: LoginRequired) -> None:
@@ -183,55 +188,71 @@ class FiMoney:
 
     # -- data
 
-    async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
-        async with self._turn(session.secrets["session_id"]):
-            return await self._fetch(session, data_type)
-
-    async def _fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
-        match data_type:
-            case "transactions":
-                return fi_items.transactions(await self._read(session, "fetch_bank_transactions"))
-            case "portfolio":
-                return [
-                    *fi_net_worth.net_worth(await self._read(session, "fetch_net_worth")),
-                    *fi_net_worth.provident_fund(await self._read(session, "fetch_epf_details")),
-                ]
-            case "trades":
-                return [
-                    *fi_items.stock_trades(await self._read(session, "fetch_stock_transactions")),
-                    *fi_items.fund_trades(await self._read(session, "fetch_mf_transactions")),
-                ]
-            case "profile":
-                return fi_items.profile(
-                    session.platform_user_id,
-                    await self._read(session, "fetch_credit_report"),
-                    await self._read(session, "fetch_bank_transactions"),
-                )
-
-    async def _read(self, session: Session, tool: str) -> Node:
-        """Within a turn of the session."""
-        text = await self._mcp.call_tool(session.secrets["session_id"], tool)
-        document = parse(text, tool)
-        if _wants_login(document):
-            raise SessionEnded(f"{FI} wants a new login")
-        return document
+    @asynccontextmanager
+    async def reading(self, session: Session) -> AsyncIterator[FiReading]:
+        async with self._turn(session.secrets["session_id"]) as turn:
+            yield FiReading(self._mcp, session, turn)
 
     async def _call(self, session_id: str, tool: str) -> str:
-        async with self._turn(session_id):
+        async with self._turn(session_id) as turn, turn.call():
             return await self._mcp.call_tool(session_id, tool)
 
-    @asynccontextmanager
-    async def _turn(self, session_id: str) -> AsyncIterator[None]:
+    def _turn(self, session_id: str) -> Turn:
         """Fi publishes no limits: the calls of one session go one after another."""
         lock = self._locks.get(session_id)
         if lock is None:
             lock = self._locks[session_id] = asyncio.Lock()
-        async with lock:  # in this process first, so that it does not compete with itself
-            if self._turns is None:
-                yield
-                return
-            async with self._turns(hashlib.sha256(session_id.encode()).hexdigest()):
-                yield
+        name = hashlib.sha256(session_id.encode()).hexdigest()
+        return Turn(lock, None if self._turns is None else partial(self._turns, name))
+
+
+class FiReading:
+    def __init__(self, mcp: McpClient, session: Session, turn: Turn) -> None:
+        self._mcp = mcp
+        self._session = session
+        self._turn = turn
+        self._texts: dict[str, str] = {}  # by tool
+
+    async def fetch(self, data_type: DataType) -> Fetched:
+        hashed = hashlib.sha256()
+        for tool in _READ_BY[data_type]:
+            text = (await self._text(tool)).encode("utf-8", "surrogatepass")
+            hashed.update(b"%d/%b" % (len(text), text))
+        return Fetched(hashed.hexdigest(), partial(self._items, data_type))
+
+    async def _text(self, tool: str) -> str:
+        if tool not in self._texts:
+            async with self._turn.call():
+                text = await self._mcp.call_tool(self._session.secrets["session_id"], tool)
+            if _LOGIN_REQUIRED in text:
+                _document(text, tool)  # which mostly says that there is no more to be had
+            self._texts[tool] = text
+        return self._texts[tool]
+
+    def _items(self, data_type: DataType) -> Sequence[Item]:
+        answers = [_document(self._texts[tool], tool) for tool in _READ_BY[data_type]]
+        match data_type:
+            case "transactions":
+                return fi_items.transactions(*answers)
+            case "portfolio":
+                net_worth, provident_fund = answers
+                return [
+                    *fi_net_worth.net_worth(net_worth),
+                    *fi_net_worth.provident_fund(provident_fund),
+                ]
+            case "trades":
+                stocks, funds = answers
+                return [*fi_items.stock_trades(stocks), *fi_items.fund_trades(funds)]
+            case "profile":
+                return fi_items.profile(self._session.platform_user_id, *answers)
+
+
+def _document(text: str, tool: str) -> Node:
+    """Raises SessionEnded or PlatformDataError."""
+    document = parse(text, tool)
+    if _wants_login(document):
+        raise SessionEnded(f"{FI} wants a new login")
+    return document
 
 
 def _understood(text: str) -> Node:
@@ -244,4 +265,4 @@ def _understood(text: str) -> Node:
 
 def _wants_login(answer: Node) -> bool:
     """Whether this is the answer that stands in for data while nobody is logged in."""
-    return isinstance(answer.value, dict) and answer.value.get("status") == "login_required"
+    return isinstance(answer.value, dict) and answer.value.get("status") == _LOGIN_REQUIRED

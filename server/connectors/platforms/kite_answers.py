@@ -59,6 +59,11 @@ def read_answer(reply: Reply, place: str) -> Node:
     return answer.get("data")
 
 
+def looks_like_data(reply: Reply) -> bool:
+    """Whether `read_answer` needs not be asked at once: whatever goes wrong has `error` in it."""
+    return reply.status == 200 and b"error" not in reply.body
+
+
 def _refusal(reply: Reply, members: dict[str, object], place: str) -> PlatformError:
     kind = members.get("error_type")
     if kind in _NEEDS_LOGIN or (kind == "InputException" and _blames_keys(reply, members)):

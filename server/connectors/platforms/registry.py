@@ -8,9 +8,10 @@ from datetime import timedelta
 from server.clock import utc_now
 from server.config import Settings
 from server.connectors.platforms.base import Platform
-from server.connectors.platforms.fi_money import FiMoney, Turns
+from server.connectors.platforms.fi_money import FiMoney
 from server.connectors.platforms.http import is_loopback
 from server.connectors.platforms.login_driver import LoginDriver
+from server.connectors.platforms.turns import Turns
 from server.connectors.platforms.zerodha import Budget, Zerodha
 
 

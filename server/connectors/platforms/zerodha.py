@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlencode
 
 from server.connectors.platforms import kite_items
 from server.connectors.platforms.base import (
     CredentialsRefused,
+    Fetched,
     LoginRequired,
     PermissionRefused,
     PlatformError,
@@ -23,8 +26,13 @@ from server.connectors.platforms.base import (
     SessionEnded,
 )
 from server.connectors.platforms.document import IST, Node
-from server.connectors.platforms.http import Retry, Wire
-from server.connectors.platforms.kite_answers import ZERODHA, RequestRefused, read_answer
+from server.connectors.platforms.http import Reply, Retry, Wire
+from server.connectors.platforms.kite_answers import (
+    ZERODHA,
+    RequestRefused,
+    looks_like_data,
+    read_answer,
+)
 from server.connectors.platforms.login_driver import LoginDriver
 from server.connectors.records import DataType, Item
 
@@ -34,6 +42,7 @@ _SESSIONS_END_AT = time(6, 0)
 _NOT_BEGUN = timedelta(seconds=0.5)
 _BEGUN = timedelta(seconds=30)
 # They go into a header and a checksum: nothing but visible ASCII makes sense there.
+_NONE = re.compile(rb'"data"\s*:\s*(\[\s*\]|null)')
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
 
 # Waits for the turn of an api key, by which Zerodha counts calls, and raises OverBudget where that
@@ -133,7 +142,7 @@ class Zerodha:
                 return await self._retry(lambda: self._refresh(session))
             except (SessionEnded, PermissionRefused, RequestRefused):
                 pass  # a refresh token may be spent while the access token still lives
-        await self._go_on(session, "/user/profile")
+        await self._retry(partial(self._call, "GET", "/user/profile", session))
         return session
 
     async def _refresh(self, session: Session) -> Session:
@@ -173,41 +182,21 @@ class Zerodha:
 
     # -- data
 
-    async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
-        match data_type:
-            case "portfolio":
-                return [
-                    *kite_items.holdings(await self._read(session, "/portfolio/holdings")),
-                    *kite_items.positions(await self._go_on(session, "/portfolio/positions")),
-                    *kite_items.fund_holdings(await self._go_on(session, "/mf/holdings")),
-                    *kite_items.cash(await self._go_on(session, "/user/margins")),
-                ]
-            case "trades":
-                fills = await self._read(session, "/trades")
-                orders = await self._go_on(session, "/mf/orders")
-                known_isins = await self._isins(session) if fills.value else {}
-                return [*kite_items.trades(fills, known_isins), *kite_items.fund_trades(orders)]
-            case "profile":
-                return kite_items.profile(await self._read(session, "/user/profile"))
-            case "transactions":
-                raise PermissionRefused("Zerodha offers no transactions")
+    @asynccontextmanager
+    async def reading(self, session: Session) -> AsyncIterator[KiteReading]:
+        yield KiteReading(partial(self._get, session))
 
-    async def _isins(self, session: Session) -> Mapping[kite_items.Instrument, str]:
-        """An ornament of the trades: without it they are as complete as Zerodha sends them."""
-        try:
-            return kite_items.isins(await self._go_on(session, "/portfolio/holdings"))
-        except PlatformError:
-            return {}
+    async def _get(self, session: Session, path: str, patience: timedelta) -> Reply:
+        """The answer to a read, not looked into where it looks like data."""
+        return await self._retry(lambda: self._get_once(session, path, patience))
+
+    async def _get_once(self, session: Session, path: str, patience: timedelta) -> Reply:
+        reply = await self._send("GET", path, session, patience=patience)
+        if not looks_like_data(reply):
+            read_answer(reply, f"GET {path}")
+        return reply
 
     # -- calls
-
-    async def _read(self, session: Session, path: str) -> Node:
-        """The first call of a fetch."""
-        return await self._retry(lambda: self._call("GET", path, session, patience=_NOT_BEGUN))
-
-    async def _go_on(self, session: Session, path: str) -> Node:
-        """A call after which nothing has to be thrown away for want of budget."""
-        return await self._retry(lambda: self._call("GET", path, session))
 
     async def _call(
         self,
@@ -217,15 +206,27 @@ class Zerodha:
         *,
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
-        patience: timedelta = _BEGUN,
     ) -> Node:
+        reply = await self._send(method, path, session, params=params, form=form)
+        return read_answer(reply, f"{method} {path}")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        session: Session | None,
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        patience: timedelta = _BEGUN,
+    ) -> Reply:
         headers = {"X-Kite-Version": "3"}
         keys = session.secrets if session is not None else form or {}
         if session is not None:
             headers["Authorization"] = f"token {keys['api_key']}:{keys['access_token']}"
         if self._budget is not None:
             await self._budget(keys["api_key"], patience)
-        reply = await self._wire.send(
+        return await self._wire.send(
             method,
             self._base_url + path,
             call=f"{method} {path}",
@@ -233,7 +234,65 @@ class Zerodha:
             params=params,
             form=form,
         )
-        return read_answer(reply, f"{method} {path}")
+
+
+class KiteReading:
+    def __init__(self, get: Callable[[str, timedelta], Awaitable[Reply]]) -> None:
+        self._get = get
+        self._replies: dict[str, Reply] = {}  # by path
+
+    async def fetch(self, data_type: DataType) -> Fetched:
+        match data_type:
+            case "portfolio":
+                paths = ["/portfolio/holdings", "/portfolio/positions", "/mf/holdings"]
+                paths.append("/user/margins")
+                read: Callable[[], Sequence[Item]] = self._portfolio
+            case "trades":
+                paths, read = ["/trades", "/mf/orders"], self._trades
+            case "profile":
+                paths, read = ["/user/profile"], self._profile
+            case "transactions":
+                raise PermissionRefused("Zerodha offers no transactions")
+        patience = _NOT_BEGUN
+        for path in paths:
+            await self._read(path, patience)
+            patience = _BEGUN  # nothing has to be thrown away for want of budget
+        if data_type == "trades" and not _NONE.search(self._replies["/trades"].body):
+            # An ornament of the trades: without it they are as complete as Zerodha sends them.
+            with suppress(PlatformError):
+                await self._read("/portfolio/holdings", _BEGUN)
+                paths.append("/portfolio/holdings")
+        hashed = hashlib.sha256()
+        for path in paths:
+            body = self._replies[path].body
+            hashed.update(b"%d/%b" % (len(body), body))
+        return Fetched(hashed.hexdigest(), read)
+
+    async def _read(self, path: str, patience: timedelta) -> None:
+        if path not in self._replies:
+            self._replies[path] = await self._get(path, patience)
+
+    def _data(self, path: str) -> Node:
+        return read_answer(self._replies[path], f"GET {path}")
+
+    def _portfolio(self) -> Sequence[Item]:
+        return [
+            *kite_items.holdings(self._data("/portfolio/holdings")),
+            *kite_items.positions(self._data("/portfolio/positions")),
+            *kite_items.fund_holdings(self._data("/mf/holdings")),
+            *kite_items.cash(self._data("/user/margins")),
+        ]
+
+    def _trades(self) -> Sequence[Item]:
+        fills, orders = self._data("/trades"), self._data("/mf/orders")
+        known_isins: Mapping[kite_items.Instrument, str] = {}
+        if fills.value and "/portfolio/holdings" in self._replies:
+            with suppress(PlatformError):
+                known_isins = kite_items.isins(self._data("/portfolio/holdings"))
+        return [*kite_items.trades(fills, known_isins), *kite_items.fund_trades(orders)]
+
+    def _profile(self) -> Sequence[Item]:
+        return kite_items.profile(self._data("/user/profile"))
 
 
 def checksum(api_key: str, token: str, api_secret: str) -> str:

@@ -168,18 +168,30 @@ class RecordStore:
         return True
 
 
+def answer_digest(records_id: str, fetched: str) -> str:
+    """Tells apart what a platform answered for the records under an id.
+
+    The same answers mean the same items. Another one each day, as that of the items.
+    """
+    return _of_today(records_id, fetched.encode()).hexdigest()
+
+
 def digest(records_id: str, items: Sequence[Item]) -> str:
     """Tells apart what a run fetched for the records under an id, so that the same is not stored again.
 
     Another one each day, at a time of the connector's own: whatever became of the records is put right.
     """
-    created = int(records_id[:8], 16) if re.match("[0-9a-f]{8}", records_id) else 0
-    day = int(utc_now().timestamp() + created) // 86_400
     fetched = sorted((item.key, bson.encode(record_document(item.record))) for item in items)
-    hashed = hashlib.sha256(repr((records_id, day)).encode())
+    hashed = _of_today(records_id, b"")
     for key, document in fetched:
         hashed.update(key.encode() + b"\0" + document)
     return hashed.hexdigest()
+
+
+def _of_today(records_id: str, content: bytes) -> hashlib._Hash:
+    created = int(records_id[:8], 16) if re.match("[0-9a-f]{8}", records_id) else 0
+    day = int(utc_now().timestamp() + created) // 86_400
+    return hashlib.sha256(repr((records_id, day)).encode() + content)
 
 
 def _upsert(records_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:

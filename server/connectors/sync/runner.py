@@ -19,6 +19,7 @@ from server.connectors.model import (
     ABANDONED,
     FAILURES_TO_ERROR,
     MAX_INTERVAL,
+    Answered,
     Connector,
     DataTypeCount,
     ErrorEntry,
@@ -26,18 +27,19 @@ from server.connectors.model import (
     Run,
 )
 from server.connectors.platforms.base import (
+    Fetched,
     PermissionRefused,
     PlatformDataError,
     PlatformError,
     PlatformUnavailable,
-    Session,
+    Reading,
     SessionEnded,
     Throttled,
 )
 from server.connectors.records import DataType, Item
 from server.connectors.store import ConnectorStore
 from server.connectors.sync.persistence import persistently
-from server.connectors.sync.records import RecordStore, digest
+from server.connectors.sync.records import RecordStore, answer_digest, digest
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.connectors.sync.telling import Telling
 from server.observability import metrics
@@ -85,6 +87,7 @@ class _Progress:
     counts: list[DataTypeCount] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)  # data types the platform does not allow
     failure: PlatformError | None = None
+    answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
 
     def missing(self, run: Run) -> list[str]:
         """The data types that a later try may bring."""
@@ -196,47 +199,81 @@ class SyncRunner:
         One that the platform fails to give does not keep the others away; two mean that it is away.
         """
         session = await persistently(partial(self._logins.session, claimed))
+        platform = self._logins.platform(claimed)
         goes_on = run.began_at != run.started_at  # of what it stored before it may not know
-        for data_type in progress.missing(run):
+        wanted, renewed = progress.missing(run), False
+        while wanted:
             try:
-                try:
-                    items = await self._fetch(claimed, session, data_type)
-                except SessionEnded:
-                    session = await persistently(partial(self._logins.revive, claimed))
-                    items = await self._fetch(claimed, session, data_type)
-            except PermissionRefused as error:
-                progress.refused.append(data_type)
-                progress.failure = progress.failure or error  # the other data types may be allowed
-                continue
-            except Throttled:
-                raise
-            except PlatformUnavailable as error:
-                if isinstance(progress.failure, PlatformUnavailable):
+                async with platform.reading(session) as reading:
+                    while wanted:
+                        await self._fetch(claimed, run, reading, wanted[0], progress, again=goes_on)
+                        wanted, renewed = wanted[1:], False
+            except SessionEnded:
+                if renewed:
                     raise
-                progress.failure = error
-                continue
-            await self._keep(claimed, run, data_type, items, progress, again=goes_on)
+                session = await persistently(partial(self._logins.revive, claimed))
+                renewed = True
+
+    async def _fetch(
+        self,
+        claimed: Connector,
+        run: Run,
+        reading: Reading,
+        data_type: str,
+        progress: _Progress,
+        *,
+        again: bool,
+    ) -> None:
+        """Fetch and keep one data type."""
+        try:
+            # A platform's budget is in MongoDB.
+            fetched = await persistently(lambda: reading.fetch(cast("DataType", data_type)))
+            items = self._unknown(claimed, data_type, fetched, progress)
+        except PermissionRefused as error:
+            progress.refused.append(data_type)
+            progress.failure = progress.failure or error  # the other data types may be allowed
+        except Throttled:
+            raise
+        except PlatformUnavailable as error:
+            if isinstance(progress.failure, PlatformUnavailable):
+                raise
+            progress.failure = error
+        else:
+            await self._keep(claimed, run, data_type, items, progress, again=again)
+
+    def _unknown(
+        self, claimed: Connector, data_type: str, fetched: Fetched, progress: _Progress
+    ) -> Sequence[Item] | int:
+        """What was fetched; how many there are where it is what was stored last."""
+        answer = answer_digest(claimed.records_id, fetched.digest)
+        known, kept = claimed.answers.get(data_type), claimed.kept.get(data_type)
+        if known is not None and (known.digest, known.kept) == (answer, kept):
+            return known.records
+        items = fetched.items()
+        found = digest(claimed.records_id, items)
+        progress.answers[data_type] = Answered(answer, found, len(items))
+        return len(items) if found == kept else items
 
     async def _keep(
         self,
         claimed: Connector,
         run: Run,
         data_type: str,
-        items: Sequence[Item],
+        items: Sequence[Item] | int,
         progress: _Progress,
         *,
         again: bool,
     ) -> None:
         """Store what was fetched; nothing where it is what was stored last."""
-        fetched = digest(claimed.records_id, items)
-        if claimed.kept.get(data_type) == fetched:
-            progress.counts.append(DataTypeCount(data_type, len(items), 0))
+        if isinstance(items, int):
+            progress.counts.append(DataTypeCount(data_type, items, 0))
             # The end of the run finds it out in any case.
             if progress.missing(run) and not await persistently(
                 partial(self._syncs.holds, claimed)
             ):
                 raise ClaimLost
             return
+        fetched = progress.answers[data_type].kept
 
         async def note(session: Transaction, added: int | None) -> None:
             # However the run ends, and whoever ends it: these items were new to this run only.
@@ -250,11 +287,6 @@ class SyncRunner:
             claimed.records_id, data_type, items, run.sync_id, note, again=again, closes=closes
         )
         progress.counts.append(DataTypeCount(data_type, len(items), added))
-
-    async def _fetch(self, claimed: Connector, session: Session, data_type: str) -> Sequence[Item]:
-        platform = self._logins.platform(claimed)
-        # A platform's budget is in MongoDB.
-        return await persistently(lambda: platform.fetch(session, cast("DataType", data_type)))
 
     async def _defer(
         self,
@@ -283,7 +315,8 @@ class SyncRunner:
             status = "connected"
         elif failures >= FAILURES_TO_ERROR:
             status = "error"
-        outcome = Outcome(entry, failures, status, _error_entry(progress.failure, entry.synced_at))
+        error = _error_entry(progress.failure, entry.synced_at)
+        outcome = Outcome(entry, failures, status, error, answers=progress.answers)
         if isinstance(progress.failure, PlatformUnavailable):
             outcome = _after_outage(outcome, claimed, progress.missing(run), progress.failure)
         if not await persistently(partial(self._end, claimed, outcome)):

@@ -6,8 +6,8 @@ Every later write of the run names fence and run, and is refused once either has
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from server.connectors.model import (
     FAILURES_TO_ERROR,
     LIVE,
     MAX_INTERVAL,
+    Answered,
     Connector,
     DataTypeCount,
     ErrorEntry,
@@ -59,6 +60,9 @@ class Outcome:
     owed: Sequence[str] = ()  # data types that the next run is about, where not about all
     retry_in: timedelta | None = None  # the next run, where that is before the interval is over
     not_within: timedelta = timedelta(0)  # as long as the platform asked to be left alone
+    answers: Mapping[str, Answered] = field(
+        default_factory=dict
+    )  # those that were new, by data type
 
 
 class SyncStore:
@@ -321,6 +325,9 @@ class SyncStore:
             "sync.run": "$$REMOVE",
             "updatedAt": x.NOW,
         }
+        for data_type, answer in outcome.answers.items():
+            said = {"digest": answer.digest, "kept": answer.kept, "records": answer.records}
+            fields[f"sync.answers.{data_type}"] = {"$literal": said}
         if outcome.entry.status != "failed":
             fields["connectionDetails.lastSyncAt"] = outcome.entry.synced_at
         if outcome.entry.status == "success":

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
+from server.connectors.platforms.base import Platform, Session
 from server.connectors.platforms.http import Retry
+from server.connectors.records import DataType, Item
 
 
 @dataclass(frozen=True)
@@ -132,3 +134,9 @@ class NoWait:
 
 def impatient() -> Retry:
     return Retry(sleep=NoWait())
+
+
+async def read(platform: Platform, session: Session, data_type: DataType) -> Sequence[Item]:
+    """The items of one data type."""
+    async with platform.reading(session) as reading:
+        return (await reading.fetch(data_type)).items()

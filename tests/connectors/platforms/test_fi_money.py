@@ -20,7 +20,7 @@ from server.connectors.platforms.base import (
 from server.connectors.platforms.fi_money import FiMoney
 from server.connectors.records import DataType, Profile
 
-from .scripted import Asked, Line, Say, ScriptedServer, impatient
+from .scripted import Asked, Line, Say, ScriptedServer, impatient, read
 from .test_fi_items import LINE
 from .test_mcp import HELLO, SESSION_ID, answer, text
 
@@ -159,14 +159,14 @@ async def test_prose_instead_of_data_is_a_login_and_no_data(clock: Clock) -> Non
     async with fi_money(clock, text("You have connected no accounts.")) as (adapter, _):
         assert await adapter.renew(SESSION) is SESSION
         with pytest.raises(PlatformDataError, match=r"^fetch_bank_transactions: expected a JSON"):
-            await adapter.fetch(SESSION, "transactions")
+            await read(adapter, SESSION, "transactions")
 
 
 @pytest.mark.parametrize("data_type", FiMoney.data_types)
 async def test_a_session_that_ended(clock: Clock, data_type: DataType) -> None:
     async with fi_money(clock, login_required()) as (adapter, _):
         with pytest.raises(SessionEnded):
-            await adapter.fetch(SESSION, data_type)
+            await read(adapter, SESSION, data_type)
         with pytest.raises(SessionEnded):
             await adapter.renew(SESSION)
 
@@ -185,7 +185,7 @@ async def test_each_data_type_asks_its_own_tools_only(
 ) -> None:
     """A credit report is fetched for those who ask for the profile, and for nobody else."""
     async with fi_money(clock, tools({})) as (adapter, server):
-        items = await adapter.fetch(SESSION, data_type)
+        items = await read(adapter, SESSION, data_type)
     assert len(items) == (1 if data_type == "profile" else 0)
     params = [asked.message["params"] for asked in server.asked]
     assert params == [{"name": name, "arguments": {}} for name in asks]
@@ -194,7 +194,7 @@ async def test_each_data_type_asks_its_own_tools_only(
 async def test_the_profile_carries_the_opaque_user_id(clock: Clock) -> None:
     banks = json.dumps({"bankTransactions": [{"bank": "Test Bank", "txns": [LINE]}]})
     async with fi_money(clock, tools({"fetch_bank_transactions": banks})) as (adapter, _):
-        [item] = await adapter.fetch(SESSION, "profile")
+        [item] = await read(adapter, SESSION, "profile")
     assert item.record == Profile(
         platform_user_id="fi_1", account_type="mcp", institutions=("Test Bank",)
     )
@@ -209,10 +209,10 @@ async def test_calls_of_one_session_wait_for_each_other(clock: Clock) -> None:
 
     other = Session("fi_2", "mcp", SESSION.expires_at, {"session_id": "mcp-session-2"})
     async with fi_money(clock, first, tools({})) as (adapter, server):
-        hanging = asyncio.create_task(adapter.fetch(SESSION, "transactions"))
+        hanging = asyncio.create_task(read(adapter, SESSION, "transactions"))
         await started.wait()
-        waiting = asyncio.create_task(adapter.fetch(SESSION, "transactions"))
-        assert await adapter.fetch(other, "transactions") == []
+        waiting = asyncio.create_task(read(adapter, SESSION, "transactions"))
+        assert await read(adapter, other, "transactions") == []
         assert [asked.headers["mcp-session-id"] for asked in server.asked] == [
             SESSION_ID,
             "mcp-session-2",

@@ -25,6 +25,7 @@ from server.connectors.platforms.zerodha import Zerodha
 from server.connectors.records import DataType, Holding, Item
 
 from .conftest import APPROVED_KEY, SECRET, Sandbox, running_sandbox
+from .scripted import read
 
 # What the product's documentation shows as a request's credentials, for either platform.
 SHOWN = {"username": "user123", "password": "platformPassword", "apiKey": "platform_api_key"}
@@ -74,8 +75,8 @@ def kinds(items: Sequence[Item]) -> Counter[str]:
 
 async def fetch(platform: Platform, session: Session, data_type: DataType) -> Counter[str]:
     """Kinds of the items; two fetches must agree about their keys."""
-    items = await platform.fetch(session, data_type)
-    again = await platform.fetch(session, data_type)
+    items = await read(platform, session, data_type)
+    again = await read(platform, session, data_type)
     assert [item.key for item in items] == [item.key for item in again]
     assert len({item.key for item in items}) == len(items)
     return kinds(items)
@@ -92,7 +93,7 @@ async def test_zerodha_from_connect_to_disconnect(zerodha: Zerodha) -> None:
     assert await zerodha.renew(session) == session
     await zerodha.disconnect(session)
     with pytest.raises(SessionEnded):
-        await zerodha.fetch(session, "profile")
+        await read(zerodha, session, "profile")
     with pytest.raises(SessionEnded):
         await zerodha.renew(session)
     await zerodha.disconnect(session)
@@ -104,8 +105,8 @@ async def test_zerodha_with_a_refresh_token(zerodha: Zerodha) -> None:
     second = await zerodha.renew(first)
     assert second.secrets["access_token"] != first.secrets["access_token"]
     with pytest.raises(SessionEnded):
-        await zerodha.fetch(first, "profile")
-    assert await zerodha.fetch(second, "profile")
+        await read(zerodha, first, "profile")
+    assert await read(zerodha, second, "profile")
     await zerodha.disconnect(second)
     with pytest.raises(SessionEnded):
         await zerodha.renew(second)
@@ -146,8 +147,8 @@ async def test_a_session_that_the_next_login_killed(zerodha: Zerodha) -> None:
     first = await connected(zerodha, username="twice")
     second = await connected(zerodha, username="twice")
     with pytest.raises(SessionEnded):
-        await zerodha.fetch(first, "portfolio")
-    assert await zerodha.fetch(second, "portfolio")
+        await read(zerodha, first, "portfolio")
+    assert await read(zerodha, second, "portfolio")
 
 
 async def test_fi_from_connect_to_disconnect(fi: FiMoney) -> None:
@@ -178,7 +179,7 @@ async def test_fi_with_a_login_on_its_own_page(fi_sandbox: Sandbox) -> None:
         )
     session = await adapter.complete(pending.secrets, {})
     assert isinstance(session, Session)
-    assert await adapter.fetch(session, "transactions")
+    assert await read(adapter, session, "transactions")
     await adapter.aclose()
 
 
@@ -200,7 +201,7 @@ async def test_fi_without_data_and_with_a_wrong_document(fi: FiMoney) -> None:
     odd = await connected(fi, username="2525252525")
     assert await fetch(fi, odd, "transactions")
     with pytest.raises(PlatformDataError, match=r"^fetch_net_worth: expected netWorthResponse"):
-        await fi.fetch(odd, "portfolio")
+        await read(fi, odd, "portfolio")
 
 
 async def test_a_fi_login_that_ran_out() -> None:
@@ -209,7 +210,7 @@ async def test_a_fi_login_that_ran_out() -> None:
         pending = await adapter.connect({})
         assert isinstance(pending, LoginRequired)
         session = Session("fi_1", "mcp", now(), pending.secrets)
-        for ask in (adapter.renew(session), adapter.fetch(session, "trades")):
+        for ask in (adapter.renew(session), read(adapter, session, "trades")):
             with pytest.raises(SessionEnded):
                 await ask
         await adapter.aclose()
@@ -221,7 +222,7 @@ async def test_a_sandbox_that_is_gone(make: Callable[[Sandbox, LoginDriver], Pla
         platform = make(sandbox, LoginDriver(sandbox.kite))
         session = await connected(platform)
     with pytest.raises(Exception, match="cannot be reached") as caught:
-        await platform.fetch(session, "portfolio")
+        await read(platform, session, "portfolio")
     assert type(caught.value).__name__ == "PlatformUnavailable"
     await platform.aclose()
 
@@ -234,7 +235,7 @@ async def test_no_secret_reaches_the_log(
     held: list[str] = ["platformPassword"]
     for platform in (make_zerodha(sandbox, driver), make_fi(sandbox, driver)):
         session = await connected(platform)
-        await platform.fetch(session, "profile")
+        await read(platform, session, "profile")
         await platform.disconnect(session)
         await platform.aclose()
         held += [

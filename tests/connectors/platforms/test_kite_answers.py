@@ -15,7 +15,7 @@ from server.connectors.platforms.base import (
     SessionEnded,
 )
 
-from .scripted import Say
+from .scripted import Say, read
 from .test_zerodha import HTML, SESSION, failure, success, zerodha
 
 Clock = Callable[[], datetime]
@@ -60,7 +60,7 @@ Clock = Callable[[], datetime]
 async def test_what_an_answer_means(clock: Clock, answer: Say, error: type[PlatformError]) -> None:
     async with zerodha(clock, answer) as (adapter, server):
         with pytest.raises(error) as caught:
-            await adapter.fetch(SESSION, "profile")
+            await read(adapter, SESSION, "profile")
     assert len(server.asked) == (3 if error is PlatformUnavailable else 1)
     assert not any(secret in str(caught.value) for secret in ("demo_secret", "at1", "No."))
 
@@ -71,6 +71,6 @@ async def test_the_wait_zerodha_asks_for_is_passed_on(clock: Clock) -> None:
         server,
     ):
         with pytest.raises(PlatformUnavailable) as caught:
-            await adapter.fetch(SESSION, "profile")
+            await read(adapter, SESSION, "profile")
     assert caught.value.retry_after == timedelta(seconds=30)
     assert len(server.asked) == 1

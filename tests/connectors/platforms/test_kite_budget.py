@@ -12,7 +12,7 @@ from server.connectors.platforms.base import OverBudget, PlatformUnavailable
 from server.connectors.platforms.zerodha import Zerodha
 from server.connectors.records import DataType
 
-from .scripted import Line, ScriptedServer, impatient
+from .scripted import Line, ScriptedServer, impatient, read
 from .test_zerodha import KEYS, RENEWABLE, SESSION, failure, success
 
 Clock = Callable[[], datetime]
@@ -63,7 +63,7 @@ async def test_a_fetch_that_has_begun_is_not_thrown_away(
     clock: Clock, data_type: DataType, script: list[Line], hurried: list[bool]
 ) -> None:
     async with zerodha(clock, *script) as (adapter, _, asked):
-        await adapter.fetch(SESSION, data_type)
+        await read(adapter, SESSION, data_type)
     assert asked.hurried == hurried
 
 
@@ -79,7 +79,7 @@ async def test_somebody_waits_for_logins_and_renewals(clock: Clock) -> None:
 async def test_who_is_over_budget_neither_calls_nor_asks_again(clock: Clock) -> None:
     async with zerodha(clock) as (adapter, server, asked):
         asked.over = True
-        for call in (adapter.fetch(SESSION, "profile"), adapter.renew(RENEWABLE)):
+        for call in (read(adapter, SESSION, "profile"), adapter.renew(RENEWABLE)):
             with pytest.raises(OverBudget) as refused:
                 await call
             assert refused.value.retry_after == SOON

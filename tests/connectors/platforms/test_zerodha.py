@@ -22,7 +22,7 @@ from server.connectors.platforms.document import IST
 from server.connectors.platforms.zerodha import Zerodha, checksum, next_session_end
 from server.connectors.records import Trade
 
-from .scripted import Line, Say, ScriptedServer, impatient
+from .scripted import Line, Say, ScriptedServer, impatient, read
 from .test_kite_items import HOLDING, TRADE
 
 Clock = Callable[[], datetime]
@@ -194,7 +194,7 @@ HTML = Say(200, b"<html>Bad gateway</html>", {"Content-Type": "text/html"})
 async def test_a_read_outlives_a_hiccup_and_needs_no_status(clock: Clock) -> None:
     script = (Say(502), failure(503, "NetworkException"), Say(body={"data": {"user_id": "QX4821"}}))
     async with zerodha(clock, *script) as (adapter, server):
-        assert len(await adapter.fetch(SESSION, "profile")) == 1
+        assert len(await read(adapter, SESSION, "profile")) == 1
     assert len(server.asked) == 3
     assert server.asked[0].headers["authorization"] == "token demo_key:at1"
 
@@ -207,7 +207,7 @@ async def test_trades_do_without_isins_where_holdings_fail(
     clock: Clock, holdings: Say, isin: str | None
 ) -> None:
     async with zerodha(clock, success([TRADE]), success([]), holdings) as (adapter, server):
-        [item] = await adapter.fetch(SESSION, "trades")
+        [item] = await read(adapter, SESSION, "trades")
     assert isinstance(item.record, Trade)
     assert item.record.isin == isin
     assert server.asked[2].path == "/portfolio/holdings"
@@ -215,21 +215,21 @@ async def test_trades_do_without_isins_where_holdings_fail(
 
 async def test_holdings_are_not_asked_for_where_nothing_was_traded(clock: Clock) -> None:
     async with zerodha(clock, success([])) as (adapter, server):
-        assert await adapter.fetch(SESSION, "trades") == []
+        assert await read(adapter, SESSION, "trades") == []
     assert [asked.path for asked in server.asked] == ["/trades", "/mf/orders"]
 
 
 async def test_one_bad_part_fails_the_whole_portfolio(clock: Clock) -> None:
     async with zerodha(clock, success([HOLDING]), success({"day": []})) as (adapter, _):
         with pytest.raises(PlatformDataError, match="net"):
-            await adapter.fetch(SESSION, "portfolio")
+            await read(adapter, SESSION, "portfolio")
 
 
 async def test_transactions_are_not_for_sale(clock: Clock) -> None:
     async with zerodha(clock, Say()) as (adapter, server):
         assert "transactions" not in adapter.data_types
         with pytest.raises(PermissionRefused):
-            await adapter.fetch(SESSION, "transactions")
+            await read(adapter, SESSION, "transactions")
     assert server.asked == []
 
 
@@ -283,7 +283,7 @@ async def test_a_cancelled_call_stays_cancelled(clock: Clock) -> None:
         return Say(body=b"{", hang=True)
 
     async with zerodha(clock, ask) as (adapter, _):
-        call = asyncio.create_task(adapter.fetch(SESSION, "profile"))
+        call = asyncio.create_task(read(adapter, SESSION, "profile"))
         await asked.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
