@@ -131,7 +131,7 @@ def build(
     sessions = SessionVault(DataKeyStore(database, ring))
     kite_budget = Budget(database, "zerodha", KITE_SPACING)
     fi_turns = Turns(claims, "fi-session")
-    platforms = build_platforms(settings, secrets.user_ids, kite_budget.take, fi_turns.hold)
+    platforms = build_platforms(settings, secrets.user_ids, kite_budget.reserve, fi_turns.hold)
     _begin_at_zero(platforms)
     refused = RefusedLogins(database, trail)
     logins = Logins(changes, connectors, claims, sessions, refused, platforms)

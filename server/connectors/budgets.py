@@ -11,12 +11,13 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.connectors import expressions as x
-from server.connectors.platforms.base import OverBudget, Throttled
+from server.connectors.platforms.base import OverBudget, Slot, Throttled
 from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database, Document
 
@@ -28,7 +29,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 # A call that this process, being busy, would make this much after its moment lets it pass and takes
 # another: late, it would come too close to the calls behind it.
 LATE_SECONDS = 0.05
-ATTEMPTS = 2
+LATE_PATIENCE = timedelta(seconds=30)  # at least with that one, as what it is for has begun
 
 
 class Budget:
@@ -56,22 +57,46 @@ class Budget:
 
         Raises OverBudget where that is more than `patience` away, with when to come back.
         """
-        identifier = f"{self._name}/{hashlib.sha256(key.encode()).hexdigest()}"
-        now = asyncio.get_running_loop().time
-        for _ in range(ATTEMPTS):
-            asked = now()
-            document = await self._reserve(identifier, _milliseconds(patience))
-            wait: timedelta = document["slot"] - document["asked"]
-            if not document["granted"]:
-                raise OverBudget("Too many calls of this app are waiting for the platform", wait)
-            await self._sleep(max(0.0, wait.total_seconds()))
-            if now() - asked - wait.total_seconds() <= LATE_SECONDS:
-                return
+        (slot,) = await self.reserve(key, patience, 1)
+        await slot()
 
-    async def _reserve(self, identifier: str, patience: int) -> Document:
+    async def reserve(self, key: str, patience: timedelta, calls: int) -> Sequence[Slot]:
+        """The next free moments of `key`, for calls that follow each other; each slot is awaited once.
+
+        Raises OverBudget where the first is more than `patience` away, with when to come back.
+        """
+        asked = asyncio.get_running_loop().time()
+        first = await self._reserve(key, patience, calls)
+        answered = asyncio.get_running_loop().time()
+        spacing = self._spacing / 1000
+        return [
+            partial(self._wait, key, patience, first + place * spacing, asked, answered)
+            for place in range(calls)
+        ]
+
+    async def _wait(
+        self, key: str, patience: timedelta, seconds: float, asked: float, answered: float
+    ) -> None:
+        """Wait until so many seconds after the answer; for another moment where that is missed."""
+        now = asyncio.get_running_loop().time
+        await self._sleep(max(0.0, answered + seconds - now()))
+        if now() - asked - seconds > LATE_SECONDS:
+            await self._sleep(await self._reserve(key, max(patience, LATE_PATIENCE), 1))
+
+    async def _reserve(self, key: str, patience: timedelta, calls: int) -> float:
+        """Take as many moments; in how many seconds the first of them is."""
+        identifier = f"{self._name}/{hashlib.sha256(key.encode()).hexdigest()}"
+        document = await self._update(identifier, _milliseconds(patience), calls * self._spacing)
+        wait: timedelta = document["slot"] - document["asked"]
+        if not document["granted"]:
+            raise OverBudget("Too many calls of this app are waiting for the platform", wait)
+        return wait.total_seconds()
+
+    async def _update(self, identifier: str, patience: int, taken: int) -> Document:
+        """All in milliseconds."""
         free = {"$max": [x.NOW, "$nextFree"]}
         granted = {"$lte": ["$slot", {"$add": [x.NOW, patience]}]}
-        after = {"$add": ["$slot", self._spacing]}
+        after = {"$add": ["$slot", taken]}
         update: list[Document] = [
             {"$set": {"asked": x.NOW, "slot": free}},
             {"$set": {"granted": granted}},

@@ -86,6 +86,26 @@ async def test_who_would_wait_too_long_is_told_and_uses_nothing_up(database: Dat
     assert await free_moment(database) == before + ALL_DAY.total_seconds()
 
 
+@pytest.mark.usefixtures("never_late")
+async def test_calls_that_were_asked_for_together_come_one_spacing_apart(
+    database: Database,
+) -> None:
+    sleeps = Sleeps()
+    budget = Budget(database, "zerodha", ALL_DAY, sleeps)
+    slots = await budget.reserve("key", NOW, 3)
+    for slot in slots:
+        await slot()
+    assert [round(seconds, -2) for seconds in sleeps.seconds] == [
+        place * ALL_DAY.total_seconds() for place in range(3)
+    ]
+    with pytest.raises(OverBudget) as refused:
+        await budget.reserve("key", NOW, 2)
+    assert round((refused.value.retry_after or NOW) / ALL_DAY) == 3
+    with pytest.raises(OverBudget) as refused:  # behind both calls of that one
+        await budget.take("key", NOW)
+    assert round((refused.value.retry_after or NOW) / ALL_DAY) == 5
+
+
 async def test_a_call_that_is_late_lets_its_moment_pass(database: Database) -> None:
     slept: list[float] = []
 

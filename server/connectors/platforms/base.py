@@ -15,11 +15,11 @@ secret.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from server.connectors.records import DataType, Item
 
@@ -109,6 +109,10 @@ class Fetched:
 
     digest: str
     items: Callable[[], Sequence[Item]]
+
+
+# Awaits the moment at which a budget allows one call.
+Slot: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Reading(Protocol):

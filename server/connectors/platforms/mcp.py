@@ -8,8 +8,8 @@ Behaviour as in the MCP specification and as observed on the Fi MCP dev server.
 from __future__ import annotations
 
 import json
+import random
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,7 +89,7 @@ class McpClient:
     async def _call(
         self, method: str, params: Mapping[str, object], session_id: str | None
     ) -> tuple[Reply, Node]:
-        request_id = secrets.randbelow(2**31)
+        request_id = random.getrandbits(31)
         message = {"id": request_id, "method": method, "params": params}
         stream = EventStream(request_id)
         reply = await self._send(message, session_id, stream)

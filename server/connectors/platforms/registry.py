@@ -20,7 +20,7 @@ def build_platforms(
 ) -> Mapping[str, Platform]:
     """Every platform by name. `hash_key` keeps platform logins from being guessed from their hashes.
 
-    `kite_budget` is awaited before each call to Zerodha, `fi_turns` held during each of a Fi session.
+    `kite_budget` is asked before each call to Zerodha, `fi_turns` held during each of a Fi session.
 
     The login driver, which fills in login pages by itself, is given to addresses on this machine
     only, and never in production.

@@ -53,6 +53,9 @@ RUN_SECONDS = 300.0  # a run that takes longer is broken off
 MAY_WAIT = timedelta(hours=1)  # a throttled run, from when it was asked for
 LONGEST_WAIT_SECONDS = 60
 JITTER = 0.25
+HOLDS_SECONDS = (
+    1.0  # for how long a run that changes nothing takes for granted that its claim holds
+)
 # After an outage of the platform a few runs come sooner than the interval, each later than the one
 # before, and fetch only what is missing.
 CATCH_UPS = 3
@@ -88,6 +91,7 @@ class _Progress:
     refused: list[str] = field(default_factory=list)  # data types the platform does not allow
     failure: PlatformError | None = None
     answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
+    held: float = 0.0  # when the claim was last known to hold, on the loop's clock
 
     def missing(self, run: Run) -> list[str]:
         """The data types that a later try may bring."""
@@ -122,7 +126,7 @@ class SyncRunner:
             await self._run(claimed, claimed.run, telling)
 
     async def _run(self, claimed: Connector, run: Run, telling: Telling) -> None:
-        progress = _Progress(list(run.done))
+        progress = _Progress(list(run.done), held=asyncio.get_running_loop().time())
         work = asyncio.create_task(self._work(claimed, run, progress, telling))
         heartbeat = asyncio.create_task(self._heartbeat(claimed, progress, telling.log))
         try:
@@ -267,11 +271,7 @@ class SyncRunner:
         """Store what was fetched; nothing where it is what was stored last."""
         if isinstance(items, int):
             progress.counts.append(DataTypeCount(data_type, items, 0))
-            # The end of the run finds it out in any case.
-            if progress.missing(run) and not await persistently(
-                partial(self._syncs.holds, claimed)
-            ):
-                raise ClaimLost
+            await self._check_claim(claimed, run, progress)
             return
         fetched = progress.answers[data_type].kept
 
@@ -287,6 +287,15 @@ class SyncRunner:
             claimed.records_id, data_type, items, run.sync_id, note, again=again, closes=closes
         )
         progress.counts.append(DataTypeCount(data_type, len(items), added))
+
+    async def _check_claim(self, claimed: Connector, run: Run, progress: _Progress) -> None:
+        """Now and then, while there is more to fetch: the end of the run finds it out in any case."""
+        now = asyncio.get_running_loop().time
+        if not progress.missing(run) or now() - progress.held < HOLDS_SECONDS:
+            return
+        if not await persistently(partial(self._syncs.holds, claimed)):
+            raise ClaimLost
+        progress.held = now()
 
     async def _defer(
         self,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
-from server.connectors.platforms.base import OverBudget, PlatformUnavailable
+from server.connectors.platforms.base import OverBudget, PlatformUnavailable, Slot
 from server.connectors.platforms.zerodha import Zerodha
 from server.connectors.records import DataType
 
-from .scripted import Line, ScriptedServer, impatient, read
+from .scripted import Asked, Line, Say, ScriptedServer, impatient, read
 from .test_zerodha import KEYS, RENEWABLE, SESSION, failure, success
 
 Clock = Callable[[], datetime]
@@ -20,18 +21,25 @@ SOON = timedelta(seconds=1)
 RENEWED = {"user_id": "QX4821", "access_token": "at2", "refresh_token": "rt2"}
 
 
-class Asked:
+class Budget:
     """A budget that notes for how long calls would wait, and may have run out."""
 
     def __init__(self) -> None:
         self.patience: list[timedelta] = []
+        self.calls: list[int] = []
+        self.begun: list[int] = []  # places among the calls asked for together
         self.over = False
 
-    async def __call__(self, key: str, patience: timedelta) -> None:
+    async def __call__(self, key: str, patience: timedelta, calls: int) -> Sequence[Slot]:
         assert key == "demo_key"
         self.patience.append(patience)
+        self.calls.append(calls)
         if self.over:
             raise OverBudget("Too many calls", SOON)
+        return [partial(self._begin, place) for place in range(calls)]
+
+    async def _begin(self, place: int) -> None:
+        self.begun.append(place)
 
     @property
     def hurried(self) -> list[bool]:
@@ -41,30 +49,66 @@ class Asked:
 @asynccontextmanager
 async def zerodha(
     clock: Clock, *script: Line
-) -> AsyncIterator[tuple[Zerodha, ScriptedServer, Asked]]:
-    asked = Asked()
+) -> AsyncIterator[tuple[Zerodha, ScriptedServer, Budget]]:
+    asked = Budget()
     async with ScriptedServer(*script) as server:
         adapter = Zerodha(base_url=server.url, clock=clock, retry=impatient(), budget=asked)
         yield adapter, server, asked
         await adapter.aclose()
 
 
-NOTHING = [success([]), success({"net": [], "day": []}), success([]), success({})]
+def answers(request: Asked) -> Say:
+    """Of an account with nothing in it."""
+    others: dict[str, object] = {
+        "/portfolio/positions": {"net": [], "day": []},
+        "/user/margins": {},
+        "/user/profile": {"user_id": "QX4821"},
+    }
+    return success(others.get(request.path, []))
 
 
-@pytest.mark.parametrize(
-    ("data_type", "script", "hurried"),
-    [
-        ("portfolio", NOTHING, [True, False, False, False]),
-        ("trades", [success([]), success([])], [True, False]),
-    ],
-)
-async def test_a_fetch_that_has_begun_is_not_thrown_away(
-    clock: Clock, data_type: DataType, script: list[Line], hurried: list[bool]
+def with_fills(request: Asked) -> Say:
+    return success([{"trade_id": "1"}]) if request.path == "/trades" else answers(request)
+
+
+@pytest.mark.parametrize(("data_type", "calls"), [("portfolio", 4), ("trades", 2), ("profile", 1)])
+async def test_a_fetch_has_all_its_calls_from_the_budget_or_none(
+    clock: Clock, data_type: DataType, calls: int
 ) -> None:
-    async with zerodha(clock, *script) as (adapter, _, asked):
+    async with zerodha(clock, answers) as (adapter, server, asked):
         await read(adapter, SESSION, data_type)
-    assert asked.hurried == hurried
+    assert (asked.calls, asked.hurried) == ([calls], [True])
+    assert sorted(asked.begun) == list(range(calls))
+    assert len(server.asked) == calls
+
+
+async def test_a_call_that_is_made_again_has_another_moment_and_the_others_theirs(
+    clock: Clock,
+) -> None:
+    failures = ["/mf/holdings", "/mf/holdings"]
+
+    def flaky(request: Asked) -> Say:
+        if request.path in failures:
+            failures.remove(request.path)
+            return failure(503, "NetworkException")
+        return answers(request)
+
+    async with zerodha(clock, flaky) as (adapter, server, asked):
+        await read(adapter, SESSION, "portfolio")
+    assert (asked.calls, asked.hurried) == ([4, 1, 1], [True, False, False])
+    assert len(server.asked) == len(asked.begun) == 6
+
+
+async def test_what_a_run_has_asked_for_already_it_does_not_ask_for_again(clock: Clock) -> None:
+    async with zerodha(clock, with_fills) as (adapter, server, asked):
+        async with adapter.reading(SESSION) as reading:
+            await reading.fetch("portfolio")
+            await reading.fetch("trades")  # and what it needs of the holdings
+        assert (asked.calls, len(server.asked)) == ([4, 2], 6)
+        async with adapter.reading(SESSION) as reading:
+            await reading.fetch("trades")
+        assert asked.calls[2:] == [2, 1]
+        assert server.asked[-1].path == "/portfolio/holdings"
 
 
 async def test_somebody_waits_for_logins_and_renewals(clock: Clock) -> None:

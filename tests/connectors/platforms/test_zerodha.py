@@ -206,7 +206,8 @@ async def test_a_read_outlives_a_hiccup_and_needs_no_status(clock: Clock) -> Non
 async def test_trades_do_without_isins_where_holdings_fail(
     clock: Clock, holdings: Say, isin: str | None
 ) -> None:
-    async with zerodha(clock, success([TRADE]), success([]), holdings) as (adapter, server):
+    answers = {"/trades": success([TRADE]), "/mf/orders": success([])}
+    async with zerodha(clock, lambda asked: answers.get(asked.path, holdings)) as (adapter, server):
         [item] = await read(adapter, SESSION, "trades")
     assert isinstance(item.record, Trade)
     assert item.record.isin == isin
@@ -216,11 +217,13 @@ async def test_trades_do_without_isins_where_holdings_fail(
 async def test_holdings_are_not_asked_for_where_nothing_was_traded(clock: Clock) -> None:
     async with zerodha(clock, success([])) as (adapter, server):
         assert await read(adapter, SESSION, "trades") == []
-    assert [asked.path for asked in server.asked] == ["/trades", "/mf/orders"]
+    assert {asked.path for asked in server.asked} == {"/trades", "/mf/orders"}
 
 
 async def test_one_bad_part_fails_the_whole_portfolio(clock: Clock) -> None:
-    async with zerodha(clock, success([HOLDING]), success({"day": []})) as (adapter, _):
+    answers = {"/portfolio/holdings": success([HOLDING])}
+    bad = success({"day": []})
+    async with zerodha(clock, lambda asked: answers.get(asked.path, bad)) as (adapter, _):
         with pytest.raises(PlatformDataError, match="net"):
             await read(adapter, SESSION, "portfolio")
 
