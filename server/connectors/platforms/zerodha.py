@@ -6,23 +6,19 @@ the app's secret buy an access token, good until the next 06:00 in India.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlencode
 
-from server.connectors.platforms import kite_items
 from server.connectors.platforms.base import (
     CredentialsRefused,
-    Fetched,
     LoginRequired,
     PermissionRefused,
-    PlatformError,
     Session,
     SessionEnded,
     Slot,
@@ -35,17 +31,12 @@ from server.connectors.platforms.kite_answers import (
     looks_like_data,
     read_answer,
 )
+from server.connectors.platforms.kite_reading import BEGUN, KiteReading
 from server.connectors.platforms.login_driver import LoginDriver
-from server.connectors.records import DataType, Item
+from server.connectors.records import DataType
 
 _SESSIONS_END_AT = time(6, 0)
-# For how long calls wait for their turn under the app's budget. A fetch that has not begun comes back
-# later; one that has would lose what it got, and somebody waits for a login.
-_NOT_BEGUN = timedelta(seconds=0.5)
-_BEGUN = timedelta(seconds=30)
 # They go into a header and a checksum: nothing but visible ASCII makes sense there.
-_HOLDINGS = "/portfolio/holdings"
-_NONE = re.compile(rb'"data"\s*:\s*(\[\s*\]|null)')
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
 
 # The moments for so many calls of an api key, by which Zerodha counts them. Raises OverBudget where the
@@ -187,39 +178,21 @@ class Zerodha:
 
     @asynccontextmanager
     async def reading(self, session: Session) -> AsyncIterator[KiteReading]:
-        yield KiteReading(partial(self._read, session))
+        yield KiteReading(partial(self._get, session), partial(self._reserve, session), self._retry)
 
-    async def _read(
-        self, session: Session, paths: Sequence[str], patience: timedelta
-    ) -> Sequence[Reply]:
-        """The answers to reads, not looked into where they look like data.
+    async def _get(self, session: Session, path: str, slot: Slot | None) -> Reply:
+        """The answer to a read, not looked into where it looks like data."""
+        reply = await self._send("GET", path, session, slot=slot)
+        if not looks_like_data(reply):
+            read_answer(reply, f"GET {path}")
+        return reply
 
-        Each goes out at its moment, whether or not one before it was answered.
-        """
-        slots: Sequence[Slot] = [_at_once] * len(paths)
-        if self._budget is not None:
-            slots = await self._budget(session.secrets["api_key"], patience, len(paths))
-        calls = [
-            asyncio.create_task(self._get(session, path, slot))
-            for path, slot in zip(paths, slots, strict=True)
-        ]
-        try:
-            return await asyncio.gather(*calls)
-        finally:
-            for call in calls:
-                call.cancel()  # where another one has failed
-            await asyncio.gather(*calls, return_exceptions=True)
-
-    async def _get(self, session: Session, path: str, slot: Slot) -> Reply:
-        first = [slot]
-
-        async def once() -> Reply:
-            reply = await self._send("GET", path, session, slot=first.pop() if first else None)
-            if not looks_like_data(reply):
-                read_answer(reply, f"GET {path}")
-            return reply
-
-        return await self._retry(once)
+    async def _reserve(
+        self, session: Session, patience: timedelta, calls: int
+    ) -> Sequence[Slot | None]:
+        if self._budget is None:
+            return [None] * calls
+        return await self._budget(session.secrets["api_key"], patience, calls)
 
     # -- calls
 
@@ -250,7 +223,7 @@ class Zerodha:
         if session is not None:
             headers["Authorization"] = f"token {keys['api_key']}:{keys['access_token']}"
         if slot is None and self._budget is not None:
-            (slot,) = await self._budget(keys["api_key"], _BEGUN, 1)
+            (slot,) = await self._budget(keys["api_key"], BEGUN, 1)
         if slot is not None:
             await slot()
         return await self._wire.send(
@@ -261,70 +234,6 @@ class Zerodha:
             params=params,
             form=form,
         )
-
-
-class KiteReading:
-    def __init__(
-        self, read: Callable[[Sequence[str], timedelta], Awaitable[Sequence[Reply]]]
-    ) -> None:
-        self._read = read
-        self._replies: dict[str, Reply] = {}  # by path
-
-    async def fetch(self, data_type: DataType) -> Fetched:
-        match data_type:
-            case "portfolio":
-                paths = [_HOLDINGS, "/portfolio/positions", "/mf/holdings", "/user/margins"]
-                read: Callable[[], Sequence[Item]] = self._portfolio
-            case "trades":
-                paths, read = ["/trades", "/mf/orders"], self._trades
-            case "profile":
-                paths, read = ["/user/profile"], self._profile
-            case "transactions":
-                raise PermissionRefused("Zerodha offers no transactions")
-        await self._get(paths, _NOT_BEGUN)
-        if data_type == "trades" and not _NONE.search(self._replies["/trades"].body):
-            # An ornament of the trades: without it they are as complete as Zerodha sends them.
-            with suppress(PlatformError):
-                await self._get([_HOLDINGS], _BEGUN)
-                paths.append(_HOLDINGS)
-        hashed = hashlib.sha256()
-        for path in paths:
-            body = self._replies[path].body
-            hashed.update(b"%d/%b" % (len(body), body))
-        return Fetched(hashed.hexdigest(), read)
-
-    async def _get(self, paths: Sequence[str], patience: timedelta) -> None:
-        """Have the answers of these."""
-        wanted = [path for path in paths if path not in self._replies]
-        if wanted:
-            replies = await self._read(wanted, patience)
-            self._replies.update(zip(wanted, replies, strict=True))
-
-    def _data(self, path: str) -> Node:
-        return read_answer(self._replies[path], f"GET {path}")
-
-    def _portfolio(self) -> Sequence[Item]:
-        return [
-            *kite_items.holdings(self._data(_HOLDINGS)),
-            *kite_items.positions(self._data("/portfolio/positions")),
-            *kite_items.fund_holdings(self._data("/mf/holdings")),
-            *kite_items.cash(self._data("/user/margins")),
-        ]
-
-    def _trades(self) -> Sequence[Item]:
-        fills, orders = self._data("/trades"), self._data("/mf/orders")
-        known_isins: Mapping[kite_items.Instrument, str] = {}
-        if fills.value and _HOLDINGS in self._replies:
-            with suppress(PlatformError):
-                known_isins = kite_items.isins(self._data(_HOLDINGS))
-        return [*kite_items.trades(fills, known_isins), *kite_items.fund_trades(orders)]
-
-    def _profile(self) -> Sequence[Item]:
-        return kite_items.profile(self._data("/user/profile"))
-
-
-async def _at_once() -> None:
-    pass
 
 
 def checksum(api_key: str, token: str, api_secret: str) -> str:

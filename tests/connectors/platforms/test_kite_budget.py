@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from server.connectors.platforms.base import OverBudget, PlatformUnavailable, Slot
+from server.connectors.platforms.base import OverBudget, PlatformUnavailable, SessionEnded, Slot
 from server.connectors.platforms.zerodha import Zerodha
 from server.connectors.records import DataType
 
@@ -97,6 +97,22 @@ async def test_a_call_that_is_made_again_has_another_moment_and_the_others_their
         await read(adapter, SESSION, "portfolio")
     assert (asked.calls, asked.hurried) == ([4, 1, 1], [True, False, False])
     assert len(server.asked) == len(asked.begun) == 6
+
+
+async def test_an_outage_meets_each_call_once_and_only_the_first_again(clock: Clock) -> None:
+    async with zerodha(clock, failure(503, "NetworkException")) as (adapter, server, asked):
+        with pytest.raises(PlatformUnavailable):
+            await read(adapter, SESSION, "portfolio")
+    assert asked.calls == [4, 1, 1]
+    assert [request.path for request in server.asked[4:]] == ["/portfolio/holdings"] * 2
+
+
+async def test_an_ended_session_ends_the_reading(clock: Clock) -> None:
+    async with zerodha(clock, failure(403, "TokenException")) as (adapter, server, asked):
+        with pytest.raises(SessionEnded):
+            await read(adapter, SESSION, "portfolio")
+    assert asked.calls == [4]
+    assert len(server.asked) <= 4
 
 
 async def test_what_a_run_has_asked_for_already_it_does_not_ask_for_again(clock: Clock) -> None:
