@@ -102,7 +102,7 @@ async def test_nobody_is_told_to_leave_while_a_part_of_the_port_is_open(tmp_path
     supervisor = Supervisor()
     async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(hello, path):
         try:
-            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log")
+            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log", workers=1)
             await supervisor.start([spec])
             reader, writer = await asyncio.open_connection("127.0.0.1", rest)
 
