@@ -12,13 +12,12 @@ import structlog
 
 from server.clock import utc_now
 from server.observability.logging import cause_of
+from server.storage.background import Background
 from server.storage.claims import ClaimBusy, Claims
 from server.storage.tallies import BATCH, Tallies, Values
 
 _log = structlog.stdlib.get_logger("finlink.storage")
 
-PAUSE_SECONDS = 1.0
-STOP_SECONDS = 5.0
 RECOUNT_EACH = timedelta(hours=1)  # what other programs removed is found so
 
 
@@ -38,27 +37,16 @@ class Folder:
         self._tallies = tallies
         self._seen = seen
         self._claims = claims
-        self._stopping = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._background = Background("fold tallies", self._fold_each)
+        self.start = self._background.start
+        self.stop = self._background.stop
 
-    def start(self) -> None:
-        self._loop = asyncio.create_task(self._fold_forever())
-
-    async def stop(self) -> None:
-        self._stopping.set()
-        if self._loop is not None:
-            _, late = await asyncio.wait({self._loop}, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
-
-    async def _fold_forever(self) -> None:
-        while not self._stopping.is_set():
-            for tallies in self._tallies:
-                try:
-                    await self.fold(tallies)
-                except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
-                    _log.warning("tally not folded", tally=tallies.name, **cause_of(error))
-            await self._pause(PAUSE_SECONDS)
+    async def _fold_each(self) -> None:
+        for tallies in self._tallies:
+            try:
+                await self.fold(tallies)
+            except Exception as error:  # noqa: BLE001 - the others go on
+                _log.warning("tally not folded", tally=tallies.name, **cause_of(error))
 
     async def fold(self, tallies: Tallies) -> None:
         """Count all that has changed, unless another process does."""
@@ -77,12 +65,8 @@ class Folder:
     async def _fold_all(self, tallies: Tallies) -> None:
         now = asyncio.get_running_loop().time
         more = True
-        while more and not self._stopping.is_set():
+        while more and not self._background.stopping:
             began = now()
             more = await tallies.fold_some() >= BATCH
             if more:  # of a database that was never counted there is much: leave it room
-                await self._pause((now() - began) / 2)
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+                await self._background.pause((now() - began) / 2)

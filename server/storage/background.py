@@ -1,0 +1,54 @@
+"""Work that a server does beside its calls, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from server.observability.logging import cause_of
+
+_log = structlog.stdlib.get_logger("finlink.storage")
+
+PAUSE_SECONDS = 1.0
+STOP_SECONDS = 5.0
+
+
+class Background:
+    """Does `work` a second after it has done it last. `start` it once; `stop` lets it finish."""
+
+    def __init__(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        self._name = name
+        self._work = work
+        self._stop = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Work that takes long looks at this between two of its parts."""
+        return self._stop.is_set()
+
+    def start(self) -> None:
+        self._loop = asyncio.create_task(self._work_on())
+
+    async def stop(self) -> None:
+        self._stop.set()
+        if self._loop is not None:
+            _, late = await asyncio.wait({self._loop}, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Ends at once where all is to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    async def _work_on(self) -> None:
+        while not self.stopping:
+            try:
+                await self._work()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
+                _log.warning("background work failed", work=self._name, **cause_of(error))
+            await self.pause(PAUSE_SECONDS)
