@@ -130,14 +130,15 @@ async def test_a_database_that_is_away_is_a_passing_failure(driver: str) -> None
 async def test_whoever_waits_in_vain_for_the_one_connection_is_counted(
     stack: Stack, driver: str
 ) -> None:
-    narrow = settings(stack.mongodb_uri, driver, mongo_pool_size=1, mongo_timeout_ms=500)
+    usual = settings(stack.mongodb_uri, driver)
+    narrow = usual.model_copy(update={"mongo_pool_size": 1, "mongo_timeout_ms": 500})
     slow = {"$where": "sleep(200) || true"}
-    async with connected(narrow) as database:
-        things = database.collection("things")
-        await things.insert_one({"_id": 1})
-        before = _waits()
-        calls = [things.find_one(slow) for _ in range(8)]
-        answers = await asyncio.gather(*calls, return_exceptions=True)
+    async with connected(usual) as database:
+        await database.collection("things").insert_one({"_id": 1})
+        async with connected(narrow) as by_one:
+            things, before = by_one.collection("things"), _waits()
+            calls = [things.find_one(slow) for _ in range(8)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
         assert any(isinstance(answer, PyMongoError) for answer in answers)
         assert _waits() >= before + len(calls)
         await database.drop()
