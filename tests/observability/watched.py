@@ -49,6 +49,7 @@ class Watched:
         async with httpx.AsyncClient(
             base_url=f"{self.ground.stack.rest}/api/v1",
             headers={"x-forwarded-for": address},
+            limits=httpx.Limits(max_connections=20),
             timeout=60,
         ) as client:
             yield client
@@ -64,7 +65,7 @@ class Watched:
 
     async def samples(self) -> list[Sample]:
         """What the page of Finlink's own metrics has."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             page = await client.get(f"http://{self.pages['finlink'][0]}/metrics")
         families = text_string_to_metric_families(page.text)
         return [sample for family in families for sample in family.samples]

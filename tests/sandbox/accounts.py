@@ -96,7 +96,7 @@ class Accounts:
 
     async def held(self, hold: str, number: int = 1) -> None:
         """Until so many calls wait, while the tasks that make them go on."""
-        async with httpx.AsyncClient(base_url=self.sandbox.control) as control:
+        async with httpx.AsyncClient(base_url=self.sandbox.control, timeout=PATIENCE) as control:
             async with asyncio.timeout(PATIENCE):
                 while (await control.get(f"/holds/{hold}")).json()["waiting"] < number:
                     pass
