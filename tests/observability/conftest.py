@@ -35,8 +35,6 @@ async def api(site: Watched) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 def prometheus_url(whole_site: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if prometheus.PROMETHEUS is None or prometheus.PROMTOOL is None:
-        pytest.skip(prometheus.MISSING)
     with prometheus.running(tmp_path_factory.mktemp("prometheus"), whole_site.pages) as url:
         yield url
 

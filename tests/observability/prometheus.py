@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 from server.supervisor.probes import until
@@ -22,7 +23,10 @@ from tests.stack import ROOT, free_ports
 
 Json = dict[str, Any]
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
-MISSING = "prometheus and promtool are not there; on Debian both come with the package prometheus"
+needed = pytest.mark.skipif(
+    None in {PROMETHEUS, PROMTOOL},
+    reason="prometheus and promtool are not there; on Debian both come with the package prometheus",
+)
 CONFIG = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "finlink.json"
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"

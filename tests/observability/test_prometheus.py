@@ -29,6 +29,7 @@ def test_no_alert_is_left_out() -> None:
     assert set(itertools.chain(*TOGETHER)) == CAUSES.keys()
 
 
+@prometheus.needed
 async def test_an_ordinary_day_raises_no_alert(api: httpx.AsyncClient, metrics: Prometheus) -> None:
     made = await asyncio.gather(*(causes.connector(api, each) for each in step.PLATFORMS))
     for connector_id in made:
@@ -40,6 +41,7 @@ async def test_an_ordinary_day_raises_no_alert(api: httpx.AsyncClient, metrics: 
     await metrics.until_quiet(set(prometheus.alerts()))
 
 
+@prometheus.needed
 async def test_each_panel_shows_something_and_each_metric_is_seen(
     site: Watched, metrics: Prometheus
 ) -> None:
@@ -58,6 +60,7 @@ async def test_each_panel_shows_something_and_each_metric_is_seen(
         await step.eventually(all_are_seen, "all metrics")
 
 
+@prometheus.needed
 async def test_a_failing_sync_is_found_with_its_cause(
     site: Watched, api: httpx.AsyncClient, metrics: Prometheus, figures: Figures
 ) -> None:
@@ -122,6 +125,7 @@ async def test_a_platform_is_sent_the_request_id_of_the_caller(
     assert request_id in {call["request_id"] for call in calls}
 
 
+@prometheus.needed
 @pytest.mark.parametrize("group", TOGETHER, ids=lambda group: "-".join(c.__name__ for c in group))
 async def test_an_alert_fires(
     site: Watched, metrics: Prometheus, group: Sequence[Cause], figures: Figures

@@ -15,7 +15,6 @@ from tests.observability.prometheus import CONFIG, PROMTOOL, RULES
 from tests.stack import ROOT
 
 TESTS = RULES.with_name("rules_test.yml")
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason=prometheus.MISSING)
 
 
 def passes(*words: str | Path) -> None:
@@ -24,19 +23,19 @@ def passes(*words: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@needs_promtool
+@prometheus.needed
 def test_prometheus_takes_the_configuration() -> None:
     passes("check", "config", CONFIG)
     # Its rules are where only its container has them.
     passes("check", "config", "--syntax-only", ROOT / "deploy" / "compose" / "prometheus.yml")
 
 
-@needs_promtool
+@prometheus.needed
 def test_prometheus_takes_the_rules() -> None:
     passes("check", "rules", RULES)
 
 
-@needs_promtool
+@prometheus.needed
 def test_alerts_fire_when_they_should_and_not_before() -> None:
     passes("test", "rules", TESTS)
 
