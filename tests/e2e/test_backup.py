@@ -12,6 +12,7 @@ from pymongo import MongoClient
 from typer.testing import CliRunner, Result
 
 from server.__main__ import app
+from server.storage import archive
 from tests.stack import Stack
 
 
@@ -51,6 +52,9 @@ def test_a_backup_has_what_was_there(
     file = tmp_path / "finlink.backup"
     made = server("backup", file)
     assert made.exit_code == 0, made.output
+    piped = tmp_path / "piped"
+    piped.write_bytes(server("backup", "-").stdout_bytes)
+    assert archive.check(piped)["users"] == archive.check(file)["users"]
     rename(stack, new_id, "After")
 
     monkeypatch.setenv("DB_NAME", elsewhere)
