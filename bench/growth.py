@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from random import Random
 from statistics import median
 from typing import Any
@@ -20,8 +21,11 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 DEEP_PAGE = 10_000
 _LIMIT = 20  # users a page, so that a million has page 10,000
 _CALLS = {"status": 20, "get user": 60, "page 1": 20, "deep page": 20}
+_SYNC_TURNS = 3  # at most: there are many cases
 # By size and call: a median in milliseconds a turn, None where it failed.
 Times = dict[str, dict[str, list[float | None]]]
+# By case and size: what each turn brought.
+Runs = dict[str, dict[str, list[dict[str, float]]]]
 
 
 def run(sizes: Sequence[int], turns: int, seconds: float, console: Console) -> dict[str, Any]:
@@ -103,34 +107,31 @@ def _paths(up: Session, stack: Stack, users: int, draw: Random) -> dict[str, Cal
     return paths
 
 
-async def _syncs(
-    up: Session, running: Mapping[int, Stack], turns: int, seconds: float
-) -> dict[str, list[dict[str, float]]]:
-    found: dict[str, list[dict[str, float]]] = {str(users): [] for users in running}
+async def _syncs(up: Session, running: Mapping[int, Stack], turns: int, seconds: float) -> Runs:
+    found: Runs = {case.title: {str(users): [] for users in running} for case in syncs.CASES}
     for users, stack in running.items():
         up.tell(f"growth: connecting {data.SYNCING} users among {users:,}")
         await asyncio.to_thread(syncs.connect, stack)
-    for turn in range(-1, turns):
-        for users, stack in running.items():
-            up.tell(f"growth: syncs, turn {turn + 1} of {turns}, {users:,}")
-            measured = await syncs.measure(up.uri, users, stack, seconds)
-            if turn >= 0:
-                found[str(users)].append(
-                    {
-                        "rate": round(measured.rate, 1),
-                        "per_cpu_second": round(measured.per_cpu_second, 1),
-                        "failed": measured.failed,
-                    }
-                )
+    turns = min(turns, _SYNC_TURNS)
+    for turn in range(turns):
+        for case, (users, stack) in product(syncs.CASES, running.items()):
+            up.tell(f"growth: syncs of {case.title}, turn {turn + 1} of {turns}, {users:,}")
+            measured = await syncs.measure(up.uri, users, stack, case, seconds)
+            found[case.title][str(users)].append(
+                {
+                    "rate": round(measured.rate, 1),
+                    "per_cpu_second": round(measured.per_cpu_second, 1),
+                    "failed": measured.failed,
+                }
+            )
     return found
 
 
-def _rows(
-    times: Times, runs: Mapping[str, Sequence[Mapping[str, float]]], ends: tuple[int, int]
-) -> list[dict[str, Any] | None]:
+def _rows(times: Times, runs: Runs, ends: tuple[int, int]) -> list[dict[str, Any] | None]:
     small, large = (str(size) for size in ends)
-    rates: dict[str, list[float | None]] = {
-        size: [turn["rate"] for turn in turns] for size, turns in runs.items()
+    rates: dict[str, dict[str, list[float | None]]] = {
+        case: {size: [turn["rate"] for turn in turns] for size, turns in sizes.items()}
+        for case, sizes in runs.items()
     }
     span = f"{ends[1]:,} over {ends[0]:,}"
     return [
@@ -141,8 +142,10 @@ def _rows(
              times[large].get("page 1"), 1.2, 1.05),
         _row(f"GET user, {span} users", times[large].get("get user"),
              times[small].get("get user"), None, None),
-        _row("syncs a second of a worker", rates[large], None, 150, 300, less=False),
-        _row(f"a sync, {span} connectors", rates[small], rates[large], 1.3, 1.1),
+        *(_row(f"syncs a second of a worker: {case}", sizes[large], None, 150, 300, less=False)
+          for case, sizes in rates.items()),
+        *(_row(f"a sync, {span} connectors: {case}", sizes[small], sizes[large], 1.3, 1.1)
+          for case, sizes in rates.items()),
     ]  # fmt: skip
 
 

@@ -21,7 +21,8 @@ from server.supervisor.pieces import bare_env
 from server.supervisor.probes import port_answers, until
 
 _FINLINK_PORTS = (
-    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT",
+    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "METRICS_PORT", "SANDBOX_KITE_PORT",
+    "SANDBOX_FI_PORT",
 )  # fmt: skip
 
 

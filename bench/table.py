@@ -91,11 +91,11 @@ def growth_table(results: Mapping[str, Any]) -> Table:
     for name in {name: None for times in results["times_ms"].values() for name in times}:
         times = [results["times_ms"][size].get(name) for size in sizes]
         table.add_row(name, *map(milliseconds, times))
-    for name, key in (("syncs/s", "rate"), ("syncs/s of processor time", "per_cpu_second")):
-        runs = [results["syncs"].get(size) for size in sizes]
-        table.add_row(
-            name, *(f"{middle([r[key] for r in each]):.0f}" if each else "" for each in runs)
-        )
+    for case, found in results["syncs"].items():
+        for name, key in (("syncs/s", "rate"), ("syncs/s of processor time", "per_cpu_second")):
+            runs = [found.get(size) for size in sizes]
+            rates = (f"{middle([r[key] for r in each]):.0f}" if each else "" for each in runs)
+            table.add_row(f"{name}, {case}", *rates)
     return table
 
 
