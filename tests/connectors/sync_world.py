@@ -80,7 +80,12 @@ class InProcessReading:
 
     async def fetch(self, data_type: DataType) -> Fetched:
         items = await self.platform.fetch(self.session, data_type)
-        return Fetched(repr(items), lambda: items)
+
+        def look() -> Sequence[Item]:
+            self.platform.looked_into.append(data_type)
+            return items
+
+        return Fetched(repr(items), look)
 
 
 class InProcess:
@@ -102,6 +107,7 @@ class InProcess:
         # Awaited before each answer of data.
         self.before_fetch: Callable[[], Awaitable[None]] | None = None
         self.fetched: list[DataType] = []
+        self.looked_into: list[DataType] = []
         self.logged_out: list[Session] = []
         self.abandoned: list[LoginRequired] = []
         # Awaited before each answer to a renewal.

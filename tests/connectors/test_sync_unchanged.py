@@ -43,6 +43,35 @@ async def test_what_is_stored_already_is_not_written_again(world: World) -> None
     assert after.history[0].records_count == 7
 
 
+async def test_an_answer_that_is_known_is_not_looked_into(world: World) -> None:
+    connector = await world.synced()
+    world.platform.looked_into.clear()
+    after = await world.sync(connector.id)
+    assert world.platform.looked_into == []
+    assert [(c.records, c.added) for c in after.history[0].counts] == [
+        (2, 0),
+        (3, 0),
+        (1, 0),
+        (1, 0),
+    ]
+    world.platform.items["portfolio"].reverse()  # another answer that says the same
+    before = await changed_at(world, connector.id)
+    await world.sync(connector.id)
+    assert world.platform.looked_into == ["portfolio"]
+    assert await changed_at(world, connector.id) == before
+    await world.sync(connector.id)
+    assert world.platform.looked_into == ["portfolio"]
+
+
+async def test_an_answer_is_looked_into_where_something_else_was_stored_since(world: World) -> None:
+    """As by a run that died, whose end would have told which answer it was."""
+    connector = await world.synced("portfolio")
+    world.platform.looked_into.clear()
+    await world.change(connector.id, {"sync.kept.portfolio": "of another answer"})
+    await world.sync(connector.id)
+    assert world.platform.looked_into == ["portfolio"]
+
+
 async def test_what_changed_is_written_and_only_that(world: World) -> None:
     connector = await world.synced()
     before = await changed_at(world, connector.id)
