@@ -91,7 +91,7 @@ class _Progress:
     refused: list[str] = field(default_factory=list)  # data types the platform does not allow
     failure: PlatformError | None = None
     answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
-    held: float = 0.0  # when the claim was last known to hold, on the loop's clock
+    held: float | None = None  # when it was last asked whether the claim holds, on the loop's clock
 
     def missing(self, run: Run) -> list[str]:
         """The data types that a later try may bring."""
@@ -126,7 +126,7 @@ class SyncRunner:
             await self._run(claimed, claimed.run, telling)
 
     async def _run(self, claimed: Connector, run: Run, telling: Telling) -> None:
-        progress = _Progress(list(run.done), held=asyncio.get_running_loop().time())
+        progress = _Progress(list(run.done))
         work = asyncio.create_task(self._work(claimed, run, progress, telling))
         heartbeat = asyncio.create_task(self._heartbeat(claimed, progress, telling.log))
         try:
@@ -289,9 +289,10 @@ class SyncRunner:
         progress.counts.append(DataTypeCount(data_type, len(items), added))
 
     async def _check_claim(self, claimed: Connector, run: Run, progress: _Progress) -> None:
-        """Now and then, while there is more to fetch: the end of the run finds it out in any case."""
+        """Once there is a data type, then now and then: the end of the run finds it out in any case."""
         now = asyncio.get_running_loop().time
-        if not progress.missing(run) or now() - progress.held < HOLDS_SECONDS:
+        lately = progress.held is not None and now() - progress.held < HOLDS_SECONDS
+        if lately or not progress.missing(run):
             return
         if not await persistently(partial(self._syncs.holds, claimed)):
             raise ClaimLost
