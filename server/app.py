@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any, cast
@@ -50,6 +52,7 @@ _log = structlog.stdlib.get_logger("finlink.app")
 DRAIN_SECONDS = 2.5
 STOP_SECONDS = 10.0
 SYNC_STOP_SECONDS = 3.0
+LONGEST_STOP_SECONDS = DRAIN_SECONDS + 2 * STOP_SECONDS + 5.0  # within what containers are given
 
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
@@ -78,9 +81,17 @@ async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
         _log.info("worker serving", listen=listen, syncs=syncs)
         await stop.wait()
         _log.info("worker draining")
+        _end_at_last()
     if tracing is not None:
         await asyncio.to_thread(tracing.close)
     _log.info("worker stopped")
+
+
+def _end_at_last() -> None:
+    """Whatever hangs meanwhile, as on a MongoDB that is gone, does not keep the process alive."""
+    end = threading.Timer(LONGEST_STOP_SECONDS, os._exit, [1])
+    end.daemon = True
+    end.start()
 
 
 def tracing_of(settings: Settings) -> Tracing | None:
