@@ -15,6 +15,7 @@ from bench.writer import Writer, Written
 from bench.wrk import Load, Order, Slice
 
 Told = Callable[[str], object]
+_LEAD_IN_SECONDS = 1.0
 _FIRST_WRITES = 10.0  # a second, until the first turn has told how many reads there are
 
 
@@ -81,6 +82,9 @@ class Turns:
         """One slice, with so many writes a second beside; the no-op has them as well."""
         seed = self._next_seed()
         stack = self._stacks[entrant.stack]
+        if case.sweep:
+            # Others have written to the hot set since its last turn.
+            await self._send(case, entrant, _LEAD_IN_SECONDS, self._next_seed())
         writer = None
         if case.writes and stack.rest_port is not None:
             writer = Writer(stack.rest_port, self._users, max(1.0, writes), seed)

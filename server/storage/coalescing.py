@@ -1,7 +1,8 @@
 """Reads of the same moment become one query.
 
 Whoever asks within one round of the event loop shares a query, and while AT_ONCE are under way those who
-come wait for one of them, for PATIENCE at most: a query costs the same for one key as for ten. A query is
+come wait for one of them, for PATIENCE at most: a query costs the same for one key as for ten. For the same
+reason queries keep a distance where many read at once; who reads alone never waits. A query is
 sent after all who share it have asked, so nobody is given what was read before. Reads inside transactions
 do not belong here: they see what is theirs alone.
 """
@@ -19,6 +20,9 @@ V = TypeVar("V")
 BATCH = 100  # keys of one query
 AT_ONCE = 1
 PATIENCE = 0.01  # seconds
+# Between two queries where the first was for several keys: many are reading, and sending a query costs
+# as much as all else that is done for a read.
+SPACING = 0.006
 
 
 class Coalesced(Generic[K, V]):
@@ -29,6 +33,7 @@ class Coalesced(Generic[K, V]):
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._sending: asyncio.Handle | None = None  # when it is `_waiting`'s turn
+        self._not_before = 0.0  # the next query, as the event loop has the time
 
     async def get(self, key: K) -> V | None:
         """What there is under a key, None for nothing. Raises what `read` raises."""
@@ -40,10 +45,12 @@ class Coalesced(Generic[K, V]):
 
     def _schedule(self) -> None:
         loop, nobody = asyncio.get_running_loop(), Context()
-        if len(self._under_way) < AT_ONCE:
-            self._sending = loop.call_soon(self._send, context=nobody)
-        else:
+        if len(self._under_way) >= AT_ONCE:
             self._sending = loop.call_later(PATIENCE, self._send, context=nobody)
+        elif (wait := self._not_before - loop.time()) > 0:
+            self._sending = loop.call_later(wait, self._send, context=nobody)
+        else:
+            self._sending = loop.call_soon(self._send, context=nobody)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -56,6 +63,8 @@ class Coalesced(Generic[K, V]):
         waiting, self._waiting = self._waiting, {}
         # Whoever has gone meanwhile, as with a deadline, is not read for.
         keys = [key for key, futures in waiting.items() if not all(f.done() for f in futures)]
+        if len(keys) > 1:
+            self._not_before = asyncio.get_running_loop().time() + SPACING
         for first in range(0, len(keys), BATCH):
             batch = {key: waiting[key] for key in keys[first : first + BATCH]}
             task = asyncio.get_running_loop().create_task(self._answer(batch))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from server.storage import coalescing
 from server.storage.coalescing import BATCH, Coalesced
 from tests.faults.load import until
 
@@ -101,3 +102,27 @@ async def test_a_deadline_of_one_ends_his_waiting_alone() -> None:
             await reads.get("ann")
     source.go_on.set()
     assert await patient == "ANN"
+
+
+async def test_where_many_read_the_next_query_waits_for_more_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coalescing, "SPACING", 3600.0)  # it never comes by itself
+    source = Source()
+    reads = Coalesced(source.read)
+    await asyncio.gather(reads.get("ann"), reads.get("bob"))
+    later = [asyncio.create_task(reads.get(key)) for key in ("cat", "dan")]
+    for _ in range(20):  # rounds of the event loop
+        await asyncio.sleep(0)
+    assert source.asked == [["ann", "bob"]]
+    for task in later:
+        task.cancel()
+
+
+async def test_who_reads_alone_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "SPACING", 3600.0)
+    source = Source()
+    reads = Coalesced(source.read)
+    for key in ("ann", "bob", "ann"):
+        await reads.get(key)
+    assert source.asked == [["ann"], ["bob"], ["ann"]]
