@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test coverage test-chaos test-topology test-security bench bench-growth bench-soak lint audit format protos lock clean
+.PHONY: help run test coverage test-chaos test-topology test-security bench bench-growth bench-soak bench-overhead lint audit format protos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ bench-growth: $(VENV)/bench.stamp protos ## Measure calls and syncs over 10^3 to
 
 bench-soak: $(VENV)/bench.stamp protos ## Mixed load, then 10 minutes of full load: response times and memory
 	$(BIN)/python -m bench soak --out .data/bench/results/soak.json
+	$(BIN)/python -m bench report
+
+bench-overhead: $(VENV)/bench.stamp protos ## Measure what logs, metrics and traces cost
+	$(BIN)/python -m bench overhead --out .data/bench/results/overhead.json
 	$(BIN)/python -m bench report
 
 lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract

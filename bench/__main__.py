@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import capacity, cases, comparison, data, growth, session, soak
+from bench import capacity, cases, comparison, data, growth, overhead, session, soak
 from bench.table import figures_table, growth_table, rows_table
 
 app = typer.Typer(
@@ -89,6 +89,18 @@ def endure(
 ) -> None:
     """Mixed load against the response times asked for; full load and what it takes of memory."""
     _show(soak.run(users, minutes, mixed_seconds, Console(stderr=True)), [], out)
+
+
+@app.command("overhead")
+def see_cost(
+    turns: Annotated[int, typer.Option(min=1, help="Of each way.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="Of a turn.")] = 3,
+    users: Annotated[int, typer.Option(min=1_000, help="In the database.")] = data.FULL,
+    out: Annotated[Path | None, typer.Option(help="Where to write the results as JSON.")] = None,
+) -> None:
+    """Measure what logs, metrics and traces cost."""
+    found = overhead.run(users, turns, float(seconds), Console(stderr=True))
+    _show(found, [figures_table(case) for case in found["cases"]], out)
 
 
 @app.command("report")

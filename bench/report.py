@@ -12,7 +12,12 @@ from bench.folders import DOCS, RESULTS
 from bench.table import cells_of, figures_of, milliseconds, verdict
 
 Results = Mapping[str, Any]
-_COMMANDS = {"run": "make bench", "growth": "make bench-growth", "soak": "make bench-soak"}
+_COMMANDS = {
+    "run": "make bench",
+    "growth": "make bench-growth",
+    "soak": "make bench-soak",
+    "overhead": "make bench-overhead",
+}
 _PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
     "run": [
         ("throughput.svg", "Answers a second", plots.throughput),
@@ -20,11 +25,12 @@ _PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
     ],
     "growth": [("growth.svg", "Milliseconds of a call as it grows", plots.growth)],
     "soak": [("memory.svg", "Memory of a worker under full load", plots.memory)],
+    "overhead": [],
 }
 
 
 def results_file(name: str) -> Path:
-    """Of `run`, `growth` or `soak`."""
+    """Of `run`, `growth`, `soak` or `overhead`."""
     return RESULTS / f"{name}.json"
 
 
@@ -48,7 +54,7 @@ def write() -> Path:
 def _page(found: Mapping[str, Results]) -> Iterable[str]:
     yield "# Benchmarks"
     yield ""
-    yield "Written by `make bench`, `make bench-growth` and `make bench-soak` from what they measured."
+    yield f"Written by {', '.join(f'`{command}`' for command in _COMMANDS.values())} from what they measured."
     yield "How it is measured, and with which settings: [method.md](method.md)."
     yield "Ratios compare contestants within one run; figures by themselves are this machine's."
     for name, results in found.items():
@@ -58,7 +64,7 @@ def _page(found: Mapping[str, Results]) -> Iterable[str]:
             yield f"**Other programs kept {results['others_percent']:.0f} % of the machine busy.**"
         yield ""
         yield from _rows(results["rows"])
-        if name == "run":
+        if name in {"run", "overhead"}:
             yield from _cases(results)
         if name == "growth":
             yield from _growth(results)

@@ -2,12 +2,13 @@
 
 Supervisor, workers and Envoy are the product's own; what is put in their place here is one service more
 in the composition root, the descriptors for Envoy to transcode it, and a budget of Zerodha that is not
-waited for.
+waited for. With BENCH_SILENT set calls leave no trace, to see what their traces cost.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from datetime import timedelta
 from typing import Any
@@ -18,12 +19,20 @@ from google.protobuf import message_factory
 from bench.noop import descriptors
 from server.rpc.middleware import SteppedServices
 
+# Set, nothing is logged and counted of calls, commands to MongoDB and its connections.
+SILENT = "BENCH_SILENT" in os.environ
+
+
+class _Nothing:
+    """Takes the place of an `observability.later.Later`."""
+
+    def add(self, item: object) -> None: ...
+
 
 def _run() -> None:
     from server.supervisor import pieces, run  # noqa: PLC0415 - workers never need it
 
-    descriptors.build(run.ENVOY_TEMPLATE)
-    run.ENVOY_TEMPLATE = descriptors.ENVOY_TEMPLATE
+    run.ENVOY_TEMPLATE = descriptors.build(run.ENVOY_TEMPLATE, silent=SILENT)
     run.DESCRIPTORS = descriptors.FOR_ENVOY
     product_worker = pieces.worker
 
@@ -36,7 +45,10 @@ def _run() -> None:
 
 
 def _worker() -> None:
-    from server import app, domains  # noqa: PLC0415 - the supervisor starts faster
+    # Here, as the supervisor starts faster without.
+    from server import app, domains  # noqa: PLC0415
+    from server.rpc.interceptors import logging  # noqa: PLC0415
+    from server.storage import monitoring  # noqa: PLC0415
 
     file = descriptors.load()
     method = file.services_by_name["NoopService"].methods_by_name["Noop"]
@@ -58,6 +70,8 @@ def _worker() -> None:
         # As generated code does; such a handler comes before that of unknown methods.
         server.add_registered_method_handlers(descriptors.SERVICE, {"Noop": handler})
 
+    if SILENT:
+        logging._ENDED = monitoring._COMMANDS = monitoring._POOL = _Nothing()  # type: ignore[assignment]
     # Of the sandbox, which has no limits: what is measured is the worker.
     domains.KITE_SPACING = timedelta(milliseconds=1)
     app.CONTRACT = (*domains.CONTRACT, file)  # type: ignore[attr-defined]

@@ -16,11 +16,13 @@ SERVICE = "bench.v1.NoopService"
 _CONTRACT = ROOT / "gen" / "finlink.binpb"
 _OWN = DATA / "noop.binpb"
 FOR_ENVOY = DATA / "envoy.binpb"
-ENVOY_TEMPLATE = DATA / "envoy.yaml"
 
 
-def build(envoy_template: Path) -> None:
-    """Write the descriptor sets and a copy of Envoy's configuration that transcodes the no-op too."""
+def build(envoy_template: Path, *, silent: bool) -> Path:
+    """Write the descriptor sets and a copy of Envoy's configuration that transcodes the no-op too.
+
+    Where it is `silent` Envoy writes no access log. Returns the configuration's file.
+    """
     DATA.mkdir(parents=True, exist_ok=True)
     generate.run_protoc(
         f"--descriptor_set_in={_CONTRACT}", f"-I{ROOT}", f"--descriptor_set_out={_OWN}", PROTO
@@ -30,7 +32,11 @@ def build(envoy_template: Path) -> None:
     FOR_ENVOY.write_bytes(generate.envoy_descriptors(both).SerializeToString())
     config = yaml.safe_load(envoy_template.read_text())
     _add_service(config)
-    ENVOY_TEMPLATE.write_text(yaml.safe_dump(config, sort_keys=False))
+    if silent:
+        _no_access_logs(config)
+    written = DATA / f"envoy{'-silent' if silent else ''}.yaml"
+    written.write_text(yaml.safe_dump(config, sort_keys=False))
+    return written
 
 
 def load() -> Any:
@@ -51,3 +57,14 @@ def _add_service(node: object) -> None:
     elif isinstance(node, list):
         for value in node:
             _add_service(value)
+
+
+def _no_access_logs(node: object) -> None:
+    if isinstance(node, dict):
+        if "access_log" in node:
+            node["access_log"] = []
+        for value in node.values():
+            _no_access_logs(value)
+    elif isinstance(node, list):
+        for value in node:
+            _no_access_logs(value)
