@@ -42,7 +42,9 @@ def test_nothing_is_lost_with_an_event_loop_that_ended() -> None:
     async def add(number: int) -> None:
         later.add(number)
 
-    asyncio.run(add(1))
-    asyncio.run(add(2))
+    for number in (1, 2):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(add(number))
+        loop.close()
     later.flush()
     assert told == [1, 2]
