@@ -56,6 +56,7 @@ def run(users: int, turns: int, seconds: float, console: Console) -> dict[str, A
                 mongod = up.supervisor.pieces[0].pid
                 each = measure.Turns(running, mongod, users, data.HOT, up.tell)
                 found = [await each.measure(case, turns, seconds) for case in CASES]
+                memory = {name: stack.memory_mb() for name, stack in running.items()}
         return {
             "machine": machine.describe(),
             "users": users,
@@ -64,7 +65,7 @@ def run(users: int, turns: int, seconds: float, console: Console) -> dict[str, A
             "labels": _LABELS,
             "cases": [one.as_dict() | {"rows": _rows(one)} for one in found],
             "rows": [row for one in found for row in _rows(one)],
-            "memory_mb": {name: stack.memory_mb() for name, stack in running.items()},
+            "memory_mb": memory,
         }
 
     return session.run(work)

@@ -16,6 +16,7 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.message import Message
 from protobuf import Message as NativeMessage
+from protobuf import Registry
 from protobuf.wkt import FileDescriptorSet
 
 # A whole number in a double field, which some readers want to be one: 5, not 5.0. Within a text the
@@ -42,19 +43,24 @@ def http_body(content_type: str, text: str) -> bytes:
 
 
 def _native_class(message: Descriptor) -> type[NativeMessage]:
-    files: dict[str, FileDescriptor] = {}
-    _gather(message.file, files)
-    content = descriptor_pb2.FileDescriptorSet()
-    for file in files.values():
-        copy = content.file.add()
-        file.CopyToProto(copy)
-        for each in copy.message_type:
-            _name_fields(each, file.message_types_by_name[each.name])
-    registry = FileDescriptorSet.from_binary(content.SerializeToString()).to_registry()
-    found = registry.message(message.full_name)
+    found = _registry(message.file).message(message.full_name)
     if found is None:
         raise LookupError(message.full_name)
     return found.type
+
+
+@cache
+def _registry(file: FileDescriptor) -> Registry:
+    """What a file and those that it imports describe."""
+    files: dict[str, FileDescriptor] = {}
+    _gather(file, files)
+    content = descriptor_pb2.FileDescriptorSet()
+    for each in files.values():
+        copy = content.file.add()
+        each.CopyToProto(copy)
+        for message in copy.message_type:
+            _name_fields(message, each.message_types_by_name[message.name])
+    return FileDescriptorSet.from_binary(content.SerializeToString()).to_registry()
 
 
 def _name_fields(copy: descriptor_pb2.DescriptorProto, message: Descriptor) -> None:

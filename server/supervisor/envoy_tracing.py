@@ -11,6 +11,7 @@ from server.config import Settings
 
 COLLECTOR = "otlp"
 _TYPES = "type.googleapis.com/envoy"
+_SAMPLERS = f"{_TYPES}.extensions.tracers.opentelemetry.samplers.v3"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ def fill(config: dict[str, Any], managers: Sequence[dict[str, Any]], tracing: Tr
     """Let these connection managers trace, and make the collector known."""
     for manager in managers:
         manager["tracing"] = {
-            "random_sampling": {"value": tracing.percent},
             "spawn_upstream_span": False,
             "provider": {
                 "name": "envoy.tracers.opentelemetry",
@@ -44,10 +44,11 @@ def fill(config: dict[str, Any], managers: Sequence[dict[str, Any]], tracing: Tr
                     "@type": f"{_TYPES}.config.trace.v3.OpenTelemetryConfig",
                     "service_name": "finlink-edge",
                     "grpc_service": {"envoy_grpc": {"cluster_name": COLLECTOR}, "timeout": "1s"},
+                    "sampler": _sampler(tracing.percent),
                 },
             },
         }
-        # A caller's request id stays as it is, and does not decide what is traced.
+        # A caller's request id stays as it is, and does not decide what is traced: the sampler does.
         manager["request_id_extension"] = {
             "typed_config": {
                 "@type": f"{_TYPES}.extensions.request_id.uuid.v3.UuidRequestIdConfig",
@@ -56,6 +57,22 @@ def fill(config: dict[str, Any], managers: Sequence[dict[str, Any]], tracing: Tr
             }
         }
     config["static_resources"]["clusters"].append(_collector(tracing))
+
+
+def _sampler(percent: float) -> dict[str, Any]:
+    """As a stub's caller has decided, else so many of all calls."""
+    of_all = {"numerator": round(percent * 10_000), "denominator": "MILLION"}
+    ratio = {"@type": f"{_SAMPLERS}.TraceIdRatioBasedSamplerConfig", "sampling_percentage": of_all}
+    return {
+        "name": "envoy.tracers.opentelemetry.samplers.parent_based",
+        "typed_config": {
+            "@type": f"{_SAMPLERS}.ParentBasedSamplerConfig",
+            "wrapped_sampler": {
+                "name": "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
+                "typed_config": ratio,
+            },
+        },
+    }
 
 
 def _collector(tracing: Tracing) -> dict[str, Any]:

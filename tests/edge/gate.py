@@ -20,6 +20,7 @@ from server.supervisor.datadir import socket_folder
 from server.supervisor.envoy_config import Edge
 from server.supervisor.envoy_limits import Limits
 from server.supervisor.envoy_tls import Tls
+from server.supervisor.envoy_tracing import Tracing
 from server.supervisor.programs import find_envoy
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
 from tests.stack import free_ports
@@ -83,7 +84,11 @@ class _Anything(grpc.GenericRpcHandler):
 
 @contextmanager
 def gate(
-    folder: Path, limits: Limits | None = None, tls: Tls | None = None, host: str = "127.0.0.1"
+    folder: Path,
+    limits: Limits | None = None,
+    tls: Tls | None = None,
+    host: str = "127.0.0.1",
+    tracing: Tracing | None = None,
 ) -> Iterator[Gate]:
     """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it."""
     rest, tls_port, rpc, admin = free_ports(4)
@@ -100,7 +105,7 @@ def gate(
         edge = Edge(
             host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket],
             descriptors=DESCRIPTORS, access_log=opened.access_log, limits=limits or Limits(),
-            tls=replace(given, rest_port=tls_port),
+            tls=replace(given, rest_port=tls_port), tracing=tracing,
         )  # fmt: skip
         config = folder / "envoy.yaml"
         envoy_config.write(ENVOY_TEMPLATE, config, edge)

@@ -45,7 +45,11 @@ def filled(draw: st.DrawFn, descriptor: Descriptor) -> Message:
         if value is None:
             assert field.enum_type is not None, f"no values for {field.full_name}"
             value = st.sampled_from([each.number for each in field.enum_type.values])
-        if field.is_repeated:
+        if nested is not None and nested.GetOptions().map_entry:
+            entry = getattr(message, field.name)
+            for each in draw(st.lists(filled(nested), max_size=2)):
+                entry[each.key].CopyFrom(each.value)  # type: ignore[attr-defined]
+        elif field.is_repeated:
             getattr(message, field.name).extend(draw(st.lists(value, max_size=2)))
         elif nested is not None:
             getattr(message, field.name).CopyFrom(draw(value))
