@@ -157,9 +157,14 @@ def explained(creates: Sequence[Create], given: Sequence[object]) -> bool:
     )
 
 
-def test_answers_are_as_one_by_one(world: World) -> None:
+@pytest.fixture
+async def loop() -> asyncio.AbstractEventLoop:
+    """The one the world's connections belong to; other tests may leave the thread without one."""
+    return asyncio.get_running_loop()
+
+
+def test_answers_are_as_one_by_one(world: World, loop: asyncio.AbstractEventLoop) -> None:
     """Also those of several groups, of groups that fail, and of keyed calls among others."""
-    loop = asyncio.get_event_loop()
     few = st.integers(0, 3)
     mixed = st.lists(st.builds(Create, few, few, st.booleans()), min_size=1, max_size=6)
 

@@ -53,9 +53,7 @@ RUN_SECONDS = 300.0  # a run that takes longer is broken off
 MAY_WAIT = timedelta(hours=1)  # a throttled run, from when it was asked for
 LONGEST_WAIT_SECONDS = 60
 JITTER = 0.25
-HOLDS_SECONDS = (
-    1.0  # for how long a run that changes nothing takes for granted that its claim holds
-)
+TELLS_SECONDS = 1.0  # how often a run that changes nothing tells so, which finds a lost claim too
 # After an outage of the platform a few runs come sooner than the interval, each later than the one
 # before, and fetch only what is missing.
 CATCH_UPS = 3
@@ -91,7 +89,7 @@ class _Progress:
     refused: list[str] = field(default_factory=list)  # data types the platform does not allow
     failure: PlatformError | None = None
     answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
-    held: float | None = None  # when it was last asked whether the claim holds, on the loop's clock
+    told: float | None = None  # when it was last told what changed nothing, on the loop's clock
 
     def missing(self, run: Run) -> list[str]:
         """The data types that a later try may bring."""
@@ -271,7 +269,7 @@ class SyncRunner:
         """Store what was fetched; nothing where it is what was stored last."""
         if isinstance(items, int):
             progress.counts.append(DataTypeCount(data_type, items, 0))
-            await self._check_claim(claimed, run, progress)
+            await self._tell(claimed, run, progress)
             return
         fetched = progress.answers[data_type].kept
 
@@ -288,15 +286,15 @@ class SyncRunner:
         )
         progress.counts.append(DataTypeCount(data_type, len(items), added))
 
-    async def _check_claim(self, claimed: Connector, run: Run, progress: _Progress) -> None:
-        """Once there is a data type, then now and then: the end of the run finds it out in any case."""
+    async def _tell(self, claimed: Connector, run: Run, progress: _Progress) -> None:
+        """Of the first data type that changed nothing, then now and then: the end of the run tells all."""
         now = asyncio.get_running_loop().time
-        lately = progress.held is not None and now() - progress.held < HOLDS_SECONDS
+        lately = progress.told is not None and now() - progress.told < TELLS_SECONDS
         if lately or not progress.missing(run):
             return
-        if not await persistently(partial(self._syncs.holds, claimed)):
+        if not await persistently(partial(self._syncs.keep, claimed, progress.counts)):
             raise ClaimLost
-        progress.held = now()
+        progress.told = now()
 
     async def _defer(
         self,

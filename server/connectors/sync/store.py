@@ -221,10 +221,6 @@ class SyncStore:
             fields["sync.run.done"] = _the_longer(done)
         return await self._fenced(claimed, fields)
 
-    async def holds(self, claimed: Connector) -> bool:
-        """Whether the claim and its run still hold."""
-        return await self._connectors.find_one(under_way(claimed), {"_id": 1}) is not None
-
     async def note_kept(
         self,
         claimed: Connector,
