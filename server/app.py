@@ -136,10 +136,9 @@ async def running_worker(
         domains = build(settings, database, claims, ring, secrets, generations)
         for platform in domains.platforms.values():
             stack.push_async_callback(platform.aclose)
-        stack.push_async_callback(domains.sealer.stop)
-        domains.sealer.start()
-        stack.push_async_callback(domains.folder.stop)
-        domains.folder.start()
+        for background in (domains.sealer, domains.folder, domains.overdue):
+            stack.push_async_callback(background.stop)
+            background.start()
 
         completion = Completion()
         answers = AnswerStore(database, claims, Vault(secrets.answers))

@@ -33,6 +33,7 @@ from server.connectors.service import ConnectorService
 from server.connectors.servicer import ConnectorServicer
 from server.connectors.sessions import SessionVault
 from server.connectors.store import ConnectorStore
+from server.connectors.sync.overdue import Overdue
 from server.connectors.sync.records import RecordStore
 from server.connectors.sync.renewals import SessionRenewals
 from server.connectors.sync.runner import FAILURES, SyncRunner
@@ -100,6 +101,7 @@ class Domains:
     scheduler: SyncScheduler
     sealer: Sealer
     folder: Folder
+    overdue: Overdue
 
     def register(self, services: SteppedServices) -> None:
         server = cast("grpc.aio.Server", services)
@@ -167,6 +169,7 @@ def build(
         hub=hub,
         scheduler=scheduler,
         sealer=Sealer(trail, claims),
+        overdue=Overdue(syncs),
         folder=Folder(
             [Tallies(database, tally) for tally in (connector_store.TALLY, user_store.TALLY)],
             claims,

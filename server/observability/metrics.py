@@ -68,6 +68,11 @@ SYNC_LATENESS = Histogram(
     ["platform"],
     buckets=_LONG_SECONDS,
 )
+SYNC_OVERDUE = Gauge(
+    "finlink_sync_overdue_seconds",
+    "How long the run that has been due longest has waited for a worker; 0 where none is due",
+    multiprocess_mode="mostrecent",
+)
 SYNCS_RUNNING = Gauge(
     "finlink_syncs_running", "Runs that workers hold a lease of", multiprocess_mode="livesum"
 )

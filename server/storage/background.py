@@ -17,11 +17,14 @@ STOP_SECONDS = 5.0
 
 
 class Background:
-    """Does `work` a second after it has done it last. `start` it once; `stop` lets it finish."""
+    """Does `work`, `pause` seconds after it has done it last. `start` it once; `stop` lets it finish."""
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, name: str, work: Callable[[], Awaitable[object]], pause: float = PAUSE_SECONDS
+    ) -> None:
         self._name = name
         self._work = work
+        self._pause = pause
         self._stop = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
@@ -51,4 +54,4 @@ class Background:
                 await self._work()
             except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
                 _log.warning("background work failed", work=self._name, **cause_of(error))
-            await self.pause(PAUSE_SECONDS)
+            await self.pause(self._pause)

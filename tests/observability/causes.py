@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from tests.observability.watched import Watched
 
 Cause: TypeAlias = Callable[[Watched], AbstractAsyncContextManager[None]]
 HICCUP_SECONDS = 0.8
+_FIVE_MINUTES_AGO = {"$dateSubtract": {"startDate": "$$NOW", "unit": "minute", "amount": 5}}
 
 
 @asynccontextmanager
@@ -77,18 +78,36 @@ async def workers_behind(site: Watched) -> AsyncIterator[None]:
     """Runs begin five minutes after their time, as though workers had been busy until now."""
     async with site.caller() as api, step.database(site.ground.stack) as documents:
         made = await connectors(api, 4, "zerodha")
-        late = {"$dateSubtract": {"startDate": "$$NOW", "unit": "minute", "amount": 5}}
+        dues = ("sync.dueAt", "connectionDetails.nextSyncAt")
 
         async def run_late(connector_id: str) -> None:
             runs = (await step.synced(api, connector_id))["totalSyncs"]
             await documents["connectors"].update_one(
                 {"_id": ObjectId(connector_id)},
-                [{"$set": {"sync.dueAt": late, "connectionDetails.nextSyncAt": late}}],
+                [{"$set": dict.fromkeys(dues, _FIVE_MINUTES_AGO)}],
             )
             await step.synced(api, connector_id, runs + 1)
 
         async with under(*(partial(run_late, connector_id) for connector_id in made)):
             yield
+
+
+@asynccontextmanager
+async def workers_hang(site: Watched) -> AsyncIterator[None]:
+    """All that sync; what was due before goes on waiting, and a server that does not sync tells of it."""
+    async with site.caller() as api, step.database(site.ground.stack) as documents:
+        made = await connector(api, "zerodha")
+        workers = [name for name in site.ground.stack.status()["pids"] if "worker" in name]
+        with ExitStack() as stack:
+            for name in workers:
+                stack.enter_context(_frozen(site, name))
+            await documents["connectors"].update_one(
+                {"_id": ObjectId(made)},
+                [{"$set": {"sync.dueAt": _FIVE_MINUTES_AGO}}],
+            )
+            yield
+    ready = f"{site.ground.stack.rest}/ready"
+    await until(lambda: httpx.get(ready).status_code == 200)
 
 
 @asynccontextmanager
@@ -137,6 +156,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     mongodb_away: {"FinlinkNoHealthyServer", "FinlinkErrors"},
     platform_away: {"FinlinkPlatformDown", "FinlinkSyncsFail"},
     workers_behind: {"FinlinkSyncsLate"},
+    workers_hang: {"FinlinkNobodySyncs"},
     logins_refused: {"FinlinkSuspicious"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -146,6 +166,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_hiccups,),
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
+    (workers_hang,),
     (workers_die, server_dies),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.contract.descriptors import services
 from tests.observability import declared, prometheus
 from tests.observability.prometheus import CONFIG, PROMTOOL, RULES
 from tests.stack import ROOT
@@ -61,6 +62,14 @@ def test_a_panel_names_metrics_that_exist(title: str, expression: str) -> None:
     named = set(re.findall(r"\bfinlink_\w+", expression))
     assert named <= known, title
     assert named or "envoy_" in expression, title
+
+
+def test_alerts_about_calls_name_rpcs_that_exist() -> None:
+    names = {method.name for service in services() for method in service.methods}
+    for alert, rule in prometheus.alerts().items():
+        for words in re.findall(r'method=~"\.\*/\((.*?)\)"', rule["expr"]):
+            for word in words.split("|"):
+                assert any(re.fullmatch(word, name) for name in names), (alert, word)
 
 
 def test_operators_are_told_of_each_metric() -> None:

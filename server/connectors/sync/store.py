@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -46,6 +46,11 @@ def _milliseconds(duration: timedelta) -> int:
 # A long history takes longer to read than all else that a run needs.
 _CLAIMED = {"syncHistory": {"$slice": 1}, "errors": 0}
 _CLAIM_ENDS = {"$add": [x.NOW, _milliseconds(CLAIM_LIFE)]}
+_DUE: Document = {
+    "sync.dueAt": {"$type": "date"},
+    "$expr": {"$lte": ["$sync.dueAt", x.NOW]},
+    "connectionStatus": {"$in": LIVE},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +181,8 @@ class SyncStore:
             },
             {"$unset": "sync.wasAbandoned"},
         ]
-        due: Document = {
-            "sync.dueAt": {"$type": "date"},
-            "$expr": {"$lte": ["$sync.dueAt", x.NOW]},
-            "connectionStatus": {"$in": LIVE},
-        }
-        left = {**due, "sync.run.startedAt": {"$exists": True}}
-        looks = [(left, CLAIMED_INDEX), (due, DUE_INDEX)]
+        left = {**_DUE, "sync.run.startedAt": {"$exists": True}}
+        looks = [(left, CLAIMED_INDEX), (_DUE, DUE_INDEX)]
         for where, index in looks if look_for_left else looks[1:]:
             document = await self._connectors.find_one_and_update(
                 where,
@@ -195,6 +195,14 @@ class SyncStore:
             if document:
                 return connector(document)
         return None
+
+    async def due_since(self) -> datetime | None:
+        """Since when the connector that has been due longest waits for a worker; None if none is due."""
+        document = await self._connectors.find_one(
+            _DUE, {"sync.dueAt": 1}, sort=[("sync.dueAt", ASCENDING)], hint=DUE_INDEX
+        )
+        since: datetime | None = document["sync"]["dueAt"] if document else None
+        return since
 
     async def claim_check(self, lease: timedelta) -> Connector | None:
         """Take the connector whose session has been waiting longest to be looked after, if one does.
