@@ -22,12 +22,13 @@ from server.supervisor.datadir import DataDir
 from server.supervisor.drain import drain
 from server.supervisor.envoy_limits import limits_of
 from server.supervisor.envoy_metrics import Metrics
+from server.supervisor.envoy_pages import pages_of
 from server.supervisor.envoy_tracing import tracing_of
 from server.supervisor.errors import StartError
 from server.supervisor.piece import LEASH
 from server.supervisor.pieces import bare_env
 from server.supervisor.programs import find_envoy
-from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
+from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE, ROOT
 
 
 def edge(settings: Settings, servers: Sequence[str]) -> None:
@@ -50,6 +51,7 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
             tls=tls_of(settings, data.path),
             tracing=tracing_of(settings),
             metrics=Metrics(settings.metrics_host, port) if port else None,
+            pages=pages_of(ROOT),
         )
         envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, wanted)
     except StartError as error:

@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from server.supervisor import envoy_limits, envoy_metrics, envoy_tls, envoy_tracing
+from server.supervisor import envoy_limits, envoy_metrics, envoy_pages, envoy_tls, envoy_tracing
 from server.supervisor.envoy_limits import Limits, named
 from server.supervisor.envoy_metrics import Metrics
+from server.supervisor.envoy_pages import Page
 from server.supervisor.envoy_tls import Tls, manager_of
 from server.supervisor.envoy_tracing import Tracing
 from server.supervisor.errors import StartError
@@ -36,6 +37,7 @@ class Edge:
     tls: Tls = field(default_factory=Tls)
     tracing: Tracing | None = None
     metrics: Metrics | None = None
+    pages: Sequence[Page] = ()
 
 
 def write(template: Path, target: Path, edge: Edge) -> None:
@@ -95,6 +97,7 @@ def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
     for listener in (rest, grpc):
         for log in manager_of(listener)["access_log"]:
             log["typed_config"]["path"] = str(edge.access_log)
+    envoy_pages.add(manager_of(rest), edge.pages)
     envoy_limits.fill(config, manager_of(rest), edge.limits)
     if edge.tracing is not None:
         envoy_tracing.fill(config, [manager_of(rest), manager_of(grpc)], edge.tracing)

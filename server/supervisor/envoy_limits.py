@@ -11,6 +11,7 @@ from server.config import Settings
 
 HEAP = "envoy.resource_monitors.fixed_heap"
 RATE_LIMIT = "envoy.filters.http.local_ratelimit"
+SHARED_RATE_LIMIT = "envoy.filters.http.ratelimit"
 CORS = "envoy.filters.http.cors"
 XFF = "envoy.http.original_ip_detection.xff"
 OVERALL = "overall"
@@ -86,8 +87,12 @@ def share(config: dict[str, Any], manager: dict[str, Any], service: str) -> None
     local = named(filters, RATE_LIMIT)
     (host,) = manager["route_config"]["virtual_hosts"]
     host["rate_limits"] = local["typed_config"]["rate_limits"]
+    for route in host["routes"]:
+        overrides = route.get("typed_per_filter_config", {})
+        if RATE_LIMIT in overrides:
+            overrides[SHARED_RATE_LIMIT] = overrides.pop(RATE_LIMIT)
     filters[filters.index(local)] = {
-        "name": "envoy.filters.http.ratelimit",
+        "name": SHARED_RATE_LIMIT,
         "typed_config": {
             "@type": f"{_TYPES}.filters.http.ratelimit.v3.RateLimit",
             "domain": "finlink",

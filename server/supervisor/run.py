@@ -30,6 +30,7 @@ from server.supervisor.certificates import tls_of
 from server.supervisor.datadir import DataDir, socket_folder, started_at
 from server.supervisor.drain import drain
 from server.supervisor.envoy_limits import limits_of
+from server.supervisor.envoy_pages import pages_of
 from server.supervisor.envoy_tls import Tls
 from server.supervisor.envoy_tracing import tracing_of
 from server.supervisor.errors import PieceFailedError, StartError
@@ -137,6 +138,7 @@ class Run:
             limits=limits_of(settings),
             tls=self.tls,
             tracing=tracing_of(settings),
+            pages=pages_of(ROOT),
         )
         envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, edge)
 

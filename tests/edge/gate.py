@@ -19,6 +19,7 @@ from server.supervisor import envoy_config
 from server.supervisor.datadir import socket_folder
 from server.supervisor.envoy_config import Edge
 from server.supervisor.envoy_limits import Limits
+from server.supervisor.envoy_pages import Page
 from server.supervisor.envoy_tls import Tls
 from server.supervisor.envoy_tracing import Tracing
 from server.supervisor.programs import find_envoy
@@ -89,6 +90,7 @@ def gate(
     tls: Tls | None = None,
     host: str = "127.0.0.1",
     tracing: Tracing | None = None,
+    pages: Sequence[Page] = (),
 ) -> Iterator[Gate]:
     """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it."""
     rest, tls_port, rpc, admin = free_ports(4)
@@ -105,7 +107,7 @@ def gate(
         edge = Edge(
             host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket],
             descriptors=DESCRIPTORS, access_log=opened.access_log, limits=limits or Limits(),
-            tls=replace(given, rest_port=tls_port), tracing=tracing,
+            tls=replace(given, rest_port=tls_port), tracing=tracing, pages=pages,
         )  # fmt: skip
         config = folder / "envoy.yaml"
         envoy_config.write(ENVOY_TEMPLATE, config, edge)

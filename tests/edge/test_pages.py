@@ -1,0 +1,138 @@
+"""Files that Envoy serves by itself: for everybody, from memory, and nothing but those."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from server.supervisor import envoy_pages
+from server.supervisor.certificates import development_certificate
+from server.supervisor.envoy_config import Edge, render
+from server.supervisor.envoy_limits import SHARED_RATE_LIMIT, Limits, named
+from server.supervisor.envoy_pages import APPLICATION, Page, pages_of
+from server.supervisor.envoy_tls import Tls, manager_of
+from server.supervisor.errors import StartError
+from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
+from tests.e2e.users_errors import failed
+from tests.edge.gate import HOUR_MS, Gate, gate
+from tests.edge.test_headers import SECURITY
+from tests.edge.test_tls import trusting
+
+SCRIPT = secrets.token_hex(1 << 20)  # far above the listener's buffers
+CONSOLE = {
+    "index.html": "<!doctype html><title>Console</title>",
+    "favicon.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "assets/index-B1a2C3.js": SCRIPT,
+    "assets/index-D4e5F6.css": "body { margin: 0 }",
+    "assets/text-G7h8I9.woff2": "font",
+}
+KEPT = {
+    name: SECURITY[name] for name in SECURITY.keys() - {"cache-control", "content-security-policy"}
+}
+USER = "/api/v1/users/someone"
+
+
+def built(root: Path) -> Path:
+    for name, text in CONSOLE.items():
+        file = root / "console" / "dist" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """With a built console, over HTTP and HTTPS."""
+    folder = tmp_path_factory.mktemp("edge")
+    tls = Tls(rest=development_certificate(folder / "tls"))
+    with gate(folder, Limits(enabled=False), tls, pages=pages_of(built(folder))) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "media_type"),
+    [
+        ("/console", "index.html", "text/html; charset=utf-8"),
+        ("/console/", "index.html", "text/html; charset=utf-8"),
+        ("/console/?tab=users", "index.html", "text/html; charset=utf-8"),
+        ("/console/index.html", "index.html", "text/html; charset=utf-8"),
+        ("/console/favicon.svg", "favicon.svg", "image/svg+xml"),
+        ("/console/assets/index-B1a2C3.js", "assets/index-B1a2C3.js", "text/javascript; charset=utf-8"),
+        ("/console/assets/index-D4e5F6.css", "assets/index-D4e5F6.css", "text/css; charset=utf-8"),
+        ("/console/assets/text-G7h8I9.woff2", "assets/text-G7h8I9.woff2", "font/woff2"),
+    ],
+)  # fmt: skip
+def test_what_a_path_answers(edge: Gate, path: str, name: str, media_type: str) -> None:
+    with httpx.Client(verify=trusting(edge), http2=True) as client:
+        over_https = client.get(f"https://localhost:{edge.tls_port}{path}")
+    for answer in (httpx.get(edge.rest + path), over_https):
+        assert answer.status_code == 200
+        assert answer.text == CONSOLE[name]
+        assert answer.headers["content-type"] == media_type
+        assert answer.headers.get_list("content-security-policy") == [APPLICATION]
+        hashed = name.startswith("assets/")
+        kept = "public, max-age=31536000, immutable" if hashed else "no-cache"
+        assert answer.headers.get_list("cache-control") == [kept]
+        assert {header: answer.headers[header] for header in KEPT} == KEPT
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *((method, "/console/") for method in ("POST", "PUT", "DELETE", "PATCH")),
+        *(("GET", path) for path in ("/consoles", "/console/x", "/console/assets", "/console/dist")),
+        ("GET", "/console/assets/../../envoy.yaml"),
+    ],
+)  # fmt: skip
+def test_other_verbs_and_paths_find_nothing(edge: Gate, method: str, path: str) -> None:
+    answer = httpx.request(method, edge.rest + path)
+    assert answer.status_code == 404
+    assert failed(answer).code == "ROUTE_NOT_FOUND"
+    assert answer.headers["content-security-policy"] == SECURITY["content-security-policy"]
+
+
+def test_pages_are_not_limited_and_use_up_nothing(tmp_path: Path) -> None:
+    limits = Limits(calls=dict.fromkeys(Limits().calls, 1), window_ms=HOUR_MS)
+    with gate(tmp_path, limits, pages=pages_of(built(tmp_path))) as edge:
+        found = [httpx.get(f"{edge.rest}/console/") for _ in range(5)]
+        assert {answer.status_code for answer in found} == {200}
+        assert not any(name.startswith("x-ratelimit") for name in found[0].headers)
+        assert not edge.seen, "no page reaches a server"
+        assert [httpx.get(edge.rest + USER).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_service_of_shared_limits_is_not_asked_about_pages(tmp_path: Path) -> None:
+    template = yaml.safe_load(ENVOY_TEMPLATE.read_text())
+    edge = Edge(
+        "::", 1, 2, 3, [Path("/x")], DESCRIPTORS, limits=Limits(service="limits:1"),
+        pages=pages_of(built(tmp_path)),
+    )  # fmt: skip
+    (rest, _) = render(template, edge)["static_resources"]["listeners"]
+    manager = manager_of(rest)
+    limiter = named(manager["http_filters"], SHARED_RATE_LIMIT)["name"]
+    (host,) = manager["route_config"]["virtual_hosts"]
+    served = [route for route in host["routes"] if "direct_response" in route]
+    assert {route["name"] for route in served} == {"health", "pages"}
+    for route in served:
+        assert route["typed_per_filter_config"][limiter]["disabled"] is True
+
+
+def test_without_a_build_the_console_tells_how_to_build_it(tmp_path: Path) -> None:
+    with gate(tmp_path, pages=pages_of(tmp_path)) as edge:
+        for path in ("/console", "/console/"):
+            answer = httpx.get(edge.rest + path)
+            assert answer.status_code == 200
+            assert "make console" in answer.text
+            assert "script-src" not in answer.headers["content-security-policy"]
+        assert httpx.get(f"{edge.rest}/console/index.html").status_code == 404
+
+
+def test_a_file_that_is_missing_is_told_of_before_anything_starts(tmp_path: Path) -> None:
+    page = Page("/gone", tmp_path / "gone.html")
+    with pytest.raises(StartError, match=r"gone\.html is missing; it is served as /gone\."):
+        envoy_pages.add({}, [page])
