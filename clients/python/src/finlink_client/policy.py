@@ -10,13 +10,22 @@ from importlib import metadata
 from finlink.audit.v1 import audit_service_pb2
 from finlink.connectors.v1 import connector_service_pb2
 from finlink.errors.v1 import error_reason_pb2
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import client_pb2, rules_pb2
 from finlink.users.v1 import user_service_pb2
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.duration_pb2 import Duration
 
-DEADLINE = 10.0
-PLATFORM_DEADLINE = 40.0
+
+def seconds(duration: Duration) -> float:
+    return duration.ToTimedelta().total_seconds()
+
+
+# What the contract has clients do; the packages of other languages read the same.
+RULES: client_pb2.ClientRules = client_pb2.DESCRIPTOR.GetOptions().Extensions[client_pb2.client]
+
+DEADLINE = seconds(RULES.timeout)
+PLATFORM_DEADLINE = seconds(RULES.platform_timeout)
 IDEMPOTENCY_KEY = "idempotency-key"
 API_KEY = "x-api-key"
 
@@ -83,27 +92,29 @@ def _text(path: str | bytes) -> str:
 
 
 def _service_config() -> str:
-    """Calls are tried up to four times while Finlink is unavailable, for under two seconds.
+    """Calls are tried again while Finlink is unavailable, for under two seconds.
 
-    After some fifty failures, not made up for by ten successes each, the channel stops trying again:
-    a server in trouble does not get four times the calls.
+    After many failures that are not made up for by successes, the channel stops trying again: a server in
+    trouble does not get several times the calls.
     """
     retried = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in METHODS.values()
         if is_retried(method) and not is_stream(method)  # those begin anew in their own ways
     ]
+    rules = RULES.retry
     retry = {
-        "maxAttempts": 4,
-        "initialBackoff": "0.1s",
-        "maxBackoff": "1s",
-        "backoffMultiplier": 3,
+        "maxAttempts": rules.attempts,
+        "initialBackoff": f"{seconds(rules.pauses.first)}s",
+        "maxBackoff": f"{seconds(rules.pauses.longest)}s",
+        "backoffMultiplier": rules.pauses.factor,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
+    throttling = {"maxTokens": rules.tokens, "tokenRatio": rules.tokens_per_success}
     return json.dumps(
         {
             "methodConfig": [{"name": retried, "retryPolicy": retry}],
-            "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+            "retryThrottling": throttling,
         }
     )
 
@@ -114,12 +125,15 @@ def channel_options() -> list[tuple[str, str | int]]:
         ("grpc.primary_user_agent", f"finlink-client/{metadata.version('finlink-client')}"),
         ("grpc.service_config", _service_config()),
         # A connection that died silently is noticed within 40 seconds, also while nothing is sent.
-        # The server allows a ping every 10 seconds.
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_time_ms", _milliseconds(RULES.ping_interval)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(RULES.ping_timeout)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # After a restart of the server, calls go through again within seconds.
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 5_000),
+        ("grpc.initial_reconnect_backoff_ms", _milliseconds(RULES.reconnect_pauses.first)),
+        ("grpc.max_reconnect_backoff_ms", _milliseconds(RULES.reconnect_pauses.longest)),
     ]
+
+
+def _milliseconds(duration: Duration) -> int:
+    return duration.ToMilliseconds()

@@ -14,10 +14,12 @@ from finlink.connectors.v1.connector_service_pb2 import (
     WatchConnectorsResponse,
 )
 
+from finlink_client import policy
 from finlink_client.errors import Cancelled, FinlinkError, Unavailable, from_rpc_error
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
+PAUSES = policy.RULES.watch_pauses
+FIRST_PAUSE = policy.seconds(PAUSES.first)
+LONGEST_PAUSE = policy.seconds(PAUSES.longest)
 
 
 class Position:
@@ -44,7 +46,7 @@ class Position:
         """
         if not isinstance(error, Unavailable) or not self._begun:
             raise error
-        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._failures)
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * PAUSES.factor**self._failures)
         self._failures = min(self._failures + 1, 10)
         return random.uniform(longest / 2, longest)  # noqa: S311 - so that not all come at once
 
