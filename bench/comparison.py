@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,12 +30,9 @@ class Plan:
         """The cases with the entrants that were asked for; Finlink is always one."""
         kept = self.entrants | {FINLINK}
         return [
-            Case(
-                case.name,
-                case.title,
-                tuple(e for e in case.entrants if not self.entrants or e.name in kept),
-                case.grpc,
-                case.writes,
+            replace(
+                case,
+                entrants=tuple(e for e in case.entrants if not self.entrants or e.name in kept),
             )
             for case in self.cases
         ]

@@ -66,7 +66,7 @@ class Turns:
         result = Measured(case, {entrant.name: [] for entrant in entrants})
         for entrant in entrants:
             self._tell(f"{case.name}: warming up {entrant.name}")
-            if case.sweep:
+            if case.sweep and entrant.keeps_answers:
                 await self._send(case, entrant, case.sweep, self._next_seed(), "sweep")
             await self._send(case, entrant, case.warm_up, self._next_seed())
         for turn in range(turns):

@@ -21,7 +21,7 @@ _LABELS = {
 
 
 def _case(name: str, title: str, sweep: float) -> Case:
-    entrants = tuple(Entrant(stack, stack, name) for stack in _LABELS)
+    entrants = tuple(Entrant(stack, stack, name, keeps_answers=True) for stack in _LABELS)
     return Case(name, title, entrants, warm_up=4.0, sweep=sweep)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,12 @@ def test_recordings_have_every_tool_and_are_made_once(tmp_path: Path) -> None:
     assert "holdings" in {path.stem for path in before if path.parent.name == "kite"}
     record(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == before
+
+
+def test_a_plan_leaves_cases_as_they_are_but_for_who_takes_part() -> None:
+    for case in cases.CASES:
+        (planned,) = Plan([case], set(), 1, 1, 1000).wanted()
+        assert planned == case
+        (alone,) = Plan([case], {"nobody else"}, 1, 1, 1000).wanted()
+        assert [entrant.name for entrant in alone.entrants] == [cases.FINLINK]
+        assert replace(alone, entrants=case.entrants) == case
