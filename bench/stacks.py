@@ -16,14 +16,10 @@ import psutil
 
 from bench import tools
 from bench.folders import DATA, LOGS, PEERS
+from server.config import PORT_SETTINGS
 from server.supervisor.piece import Piece, Spec
 from server.supervisor.pieces import bare_env
 from server.supervisor.probes import port_answers, until
-
-_FINLINK_PORTS = (
-    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "METRICS_PORT", "SANDBOX_KITE_PORT",
-    "SANDBOX_FI_PORT",
-)  # fmt: skip
 
 
 @dataclass
@@ -88,7 +84,7 @@ def free_port() -> int:
 
 def finlink(name: str, uri: str, database: str, **settings: str) -> Stack:
     """Finlink as `make run` starts it, with the no-op beside the contract."""
-    ports = {setting: free_port() for setting in _FINLINK_PORTS}
+    ports = {setting: free_port() for setting in PORT_SETTINGS}
     folder = DATA / name
     run_file = folder / "run.json"
     env = {

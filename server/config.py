@@ -286,6 +286,10 @@ class Settings(BaseSettings):
         return self.fi_base_url or (sandbox if self.use_sandbox else FI_MCP)
 
 
+# What two Finlinks on one machine must not share.
+PORT_SETTINGS = tuple(name.upper() for name in Settings.model_fields if name.endswith("port"))
+
+
 def load(**overrides: object) -> Settings:
     """Read and check the settings. Raises ConfigError with one line a wrong setting."""
     try:

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from server.config import PORT_SETTINGS
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
-_PORTS = (
-    "PORT", "TLS_PORT", "GRPC_PORT", "ADMIN_PORT", "METRICS_PORT", "MONGO_PORT", "SANDBOX_KITE_PORT",
-    "SANDBOX_FI_PORT",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def free_ports(count: int) -> list[int]:
 def running(data_dir: Path, **settings: str) -> Iterator[Stack]:
     """Start all of Finlink with `settings` in its environment; stop it at the end."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True))
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MONGO")}
     environment = {
         **clean,

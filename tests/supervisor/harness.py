@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from server.config import PORT_SETTINGS
 from server.supervisor.piece import Spec
 from server.supervisor.probes import until
 
@@ -99,18 +100,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for held in sockets:
             held.close()
-
-
-PORT_SETTINGS = (
-    "PORT",
-    "TLS_PORT",
-    "GRPC_PORT",
-    "ADMIN_PORT",
-    "METRICS_PORT",
-    "MONGO_PORT",
-    "SANDBOX_KITE_PORT",
-    "SANDBOX_FI_PORT",
-)
 
 
 def run_env(data: Path, **more: str) -> dict[str, str]:
