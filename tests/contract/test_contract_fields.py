@@ -9,6 +9,7 @@ from buf.validate import validate_pb2
 from finlink.rules.v1 import rules_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
+from server.connectors.model import PLATFORMS
 from server.rpc import http_binding
 from server.rpc.formats import CHECKS
 from server.rpc.method import Method
@@ -118,6 +119,13 @@ def test_an_update_mask_names_the_fields_of_its_request(method: Method) -> None:
     allowed = set(getattr(rules_of(mask).field_mask, "in"))
     sent = {field.name for field in method.sent_fields.values()} - {"update_mask"}
     assert allowed == sent
+
+
+def test_a_platform_is_one_of_the_same_words_wherever_it_is_asked_for() -> None:
+    asked = [field for field in FIELDS if field.name == "platform"]
+    assert asked
+    for field in asked:
+        assert tuple(getattr(rules_of(field).string, "in")) == PLATFORMS, field.full_name
 
 
 def test_secrets_are_marked_so_that_nothing_prints_them() -> None:
