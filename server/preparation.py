@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pymongo import IndexModel
 
 from server.config import ConfigError, Settings
 from server.connectors import budgets, refusals
@@ -27,12 +30,10 @@ from server.storage.keyed_secrets import KeyedSecrets
 from server.users import store as user_store
 
 
-async def prepare(
-    database: driver.Database, settings: Settings, index_seconds: float = BUILD_SECONDS
-) -> None:
-    """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
-    indexes = {
-        **user_store.indexes(settings.user_archive_days),
+def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
+    """Of all collections, by their names. Archived users are erased `archive_days` after their deletion."""
+    return {
+        **user_store.indexes(archive_days),
         **connector_store.INDEXES,
         **record_store.INDEXES,
         **claim_store.INDEXES,
@@ -45,8 +46,14 @@ async def prepare(
         **refusals.INDEXES,
         **tallies.INDEXES,
     }
+
+
+async def prepare(
+    database: driver.Database, settings: Settings, index_seconds: float = BUILD_SECONDS
+) -> None:
+    """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
     try:
-        await ensure_indexes(database, indexes, index_seconds)
+        await ensure_indexes(database, indexes(settings.user_archive_days), index_seconds)
         await drop_indexes(database, {**audit.RETIRED, **user_store.RETIRED})
         await ensure_images(database, [connector_store.CONNECTORS])
     except NoImages:

@@ -7,13 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from server.config import Settings
-from server.connectors import refusals
-from server.connectors import store as connector_store
 from server.connectors.refusals import REFUSED_LOGINS
 from server.connectors.store import CONNECTORS
-from server.connectors.sync import records as record_store
 from server.connectors.sync.records import ERASURES, RECORDS
-from server.storage import answers, audit, claims, data_keys, keyed_secrets, tallies
+from server.preparation import indexes
 from server.storage.answers import ANSWERS
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD
 from server.storage.claims import CLAIMS
@@ -22,7 +19,6 @@ from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_images, ensure_indexes
 from server.storage.keyed_secrets import KEYED_SECRETS
 from server.storage.tallies import REMOVALS, TALLIES
-from server.users import store as user_store
 from server.users.store import ARCHIVE, USERS
 
 EMPTIED = (
@@ -30,18 +26,7 @@ EMPTIED = (
     AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS, TALLIES, REMOVALS,
 )  # fmt: skip
 DRIVERS = ("pymongo", "motor")
-INDEXES = {
-    **user_store.indexes(30),
-    **connector_store.INDEXES,
-    **record_store.INDEXES,
-    **claims.INDEXES,
-    **answers.INDEXES,
-    **data_keys.INDEXES,
-    **keyed_secrets.INDEXES,
-    **audit.INDEXES,
-    **refusals.INDEXES,
-    **tallies.INDEXES,
-}
+INDEXES = indexes(archive_days=30)
 
 
 def settings(uri: str, driver: str, **changes: object) -> Settings:
