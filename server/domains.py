@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -105,7 +105,10 @@ class Domains:
 
     def register(self, services: SteppedServices) -> None:
         server = cast("grpc.aio.Server", services)
-        exported = {**export_convert.EXPORTED, "audit_event": audit_convert.exported}
+        exported: Mapping[str, Callable[[Any], user_service_pb2.ExportUserResponse]] = {
+            **export_convert.EXPORTED,
+            "audit_event": audit_convert.exported,
+        }
         user_service_pb2_grpc.add_UserServiceServicer_to_server(
             UserServicer(self.users, exported), server
         )
