@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test coverage test-chaos test-topology test-security bench bench-growth bench-soak bench-overhead lint audit format protos lock clean
+.PHONY: help run test coverage test-chaos test-topology test-security bench bench-growth bench-soak bench-overhead lint audit format hooks protos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ format: $(VENV)/dev.stamp ## Format the code and the contract
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write protos
+
+hooks: $(VENV)/dev.stamp ## Have git check what is committed and pushed
+	$(BIN)/pre-commit install
 
 protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
 	@$(BIN)/python protos/generate.py
