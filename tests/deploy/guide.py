@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.stack import ROOT
 
@@ -22,8 +23,9 @@ class Block:
     finlink: str
 
 
-def blocks() -> list[Block]:
-    found = _BLOCK.findall(GUIDE.read_text())
+def blocks(of: Path = GUIDE) -> list[Block]:
+    """All of a document."""
+    found = _BLOCK.findall(of.read_text())
     return [Block(language, text, finlink) for finlink, language, text in found]
 
 
