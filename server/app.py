@@ -136,7 +136,8 @@ async def running_worker(
         domains = build(settings, database, claims, ring, secrets, generations)
         for platform in domains.platforms.values():
             stack.push_async_callback(platform.aclose)
-        for background in (domains.sealer, domains.folder, domains.overdue):
+        # The recorder ends when nothing tells it anything any more.
+        for background in (domains.sealer, domains.recorder, domains.folder, domains.overdue):
             stack.push_async_callback(background.stop)
             background.start()
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 import grpc
@@ -40,6 +41,9 @@ from server.connectors.sync.runner import FAILURES, SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.service import SyncService
 from server.connectors.sync.store import SyncStore
+from server.connectors.trends.recorder import TrendRecorder
+from server.connectors.trends.service import TrendService
+from server.connectors.trends.store import TrendStore
 from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
@@ -96,12 +100,14 @@ class Domains:
     connectors: ConnectorService
     syncs: SyncService
     watches: WatchService
+    trends: TrendService
     audit: AuditService
     hub: Hub
     scheduler: SyncScheduler
     sealer: Sealer
     folder: Folder
     overdue: Overdue
+    recorder: TrendRecorder
 
     def register(self, services: SteppedServices) -> None:
         server = cast("grpc.aio.Server", services)
@@ -113,7 +119,7 @@ class Domains:
             UserServicer(self.users, exported), server
         )
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
-            ConnectorServicer(self.connectors, self.syncs, self.watches), server
+            ConnectorServicer(self.connectors, self.syncs, self.watches, self.trends), server
         )
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(self.audit), server)
 
@@ -140,7 +146,9 @@ def build(
     _begin_at_zero(platforms)
     refused = RefusedLogins(database, trail)
     logins = Logins(changes, connectors, claims, sessions, refused, platforms)
-    runner = SyncRunner(changes, connectors, syncs, records, logins)
+    trends = TrendStore(database)
+    recorder = TrendRecorder(trends)
+    runner = SyncRunner(changes, connectors, syncs, records, logins, recorder)
     renewals = SessionRenewals(syncs, logins)
     scheduler = SyncScheduler(syncs, records, renewals, runner, settings.sync_concurrency)
     connector_service = ConnectorService(
@@ -168,6 +176,7 @@ def build(
         connectors=connector_service,
         syncs=SyncService(changes, connectors, syncs, records, sessions, scheduler.wake),
         watches=WatchService(connector_changes, hub, directory),
+        trends=TrendService(trends),
         audit=audit_service,
         hub=hub,
         scheduler=scheduler,
@@ -176,13 +185,17 @@ def build(
         folder=Folder(
             [Tallies(database, tally) for tally in (connector_store.TALLY, user_store.TALLY)],
             claims,
-            _counted,
+            partial(_counted, recorder),
         ),
+        recorder=recorder,
     )
 
 
-def _counted(collection: str, totals: Mapping[Values, int]) -> None:
-    """Tell Prometheus how many there are; one without a status counts as what it is taken for."""
+def _counted(recorder: TrendRecorder, collection: str, totals: Mapping[Values, int]) -> None:
+    """Tell Prometheus how many there are, and trends how many connectors.
+
+    One without a status counts as what it is taken for.
+    """
     gauge, without = {
         connector_store.CONNECTORS: (metrics.CONNECTORS, "disconnected"),
         user_store.USERS: (metrics.USERS, "active"),
@@ -192,6 +205,8 @@ def _counted(collection: str, totals: Mapping[Values, int]) -> None:
         counts[tuple(str(value or without) for value in values)] += count
     for labels, count in counts.items():
         gauge.labels(*labels).set(count)
+    if collection == connector_store.CONNECTORS:
+        recorder.connections({(platform, status): n for (platform, status), n in counts.items()})
 
 
 def _begin_at_zero(platforms: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ from server.config import ConfigError, Settings
 from server.connectors import budgets, refusals
 from server.connectors import store as connector_store
 from server.connectors.sync import records as record_store
+from server.connectors.trends import store as trend_store
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage import answers as answer_store
@@ -36,6 +37,7 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
         **user_store.indexes(archive_days),
         **connector_store.INDEXES,
         **record_store.INDEXES,
+        **trend_store.INDEXES,
         **claim_store.INDEXES,
         **answer_store.INDEXES,
         **api_keys.INDEXES,

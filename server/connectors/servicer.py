@@ -12,10 +12,11 @@ from finlink.connectors.v1 import connector_service_pb2_grpc
 
 from server.answer_cache import Shown
 from server.clock import utc_now
-from server.connectors import convert, record_convert, watch_convert
+from server.connectors import convert, record_convert, trend_convert, watch_convert
 from server.connectors.model import Connector, ConnectorFilter
 from server.connectors.service import ConnectorService
 from server.connectors.sync.service import SyncService
+from server.connectors.trends.service import TrendService
 from server.connectors.watch.service import WatchService
 from server.idempotency import answered
 from server.rpc.call import Context, answer_shows
@@ -27,11 +28,16 @@ CACHED = {"ListUserConnectors": "user_id", "GetUserPlatformConnector": "user_id"
 
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     def __init__(
-        self, connectors: ConnectorService, syncs: SyncService, watches: WatchService
+        self,
+        connectors: ConnectorService,
+        syncs: SyncService,
+        watches: WatchService,
+        trends: TrendService,
     ) -> None:
         self._connectors = connectors
         self._syncs = syncs
         self._watches = watches
+        self._trends = trends
 
     async def CreateConnector(
         self, request: rpc.CreateConnectorRequest, context: Context
@@ -70,6 +76,12 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     ) -> rpc.GetConnectorStatusSummaryResponse:
         counts = await self._connectors.count(convert.status_filter(request))
         return rpc.GetConnectorStatusSummaryResponse(data=convert.status_summary(counts))
+
+    async def GetConnectorTrends(
+        self, request: rpc.GetConnectorTrendsRequest, context: Context
+    ) -> rpc.GetConnectorTrendsResponse:
+        trends = await self._trends.last(request.minutes if request.HasField("minutes") else None)
+        return rpc.GetConnectorTrendsResponse(data=trend_convert.trends(trends))
 
     async def GetConnector(
         self, request: rpc.GetConnectorRequest, context: Context

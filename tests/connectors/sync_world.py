@@ -35,6 +35,8 @@ from server.connectors.sync.runner import SyncRunner
 from server.connectors.sync.scheduler import SyncScheduler
 from server.connectors.sync.service import SyncService
 from server.connectors.sync.store import SyncStore
+from server.connectors.trends.recorder import TrendRecorder
+from server.connectors.trends.store import TrendStore
 from server.connectors.watch.hub import Hub
 from server.connectors.watch.service import WatchService
 from server.connectors.watch.store import ConnectorChanges
@@ -210,6 +212,7 @@ class World:
             self.changes, self.connectors, self.claims, self.sessions, self.refused, self.platforms
         )
         self.renewals = SessionRenewals(self.syncs, self.logins)
+        self.recorder = TrendRecorder(TrendStore(database))
         self.runner = self.another_runner()
         self.service = ConnectorService(
             self.changes,
@@ -242,7 +245,9 @@ class World:
         logins = Logins(
             self.changes, self.connectors, self.claims, self.sessions, self.refused, platforms
         )
-        return SyncRunner(self.changes, self.connectors, syncs or self.syncs, self.records, logins)
+        return SyncRunner(
+            self.changes, self.connectors, syncs or self.syncs, self.records, logins, self.recorder
+        )
 
     def scheduler(self, runner: SyncRunner | None = None, concurrency: int = 5) -> SyncScheduler:
         return SyncScheduler(

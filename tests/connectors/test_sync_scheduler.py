@@ -256,7 +256,9 @@ class Faulty(SyncRunner):
 
 
 async def test_a_fault_in_one_run_stops_nothing_else(world: World) -> None:
-    runner = Faulty(world.changes, world.connectors, world.syncs, world.records, world.logins)
+    runner = Faulty(
+        world.changes, world.connectors, world.syncs, world.records, world.logins, world.recorder
+    )
     connector = await world.connected()
     scheduler = world.scheduler(runner, concurrency=1)
     with structlog.testing.capture_logs() as logs:

@@ -10,6 +10,7 @@ from server.config import Settings
 from server.connectors.refusals import REFUSED_LOGINS
 from server.connectors.store import CONNECTORS
 from server.connectors.sync.records import ERASURES, RECORDS
+from server.connectors.trends.store import TRENDS
 from server.preparation import indexes
 from server.storage.answers import ANSWERS
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD
@@ -23,7 +24,7 @@ from server.users.store import ARCHIVE, USERS
 
 EMPTIED = (
     CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, DATA_KEYS, KEYED_SECRETS, USERS, ARCHIVE,
-    AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS, TALLIES, REMOVALS,
+    AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS, TALLIES, REMOVALS, TRENDS,
 )  # fmt: skip
 DRIVERS = ("pymongo", "motor")
 INDEXES = indexes(archive_days=30)

@@ -42,6 +42,7 @@ from server.connectors.sync.persistence import persistently
 from server.connectors.sync.records import RecordStore, answer_digest, digest
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.connectors.sync.telling import Telling
+from server.connectors.trends.recorder import TrendRecorder
 from server.observability import metrics
 from server.observability.logging import cause_of, sync_id
 from server.storage.changes import RecordedChanges
@@ -105,16 +106,18 @@ class SyncRunner:
         syncs: SyncStore,
         records: RecordStore,
         logins: Logins,
+        trends: TrendRecorder,
     ) -> None:
         self._changes = changes
         self._connectors = connectors
         self._syncs = syncs
         self._records = records
         self._logins = logins
+        self._trends = trends
 
     async def run(self, claimed: Connector) -> None:
         """Do the run of a claimed connector. Cancelled, it gives the run back for another worker."""
-        telling = Telling(claimed, claimed.run)
+        telling = Telling(claimed, claimed.run, self._trends)
         await self._tell_of_abandoned(claimed, telling)
         if claimed.run is None:  # nothing is to run after all; the claim has settled that
             return

@@ -1,4 +1,4 @@
-"""What the log and Prometheus are told of runs."""
+"""What the log, Prometheus and the trends are told of runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from server.connectors.model import Connector, HistoryEntry, Run
+from server.connectors.trends.recorder import TrendRecorder
 from server.observability import metrics
 
 _log = structlog.stdlib.get_logger("finlink.sync")
@@ -15,8 +16,9 @@ _log = structlog.stdlib.get_logger("finlink.sync")
 class Telling:
     """Tells of one run. Each line has its connector, platform and sync."""
 
-    def __init__(self, claimed: Connector, run: Run | None) -> None:
+    def __init__(self, claimed: Connector, run: Run | None, trends: TrendRecorder) -> None:
         self._claimed = claimed
+        self._trends = trends
         self._platform = claimed.platform
         self.log = _log.bind(connector_id=claimed.id, platform=claimed.platform)
         if run is not None:
@@ -25,9 +27,13 @@ class Telling:
     def begun(self, run: Run) -> None:
         self.log.info("sync started", data_types=list(run.data_types))
         due = self._claimed.next_sync_at
-        if due is not None and run.started_at is not None:
-            late = max(0.0, (run.started_at - due).total_seconds())
-            metrics.SYNC_LATENESS.labels(self._platform).observe(late)
+        if run.started_at is None:
+            return
+        late = None if due is None else max(timedelta(0), run.started_at - due)
+        if late is not None:
+            metrics.SYNC_LATENESS.labels(self._platform).observe(late.total_seconds())
+        if run.began_at == run.started_at:  # it does not go on after a pause
+            self._trends.begun(self._platform, run.started_at, late)
 
     def ended(self, entry: HistoryEntry) -> None:
         facts = {
@@ -64,3 +70,4 @@ class Telling:
         took = entry.synced_at - (entry.started_at or entry.synced_at)
         runs = metrics.SYNC_RUNS.labels(self._platform, entry.status, entry.error_code or "")
         runs.observe(max(0.0, took.total_seconds()))
+        self._trends.ended(self._platform, entry)
