@@ -1,11 +1,17 @@
-"""Fixtures for tests of the Python client: each runs with both of its flavours."""
+"""Fixtures for tests of the Python client, which run with both of its flavours, and of the command line."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import io
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
+from finlink_cli.app import main
 
+from tests.clients.command_line import Outcome
 from tests.clients.flavours import Client, Flavour
 from tests.clients.scripted import Script, serving
 from tests.stack import Stack
@@ -35,3 +41,37 @@ async def scripted(flavour: Flavour, script: Script) -> AsyncIterator[Client]:
     """A client of that server."""
     async with flavour.connect(script.address) as connected:
         yield connected
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The command line without settings of this machine; where its configuration file would be."""
+    for name in [name for name in os.environ if name.startswith("FINLINK_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return tmp_path / "finlink" / "config.toml"
+
+
+@pytest.fixture
+def finlink(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Run `finlink ARGUMENTS`, in this process."""
+
+    def run(*arguments: str, stdin: str = "") -> Outcome:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        code = main(arguments)
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def at_stack(
+    finlink: Callable[..., Outcome], stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """The same at the running Finlink."""
+    monkeypatch.setenv("FINLINK_ADDRESS", stack.grpc)
+    return finlink

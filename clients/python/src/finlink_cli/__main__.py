@@ -1,0 +1,5 @@
+"""`python -m finlink_cli`."""
+
+from finlink_cli.app import program
+
+program()

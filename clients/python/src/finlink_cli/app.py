@@ -1,0 +1,69 @@
+"""The command `finlink`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from types import TracebackType
+
+import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
+
+from finlink_cli import audit, connectors, records, status, sync, users, watch
+from finlink_cli.command import takes_common_options, tell
+from finlink_cli.failures import Exit, Failure, wrong_usage
+
+app = typer.Typer(
+    name="finlink",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Finlink: users and their connections to financial platforms.",
+    epilog="Example: finlink status",
+)
+takes_common_options(app)
+app.add_typer(users.app)
+app.add_typer(connectors.app)
+app.add_typer(sync.app)
+for single in (watch, records, audit, status):
+    single.add_to(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `finlink ARGUMENTS`, of this process where none are given; the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = get_command(app).main(
+            args=list(arguments), prog_name="finlink", standalone_mode=False
+        )
+    except TyperException as error:
+        message = error.format_message().replace("Value error, ", "")  # pydantic's words
+        told = wrong_usage(message, "See --help.")
+        tell(told, as_json="--json" in arguments)
+        return Exit.USAGE
+    except typer.Abort:  # Ctrl-C or Ctrl-D at a question, or the answer no
+        return Exit.INTERRUPTED
+    return code or Exit.OK
+
+
+def program() -> None:
+    """What is installed as `finlink`."""
+    sys.excepthook = _tell_of_fault
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know the rupee sign
+    sys.exit(main())
+
+
+def _tell_of_fault(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """People can do nothing with a stack trace; who mends the fault asks for it."""
+    if os.environ.get("FINLINK_DEBUG"):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    message = f"this command has a fault: {kind.__name__}: {error}"
+    hint = "Please tell of it, with what it says where FINLINK_DEBUG=1 is set."
+    tell(Failure("FAULT", message, Exit.FAILED, hint=hint), as_json="--json" in sys.argv)

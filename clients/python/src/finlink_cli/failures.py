@@ -1,0 +1,153 @@
+"""What can go wrong, as exit codes and as words that say what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from finlink_client import FinlinkError
+
+
+class Exit(IntEnum):
+    """What the exit code says; docs/cli.md has the table."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    CONFLICT = 4
+    DENIED = 5
+    LOGIN_NEEDED = 6
+    UNAVAILABLE = 7
+    INTERRUPTED = 130  # as of a program that SIGINT ended
+    PIPE_CLOSED = 141  # the same of SIGPIPE
+
+
+class Failure(Exception):
+    """A command did not do what was asked for."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        exit_code: Exit,
+        *,
+        hint: str = "",
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """`code` is for programs, the message and the hint, what to do next, for people."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.exit_code = exit_code
+        self.hint = hint
+        self.fields = tuple(fields)
+
+    def as_json(self) -> dict[str, Any]:
+        """In the shape of Finlink's errors over REST, with the hint beside."""
+        details = [{"field": field, "message": message} for field, message in self.fields]
+        error = {"code": self.code, "message": self.message, "details": details, "hint": self.hint}
+        return {"error": error}
+
+    def __str__(self) -> str:
+        """For people: one line where no field is to blame."""
+        message = self.message.rstrip(".")
+        if not self.fields:
+            end = "" if message.endswith("?") else "."
+            return f"finlink: {message}{end} {self.hint}".rstrip()
+        lines = [f"finlink: {message}:", *(f"  {name}: {rule}" for name, rule in self.fields)]
+        return "\n".join([*lines, self.hint] if self.hint else lines)
+
+
+def wrong_usage(message: str, hint: str = "") -> Failure:
+    """The command line, the environment or the configuration file is wrong."""
+    return Failure("USAGE", message, Exit.USAGE, hint=hint)
+
+
+_LATER = "Try again later."
+_LOGIN = "Log in with 'finlink connectors connect USER PLATFORM'."
+
+ANSWERS: Mapping[str, tuple[Exit, str]] = {
+    "VALIDATION_ERROR": (Exit.USAGE, ""),
+    "PAYLOAD_TOO_LARGE": (Exit.USAGE, ""),
+    "USER_NOT_FOUND": (Exit.NOT_FOUND, "'finlink users list' shows who there is."),
+    "CONNECTOR_NOT_FOUND": (Exit.NOT_FOUND, "'finlink connectors list' shows those there are."),
+    "CONNECTION_NOT_FOUND": (Exit.NOT_FOUND, _LOGIN),
+    "SYNC_NOT_FOUND": (Exit.NOT_FOUND, "'finlink sync status CONNECTOR' shows the newest runs."),
+    "ROUTE_NOT_FOUND": (Exit.FAILED, "Finlink there may be older than this command line."),
+    "USER_EXISTS": (Exit.CONFLICT, ""),
+    "ALREADY_CONNECTED": (
+        Exit.CONFLICT,
+        "'finlink connectors refresh' extends the session, 'finlink connectors disconnect' ends it.",
+    ),
+    "IDEMPOTENCY_KEY_REUSED": (Exit.CONFLICT, ""),
+    "RESUME_TOKEN_EXPIRED": (Exit.CONFLICT, "List, then watch anew without --from."),
+    "UNAUTHENTICATED": (
+        Exit.DENIED,
+        "Put an API key that holds into FINLINK_API_KEY or the configuration file.",
+    ),
+    "PERMISSION_DENIED": (
+        Exit.DENIED,
+        "The API key's scope is too small; the audit trail, 'sync failures' and exports need 'admin'.",
+    ),
+    "INVALID_CREDENTIALS": (Exit.LOGIN_NEEDED, "Check them, then connect again."),
+    "NOT_CONNECTED": (Exit.LOGIN_NEEDED, _LOGIN),
+    "REAUTH_REQUIRED": (Exit.LOGIN_NEEDED, _LOGIN),
+    "RATE_LIMITED": (Exit.UNAVAILABLE, _LATER),
+    "PLATFORM_UNAVAILABLE": (Exit.UNAVAILABLE, _LATER),
+    "UNAVAILABLE": (Exit.UNAVAILABLE, _LATER),
+    "DEADLINE_EXCEEDED": (
+        Exit.UNAVAILABLE,
+        "A change may have been applied all the same: look before you try again.",
+    ),
+    "INTERNAL": (Exit.FAILED, ""),
+}
+
+
+def of_call(error: FinlinkError, address: str) -> Failure:
+    """Why a call to the Finlink at `address` failed."""
+    exit_code, hint = ANSWERS.get(error.code, (Exit.FAILED, ""))
+    fields = [(each.field, each.message) for each in error.fields]
+    if error.code == "UNAVAILABLE" and error.request_id is None:
+        return _unreachable(error.message, address)
+    if error.retry_after is not None:
+        hint = f"Try again in {error.retry_after.total_seconds():.0f} seconds."
+    if error.code == "INTERNAL" and error.request_id is not None:
+        hint = f"Finlink's log has the cause under the request id {error.request_id}."
+    if (page := error.metadata.get("loginUrl")) is not None:
+        hint = f"Log in at {page} and then run 'finlink connectors refresh CONNECTOR'."
+    return Failure(error.code, error.message or error.code, exit_code, hint=hint, fields=fields)
+
+
+def _unreachable(detail: str, address: str) -> Failure:
+    """gRPC could not connect, or not speak with what it found."""
+    if "refused" in detail:
+        message = f"nothing answers at {address}"
+        hint = "Start Finlink with 'make run', or name another with --address."
+    else:
+        message = f"no Finlink answers at {address}: {detail}"
+        hint = "Is it HOST:PORT of Finlink's gRPC, and does it want --tls?"
+    return Failure("UNAVAILABLE", message, Exit.UNAVAILABLE, hint=hint)
+
+
+# What syncs fail with beside codes of calls, and what helps.
+_SYNC_ADVICE: Mapping[str, str] = {
+    "REAUTH_REQUIRED": "the platform wants a new login: finlink connectors connect {user} {platform}",
+    "PLATFORM_UNAVAILABLE": "nothing to do here: the platform is tried again by itself",
+    "PLATFORM_THROTTLED": "nothing to do here: the platform wants fewer calls and is tried again",
+    "PLATFORM_DATA_ERROR": "the platform answers what Finlink cannot read: tell its developers",
+    "PERMISSION_REFUSED": "the platform refuses a data type; sync others: "
+    "finlink sync settings {connector} --data-type …",
+    "RUN_ABANDONED": "the worker stopped; another run follows: finlink sync status {connector}",
+    "RUN_CANCELLED": "it was cancelled; to sync now: finlink sync start {connector}",
+}
+
+
+def sync_advice(
+    code: str, *, connector: str, user: str = "USER", platform: str = "PLATFORM"
+) -> str:
+    """What to do about a sync that failed with `code`."""
+    advice = _SYNC_ADVICE.get(code, "Finlink's log has the cause under the connector {connector}")
+    return advice.format(connector=connector, user=user, platform=platform)

@@ -1,0 +1,88 @@
+"""Logins at platforms: what they need, asked for without showing it, and those on a platform's own page."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import typer
+
+from finlink_cli.cli import Cli
+from finlink_cli.failures import Exit, Failure, wrong_usage
+from finlink_cli.words import Platform
+
+if TYPE_CHECKING:
+    from finlink.connectors.v1.connector_service_pb2 import Credentials
+
+# What a platform's login is called, and its secret.
+_ASKED_FOR: Mapping[Platform, tuple[str, str]] = {
+    Platform.FI_MONEY: ("Phone number", "Passcode"),
+    Platform.ZERODHA: ("User id", "Password"),
+}
+
+
+def ask(cli: Cli, platform: Platform) -> Credentials | None:
+    """Ask a person for a login; None where it is to be on the platform's own page. Raises Failure."""
+    from finlink.connectors.v1.connector_service_pb2 import Credentials
+
+    if not cli.can_ask:
+        raise wrong_usage(
+            "nobody is there to be asked for a login",
+            "Run it in a terminal, or give the credentials with --credentials-stdin.",
+        )
+    name, secret = _ASKED_FOR[platform]
+    name = f"{name} (empty to log in on the platform's own page)"
+    username = typer.prompt(name, default="", show_default=False, err=True)
+    if not username:
+        return None
+    return Credentials(username=username, password=typer.prompt(secret, hide_input=True, err=True))
+
+
+def from_stdin() -> Credentials:
+    """The credentials that a program gives. Raises Failure, which quotes nothing of them."""
+    from finlink.connectors.v1.connector_service_pb2 import Credentials
+
+    names = {field.json_name: field.name for field in Credentials.DESCRIPTOR.fields}
+    try:
+        given = json.load(sys.stdin)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise wrong_usage(
+            "the credentials on the input must be one JSON object",
+            f"It may have {', '.join(names)}.",
+        )
+    for name, value in given.items():
+        if name not in names:
+            raise wrong_usage(f"credentials: there is no {name}", f"There are {', '.join(names)}.")
+        if not isinstance(value, str):
+            raise wrong_usage(f"credentials.{name} must be a string")
+    return Credentials(**{names[name]: value for name, value in given.items()})
+
+
+def complete(cli: Cli, connector_id: str, login_url: str) -> None:
+    """Have a person log in on the platform's page, then tell Finlink so."""
+    from finlink.connectors.v1.connector_service_pb2 import Credentials, RefreshSessionRequest
+
+    cli.notes.print(f"Log in at {login_url}", soft_wrap=True)
+    question = "Once done, paste the request token where one is shown, and press Enter"
+    pasted = typer.prompt(question, default="", show_default=False, hide_input=True, err=True)
+    # The page leads on to an address with the token in it: that does as well.
+    token = parse_qs(urlsplit(pasted).query).get("request_token", [pasted])[0]
+    request = RefreshSessionRequest(
+        connector_id=connector_id, credentials=Credentials(request_token=token) if token else None
+    )
+    cli.changed(cli.finlink.connectors.RefreshSession(request))
+
+
+def pending(connector_id: str, login_url: str) -> Failure:
+    """A login that only a person can complete, where none is there."""
+    return Failure(
+        "REAUTH_REQUIRED",
+        f"the platform wants a login on its own page: {login_url}",
+        Exit.LOGIN_NEEDED,
+        hint=f"Log in there, then run 'finlink connectors refresh {connector_id}'.",
+    )

@@ -1,0 +1,106 @@
+"""`finlink sync failures`: which syncs fail, why, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from finlink_cli import output
+from finlink_cli.cli import Cli
+from finlink_cli.failures import sync_advice
+from finlink_cli.words import Platform
+
+# A run that finds its session over ends with the second: it failed as well.
+_ACTIONS = ("sync.failed", "session.expired")
+_COLUMNS = ("at", "userId", "platform", "connectorId", "code", "message")
+_TOGETHER = 60.0  # seconds within which a run and the event about it are told
+
+
+def failures(
+    cli: Cli,
+    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    platform: Annotated[Platform | None, typer.Option(help="Only of this platform.")] = None,
+    from_date: Annotated[
+        str | None, typer.Option(metavar="DATE", help="At or after: YYYY-MM-DD or RFC 3339.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+) -> None:
+    """List the newest syncs that failed, over all connectors, with their cause and what to do.
+
+    It needs an API key of the scope admin, where keys are used.
+    """
+    events = _events(cli, user, platform, from_date, limit)
+    connectors: dict[str, output.Json | None] = {}
+    rows = []
+    for event in events:
+        connector_id = event["connectorId"]
+        if connector_id not in connectors:
+            connectors[connector_id] = _connector(cli, connector_id)
+        code = event.get("code", "")
+        advice = sync_advice(
+            code, connector=connector_id, user=event["userId"], platform=event["platform"]
+        )
+        found = {name: event.get(name) for name in ("at", "userId", "platform", "connectorId")}
+        rows.append(
+            {
+                **found,
+                "code": code,
+                "message": _message(event, connectors[connector_id]),
+                "next": advice,
+            }
+        )
+    cli.rows({"failures": rows}, "failures", _COLUMNS)
+    for advice in dict.fromkeys(f"{row['code']}: {row['next']}" for row in rows):
+        cli.say(f"\n{advice}")
+
+
+def _events(
+    cli: Cli, user: str | None, platform: Platform | None, from_date: str | None, limit: int
+) -> list[output.Json]:
+    """The newest failures that the audit trail tells of."""
+    from finlink.audit.v1.audit_service_pb2 import ListAuditEventsRequest
+    from finlink_client.paging import pages_blocking
+
+    found: list[output.Json] = []
+    for action in _ACTIONS:
+        request = ListAuditEventsRequest(user_id=user, action=action, from_date=from_date)
+        of_action: list[output.Json] = []
+        for page in pages_blocking(cli.finlink.audit.ListAuditEvents, request, None):
+            of_action += [
+                output.to_json(event)
+                for event in page.data.events
+                if platform is None or event.platform == platform
+            ]
+            if len(of_action) >= limit:
+                break
+        found += of_action
+    return sorted(found, key=lambda event: str(event["at"]), reverse=True)[:limit]
+
+
+def _connector(cli: Cli, connector_id: str) -> output.Json | None:
+    from finlink.connectors.v1.connector_service_pb2 import GetConnectorRequest
+    from finlink_client import ConnectorNotFound
+
+    try:
+        answer = cli.finlink.connectors.GetConnector(GetConnectorRequest(connector_id=connector_id))
+    except ConnectorNotFound:
+        return None
+    return output.to_json(answer.data)
+
+
+def _message(event: output.Json, connector: output.Json | None) -> str:
+    """What the connector's history has on the run that the event is about."""
+    if connector is None:
+        return "(its user was deleted)"
+    runs = [run for run in connector["syncHistory"] if run.get("errorCode") == event.get("code")]
+    apart = {_seconds_apart(run["syncedAt"], event["at"]): run for run in runs}
+    if not apart or min(apart) > _TOGETHER:
+        return "(no longer in the connector's history)"
+    return str(apart[min(apart)]["errorMessage"])
+
+
+def _seconds_apart(one: str, other: str) -> float:
+    difference = datetime.fromisoformat(one) - datetime.fromisoformat(other)
+    return abs(difference.total_seconds())

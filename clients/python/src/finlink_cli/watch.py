@@ -1,0 +1,54 @@
+"""`finlink watch`: what changes, as it happens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from finlink_cli import output
+from finlink_cli.cli import Cli
+from finlink_cli.command import command
+
+
+def add_to(app: typer.Typer) -> None:
+    command(app, example="finlink watch --user asha --json | jq .connector.connectionStatus")(watch)
+
+
+def watch(
+    cli: Cli,
+    user: Annotated[str | None, typer.Option(help="Only this user's connectors.")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TOKEN", help="After the event with this `resumeToken`."),
+    ] = None,
+) -> None:
+    """Tell each change of a connection and each step of a sync, until Ctrl-C.
+
+    With --json each event is an object on its own line, heartbeats included.
+    """
+    from finlink.connectors.v1.connector_service_pb2 import WatchConnectorsRequest
+
+    request = WatchConnectorsRequest(user_id=user, resume_token=token)
+    for event in map(output.to_json, cli.finlink.watch_connectors(request)):
+        if cli.as_json:
+            output.print_json(event)
+        elif event["type"] == "ready":
+            cli.notes.print("Watching; Ctrl-C ends it.")
+        elif event["type"] != "heartbeat":
+            cli.screen.print(_line(event))
+
+
+def _line(event: output.Json) -> Text:
+    """An event for people."""
+    connector = event["connector"]
+    words = [event["occurredAt"], connector["userId"], connector["platform"], event["type"]]
+    if event["type"] == "connector":
+        words.append(connector["connectionStatus"])
+    run = event.get("endedSync") or event.get("sync")
+    if run:
+        words += [run["state"], *run["counts"]]
+        if "error" in run:
+            words.append(f"{run['error']['code']}: {run['error']['message']}")
+    return Text("  ").join(map(output.cell, words))
