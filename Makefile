@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test coverage test-chaos test-topology test-security bench bench-growth bench-soak bench-overhead lint audit format hooks protos lock clean
+.PHONY: help run test coverage test-chaos test-topology test-security bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ hooks: $(VENV)/dev.stamp ## Have git check what is committed and pushed
 
 protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
 	@$(BIN)/python protos/generate.py
+
+openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml anew from the contract
+	@$(BIN)/python -m protos.openapi
 
 lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requirements/*.txt
 	$(BIN)/pip install --quiet uv

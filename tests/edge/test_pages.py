@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from server.supervisor import envoy_pages
 from server.supervisor.certificates import development_certificate
 from server.supervisor.envoy_config import Edge, render
 from server.supervisor.envoy_limits import SHARED_RATE_LIMIT, Limits, named
-from server.supervisor.envoy_pages import APPLICATION, Page, pages_of
+from server.supervisor.envoy_pages import APPLICATION, STYLED, Page, console, pages_of
 from server.supervisor.envoy_tls import Tls, manager_of
 from server.supervisor.errors import StartError
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
@@ -22,6 +23,7 @@ from tests.e2e.users_errors import failed
 from tests.edge.gate import HOUR_MS, Gate, gate
 from tests.edge.test_headers import SECURITY
 from tests.edge.test_tls import trusting
+from tests.stack import ROOT
 
 SCRIPT = secrets.token_hex(1 << 20)  # far above the listener's buffers
 CONSOLE = {
@@ -39,10 +41,10 @@ USER = "/api/v1/users/someone"
 
 def built(root: Path) -> Path:
     for name, text in CONSOLE.items():
-        file = root / "console" / "dist" / name
+        file = root / "dist" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    return root
+    return root / "dist"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """With a built console, over HTTP and HTTPS."""
     folder = tmp_path_factory.mktemp("edge")
     tls = Tls(rest=development_certificate(folder / "tls"))
-    with gate(folder, Limits(enabled=False), tls, pages=pages_of(built(folder))) as opened:
+    with gate(folder, Limits(enabled=False), tls, pages=list(console(built(folder)))) as opened:
         yield opened
 
 
@@ -98,7 +100,7 @@ def test_other_verbs_and_paths_find_nothing(edge: Gate, method: str, path: str) 
 
 def test_pages_are_not_limited_and_use_up_nothing(tmp_path: Path) -> None:
     limits = Limits(calls=dict.fromkeys(Limits().calls, 1), window_ms=HOUR_MS)
-    with gate(tmp_path, limits, pages=pages_of(built(tmp_path))) as edge:
+    with gate(tmp_path, limits, pages=list(console(built(tmp_path)))) as edge:
         found = [httpx.get(f"{edge.rest}/console/") for _ in range(5)]
         assert {answer.status_code for answer in found} == {200}
         assert not any(name.startswith("x-ratelimit") for name in found[0].headers)
@@ -110,7 +112,7 @@ def test_a_service_of_shared_limits_is_not_asked_about_pages(tmp_path: Path) -> 
     template = yaml.safe_load(ENVOY_TEMPLATE.read_text())
     edge = Edge(
         "::", 1, 2, 3, [Path("/x")], DESCRIPTORS, limits=Limits(service="limits:1"),
-        pages=pages_of(built(tmp_path)),
+        pages=list(console(built(tmp_path))),
     )  # fmt: skip
     (rest, _) = render(template, edge)["static_resources"]["listeners"]
     manager = manager_of(rest)
@@ -123,7 +125,7 @@ def test_a_service_of_shared_limits_is_not_asked_about_pages(tmp_path: Path) -> 
 
 
 def test_without_a_build_the_console_tells_how_to_build_it(tmp_path: Path) -> None:
-    with gate(tmp_path, pages=pages_of(tmp_path)) as edge:
+    with gate(tmp_path, pages=list(console(tmp_path))) as edge:
         for path in ("/console", "/console/"):
             answer = httpx.get(edge.rest + path)
             assert answer.status_code == 200
@@ -136,3 +138,19 @@ def test_a_file_that_is_missing_is_told_of_before_anything_starts(tmp_path: Path
     page = Page("/gone", tmp_path / "gone.html")
     with pytest.raises(StartError, match=r"gone\.html is missing; it is served as /gone\."):
         envoy_pages.add({}, [page])
+
+
+def test_the_document_and_the_page_that_shows_it(tmp_path: Path) -> None:
+    with gate(tmp_path, pages=pages_of(ROOT)) as edge:
+        document = httpx.get(f"{edge.rest}/openapi.yaml")
+        assert document.text == (ROOT / "docs" / "openapi.yaml").read_text()
+        assert document.headers["content-type"] == "application/yaml"
+        for path in ("/docs", "/docs/"):
+            page = httpx.get(edge.rest + path)
+            assert page.headers["content-security-policy"] == STYLED
+            asked = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+            assert "/docs/scalar.js" in asked
+            for each in asked:
+                answer = httpx.get(edge.rest + each)
+                assert answer.status_code == 200
+                assert "octet-stream" not in answer.headers["content-type"]

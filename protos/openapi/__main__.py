@@ -1,0 +1,18 @@
+"""Writes docs/openapi.yaml from the contract: `make openapi`."""
+
+from __future__ import annotations
+
+from protos.openapi.document import PLACE, text
+
+
+def main() -> None:
+    new = text()
+    if PLACE.exists() and PLACE.read_text() == new:
+        print(f"openapi: {PLACE.name} is as the contract says")
+        return
+    PLACE.write_text(new)
+    print(f"openapi: wrote {PLACE.name}")
+
+
+if __name__ == "__main__":
+    main()

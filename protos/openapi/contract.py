@@ -1,0 +1,100 @@
+"""The contract as `make protos` left it: its RPCs, and the comment of each thing in it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import ServiceDescriptor
+
+from server.rpc.method import Method
+
+ROOT = Path(__file__).resolve().parents[2]
+DESCRIPTORS = ROOT / "gen" / "finlink.binpb"
+# Places in a descriptor, as source_code_info counts them.
+_FILE_MESSAGE, _FILE_ENUM, _FILE_SERVICE = 4, 5, 6
+_FIELD, _METHOD, _VALUE = 2, 2, 2
+
+_CODE = re.compile(r"`[^`]*`")
+_SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
+
+
+@cache
+def files() -> tuple[descriptor_pb2.FileDescriptorProto, ...]:
+    """The contract's own files."""
+    content = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes())
+    return tuple(file for file in content.file if file.name.startswith("finlink/"))
+
+
+def services() -> list[ServiceDescriptor]:
+    """In the order users, connectors, the rest."""
+    found: list[ServiceDescriptor] = []
+    for file in files():
+        if file.service:
+            importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+            pool = descriptor_pool.Default()
+            found += [pool.FindServiceByName(f"{file.package}.{s.name}") for s in file.service]
+    first = ("UserService", "ConnectorService")
+    return sorted(found, key=lambda s: first.index(s.name) if s.name in first else len(first))
+
+
+def methods(service: ServiceDescriptor) -> list[Method]:
+    return [Method(method) for method in service.methods]
+
+
+def comment(full_name: str) -> str:
+    """What the contract says of a message, field, RPC, service or enum value, in REST's words."""
+    return _comments()[full_name]
+
+
+def in_json(text: str) -> str:
+    """The text with fields of the contract named as JSON names them."""
+    names = _names_in_json()
+    return _SNAKE.sub(lambda word: names.get(word.group(), word.group()), text)
+
+
+@cache
+def _comments() -> Mapping[str, str]:
+    return {name: _told(text) for file in files() for name, text in _raw(file)}
+
+
+def _told(text: str) -> str:
+    """Lines put together, and fields in backticks named as JSON names them."""
+    paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
+    return _CODE.sub(lambda code: in_json(code.group()), "\n\n".join(paragraphs))
+
+
+@cache
+def _names_in_json() -> Mapping[str, str]:
+    return {
+        field.name: field.json_name
+        for file in files()
+        for message in file.message_type
+        for field in message.field
+        if field.name != field.json_name
+    }
+
+
+def _raw(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    said = {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
+
+    def of(*path: int) -> str:
+        return said.get(path, "")
+
+    for index, message in enumerate(file.message_type):
+        name = f"{file.package}.{message.name}"
+        yield name, of(_FILE_MESSAGE, index)
+        for number, field in enumerate(message.field):
+            yield f"{name}.{field.name}", of(_FILE_MESSAGE, index, _FIELD, number)
+    for index, enum in enumerate(file.enum_type):
+        for number, value in enumerate(enum.value):
+            yield f"{file.package}.{value.name}", of(_FILE_ENUM, index, _VALUE, number)
+    for index, service in enumerate(file.service):
+        name = f"{file.package}.{service.name}"
+        yield name, of(_FILE_SERVICE, index)
+        for number, method in enumerate(service.method):
+            yield f"{name}.{method.name}", of(_FILE_SERVICE, index, _METHOD, number)

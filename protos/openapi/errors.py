@@ -1,0 +1,133 @@
+"""The error answers: one response for each status and set of codes."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from finlink.errors.v1.error_reason_pb2 import ErrorReason
+
+from protos.openapi import contract
+from protos.openapi.examples import ERRORS
+from protos.openapi.rules import Schema
+from server.rpc.method import Method
+from server.rpc.status import STATUSES
+
+# What every RPC can fail with; see the comment of ErrorReason.
+COMMON = (
+    "VALIDATION_ERROR", "UNAUTHENTICATED", "PERMISSION_DENIED", "ROUTE_NOT_FOUND",
+    "PAYLOAD_TOO_LARGE", "RATE_LIMITED", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED",
+)  # fmt: skip
+# What is wrong with HTTP itself, before there is a call: Envoy's own answers.
+PROTOCOL = {
+    408: ("RequestTimeout", "DEADLINE_EXCEEDED", "The request did not arrive within 15 seconds."),
+    431: ("HeadersTooLarge", "VALIDATION_ERROR", "The headers are larger than 16 KiB or more than 64."),
+}  # fmt: skip
+HEADERS: dict[str, Any] = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
+
+ERROR: Schema = {
+    "type": "object",
+    "description": "Every error, whoever answers it.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details", "timestamp", "path"],
+            "properties": {
+                "code": {"$ref": "#/components/schemas/ErrorCode"},
+                "message": {"type": "string", "description": "For people; holds no secret."},
+                "details": {
+                    "type": "array",
+                    "description": "Each field that is wrong; empty where none is to blame.",
+                    "items": {
+                        "type": "object",
+                        "required": ["field", "message"],
+                        "properties": {
+                            "field": {"type": "string", "description": "Its name in JSON."},
+                            "message": {"type": "string", "description": "What would be right."},
+                        },
+                    },
+                },
+                "timestamp": {"type": "string", "format": "date-time"},
+                "path": {
+                    "type": ["string", "null"],
+                    "description": "The path that was called, without its query.",
+                },
+                "metadata": {
+                    "type": "object",
+                    "description": "What a program needs to go on, as `loginUrl`; mostly absent.",
+                    "additionalProperties": {"type": "string"},
+                },
+            },
+        }
+    },
+}
+
+
+def codes_of(method: Method) -> list[str]:
+    """All that an RPC can fail with, its own first."""
+    own = [ErrorReason.Name(reason).removeprefix("ERROR_REASON_") for reason in method.rules.errors]
+    if method.changes_state:
+        own.append("IDEMPOTENCY_KEY_REUSED")
+    return [*own, *COMMON]
+
+
+def meaning(code: str) -> str:
+    """The comment of a code without its statuses, which stand beside it."""
+    said = contract.comment(f"finlink.errors.v1.ERROR_REASON_{code}")
+    return re.sub(r"^HTTP \d+, [A-Z_]+\. ", "", said)
+
+
+def code_schema() -> Schema:
+    lines = [f"- `{code}` ({status}): {meaning(code)}" for code, (_, status) in STATUSES.items()]
+    return {"type": "string", "description": "\n".join(lines), "enum": list(STATUSES)}
+
+
+class Responses:
+    """Makes the error responses, each once."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, Any] = {}
+
+    def of(self, method: Method) -> dict[str, Any]:
+        """References by status."""
+        by_status: dict[int, list[str]] = defaultdict(list)
+        for code in codes_of(method):
+            by_status[STATUSES[code][1]].append(code)
+        named = {status: self._response(codes) for status, codes in by_status.items()}
+        for status, (name, code, said) in PROTOCOL.items():
+            named[status] = name
+            self.components.setdefault(name, _response([code], said))
+        return {
+            str(status): {"$ref": f"#/components/responses/{named[status]}"}
+            for status in sorted(named)
+        }
+
+    def _response(self, codes: list[str]) -> str:
+        own = [code for code in codes if code not in COMMON]
+        name = "Or".join(_camel(code) for code in own or codes)
+        said = "\n".join(f"- `{code}`: {meaning(code)}" for code in codes)
+        self.components.setdefault(name, _response(codes, said))
+        return name
+
+
+def _response(codes: list[str], said: str) -> dict[str, Any]:
+    narrowed = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
+    headers = dict(HEADERS)
+    if "RATE_LIMITED" in codes:
+        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    return {
+        "description": said,
+        "headers": headers,
+        "content": {
+            "application/json": {
+                "schema": {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]},
+                "examples": {code: {"value": ERRORS[code]} for code in codes},
+            }
+        },
+    }
+
+
+def _camel(code: str) -> str:
+    return "".join(word.capitalize() for word in code.split("_"))

@@ -1,0 +1,138 @@
+"""RPCs as operations: parameters, body, answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from finlink.rules.v1 import rules_pb2
+from google.protobuf.descriptor import FieldDescriptor
+
+from protos.openapi import contract, rules
+from protos.openapi.errors import HEADERS, Responses
+from protos.openapi.examples import ANSWERS, BODIES, PARAMETERS, STREAMS
+from protos.openapi.schemas import Schemas
+from server.rpc.method import Method
+from server.rpc.streams import FORMS
+
+Operation = dict[str, Any]
+
+_STATUS_WORDS = {200: "Done.", 201: "Created."}
+_LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+
+
+class Operations:
+    """Makes the operations of a document, and what they refer to."""
+
+    def __init__(self, schemas: Schemas, responses: Responses) -> None:
+        self._schemas = schemas
+        self._responses = responses
+
+    def of(self, method: Method, tag: str) -> Operation:
+        name = method.descriptor.name
+        said = contract.comment(method.descriptor.full_name)
+        scope, group = method.scope.name.lower(), _group(method)
+        needs = (
+            f"Needs the scope `{scope}`, where there are API keys. Counts as a call of `{group}`."
+        )
+        operation: Operation = {
+            "operationId": name[0].lower() + name[1:],
+            "tags": [tag],
+            "summary": _words(name),
+            "description": f"{said}\n\n{needs}",
+            "security": [{"apiKey": [scope]}, {}],
+            "x-rate-limit-group": group,
+            "parameters": [*self._parameters(method), *_headers(method)],
+        }
+        if method.has_body:
+            operation["requestBody"] = self._body(method)
+        success = self._success(method)
+        operation["responses"] = {str(method.success_status): success} | self._responses.of(method)
+        return operation
+
+    def _parameters(self, method: Method) -> list[dict[str, Any]]:
+        in_path = [f for f in method.request.fields if f.name in method.path_fields]
+        in_query = [] if method.has_body else list(method.sent_fields.values())
+        return [
+            *(self._parameter(field, "path") for field in in_path),
+            *(self._parameter(field, "query") for field in in_query),
+        ]
+
+    def _parameter(self, field: FieldDescriptor, place: str) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "name": field.json_name,
+            "in": place,
+            "required": place == "path" or rules.is_required(field),
+            "description": contract.comment(field.full_name),
+            "schema": self._schemas.parameter(field),
+        }
+        example = PARAMETERS[field.json_name]
+        words = made["schema"].get("enum")
+        if place == "path" or made["required"]:
+            made["example"] = words[0] if words else example
+        elif not words:
+            made["schema"]["examples"] = [example]  # shown, but not filled in
+        return made
+
+    def _body(self, method: Method) -> dict[str, Any]:
+        schema, required = self._schemas.body(method)
+        shown = BODIES[method.descriptor.name]
+        return {"required": required, "content": {"application/json": _content(schema, shown)}}
+
+    def _success(self, method: Method) -> dict[str, Any]:
+        answer = method.descriptor.output_type
+        schema = self._schemas.answer(answer)
+        headers = HEADERS | {
+            name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS
+        }
+        made = {"description": _STATUS_WORDS[method.success_status], "headers": headers}
+        if not method.streams:
+            shown = ANSWERS[method.descriptor.name]
+            return made | {"content": {"application/json": _content(schema, shown)}}
+        text = "".join(_streamed(method, message) for message in STREAMS[method.descriptor.name])
+        content = {
+            # OpenAPI 3.1 has no word for the schema of one message of a stream.
+            "schema": {"type": "string", "description": contract.comment(answer.full_name)},
+            "x-item-schema": schema,
+            "example": text,
+        }
+        return made | {"content": {FORMS[method.stream_form].content_type: content}}
+
+
+def _words(name: str) -> str:
+    """`Create user` of `CreateUser`."""
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda letter: " " + letter.group().lower(), name)
+
+
+def _group(method: Method) -> str:
+    """The limit that a call counts against, as settings and limits name it."""
+    name = rules_pb2.RateLimitGroup.Name(method.rules.rate_limit_group)
+    return name.removeprefix("RATE_LIMIT_GROUP_").lower()
+
+
+def _content(schema: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+    examples = {
+        "".join(word.strip(",").capitalize() for word in name.split()): {
+            "summary": name,
+            "value": value,
+        }
+        for name, value in shown.items()
+    }
+    return {"schema": schema, "examples": examples}
+
+
+def _streamed(method: Method, message: dict[str, Any]) -> str:
+    data = json.dumps(message)
+    if method.is_resumed:
+        return f"id: {message['resumeToken']}\nevent: {message['type']}\ndata: {data}\n\n"
+    return data + "\n"
+
+
+def _headers(method: Method) -> list[dict[str, str]]:
+    names = ["x-request-id"]
+    if method.changes_state:
+        names.append("Idempotency-Key")
+    if method.is_resumed:
+        names.append("Last-Event-ID")
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]

@@ -1,0 +1,156 @@
+"""Messages as JSON Schema: what callers send, read strictly, and what they get.
+
+A message that goes both ways has a schema for each: what is sent has nothing that the contract does
+not know, and takes null for what is not sent; what comes back may gain fields.
+"""
+
+from __future__ import annotations
+
+from google.protobuf import field_mask_pb2, timestamp_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from protos.openapi import contract, rules
+from protos.openapi.rules import NO_CONTROL_CHARACTERS, Schema
+from server.rpc.method import Method
+
+_TIMESTAMP = timestamp_pb2.Timestamp.DESCRIPTOR.full_name
+_FIELD_MASK = field_mask_pb2.FieldMask.DESCRIPTOR.full_name
+
+
+class Schemas:
+    """Makes the schemas of messages, each once."""
+
+    def __init__(self, answers: list[Descriptor]) -> None:
+        """`answers` are all messages that callers get; the ones in them come along."""
+        self.components: dict[str, Schema] = {}
+        self._messages: dict[str, str] = {}
+        self._got: set[str] = set()
+        for message in answers:
+            self._gather(message)
+
+    def answer(self, message: Descriptor) -> Schema:
+        """A reference to the schema of a message that callers get."""
+        if self._claim(message.name, message):
+            properties = {f.json_name: self._got_field(f) for f in message.fields}
+            schema: Schema = {
+                "type": "object",
+                "description": contract.comment(message.full_name),
+                "properties": properties,
+            }
+            if always := [f.json_name for f in message.fields if _is_always_there(f)]:
+                schema["required"] = always
+            if one_of := _one_of(message):
+                schema["oneOf"] = one_of
+            self.components[message.name] = schema
+        return _reference(message.name)
+
+    def body(self, method: Method) -> tuple[Schema, bool]:
+        """A reference to the schema of an RPC's body, and whether there must be one."""
+        message = method.request
+        sent = list(method.sent_fields.values())
+        if self._claim(message.name, message):
+            self.components[message.name] = self._sent_object(message, sent)
+        return _reference(message.name), any(rules.is_required(field) for field in sent)
+
+    def parameter(self, field: FieldDescriptor) -> Schema:
+        """Of a field that comes in the path or the query."""
+        return self._sent_value(field)
+
+    def _sent_object(self, message: Descriptor, sent: list[FieldDescriptor]) -> Schema:
+        schema: Schema = {
+            "type": "object",
+            "description": contract.comment(message.full_name),
+            "properties": {field.json_name: self._sent_field(field) for field in sent},
+        }
+        if needed := [field.json_name for field in sent if rules.is_required(field)]:
+            schema["required"] = needed
+        elif any(field.name == "update_mask" for field in sent):
+            schema["minProperties"] = 1  # an update of nothing is refused
+        return schema | {"additionalProperties": False}
+
+    def _sent_field(self, field: FieldDescriptor) -> Schema:
+        schema = self._sent_value(field)
+        if not rules.is_required(field):
+            schema = _or_null(schema)
+        return _described(schema, field)
+
+    def _sent_value(self, field: FieldDescriptor) -> Schema:
+        if field.message_type is None:
+            schema = rules.scalar(field)
+            if field.type == FieldDescriptor.TYPE_STRING:
+                _refuse_control_characters(schema)
+            if field.GetOptions().debug_redact:
+                schema["format"] = "password"
+            return rules.many(field, schema) if field.is_repeated else schema
+        if field.message_type.full_name == _FIELD_MASK:
+            return rules.field_mask(field)
+        message = field.message_type
+        name = message.name + ("Input" if message.full_name in self._got else "")
+        if self._claim(name, message):
+            self.components[name] = self._sent_object(message, list(message.fields))
+        return _reference(name)
+
+    def _got_field(self, field: FieldDescriptor) -> Schema:
+        message = field.message_type
+        if message is not None and message.GetOptions().map_entry:
+            values = self._got_value(message.fields_by_name["value"])
+            return _described({"type": "object", "additionalProperties": values}, field)
+        schema = self._got_value(field)
+        return _described(rules.many(field, schema) if field.is_repeated else schema, field)
+
+    def _got_value(self, field: FieldDescriptor) -> Schema:
+        if field.message_type is None:
+            return rules.scalar(field)
+        if field.message_type.full_name == _TIMESTAMP:
+            return {"type": "string", "format": "date-time"}
+        return self.answer(field.message_type)
+
+    def _gather(self, message: Descriptor) -> None:
+        if message.full_name not in self._got:
+            self._got.add(message.full_name)
+            for field in message.fields:
+                if field.message_type is not None:
+                    self._gather(field.message_type)
+
+    def _claim(self, name: str, message: Descriptor) -> bool:
+        """Whether the name is new; its place is taken, so that schemas keep the order they are met in."""
+        known = self._messages.setdefault(name, message.full_name)
+        if known != message.full_name:
+            raise ValueError(f"{known} and {message.full_name} cannot both be called {name}")
+        if name in self.components:
+            return False
+        self.components[name] = {}
+        return True
+
+
+def _is_always_there(field: FieldDescriptor) -> bool:
+    return not field.has_presence or rules.rules_of(field).required
+
+
+def _one_of(message: Descriptor) -> list[Schema]:
+    chosen = [one for one in message.oneofs if len(one.fields) > 1]
+    return [{"required": [field.json_name]} for one in chosen for field in one.fields]
+
+
+def _refuse_control_characters(schema: Schema) -> None:
+    if "pattern" not in schema and "enum" not in schema and "anyOf" not in schema:
+        schema["pattern"] = NO_CONTROL_CHARACTERS
+
+
+def _or_null(schema: Schema) -> Schema:
+    if "$ref" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    schema = schema | {"type": [schema["type"], "null"]}
+    if "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+    if "anyOf" in schema:
+        schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
+    return schema
+
+
+def _described(schema: Schema, field: FieldDescriptor) -> Schema:
+    return schema | {"description": contract.comment(field.full_name)}
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,229 @@
+"""The document has every route, field, bound and error of the contract, and no other.
+
+Written from the descriptors alone, without what makes the document.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from buf.validate import validate_pb2
+from finlink.rules.v1 import rules_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from server.rpc.method import Method
+from server.rpc.status import STATUSES
+from tests.contract.descriptors import ids, methods
+from tests.contract.test_contract_rpcs import COMMON, reasons
+from tests.openapi.document import document, operations, resolved
+
+METHODS = methods()
+OPERATIONS = operations()
+# Of Envoy, about HTTP itself.
+PROTOCOL = {"408": {"DEADLINE_EXCEEDED"}, "431": {"VALIDATION_ERROR"}}
+TIMES = {"google.protobuf.Timestamp"}
+MASKS = {"google.protobuf.FieldMask"}
+
+every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
+
+
+def camel(text: str) -> str:
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), text)
+
+
+def route(method: Method) -> tuple[str, str]:
+    path = re.sub(r"\{(\w+)\}", lambda name: "{" + camel(name[1]) + "}", method.http_path)
+    return method.verb, path
+
+
+def operation(method: Method) -> dict[str, Any]:
+    return OPERATIONS[route(method)]
+
+
+def rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
+    return field.GetOptions().Extensions[validate_pb2.field]
+
+
+def test_every_route_and_no_other() -> None:
+    assert {route(method) for method in METHODS} == OPERATIONS.keys()
+
+
+@every_rpc
+def test_an_operation_says_what_it_is(method: Method) -> None:
+    told = operation(method)
+    name = method.descriptor.name
+    assert told["operationId"] == name[0].lower() + name[1:]
+    assert told["summary"]
+    assert told["description"]
+    assert told["tags"][0] in {tag["name"] for tag in document()["tags"]}
+    scope = rules_pb2.Scope.Name(method.rules.scope).removeprefix("SCOPE_").lower()
+    assert told["security"] == [{"apiKey": [scope]}, {}]
+    group = rules_pb2.RateLimitGroup.Name(method.rules.rate_limit_group)
+    assert told["x-rate-limit-group"] == group.removeprefix("RATE_LIMIT_GROUP_").lower()
+
+
+@every_rpc
+def test_errors_are_those_of_the_contract(method: Method) -> None:
+    codes = {*COMMON, *reasons(method)}
+    if method.verb != "get":
+        codes.add("IDEMPOTENCY_KEY_REUSED")
+    expected = {str(STATUSES[code][1]): set[str]() for code in codes} | PROTOCOL
+    for code in codes:
+        expected[str(STATUSES[code][1])].add(code)
+    success = str(method.rules.success_status or 200)
+    found = {
+        status: of for status, of in operation(method)["responses"].items() if status != success
+    }
+    assert found.keys() == expected.keys()
+    for status, reference in found.items():
+        content = resolved(reference)["content"]["application/json"]
+        narrowed = content["schema"]["allOf"][1]["properties"]["error"]["properties"]["code"]
+        assert set(narrowed["enum"]) == expected[status] == content["examples"].keys()
+
+
+def test_every_code_is_told() -> None:
+    code = document()["components"]["schemas"]["ErrorCode"]
+    assert set(code["enum"]) == STATUSES.keys()
+    assert all(
+        f"`{name}` ({status})" in code["description"] for name, (_, status) in STATUSES.items()
+    )
+
+
+@every_rpc
+def test_parameters_are_the_fields_that_come_without_a_body(method: Method) -> None:
+    found = {
+        (parameter["in"], parameter["name"]): parameter
+        for parameter in map(resolved, operation(method)["parameters"])
+    }
+    expected = {
+        ("path" if field.name in method.path_fields else "query", camel(field.name)): field
+        for field in method.request.fields
+        if field.name in method.path_fields or not method.has_body
+    }
+    headers = {name for place, name in found if place == "header"}
+    assert {key for key in found if key[0] != "header"} == expected.keys()
+    assert ("Idempotency-Key" in headers) == (method.verb != "get")
+    assert ("Last-Event-ID" in headers) == (
+        method.rules.stream_form == rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS
+    )
+    for key, field in expected.items():
+        assert found[key]["required"] == needed(field)
+        assert found[key]["description"]
+        assert_bounds(found[key]["schema"], field)
+
+
+@every_rpc
+def test_the_body_has_the_other_fields(method: Method) -> None:
+    body = operation(method).get("requestBody")
+    assert bool(body) == method.has_body
+    if body:
+        sent = [field for field in method.request.fields if field.name not in method.path_fields]
+        assert body["required"] == any(map(needed, sent))
+        assert_sent(body["content"]["application/json"]["schema"], sent)
+
+
+@every_rpc
+def test_the_answer_has_all_fields(method: Method) -> None:
+    success = operation(method)["responses"][str(method.rules.success_status or 200)]
+    (content,) = success["content"].values()
+    schema = content["x-item-schema"] if method.descriptor.server_streaming else content["schema"]
+    assert_got(schema, method.descriptor.output_type, set())
+
+
+def needed(field: FieldDescriptor) -> bool:
+    if field.is_repeated:
+        of = rules(field)
+        return bool(of.repeated.min_items) and not of.ignore
+    return bool(rules(field).required) or not field.has_presence
+
+
+def assert_sent(reference: dict[str, Any], fields: list[FieldDescriptor]) -> None:
+    schema = resolved(reference)
+    assert schema["additionalProperties"] is False
+    assert schema["properties"].keys() == {camel(field.name) for field in fields}
+    assert set(schema.get("required", ())) == {camel(f.name) for f in fields if needed(f)}
+    for field in fields:
+        told = schema["properties"][camel(field.name)]
+        assert told["description"], field.full_name
+        if field.message_type is None or field.message_type.full_name in MASKS:
+            assert ("null" in told["type"]) != needed(field), "null is as not sent"
+            assert_bounds(told, field)
+        else:
+            inner, nothing = told["anyOf"]
+            assert nothing == {"type": "null"}
+            assert_sent(inner, list(field.message_type.fields))
+
+
+def assert_bounds(schema: dict[str, Any], field: FieldDescriptor) -> None:
+    """Every bound of the contract, written as JSON Schema has it."""
+    of = rules(field)
+    if field.is_repeated:
+        assert schema.get("minItems", 0) == of.repeated.min_items
+        assert schema.get("maxItems", 0) == of.repeated.max_items
+        assert schema.get("uniqueItems", False) == of.repeated.unique
+        schema, text = schema["items"], of.repeated.items.string
+    else:
+        text = of.string
+    if field.message_type is not None:
+        allowed = {camel(name) for name in getattr(of.field_mask, "in")}
+        assert allowed
+        assert re.search(schema["pattern"], ",".join(sorted(allowed)))
+        assert not re.search(schema["pattern"], "other")
+    elif field.type == FieldDescriptor.TYPE_STRING:
+        assert_text(schema, text, field)
+    elif field.type == FieldDescriptor.TYPE_INT32:
+        assert schema["minimum"] == (of.int32.gte if of.int32.HasField("gte") else -(2**31))
+        assert schema["maximum"] == (of.int32.lte if of.int32.HasField("lte") else 2**31 - 1)
+    elif field.type == FieldDescriptor.TYPE_DOUBLE:
+        assert schema["exclusiveMinimum"] == of.double.gt
+        assert of.double.finite
+        assert schema["maximum"] < float("inf")
+
+
+def assert_text(
+    schema: dict[str, Any], text: validate_pb2.StringRules, field: FieldDescriptor
+) -> None:
+    words = [word for word in schema.get("enum", ()) if word is not None]
+    assert words == list(getattr(text, "in"))
+    if words:
+        return
+    assert schema.get("minLength", 0) == text.min_len
+    assert schema.get("maxLength", 0) == text.max_len
+    assert (schema.get("format") == "email") == text.email
+    if text.pattern:
+        assert schema["pattern"] == text.pattern
+    if schema.get("pattern") and not text.pattern and not rules(field).cel:
+        assert not re.search(schema["pattern"], "a\x00"), "control characters are refused"
+    if field.GetOptions().Extensions[rules_pb2.format]:
+        assert "format" in schema or "anyOf" in schema
+    else:
+        assert schema.get("pattern"), "text without a pattern takes control characters"
+    assert (schema.get("format") == "password") == field.GetOptions().debug_redact
+
+
+def assert_got(reference: dict[str, Any], message: Descriptor, seen: set[str]) -> None:
+    if message.full_name in seen:
+        return
+    seen.add(message.full_name)
+    schema = resolved(reference)
+    assert "additionalProperties" not in schema, "answers may gain fields"
+    assert schema["properties"].keys() == {camel(field.name) for field in message.fields}
+    always = {camel(f.name) for f in message.fields if not f.has_presence or rules(f).required}
+    assert set(schema.get("required", ())) == always
+    for field in message.fields:
+        told = schema["properties"][camel(field.name)]
+        assert told["description"], field.full_name
+        inner = told.get("items", told)
+        if field.message_type is None:
+            text = rules(field).repeated.items.string if field.is_repeated else rules(field).string
+            assert list(inner.get("enum", ())) == list(getattr(text, "in"))
+        elif field.message_type.GetOptions().map_entry:
+            value = field.message_type.fields_by_name["value"].message_type
+            assert value is not None
+            assert_got(told["additionalProperties"], value, seen)
+        elif field.message_type.full_name in TIMES:
+            assert inner["format"] == "date-time"
+        else:
+            assert_got(inner, field.message_type, seen)
