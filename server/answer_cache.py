@@ -61,13 +61,13 @@ class Moment:
     opening: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     answer: bytes
     place: int
     generation: int
     everybody: int
-    news: int
+    news: int  # up to which nothing of it was named
     named: tuple[int, ...]  # places of what the feed may name
     until: float
 
@@ -110,8 +110,11 @@ class AnswerCache:
             return False
         if entry.until <= time.time():
             return False
-        # Nothing was named since in most cases.
-        return entry.news == self._news or not self._was_named(entry.named, entry.news)
+        if entry.news != self._news:
+            if self._was_named(entry.named, entry.news):
+                return False
+            entry.news = self._news  # the next one need not look again
+        return True
 
     def _was_named(self, places: Iterable[int], since: int) -> bool:
         return any(self._named[place] > since for place in places)
