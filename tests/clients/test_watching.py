@@ -15,10 +15,13 @@ from finlink.connectors.v1.connector_service_pb2 import (
 from finlink.users.v1.user_service_pb2 import CreateUserRequest
 from finlink_client import (
     Cancelled,
+    FinlinkError,
+    Internal,
     ResumeTokenExpired,
     Unavailable,
     UserNotFound,
     ValidationError,
+    errors,
     policy,
     watching,
 )
@@ -31,6 +34,7 @@ from tests.clients.scripted import HANG, Failure, Script
 WATCH = "WatchConnectors"
 PATIENCE = 30.0
 DOWN = Failure(grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
+CUT = Failure(grpc.StatusCode.INTERNAL, "what gRPC says of a stream whose server was killed")
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +47,9 @@ def told(token: str) -> bytes:
     return WatchConnectorsResponse(resume_token=token, type="sync").SerializeToString()
 
 
-def expired() -> Failure:
-    error = ApiError("Too old")
-    error.code = "RESUME_TOKEN_EXPIRED"
+def failure(reason: str) -> Failure:
+    error = ApiError("As the server puts it")
+    error.code = reason
     return Failure(STATUSES[error.code][0], error.message, grpc_details(error))
 
 
@@ -55,7 +59,7 @@ def asked(script: Script) -> list[tuple[str, str]]:
 
 
 async def test_it_goes_on_after_the_last_event(script: Script, scripted: Client) -> None:
-    script.streams[WATCH].extend([[told("a"), told("b"), DOWN], [DOWN], [DOWN], [told("c")]])
+    script.streams[WATCH].extend([[told("a"), told("b"), DOWN], [DOWN], [CUT], [told("c")]])
     request = WatchConnectorsRequest(user_id="ann", resume_token="start")
     tokens = [event.resume_token async for event in scripted.watch(request)]
     assert tokens == ["a", "b", "c"]
@@ -64,11 +68,15 @@ async def test_it_goes_on_after_the_last_event(script: Script, scripted: Client)
     assert min(call.seconds for call in script.received) > 1e9, "a watch has no deadline"
 
 
-async def test_what_does_not_pass_ends_it(script: Script, scripted: Client) -> None:
-    script.streams[WATCH].extend([[told("a"), DOWN], [expired()]])
+@pytest.mark.parametrize("error_class", [ResumeTokenExpired, Internal])
+async def test_what_does_not_pass_ends_it(
+    error_class: type[FinlinkError], script: Script, scripted: Client
+) -> None:
+    [reason] = [name for name, each in errors.REASONS.items() if each is error_class]
+    script.streams[WATCH].extend([[told("a"), DOWN], [failure(reason)]])
     events = scripted.watch()
     assert (await anext(events)).resume_token == "a"
-    with pytest.raises(ResumeTokenExpired):
+    with pytest.raises(error_class):
         await anext(events)
     assert asked(script) == [("", ""), ("", "a")]
 

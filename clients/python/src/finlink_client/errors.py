@@ -42,6 +42,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 DOMAIN = "finlink"
+DETAILS = "grpc-status-details-bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,7 @@ def from_rpc_error(error: grpc.RpcError) -> FinlinkError:
     """gRPC's error as a FinlinkError."""
     grpc_code = error.code()
     trailers = dict(cast("Iterable[tuple[str, Any]]", error.trailing_metadata() or ()))
-    info, fields, retry_after = _details(trailers.get("grpc-status-details-bin", b""))
+    info, fields, retry_after = _details(trailers.get(DETAILS, b""))
     error_class = REASONS.get(info.reason) or STATUSES.get(grpc_code, FinlinkError)
     return error_class(
         info.reason or grpc_code.name,
@@ -261,6 +262,18 @@ def from_rpc_error(error: grpc.RpcError) -> FinlinkError:
         grpc_code,
         trailers.get("x-request-id"),
     )
+
+
+def from_stream_error(error: grpc.RpcError) -> FinlinkError:
+    """The same for a stream.
+
+    One whose server is killed is cut: what gRPC makes of that is an INTERNAL that no server has told of.
+    """
+    trailers = cast("Iterable[tuple[str, Any]]", error.trailing_metadata() or ())
+    if error.code() is StatusCode.INTERNAL and DETAILS not in dict(trailers):
+        message = "The stream broke off"
+        return Unavailable("UNAVAILABLE", message, grpc_code=StatusCode.UNAVAILABLE)
+    return from_rpc_error(error)
 
 
 def _details(

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from finlink.users.v1.user_service_pb2 import ExportUserRequest, ExportUserResponse
 
-from finlink_client.errors import from_rpc_error
+from finlink_client.errors import from_stream_error
 from finlink_client.watching import closed
 
 
@@ -22,7 +22,7 @@ async def export(
         async for piece in stream:
             yield piece
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
+        raise from_stream_error(error) from error
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():  # by the caller
@@ -38,6 +38,6 @@ def export_blocking(call: Callable[[], Any]) -> Iterator[ExportUserResponse]:
     try:
         yield from stream
     except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
+        raise from_stream_error(error) from error
     finally:
         stream.cancel()

@@ -15,7 +15,7 @@ from finlink.connectors.v1.connector_service_pb2 import (
 )
 
 from finlink_client import policy
-from finlink_client.errors import Cancelled, FinlinkError, Unavailable, from_rpc_error
+from finlink_client.errors import Cancelled, FinlinkError, Unavailable, from_stream_error
 
 PAUSES = policy.RULES.watch_pauses
 FIRST_PAUSE = policy.seconds(PAUSES.first)
@@ -73,7 +73,7 @@ async def watch(
                 yield event
             return
         except grpc.aio.AioRpcError as error:
-            pause = position.pause(from_rpc_error(error))
+            pause = position.pause(from_stream_error(error))
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():  # by the caller
@@ -98,7 +98,7 @@ def watch_blocking(
                 yield event
             return
         except grpc.RpcError as error:
-            pause = position.pause(from_rpc_error(error))
+            pause = position.pause(from_stream_error(error))
         finally:
             stream.cancel()
         time.sleep(pause)
