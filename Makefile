@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test coverage test-chaos test-topology test-security bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi lock clean
+.PHONY: help run test coverage test-chaos test-topology test-security test-clients bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ test-topology: $(VENV)/dev.stamp protos ## Kill and restart each process of a to
 
 test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 10 minutes
 	$(BIN)/pytest tests/security_long --full
+
+test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 4 minutes
+	@$(BIN)/python -m clients.generate --where-possible
+	$(BIN)/pytest tests/clients --full
 
 bench: $(VENV)/bench.stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go
 	$(BIN)/python -m bench run --out .data/bench/results/run.json
@@ -70,6 +74,9 @@ protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
 openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml anew from the contract
 	@$(BIN)/python -m protos.openapi
 
+clients: $(VENV)/run.stamp protos ## Generate and build the TypeScript and Go clients; needs node, npm, Go
+	@$(BIN)/python -m clients.generate
+
 lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requirements/*.txt
 	$(BIN)/pip install --quiet uv
 	for name in run dev bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
@@ -81,6 +88,7 @@ lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requiremen
 
 clean: ## Remove what was installed and generated; data under .data stays
 	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/buf
+	rm -rf clients/typescript/build clients/typescript/node_modules clients/typescript/src/gen clients/go/finlink/*/
 
 $(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

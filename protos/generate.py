@@ -16,6 +16,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -30,6 +31,11 @@ PROTOS = ROOT / "protos"
 STUBS = ROOT / "clients" / "python" / "src"
 GEN = ROOT / "gen"
 STAMP = GEN / "stamp"
+FOLDERS = (
+    PROTOS,
+    Path(grpc_tools.__file__).parent / "_proto",
+    Path(sysconfig.get_path("purelib")),
+)
 
 # The field that carries a REST body whole. Far above any field of the contract.
 HTTP_BODY_FIELD = 50700
@@ -55,13 +61,12 @@ def validate_descriptors() -> descriptor_pb2.FileDescriptorSet:
     )
 
 
-def run_protoc(*arguments: str) -> None:
-    """Run protoc on loose arguments; ends the program with protoc's own message on an error."""
-    includes = [
-        f"-I{PROTOS}",
-        f"-I{Path(grpc_tools.__file__).parent / '_proto'}",
-        f"-I{sysconfig.get_path('purelib')}",
-    ]
+def run_protoc(*arguments: str, folders: Sequence[Path] = FOLDERS) -> None:
+    """Run protoc on loose arguments; ends the program with protoc's own message on an error.
+
+    folders: where `.proto` files are looked for, before descriptor sets.
+    """
+    includes = [f"-I{folder}" for folder in folders]
     if protoc.main(["protoc", *includes, *arguments]) != 0:
         sys.exit("protos: protoc refused the files above; nothing was generated")
 

@@ -7,13 +7,12 @@ import os
 import signal
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import httpx
-
-from tests.stack import Stack
 
 ERROR_FIELDS = {"code", "message", "details", "timestamp", "path"}
 
@@ -61,6 +60,15 @@ class Load:
         return gone
 
 
+class Running(Protocol):
+    """A Finlink whose pieces can be killed."""
+
+    @property
+    def ports(self) -> Mapping[str, int]: ...
+
+    def status(self) -> dict[str, Any]: ...
+
+
 @asynccontextmanager
 async def under(*callers: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Each caller calls again and again while inside; at the end each finishes its last call."""
@@ -79,7 +87,7 @@ async def under(*callers: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
             going = False
 
 
-async def kill(stack: Stack, piece: str) -> None:
+async def kill(stack: Running, piece: str) -> None:
     """`kill -9` of a piece; returns once another one has taken its place and Envoy sends to it."""
     victim = stack.status()["pids"][piece]
     os.kill(victim, signal.SIGKILL)
@@ -92,7 +100,7 @@ async def kill(stack: Stack, piece: str) -> None:
     await until(lambda: healthy_workers(stack) == 2)
 
 
-def healthy_workers(stack: Stack) -> int:
+def healthy_workers(stack: Running) -> int:
     """How many workers Envoy sends requests to."""
     name = "cluster.finlink.membership_healthy"
     admin = f"http://127.0.0.1:{stack.ports['ADMIN_PORT']}"

@@ -1,0 +1,110 @@
+// Package finlink is the client of Finlink, which holds users and their connections to financial platforms.
+//
+// [Connect] gives a [Client]. Its fields are the generated clients of the contract's services; what fails, fails with an
+// [*Error].
+package finlink
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
+	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
+	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
+)
+
+// Version is that of this package.
+const Version = "0.1.0"
+
+const minConnectTimeout = 5 * time.Second
+
+// Client has Finlink's services over one connection. It may be used by many goroutines at once.
+type Client struct {
+	Users      usersv1.UserServiceClient
+	Connectors connectorsv1.ConnectorServiceClient
+	Audit      auditv1.AuditServiceClient
+	// Conn is the connection itself, for services that have no client here, as gRPC's health service.
+	Conn *grpc.ClientConn
+}
+
+// Option is a setting of [Connect].
+type Option func(*settings)
+
+type settings struct {
+	credentials credentials.TransportCredentials
+	calls       calls
+}
+
+// WithAPIKey sends the key with every call.
+func WithAPIKey(key string) Option {
+	return func(s *settings) { s.calls.apiKey = key }
+}
+
+// WithTransportCredentials encrypts the connection, as with [credentials.NewTLS].
+func WithTransportCredentials(tls credentials.TransportCredentials) Option {
+	return func(s *settings) { s.credentials = tls }
+}
+
+// WithTimeout is the time of a call whose context has no deadline; 10 seconds.
+func WithTimeout(timeout time.Duration) Option {
+	return func(s *settings) { s.calls.timeout = timeout }
+}
+
+// WithPlatformTimeout is the same for calls that wait for a platform, as connecting and refreshing do; 40 seconds.
+func WithPlatformTimeout(timeout time.Duration) Option {
+	return func(s *settings) { s.calls.platformTimeout = timeout }
+}
+
+// Connect gives a client of the Finlink at address, HOST:PORT. It opens the connection with its first call, and again
+// whenever it is lost. Without [WithTransportCredentials] the connection is not encrypted.
+func Connect(address string, options ...Option) (*Client, error) {
+	chosen := settings{
+		credentials: insecure.NewCredentials(),
+		calls:       calls{timeout: rules.Timeout.AsDuration(), platformTimeout: rules.PlatformTimeout.AsDuration()},
+	}
+	for _, option := range options {
+		option(&chosen)
+	}
+	pauses := rules.ReconnectPauses
+	conn, err := grpc.NewClient(
+		address,
+		grpc.WithTransportCredentials(chosen.credentials),
+		grpc.WithUserAgent("finlink-client-go/"+Version),
+		grpc.WithDefaultServiceConfig(serviceConfig()),
+		grpc.WithUnaryInterceptor(chosen.calls.unary),
+		grpc.WithStreamInterceptor(chosen.calls.stream),
+		// A connection that died silently is noticed, also while nothing is sent.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: rules.PingInterval.AsDuration(), Timeout: rules.PingTimeout.AsDuration(), PermitWithoutStream: true,
+		}),
+		// After a restart of the server, calls go through again within seconds.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{
+				BaseDelay:  pauses.First.AsDuration(),
+				Multiplier: pauses.Factor,
+				Jitter:     0.2,
+				MaxDelay:   pauses.Longest.AsDuration(),
+			},
+			MinConnectTimeout: minConnectTimeout,
+		}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		Users:      usersv1.NewUserServiceClient(conn),
+		Connectors: connectorsv1.NewConnectorServiceClient(conn),
+		Audit:      auditv1.NewAuditServiceClient(conn),
+		Conn:       conn,
+	}, nil
+}
+
+// Close closes the connection. Calls under way, and later ones, fail with [CodeCancelled].
+func (c *Client) Close() error {
+	return c.Conn.Close()
+}

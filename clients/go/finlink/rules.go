@@ -1,0 +1,96 @@
+package finlink
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
+	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
+	errorsv1 "github.com/finlink/finlink/clients/go/finlink/errors/v1"
+	rulesv1 "github.com/finlink/finlink/clients/go/finlink/rules/v1"
+	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
+)
+
+// rules is what the contract has every client do.
+var rules = proto.GetExtension(
+	rulesv1.File_finlink_rules_v1_client_proto.Options(), rulesv1.E_Client,
+).(*rulesv1.ClientRules)
+
+// methods are the contract's RPCs, by their path.
+var methods = methodsOf(
+	usersv1.File_finlink_users_v1_user_service_proto,
+	connectorsv1.File_finlink_connectors_v1_connector_service_proto,
+	auditv1.File_finlink_audit_v1_audit_service_proto,
+)
+
+func methodsOf(files ...protoreflect.FileDescriptor) map[string]protoreflect.MethodDescriptor {
+	found := map[string]protoreflect.MethodDescriptor{}
+	for _, file := range files {
+		for s := range file.Services().Len() {
+			service := file.Services().Get(s)
+			for m := range service.Methods().Len() {
+				method := service.Methods().Get(m)
+				found["/"+string(service.FullName())+"/"+string(method.Name())] = method
+			}
+		}
+	}
+	return found
+}
+
+// isRead tells whether a method changes nothing: repeating it is always safe.
+func isRead(method protoreflect.MethodDescriptor) bool {
+	rule := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+	return rule.GetGet() != ""
+}
+
+// waitsForPlatform tells whether a platform must answer before Finlink can.
+func waitsForPlatform(method protoreflect.MethodDescriptor) bool {
+	rule := proto.GetExtension(method.Options(), rulesv1.E_Method).(*rulesv1.MethodRules)
+	return slices.Contains(rule.GetErrors(), errorsv1.ErrorReason_ERROR_REASON_PLATFORM_UNAVAILABLE)
+}
+
+// isRetried holds for reads, and for changes but those that go to a platform: those their caller repeats in good time.
+func isRetried(method protoreflect.MethodDescriptor) bool {
+	return isRead(method) || !waitsForPlatform(method)
+}
+
+// pauseAfter is the time before one more try, after so many.
+func pauseAfter(failures int, pauses *rulesv1.Pauses) time.Duration {
+	grown := float64(pauses.First.AsDuration()) * math.Pow(pauses.Factor, float64(failures-1))
+	return time.Duration(min(grown, float64(pauses.Longest.AsDuration())))
+}
+
+// serviceConfig is what gRPC is told of the calls that are tried again. Streams begin anew in their own ways.
+func serviceConfig() string {
+	retried := []any{}
+	for path, method := range methods {
+		if isRetried(method) && !method.IsStreamingServer() {
+			service, name, _ := strings.Cut(path[1:], "/")
+			retried = append(retried, map[string]any{"service": service, "method": name})
+		}
+	}
+	seconds := func(duration time.Duration) string { return fmt.Sprintf("%gs", duration.Seconds()) }
+	policy := map[string]any{
+		"maxAttempts":          rules.Retry.Attempts,
+		"initialBackoff":       seconds(rules.Retry.Pauses.First.AsDuration()),
+		"maxBackoff":           seconds(rules.Retry.Pauses.Longest.AsDuration()),
+		"backoffMultiplier":    rules.Retry.Pauses.Factor,
+		"retryableStatusCodes": []string{"UNAVAILABLE"},
+	}
+	config, err := json.Marshal(map[string]any{
+		"methodConfig":    []any{map[string]any{"name": retried, "retryPolicy": policy}},
+		"retryThrottling": map[string]any{"maxTokens": rules.Retry.Tokens, "tokenRatio": rules.Retry.TokensPerSuccess},
+	})
+	if err != nil {
+		panic(err) // only texts and numbers are in it
+	}
+	return string(config)
+}

@@ -1,0 +1,3 @@
+/** Finlink's TypeScript client: `connect`, and the FinlinkError that its calls fail with. */
+export { type ConnectOptions, connect, type Finlink } from "./client.js";
+export { type ErrorCode, type FieldError, FinlinkError } from "./errors.js";

@@ -1,0 +1,144 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+} from "@bufbuild/protobuf";
+import {
+  Code,
+  type ContextValues,
+  type StreamResponse,
+  type Transport,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { closed, type FinlinkError, toFinlinkError, toStreamError } from "./errors.js";
+import { isRead, isRetried, pauseAfter, RULES, waitsForPlatform } from "./rules.js";
+
+const PACKAGE = new URL("../../package.json", import.meta.url);
+const { version } = JSON.parse(readFileSync(PACKAGE, "utf8")) as { version: string };
+
+/** What a call has where its caller does not say. */
+export interface Defaults {
+  readonly timeoutMs: number;
+  readonly platformTimeoutMs: number;
+  readonly apiKey: string | undefined;
+}
+
+/** Gives each call its deadline and keys, tries it again where that is safe, and tells its failure as FinlinkError. */
+export class FinlinkTransport implements Transport {
+  readonly #inner: Transport;
+  readonly #defaults: Defaults;
+  readonly #closing: AbortSignal;
+  readonly #tokens = new Tokens();
+
+  constructor(inner: Transport, defaults: Defaults, closing: AbortSignal) {
+    this.#inner = inner;
+    this.#defaults = defaults;
+    this.#closing = closing;
+  }
+
+  async unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: MessageInitShape<I>,
+    contextValues?: ContextValues,
+  ): Promise<UnaryResponse<I, O>> {
+    const { timeoutMs: usual, platformTimeoutMs } = this.#defaults;
+    const time = timeoutMs ?? (waitsForPlatform(method) ? platformTimeoutMs : usual);
+    const deadline = performance.now() + time;
+    const headers = this.#headers(method, header);
+    const ended = this.#orClosed(signal);
+    for (let failures = 1; ; failures++) {
+      const left = Math.max(1, Math.ceil(deadline - performance.now()));
+      try {
+        const answer = await this.#inner.unary(method, ended, left, headers, input, contextValues);
+        this.#tokens.putBack();
+        return answer;
+      } catch (reason) {
+        const error = this.#told(reason, ended);
+        const pause = this.#pause(method, error, failures);
+        if (pause === undefined || performance.now() + pause >= deadline) throw error;
+        await sleep(pause, undefined, { signal: ended }).catch((reason) => {
+          throw this.#told(reason, ended);
+        });
+      }
+    }
+  }
+
+  async stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: AsyncIterable<MessageInitShape<I>>,
+    contextValues?: ContextValues,
+  ): Promise<StreamResponse<I, O>> {
+    const headers = this.#headers(method, header);
+    const ended = this.#orClosed(signal);
+    const time = timeoutMs === undefined ? undefined : Math.max(1, Math.ceil(timeoutMs));
+    try {
+      const answer = await this.#inner.stream(method, ended, time, headers, input, contextValues);
+      return { ...answer, message: this.#messages(answer.message, ended) };
+    } catch (reason) {
+      throw this.#told(reason, ended, toStreamError);
+    }
+  }
+
+  async *#messages<T>(messages: AsyncIterable<T>, ended: AbortSignal): AsyncGenerator<T> {
+    try {
+      yield* messages;
+    } catch (reason) {
+      throw this.#told(reason, ended, toStreamError);
+    }
+  }
+
+  /** The milliseconds to wait before the next try, if there is to be one. */
+  #pause(method: DescMethod, error: FinlinkError, failures: number): number | undefined {
+    if (error.grpcCode !== Code.Unavailable) return undefined;
+    const again = this.#tokens.take() && isRetried(method);
+    if (!again || failures >= (RULES.retry?.attempts ?? 1)) return undefined;
+    return pauseAfter(failures, RULES.retry?.pauses) * (0.8 + 0.4 * Math.random());
+  }
+
+  /** The caller's, and what the caller did not give: who calls, the API key, a change's idempotency key. */
+  #headers(method: DescMethod, given: HeadersInit | undefined): Headers {
+    const headers = new Headers(given);
+    const add = (name: string, value: string): void => {
+      if (!headers.has(name)) headers.set(name, value);
+    };
+    add("user-agent", `finlink-client-typescript/${version}`);
+    if (this.#defaults.apiKey !== undefined) add("x-api-key", this.#defaults.apiKey);
+    if (!isRead(method)) add("idempotency-key", randomUUID());
+    return headers;
+  }
+
+  #orClosed(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closing : AbortSignal.any([signal, this.#closing]);
+  }
+
+  #told(reason: unknown, ended: AbortSignal, as = toFinlinkError): FinlinkError {
+    return this.#closing.aborted ? closed() : as(reason, ended.aborted);
+  }
+}
+
+/** Fewer with each failure and more with each success: with half of them gone nothing is tried again. */
+class Tokens {
+  readonly #most = RULES.retry?.tokens ?? 0;
+  #count = this.#most;
+
+  /** Whether there are enough to try again. */
+  take(): boolean {
+    this.#count = Math.max(0, this.#count - 1);
+    return this.#count > this.#most / 2;
+  }
+
+  putBack(): void {
+    this.#count = Math.min(this.#most, this.#count + (RULES.retry?.tokensPerSuccess ?? 0));
+  }
+}
