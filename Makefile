@@ -30,7 +30,7 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 	$(BIN)/pytest tests/security_long --full
 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 4 minutes
-	@$(BIN)/python -m clients.generate --where-possible
+	@$(BIN)/python -m protos.generate_clients --where-possible
 	$(BIN)/pytest tests/clients --full
 
 bench: $(VENV)/bench.stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go
@@ -75,7 +75,7 @@ openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml anew from the contr
 	@$(BIN)/python -m protos.openapi
 
 clients: $(VENV)/run.stamp protos ## Generate and build the TypeScript and Go clients; needs node, npm, Go
-	@$(BIN)/python -m clients.generate
+	@$(BIN)/python -m protos.generate_clients
 
 lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requirements/*.txt
 	$(BIN)/pip install --quiet uv

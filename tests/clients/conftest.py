@@ -75,3 +75,9 @@ def at_stack(
     """The same at the running Finlink."""
     monkeypatch.setenv("FINLINK_ADDRESS", stack.grpc)
     return finlink
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether all clients run all scenarios, as in `make test-clients`, or what is quick."""
+    return bool(pytestconfig.getoption("--full"))

@@ -1,0 +1,97 @@
+"""The clients of other languages: their own tests against a running Finlink, and their linters.
+
+They are skipped where they are not made (`make clients`). `make test-clients` runs all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from finlink_client import policy
+
+from protos.generate_clients import LANGUAGES
+from tests.stack import ROOT, Stack, running
+
+LINTERS = {
+    "typescript": [["npm", "run", "lint"]],
+    "go": [["gofmt", "-d", "."], ["go", "vet", "./..."], ["go", "tool", "staticcheck", "./..."]],
+}
+TESTS = {"typescript": ["npm", "test"], "go": ["go", "test", "-count=1", "./..."]}
+SHORT = {
+    "typescript": ["node", "--test", "--test-name-pattern=^c", "build/test/scenarios.test.js"],
+    "go": ["go", "test", "-count=1", "-run", "^TestScenarios$/^c", "./finlink"],
+}
+
+
+@pytest.fixture(params=sorted(LANGUAGES))
+def language(request: pytest.FixtureRequest) -> str:
+    """One whose client is made."""
+    name = str(request.param)
+    if not LANGUAGES[name].is_current():
+        pytest.skip(f"the {name} client is not made of the contract as it is: make clients")
+    return name
+
+
+@pytest.fixture(scope="module")
+def site(
+    full: bool, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """At full length a Finlink of its own, whose workers may be killed."""
+    if not full:
+        yield request.getfixturevalue("stack")
+        return
+    with running(tmp_path_factory.mktemp("victim")) as started:
+        yield started
+
+
+def run(language: str, command: list[str], environment: Mapping[str, str]) -> str:
+    """What it prints; a command that fails is shown whole."""
+    done = subprocess.run(
+        command, cwd=LANGUAGES[language].folder, env={**os.environ, **environment},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, f"{shlex.join(command)}:\n{said}"
+    return said
+
+
+def rules(path: Path) -> Path:
+    """A file of what the Python client makes of the contract's options, for the others to compare."""
+    table = {
+        name.removeprefix("/"): {
+            "read": policy.is_read(method),
+            "retried": policy.is_retried(method),
+            "waitsForPlatform": policy.waits_for_platform(method),
+        }
+        for name, method in policy.METHODS.items()
+    }
+    path.write_text(json.dumps(table))
+    return path
+
+
+def test_its_scenarios(language: str, site: Stack, full: bool, tmp_path: Path) -> None:
+    environment = {"FINLINK_TEST_ADDRESS": site.grpc}
+    if full:
+        killing = [sys.executable, "-m", "tests.clients.kill_worker", str(site.data_dir)]
+        environment |= {
+            "FINLINK_TEST_KILL": f"cd {shlex.quote(str(ROOT))} && {shlex.join(killing)}",
+            "FINLINK_TEST_RULES": str(rules(tmp_path / "rules.json")),
+        }
+    said = run(language, (TESTS if full else SHORT)[language], environment)
+    if full:
+        assert "SKIP" not in said.upper().replace("# SKIPPED 0", ""), said
+
+
+def test_its_linters(language: str, full: bool) -> None:
+    if not full:
+        pytest.skip("linters of other languages are run by make test-clients")
+    for command in LINTERS[language]:
+        said = run(language, command, {})
+        assert command[0] == "npm" or said == "", said
