@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import cast
 
 import structlog
 
@@ -19,27 +18,23 @@ from server.connectors.model import (
     ABANDONED,
     FAILURES_TO_ERROR,
     MAX_INTERVAL,
-    Answered,
     Connector,
-    DataTypeCount,
     ErrorEntry,
     HistoryEntry,
     Run,
 )
 from server.connectors.platforms.base import (
-    Fetched,
     PermissionRefused,
     PlatformDataError,
     PlatformError,
     PlatformUnavailable,
-    Reading,
     SessionEnded,
     Throttled,
 )
-from server.connectors.records import DataType, Item
 from server.connectors.store import ConnectorStore
+from server.connectors.sync.fetching import ClaimLost, Fetching, Progress
 from server.connectors.sync.persistence import persistently
-from server.connectors.sync.records import RecordStore, answer_digest, digest
+from server.connectors.sync.records import RecordStore
 from server.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.connectors.sync.telling import Telling
 from server.connectors.trends.recorder import TrendRecorder
@@ -54,15 +49,10 @@ RUN_SECONDS = 300.0  # a run that takes longer is broken off
 MAY_WAIT = timedelta(hours=1)  # a throttled run, from when it was asked for
 LONGEST_WAIT_SECONDS = 60
 JITTER = 0.25
-TELLS_SECONDS = 1.0  # how often a run that changes nothing tells so, which finds a lost claim too
 # After an outage of the platform a few runs come sooner than the interval, each later than the one
 # before, and fetch only what is missing.
 CATCH_UPS = 3
 FIRST_CATCH_UP = timedelta(seconds=30)
-
-
-class ClaimLost(Exception):
-    """Another worker has the connector, or it was disconnected: nothing more may be written."""
 
 
 class RunFailed(PlatformError):
@@ -84,20 +74,6 @@ FAILURES = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class _Progress:
-    counts: list[DataTypeCount] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)  # data types the platform does not allow
-    failure: PlatformError | None = None
-    answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
-    told: float | None = None  # when it was last told what changed nothing, on the loop's clock
-
-    def missing(self, run: Run) -> list[str]:
-        """The data types that a later try may bring."""
-        settled = {*self.refused, *(count.data_type for count in self.counts)}
-        return [data_type for data_type in run.data_types if data_type not in settled]
-
-
 class SyncRunner:
     def __init__(
         self,
@@ -111,8 +87,8 @@ class SyncRunner:
         self._changes = changes
         self._connectors = connectors
         self._syncs = syncs
-        self._records = records
         self._logins = logins
+        self._fetching = Fetching(syncs, records, logins)
         self._trends = trends
 
     async def run(self, claimed: Connector) -> None:
@@ -127,7 +103,7 @@ class SyncRunner:
             await self._run(claimed, claimed.run, telling)
 
     async def _run(self, claimed: Connector, run: Run, telling: Telling) -> None:
-        progress = _Progress(list(run.done))
+        progress = Progress(list(run.done))
         work = asyncio.create_task(self._work(claimed, run, progress, telling))
         heartbeat = asyncio.create_task(self._heartbeat(claimed, progress, telling.log))
         try:
@@ -153,7 +129,7 @@ class SyncRunner:
             await persistently(lambda: self._changes.tell(event))
 
     async def _heartbeat(
-        self, claimed: Connector, progress: _Progress, log: structlog.stdlib.BoundLogger
+        self, claimed: Connector, progress: Progress, log: structlog.stdlib.BoundLogger
     ) -> None:
         """Keep the claim, and tell what was fetched and changed nothing.
 
@@ -176,12 +152,12 @@ class SyncRunner:
         self,
         claimed: Connector,
         run: Run,
-        progress: _Progress,
+        progress: Progress,
         telling: Telling,
     ) -> None:
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                await self._fetch_all(claimed, run, progress)
+                await self._fetching.fetch_all(claimed, run, progress)
         except TimeoutError:
             progress.failure = PlatformError("The sync took too long and was broken off")
         except PlatformError as error:
@@ -198,112 +174,11 @@ class SyncRunner:
         else:
             await self._finish(claimed, run, progress, telling)
 
-    async def _fetch_all(self, claimed: Connector, run: Run, progress: _Progress) -> None:
-        """Fetch and keep each data type, under a renewed session where the first has ended.
-
-        One that the platform fails to give does not keep the others away; two mean that it is away.
-        """
-        session = await persistently(partial(self._logins.session, claimed))
-        platform = self._logins.platform(claimed)
-        goes_on = run.began_at != run.started_at  # of what it stored before it may not know
-        wanted, renewed = progress.missing(run), False
-        while wanted:
-            try:
-                async with platform.reading(session) as reading:
-                    while wanted:
-                        await self._fetch(claimed, run, reading, wanted[0], progress, again=goes_on)
-                        wanted, renewed = wanted[1:], False
-            except SessionEnded:
-                if renewed:
-                    raise
-                session = await persistently(partial(self._logins.revive, claimed))
-                renewed = True
-
-    async def _fetch(
-        self,
-        claimed: Connector,
-        run: Run,
-        reading: Reading,
-        data_type: str,
-        progress: _Progress,
-        *,
-        again: bool,
-    ) -> None:
-        """Fetch and keep one data type."""
-        try:
-            # A platform's budget is in MongoDB.
-            fetched = await persistently(lambda: reading.fetch(cast("DataType", data_type)))
-            items = self._unknown(claimed, data_type, fetched, progress)
-        except PermissionRefused as error:
-            progress.refused.append(data_type)
-            progress.failure = progress.failure or error  # the other data types may be allowed
-        except Throttled:
-            raise
-        except PlatformUnavailable as error:
-            if isinstance(progress.failure, PlatformUnavailable):
-                raise
-            progress.failure = error
-        else:
-            await self._keep(claimed, run, data_type, items, progress, again=again)
-
-    def _unknown(
-        self, claimed: Connector, data_type: str, fetched: Fetched, progress: _Progress
-    ) -> Sequence[Item] | int:
-        """What was fetched; how many there are where it is what was stored last."""
-        answer = answer_digest(claimed.records_id, fetched.digest)
-        known, kept = claimed.answers.get(data_type), claimed.kept.get(data_type)
-        if known is not None and (known.digest, known.kept) == (answer, kept):
-            return known.records
-        items = fetched.items()
-        found = digest(claimed.records_id, items)
-        progress.answers[data_type] = Answered(answer, found, len(items))
-        return len(items) if found == kept else items
-
-    async def _keep(
-        self,
-        claimed: Connector,
-        run: Run,
-        data_type: str,
-        items: Sequence[Item] | int,
-        progress: _Progress,
-        *,
-        again: bool,
-    ) -> None:
-        """Store what was fetched; nothing where it is what was stored last."""
-        if isinstance(items, int):
-            progress.counts.append(DataTypeCount(data_type, items, 0))
-            await self._tell(claimed, run, progress)
-            return
-        fetched = progress.answers[data_type].kept
-
-        async def note(session: Transaction, added: int | None) -> None:
-            # However the run ends, and whoever ends it: these items were new to this run only.
-            done = [*progress.counts, DataTypeCount(data_type, len(items), added or 0)]
-            whole = None if added is None else fetched
-            if not await self._syncs.note_kept(claimed, data_type, whole, done, session):
-                raise ClaimLost
-
-        closes = data_type == "portfolio"
-        added = await self._records.keep(
-            claimed.records_id, data_type, items, run.sync_id, note, again=again, closes=closes
-        )
-        progress.counts.append(DataTypeCount(data_type, len(items), added))
-
-    async def _tell(self, claimed: Connector, run: Run, progress: _Progress) -> None:
-        """Of the first data type that changed nothing, then now and then: the end of the run tells all."""
-        now = asyncio.get_running_loop().time
-        lately = progress.told is not None and now() - progress.told < TELLS_SECONDS
-        if lately or not progress.missing(run):
-            return
-        if not await persistently(partial(self._syncs.keep, claimed, progress.counts)):
-            raise ClaimLost
-        progress.told = now()
-
     async def _defer(
         self,
         claimed: Connector,
         run: Run,
-        progress: _Progress,
+        progress: Progress,
         throttled: Throttled,
         telling: Telling,
     ) -> None:
@@ -317,7 +192,7 @@ class SyncRunner:
         telling.deferred(wait, str(throttled))
 
     async def _finish(
-        self, claimed: Connector, run: Run, progress: _Progress, telling: Telling
+        self, claimed: Connector, run: Run, progress: Progress, telling: Telling
     ) -> None:
         entry = _entry(run, progress)
         failures = claimed.failures + 1 if entry.status == "failed" else 0
@@ -346,7 +221,7 @@ class SyncRunner:
         return await self._changes.make(work, lambda _: failed, answers=False) is True
 
     async def _expire(
-        self, claimed: Connector, run: Run, progress: _Progress, telling: Telling
+        self, claimed: Connector, run: Run, progress: Progress, telling: Telling
     ) -> None:
         """The platform ended the session: say so, and prepare the login that is needed."""
         entry = _entry(run, progress)
@@ -401,7 +276,7 @@ async def _ended(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _entry(run: Run, progress: _Progress) -> HistoryEntry:
+def _entry(run: Run, progress: Progress) -> HistoryEntry:
     failure = progress.failure
     status = "success" if failure is None else "partial" if progress.counts else "failed"
     fetched = failure is None or bool(progress.counts)
