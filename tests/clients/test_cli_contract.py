@@ -16,7 +16,7 @@ from finlink.connectors.v1 import connector_service_pb2 as connectors
 from finlink.users.v1 import user_service_pb2 as users
 from finlink_cli import output, settings, words
 from finlink_cli.app import _tell_of_fault, app
-from finlink_cli.failures import ANSWERS, Failure
+from finlink_cli.failures import ANSWERS, Exit, Failure
 from finlink_client import errors, policy
 from google.protobuf.message import Message
 from typer.main import get_command
@@ -172,3 +172,12 @@ def test_a_missing_certificate_is_told(finlink: Run, tmp_path: Path) -> None:
     assert outcome.code == 2
     assert "ca: " in outcome.err
     assert "No such file" in outcome.err
+
+
+def test_the_documentation_has_every_command_and_exit_code() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text()
+    for path in COMMANDS:
+        assert f"`finlink {path[0]}`" in text
+        assert f"`{path[-1]}`" in text or len(path) == 1, path
+    told = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
+    assert [int(code) for code in told] == list(Exit)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,10 +16,13 @@ import httpx
 import pytest
 
 from tests.clients.command_line import PATIENCE, PROGRAM, Outcome, at_terminal, started
+from tests.deploy.guide import blocks
+from tests.stack import ROOT
 
 Run: TypeAlias = Callable[..., Outcome]
 
 PASSWORD = "correct horse"
+CLI = ROOT / "docs" / "cli.md"
 COLOUR = "\x1b["
 
 
@@ -100,6 +104,19 @@ def test_no_is_no(at_stack: Run, user: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert terminal.ended() == 1
         assert COLOUR not in terminal.shown
     assert at_stack("users", "show", user).code == 0
+
+
+def test_the_session_of_the_documentation(at_stack: Run) -> None:
+    """As it is pasted into a shell."""
+    session = "".join(block.text for block in blocks(CLI) if block.language == "console")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", session],
+        env={**os.environ, "PATH": path}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Connected successfully." in done.stdout
+    assert done.stdout.endswith("User deleted successfully.\n")
 
 
 def test_the_shell_completes_words_of_the_contract() -> None:
