@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test coverage test-chaos test-topology test-security test-clients bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients lock clean
+.PHONY: help run test coverage test-chaos test-topology test-security test-clients bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,11 @@ openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml anew from the contr
 clients: $(VENV)/run.stamp protos ## Generate and build the TypeScript and Go clients; needs node, npm, Go
 	@$(BIN)/python -m protos.generate_clients
 
+console: ## Build the operators' console, served at /console; needs node 20.19 or newer, npm
+	@command -v npm >/dev/null || \
+	  { echo "The console is built with Node 20.19 or newer and npm; install both (https://nodejs.org), then: make console"; exit 1; }
+	cd console && npm ci --no-audit --no-fund && npm run build
+
 lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requirements/*.txt
 	$(BIN)/pip install --quiet uv
 	for name in run dev bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
@@ -88,7 +93,7 @@ lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requiremen
 
 clean: ## Remove what was installed and generated; data under .data stays
 	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/buf
-	rm -rf clients/typescript/build clients/typescript/node_modules clients/typescript/src/gen clients/go/finlink/*/
+	rm -rf console/dist console/node_modules clients/typescript/build clients/typescript/node_modules clients/typescript/src/gen clients/go/finlink/*/
 
 $(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

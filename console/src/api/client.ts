@@ -1,0 +1,79 @@
+/** Calls of Finlink's REST interface: the key goes along, refusals become errors, limits are waited for. */
+
+import { signal } from "@preact/signals";
+import { ApiError, errorOf } from "./errors";
+import { apiKey, keyAsked } from "./key";
+
+/** Until when reads wait because Finlink limits calls from this address. */
+export const limitedUntil = signal<Date | null>(null);
+
+const TRIES = 3;
+type Query = Record<string, string | number | undefined>;
+
+/** The `data` of an answer. A read that is limited waits as long as it is told to, and says so. */
+export async function read<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await dataOf<T>(await send("GET", path + queryOf(query), signal));
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "RATE_LIMITED" || tries === TRIES) throw error;
+      await waitOut(error.retryAfterSeconds ?? 5, signal);
+    }
+  }
+}
+
+/** A change; whoever asked for it is told at once if it is limited. */
+export async function change<T>(path: string, body: object): Promise<T> {
+  return dataOf<T>(await send("POST", path, undefined, JSON.stringify(body)));
+}
+
+/** An answer of 2xx, body unread. */
+export async function send(
+  method: string,
+  path: string,
+  signal?: AbortSignal,
+  body?: string,
+  more: Record<string, string> = {},
+): Promise<Response> {
+  const headers = new Headers(more);
+  if (body !== undefined) headers.set("content-type", "application/json");
+  if (apiKey.value !== null) headers.set("x-api-key", apiKey.value);
+  const answer = await fetch(`/api/v1${path}`, {
+    method,
+    headers,
+    cache: "no-store",
+    ...(body === undefined ? {} : { body }),
+    ...(signal === undefined ? {} : { signal }),
+  }).catch((cause: unknown) => {
+    if (signal?.aborted) throw cause;
+    throw new ApiError("UNREACHABLE", "Finlink cannot be reached");
+  });
+  if (answer.ok) return answer;
+  const error = errorOf(answer.status, answer.headers, await answer.json().catch(() => null));
+  if (error.code === "UNAUTHENTICATED") {
+    keyAsked.value =
+      apiKey.value === null ? "This Finlink needs an API key." : "This API key is unknown or revoked.";
+  }
+  throw error;
+}
+
+async function dataOf<T>(answer: Response): Promise<T> {
+  const { data } = (await answer.json()) as { data: T };
+  return data;
+}
+
+function queryOf(query: Query): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") parameters.set(name, String(value));
+  }
+  return parameters.size > 0 ? `?${parameters}` : "";
+}
+
+async function waitOut(seconds: number, signal?: AbortSignal): Promise<void> {
+  const until = new Date(Date.now() + seconds * 1000);
+  if (limitedUntil.value === null || limitedUntil.value < until) limitedUntil.value = until;
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  if (limitedUntil.value !== null && limitedUntil.value.getTime() <= Date.now()) limitedUntil.value = null;
+  signal?.throwIfAborted();
+}

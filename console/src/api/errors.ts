@@ -1,0 +1,59 @@
+/** Why a call gave nothing, in words an operator can act on. */
+
+import type { ErrorBody } from "./types";
+
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly requestId: string | null = null,
+    readonly retryAfterSeconds: number | null = null,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+}
+
+const ADVICE: Record<string, string> = {
+  UNREACHABLE:
+    "Is Finlink running, and does this machine reach it? `GET /health` answers while its Envoy runs.",
+  UNAVAILABLE: "Finlink or its database does not answer: look at `GET /ready`, then at the log.",
+  DEADLINE_EXCEEDED: "The answer did not come in time: look for `database does not answer` in the log.",
+  INTERNAL: "A fault of Finlink: the log has the cause under the request id.",
+  UNAUTHENTICATED: "Give an API key that is valid here.",
+  PERMISSION_DENIED:
+    "Your API key lacks the scope this needs; `python -m server keys list` shows the scopes.",
+  RATE_LIMITED: "Finlink limits calls from one address; another program here may be calling too.",
+  CONNECTOR_NOT_FOUND: "It was deleted, or the id is of another Finlink.",
+  USER_NOT_FOUND: "They were deleted, or the id is of another Finlink.",
+  REAUTH_REQUIRED: "The user must log in at the platform again; a sync by hand is of no use until then.",
+  NOT_CONNECTED: "The user must connect to the platform again.",
+};
+
+export function adviceOn(error: ApiError): string {
+  return ADVICE[error.code] ?? "Try again; if it stays, look for the request id in the log.";
+}
+
+/** The error that an answer other than 2xx tells of; `body` is what it says, if that is JSON. */
+export function errorOf(status: number, headers: Headers, body: unknown): ApiError {
+  const requestId = headers.get("x-request-id");
+  const wait = Number(headers.get("retry-after"));
+  const retryAfter = headers.has("retry-after") && Number.isFinite(wait) ? wait : null;
+  if (!isErrorBody(body)) {
+    return new ApiError(
+      `HTTP_${status}`,
+      `The answer is HTTP ${status} without an explanation`,
+      requestId,
+      retryAfter,
+    );
+  }
+  const { code, message, details } = body.error;
+  const fields = details.map((each) => `${each.field} ${each.message}`).join("; ");
+  return new ApiError(code, fields ? `${message}: ${fields}` : message, requestId, retryAfter);
+}
+
+function isErrorBody(body: unknown): body is ErrorBody {
+  if (typeof body !== "object" || body === null || !("error" in body)) return false;
+  const { error } = body;
+  return typeof error === "object" && error !== null && "code" in error && "details" in error;
+}

@@ -1,0 +1,218 @@
+/** One connector: how it is, what went wrong, its runs, and a button to sync it. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { ApiError } from "../api/errors";
+import type { Connector, SyncRun } from "../api/types";
+import { causeOf } from "../model/causes";
+import { totals } from "../model/lists";
+import { hrefOf } from "../model/route";
+import { duration } from "../model/time";
+import { STATUS_WORDS } from "../model/words";
+import { ConnectorStory } from "../state/connectors";
+import { now, runs } from "../state/live";
+import { Problem, platformName, RunMark, Section, Shown, StatusMark, Table, Time } from "./parts";
+
+export function ConnectorView({ id }: { id: string }) {
+  const story = useMemo(() => new ConnectorStory(id), []);
+  useEffect(() => story.keep(), []);
+  const run = runs.value.get(id);
+  return (
+    <>
+      <h1 tabIndex={-1}>
+        Connector <span class="id">{id}</span>
+      </h1>
+      <Shown of={story.connector.state.value} what="the connector" retry={() => story.refresh()}>
+        {(connector) => (
+          <>
+            <Facts connector={connector} story={story} />
+            <SyncButton story={story} run={run} status={connector.connectionStatus} />
+            <Errors connector={connector} />
+            <History connector={connector} run={run} />
+          </>
+        )}
+      </Shown>
+    </>
+  );
+}
+
+function Facts({ connector, story }: { connector: Connector; story: ConnectorStory }) {
+  const { connectionDetails: details, metadata } = connector;
+  const sums = story.totals.state.value.data;
+  return (
+    <>
+      <p class="headline">
+        <StatusMark status={connector.connectionStatus} /> {STATUS_WORDS[connector.connectionStatus].means}
+      </p>
+      <dl class="facts">
+        <Fact name="User">
+          <a class="id" href={hrefOf({ view: "user", id: connector.userId })}>
+            {connector.userId}
+          </a>
+        </Fact>
+        <Fact name="Platform">{platformName(connector.platform)}</Fact>
+        <Fact name="Last sync">
+          <Time at={details.lastSyncAt} />
+        </Fact>
+        <Fact name="Next sync">
+          {sums?.nextSyncAt ? (
+            <Time at={sums.nextSyncAt} />
+          ) : sums ? (
+            <span class="quiet">does not sync by itself</span>
+          ) : (
+            "…"
+          )}
+        </Fact>
+        <Fact name="Interval">{details.syncInterval} min</Fact>
+        <Fact name="Runs">
+          {sums
+            ? `${sums.totalSyncs}, of which ${sums.failedSyncs} failed; ${sums.successRate} % succeeded`
+            : "…"}
+        </Fact>
+        <Fact name="Session began">
+          <Time at={details.connectedAt} />
+        </Fact>
+        <Fact name="Session ends">
+          {details.expiresAt ? <Time at={details.expiresAt} /> : <span class="quiet">not known</span>}
+          {details.expiresSoon && <strong> soon</strong>}
+        </Fact>
+        <Fact name="Fetches">{metadata.dataTypes.join(", ")}</Fact>
+      </dl>
+    </>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function SyncButton(props: {
+  story: ConnectorStory;
+  run: SyncRun | undefined;
+  status: Connector["connectionStatus"];
+}) {
+  const [asked, setAsked] = useState(false);
+  const [told, setTold] = useState("");
+  const [refused, setRefused] = useState<ApiError | null>(null);
+  async function sync() {
+    if (asked) return;
+    setAsked(true);
+    setRefused(null);
+    setTold("");
+    try {
+      const { status, reason } = await props.story.sync();
+      setTold(
+        status === "skipped"
+          ? `The sync was skipped: ${reason ?? "no reason given"}.`
+          : "The sync was asked for.",
+      );
+    } catch (error) {
+      if (error instanceof ApiError) setRefused(error);
+    } finally {
+      setAsked(false);
+    }
+  }
+  const wait = refused?.retryAfterSeconds;
+  return (
+    <div class="sync">
+      <button type="button" class="main" onClick={() => void sync()} aria-disabled={asked}>
+        Sync now
+      </button>
+      <p role="status">{told}</p>
+      {refused && <Problem error={refused} what={wait ? `a sync now, but in ${duration(wait)}` : "a sync"} />}
+    </div>
+  );
+}
+
+function Errors({ connector }: { connector: Connector }) {
+  const [newest, ...older] = connector.errors;
+  if (newest === undefined) return null;
+  const cause = causeOf(newest.errorCode);
+  return (
+    <Section title="Errors" id="errors">
+      <div class="newest">
+        <p>
+          <code>{newest.errorCode}</code> <strong>{newest.errorMessage}</strong>,{" "}
+          <Time at={newest.occurredAt} />
+        </p>
+        <p>
+          {cause.means} <span class="todo">{cause.todo}</span>
+        </p>
+      </div>
+      {older.length > 0 && (
+        <details>
+          <summary>{older.length} earlier</summary>
+          <Table label="Earlier errors" head={["When", "Cause"]}>
+            {older.map((each) => (
+              <tr key={each.occurredAt}>
+                <td>
+                  <Time at={each.occurredAt} />
+                </td>
+                <td class="cause">
+                  <code>{each.errorCode}</code> {each.errorMessage}
+                </td>
+              </tr>
+            ))}
+          </Table>
+        </details>
+      )}
+    </Section>
+  );
+}
+
+function History({ connector, run }: { connector: Connector; run: SyncRun | undefined }) {
+  if (run === undefined && connector.syncHistory.length === 0) return <p>It has not synced yet.</p>;
+  return (
+    <Section title="Runs" id="runs">
+      <Table label="Runs" head={["Ended", "How", "Took", "Items", "New", "Why"]}>
+        {run && <UnderWay run={run} />}
+        {connector.syncHistory.map((each) => (
+          <tr key={each.syncId ?? each.syncedAt}>
+            <td>
+              <Time at={each.syncedAt} />
+            </td>
+            <td>
+              <RunMark state={each.status} />
+            </td>
+            <td>
+              {each.startedAt
+                ? duration((Date.parse(each.syncedAt) - Date.parse(each.startedAt)) / 1000)
+                : ""}
+            </td>
+            <td>{each.recordsCount?.toLocaleString("en")}</td>
+            <td>{each.addedCount?.toLocaleString("en")}</td>
+            <td class="cause">
+              {each.errorCode && <code>{each.errorCode}</code>} {each.errorMessage}
+            </td>
+          </tr>
+        ))}
+      </Table>
+    </Section>
+  );
+}
+
+function UnderWay({ run }: { run: SyncRun }) {
+  const { recordsCount, addedCount } = totals(run);
+  const since = run.startedAt;
+  return (
+    <tr class="under-way">
+      <td class="quiet">{since ? "under way" : "waits for a worker"}</td>
+      <td>
+        <RunMark state={run.state} />
+      </td>
+      <td>
+        {since &&
+          `${duration(Math.max(0, Math.round((now.value.getTime() - Date.parse(since)) / 1000)))} so far`}
+      </td>
+      <td>{recordsCount.toLocaleString("en")}</td>
+      <td>{addedCount.toLocaleString("en")}</td>
+      <td class="cause">
+        {run.error && <code>{run.error.code}</code>} {run.error?.message}
+      </td>
+    </tr>
+  );
+}

@@ -1,0 +1,61 @@
+import { useState } from "preact/hooks";
+import { causeOf } from "../model/causes";
+import { failures, trail } from "../state/overview";
+import { ConnectorLink, Problem, platformName, Section, Table, Time } from "./parts";
+
+const AT_FIRST = 6;
+
+/** The newest failures with their cause: those of the audit trail, and live ones. */
+export function Failures() {
+  const [all, setAll] = useState(false);
+  const { error, data } = trail.state.value;
+  const known = failures.value;
+  const shown = all ? known : known.slice(0, AT_FIRST);
+  return (
+    <Section title="Newest failures" id="failures">
+      {error?.code === "PERMISSION_DENIED" ? (
+        <p class="notice">
+          Failures from before this page was opened are in the audit trail, which needs a key of the scope{" "}
+          <code>admin</code>; yours has not. New ones appear below as they happen.
+        </p>
+      ) : (
+        error && <Problem error={error} what="the audit trail" retry={() => void trail.refresh()} />
+      )}
+      {known.length > 0 ? (
+        <Table label="Newest failures" head={["When", "Cause", "Platform", "User", "Connector"]}>
+          {shown.map((failure) => {
+            const cause = causeOf(failure.code);
+            return (
+              <tr key={`${failure.connectorId}${failure.at}`}>
+                <td>
+                  <Time at={failure.at} />
+                </td>
+                <td class="cause">
+                  <code>{failure.code}</code> {failure.message ?? cause.means}
+                  <span class="todo">{cause.todo}</span>
+                </td>
+                <td>{platformName(failure.platform)}</td>
+                <td>
+                  <a class="id" href={`#/users/${failure.userId}`}>
+                    {failure.userId}
+                  </a>
+                </td>
+                <td>
+                  <ConnectorLink id={failure.connectorId} />
+                </td>
+              </tr>
+            );
+          })}
+        </Table>
+      ) : (
+        data && <p>No failed sync and no expired session in the audit trail.</p>
+      )}
+      {known.length === 0 && !data && !error && <p class="loading">Reading the audit trail …</p>}
+      {known.length > AT_FIRST && (
+        <button type="button" onClick={() => setAll(!all)} aria-expanded={all}>
+          {all ? `Show the newest ${AT_FIRST}` : `Show the newest ${known.length}`}
+        </button>
+      )}
+    </Section>
+  );
+}

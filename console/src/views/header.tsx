@@ -1,0 +1,102 @@
+import { useRef, useState } from "preact/hooks";
+import { apiKey, forgetKey, keyAsked } from "../api/key";
+import { hrefOf, type Route, routeTo } from "../model/route";
+import { local, utc } from "../model/time";
+import { liveness, start } from "../state/live";
+import { chooseTheme, THEMES, theme } from "../state/theme";
+
+export function Header({ route }: { route: Route }) {
+  return (
+    <header>
+      <a class="name" href="#/">
+        Finlink
+      </a>
+      <nav aria-label="Views">
+        <a href="#/" aria-current={route.view === "overview" ? "page" : undefined}>
+          Overview
+        </a>
+        <a href="#/connectors" aria-current={route.view === "connectors" ? "page" : undefined}>
+          Connectors
+        </a>
+      </nav>
+      <Find />
+      <Live />
+      <label class="theme">
+        <span class="hidden">Theme</span>
+        <select value={theme.value} onChange={(event) => chooseTheme(event.currentTarget.value)}>
+          {THEMES.map((each) => (
+            <option key={each} value={each}>
+              {each === "system" ? "System theme" : each === "light" ? "Light" : "Dark"}
+            </option>
+          ))}
+        </select>
+      </label>
+      {apiKey.value !== null && (
+        <button type="button" onClick={forget}>
+          Forget key
+        </button>
+      )}
+    </header>
+  );
+}
+
+function forget() {
+  forgetKey();
+  keyAsked.value = "The key is forgotten.";
+  start();
+}
+
+/** Whether what is shown is what is: told truthfully, in words. */
+function Live() {
+  const state = liveness.value;
+  const words = state.kind === "live" ? "Live" : state.kind === "connecting" ? "Connecting …" : null;
+  return (
+    <p class={`live ${state.kind}`} role="status">
+      <span aria-hidden="true">{state.kind === "live" ? "●" : "○"}</span>{" "}
+      {words ?? (state.kind === "broken" && <Broken since={state.since} why={state.error.message} />)}
+    </p>
+  );
+}
+
+function Broken({ since, why }: { since: Date; why: string }) {
+  return (
+    <span title={`${why}; last heard ${utc(since)}`}>
+      Reconnecting; stale since <time dateTime={since.toISOString()}>{local(since)}</time>
+    </span>
+  );
+}
+
+function Find() {
+  const field = useRef<HTMLInputElement>(null);
+  const [wrong, setWrong] = useState(false);
+  function submit(event: Event) {
+    event.preventDefault();
+    const typed = field.current?.value ?? "";
+    const found = routeTo(typed);
+    setWrong(found === null && typed !== "");
+    if (found !== null) location.hash = hrefOf(found);
+  }
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: <search> is too new for the browsers that are supported
+    <form role="search" onSubmit={submit}>
+      <label for="find" class="hidden">
+        Connector or user id
+      </label>
+      <input
+        ref={field}
+        id="find"
+        type="search"
+        placeholder="Connector or user id"
+        autocomplete="off"
+        spellcheck={false}
+        aria-invalid={wrong}
+        aria-describedby={wrong ? "find-wrong" : undefined}
+      />
+      {wrong && (
+        <span id="find-wrong" class="wrong" role="alert">
+          A connector id is 24 hexadecimal digits; a user id has letters, digits and _ only, 64 at most.
+        </span>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,84 @@
+import { expect, test } from "vitest";
+import type { PlatformTrend, StatusSummary, Trends } from "../src/api/types";
+import { findingsOf } from "../src/model/findings";
+import { runsOf, stepsOf, successRate } from "../src/model/trends";
+
+const QUIET: PlatformTrend = {
+  platform: "fi_money",
+  succeeded: 0,
+  partial: 0,
+  failed: 0,
+  started: 0,
+  failures: [],
+};
+const COUNTS = { total: 5, active: 5, disconnected: 0, error: 0, expired: 0 };
+const CALM: StatusSummary = {
+  summary: { totalConnections: 10 },
+  byPlatform: { fi_money: COUNTS, zerodha: COUNTS },
+};
+
+/** A step a minute of Fi Money, Zerodha quiet beside it. */
+function trends(...steps: Partial<PlatformTrend>[]): Trends {
+  const points = steps.map((step, minute) => ({
+    at: new Date(Date.UTC(2026, 0, 15, 10, minute)).toISOString(),
+    platforms: [
+      { ...QUIET, ...step },
+      { ...QUIET, platform: "zerodha" as const },
+    ],
+  }));
+  return { stepSeconds: 60, points };
+}
+
+const failed = (code: string, count: number) => ({ failed: count, failures: [{ code, count }] });
+
+test("runs are summed over the newest minutes, causes by how frequent they are", () => {
+  const known = trends({ succeeded: 100 }, failed("INTERNAL", 1), {
+    ...failed("PLATFORM_UNAVAILABLE", 3),
+    lateSecondsMax: 4,
+  });
+  const runs = runsOf(known, "fi_money", 2);
+  expect(runs).toEqual({
+    succeeded: 0,
+    partial: 0,
+    failed: 4,
+    failures: [
+      { code: "PLATFORM_UNAVAILABLE", count: 3 },
+      { code: "INTERNAL", count: 1 },
+    ],
+    lateSecondsMax: 4,
+  });
+  expect(successRate(runsOf(known, "fi_money"))).toBeCloseTo(96.15, 2);
+  expect(successRate(runsOf(known, "zerodha"))).toBeNull();
+  expect(stepsOf(known, "fi_money")[0]?.at).toEqual(new Date("2026-01-15T10:00:00Z"));
+});
+
+test("nothing is wrong where nothing failed, was late, in error or expired", () => {
+  expect(findingsOf(CALM, trends({ succeeded: 20, lateSecondsMax: 3 }))).toEqual([]);
+  expect(findingsOf(undefined, undefined)).toEqual([]);
+});
+
+test("a few failures are told of, many are grave", () => {
+  const [few] = findingsOf(CALM, trends({ succeeded: 99, ...failed("INTERNAL", 1) }));
+  expect(few).toMatchObject({ grave: false, what: expect.stringContaining("1 of 100 runs failed") });
+  const [many] = findingsOf(CALM, trends({ succeeded: 2, ...failed("PLATFORM_UNAVAILABLE", 8) }));
+  expect(many).toMatchObject({ grave: true, what: expect.stringContaining("PLATFORM_UNAVAILABLE") });
+});
+
+test("what is old is no finding any more", () => {
+  const old = failed("INTERNAL", 5);
+  expect(findingsOf(CALM, trends(old, ...Array.from({ length: 10 }, () => ({}))))).toEqual([]);
+});
+
+test("late runs and connections in error come before expired ones, which lead to their list", () => {
+  const summary = {
+    ...CALM,
+    byPlatform: { fi_money: { ...COUNTS, expired: 2 }, zerodha: { ...COUNTS, error: 1 } },
+  };
+  const found = findingsOf(summary, trends({ started: 1, lateSecondsMax: 90 }));
+  expect(found.map((each) => each.grave)).toEqual([true, true, false]);
+  expect(found.map((each) => each.href)).toEqual([
+    undefined,
+    "#/connectors?platform=zerodha&status=error",
+    "#/connectors?platform=fi_money&status=expired",
+  ]);
+});
