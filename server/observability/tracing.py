@@ -11,11 +11,6 @@ from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -32,12 +27,10 @@ class Tracing:
         `ratio`: of what begins here, the part that is traced; what was begun elsewhere is traced
         where it says so.
         """
-        resource = Resource.create({"service.name": "finlink"})
-        self._provider = TracerProvider(
-            resource=resource, sampler=ParentBased(TraceIdRatioBased(ratio))
-        )
-        exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        # A process that traces nothing is 3.5 MB smaller without.
+        from server.observability.exporting import provider_to  # noqa: PLC0415
+
+        self._provider = provider_to(endpoint, ratio)
         self.tracer: Tracer = self._provider.get_tracer("finlink")
 
     def close(self) -> None:
