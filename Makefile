@@ -31,7 +31,7 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 4 minutes
 	@$(BIN)/python -m protos.generate_clients --where-possible
-	$(BIN)/pytest tests/clients --full
+	$(BIN)/pytest -n 2 --dist loadfile tests/clients --full
 
 bench: $(VENV)/bench.stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go
 	$(BIN)/python -m bench run --out .data/bench/results/run.json

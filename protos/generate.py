@@ -4,9 +4,10 @@
     gen/finlink.binpb                 descriptor set with comments: buf, documentation, completeness tests
     gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `envoy_descriptors`
 
-Nothing of it is committed. The third-party files the contract imports come from installed packages:
-google/api from googleapis-common-protos, google/protobuf from grpcio-tools, and buf/validate from
-protovalidate, which ships a descriptor instead of a file.
+Nothing of it is committed. Clients of other languages have theirs from `generate_clients.py`. The
+third-party files the contract imports come from installed packages: google/api from
+googleapis-common-protos, google/protobuf from grpcio-tools, and buf/validate from protovalidate, which
+ships a descriptor instead of a file.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class Language:
     """How the client of a language is made, and what of it is."""
 
     folder: Path
+    needs: Mapping[str, str]  # programs, and how to get them
     made: tuple[Path, ...]
     pins: tuple[str, ...]  # what decides which generator is used
     generate: Callable[[], None]
@@ -72,6 +73,9 @@ class Language:
 
     def make(self) -> None:
         """Generate what is not that of the contract as it is, and build. Raises NotToBeHad, Failed."""
+        for program, advice in self.needs.items():
+            if shutil.which(program) is None:
+                raise NotToBeHad(f"`{program}` is missing: install {advice}")
         if not self.is_current():
             self._stamp.unlink(missing_ok=True)
             self.generate()
@@ -96,8 +100,6 @@ def contract() -> descriptor_pb2.FileDescriptorSet:
 
 def generate_typescript() -> None:
     """What `npm ci` brings generates src/gen, with Google's messages that gRPC errors and options need."""
-    need("node", "Node.js 20 or newer (nodejs.org)")
-    need("npm", "Node.js 20 or newer with npm (nodejs.org)")
     fetch("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", folder=TYPESCRIPT)
     output = TYPESCRIPT / "src" / "gen"
     shutil.rmtree(output, ignore_errors=True)
@@ -115,7 +117,6 @@ def generate_typescript() -> None:
 
 def generate_go() -> None:
     """The `tool` lines of go.mod say which generators."""
-    need("go", "Go 1.26 or newer (go.dev/dl)")
     fetch("go", "mod", "download", folder=GO)
     for folder in (GO / "finlink").iterdir():
         if folder.is_dir():
@@ -132,6 +133,10 @@ def generate_go() -> None:
 LANGUAGES: Mapping[str, Language] = {
     "typescript": Language(
         TYPESCRIPT,
+        {
+            "node": "Node.js 20 or newer (nodejs.org)",
+            "npm": "npm, which comes with Node.js (nodejs.org)",
+        },
         (TYPESCRIPT / "node_modules", TYPESCRIPT / "src" / "gen"),
         ("package-lock.json",),
         generate_typescript,
@@ -139,6 +144,7 @@ LANGUAGES: Mapping[str, Language] = {
     ),
     "go": Language(
         GO,
+        {"go": "Go 1.26 or newer (go.dev/dl)"},
         (GO / "finlink" / "users",),
         ("go.mod", "go.sum"),
         generate_go,
@@ -155,12 +161,6 @@ def protoc(more: list[str], *arguments: str) -> None:
         scratch.write(files.SerializeToString())
         scratch.flush()
         run_protoc(f"--descriptor_set_in={scratch.name}", *arguments, *names, *more, folders=())
-
-
-def need(program: str, advice: str) -> None:
-    """Raises NotToBeHad."""
-    if shutil.which(program) is None:
-        raise NotToBeHad(f"`{program}` is missing: install {advice}")
 
 
 def tool(name: str) -> str:

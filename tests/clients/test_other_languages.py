@@ -95,3 +95,16 @@ def test_its_linters(language: str, full: bool) -> None:
     for command in LINTERS[language]:
         said = run(language, command, {})
         assert command[0] == "npm" or said == "", said
+
+
+@pytest.mark.parametrize(("option", "code"), [([], 1), (["--where-possible"], 0)])
+def test_what_is_missing_is_told(option: list[str], code: int, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "protos.generate_clients", *option], cwd=ROOT,
+        env={**os.environ, "PATH": str(tmp_path)}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.splitlines() == [
+        "clients: typescript is left out. `node` is missing: install Node.js 20 or newer (nodejs.org)",
+        "clients: go is left out. `go` is missing: install Go 1.26 or newer (go.dev/dl)",
+    ]
