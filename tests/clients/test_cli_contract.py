@@ -66,7 +66,7 @@ def test_words_are_the_contract_s(
 
 def test_every_call_of_the_contract_has_a_command() -> None:
     source = "".join(path.read_text() for path in SOURCES.glob("*.py"))
-    called = set(re.findall(r"\.(?:users|connectors|audit)\.([A-Z]\w+)", source))
+    called = set(re.findall(r"\.finlink\.\w+\.([A-Z]\w+)", source))
     streamed = {"WatchConnectors", "ExportUser"}
     contract = {method.name for method in policy.METHODS.values()}
     assert contract - called - streamed == {"BatchGetUsers"}

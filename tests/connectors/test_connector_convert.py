@@ -10,6 +10,7 @@ from finlink.connectors.v1 import connector_service_pb2 as rpc
 from google.protobuf.json_format import MessageToDict
 
 from server.connectors import convert, documents
+from server.connectors.model import PLATFORMS
 from server.errors import InvalidRequest
 
 NOW = datetime(2024, 1, 15, 11, 30, tzinfo=UTC)
@@ -58,6 +59,9 @@ def test_dates_the_wrong_way_round(first: str, last: str) -> None:
     assert [field.field for field in caught.value.fields] == ["fromDate"]
 
 
+NONE = {"total": 0, "active": 0, "disconnected": 0, "error": 0, "expired": 0}
+
+
 def test_the_documentation_s_summary() -> None:
     counts = {
         ("fi_money", "connected"): 70, ("fi_money", "disconnected"): 10,
@@ -70,15 +74,16 @@ def test_the_documentation_s_summary() -> None:
             "errorConnections": 0, "expiredConnections": 0,
         },
         "byPlatform": {
+            **dict.fromkeys(PLATFORMS, NONE),
             "fi_money": {"total": 80, "active": 70, "disconnected": 10, "error": 0, "expired": 0},
             "zerodha": {"total": 70, "active": 50, "disconnected": 20, "error": 0, "expired": 0},
         },
     }  # fmt: skip
 
 
-def test_a_summary_of_nothing_has_both_platforms() -> None:
+def test_a_summary_of_nothing_has_every_platform() -> None:
     summary = convert.status_summary({})
-    assert set(summary.by_platform) == {"fi_money", "zerodha"}
+    assert set(summary.by_platform) == set(PLATFORMS)
     assert summary.summary.total_connections == 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.connectors import model
 from server.connectors.refusals import ALLOWED, STOP, WITHIN
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
@@ -575,7 +576,7 @@ def counted(connectors: list[Json]) -> Json:
     statuses = Counter(connector["connectionStatus"] for connector in connectors)
     by_platform = {
         platform: Counter(c["connectionStatus"] for c in connectors if c["platform"] == platform)
-        for platform in PLATFORMS
+        for platform in model.PLATFORMS
     }
     return {
         "summary": {

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from server.config import Settings
+from server.config import PORT_SETTINGS, Settings
 from server.supervisor.errors import StartError
 from server.supervisor.pieces import bare_env, needs_sandbox, worker_env
 from server.supervisor.preflight import (
@@ -79,7 +79,8 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
     assert names() == always
     assert names(metrics=9464) == [*always, "METRICS_PORT"]
     assert names(embedded=True) == [*always, "MONGO_PORT"]
-    assert names(sandbox=True) == [*always, "SANDBOX_KITE_PORT", "SANDBOX_FI_PORT"]
+    of_sandbox = [name for name in PORT_SETTINGS if name.startswith("SANDBOX_")]
+    assert names(sandbox=True) == [*always, *of_sandbox]
 
 
 async def test_a_mongodb_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
