@@ -12,11 +12,6 @@ from pathlib import Path
 from tests.deploy import guide
 from tests.stack import ROOT
 
-DOCUMENTS = [
-    *sorted(ROOT.glob("*.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *(ROOT / name / "README.md" for name in ("deploy", "clients/python")),
-]
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _TARGET = re.compile(r"\bmake (?:-C \S+ |[A-Z_]+=\S+ )*([a-z][a-z-]*)")
@@ -40,6 +35,9 @@ def names() -> tuple[str, ...]:
     """The same, and the folders that they are in."""
     folders = {str(parent) for name in files() for parent in Path(name).parents}
     return (*files(), *folders - {"."})
+
+
+DOCUMENTS = sorted(ROOT / name for name in files() if name.endswith(".md"))
 
 
 def code(document: Path) -> Iterator[str]:
