@@ -17,6 +17,7 @@ from finlink.users.v1 import user_service_pb2 as users
 from finlink_cli import output, settings, words
 from finlink_cli.app import _tell_of_fault, app
 from finlink_cli.failures import ANSWERS, Exit, Failure
+from finlink_cli.trends import plot
 from finlink_client import errors, policy
 from google.protobuf.message import Message
 from typer.main import get_command
@@ -89,6 +90,13 @@ def test_every_command_has_help_with_an_example_that_holds(
     COMMANDS[path].make_context("it", arguments[len(path) :])
 
 
+@pytest.mark.parametrize("group", [(), ("sync",)])
+def test_without_a_command_help_is_shown(finlink: Run, group: tuple[str, ...]) -> None:
+    outcome = finlink(*group)
+    assert (outcome.code, outcome.err) == (2, "")
+    assert "Commands" in outcome.out
+
+
 def test_a_fault_is_told_without_a_stack_trace(capsys: pytest.CaptureFixture[str]) -> None:
     _tell_of_fault(KeyError, KeyError("mask"), None)
     assert capsys.readouterr().err.startswith(
@@ -112,6 +120,12 @@ def test_times_are_those_of_here(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_plots_have_gaps_where_nothing_is_known() -> None:
+    assert plot([0, 7, None, 14]) == "▁▅ █"
+    assert plot([0, 0]) == "▁▁"
+    assert plot([None]) == " "
 
 
 # Settings

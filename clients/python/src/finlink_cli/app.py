@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from finlink_cli import audit, connectors, records, status, sync, users, watch
+from finlink_cli import audit, connectors, records, status, sync, trends, users, watch
 from finlink_cli.command import takes_common_options, tell
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
@@ -27,7 +27,7 @@ takes_common_options(app)
 app.add_typer(users.app)
 app.add_typer(connectors.app)
 app.add_typer(sync.app)
-for single in (watch, records, audit, status):
+for single in (status, trends, records, watch, audit):
     single.add_to(app)
 
 
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # pydantic's words
-        told = wrong_usage(message, "See --help.")
-        tell(told, as_json="--json" in arguments)
+        if message:  # none where help was shown in place of a command that was not given
+            tell(wrong_usage(message, "See --help."), as_json="--json" in arguments)
         return Exit.USAGE
     except typer.Abort:  # Ctrl-C or Ctrl-D at a question, or the answer no
         return Exit.INTERRUPTED

@@ -164,4 +164,4 @@ def tell(failure: Failure, *, as_json: bool) -> None:
     if as_json:
         output.print_json(failure.as_json(), stderr=True)
     else:
-        output.screen(stderr=True).print(str(failure), style="red", soft_wrap=True)
+        output.screen(stderr=True).print(output.safe(str(failure)), style="red", soft_wrap=True)

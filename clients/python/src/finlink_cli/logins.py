@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import typer
 
+from finlink_cli import output
 from finlink_cli.cli import Cli
 from finlink_cli.failures import Exit, Failure, wrong_usage
 from finlink_cli.words import Platform
@@ -67,7 +68,7 @@ def complete(cli: Cli, connector_id: str, login_url: str) -> None:
     """Have a person log in on the platform's page, then tell Finlink so."""
     from finlink.connectors.v1.connector_service_pb2 import Credentials, RefreshSessionRequest
 
-    cli.notes.print(f"Log in at {login_url}", soft_wrap=True)
+    cli.notes.print(output.safe(f"Log in at {login_url}"), soft_wrap=True)
     question = "Once done, paste the request token where one is shown, and press Enter"
     pasted = typer.prompt(question, default="", show_default=False, hide_input=True, err=True)
     # The page leads on to an address with the token in it: that does as well.

@@ -65,8 +65,16 @@ def local(moment: str) -> str:
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def safe(text: str) -> str:
+    """The text without what could steer a terminal; what comes from platforms may hold anything."""
+    shown = (
+        each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text
+    )
+    return "".join(shown)
+
+
 def cell(value: Any) -> Text:
-    """A value for people. What is not printable does not reach the terminal: it could steer it."""
+    """A value for people."""
     match value:
         case None:
             shown = ""
@@ -82,8 +90,7 @@ def cell(value: Any) -> Text:
             shown = f"{data_type} {count} (+{value['addedCount']})"
         case _:
             shown = str(value)
-    safe = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in shown)
-    return Text(safe, _STYLES.get(safe, ""))
+    return Text(safe(shown), _STYLES.get(shown, ""))
 
 
 def table(rows: Iterable[Json], columns: Sequence[str]) -> Table:

@@ -1,0 +1,97 @@
+"""`finlink trends`: how connections and syncs went, as small plots."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, TypeAlias
+
+import typer
+
+from finlink_cli import output
+from finlink_cli.cli import Cli
+from finlink_cli.command import command
+
+Values: TypeAlias = Sequence[float | None]
+
+_WIDTH = 40  # bars, so that a line fits into 80 columns
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def _last(values: Iterable[float]) -> float:
+    return list(values)[-1]
+
+
+# What is plotted, and what one number says of it.
+_PLOTTED: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {
+    "connected": ("now", _last),
+    "expired": ("now", _last),
+    "error": ("now", _last),
+    "succeeded": ("in all", sum),
+    "partial": ("in all", sum),
+    "failed": ("in all", sum),
+    "lateSecondsMax": ("at most", max),
+}
+_COLUMNS = ("platform", "of", "plot", "number", "meaning")
+
+
+def add_to(app: typer.Typer) -> None:
+    command(app, example="finlink trends --minutes 1440")(trends)
+
+
+def trends(
+    cli: Cli,
+    minutes: Annotated[int | None, typer.Option(help="Up to now: 5 to 1440; default 60.")] = None,
+) -> None:
+    """Plot connections and syncs over the last minutes or hours, by platform."""
+    from finlink.connectors.v1.connector_service_pb2 import GetConnectorTrendsRequest
+
+    request = GetConnectorTrendsRequest(minutes=minutes)
+    data = output.to_json(cli.finlink.connectors.GetConnectorTrends(request).data)
+    if cli.as_json:
+        output.print_json(data)
+        return
+    steps: dict[str, list[output.Json]] = {}
+    for point in data["points"]:
+        for each in point["platforms"]:
+            steps.setdefault(each["platform"], []).append(each)
+    together = math.ceil(len(data["points"]) / _WIDTH)
+    rows = [row for name, of_it in steps.items() for row in _rows(name, of_it, together)]
+    cli.screen.print(output.table(rows, _COLUMNS))
+    seconds = data["stepSeconds"] * together
+    cli.say(f"\nFrom {output.local(data['points'][0]['at'])}, {seconds} seconds a bar.")
+    for platform, of_it in steps.items():
+        failures: Counter[str] = Counter()
+        for step in of_it:
+            failures.update({each["code"]: each["count"] for each in step["failures"]})
+        for code, count in failures.most_common():
+            cli.say(f"{platform}: {count} × {code}")
+
+
+def _rows(platform: str, steps: Sequence[output.Json], together: int) -> Iterable[output.Json]:
+    """What is plotted of a platform; a bar is for so many steps together."""
+    for name, (meaning, number_of) in _PLOTTED.items():
+        values = [step.get(name) for step in steps]
+        known = _known(values)
+        parts = [_known(values[at : at + together]) for at in range(0, len(values), together)]
+        yield {
+            "platform": platform,
+            "of": output.label(name),
+            "plot": plot([number_of(part) if part else None for part in parts]),
+            "number": f"{number_of(known):g}" if known else None,
+            "meaning": meaning if known else None,
+        }
+
+
+def _known(values: Values) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def plot(values: Values) -> str:
+    """A bar for each value, from 0 to the highest; a space where there is none."""
+    highest = max(_known(values), default=0) or 1
+    return "".join(
+        " " if value is None else _BARS[round(value / highest * (len(_BARS) - 1))]
+        for value in values
+    )
