@@ -14,9 +14,15 @@ Scalar.createApiReference('#reference', {
   showDeveloperTools: 'never',
 });
 
-// Scalar's fields call themselves combo boxes without saying whether they are open, which screen readers need.
+// What screen readers need of Scalar's fields and does not come with them: whether a combo box is open, what a text is
+// called, and a way into it by keyboard.
+const lacking = [
+  ['[role="combobox"]:not([aria-expanded])', 'aria-expanded', 'false'],
+  ['.cm-content[role="textbox"]:not([aria-label])', 'aria-label', 'Text'],
+  ['.cm-scroller[tabindex="-1"]', 'tabindex', '0'],
+];
 new MutationObserver(() => {
-  for (const field of document.querySelectorAll('[role="combobox"]:not([aria-expanded])')) {
-    field.setAttribute('aria-expanded', 'false');
+  for (const [fields, name, value] of lacking) {
+    for (const field of document.querySelectorAll(fields)) field.setAttribute(name, value);
   }
 }).observe(document.body, { childList: true, subtree: true });

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from protos.openapi.document import PLACE, text
+from protos.openapi.examples import ExampleMissing
 
 
 def main() -> None:
-    new = text()
+    try:
+        new = text()
+    except ExampleMissing as error:
+        sys.exit(f"openapi: {error}")
     if PLACE.exists() and PLACE.read_text() == new:
         print(f"openapi: {PLACE.name} is as the contract says")
         return

@@ -8,8 +8,7 @@ from typing import Any
 
 from finlink.errors.v1.error_reason_pb2 import ErrorReason
 
-from protos.openapi import contract
-from protos.openapi.examples import ERRORS
+from protos.openapi import contract, examples
 from protos.openapi.rules import Schema
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
@@ -123,7 +122,7 @@ def _response(codes: list[str], said: str) -> dict[str, Any]:
         "content": {
             "application/json": {
                 "schema": {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]},
-                "examples": {code: {"value": ERRORS[code]} for code in codes},
+                "examples": {code: {"value": examples.error(code)} for code in codes},
             }
         },
     }

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-_CONTENT: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+PLACE = Path(__file__).with_suffix(".yaml")
+_CONTENT: dict[str, Any] = yaml.safe_load(PLACE.read_text())
 _AT = "2026-01-15T10:30:00.000Z"
 
 # By name in JSON: of fields that come in the path or the query, and of headers.
@@ -17,12 +18,25 @@ BODIES: dict[str, dict[str, Any]] = _CONTENT["bodies"]
 ANSWERS: dict[str, dict[str, Any]] = _CONTENT["answers"]
 # By RPC that streams: what comes, message by message.
 STREAMS: dict[str, list[dict[str, Any]]] = _CONTENT["streams"]
+# By code.
+ERRORS: dict[str, Any] = _CONTENT["errors"]
 
 
-def _error(code: str, said: dict[str, Any]) -> dict[str, Any]:
+class ExampleMissing(LookupError):
+    """The message says which, and where it belongs."""
+
+
+def example(section: str, name: str) -> Any:
+    """One of the examples above. Raises ExampleMissing."""
+    found = _CONTENT[section].get(name)
+    if found is None:
+        place = f"protos/openapi/{PLACE.name}"
+        raise ExampleMissing(f"{name} has no example: add one to {place}, under `{section}`.")
+    return found
+
+
+def error(code: str) -> dict[str, Any]:
+    """The example of an error, whole. Raises ExampleMissing."""
+    said = example("errors", code)
     body = {"code": code, "details": [], "timestamp": _AT, "path": "/api/v1/users/user_12345"}
     return {"error": body | said}
-
-
-# By code.
-ERRORS: dict[str, Any] = {code: _error(code, said) for code, said in _CONTENT["errors"].items()}

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from protos.openapi import contract, rules
 from protos.openapi.errors import HEADERS, Responses
-from protos.openapi.examples import ANSWERS, BODIES, PARAMETERS, STREAMS
+from protos.openapi.examples import PARAMETERS, example
 from protos.openapi.schemas import Schemas
 from server.rpc.method import Method
 from server.rpc.streams import FORMS
@@ -67,17 +67,16 @@ class Operations:
             "description": contract.comment(field.full_name),
             "schema": self._schemas.parameter(field),
         }
-        example = PARAMETERS[field.json_name]
         words = made["schema"].get("enum")
-        if place == "path" or made["required"]:
-            made["example"] = words[0] if words else example
-        elif not words:
-            made["schema"]["examples"] = [example]  # shown, but not filled in
+        if made["required"]:
+            made["example"] = words[0] if words else example("parameters", field.json_name)
+        elif not words and field.json_name in PARAMETERS:
+            made["schema"]["examples"] = [PARAMETERS[field.json_name]]  # shown, but not filled in
         return made
 
     def _body(self, method: Method) -> dict[str, Any]:
         schema, required = self._schemas.body(method)
-        shown = BODIES[method.descriptor.name]
+        shown = example("bodies", method.descriptor.name)
         return {"required": required, "content": {"application/json": _content(schema, shown)}}
 
     def _success(self, method: Method) -> dict[str, Any]:
@@ -88,9 +87,10 @@ class Operations:
         }
         made = {"description": _STATUS_WORDS[method.success_status], "headers": headers}
         if not method.streams:
-            shown = ANSWERS[method.descriptor.name]
+            shown = example("answers", method.descriptor.name)
             return made | {"content": {"application/json": _content(schema, shown)}}
-        text = "".join(_streamed(method, message) for message in STREAMS[method.descriptor.name])
+        messages = example("streams", method.descriptor.name)
+        text = "".join(_streamed(method, message) for message in messages)
         content = {
             # OpenAPI 3.1 has no word for the schema of one message of a stream.
             "schema": {"type": "string", "description": contract.comment(answer.full_name)},

@@ -49,7 +49,10 @@ class Schemas:
         message = method.request
         sent = list(method.sent_fields.values())
         if self._claim(message.name, message):
-            self.components[message.name] = self._sent_object(message, sent)
+            schema = self._sent_object(message, sent)
+            if method.descriptor.name.startswith("Update") and "required" not in schema:
+                schema["minProperties"] = 1  # an update of nothing is refused
+            self.components[message.name] = schema
         return _reference(message.name), any(rules.is_required(field) for field in sent)
 
     def parameter(self, field: FieldDescriptor) -> Schema:
@@ -64,8 +67,6 @@ class Schemas:
         }
         if needed := [field.json_name for field in sent if rules.is_required(field)]:
             schema["required"] = needed
-        elif any(field.name == "update_mask" for field in sent):
-            schema["minProperties"] = 1  # an update of nothing is refused
         return schema | {"additionalProperties": False}
 
     def _sent_field(self, field: FieldDescriptor) -> Schema:
