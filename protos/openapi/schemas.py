@@ -53,7 +53,8 @@ class Schemas:
             if method.descriptor.name.startswith("Update") and "required" not in schema:
                 schema["minProperties"] = 1  # an update of nothing is refused
             self.components[message.name] = schema
-        return _reference(message.name), any(rules.is_required(field) for field in sent)
+        needed = any(key in self.components[message.name] for key in ("required", "minProperties"))
+        return _reference(message.name), needed
 
     def parameter(self, field: FieldDescriptor) -> Schema:
         """Of a field that comes in the path or the query."""
