@@ -12,6 +12,11 @@ export interface Failure {
   message?: string;
 }
 
+/** Failures of one connector for one reason: the newest, and how many are known of. */
+export interface Repeated extends Failure {
+  times: number;
+}
+
 export const KEPT = 50;
 /** The trail and the stream tell of one failure at slightly different times. */
 const SAME_MS = 5000;
@@ -49,6 +54,18 @@ export function merged(known: Failure[], more: Failure[]): Failure[] {
     else if (other.message === undefined) all[twin] = failure;
   }
   return all.sort((a, b) => b.at.localeCompare(a.at)).slice(0, KEPT);
+}
+
+/** One row for each connector and reason, in the order of the newest of each. */
+export function repeated(failures: Failure[]): Repeated[] {
+  const rows = new Map<string, Repeated>();
+  for (const failure of failures) {
+    const key = `${failure.connectorId} ${failure.code}`;
+    const row = rows.get(key);
+    if (row === undefined) rows.set(key, { ...failure, times: 1 });
+    else row.times += 1;
+  }
+  return [...rows.values()];
 }
 
 function isSame(a: Failure, b: Failure): boolean {

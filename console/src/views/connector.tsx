@@ -178,13 +178,13 @@ function History({ connector, run }: { connector: Connector; run: SyncRun | unde
             <td>
               <RunMark state={each.status} />
             </td>
-            <td>
+            <td data-label="Took">
               {each.startedAt
                 ? duration((Date.parse(each.syncedAt) - Date.parse(each.startedAt)) / 1000)
                 : ""}
             </td>
-            <td>{each.recordsCount?.toLocaleString("en")}</td>
-            <td>{each.addedCount?.toLocaleString("en")}</td>
+            <td data-label="Items">{each.recordsCount?.toLocaleString("en")}</td>
+            <td data-label="New">{each.addedCount?.toLocaleString("en")}</td>
             <td class="cause">
               {each.errorCode && <code>{each.errorCode}</code>} {each.errorMessage}
             </td>
@@ -208,8 +208,8 @@ function UnderWay({ run }: { run: SyncRun }) {
         {since &&
           `${duration(Math.max(0, Math.round((now.value.getTime() - Date.parse(since)) / 1000)))} so far`}
       </td>
-      <td>{recordsCount.toLocaleString("en")}</td>
-      <td>{addedCount.toLocaleString("en")}</td>
+      <td data-label="Items">{recordsCount.toLocaleString("en")}</td>
+      <td data-label="New">{addedCount.toLocaleString("en")}</td>
       <td class="cause">
         {run.error && <code>{run.error.code}</code>} {run.error?.message}
       </td>

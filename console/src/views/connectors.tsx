@@ -73,10 +73,12 @@ function Row({ connector }: { connector: ConnectorSummary }) {
       <td>
         <StatusMark status={connector.connectionStatus} />
       </td>
-      <td>
+      <td data-label="Last sync">
         <Time at={connector.lastSyncAt} />
       </td>
-      <td>{run === undefined ? <span class="quiet">none</span> : <RunMark state={run.state} />}</td>
+      <td data-label="Run">
+        {run === undefined ? <span class="quiet">none</span> : <RunMark state={run.state} />}
+      </td>
     </tr>
   );
 }

@@ -1,5 +1,7 @@
 import { useState } from "preact/hooks";
 import { causeOf } from "../model/causes";
+import { repeated } from "../model/failures";
+import { hrefOf } from "../model/route";
 import { failures, trail } from "../state/overview";
 import { ConnectorLink, Problem, platformName, Section, Table, Time } from "./parts";
 
@@ -9,7 +11,7 @@ const AT_FIRST = 6;
 export function Failures() {
   const [all, setAll] = useState(false);
   const { error, data } = trail.state.value;
-  const known = failures.value;
+  const known = repeated(failures.value);
   const shown = all ? known : known.slice(0, AT_FIRST);
   return (
     <Section title="Newest failures" id="failures">
@@ -22,21 +24,22 @@ export function Failures() {
         error && <Problem error={error} what="the audit trail" retry={() => void trail.refresh()} />
       )}
       {known.length > 0 ? (
-        <Table label="Newest failures" head={["When", "Cause", "Platform", "User", "Connector"]}>
+        <Table label="Newest failures" head={["Last", "Times", "Cause", "Platform", "User", "Connector"]}>
           {shown.map((failure) => {
             const cause = causeOf(failure.code);
             return (
-              <tr key={`${failure.connectorId}${failure.at}`}>
+              <tr key={`${failure.connectorId}${failure.code}`}>
                 <td>
                   <Time at={failure.at} />
                 </td>
+                <td data-label="Times">{failure.times}</td>
                 <td class="cause">
                   <code>{failure.code}</code> {failure.message ?? cause.means}
                   <span class="todo">{cause.todo}</span>
                 </td>
                 <td>{platformName(failure.platform)}</td>
                 <td>
-                  <a class="id" href={`#/users/${failure.userId}`}>
+                  <a class="id" href={hrefOf({ view: "user", id: failure.userId })}>
                     {failure.userId}
                   </a>
                 </td>
@@ -53,7 +56,7 @@ export function Failures() {
       {known.length === 0 && !data && !error && <p class="loading">Reading the audit trail …</p>}
       {known.length > AT_FIRST && (
         <button type="button" onClick={() => setAll(!all)} aria-expanded={all}>
-          {all ? `Show the newest ${AT_FIRST}` : `Show the newest ${known.length}`}
+          {all ? `Show the newest ${AT_FIRST}` : `Show all ${known.length}`}
         </button>
       )}
     </Section>

@@ -117,7 +117,10 @@ export function Section({ title, id, children }: { title: string; id: string; ch
   );
 }
 
-/** A table that scrolls by itself where it is too wide, also by keyboard. */
+/**
+ * A table that scrolls by itself where it is too wide, also by keyboard. On a narrow screen its cells stand one below the
+ * other, and those that need it have a `data-label`.
+ */
 export function Table({
   label,
   head,
@@ -130,7 +133,7 @@ export function Table({
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <section class="scroll" aria-label={label} tabIndex={0}>
-      <table>
+      <table class="stacks">
         <thead>
           <tr>
             {head.map((each) => (
