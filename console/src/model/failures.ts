@@ -21,7 +21,7 @@ export const KEPT = 50;
 /** The trail and the stream tell of one failure at slightly different times. */
 const SAME_MS = 5000;
 
-export function ofAudit(events: AuditEvent[]): Failure[] {
+export function ofAudit(events: Omit<AuditEvent, "actor" | "fields">[]): Failure[] {
   return events.flatMap(({ at, connectorId, userId, platform, code }) =>
     connectorId && userId && platform
       ? [{ at, connectorId, userId, platform, code: code ?? "INTERNAL" }]

@@ -32,6 +32,7 @@ export function withEnded(history: HistoryEntry[], run: SyncRun): HistoryEntry[]
     syncId: run.syncId,
     syncedAt: run.finishedAt,
     status,
+    counts: run.counts,
     ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
     ...(run.counts.length === 0 ? {} : totals(run)),
     ...(run.error === undefined ? {} : { errorCode: run.error.code, errorMessage: run.error.message }),

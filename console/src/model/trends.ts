@@ -14,10 +14,10 @@ export interface Runs {
 
 /** The steps of one platform, oldest first. */
 export function stepsOf(trends: Trends, platform: Platform): (PlatformTrend & { at: Date })[] {
-  return trends.points.flatMap((point) =>
-    point.platforms
-      .filter((each) => each.platform === platform)
-      .map((each) => ({ ...each, at: new Date(point.at) })),
+  return trends.points.flatMap(({ at, platforms }) =>
+    at === undefined
+      ? []
+      : platforms.filter((each) => each.platform === platform).map((each) => ({ ...each, at: new Date(at) })),
   );
 }
 
