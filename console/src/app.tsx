@@ -33,6 +33,8 @@ export function App() {
 
 function View({ route }: { route: Route }) {
   const first = useRef(true);
+  // A filter leaves the focus where it was changed.
+  const place = "id" in route ? route.id : route.view;
   useEffect(() => {
     const heading = document.querySelector<HTMLElement>("main h1");
     document.title = `${heading?.textContent ?? "Finlink"} – Finlink console`;
@@ -41,12 +43,12 @@ function View({ route }: { route: Route }) {
       scrollTo(0, 0);
     }
     first.current = false;
-  }, [route]);
+  }, [place]);
   switch (route.view) {
     case "overview":
       return <Overview />;
     case "connectors":
-      return <ListView key={location.hash} filter={filterOf(route)} />;
+      return <ListView filter={filterOf(route)} />;
     case "user":
       return <ListView key={route.id} filter={{ userId: route.id }} />;
     case "connector":

@@ -2,14 +2,24 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/errors";
 import { type ConnectorSummary, PLATFORMS, STATUSES } from "../api/types";
 import type { Filter } from "../model/lists";
-import { hrefOf } from "../model/route";
-import { count, isPlatform, isStatus, STATUS_WORDS } from "../model/words";
+import { hrefOf, routeOf } from "../model/route";
+import { count, STATUS_WORDS } from "../model/words";
 import { ConnectorList } from "../state/connectors";
 import { runs } from "../state/live";
 import { ConnectorLink, Problem, platformName, RunMark, Shown, StatusMark, Table, Time } from "./parts";
 
 /** Connectors that pass a filter, or those of one user. */
 export function ListView({ filter }: { filter: Filter }) {
+  return (
+    <>
+      <h1 tabIndex={-1}>{filter.userId === undefined ? "Connectors" : `Connectors of ${filter.userId}`}</h1>
+      {filter.userId === undefined && <Filters filter={filter} />}
+      <List key={JSON.stringify(filter)} filter={filter} />
+    </>
+  );
+}
+
+function List({ filter }: { filter: Filter }) {
   const list = useMemo(() => new ConnectorList(filter), []);
   const [refused, setRefused] = useState<ApiError | null>(null);
   useEffect(() => list.keep(), []);
@@ -23,8 +33,6 @@ export function ListView({ filter }: { filter: Filter }) {
   }
   return (
     <>
-      <h1 tabIndex={-1}>{filter.userId === undefined ? "Connectors" : `Connectors of ${filter.userId}`}</h1>
-      {filter.userId === undefined && <Filters filter={filter} />}
       <Shown of={list.page.state.value} what="the connectors" retry={() => void list.page.refresh()}>
         {({ connectors, nextPageToken }) => (
           <>
@@ -85,22 +93,19 @@ function Row({ connector }: { connector: ConnectorSummary }) {
 
 function Filters({ filter }: { filter: Filter }) {
   const { platform, status } = filter;
-  const go = (next: { platform?: string | undefined; status?: string | undefined }) => {
-    const wanted = { platform, status, ...next };
-    location.hash = hrefOf({
-      view: "connectors",
-      ...(isPlatform(wanted.platform ?? null)
-        ? { platform: wanted.platform as (typeof PLATFORMS)[number] }
-        : {}),
-      ...(isStatus(wanted.status ?? null) ? { status: wanted.status as (typeof STATUSES)[number] } : {}),
-    });
+  /** `all` is a word that no filter knows, and so left out. */
+  const go = (platform: string, status: string) => {
+    location.hash = hrefOf(routeOf(`#/connectors?platform=${platform}&status=${status}`));
   };
   return (
     <form class="filters">
       <label>
         Platform{" "}
-        <select value={platform ?? ""} onChange={(event) => go({ platform: event.currentTarget.value })}>
-          <option value="">all</option>
+        <select
+          value={platform ?? "all"}
+          onChange={(event) => go(event.currentTarget.value, status ?? "all")}
+        >
+          <option value="all">all</option>
           {PLATFORMS.map((each) => (
             <option key={each} value={each}>
               {platformName(each)}
@@ -110,8 +115,11 @@ function Filters({ filter }: { filter: Filter }) {
       </label>
       <label>
         Status{" "}
-        <select value={status ?? ""} onChange={(event) => go({ status: event.currentTarget.value })}>
-          <option value="">all</option>
+        <select
+          value={status ?? "all"}
+          onChange={(event) => go(platform ?? "all", event.currentTarget.value)}
+        >
+          <option value="all">all</option>
           {STATUSES.map((each) => (
             <option key={each} value={each}>
               {STATUS_WORDS[each].name}

@@ -20,6 +20,9 @@ export function Findings() {
       : failed
         ? "Nothing found, but not everything is known"
         : "All is well";
+  useEffect(() => {
+    document.title = `${verdict} – Finlink console`; // to be seen while another tab is
+  }, [verdict]);
   return (
     <section aria-labelledby="now" class={`now ${found.some((each) => each.grave) ? "grave" : ""}`}>
       <h1 id="now" tabIndex={-1}>

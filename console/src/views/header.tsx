@@ -1,8 +1,8 @@
 import { useRef, useState } from "preact/hooks";
-import { apiKey, forgetKey, keyAsked } from "../api/key";
+import { apiKey, forgetKey } from "../api/key";
 import { hrefOf, type Route, routeTo } from "../model/route";
 import { local, utc } from "../model/time";
-import { liveness, start } from "../state/live";
+import { liveness } from "../state/live";
 import { chooseTheme, THEMES, theme } from "../state/theme";
 
 export function Header({ route }: { route: Route }) {
@@ -40,10 +40,10 @@ export function Header({ route }: { route: Route }) {
   );
 }
 
+/** With the key goes all that was read with it. */
 function forget() {
   forgetKey();
-  keyAsked.value = "The key is forgotten.";
-  start();
+  location.reload();
 }
 
 /** Whether what is shown is what is: told truthfully, in words. */
