@@ -32,36 +32,34 @@ function List({ filter }: { filter: Filter }) {
     }
   }
   return (
-    <>
-      <Shown of={list.page.state.value} what="the connectors" retry={() => void list.page.refresh()}>
-        {({ connectors, nextPageToken }) => (
-          <>
-            {connectors.length === 0 ? (
-              <p>There is none. {filter.platform || filter.status ? "Another filter may have some." : ""}</p>
-            ) : (
-              <Table
-                label="Connectors"
-                head={["Connector", "User", "Platform", "Status", "Last sync", "Run under way"]}
-              >
-                {connectors.map((each) => (
-                  <Row key={each.id} connector={each} />
-                ))}
-              </Table>
-            )}
-            <p class="quiet">
-              {count(connectors.length, "connector")} shown,{" "}
-              {nextPageToken === undefined ? "all there are" : "newest first"}.
-            </p>
-            {refused && <Problem error={refused} what="more connectors" />}
-            {nextPageToken !== undefined && (
-              <button type="button" onClick={() => void more()}>
-                Show more
-              </button>
-            )}
-          </>
-        )}
-      </Shown>
-    </>
+    <Shown of={list.page.state.value} what="the connectors" retry={() => void list.page.refresh()}>
+      {({ connectors, nextPageToken }) => (
+        <>
+          {connectors.length === 0 ? (
+            <p>There is none. {filter.platform || filter.status ? "Another filter may have some." : ""}</p>
+          ) : (
+            <Table
+              label="Connectors"
+              head={["Connector", "User", "Platform", "Status", "Last sync", "Run under way"]}
+            >
+              {connectors.map((each) => (
+                <Row key={each.id} connector={each} />
+              ))}
+            </Table>
+          )}
+          <p class="quiet">
+            {count(connectors.length, "connector")} shown,{" "}
+            {nextPageToken === undefined ? "all there are" : "newest first"}.
+          </p>
+          {refused && <Problem error={refused} what="more connectors" />}
+          {nextPageToken !== undefined && (
+            <button type="button" onClick={() => void more()}>
+              Show more
+            </button>
+          )}
+        </>
+      )}
+    </Shown>
   );
 }
 
