@@ -20,7 +20,7 @@ from server.errors import InvalidRequest
 from server.rpc import strict_json
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
-from tests.rpc.requests import METHODS, build, valid
+from tests.rpc.samples import METHODS, build, valid
 from tests.stack import ROOT
 
 WITH_BODY = {name: method for name, method in METHODS.items() if method.has_body}

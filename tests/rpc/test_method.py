@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from server.rpc.method import Method, methods_of
-from tests.rpc.requests import METHODS
+from tests.rpc.samples import METHODS
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from google.api.httpbody_pb2 import HttpBody
 from server.errors import ApiError
 from server.rpc.call import Call
 from server.rpc.streams import rest_error, rest_message
-from tests.rpc.requests import METHODS
+from tests.rpc.samples import METHODS
 
 WATCH, EXPORT = METHODS["WatchConnectors"], METHODS["ExportUser"]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from server.rpc.method import Method
 from server.rpc.validation import Validation
-from tests.rpc.requests import METHODS, build, valid, wrong_values
+from tests.rpc.samples import METHODS, build, valid, wrong_values
 
 every_rpc = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 CHECKERS = {name: Validation(method.request) for name, method in METHODS.items()}

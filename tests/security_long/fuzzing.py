@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given
 
 from server.rpc.method import Method
-from tests.rpc.requests import valid
+from tests.rpc.samples import valid
 
 Json = dict[str, Any]
 T = TypeVar("T")
