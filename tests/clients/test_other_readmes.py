@@ -6,7 +6,6 @@ Skipped where the client is not made (`make clients`); run by `make test-clients
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from protos.generate_clients import GO, GO_MODULE, LANGUAGES, TYPESCRIPT
+from protos.generate_clients import GO, LANGUAGES, TYPESCRIPT
 from tests.stack import Stack
 
 TS_README = (TYPESCRIPT / "README.md").read_text()
@@ -53,19 +52,21 @@ def project(_all: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def module(_all: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A caller's Go module in a workspace with the client's."""
+    """A caller's Go module, which requires the client's as the README says."""
     if not LANGUAGES["go"].is_current():
         pytest.skip("the go client is not made: make clients")
     folder = tmp_path_factory.mktemp("caller")
     run(["go", "mod", "init", "example.com/caller"], folder)
-    run(["go", "work", "init", ".", str(GO)], folder)
+    edits = re.findall(r"^    (go mod edit .*)$", GO_README, re.MULTILINE)
+    assert len(edits) == 2
+    for edit in edits:
+        run(edit.replace("/path/to/finlink/clients/go", str(GO)).split(), folder)
     return folder
 
 
 def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(
         command, cwd=folder, check=False, capture_output=True, text=True,
-        env={**os.environ, "GOFLAGS": "-buildvcs=false"},
     )  # fmt: skip
     assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -99,7 +100,7 @@ def test_the_go_readmes_code_runs(number: int, module: Path, stack: Stack) -> No
         + textwrap.indent(code, "\t") + "\treturn nil\n}\n\n"
         "func main() {\n\tif err := run(context.Background()); err != nil {\n\t\tpanic(err)\n\t}\n}\n"
     )  # fmt: skip
-    run(["go", "run", f"./{program.parent.name}"], module)
+    run(["go", "run", "-mod=mod", f"./{program.parent.name}"], module)
 
 
 def is_used(line: str, code: str) -> bool:
@@ -115,4 +116,3 @@ def test_each_readme_starts_with_ten_lines() -> None:
     for readme, first in ((TS_README, TS_CODE[0]), (GO_README, GO_CODE[0])):
         assert len(first.splitlines()) == 10
         assert readme.index(first) < readme.index("## ")
-    assert GO_MODULE in GO_README
