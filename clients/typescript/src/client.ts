@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { SecureContextOptions } from "node:tls";
 import {
   clone,
@@ -58,6 +59,7 @@ export function connect(address: string, options: ConnectOptions = {}): Finlink 
   };
   const sessions = new Http2SessionManager(url, pings, secrets);
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // every call under way is one
   const transport = new FinlinkTransport(
     createGrpcTransport({ baseUrl: url, sessionManager: sessions }),
     {

@@ -135,6 +135,15 @@ test("a connection that is refused or breaks is unavailable", async () => {
   assert.equal((await failed(finlink.connectors.createConnector({}))).code, "UNAVAILABLE");
 });
 
+test("many calls at once are no cause for a warning", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => warnings.push(warning);
+  process.on("warning", note);
+  await Promise.all(Array.from({ length: 50 }, () => finlink.users.getUser({})));
+  process.off("warning", note);
+  assert.deepEqual(warnings, []);
+});
+
 test("a late answer is not waited for", async () => {
   script.answers.push("hang");
   const error = await failed(finlink.users.getUser({}, { timeoutMs: 20 }));
