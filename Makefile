@@ -32,9 +32,9 @@ test-topology: $(VENV)/dev.stamp protos ## Kill and restart each process of a to
 test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 10 minutes
 	$(BIN)/pytest tests/security_long --full
 
-test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 4 minutes
+test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 5 minutes
 	@$(BIN)/python -m protos.generate_clients --where-possible
-	$(BIN)/pytest -n 2 --dist loadfile tests/clients --full
+	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py --full
 
 bench: $(BENCH_VENV)/stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go
 	$(BENCH) run --out .data/bench/results/run.json
