@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-.PHONY: help run test coverage test-chaos test-topology test-security test-clients bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
+.PHONY: help run test coverage test-chaos test-topology test-security test-clients test-openapi test-pages bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 5 minutes
 	@$(BIN)/python -m protos.generate_clients --where-possible
 	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py --full
+
+test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls
+	$(BIN)/pytest tests/openapi/test_schemathesis.py --full
+
+test-pages: $(VENV)/dev.stamp protos ## Use the pages that Finlink serves in a real Chromium
+	$(BIN)/pytest tests/pages --full
 
 bench: $(BENCH_VENV)/stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go
 	$(BENCH) run --out .data/bench/results/run.json
