@@ -61,10 +61,15 @@ def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
 
 @schemathesis.hook
 def filter_case(context: HookContext, case: Case[Any]) -> bool:
-    """An update of nothing but nulls is one of nothing, and refused."""
+    """An update of nothing but nulls, and a mask that names nothing, is one of nothing, and refused."""
     body = case.body
-    empty = isinstance(body, dict) and body and all(value is None for value in body.values())
-    return not (_fits(case) and case.method == "PUT" and empty)
+    return not (_fits(case) and case.method == "PUT" and isinstance(body, dict) and _empty(body))
+
+
+def _empty(update: dict[str, Any]) -> bool:
+    sent = {name: value for name, value in update.items() if value is not None}
+    mask = sent.pop("updateMask", "")
+    return bool(update) and not sent and not str(mask).strip(", \n")
 
 
 @schemathesis.check

@@ -30,7 +30,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(params=["light", "dark"])
 async def looking(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Looking]:
-    """A fresh page in both colour schemes. At the end it must have had nothing to complain about."""
+    """A fresh page, at full length in both colour schemes. At the end it must have had no complaint."""
+    if request.param == "dark" and not request.config.getoption("--full"):
+        pytest.skip("make test-pages runs it")
     context = await browser.new_context(
         color_scheme=request.param, viewport={"width": 1280, "height": 900}
     )
