@@ -40,14 +40,15 @@ export function keepOverview(): () => void {
       Math.max(0, last + SUMMARY_REST_MS - Date.now()),
     );
   };
-  const readAll = () => {
-    last = Date.now();
-    void summary.refresh();
-    void trends.refresh();
-    void trail.refresh();
-  };
+  // These need not wait for the stream, as they are read again anyway.
+  last = Date.now();
+  void summary.refresh();
+  void trends.refresh();
   const stopListening = listen({
-    begun: readAll,
+    begun() {
+      void trail.refresh();
+      countSoon();
+    },
     events(events) {
       takeIn(events);
       if (events.some((event) => event.type !== "sync")) countSoon();
