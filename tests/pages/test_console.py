@@ -1,0 +1,226 @@
+"""The console in a browser, as whoever is on call uses it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from server.access import Scope, digest, new_key
+from tests.chaos.figures import Figures
+from tests.chaos.ground import Ground, ground
+from tests.e2e import connector_steps as step
+from tests.e2e.connector_steps import BROKEN_NET_WORTH, credentials_of
+from tests.pages.looking import Looking
+from tests.stack import ROOT, Stack, running
+
+BUILT = ROOT / "console" / "dist" / "index.html"
+pytestmark = pytest.mark.skipif(
+    not BUILT.is_file(), reason="the console is not built: make console"
+)
+SEEN = 30_000  # ms; never reached unless something is broken
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--full"):
+        pytest.skip("make test-pages runs it")
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A Finlink beside a sandbox whose calls can be held."""
+    with ground(tmp_path_factory.mktemp("console")) as at:
+        yield at
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """One whose console may have complaints: browsers note each call that fails."""
+    context = await browser.new_context()
+    yield await context.new_page()
+    await context.close()
+
+
+async def live(page: Page) -> None:
+    told = page.get_by_role("status").filter(has_text=re.compile(r"\bLive$"))
+    await expect(told).to_be_visible(timeout=SEEN)
+
+
+def heading(page: Page) -> Locator:
+    return page.get_by_role("heading", level=1)
+
+
+async def test_it_shows_what_is_wrong_and_how_many_are_connected(
+    stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
+) -> None:
+    await step.create_user(rest, new_id)
+    made = await step.connect(rest, new_id, "zerodha")
+    await step.synced(rest, made["id"])
+    page = looking.page
+    begun = time.monotonic()
+    await looking.open(f"{stack.rest}/console/")
+    numbers = page.get_by_role("table").filter(has=page.get_by_role("columnheader", name="Expired"))
+    await expect(numbers).to_be_visible(timeout=SEEN)
+    seconds = time.monotonic() - begun
+    Figures("console").show(f"seconds until the first figures are seen ({looking.scheme})", seconds)
+    counts = (await rest.get("/connectors/status")).json()["data"]["byPlatform"]
+    for platform, name in (("fi_money", "Fi Money"), ("zerodha", "Zerodha")):
+        number = numbers.get_by_label(f"{counts[platform]['active']} connected, {name}")
+        await expect(number).to_be_visible(timeout=SEEN)
+    await expect(page.get_by_role("heading", name="Newest failures")).to_be_visible()
+    await expect(
+        page.get_by_role("img", name=re.compile("Zerodha, syncs that ended"))
+    ).to_be_visible()
+    await live(page)
+    await looking.assert_accessible()
+
+
+async def test_a_failing_sync_appears_with_its_cause(
+    full: None, stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
+) -> None:
+    await step.create_user(rest, new_id)
+    page = looking.page
+    await looking.open(f"{stack.rest}/console/")
+    await live(page)
+    begun = time.monotonic()
+    made = await step.connect(
+        rest, new_id, credentials=credentials_of(BROKEN_NET_WORTH), permissions=["portfolio"]
+    )
+    failures = page.get_by_role("region", name="Newest failures").first
+    row = failures.get_by_role("row").filter(has_text=made["id"])
+    await expect(row).to_contain_text("PLATFORM_DATA_ERROR", timeout=SEEN)
+    seconds = time.monotonic() - begun
+    Figures("console").show(
+        f"seconds from connecting to a failed sync seen ({looking.scheme})", seconds
+    )
+    message = (await step.get(rest, made["id"]))["errors"][0]["errorMessage"]
+    await expect(row).to_contain_text(message)
+    await row.get_by_role("link", name=made["id"]).click()
+    await expect(heading(page)).to_contain_text(made["id"])
+    await expect(page.get_by_role("region", name="Errors").first).to_contain_text(message)
+    await looking.assert_accessible()
+    await page.go_back()
+    await expect(row).to_be_visible()
+
+
+async def test_the_button_starts_a_run_and_the_row_changes_by_itself(
+    full: None, turned: Ground, looking: Looking, new_id: str
+) -> None:
+    async with httpx.AsyncClient(base_url=f"{turned.stack.rest}/api/v1", timeout=40) as rest:
+        await step.create_user(rest, new_id)
+        made = await step.connect(rest, new_id)
+        await step.synced(rest, made["id"])
+    page = looking.page
+    await looking.open(f"{turned.stack.rest}/console/#/connectors/{made['id']}")
+    await live(page)
+    newest = page.get_by_role("region", name="Runs").get_by_role("row").nth(1)
+    await expect(newest).to_contain_text("Success")
+    turned.sandbox.put("/holds/console", {"platform": "fi", "at": "arrival"})
+    await page.get_by_role("button", name="Sync now").click()
+    await expect(page.get_by_text("The sync was asked for.")).to_be_visible()
+    await expect(newest).to_contain_text("In progress", timeout=SEEN)
+    await looking.assert_accessible()
+    turned.sandbox.control.delete("/holds/console").raise_for_status()
+    await expect(newest).to_contain_text("Success", timeout=SEEN)
+    await expect(page.get_by_text("In progress")).to_have_count(0)
+
+
+async def test_a_keyboard_is_enough(
+    full: None, turned: Ground, looking: Looking, new_id: str
+) -> None:
+    async with httpx.AsyncClient(base_url=f"{turned.stack.rest}/api/v1", timeout=40) as rest:
+        await step.create_user(rest, new_id)
+        made = await step.connect(rest, new_id)
+        await step.synced(rest, made["id"])
+    page = looking.page
+    await looking.open(f"{turned.stack.rest}/console/")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Skip to the content")).to_be_focused()
+    await _tab_to(page, page.get_by_role("searchbox"))
+    await page.keyboard.type(made["id"])
+    await page.keyboard.press("Enter")
+    await expect(heading(page)).to_be_focused()
+    await expect(heading(page)).to_contain_text(made["id"])
+    await expect(page.get_by_role("button", name="Sync now")).to_be_visible(timeout=SEEN)
+    await _tab_to(page, page.get_by_role("button", name="Sync now"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("The sync was asked for.")).to_be_visible()
+    await page.go_back()
+    await expect(heading(page)).to_be_focused()
+
+
+async def test_it_tells_when_it_is_not_live(full: None, turned: Ground, page: Page) -> None:
+    await page.route("**/connectors/watch", lambda route: route.abort())
+    await page.goto(f"{turned.stack.rest}/console/")
+    await expect(page.get_by_text("Reconnecting; stale since")).to_be_visible(timeout=SEEN)
+    await expect(page.get_by_role("heading", name="Connections")).to_be_visible(timeout=SEEN)
+    await page.unroute("**/connectors/watch")
+    await live(page)
+
+
+async def test_it_waits_where_calls_are_limited_and_says_so(
+    full: None, page: Page, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # The counts and the trends are two calls of a group that has one in two seconds.
+    limits = {"RATE_LIMITS": "on", "RATE_LIMIT_STATUS": "1", "RATE_LIMIT_WINDOW_MS": "2000"}
+    with running(tmp_path_factory.mktemp("limits"), WORKERS="1", **limits) as limited:
+        await page.goto(f"{limited.rest}/console/")
+        notice = page.get_by_text("Finlink limits calls from this address")
+        await expect(notice).to_be_visible(timeout=SEEN)
+        await expect(page.get_by_role("heading", name="No connectors yet")).to_be_visible(
+            timeout=SEEN
+        )
+        await expect(heading(page)).to_have_text("All is well", timeout=SEEN)
+        await expect(notice).to_have_count(0, timeout=SEEN)
+
+
+async def test_where_there_are_keys_it_asks_for_one(
+    full: None, page: Page, tmp_path_factory: pytest.TempPathFactory, new_id: str
+) -> None:
+    keys = {scope: new_key() for scope in (Scope.READ, Scope.ADMIN)}
+    entries = [
+        f"{scope.name.lower()}-key:{scope.name.lower()}:{digest(key)}"
+        for scope, key in keys.items()
+    ]
+    with running(
+        tmp_path_factory.mktemp("keys"), API_KEYS=",".join(entries), WORKERS="1"
+    ) as guarded:
+        admin = {"x-api-key": keys[Scope.ADMIN]}
+        async with httpx.AsyncClient(base_url=f"{guarded.rest}/api/v1", headers=admin) as rest:
+            await step.create_user(rest, new_id)
+            made = await step.connect(rest, new_id)
+        await page.goto(f"{guarded.rest}/console/")
+        field = page.get_by_label("Key", exact=True)
+        await expect(field).to_have_attribute("type", "password", timeout=SEEN)
+        await field.fill("not a key")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("This API key is unknown or revoked.")).to_be_visible(
+            timeout=SEEN
+        )
+        await field.fill(keys[Scope.READ])
+        await page.keyboard.press("Enter")
+        await live(page)
+        await expect(page.get_by_text("needs a key of the scope admin")).to_be_visible(timeout=SEEN)
+        await page.goto(f"{guarded.rest}/console/#/connectors/{made['id']}")
+        await page.get_by_role("button", name="Sync now").click()
+        await expect(page.get_by_role("alert")).to_contain_text("PERMISSION_DENIED")
+        kept = await page.evaluate("[Object.values(sessionStorage), Object.values(localStorage)]")
+        assert kept == [[keys[Scope.READ]], []]
+        assert keys[Scope.READ] not in await page.content()
+        await page.get_by_role("button", name="Forget key").click()
+        await expect(field).to_be_visible(timeout=SEEN)
+        assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def _tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until it has the focus."""
+    for _ in range(40):
+        if await wanted.evaluate("element => element === document.activeElement"):
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError("the keyboard does not get there")
