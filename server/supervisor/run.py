@@ -187,7 +187,13 @@ class Run:
         facts = {"HTTPS": https} if self.tls.rest else {}
         if self.settings.http == "on":
             facts = {"REST": f"http://localhost:{self.settings.port}", **facts}
-        facts |= {"gRPC": f"localhost:{self.settings.grpc_port}", "Data": str(self.data.path)}
+        pages = next(iter(facts.values()), https)
+        facts |= {
+            "gRPC": f"localhost:{self.settings.grpc_port}",
+            "API docs": f"{pages}/docs",
+            "Console": f"{pages}/console/",
+            "Data": str(self.data.path),
+        }
         self.screen.banner(facts, hint="Ctrl-C stops it.")
 
     async def stop(self) -> None:
