@@ -25,8 +25,10 @@ async def process(site: Ground) -> AsyncIterator[tuple[Worker, grpc.aio.Channel]
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     with worker(site, f"refresher-{port}", "serve", "--listen", address, "--no-syncs") as started:
-        async with grpc.aio.insecure_channel(address) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
+        # On a slow machine it is long in coming, and gRPC would ask for it more and more seldom.
+        options = [("grpc.max_reconnect_backoff_ms", 1000)]
+        async with grpc.aio.insecure_channel(address, options) as channel:
+            await asyncio.wait_for(channel.channel_ready(), 120)
             yield started, channel
 
 
