@@ -48,8 +48,10 @@ async def test_steady_calls_get_what_comes_back(
     )
     assert len(admitted) <= limit + int(took / window * limit) + 1
     # A slow caller leaves some in the bucket; who is refused has found it empty.
-    assert empty is not None
-    assert empty[1] >= limit + int(empty[0] / window * limit) - 2
+    if full:
+        assert empty is not None
+    if empty is not None:
+        assert empty[1] >= limit + int(empty[0] / window * limit) - 2
     assert per_window[0] <= 2 * limit
     if full:
         for number in range(1, windows):
