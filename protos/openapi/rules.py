@@ -56,7 +56,7 @@ def scalar(field: FieldDescriptor) -> Schema:
         return schema
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"type": "boolean"}
-    raise NotImplementedError(f"{field.full_name} is of a kind that no schema is known for")
+    raise TypeError(f"{field.full_name} is of a kind that no schema is known for; add it here")
 
 
 def many(field: FieldDescriptor, items: Schema) -> Schema:
