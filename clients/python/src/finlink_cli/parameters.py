@@ -21,3 +21,8 @@ All = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+# Of a user's profile.
+PhoneNumber = Annotated[str | None, typer.Option(help="As +91-9876543210.")]
+DateOfBirth = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")]
+Income = Annotated[float | None, typer.Option(help="A year's; positive.")]

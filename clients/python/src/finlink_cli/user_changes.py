@@ -9,7 +9,7 @@ import typer
 
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
-from finlink_cli.parameters import User
+from finlink_cli.parameters import DateOfBirth, Income, PhoneNumber, User
 from finlink_cli.words import MetadataField, Preference, ProfileField, RiskTolerance, UserStatus
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def profile(
     user: User,
     first_name: str | None = None,
     last_name: str | None = None,
-    phone_number: Annotated[str | None, typer.Option(help="As +91-9876543210.")] = None,
+    phone_number: PhoneNumber = None,
     city: str | None = None,
     country: str | None = None,
-    date_of_birth: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")] = None,
-    income: Annotated[float | None, typer.Option(help="A year's; positive.")] = None,
+    date_of_birth: DateOfBirth = None,
+    income: Income = None,
     risk_tolerance: RiskTolerance | None = None,
     remove: Annotated[
         list[ProfileField] | None, typer.Option(help="A field to remove; may be repeated.")

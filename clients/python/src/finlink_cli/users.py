@@ -15,7 +15,16 @@ from finlink_cli import output
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 from finlink_cli.failures import wrong_usage
-from finlink_cli.parameters import All, Limit, PageToken, User, Yes
+from finlink_cli.parameters import (
+    All,
+    DateOfBirth,
+    Income,
+    Limit,
+    PageToken,
+    PhoneNumber,
+    User,
+    Yes,
+)
 from finlink_cli.user_changes import add_changes
 from finlink_cli.words import RiskTolerance, UserStatus
 
@@ -33,11 +42,11 @@ def create(
     email: Annotated[str, typer.Argument(help="A valid address; unique.")],
     first_name: str | None = None,
     last_name: str | None = None,
-    phone_number: Annotated[str | None, typer.Option(help="As +91-9876543210.")] = None,
+    phone_number: PhoneNumber = None,
     city: str | None = None,
     country: str | None = None,
-    date_of_birth: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")] = None,
-    income: Annotated[float | None, typer.Option(help="A year's; positive.")] = None,
+    date_of_birth: DateOfBirth = None,
+    income: Income = None,
     risk_tolerance: RiskTolerance | None = None,
 ) -> None:
     """Create a user."""
