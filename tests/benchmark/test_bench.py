@@ -20,6 +20,9 @@ from bench.comparison import Plan
 from bench.measure import Measured
 from bench.syncs import record
 from sandbox.fi.data import TOOLS
+from server.connectors import store as connector_store
+from server.storage.tallies import TALLIED, Tally
+from server.users import store as user_store
 
 _RATES = st.floats(min_value=0.1, max_value=1e6)
 
@@ -158,6 +161,14 @@ def test_there_are_as_many_connectors_as_users() -> None:
     assert not {each["userId"] for each in made} & set(data.syncing_users())
     live = [each for each in made if "sessionId" in each]
     assert len({each["sessionId"] for each in live}) == len(live)
+
+
+def test_all_is_marked_as_tallied_as_what_it_is() -> None:
+    made: list[tuple[Tally, data.Document]] = [(user_store.TALLY, data.user(7))]
+    made += [(connector_store.TALLY, each) for n in range(200) for each in data.connectors(n)]
+    for tally, document in made:
+        values = tuple(document[name] for name in tally.by)
+        assert tally.expected[document[TALLIED]] == values
 
 
 def test_the_mix_has_its_shares_and_every_kind_a_limit() -> None:
