@@ -26,6 +26,7 @@ from server.connectors import store as connector_store
 from server.connectors.budgets import Budget, Turns
 from server.connectors.errors import InvalidCredentials, PlatformNotAvailable
 from server.connectors.export import ConnectorExport
+from server.connectors.lists import ConnectorLists
 from server.connectors.logins import Logins
 from server.connectors.platforms.base import Platform
 from server.connectors.platforms.registry import build_platforms
@@ -154,6 +155,7 @@ def build(
     connector_service = ConnectorService(
         changes,
         connectors,
+        ConnectorLists(database),
         records,
         claims,
         sessions,

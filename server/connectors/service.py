@@ -18,6 +18,7 @@ from server.connectors.errors import (
     ConnectorNotFound,
     InvalidCredentials,
 )
+from server.connectors.lists import ConnectorLists
 from server.connectors.logins import Logins, answer
 from server.connectors.model import Connector, ConnectorFilter
 from server.connectors.platforms.base import LoginRequired, Platform, Session
@@ -57,6 +58,7 @@ class ConnectorService:
         self,
         changes: RecordedChanges,
         store: ConnectorStore,
+        lists: ConnectorLists,
         records: RecordStore,
         claims: Claims,
         sessions: SessionVault,
@@ -67,6 +69,7 @@ class ConnectorService:
     ) -> None:
         self._changes = changes
         self._store = store
+        self._lists = lists
         self._records = records
         self._claims = claims
         self._sessions = sessions
@@ -86,7 +89,7 @@ class ConnectorService:
 
     async def find(self, user_id: str, platform: str) -> Connector:
         """What a summary needs of it. Raises ConnectionNotFound."""
-        for connector in await self._store.summaries(user_id):
+        for connector in await self._lists.summaries(user_id):
             if connector.platform == platform:
                 return connector
         raise ConnectionNotFound
@@ -94,7 +97,7 @@ class ConnectorService:
     async def of_user(self, user_id: str) -> tuple[str, list[Connector]]:
         """The user's identity, and what summaries need of the connectors. Raises UserNotFound."""
         user, connectors = await asyncio.gather(
-            self._users.identity(user_id), self._store.summaries(user_id)
+            self._users.identity(user_id), self._lists.summaries(user_id)
         )
         return user, connectors
 
@@ -102,11 +105,11 @@ class ConnectorService:
         self, where: ConnectorFilter, token: str | None, limit: int | None
     ) -> tuple[list[Connector], str | None]:
         """One page, newest first, and the token of the next. Raises InvalidRequest."""
-        return await self._store.page(where, token, limit or DEFAULT_LIMIT)
+        return await self._lists.page(where, token, limit or DEFAULT_LIMIT)
 
     async def count(self, where: ConnectorFilter) -> dict[tuple[str, str], int]:
         """How many connectors there are of each (platform, status)."""
-        return await self._store.count_by_status(where)
+        return await self._lists.count_by_status(where)
 
     # Connecting
 

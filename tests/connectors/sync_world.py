@@ -14,6 +14,7 @@ from typing import Any
 from bson import ObjectId
 
 from server.clock import utc_now
+from server.connectors.lists import ConnectorLists
 from server.connectors.logins import Logins
 from server.connectors.model import Connector
 from server.connectors.platforms.base import (
@@ -200,6 +201,7 @@ class World:
         self.platforms: dict[str, Any] = {self.platform.name: self.platform}
         self.users = UserStore(database)
         self.connectors = ConnectorStore(database)
+        self.lists = ConnectorLists(database)
         self.syncs = SyncStore(database)
         self.records = RecordStore(database)
         self.keys = DataKeyStore(database, ring)
@@ -217,6 +219,7 @@ class World:
         self.service = ConnectorService(
             self.changes,
             self.connectors,
+            self.lists,
             self.records,
             self.claims,
             self.sessions,

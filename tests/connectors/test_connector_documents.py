@@ -123,11 +123,9 @@ async def test_without_data_types_the_permissions_are_synced(world: World) -> No
 
 async def test_it_is_listed_and_counted(world: World) -> None:
     connector = await written(world, of_another_tool(await world.user()))
-    listed, token = await world.connectors.page(ConnectorFilter(), None, 10)
+    listed, token = await world.lists.page(ConnectorFilter(), None, 10)
     assert ([each.id for each in listed], token) == ([connector.id], None)
-    assert await world.connectors.count_by_status(ConnectorFilter()) == {
-        ("fi_money", "connected"): 1
-    }
+    assert await world.lists.count_by_status(ConnectorFilter()) == {("fi_money", "connected"): 1}
 
 
 async def test_one_without_a_status_is_counted_as_disconnected(world: World) -> None:
@@ -136,7 +134,7 @@ async def test_one_without_a_status_is_counted_as_disconnected(world: World) -> 
     )
     assert connector.status == "disconnected"
     try:
-        counts = await world.connectors.count_by_status(ConnectorFilter())
+        counts = await world.lists.count_by_status(ConnectorFilter())
     except KeyError as error:
         raise AssertionError("the summary fails") from error
     assert counts == {("zerodha", "disconnected"): 1}

@@ -148,13 +148,13 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
             life.chance.choice((None, None, *PLATFORMS)), life.chance.choice((None, *STATUSES))
         )
         for filters in (EVERYTHING, where):
-            found = await world.connectors.count_by_status(filters)
+            found = await world.lists.count_by_status(filters)
             assert found == await counted(world, filters), step.__name__
             seen |= {status for _, status in found}
     assert seen == set(STATUSES), "all that can become of a connector was seen"
     await life.fold()
     assert (await life.tallies.waiting())[0] == 0
-    assert await world.connectors.count_by_status(EVERYTHING) == await counted(world, EVERYTHING)
+    assert await world.lists.count_by_status(EVERYTHING) == await counted(world, EVERYTHING)
 
 
 async def test_folding_is_told_to_no_watcher(world: World) -> None:
@@ -206,7 +206,7 @@ async def test_within_dates_only_keys_of_the_index_are_read(world: World) -> Non
     )
     assert (stats["totalKeysExamined"], stats["totalDocsExamined"]) in {(20, 0), (21, 0)}
     where = ConnectorFilter("fi_money", "disconnected", bounds["$gte"], now)
-    assert await world.connectors.count_by_status(where) == {("fi_money", "disconnected"): 4}
+    assert await world.lists.count_by_status(where) == {("fi_money", "disconnected"): 4}
 
 
 @pytest.mark.parametrize("platform", [None, "zerodha"])
@@ -235,9 +235,9 @@ async def test_a_page_reads_no_more_than_it_shows(
     )
     await raw.command("profile", 2)
     try:
-        _, token = await world.connectors.page(where, None, 5)
+        _, token = await world.lists.page(where, None, 5)
         assert token is not None
-        await world.connectors.page(where, token, 5)
+        await world.lists.page(where, token, 5)
     finally:
         await raw.command("profile", 0)
     profiled = raw["system.profile"].find({"op": "query", "ns": {"$regex": CONNECTORS}})

@@ -127,7 +127,7 @@ async def test_five_failures_in_a_row_are_an_error_and_a_success_clears_it(world
     # Syncing goes on, more slowly.
     assert pauses == [5, 5, 5, 5, 10, 20, 40]
     assert len(connector.errors) == 7
-    assert await world.connectors.count_by_status(EVERYTHING) == {("fi_money", "error"): 1}
+    assert await world.lists.count_by_status(EVERYTHING) == {("fi_money", "error"): 1}
     world.platform.fail_with(None)
     connector = await world.sync(connector.id)
     assert (connector.status, connector.failures) == ("connected", 0)
@@ -355,7 +355,7 @@ async def test_user_deleted_during_a_run(world: World) -> None:
     assert await world.connectors.get(connector.id) is None
     await finished(gate, run)
     assert await world.connectors.get(connector.id) is None
-    assert await world.connectors.count_by_status(EVERYTHING) == {}
+    assert await world.lists.count_by_status(EVERYTHING) == {}
     assert await world.kept(connector.id) == {}  # what it still fetched was not written
     assert await world.records.erase_some() is True
     assert await world.kept(connector.id) == {}
