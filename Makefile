@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-.PHONY: help run test coverage test-chaos test-topology test-security test-clients test-openapi test-pages bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
+.PHONY: help run test coverage test-motor test-chaos test-topology test-security test-clients test-openapi test-pages bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ coverage: $(VENV)/dev.stamp protos ## The same, a third slower, and tell which l
 	$(BIN)/coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with Motor as its driver; about 5 minutes
+	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/audit tests/cache tests/connectors tests/storage tests/users
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full

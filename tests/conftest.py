@@ -16,9 +16,18 @@ from tests.stack import Stack, running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--full", action="store_true", help="run chaos and security scenarios at full length"
-    )
+    parser.addoption("--full", action="store_true", help="run all scenarios, and at full length")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --full: nothing that only that runs, and of the stores with Motor those of `storage` alone."""
+    if config.getoption("--full"):
+        return
+    short = [item for item in items if not item.get_closest_marker("full_only")]
+    kept = [item for item in short if "motor" not in item.name or "storage" in item.path.parts]
+    if left := [item for item in items if item not in set(kept)]:
+        config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -23,7 +23,7 @@ def figures(request: pytest.FixtureRequest) -> Figures:
     return Figures(request.node.name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with ground(tmp_path_factory.mktemp("chaos")) as started:
         yield started

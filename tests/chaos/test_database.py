@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import pytest
 from pymongo.errors import PyMongoError
 
 from server.connectors.store import CONNECTORS
@@ -94,9 +95,8 @@ async def until_primary(documents: step.Documents) -> None:
         pass
 
 
-async def test_a_database_that_steps_down_and_freezes(
-    tmp_path: Path, figures: Figures, full: bool
-) -> None:
+@pytest.mark.full_only
+async def test_a_database_that_steps_down_and_freezes(tmp_path: Path, figures: Figures) -> None:
     seed = secrets.randbelow(10**6)
     figures.show("seed", seed)
     draw = random.Random(seed)  # noqa: S311 - repeatable by the seed that is shown
@@ -105,7 +105,7 @@ async def test_a_database_that_steps_down_and_freezes(
             herd.database(at) as database,
             httpx.AsyncClient(base_url=f"{at.stack.rest}/api/v1", timeout=30) as api,
         ):
-            await _strike(at, database, draw, Writers(api), figures, full=full)
+            await _strike(at, database, draw, Writers(api), figures)
 
 
 async def _strike(
@@ -114,18 +114,16 @@ async def _strike(
     draw: random.Random,
     writers: Writers,
     figures: Figures,
-    *,
-    full: bool,
 ) -> None:
     at.sandbox.put("/clock", {"now": _now().isoformat(), "frozen": True})
     for platform in herd.PLATFORMS:
         at.sandbox.faults(platform, "*", SLOW)
     since = await ledger.moment(at.stack)
-    members = await herd.gather(at, database, 150 if full else 30, draw)
+    members = await herd.gather(at, database, 150, draw)
     with pack(at, 2) as workers:
         outages = Outages(at, writers, workers)
-        async with writers.at_work(12 if full else 4, sorted(members)), _due_again(database):
-            for seconds in (10, 10) if full else (3,):
+        async with writers.at_work(12, sorted(members)), _due_again(database):
+            for seconds in (10, 10):
                 await outages.step_down()
                 await outages.freeze(seconds)
             await outages.until_all_work()

@@ -198,13 +198,11 @@ def assert_login_wanted(answers: Sequence[httpx.Response], connector: Json) -> N
     assert connector["errors"][0]["errorCode"] == "REAUTH_REQUIRED"
 
 
-@pytest.mark.parametrize("at", ["arrival", "answer"])
+@pytest.mark.parametrize("at", ["arrival", pytest.param("answer", marks=pytest.mark.full_only)])
 async def test_a_refresh_whose_process_is_killed_heals(
-    site: Ground, api: httpx.AsyncClient, figures: Figures, full: bool, at: str
+    site: Ground, api: httpx.AsyncClient, figures: Figures, at: str
 ) -> None:
     """Killed before the platform did it, another process does it. Killed after, the token is spent."""
-    if at == "answer" and not full:
-        pytest.skip("at full length only")
     connector_id, login = await connected(api)
     async with process(site) as (doomed, channel), watched(site, connector_id) as generations:
         hold(site, login, at)
@@ -231,13 +229,12 @@ async def test_a_refresh_whose_process_is_killed_heals(
     figures.show("generations seen", sorted(set(generations)))
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("at", ["arrival", "answer"])
 async def test_a_refresh_whose_process_froze_overwrites_nothing(
-    site: Ground, api: httpx.AsyncClient, figures: Figures, full: bool, at: str
+    site: Ground, api: httpx.AsyncClient, figures: Figures, at: str
 ) -> None:
     """It thaws after another process took over, and finds the platform's answer waiting."""
-    if not full:
-        pytest.skip("at full length only")
     connector_id, login = await connected(api)
     async with process(site) as (frozen, channel), watched(site, connector_id) as generations:
         hold(site, login, at)

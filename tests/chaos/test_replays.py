@@ -24,8 +24,6 @@ from tests.e2e.connector_steps import (
 )
 from tests.mutations import CHANGES, new_key, over_grpc, over_rest, prepared, state
 
-SHORT = ("CreateUser", "CreateConnector")
-
 
 @pytest.fixture
 async def documents(site: Ground) -> AsyncIterator[Documents]:
@@ -64,6 +62,7 @@ async def until_served(
     return answer
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("when", ["after", "before"])
 async def test_a_death_around_the_commit(
     when: str,
@@ -71,12 +70,9 @@ async def test_a_death_around_the_commit(
     api: httpx.AsyncClient,
     stubs: grpc.aio.Channel,
     documents: Documents,
-    full: bool,
     figures: Figures,
 ) -> None:
     """After the commit the change is there and its answer too; before it, neither."""
-    if when == "before" and not full:
-        pytest.skip("each waits for what the dead server held to lapse")
 
     async def replay(name: str) -> None:
         user_id = f"{when}_{name}_{new_key()[-12:]}"
@@ -100,7 +96,7 @@ async def test_a_death_around_the_commit(
             assert after == committed, name
 
     few = asyncio.Semaphore(4)
-    names = list(CHANGES) if full else SHORT
+    names = list(CHANGES)
     await asyncio.gather(*map(replay, names))
     figures.show(f"changes whose server died {when} the commit", len(names))
     figures.show("of them with one effect and identical answers", len(names))

@@ -13,7 +13,7 @@ from tests.observability.prometheus import Prometheus
 from tests.observability.watched import Watched, watched
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with watched(tmp_path_factory.mktemp("watched")) as started:
         yield started
@@ -33,7 +33,7 @@ async def api(site: Watched) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prometheus_url(whole_site: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with prometheus.running(tmp_path_factory.mktemp("prometheus"), whole_site.pages) as url:
         yield url

@@ -57,12 +57,11 @@ def fuzz(stack: Stack, *options: str) -> int:
 def test_a_few_calls_of_each_operation(stack: Stack) -> None:
     """Without new connectors: other tests go on with this Finlink."""
     options = ("--exclude-operation-id", "createConnector", "--phases", "examples,fuzzing")
-    assert fuzz(stack, *options, "--max-examples", "3", "--seed", "1") > 50
+    assert fuzz(stack, *options, "--max-examples", "2", "--seed", "1") > 50
 
 
-def test_many_calls(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    if not request.config.getoption("--full"):
-        pytest.skip("make test-openapi runs it")
+@pytest.mark.full_only
+def test_many_calls(tmp_path: Path) -> None:
     with running(tmp_path / "finlink") as stack:
         count = fuzz(stack, "--max-examples", "400")
     assert count >= MANY

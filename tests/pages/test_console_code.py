@@ -12,10 +12,9 @@ from tests.stack import ROOT
 CONSOLE = ROOT / "console"
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("script", ["lint", "test"])
-def test_it_passes(script: str, request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--full"):
-        pytest.skip("make test-pages runs it")
+def test_it_passes(script: str) -> None:
     npm = shutil.which("npm")
     if npm is None or not (CONSOLE / "node_modules").is_dir():
         pytest.skip("what builds the console is not installed: make console")

@@ -25,6 +25,7 @@ async def test_it_lists_every_operation(stack: Stack, looking: Looking) -> None:
     await looking.assert_accessible()
 
 
+@pytest.mark.full_only
 async def test_it_tries_a_call_and_shows_the_answer(
     stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
 ) -> None:
@@ -43,11 +44,8 @@ async def test_it_tries_a_call_and_shows_the_answer(
     await looking.assert_accessible(but=NOT_OURS)
 
 
-async def test_a_call_of_each_operation_can_be_made_up(
-    stack: Stack, looking: Looking, request: pytest.FixtureRequest
-) -> None:
-    if not request.config.getoption("--full"):
-        pytest.skip("make test-pages runs it")
+@pytest.mark.full_only
+async def test_a_call_of_each_operation_can_be_made_up(stack: Stack, looking: Looking) -> None:
     page = looking.page
     await looking.open(f"{stack.rest}/docs")
     for (verb, path), operation in operations().items():

@@ -184,11 +184,10 @@ def calls(rest: httpx.AsyncClient, real: Sequence[str], idle: Sequence[str]) -> 
     return [*looks, refresh, *looks, sync, *looks, refresh, *looks, connect, *looks, disconnect]
 
 
+@pytest.mark.full_only
 async def test_a_key_is_replaced_under_load(
-    full: bool, figures: Figures, tmp_path_factory: pytest.TempPathFactory
+    figures: Figures, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    if not full:
-        pytest.skip("at full length only: it starts and stops two Finlinks")
     count, first_rate = 100_000, 2_000
     folder = tmp_path_factory.mktemp("rotation")
     workers = "2"
