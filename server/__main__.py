@@ -6,7 +6,6 @@ import os
 import secrets
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -196,7 +195,6 @@ def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
             "finlink: MONGODB_URI must be set; `python -m server run` brings its own MongoDB"
         )
     setup_logging(settings.log_level, process=process)
-    _let_the_event_loop_finish()
 
     async def serve() -> None:
         try:
@@ -211,17 +209,6 @@ def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
         uvloop.run(serve())
     except config.ConfigError as error:
         raise SystemExit(f"finlink: {error}") from None
-
-
-def _let_the_event_loop_finish() -> None:
-    """Keep gRPC's polling thread from taking the core from the event loop several times a call.
-
-    Linux's SCHED_BATCH: whoever wakes up waits for the one who runs; shares of the processor stay
-    as they are. Must come before any thread is started, as those inherit it.
-    """
-    if hasattr(os, "SCHED_BATCH"):
-        with suppress(OSError):  # a sandbox may forbid it, and only speed is lost then
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 if __name__ == "__main__":

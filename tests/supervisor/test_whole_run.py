@@ -85,14 +85,6 @@ def test_no_secret_on_a_command_line_or_in_the_output(run: WholeRun) -> None:
     assert psutil.Process(run.pids()["worker-0"]).environ()["ENCRYPTION_KEY"] == key
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system has no SCHED_BATCH")
-def test_no_thread_of_a_worker_takes_the_core_from_another(run: WholeRun) -> None:
-    threads = psutil.Process(run.pids()["worker-0"]).threads()
-    policies = [os.sched_getscheduler(thread.id) for thread in threads]
-    assert len(policies) > 1
-    assert set(policies) == {os.SCHED_BATCH}
-
-
 @pytest.mark.parametrize("name", ["worker-1", "envoy", "sandbox"])
 def test_a_killed_piece_comes_back(run: WholeRun, name: str) -> None:
     pid = run.pids()[name]
