@@ -125,31 +125,30 @@ def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb
 
 
 def generate(sources: list[Path]) -> None:
-    """Generate everything anew."""
-    for package in ("finlink", "buf"):
-        shutil.rmtree(STUBS / package, ignore_errors=True)
+    """Generate everything anew. What was generated before stays until all of it is there."""
     GEN.mkdir(exist_ok=True)
     names = [str(path.relative_to(PROTOS)) for path in sources]
-    with tempfile.TemporaryDirectory() as scratch:
-        validate = Path(scratch) / "validate.binpb"
+    with tempfile.TemporaryDirectory(dir=GEN) as scratch:
+        validate, stubs = Path(scratch) / "validate.binpb", Path(scratch) / "stubs"
+        stubs.mkdir()
         validate.write_bytes(validate_descriptors().SerializeToString())
         imports = f"--descriptor_set_in={validate}"
         scripts = Path(sysconfig.get_path("scripts"))
         run_protoc(
             imports,
-            f"--python_out={STUBS}",
-            f"--grpc_python_out={STUBS}",
+            f"--python_out={stubs}",
+            f"--grpc_python_out={stubs}",
             f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
-            f"--mypy_out=quiet:{STUBS}",
+            f"--mypy_out=quiet:{stubs}",
             f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
-            f"--mypy_grpc_out=quiet:{STUBS}",
+            f"--mypy_grpc_out=quiet:{stubs}",
             *names,
         )
         run_protoc(
             imports,
-            f"--python_out={STUBS}",
+            f"--python_out={stubs}",
             f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
-            f"--mypy_out=quiet:{STUBS}",
+            f"--mypy_out=quiet:{stubs}",
             "buf/validate/validate.proto",
         )
         run_protoc(
@@ -159,10 +158,12 @@ def generate(sources: list[Path]) -> None:
             f"--descriptor_set_out={GEN / 'finlink.binpb'}",
             *names,
         )
-    for top in (STUBS / "finlink", STUBS / "buf"):
-        for folder in [top, *(path for path in top.rglob("*") if path.is_dir())]:
-            (folder / "__init__.py").touch()
-        (top / "py.typed").touch()
+        for top in (stubs / "finlink", stubs / "buf"):
+            for folder in [top, *(path for path in top.rglob("*") if path.is_dir())]:
+                (folder / "__init__.py").touch()
+            (top / "py.typed").touch()
+            shutil.rmtree(STUBS / top.name, ignore_errors=True)
+            shutil.move(top, STUBS / top.name)
     contract = descriptor_pb2.FileDescriptorSet.FromString((GEN / "finlink.binpb").read_bytes())
     (GEN / "envoy.binpb").write_bytes(envoy_descriptors(contract).SerializeToString())
 
