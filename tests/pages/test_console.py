@@ -80,6 +80,27 @@ async def test_it_shows_what_is_wrong_and_how_many_are_connected(
     await looking.assert_accessible()
 
 
+async def test_bars_of_partial_runs_are_hatched(
+    full: None, stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
+) -> None:
+    await step.create_user(rest, new_id)
+    broken = credentials_of(BROKEN_NET_WORTH)
+    await step.connect(rest, new_id, credentials=broken, permissions=["transactions", "portfolio"])
+
+    async def counted() -> bool:
+        points = (await rest.get("/connectors/trends")).json()["data"]["points"]
+        return any(each["partial"] for point in points for each in point["platforms"])
+
+    await step.eventually(counted, "a partial run in the trends")
+    await looking.open(f"{stack.rest}/console/")
+    bars = looking.page.locator("svg rect[fill^='url(']")
+    await expect(bars.first).to_be_attached(timeout=SEEN)
+    found = (
+        "bars => bars.map(bar => !!document.querySelector(bar.getAttribute('fill').slice(4, -1)))"
+    )
+    assert set(await bars.evaluate_all(found)) == {True}
+
+
 async def test_a_failing_sync_appears_with_its_cause(
     full: None, stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
 ) -> None:

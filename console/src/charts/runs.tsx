@@ -20,6 +20,8 @@ export function RunsChart({ name, steps }: { name: string; steps: Step[] }) {
     values: steps.map(part.of),
     shown: (value) => value.toLocaleString("en"),
   }));
+  // Of one word: a `url(#…)` with a space is none.
+  const hatch = `hatch-${name.replaceAll(" ", "-")}`;
   const sums = PARTS.map((part) => steps.reduce((total, step) => total + part.of(step), 0));
   const [failed = 0, partial = 0, succeeded = 0] = sums;
   const rate = successRate({ failed, partial, succeeded, failures: [], lateSecondsMax: null });
@@ -52,7 +54,7 @@ export function RunsChart({ name, steps }: { name: string; steps: Step[] }) {
         <>
           <defs>
             <pattern
-              id={`hatch-${name}`}
+              id={hatch}
               width="4"
               height="4"
               patternUnits="userSpaceOnUse"
@@ -69,7 +71,7 @@ export function RunsChart({ name, steps }: { name: string; steps: Step[] }) {
               const foot = below;
               below += value;
               const fill =
-                part.style === "partial" ? { fill: `url(#hatch-${name})` } : { class: `bar ${part.style}` };
+                part.style === "partial" ? { fill: `url(#${hatch})` } : { class: `bar ${part.style}` };
               return (
                 <rect
                   key={`${step.at.getTime()}${part.name}`}
