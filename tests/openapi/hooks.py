@@ -67,9 +67,16 @@ def filter_case(context: HookContext, case: Case[Any]) -> bool:
 
 
 def _empty(update: dict[str, Any]) -> bool:
-    sent = {name: value for name, value in update.items() if value is not None}
-    mask = sent.pop("updateMask", "")
-    return bool(update) and not sent and not str(mask).strip(", \n")
+    values = {**update}
+    mask = values.pop("updateMask", None) or ""
+    return bool(update) and _nothing(values) and not str(mask).replace(",", "").strip()
+
+
+def _nothing(value: object) -> bool:
+    """Null, or an object of nothing else."""
+    if isinstance(value, dict):
+        return all(_nothing(each) for each in value.values())
+    return value is None
 
 
 @schemathesis.check
