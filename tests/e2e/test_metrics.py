@@ -58,6 +58,15 @@ async def test_users_connections_syncs_and_mongodb_are_counted(
         "misses": ("finlink_cached_answers_total", {"outcome": "miss"}),
         "hits": ("finlink_cached_answers_total", {"outcome": "hit"}),
     }  # fmt: skip
+
+    async def gauges_have_caught_up() -> bool:
+        """With what tests before this one have left, so that what it adds is seen."""
+        status = (await rest.get("/connectors/status")).json()["data"]["byPlatform"]
+        users = (await rest.get("/users", params={"status": "active"})).json()["data"]
+        shown = [await counted(stack, *names[name]) for name in ("connectors", "users")]
+        return shown == [status["fi_money"]["active"], users["pagination"]["totalUsers"]]
+
+    await steps.eventually(gauges_have_caught_up, "the gauges to show what there is")
     before = {name: await counted(stack, *what) for name, what in names.items()}
     user_id = f"user_{uuid.uuid4().hex}"
     await steps.create_user(rest, user_id)
