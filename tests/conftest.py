@@ -23,11 +23,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Without --full: nothing that only that runs, and of the stores with Motor those of `storage` alone."""
     if config.getoption("--full"):
         return
-    short = [item for item in items if not item.get_closest_marker("full_only")]
-    kept = [item for item in short if "motor" not in item.name or "storage" in item.path.parts]
-    if left := [item for item in items if item not in set(kept)]:
+    stores = config.rootpath / "tests" / "storage"
+
+    def is_left(item: pytest.Item) -> bool:
+        by_motor = "motor" in item.name and not item.path.is_relative_to(stores)
+        return by_motor or item.get_closest_marker("full_only") is not None
+
+    if left := [item for item in items if is_left(item)]:
         config.hook.pytest_deselected(items=left)
-    items[:] = kept
+    items[:] = [item for item in items if not is_left(item)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

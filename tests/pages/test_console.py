@@ -25,12 +25,6 @@ pytestmark = pytest.mark.skipif(
 SEEN = 30_000  # ms; never reached unless something is broken
 
 
-@pytest.fixture
-def full(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--full"):
-        pytest.skip("make test-pages runs it")
-
-
 @pytest.fixture(scope="module")
 def turned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """A Finlink beside a sandbox whose calls can be held."""
@@ -80,8 +74,9 @@ async def test_it_shows_what_is_wrong_and_how_many_are_connected(
     await looking.assert_accessible()
 
 
+@pytest.mark.full_only
 async def test_bars_of_partial_runs_are_hatched(
-    full: None, stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
+    stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
 ) -> None:
     await step.create_user(rest, new_id)
     broken = credentials_of(BROKEN_NET_WORTH)
@@ -101,8 +96,9 @@ async def test_bars_of_partial_runs_are_hatched(
     assert set(await bars.evaluate_all(found)) == {True}
 
 
+@pytest.mark.full_only
 async def test_a_failing_sync_appears_with_its_cause(
-    full: None, stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
+    stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
 ) -> None:
     await step.create_user(rest, new_id)
     page = looking.page
@@ -129,8 +125,9 @@ async def test_a_failing_sync_appears_with_its_cause(
     await expect(row).to_be_visible()
 
 
+@pytest.mark.full_only
 async def test_the_button_starts_a_run_and_the_row_changes_by_itself(
-    full: None, turned: Ground, looking: Looking, new_id: str
+    turned: Ground, looking: Looking, new_id: str
 ) -> None:
     async with httpx.AsyncClient(base_url=f"{turned.stack.rest}/api/v1", timeout=40) as rest:
         await step.create_user(rest, new_id)
@@ -151,9 +148,8 @@ async def test_the_button_starts_a_run_and_the_row_changes_by_itself(
     await expect(page.get_by_text("In progress")).to_have_count(0)
 
 
-async def test_a_keyboard_is_enough(
-    full: None, turned: Ground, looking: Looking, new_id: str
-) -> None:
+@pytest.mark.full_only
+async def test_a_keyboard_is_enough(turned: Ground, looking: Looking, new_id: str) -> None:
     async with httpx.AsyncClient(base_url=f"{turned.stack.rest}/api/v1", timeout=40) as rest:
         await step.create_user(rest, new_id)
         made = await step.connect(rest, new_id)
@@ -175,7 +171,8 @@ async def test_a_keyboard_is_enough(
     await expect(heading(page)).to_be_focused()
 
 
-async def test_it_tells_when_it_is_not_live(full: None, turned: Ground, page: Page) -> None:
+@pytest.mark.full_only
+async def test_it_tells_when_it_is_not_live(turned: Ground, page: Page) -> None:
     await page.route("**/connectors/watch", lambda route: route.abort())
     await page.goto(f"{turned.stack.rest}/console/")
     await expect(page.get_by_text("Reconnecting; stale since")).to_be_visible(timeout=SEEN)
@@ -184,8 +181,9 @@ async def test_it_tells_when_it_is_not_live(full: None, turned: Ground, page: Pa
     await live(page)
 
 
+@pytest.mark.full_only
 async def test_it_waits_where_calls_are_limited_and_says_so(
-    full: None, page: Page, tmp_path_factory: pytest.TempPathFactory
+    page: Page, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     # The counts and the trends are two calls of a group that has one in two seconds.
     limits = {"RATE_LIMITS": "on", "RATE_LIMIT_STATUS": "1", "RATE_LIMIT_WINDOW_MS": "2000"}
@@ -200,8 +198,9 @@ async def test_it_waits_where_calls_are_limited_and_says_so(
         await expect(notice).to_have_count(0, timeout=SEEN)
 
 
+@pytest.mark.full_only
 async def test_where_there_are_keys_it_asks_for_one(
-    full: None, page: Page, tmp_path_factory: pytest.TempPathFactory, new_id: str
+    page: Page, tmp_path_factory: pytest.TempPathFactory, new_id: str
 ) -> None:
     keys = {scope: new_key() for scope in (Scope.READ, Scope.ADMIN)}
     entries = [

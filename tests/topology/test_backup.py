@@ -20,12 +20,7 @@ from tests.stack import ROOT, running
 from tests.topology.plant import mongodb, plant
 
 USER = "/api/v1/users/user_kept"
-
-
-@pytest.fixture(autouse=True)
-def only_full(full: bool) -> None:
-    if not full:
-        pytest.skip("starts several MongoDB one after another")
+pytestmark = pytest.mark.full_only  # each starts several MongoDB one after another
 
 
 def server(settings: Mapping[str, str], *words: str | Path) -> None:
