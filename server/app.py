@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
 import grpc
@@ -65,16 +65,23 @@ _SERVER_OPTIONS = [
 
 
 async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
-    """Run a worker until SIGTERM or SIGINT: a server on `listen`, the sync engine, or both.
+    """Run a worker until it is told to stop: a server on `listen`, the sync engine, or both.
 
-    `listen` is `unix:PATH` or `HOST:PORT`. Raises ConfigError where a setting is missing or the
-    address cannot be listened on.
+    SIGTERM is for a server that others may still call, SIGINT for one that nobody calls any more;
+    with either, calls under way are finished. `listen` is `unix:PATH` or `HOST:PORT`. Raises
+    ConfigError where a setting is missing or the address cannot be listened on.
     """
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop, uncalled = asyncio.Event(), asyncio.Event()
+
+    def interrupted() -> None:
+        uncalled.set()
+        stop.set()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted)
     tracing = tracing_of(settings)
-    async with serving_own_metrics(settings), running_worker(settings, listen, syncs=syncs):
+    worker = running_worker(settings, listen, syncs=syncs, uncalled=uncalled)
+    async with serving_own_metrics(settings), worker:
         # What there is by now stays: looking through it for garbage again and again stops calls for 40 ms.
         gc.collect()
         gc.freeze()
@@ -121,9 +128,12 @@ async def serving_own_metrics(settings: Settings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def running_worker(
-    settings: Settings, listen: str | None, *, syncs: bool
+    settings: Settings, listen: str | None, *, syncs: bool, uncalled: asyncio.Event
 ) -> AsyncIterator[None]:
-    """A gRPC server with every domain, and the sync engine; on leaving, both end what they began."""
+    """A gRPC server with every domain, and the sync engine; on leaving, both end what they began.
+
+    Until `uncalled` is set the server gives its callers time to notice that it leaves.
+    """
     if not settings.key_ring:
         raise ConfigError("ENCRYPTION_KEY: must be set; `openssl rand -hex 32` makes one")
     ring = KeyRing(settings.key_ring)
@@ -162,7 +172,7 @@ async def running_worker(
             # A unix socket never leaves the machine.
             tls = None if listen.startswith("unix:") else server_credentials(settings)
             await stack.enter_async_context(
-                _listening(server, health, completion, domains.hub, listen, tls)
+                _listening(server, health, completion, domains.hub, listen, tls, uncalled)
             )
         if syncs:
             domains.scheduler.start()
@@ -232,6 +242,7 @@ async def _listening(
     hub: Hub,
     listen: str,
     tls: grpc.ServerCredentials | None,
+    uncalled: asyncio.Event,
 ) -> AsyncIterator[None]:
     """Serves while inside; then says NOT_SERVING, lets Envoy notice, and ends what is under way."""
     try:
@@ -249,7 +260,9 @@ async def _listening(
         while not watch.done():  # a driver may lose a cancellation
             watch.cancel()
             await asyncio.wait({watch}, timeout=1)
-        await asyncio.sleep(DRAIN_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await uncalled.wait()
         await hub.close()  # whoever watches comes back, and meets another worker
         await server.stop(STOP_SECONDS)
         await completion.drain(STOP_SECONDS)

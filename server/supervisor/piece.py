@@ -38,7 +38,8 @@ class Spec:
     env: Mapping[str, str]
     ready: Callable[[], Awaitable[None]]  # returns when the piece is ready
     ready_within: float
-    stop_within: float = 10.0  # seconds between SIGTERM and SIGKILL
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_within: float = 10.0  # seconds between that and SIGKILL
     patient: bool = False  # a second Ctrl-C does not shorten stop_within
     log: Path | None = None  # gets stderr; without it the supervisor's own is used
     log_stdout: bool = False  # the log gets stdout as well
@@ -80,7 +81,7 @@ class Piece:
         await self._first_ready.wait()
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL when it takes too long; returns when the process is gone."""
+        """Its signal, then SIGKILL when it takes too long; returns when the process is gone."""
         self._stop.set()
         if self.task is not None:
             # How it ended is the watcher's affair; here it only has to have ended.
@@ -177,9 +178,9 @@ class Piece:
                 self.is_ready = True
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """SIGTERM, and SIGKILL after the grace or, for an impatient piece, at the second Ctrl-C."""
+        """Its signal, and SIGKILL after the grace or, for an impatient piece, at the second Ctrl-C."""
         with suppress(ProcessLookupError):
-            process.terminate()
+            process.send_signal(self.spec.stop_signal)
         waits: list[Coroutine[Any, Any, object]] = [
             process.wait(),
             asyncio.sleep(self.spec.stop_within),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -89,7 +90,8 @@ def worker(index: int, socket: Path, env: dict[str, str]) -> Spec:
         env=env,
         ready=partial(until, partial(serving, target)),
         ready_within=60,
-        # It says NOT_SERVING for 2.5 s and gives calls under way 10 s more, see app.py.
+        # Envoy sends it nothing by then; calls under way have 10 s more, see app.py.
+        stop_signal=signal.SIGINT,
         stop_within=15,
         # A worker killed before has left its socket file, on which nobody can listen again.
         before_start=partial(socket.unlink, missing_ok=True),

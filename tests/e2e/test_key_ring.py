@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -114,8 +115,10 @@ async def test_a_server_does_not_start_with_the_wrong_ring(
     stack: Stack, tmp_path: Path, key_id: str, said: str
 ) -> None:
     settings = given(mongodb_uri=stack.mongodb_uri, encryption_keys=f"{key_id}:{OTHER}")
+    listen = f"unix:{tmp_path}/s"
+    worker = running_worker(settings, listen, syncs=False, uncalled=asyncio.Event())
     with pytest.raises(ConfigError, match=said) as caught:
-        async with running_worker(settings, f"unix:{tmp_path}/s", syncs=False):
+        async with worker:
             pass
     assert OTHER not in str(caught.value)
 
