@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-.PHONY: help run test coverage test-motor test-chaos test-topology test-security test-clients test-openapi test-pages bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
+.PHONY: help run test coverage test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ coverage: $(VENV)/dev.stamp protos ## The same, a third slower, and tell which l
 
 test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with Motor as its driver; about 5 minutes
 	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/audit tests/cache tests/connectors tests/storage tests/users
+
+test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 6 minutes
+	$(BIN)/pytest -n 3 --dist loadfile -m full_only --full tests --ignore tests/chaos --ignore tests/topology \
+	  --ignore tests/security_long --ignore tests/openapi --ignore tests/pages
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full

@@ -10,17 +10,34 @@ import httpx
 import pytest
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
+from hypothesis import HealthCheck, settings
 
 from tests.chaos.figures import report
 from tests.stack import Stack, running
+
+LONG = {"chaos", "clients", "observability", "security_long", "supervisor", "topology"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run all scenarios, and at full length")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Loaded machines make any deadline a lie, and what hypothesis found belongs in a test.
+    settings.register_profile(
+        "finlink",
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        max_examples=100 if config.getoption("--full") else 30,
+    )
+    settings.load_profile("finlink")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without --full: nothing that only that runs, and of the stores with Motor those of `storage` alone."""
+    # What takes long begins first, so that it does not run on alone in the end.
+    items.sort(key=lambda item: item.path.relative_to(config.rootpath).parts[1] not in LONG)
     if config.getoption("--full"):
         return
     stores = config.rootpath / "tests" / "storage"

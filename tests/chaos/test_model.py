@@ -21,7 +21,7 @@ from tests.chaos.model_views import assert_counts
 from tests.chaos.platform_side import PlatformSide
 
 LEAST, EXAMPLES, STEPS = 10_000, 5, 100
-SHORT_LEAST, SHORT_EXAMPLES, SHORT_STEPS = 100, 2, 25
+SHORT_LEAST, SHORT_EXAMPLES, SHORT_STEPS = 50, 2, 25
 
 
 def test_finlink_does_as_the_model_says(site: Ground, full: bool, figures: Figures) -> None:

@@ -102,6 +102,7 @@ async def test_a_death_around_the_commit(
     figures.show("of them with one effect and identical answers", len(names))
 
 
+@pytest.mark.full_only
 async def test_what_a_platform_failed_to_answer_may_be_tried_again(
     site: Ground, api: httpx.AsyncClient
 ) -> None:

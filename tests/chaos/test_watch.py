@@ -263,7 +263,7 @@ async def over_grpc(
 async def test_ten_thousand_events_over_twenty_reconnects(
     site: Ground, api: httpx.AsyncClient, stubs: grpc.aio.Channel, figures: Figures, full: bool
 ) -> None:
-    events, reconnects = (10_000, 20) if full else (300, 4)
+    events, reconnects = (10_000, 20) if full else (150, 3)
     dice = random.Random(20)  # noqa: S311 - the same scenario each time
     record = Record(events)
     breaks = sorted(dice.sample(range(1, events), reconnects))

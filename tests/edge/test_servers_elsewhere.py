@@ -55,6 +55,7 @@ def edge_settings(folder: Path) -> dict[str, str]:
     return {**ports, **more, "METRICS_PORT": str(free_ports(1)[0])}
 
 
+@pytest.mark.full_only
 def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Authority) -> None:
     (port,) = free_ports(1)
     key = (stack.data_dir / "encryption.key").read_text().strip()

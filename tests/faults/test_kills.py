@@ -29,6 +29,7 @@ async def load(victim: Stack) -> AsyncIterator[Load]:
         yield Load(client)
 
 
+@pytest.mark.full_only
 async def test_the_death_of_a_worker_fails_no_read(victim: Stack, load: Load) -> None:
     await load.create()
     (user_id,) = load.acknowledged
@@ -44,6 +45,7 @@ async def test_the_death_of_a_worker_fails_no_read(victim: Stack, load: Load) ->
     assert {key for key in load.statuses if key[0] == "GET"} == {reads}, load.misshapen[:3]
 
 
+@pytest.mark.full_only
 async def test_the_death_of_mongodb_loses_nothing_acknowledged(victim: Stack, load: Load) -> None:
     await load.create()
     user_id = load.acknowledged[0]

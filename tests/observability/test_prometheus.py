@@ -22,6 +22,7 @@ from tests.observability.prometheus import Prometheus
 from tests.observability.watched import SYNC_LIMIT, Watched
 
 NOBODYS = "/connectors/000000000000000000000000"
+SHORT = TOGETHER[0], TOGETHER[2]  # what `make test` causes; the others kill and freeze
 
 
 def test_no_alert_is_left_out() -> None:
@@ -29,6 +30,7 @@ def test_no_alert_is_left_out() -> None:
     assert set(itertools.chain(*TOGETHER)) == CAUSES.keys()
 
 
+@pytest.mark.full_only
 @prometheus.needed
 async def test_an_ordinary_day_raises_no_alert(api: httpx.AsyncClient, metrics: Prometheus) -> None:
     made = await asyncio.gather(*(causes.connector(api, each) for each in step.PLATFORMS))
@@ -41,6 +43,7 @@ async def test_an_ordinary_day_raises_no_alert(api: httpx.AsyncClient, metrics: 
     await metrics.until_quiet(set(prometheus.alerts()))
 
 
+@pytest.mark.full_only
 @prometheus.needed
 async def test_each_panel_shows_something_and_each_metric_is_seen(
     site: Watched, metrics: Prometheus
@@ -126,7 +129,17 @@ async def test_a_platform_is_sent_the_request_id_of_the_caller(
 
 
 @prometheus.needed
-@pytest.mark.parametrize("group", TOGETHER, ids=lambda group: "-".join(c.__name__ for c in group))
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param(
+            group,
+            id="-".join(cause.__name__ for cause in group),
+            marks=[] if group in SHORT else pytest.mark.full_only,
+        )
+        for group in TOGETHER
+    ],
+)
 async def test_an_alert_fires(
     site: Watched, metrics: Prometheus, group: Sequence[Cause], figures: Figures
 ) -> None:

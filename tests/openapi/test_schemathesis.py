@@ -57,7 +57,7 @@ def fuzz(stack: Stack, *options: str) -> int:
 def test_a_few_calls_of_each_operation(stack: Stack) -> None:
     """Without new connectors: other tests go on with this Finlink."""
     options = ("--exclude-operation-id", "createConnector", "--phases", "examples,fuzzing")
-    assert fuzz(stack, *options, "--max-examples", "2", "--seed", "1") > 50
+    assert fuzz(stack, *options, "--max-examples", "1", "--seed", "1") > 25
 
 
 @pytest.mark.full_only

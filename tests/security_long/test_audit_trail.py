@@ -112,7 +112,7 @@ async def command(stack: Stack, name: str) -> tuple[int, list[str]]:
 
 
 async def test_harm_to_a_long_trail_is_found(stack: Stack, full: bool, figures: Figures) -> None:
-    count = 100_000 if full else 1_500
+    count = 100_000 if full else 500
     async with database_of(stack) as database:
         codes = Codes(await KeyedSecrets(database, KeyRing({"own": KEY})).get(CODES_KEY))
         trail = AuditTrail(database, codes)

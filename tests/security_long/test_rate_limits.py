@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 
 from server.supervisor.envoy_limits import Limits
 from tests.chaos.figures import Figures
@@ -79,10 +80,9 @@ def call_from(opened: Gate, first: int, last: int) -> None:
                 assert answer.startswith(b"HTTP/1.1 404 ")
 
 
-def test_memory_is_bounded_over_many_addresses(
-    tmp_path: Path, full: bool, figures: Figures
-) -> None:
-    total = 100_000 if full else 30_000
+@pytest.mark.full_only
+def test_memory_is_bounded_over_many_addresses(tmp_path: Path, figures: Figures) -> None:
+    total = 100_000
     limits = Limits(window_ms=HOUR_MS, trusted_proxies=("127.0.0.1/32",))
     with gate(tmp_path, limits) as opened:
         call_from(opened, 0, 200)

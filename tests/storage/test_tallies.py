@@ -108,7 +108,9 @@ class Hands:
         return self.chance.choice(found) if found else None
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.full_only) for n in range(1, 4))]
+)
 async def test_a_total_is_a_count_after_every_step(
     database: Database, things: Tallies, seed: int
 ) -> None:

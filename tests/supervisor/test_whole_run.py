@@ -101,6 +101,7 @@ def test_a_second_run_on_the_same_folder_is_refused(run: WholeRun) -> None:
     assert f"(process {run.process.pid}) uses the data folder {run.data}" in line
 
 
+@pytest.mark.full_only
 def test_a_second_run_on_the_same_ports_is_refused(run: WholeRun, tmp_path: Path) -> None:
     code, lines = refused({**run.env, "DATA_DIR": str(tmp_path)})
     assert code == 1
@@ -108,6 +109,7 @@ def test_a_second_run_on_the_same_ports_is_refused(run: WholeRun, tmp_path: Path
     assert line.startswith(f"finlink: Port {run.port('PORT')} is in use (REST). Set PORT to ")
 
 
+@pytest.mark.full_only
 def test_killed_itself_it_takes_its_pieces_along_and_starts_again(run: WholeRun) -> None:
     pids, sockets = run.pids(), Path(run.record()["sockets"])
     assert sockets.is_dir()
@@ -121,6 +123,7 @@ def test_killed_itself_it_takes_its_pieces_along_and_starts_again(run: WholeRun)
         leaves_nothing_behind(again, [signal.SIGINT])
 
 
+@pytest.mark.full_only
 def test_two_ctrl_c_during_the_start(tmp_path: Path) -> None:
     with whole_run(run_env(tmp_path / "data"), tmp_path / "output") as run:
         run.wait(lambda: "worker-0" in run.pids())

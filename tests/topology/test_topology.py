@@ -25,7 +25,7 @@ from tests.topology.load import Load, Phase, load
 from tests.topology.nodes import Node
 from tests.topology.plant import Plant, plant
 
-MEMBERS = 20
+MEMBERS, SHORT_MEMBERS = 20, 8
 SLOW = {"kind": "slow", "ms": 200}  # so that a kill finds runs under way
 BETWEEN_SECONDS = 1.0
 DUE_AGAIN_SECONDS = (
@@ -37,6 +37,7 @@ async def test_a_topology_under_load(tmp_path: Path, figures: Figures, full: boo
     seed = secrets.randbelow(10**6)
     figures.show("seed", seed)
     draw = random.Random(seed)  # noqa: S311 - repeatable by the seed that is shown
+    count = MEMBERS if full else SHORT_MEMBERS
     began = time.monotonic()
     async with (
         plant(tmp_path, servers_a_host=2 if full else 1) as site,
@@ -46,7 +47,7 @@ async def test_a_topology_under_load(tmp_path: Path, figures: Figures, full: boo
         for platform in herd.PLATFORMS:
             site.sandbox.faults(platform, "*", SLOW)
         since = await ledger.moment(site.stack)
-        members = await herd.gather(site, database, MEMBERS, draw)
+        members = await herd.gather(site, database, count, draw)
         async with load(site.rests, sorted(members), draw) as callers:
             async with callers.at_work(), _due_again(database):
                 await callers.some(BETWEEN_SECONDS)
@@ -67,7 +68,7 @@ async def test_a_topology_under_load(tmp_path: Path, figures: Figures, full: boo
     assert lost == []
     assert written.wrong == {}
     assert written.open_runs() == []
-    assert len(written.runs) > MEMBERS
+    assert len(written.runs) > count
     assert (rolled.failed_reads, rolled.again, rolled.failed_changes) == ([], [], [])
 
 

@@ -9,13 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, settings
-
-# Loaded machines make any deadline a lie, and what hypothesis found belongs in a test.
-settings.register_profile(
-    "finlink", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("finlink")
 
 SECRET = "sandbox_secret"
 APPROVED_KEY = "approved_app"
