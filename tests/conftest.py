@@ -16,6 +16,7 @@ from tests.chaos.figures import report
 from tests.stack import Stack, running
 
 LONG = {"chaos", "clients", "observability", "security_long", "supervisor", "topology"}
+SHARING = {"chaos", "observability"}  # one Finlink of their own for all files of the folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,7 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without --full: nothing that only that runs, and of the stores with Motor those of `storage` alone."""
     # What takes long begins first, so that it does not run on alone in the end.
-    items.sort(key=lambda item: item.path.relative_to(config.rootpath).parts[1] not in LONG)
+    items.sort(key=lambda item: _folder(item) not in LONG)
+    for item in items:
+        together = _folder(item) if _folder(item) in SHARING else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
     if config.getoption("--full"):
         return
     stores = config.rootpath / "tests" / "storage"
@@ -49,6 +53,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left := [item for item in items if is_left(item)]:
         config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if not is_left(item)]
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(item.config.rootpath).parts[1]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

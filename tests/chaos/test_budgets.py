@@ -167,6 +167,7 @@ async def test_a_backlog_keeps_to_the_limit_and_starves_nobody(
     assert beside >= alone / 2
 
 
+@pytest.mark.full_only
 async def test_two_processes_call_a_session_one_after_another(
     site: Ground, api: httpx.AsyncClient, figures: Figures
 ) -> None:

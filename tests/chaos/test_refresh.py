@@ -198,7 +198,8 @@ def assert_login_wanted(answers: Sequence[httpx.Response], connector: Json) -> N
     assert connector["errors"][0]["errorCode"] == "REAUTH_REQUIRED"
 
 
-@pytest.mark.parametrize("at", ["arrival", pytest.param("answer", marks=pytest.mark.full_only)])
+@pytest.mark.full_only
+@pytest.mark.parametrize("at", ["arrival", "answer"])
 async def test_a_refresh_whose_process_is_killed_heals(
     site: Ground, api: httpx.AsyncClient, figures: Figures, at: str
 ) -> None:

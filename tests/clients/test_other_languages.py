@@ -25,10 +25,6 @@ LINTERS = {
     "go": [["gofmt", "-d", "."], ["go", "vet", "./..."], ["go", "tool", "staticcheck", "./..."]],
 }
 TESTS = {"typescript": ["npm", "test"], "go": ["go", "test", "-count=1", "-v", "./..."]}
-SHORT = {
-    "typescript": ["node", "--test", "--test-name-pattern=^c", "build/test/scenarios.test.js"],
-    "go": ["go", "test", "-count=1", "-run", "^TestScenarios$/^c", "./finlink"],
-}
 
 
 @pytest.fixture(params=sorted(LANGUAGES))
@@ -41,13 +37,8 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(
-    full: bool, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Stack]:
-    """At full length a Finlink of its own, whose workers may be killed."""
-    if not full:
-        yield request.getfixturevalue("stack")
-        return
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Finlink of its own, whose workers may be killed."""
     with running(tmp_path_factory.mktemp("victim")) as started:
         yield started
 
@@ -77,22 +68,20 @@ def rules(path: Path) -> Path:
     return path
 
 
-def test_its_scenarios(language: str, site: Stack, full: bool, tmp_path: Path) -> None:
-    environment = {"FINLINK_TEST_ADDRESS": site.grpc}
-    if full:
-        killing = [sys.executable, "-m", "tests.clients.kill_worker", str(site.data_dir)]
-        environment |= {
-            "FINLINK_TEST_KILL": f"cd {shlex.quote(str(ROOT))} && {shlex.join(killing)}",
-            "FINLINK_TEST_RULES": str(rules(tmp_path / "rules.json")),
-        }
-    said = run(language, (TESTS if full else SHORT)[language], environment)
-    if full:
-        assert re.search("skip(?!ped 0)", said, re.IGNORECASE) is None, said
+@pytest.mark.full_only
+def test_its_scenarios(language: str, site: Stack, tmp_path: Path) -> None:
+    killing = [sys.executable, "-m", "tests.clients.kill_worker", str(site.data_dir)]
+    environment = {
+        "FINLINK_TEST_ADDRESS": site.grpc,
+        "FINLINK_TEST_KILL": f"cd {shlex.quote(str(ROOT))} && {shlex.join(killing)}",
+        "FINLINK_TEST_RULES": str(rules(tmp_path / "rules.json")),
+    }
+    said = run(language, TESTS[language], environment)
+    assert re.search("skip(?!ped 0)", said, re.IGNORECASE) is None, said
 
 
-def test_its_linters(language: str, full: bool) -> None:
-    if not full:
-        pytest.skip("linters of other languages are run by make test-clients")
+@pytest.mark.full_only
+def test_its_linters(language: str) -> None:
     for command in LINTERS[language]:
         said = run(language, command, {})
         assert command[0] == "npm" or said == "", said

@@ -141,6 +141,7 @@ async def test_health_needs_no_key(guarded: Stack, channel_of: grpc.aio.Channel)
     assert await call(b"") == b"\x08\x01"
 
 
+@pytest.mark.full_only
 def test_production_does_not_start_open(guarded: Stack) -> None:
     clean = {key: value for key, value in os.environ.items() if key != "API_KEYS"}
     environment = {

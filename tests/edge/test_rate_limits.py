@@ -54,6 +54,7 @@ async def statuses(client: httpx.AsyncClient, verb: str, path: str, count: int) 
     return Counter(answer.status_code for answer in answers)
 
 
+@pytest.mark.full_only
 async def test_a_full_bucket_admits_the_number_for_each_of_two_addresses(hourly: Gate) -> None:
     async with caller(hourly, "127.0.0.1") as one, caller(hourly, "127.0.0.2") as two:
         for group, path in (("sync", SYNC), ("connectors", CALLS["connectors"]),

@@ -67,6 +67,7 @@ async def test_the_death_of_mongodb_loses_nothing_acknowledged(victim: Stack, lo
     assert lost == []
 
 
+@pytest.mark.full_only
 def test_ready_means_that_a_worker_reaches_mongodb(victim: Stack) -> None:
     def status(path: str) -> int:
         return httpx.get(victim.rest + path).status_code

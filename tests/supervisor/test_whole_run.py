@@ -94,6 +94,7 @@ def test_a_killed_piece_comes_back(run: WholeRun, name: str) -> None:
     assert f"{name} ended: signal SIGKILL" in run.output.read_text()
 
 
+@pytest.mark.full_only
 def test_a_second_run_on_the_same_folder_is_refused(run: WholeRun) -> None:
     code, lines = refused(run.env)
     assert code == 1
