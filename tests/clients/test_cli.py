@@ -44,8 +44,8 @@ def user(at_stack: Run, new_id: str) -> str:
 def connected(at_stack: Run, user: str) -> str:
     """USER/PLATFORM of a connector whose first sync has ended."""
     arguments = ("connectors", "connect", user, "fi_money", "--permission", "profile")
-    done(at_stack(*arguments, "--credentials-stdin", stdin=LOGIN))
-    done(at_stack("sync", "start", f"{user}/fi_money", "--wait"))
+    told = done(at_stack(*arguments, "--credentials-stdin", "--wait", stdin=LOGIN)).out
+    assert told.startswith("Connected successfully.")
     return f"{user}/fi_money"
 
 
@@ -129,6 +129,13 @@ def test_a_connector_s_life(at_stack: Run, stack: Stack, connected: str) -> None
     assert at_stack("sync", "start", connected).code == 6
 
 
+def test_connecting_may_wait_for_the_first_sync(at_stack: Run, user: str) -> None:
+    connect = ("connectors", "connect", user, "zerodha", "--credentials-stdin", "--wait", "--json")
+    connector = done(at_stack(*connect, stdin=LOGIN)).json
+    [run] = connector["syncHistory"]
+    assert (run["status"], run["recordsCount"] > 0) == ("success", True)
+
+
 def test_a_sync_and_what_it_brought(at_stack: Run, stack: Stack, connected: str) -> None:
     run = done(at_stack("sync", "start", connected, "--wait", "--json")).json
     assert (run["state"], run["counts"][0]["dataType"]) == ("success", "profile")
@@ -151,7 +158,9 @@ def test_a_sync_and_what_it_brought(at_stack: Run, stack: Stack, connected: str)
 def test_why_a_sync_fails(at_stack: Run, user: str) -> None:
     login = json.dumps({"username": BROKEN_NET_WORTH, "password": "any"})
     connect = ("connectors", "connect", user, "fi_money", "--permission", "portfolio")
-    done(at_stack(*connect, "--credentials-stdin", stdin=login))
+    waited = at_stack(*connect, "--credentials-stdin", "--wait", "--json", stdin=login)
+    assert (waited.code, waited.error["code"]) == (1, "PLATFORM_DATA_ERROR")
+    assert waited.json["syncHistory"][0]["status"] == "failed"
     failed = at_stack("sync", "start", f"{user}/fi_money", "--wait", "--json")
     assert (failed.code, failed.json["state"]) == (1, "failed")
     assert failed.error["code"] == "PLATFORM_DATA_ERROR"

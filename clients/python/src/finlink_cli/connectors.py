@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finlink_cli import logins, output
+from finlink_cli import logins, output, runs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 from finlink_cli.failures import wrong_usage
 from finlink_cli.parameters import All, Connector, Limit, PageToken, User, Yes
 from finlink_cli.words import ConnectionStatus, DataType, Platform
+
+if TYPE_CHECKING:
+    from finlink.connectors.v1.connector_service_pb2 import (
+        CreateConnectorResponse,
+        RefreshSessionResponse,
+    )
 
 app = typer.Typer(
     name="connectors",
@@ -96,6 +102,9 @@ def connect(
         typer.Option(help="What to ask for; may be repeated. Default: all the platform grants."),
     ] = None,
     credentials_stdin: CredentialsStdin = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow the first sync; exit with 1 unless it succeeds.")
+    ] = False,
 ) -> None:
     """Connect a user to a platform and start the first sync.
 
@@ -111,14 +120,34 @@ def connect(
         permissions=permission or list(DataType),
     )
     answer = cli.finlink.connectors.CreateConnector(request)
-    if not answer.data.login_url:
-        cli.changed(answer)
-    elif credentials_stdin:
-        cli.one(answer.data)
-        raise logins.pending(answer.data.id, answer.data.login_url)
+    connected: CreateConnectorResponse | RefreshSessionResponse = answer
+    if answer.data.login_url:
+        if credentials_stdin:
+            cli.one(answer.data)
+            raise logins.pending(answer.data.id, answer.data.login_url)
+        connected = logins.complete(cli, answer.data.id, answer.data.login_url)
+    if wait:
+        cli.say(f"{connected.message}.")
+        _follow_first_sync(cli, answer.data.id, f"{user}/{platform}")
     else:
-        logins.complete(cli, answer.data.id, answer.data.login_url)
-    cli.say(f"\nThe first sync is under way: finlink sync start {user}/{platform} --wait")
+        cli.changed(connected)
+        cli.say(f"\nThe first sync is under way: finlink sync start {user}/{platform} --wait")
+
+
+def _follow_first_sync(cli: Cli, connector_id: str, name: str) -> None:
+    """Show the connector once its first run has ended. Raises Failure where that brought not all."""
+    from finlink.connectors.v1.connector_service_pb2 import GetConnectorRequest, TriggerSyncRequest
+
+    # The run under way; were it over already, no second one would follow upon a success.
+    request = TriggerSyncRequest(connector_id=connector_id, force_sync=False)
+    started = cli.finlink.connectors.TriggerSync(request).data
+    run = runs.followed(cli, connector_id, started.sync_id) if started.sync_id else None
+    cli.one(
+        cli.finlink.connectors.GetConnector(GetConnectorRequest(connector_id=connector_id)).data,
+        LISTS,
+    )
+    if run is not None:
+        runs.check(run, name)
 
 
 @command(app, example="finlink connectors refresh asha/zerodha")
@@ -138,9 +167,8 @@ def refresh(cli: Cli, connector: Connector, credentials_stdin: CredentialsStdin 
             raise
         if credentials_stdin or not cli.can_ask:
             raise logins.pending(connector_id, error.login_url) from None
-        logins.complete(cli, connector_id, error.login_url)
-    else:
-        cli.changed(answer)
+        answer = logins.complete(cli, connector_id, error.login_url)
+    cli.changed(answer)
 
 
 @command(app, example="finlink connectors disconnect asha/zerodha --yes")

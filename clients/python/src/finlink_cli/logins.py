@@ -16,7 +16,7 @@ from finlink_cli.failures import Exit, Failure, wrong_usage
 from finlink_cli.words import Platform
 
 if TYPE_CHECKING:
-    from finlink.connectors.v1.connector_service_pb2 import Credentials
+    from finlink.connectors.v1.connector_service_pb2 import Credentials, RefreshSessionResponse
 
 # What a platform's login is called, and its secret.
 _ASKED_FOR: Mapping[Platform, tuple[str, str]] = {
@@ -64,7 +64,7 @@ def from_stdin() -> Credentials:
     return Credentials(**{names[name]: value for name, value in given.items()})
 
 
-def complete(cli: Cli, connector_id: str, login_url: str) -> None:
+def complete(cli: Cli, connector_id: str, login_url: str) -> RefreshSessionResponse:
     """Have a person log in on the platform's page, then tell Finlink so."""
     from finlink.connectors.v1.connector_service_pb2 import Credentials, RefreshSessionRequest
 
@@ -76,7 +76,7 @@ def complete(cli: Cli, connector_id: str, login_url: str) -> None:
     request = RefreshSessionRequest(
         connector_id=connector_id, credentials=Credentials(request_token=token) if token else None
     )
-    cli.changed(cli.finlink.connectors.RefreshSession(request))
+    return cli.finlink.connectors.RefreshSession(request)
 
 
 def pending(connector_id: str, login_url: str) -> Failure:

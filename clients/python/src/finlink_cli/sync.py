@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from finlink_cli import output
+from finlink_cli import runs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 from finlink_cli.connectors import LISTS
-from finlink_cli.failures import Exit, Failure, sync_advice, wrong_usage
+from finlink_cli.failures import wrong_usage
 from finlink_cli.parameters import Connector
 from finlink_cli.sync_failures import failures
 from finlink_cli.words import DataType
-
-if TYPE_CHECKING:
-    from finlink.connectors.v1.sync_pb2 import SyncRun
 
 app = typer.Typer(
     name="sync",
@@ -25,15 +21,6 @@ app = typer.Typer(
     help="Start, follow, cancel and schedule syncs; find what fails.",
 )
 command(app, example="finlink sync failures --platform zerodha")(failures)
-
-_UNDER_WAY = {"in_progress", "deferred"}
-_PAUSE = 0.3  # seconds between two looks at a run
-_ENDED_AS = {
-    "partial": "the sync brought a part only",
-    "failed": "the sync failed",
-    "cancelled": "the sync was cancelled",
-    "abandoned": "the sync's worker stopped",
-}
 
 DataTypes = Annotated[
     list[DataType] | None, typer.Option("--data-type", help="What to fetch; may be repeated.")
@@ -64,10 +51,9 @@ def start(
     if not wait or answer.data.status == "skipped":
         cli.changed(answer)
         return
-    run = _followed(cli, connector_id, answer.data.sync_id)
+    run = runs.followed(cli, connector_id, answer.data.sync_id)
     cli.one(run)
-    if run.state != "success":
-        raise _unsuccessful(run, connector)
+    runs.check(run, connector)
 
 
 @command(app, example="finlink sync status asha/zerodha")
@@ -82,7 +68,7 @@ def status(cli: Cli, connector: Connector) -> None:
 @command(app, example="finlink sync show asha/zerodha sync_0123456789abcdef01234567")
 def show(cli: Cli, connector: Connector, sync_id: SyncId) -> None:
     """Show a run: the one under way, or one of the newest 50."""
-    cli.one(_run(cli, cli.connector_id(connector), sync_id))
+    cli.one(runs.read(cli, cli.connector_id(connector), sync_id))
 
 
 @command(app, example="finlink sync cancel asha/zerodha sync_0123456789abcdef01234567")
@@ -116,31 +102,3 @@ def settings(
         auto_sync=auto,
     )
     cli.changed(cli.finlink.connectors.UpdateSyncSettings(request))
-
-
-def _run(cli: Cli, connector_id: str, sync_id: str) -> SyncRun:
-    from finlink.connectors.v1.connector_service_pb2 import GetSyncRequest
-
-    request = GetSyncRequest(connector_id=connector_id, sync_id=sync_id)
-    return cli.finlink.connectors.GetSync(request).data
-
-
-def _followed(cli: Cli, connector_id: str, sync_id: str) -> SyncRun:
-    """A run once it has ended."""
-    with cli.progress("Syncing") as note:
-        while (run := _run(cli, connector_id, sync_id)).state in _UNDER_WAY:
-            counts = output.cell(output.to_json(run)["counts"])
-            note(f"{output.label(run.state)}  {counts}")
-            time.sleep(_PAUSE)
-    return run
-
-
-def _unsuccessful(run: SyncRun, connector: str) -> Failure:
-    """A run that did not bring all it was to bring."""
-    cause = f": {run.error.message}" if run.error.message else ""
-    return Failure(
-        run.error.code or run.state.upper(),
-        f"{_ENDED_AS.get(run.state, run.state)}{cause}",
-        Exit.FAILED,
-        hint=f"What to do: {sync_advice(run.error.code, connector=connector)}.",
-    )
