@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-.PHONY: help run test coverage test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
+.PHONY: help run test coverage test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with M
 
 test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 6 minutes
 	$(BIN)/pytest -n 3 --dist loadgroup -m full_only --full tests --ignore tests/chaos --ignore tests/topology \
-	  --ignore tests/security_long --ignore tests/openapi --ignore tests/pages --ignore-glob 'tests/clients/test_other_*'
+	  --ignore tests/security_long --ignore tests/repository --ignore tests/openapi --ignore tests/pages --ignore-glob 'tests/clients/test_other_*'
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
 	$(BIN)/pytest tests/chaos --full
@@ -48,6 +48,9 @@ test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a runni
 
 test-pages: $(VENV)/dev.stamp protos ## Use the pages that Finlink serves in a real Chromium
 	$(BIN)/pytest tests/pages --full
+
+test-readme: $(VENV)/dev.stamp protos ## Paste README and the guides for contributors into a fresh clone, about 4 minutes
+	$(BIN)/pytest tests/repository --full
 
 bench: $(BENCH_VENV)/stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go
 	$(BENCH) run --out .data/bench/results/run.json

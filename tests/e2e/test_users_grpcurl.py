@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import programs
 from tests.contract.descriptors import services
 from tests.stack import Stack
 
@@ -98,29 +96,8 @@ class Client:
 
 
 @pytest.fixture(scope="session")
-def grpcurl(request: pytest.FixtureRequest) -> Path | None:
-    """grpcurl, built once and kept; None where it cannot be had."""
-    if there := shutil.which("grpcurl"):
-        return Path(there)
-    go = shutil.which("go")
-    cache = request.config.cache
-    if go is None or cache is None:
-        return None
-    folder = cache.mkdir("grpcurl")
-    built = folder / "grpcurl"
-    if not built.exists():
-        command: Sequence[str] = [
-            go,
-            "install",
-            "github.com/fullstorydev/grpcurl/cmd/grpcurl@latest",
-        ]
-        environment = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        if done.returncode != 0:
-            return None
-    return built
+def grpcurl(pytestconfig: pytest.Config) -> Path | None:
+    return programs.grpcurl(pytestconfig)
 
 
 @pytest.fixture(params=["grpcurl", "buf"])

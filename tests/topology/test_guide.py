@@ -5,11 +5,7 @@ Ports are others, and the packages are those that are installed: nothing else di
 
 from __future__ import annotations
 
-import asyncio
-import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -20,91 +16,18 @@ import httpx
 import pytest
 from pymongo import AsyncMongoClient
 
-from server.supervisor.probes import until
 from tests.chaos.figures import Figures
+from tests.clone import Clone
 from tests.deploy import guide
-from tests.stack import ROOT, free_ports
+from tests.stack import ROOT
 
-PORTS = {
-    "PORT": 3000, "TLS_PORT": 3443, "GRPC_PORT": 50051, "ADMIN_PORT": 9901, "METRICS_PORT": 9464,
-    "MONGO_PORT": 27117, "SANDBOX_KITE_PORT": 8085, "SANDBOX_FI_PORT": 8086,
-}  # fmt: skip
 USER = "/api/v1/users/user_kept"
+RUN = (".venv/bin/python", "-m", "server", "run")
 START_SECONDS = 120.0
 
 
-class Clone:
-    """A fresh clone, and whether Finlink is up in it."""
-
-    def __init__(self, folder: Path, home: Path) -> None:
-        self.folder = folder
-        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-        self.rest = f"http://127.0.0.1:{self.ports['PORT']}"
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "RATE_LIMITS": "off",
-            **{name: str(port) for name, port in self.ports.items()},
-        }
-        self._run: subprocess.Popen[bytes] | None = None
-
-    async def bring(self, wanted: str) -> None:
-        """To be up or stopped, as one does it in a terminal: `make run`, Ctrl-C."""
-        if wanted == "up" and self._run is None:
-            self._run = self._start()
-            async with asyncio.timeout(START_SECONDS):
-                await until(self._answers)
-        elif wanted == "stopped" and self._run is not None:
-            self._run.send_signal(signal.SIGINT)
-            assert await asyncio.to_thread(self._run.wait, START_SECONDS) == 0
-            self._run = None
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with (self.folder.parent / "output.log").open("ab") as output:
-            return subprocess.Popen(
-                [".venv/bin/python", "-m", "server", "run"],
-                cwd=self.folder, env=self._environment, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-
-    async def paste(self, text: str) -> None:
-        for name, port in PORTS.items():
-            text = re.sub(rf"localhost:{port}\b", f"localhost:{self.ports[name]}", text)
-        done = await asyncio.to_thread(
-            subprocess.run,
-            ["bash", "-e"], input=text, cwd=self.folder, env=self._environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-
-    async def name(self) -> str:
-        async with httpx.AsyncClient(base_url=self.rest, timeout=20) as rest:
-            found = (await rest.get(USER)).raise_for_status().json()
-        return str(found["data"]["profile"]["firstName"])
-
-    async def rename(self, name: str) -> None:
-        async with httpx.AsyncClient(base_url=self.rest, timeout=20) as rest:
-            change = await rest.put(f"{USER}/profile", json={"firstName": name})
-            change.raise_for_status()
-
-    def end(self) -> None:
-        if self._run is not None:
-            self._run.terminate()
-            self._run.wait()
-
-    async def _answers(self) -> bool:
-        assert self._run is not None
-        assert self._run.poll() is None, "Finlink has ended"
-        try:
-            async with httpx.AsyncClient() as client:
-                return (await client.get(f"{self.rest}/ready")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-
 @pytest.fixture
-def clone(tmp_path: Path, full: bool) -> Iterator[Clone]:
-    if not full:
-        pytest.skip("starts Finlink again and again")
+def clone(tmp_path: Path) -> Iterator[Clone]:
     folder, home = tmp_path / "finlink", tmp_path / "home"
     home.mkdir()
     listed = subprocess.check_output(
@@ -116,19 +39,20 @@ def clone(tmp_path: Path, full: bool) -> Iterator[Clone]:
             shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "gen", folder / "gen")
     (folder / ".venv").symlink_to(sys.prefix)
-    made = Clone(folder, home)
+    made = Clone(folder, home, RATE_LIMITS="off")
     yield made
     made.end()
 
 
+@pytest.mark.full_only
 async def test_all_of_it_works_when_pasted(clone: Clone, figures: Figures) -> None:
-    await clone.bring("up")
+    await bring(clone, "up")
     body = {"userId": "user_kept", "email": "kept@example.com", "firstName": "Before"}
     async with httpx.AsyncClient(base_url=clone.rest, timeout=20) as rest:
         (await rest.post("/api/v1/users", json=body)).raise_for_status()
     done = set()
     for block in guide.pasted():
-        await clone.bring(block.finlink)
+        await bring(clone, block.finlink)
         await clone.paste(block.text)
         for part, changed in CHANGES.items():
             if part in block.text:
@@ -138,8 +62,28 @@ async def test_all_of_it_works_when_pasted(clone: Clone, figures: Figures) -> No
     assert done == CHANGES.keys()
 
 
+async def bring(clone: Clone, wanted: str) -> None:
+    """To be up or stopped."""
+    if wanted == "up" and not clone.is_up:
+        await clone.start(RUN, START_SECONDS)
+    elif wanted == "stopped" and clone.is_up:
+        await clone.stop()
+
+
+async def name(clone: Clone) -> str:
+    async with httpx.AsyncClient(base_url=clone.rest, timeout=20) as rest:
+        found = (await rest.get(USER)).raise_for_status().json()
+    return str(found["data"]["profile"]["firstName"])
+
+
+async def rename(clone: Clone, name: str) -> None:
+    async with httpx.AsyncClient(base_url=clone.rest, timeout=20) as rest:
+        change = await rest.put(f"{USER}/profile", json={"firstName": name})
+        change.raise_for_status()
+
+
 async def _after_a_backup(clone: Clone) -> None:
-    await clone.rename("After")
+    await rename(clone, "After")
 
 
 async def _after_a_restore_elsewhere(clone: Clone) -> None:
@@ -148,18 +92,18 @@ async def _after_a_restore_elsewhere(clone: Clone) -> None:
         user = await client["restored"]["users"].find_one({"userId": "user_kept"})
     assert user is not None
     assert user["profile"]["firstName"] == "Before"
-    assert await clone.name() == "After"
+    assert await name(clone) == "After"
 
 
 async def _after_a_copy(clone: Clone) -> None:
-    await clone.bring("up")
-    await clone.rename("Later")
-    await clone.bring("stopped")
+    await bring(clone, "up")
+    await rename(clone, "Later")
+    await bring(clone, "stopped")
 
 
 async def _after_putting_it_back(clone: Clone) -> None:
-    await clone.bring("up")
-    assert await clone.name() == "After"
+    await bring(clone, "up")
+    assert await name(clone) == "After"
 
 
 # What is done or found after the block that has these words.
