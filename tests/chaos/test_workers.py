@@ -51,7 +51,7 @@ async def test_workers_that_die(tmp_path: Path, figures: Figures, full: bool) ->
             if full:
                 await _race(at, database, figures, draw, size=4, count=2_000, seconds=180)
             else:
-                await _race(at, database, figures, draw, size=2, count=30, seconds=0)
+                await _race(at, database, figures, draw, size=2, count=20, seconds=0)
 
 
 async def _race(

@@ -32,6 +32,7 @@ def user(at_stack: Run, new_id: str) -> str:
     return new_id
 
 
+@pytest.mark.full_only
 def test_help_needs_no_grpc() -> None:
     program = (
         "import sys; from finlink_cli.app import main; code = main(['users', '--help']); "
@@ -41,6 +42,7 @@ def test_help_needs_no_grpc() -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+@pytest.mark.full_only
 def test_ctrl_c_ends_a_watch_quietly(at_stack: Run) -> None:
     with started("watch", "--json") as watch:
         assert watch.stdout is not None
@@ -76,6 +78,7 @@ def test_a_login_shows_no_secret(at_stack: Run, user: str) -> None:
         assert COLOUR in terminal.shown
 
 
+@pytest.mark.full_only
 def test_a_login_on_the_platform_s_own_page(at_stack: Run, user: str) -> None:
     with at_terminal("connectors", "connect", user, "zerodha", "--json") as terminal:
         terminal.wait_for("User id (empty to log in on the platform's own page)")
@@ -106,6 +109,7 @@ def test_no_is_no(at_stack: Run, user: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert at_stack("users", "show", user).code == 0
 
 
+@pytest.mark.full_only
 def test_the_session_of_the_documentation(at_stack: Run) -> None:
     """As it is pasted into a shell."""
     session = "".join(block.text for block in blocks(CLI) if block.language == "console")

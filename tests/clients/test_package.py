@@ -41,6 +41,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.mark.full_only
 def test_the_wheel_holds_client_and_stubs_with_their_types(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
@@ -61,6 +62,7 @@ def test_the_wheel_holds_client_and_stubs_with_their_types(wheel: Path) -> None:
     assert {path for path in held if ".dist-info/" not in path} == expected
 
 
+@pytest.mark.full_only
 def test_the_wheel_works_by_itself(wheel: Path) -> None:
     program = (
         "import finlink_client as c; print(c.__file__, c.connect_blocking('localhost:1').users)"
@@ -102,6 +104,7 @@ def run(program: Path, *arguments: str, **environment: str) -> subprocess.Comple
     )  # fmt: skip
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("name", ["quickstart_async", "quickstart_blocking"])
 def test_the_examples_run(name: str, stack: Stack) -> None:
     done = run(PACKAGE / "examples" / f"{name}.py", stack.grpc)
@@ -116,6 +119,7 @@ def test_the_examples_run(name: str, stack: Stack) -> None:
     assert sum(line.startswith("    ") for line in lines) == 6
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("name", ["quickstart_async", "quickstart_blocking"])
 def test_the_examples_say_what_is_wrong(name: str) -> None:
     done = run(PACKAGE / "examples" / f"{name}.py", FINLINK_ADDRESS="localhost:1")

@@ -216,9 +216,9 @@ async def test_a_stopping_worker_lets_its_runs_end(world: World) -> None:
     world.platform.before_fetch = gate
     scheduler = world.scheduler(concurrency=1)
     scheduler.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await gate.reached.wait()
-        stopping = asyncio.create_task(stopped(scheduler))
+        stopping = asyncio.create_task(stopped(scheduler, grace=60))
         gate.opened.set()
         await stopping
     assert (await world.get(connector.id)).history[0].status == "success"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.connectors.platforms import fi_items, fi_net_worth, kite_items
@@ -116,7 +116,6 @@ def is_total(parser: Callable[[Node], object], node: Node) -> None:
 
 @pytest.mark.parametrize("parser", PARSERS)
 @given(DOCUMENTS)
-@settings(max_examples=80)
 def test_any_document(parser: Callable[[Node], object], document: object) -> None:
     is_total(parser, Node(document, "call"))
     is_total(parser, parse(json.dumps(document), "call"))
@@ -124,7 +123,6 @@ def test_any_document(parser: Callable[[Node], object], document: object) -> Non
 
 @pytest.mark.parametrize(("parser", "document"), RIGHT)
 @given(st.data())
-@settings(max_examples=80)
 def test_a_right_document_with_one_wrong_place(
     parser: Callable[[Node], object], document: object, data: st.DataObject
 ) -> None:
