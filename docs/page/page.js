@@ -1,28 +1,36 @@
-// Scalar over /openapi.yaml of the same host. Nothing is asked of any other: no fonts, proxy, telemetry or agent.
-Scalar.createApiReference('#reference', {
-  url: '/openapi.yaml',
-  authentication: { preferredSecurityScheme: 'apiKey' },
-  persistAuth: false,
-  defaultOpenAllTags: true,
-  hideModels: true,
-  defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
-  withDefaultFonts: false,
-  telemetry: false,
-  agent: { disabled: true },
-  mcp: { disabled: true },
-  hideClientButton: true,
-  showDeveloperTools: 'never',
-});
-
-// What screen readers need of Scalar's fields and does not come with them: whether a combo box is open, what a text is
-// called, and a way into it by keyboard.
+// What does not come with RapiDoc: roles and names for screen readers, and an API key that is not shown while it is typed.
 const lacking = [
-  ['[role="combobox"]:not([aria-expanded])', 'aria-expanded', 'false'],
-  ['.cm-content[role="textbox"]:not([aria-label])', 'aria-label', 'Text'],
-  ['.cm-scroller[tabindex="-1"]', 'tabindex', '0'],
+  ['#api-title:not([role])', { role: 'heading', 'aria-level': '1' }],
+  ['.nav-bar-expand-all:not([role])', { role: 'button', 'aria-label': 'Unfold all' }],
+  ['.nav-bar-collapse-all:not([role])', { role: 'button', 'aria-label': 'Fold all' }],
+  ['.nav-bar-tag-icon:not([role])', { role: 'button', 'aria-label': 'Fold or unfold' }],
+  ['.nav-bar [tabindex="0"]:not([role])', { role: 'link' }],
+  ['.api-key-input[type="text"]', { type: 'password', autocomplete: 'off', 'aria-label': 'API key' }],
+  ['select:not([aria-label])', { 'aria-label': 'Example or media type' }],
+  ['.request-body-param-user-input:not([aria-label])', { 'aria-label': 'Request body' }],
+  ['pre:not([tabindex])', { tabindex: '0' }],
+  ['.request-param:not([aria-label])', (field) => ({ 'aria-label': field.dataset.pname })],
 ];
-new MutationObserver(() => {
-  for (const [fields, name, value] of lacking) {
-    for (const field of document.querySelectorAll(fields)) field.setAttribute(name, value);
+
+// RapiDoc's elements have shadow trees, one inside another, each to be watched by itself.
+const watched = new WeakSet();
+const observer = new MutationObserver(() => amend(reference.shadowRoot));
+
+function amend(tree) {
+  if (!watched.has(tree)) {
+    watched.add(tree);
+    observer.observe(tree, { childList: true, subtree: true });
   }
-}).observe(document.body, { childList: true, subtree: true });
+  for (const [fields, given] of lacking) {
+    for (const field of tree.querySelectorAll(fields)) {
+      const attributes = typeof given === 'function' ? given(field) : given;
+      for (const [name, value] of Object.entries(attributes)) field.setAttribute(name, value);
+    }
+  }
+  for (const element of tree.querySelectorAll('*')) {
+    if (element.shadowRoot) amend(element.shadowRoot);
+  }
+}
+
+const reference = document.querySelector('rapi-doc');
+amend(reference.shadowRoot);

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from server.supervisor.errors import StartError
-from server.supervisor.programs import find_scalar
+from server.supervisor.programs import find_rapidoc
 
 NOT_BUILT = Path(__file__).parents[2] / "console" / "not-built.html"
 MEDIA_TYPES = {
@@ -35,7 +35,7 @@ APPLICATION = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Of Scalar, which sets styles on elements.
+# Of RapiDoc, which sets styles on elements.
 STYLED = APPLICATION.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 # Of a page that stands alone: no script, nothing from elsewhere.
 ALONE = (
@@ -99,7 +99,7 @@ def _docs(docs: Path) -> Iterator[Page]:
     yield Page("/openapi.yaml", docs / "openapi.yaml")
     yield from (Page(path, page / "index.html", STYLED) for path in ("/docs", "/docs/"))
     yield from (Page(f"/docs/{name}", page / name) for name in ("icon.svg", "page.css", "page.js"))
-    yield Page("/docs/scalar.js", find_scalar())
+    yield Page("/docs/rapidoc.js", find_rapidoc())
 
 
 def _route(page: Page) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from server.supervisor.errors import StartError
 # Inside the PyPI packages, which are data folders to us: nothing of them is imported.
 ENVOY_IN_WHEEL = Path("envoy/_bin/envoy")
 MONGOD_IN_WHEEL = Path("fiftyone/db/bin/mongod")
-SCALAR_IN_WHEEL = Path("flask_openapi_scalar/templates/scalar/js/scalar.standalone.js")
+RAPIDOC_IN_WHEEL = Path("flask_openapi_rapidoc/templates/rapidoc/js/rapidoc-min.js")
 
 
 def find_envoy() -> Path:
@@ -38,12 +38,12 @@ def find_mongod() -> Path:
     return found
 
 
-def find_scalar() -> Path:
-    """The script of the package `flask-openapi-scalar` that shows an OpenAPI document."""
-    found = _within(SCALAR_IN_WHEEL)
+def find_rapidoc() -> Path:
+    """The script of the package `flask-openapi-rapidoc` that shows an OpenAPI document."""
+    found = _within(RAPIDOC_IN_WHEEL)
     if found is None:
         raise StartError(
-            "The documentation page's script is missing: install the package flask-openapi-scalar."
+            "The documentation page's script is missing: install the package flask-openapi-rapidoc."
         )
     return found
 

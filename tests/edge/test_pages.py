@@ -149,7 +149,7 @@ def test_the_document_and_the_page_that_shows_it(tmp_path: Path) -> None:
             page = httpx.get(edge.rest + path)
             assert page.headers["content-security-policy"] == STYLED
             asked = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
-            assert "/docs/scalar.js" in asked
+            assert "/docs/rapidoc.js" in asked
             for each in asked:
                 answer = httpx.get(edge.rest + each)
                 assert answer.status_code == 200

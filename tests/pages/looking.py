@@ -39,7 +39,7 @@ class Looking:
             for violation in found
             if violation["impact"] in GRAVE
         }
-        assert grave == {}
+        assert not grave, grave
 
     async def picture(self, folder: Path, name: str) -> None:
         await self.page.screenshot(path=folder / f"{name}-{self.scheme}.png")
