@@ -15,6 +15,7 @@ from server.connectors.model import (
     ConnectorFilter,
     DataTypeCount,
     HistoryEntry,
+    Missing,
     RunState,
 )
 from server.connectors.sync.service import Triggered
@@ -188,6 +189,7 @@ def sync_run(value: RunState) -> sync_pb2.SyncRun:
         finished_at=timestamp(value.finished_at),
         counts=_counts(value.counts),
         error=error,
+        missing=map(_missing, value.missing),
     )
 
 
@@ -202,6 +204,13 @@ def history_entry(value: HistoryEntry) -> sync_pb2.SyncHistoryEntry:
         sync_id=value.sync_id,
         started_at=timestamp(value.started_at),
         counts=_counts(value.counts),
+        missing=map(_missing, value.missing),
+    )
+
+
+def _missing(value: Missing) -> sync_pb2.MissingDataType:
+    return sync_pb2.MissingDataType(
+        data_type=value.data_type, code=value.code, message=value.message
     )
 
 

@@ -26,6 +26,7 @@ from server.connectors.model import (
     DataTypeCount,
     ErrorEntry,
     HistoryEntry,
+    Missing,
     Run,
 )
 
@@ -119,6 +120,10 @@ def _history_entry(entry: Mapping[str, Any]) -> HistoryEntry:
         sync_id=entry.get("syncId"),
         started_at=entry.get("startedAt"),
         counts=_counts(entry.get("counts")),
+        missing=tuple(
+            Missing(each["dataType"], each["code"], each["message"])
+            for each in entry.get("missing") or ()
+        ),
     )
 
 

@@ -64,6 +64,11 @@ def history_entry(entry: HistoryEntry) -> Document:
         "syncId": entry.sync_id,
         "startedAt": entry.started_at,
         "counts": count_documents(entry.counts),
+        "missing": [
+            {"dataType": each.data_type, "code": each.code, "message": each.message}
+            for each in entry.missing
+        ]
+        or None,
     }
     return {"$literal": {key: value for key, value in document.items() if value is not None}}
 

@@ -32,6 +32,15 @@ class DataTypeCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A data type that a partial run did not bring, and why."""
+
+    data_type: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """A finished run."""
 
@@ -44,6 +53,7 @@ class HistoryEntry:
     sync_id: str | None = None
     started_at: datetime | None = None
     counts: Sequence[DataTypeCount] = ()
+    missing: Sequence[Missing] = ()  # of a partial run
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class RunState:
     counts: Sequence[DataTypeCount] = ()
     error_code: str | None = None
     error_message: str | None = None
+    missing: Sequence[Missing] = ()  # of a partial run
 
     @property
     def finished(self) -> bool:
@@ -179,6 +190,7 @@ class Connector:
                     entry.counts,
                     entry.error_code,
                     entry.error_message,
+                    entry.missing,
                 )
         return None
 

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from server.clock import utc_now
-from server.connectors.model import Connector, ConnectorFilter, DataTypeCount
+from server.connectors.model import Connector, ConnectorFilter, DataTypeCount, Missing
 from server.connectors.platforms.base import (
     PermissionRefused,
     PlatformDataError,
@@ -99,6 +99,7 @@ async def test_a_run_that_brought_a_part_is_partial(world: World) -> None:
     connector = await world.synced()
     (entry,) = connector.history
     assert (entry.status, entry.error_code) == ("partial", "PERMISSION_REFUSED")
+    assert entry.missing == (Missing("trades", "PERMISSION_REFUSED", "Not allowed"),)
     # A refused data type does not keep the others from being fetched.
     assert [c.data_type for c in entry.counts] == ["transactions", "portfolio", "profile"]
     assert entry.records_count == 6
@@ -112,7 +113,14 @@ async def test_a_failure_ends_the_run_at_once(world: World) -> None:
     world.platform.failures = {"portfolio": PlatformDataError("Not understood")}
     connector = await world.synced()
     assert world.platform.fetched == ["transactions", "portfolio"]
-    assert connector.history[0].status == "partial"
+    (entry,) = connector.history
+    assert entry.status == "partial"
+    # What was not asked for is missing for what ended the run.
+    assert [(each.data_type, each.code) for each in entry.missing] == [
+        ("portfolio", "PLATFORM_DATA_ERROR"),
+        ("trades", "PLATFORM_DATA_ERROR"),
+        ("profile", "PLATFORM_DATA_ERROR"),
+    ]
 
 
 async def test_five_failures_in_a_row_are_an_error_and_a_success_clears_it(world: World) -> None:

@@ -15,6 +15,7 @@ from finlink.audit.v1 import audit_service_pb2 as rpc
 from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 
 from tests.e2e.connector_steps import (
+    BROKEN_NET_WORTH,
     GRANTED,
     connect,
     create_user,
@@ -89,8 +90,6 @@ async def test_what_is_done_is_told(rest: httpx.AsyncClient, new_id: str) -> Non
 
 
 async def test_a_sync_that_fails_is_told_of(rest: httpx.AsyncClient, new_id: str) -> None:
-    from tests.e2e.connector_steps import BROKEN_NET_WORTH  # noqa: PLC0415
-
     await create_user(rest, new_id)
     credentials = credentials_of(BROKEN_NET_WORTH)
     made = await connect(rest, new_id, permissions=["portfolio"], credentials=credentials)
@@ -101,6 +100,23 @@ async def test_a_sync_that_fails_is_told_of(rest: httpx.AsyncClient, new_id: str
     (failed, *_) = await eventually(told, "the failure to be told")
     assert failed["actor"] == {"kind": "system"}
     assert failed["code"] == "PLATFORM_DATA_ERROR"
+
+
+async def test_a_sync_that_brings_a_part_is_told_of_with_what_is_missing(
+    rest: httpx.AsyncClient, new_id: str
+) -> None:
+    await create_user(rest, new_id)
+    credentials = credentials_of(BROKEN_NET_WORTH)
+    granted = ["transactions", "portfolio"]
+    made = await connect(rest, new_id, permissions=granted, credentials=credentials)
+
+    async def told() -> list[dict[str, Any]]:
+        return await events(rest, connectorId=made["id"], action="sync.partial")
+
+    (partial,) = await eventually(told, "the partial run to be told")
+    assert partial["actor"] == {"kind": "system"}
+    assert (partial["code"], partial["fields"]) == ("PLATFORM_DATA_ERROR", ["portfolio"])
+    assert await events(rest, connectorId=made["id"], action="sync.failed") == []
 
 
 async def test_what_was_refused_is_not_told_as_done(rest: httpx.AsyncClient, new_id: str) -> None:

@@ -249,8 +249,9 @@ async def test_a_history_entry_has_the_counts_of_each_data_type(
     (entry,) = (await step.synced(rest, made["id"]))["syncHistory"]
     assert entry.keys() == {
         "syncedAt", "status", "recordsCount", "addedCount", "syncId", "startedAt", "counts",
+        "missing",
     }  # fmt: skip
-    assert entry["status"] == "success"
+    assert (entry["status"], entry["missing"]) == ("success", [])
     assert instant(made["connectedAt"]) <= instant(entry["startedAt"]) < instant(entry["syncedAt"])
     assert [count["dataType"] for count in entry["counts"]] == GRANTED["zerodha"]
     for total in ("recordsCount", "addedCount"):

@@ -712,6 +712,11 @@ async def test_the_numbers_add_up(rest: httpx.AsyncClient, user: str) -> None:
     (count,) = first["counts"]
     assert count["dataType"] == "transactions"
     assert count["recordsCount"] == first["recordsCount"] > 0
+    cause = {"code": first["errorCode"], "message": first["errorMessage"]}
+    assert first["missing"] == [{"dataType": "portfolio", **cause}]
+    answer = await rest.get(f"/connectors/{connector_id}/syncs/{first['syncId']}")
+    run = answer.json()["data"]
+    assert (run["missing"], run["error"]) == (first["missing"], cause)
     success = await step.sync(rest, connector_id, dataTypes=["transactions"])
     assert "errorCode" not in success
     status = await check(success, "success")
@@ -721,8 +726,9 @@ async def test_the_numbers_add_up(rest: httpx.AsyncClient, user: str) -> None:
     assert status["lastSyncAt"] == success["syncedAt"], "a failed one brought nothing"
     assert failure.keys() == {
         "syncedAt", "status", "errorMessage", "errorCode", "syncId", "startedAt", "counts",
+        "missing",
     }  # fmt: skip
-    assert failure["counts"] == []
+    assert failure["counts"] == failure["missing"] == []
     assert status["successRate"] == 33.3
     status = await check(await step.sync(rest, connector_id, dataTypes=["transactions"]), "success")
     assert status["successRate"] == 50

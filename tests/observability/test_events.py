@@ -120,7 +120,10 @@ async def test_syncs_and_their_failures(
     broken = step.credentials_of(step.BROKEN_NET_WORTH)
     granted = ["profile", "portfolio"]
     made = await step.connect(rest, new_id, "fi_money", permissions=granted, credentials=broken)
-    await step.synced(rest, made["id"])
+    (first,) = (await step.synced(rest, made["id"]))["syncHistory"]
+    partial = await log.line("sync finished", sync_id=first["syncId"])
+    assert (partial["level"], partial["status"]) == ("warning", "partial")
+    assert partial["missing"] == {"portfolio": "PLATFORM_DATA_ERROR"}
     path = f"/connectors/{made['id']}"
     each_hour = {"syncInterval": 60}
     changed = await caller.told("sync settings changed", "PUT", f"{path}/sync-settings", each_hour)

@@ -37,14 +37,20 @@ class Progress:
     """What a run has brought so far."""
 
     counts: list[DataTypeCount] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)  # data types the platform does not allow
-    failure: PlatformError | None = None
+    failures: dict[str, PlatformError] = field(
+        default_factory=dict
+    )  # by data type; the run went on
+    failure: PlatformError | None = None  # of the run
     answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
     told: float | None = None  # when it was last told what changed nothing, on the loop's clock
 
     def missing(self, run: Run) -> list[str]:
         """The data types that a later try may bring."""
-        settled = {*self.refused, *(count.data_type for count in self.counts)}
+        settled = {count.data_type for count in self.counts} | {
+            data_type
+            for data_type, failure in self.failures.items()
+            if isinstance(failure, PermissionRefused)
+        }
         return [data_type for data_type in run.data_types if data_type not in settled]
 
 
@@ -93,14 +99,14 @@ class Fetching:
             fetched = await persistently(lambda: reading.fetch(cast("DataType", data_type)))
             items = self._unknown(claimed, data_type, fetched, progress)
         except PermissionRefused as error:
-            progress.refused.append(data_type)
+            progress.failures[data_type] = error
             progress.failure = progress.failure or error  # the other data types may be allowed
         except Throttled:
             raise
         except PlatformUnavailable as error:
             if isinstance(progress.failure, PlatformUnavailable):
                 raise
-            progress.failure = error
+            progress.failures[data_type] = progress.failure = error
         else:
             await self._keep(claimed, run, data_type, items, progress, again=again)
 

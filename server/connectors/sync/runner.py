@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from server.clock import utc_now
-from server.connectors.audit_events import about
+from server.connectors.audit_events import about, of_run
 from server.connectors.logins import Logins
 from server.connectors.model import (
     ABANDONED,
@@ -21,6 +21,7 @@ from server.connectors.model import (
     Connector,
     ErrorEntry,
     HistoryEntry,
+    Missing,
     Run,
 )
 from server.connectors.platforms.base import (
@@ -210,15 +211,15 @@ class SyncRunner:
         telling.ended(entry)
 
     async def _end(self, claimed: Connector, outcome: Outcome) -> bool:
-        if outcome.entry.status != "failed":
+        events = of_run(claimed, outcome.entry)
+        if not events:
             with self._changes.changing(claimed.user_id):
                 return await self._syncs.finish(claimed, outcome)
 
         async def work(transaction: Transaction) -> bool | None:
             return await self._syncs.finish(claimed, outcome, transaction) or None
 
-        failed = about("sync.failed", claimed, code=outcome.entry.error_code)
-        return await self._changes.make(work, lambda _: failed, answers=False) is True
+        return await self._changes.make(work, lambda _: events, answers=False) is True
 
     async def _expire(
         self, claimed: Connector, run: Run, progress: Progress, telling: Telling
@@ -290,7 +291,16 @@ def _entry(run: Run, progress: Progress) -> HistoryEntry:
         sync_id=run.sync_id,
         started_at=run.began_at or run.started_at,
         counts=tuple(progress.counts),
+        missing=_missing(run, progress, failure) if failure and status == "partial" else (),
     )
+
+
+def _missing(run: Run, progress: Progress, failure: PlatformError) -> tuple[Missing, ...]:
+    """Each for a reason of its own, or because `failure` ended the run before its turn."""
+    brought = {count.data_type for count in progress.counts}
+    lacking = [data_type for data_type in run.data_types if data_type not in brought]
+    causes = [(data_type, progress.failures.get(data_type, failure)) for data_type in lacking]
+    return tuple(Missing(data_type, cause.code, str(cause)) for data_type, cause in causes)
 
 
 def _error_entry(failure: PlatformError | None, now: datetime) -> ErrorEntry | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -36,12 +37,15 @@ class Telling:
             self._trends.begun(self._platform, run.started_at, late)
 
     def ended(self, entry: HistoryEntry) -> None:
-        facts = {
+        facts: dict[str, Any] = {
             "status": entry.status, "records": entry.records_count, "added": entry.added_count,
         }  # fmt: skip
         if entry.status == "success":
             self.log.info("sync finished", **facts)
         else:
+            missing = {each.data_type: each.code for each in entry.missing}
+            if missing:
+                facts["missing"] = missing
             self.log.warning(
                 "sync finished", **facts, code=entry.error_code, cause=entry.error_message
             )
