@@ -168,6 +168,7 @@ def test_why_a_sync_fails(at_stack: Run, user: str) -> None:
 
     newest = done(at_stack("sync", "failures", "--json")).json["failures"][0]
     assert (newest["userId"], newest["code"]) == (user, "PLATFORM_DATA_ERROR")
+    assert (newest["status"], newest["missing"]) == ("failed", [])
     assert newest["message"] == failed.json["error"]["message"]
     shown = done(at_stack("sync", "failures", "--user", user, "--platform", "fi_money")).out
     assert newest["message"] in shown
@@ -177,6 +178,29 @@ def test_why_a_sync_fails(at_stack: Run, user: str) -> None:
     done(at_stack("users", "delete", user, "--yes"))
     gone = done(at_stack("sync", "failures", "--user", user, "--json")).json["failures"][0]
     assert gone["message"] == "(its user was deleted)"
+
+
+def test_why_a_sync_brings_a_part_only(at_stack: Run, user: str) -> None:
+    login = json.dumps({"username": BROKEN_NET_WORTH, "password": "any"})
+    granted = ("--permission", "transactions", "--permission", "portfolio")
+    done(
+        at_stack(
+            "connectors", "connect", user, "fi_money", *granted, "--credentials-stdin", stdin=login
+        )
+    )
+    partial = at_stack("sync", "start", f"{user}/fi_money", "--wait", "--json")
+    assert (partial.code, partial.json["state"]) == (1, "partial")
+    [missing] = partial.json["missing"]
+    assert (missing["dataType"], missing["code"]) == ("portfolio", "PLATFORM_DATA_ERROR")
+
+    row = done(at_stack("sync", "failures", "--user", user, "--json")).json["failures"][0]
+    assert (row["status"], row["missing"]) == ("partial", ["portfolio"])
+    assert (row["code"], row["message"]) == (missing["code"], missing["message"])
+    shown = done(at_stack("sync", "failures", "--user", user)).out
+    assert "partial  portfolio  PLATFORM_DATA_ERROR" in shown
+    assert f"PLATFORM_DATA_ERROR: {row['next']}" in shown
+    run = done(at_stack("sync", "show", f"{user}/fi_money", partial.json["syncId"])).out
+    assert "portfolio (PLATFORM_DATA_ERROR)" in run
 
 
 def test_counts(at_stack: Run, stack: Stack, connected: str) -> None:

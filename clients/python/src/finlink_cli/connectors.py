@@ -39,6 +39,7 @@ _HISTORY = (
     "status",
     "recordsCount",
     "addedCount",
+    "missing",
     "errorCode",
     "errorMessage",
     "syncId",

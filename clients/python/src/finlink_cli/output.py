@@ -88,6 +88,8 @@ def cell(value: Any) -> Text:
             shown = f"{amount} {value.get('currency', '')}".rstrip()
         case {"dataType": data_type, "recordsCount": count}:
             shown = f"{data_type} {count} (+{value['addedCount']})"
+        case {"dataType": data_type, "code": code}:
+            shown = f"{data_type} ({code})"
         case _:
             shown = str(value)
     return Text(safe(shown), _STYLES.get(shown, ""))

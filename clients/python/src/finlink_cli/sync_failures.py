@@ -1,4 +1,4 @@
-"""`finlink sync failures`: which syncs fail, why, and what to do about it."""
+"""`finlink sync failures`: which syncs fail or bring a part only, why, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from finlink_cli.cli import Cli
 from finlink_cli.failures import sync_advice
 from finlink_cli.words import Platform
 
-# A run that finds its session over ends with the second: it failed as well.
-_ACTIONS = ("sync.failed", "session.expired")
-_COLUMNS = ("at", "userId", "platform", "connectorId", "code", "message")
+# By what the audit trail calls them. A run that finds its session over ends with the last: it failed as well.
+_STATUSES = {"sync.failed": "failed", "sync.partial": "partial", "session.expired": "expired"}
+_COLUMNS = ("at", "userId", "platform", "connectorId", "status", "missing", "code", "message")
 _TOGETHER = 60.0  # seconds within which a run and the event about it are told
 
 
@@ -27,7 +27,9 @@ def failures(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
 ) -> None:
-    """List the newest syncs that failed, over all connectors, with their cause and what to do.
+    """List the newest syncs that failed or brought a part only, with their cause and what to do.
+
+    Over all connectors. A partial one has a row for each cause, with the data types that are missing for it.
 
     It needs an API key of the scope admin, where keys are used.
     """
@@ -46,6 +48,8 @@ def failures(
         rows.append(
             {
                 **found,
+                "status": _STATUSES[event["action"]],
+                "missing": event["fields"],
                 "code": code,
                 "message": _message(event, connectors[connector_id]),
                 "next": advice,
@@ -64,7 +68,7 @@ def _events(
     from finlink_client.paging import pages_blocking
 
     found: list[output.Json] = []
-    for action in _ACTIONS:
+    for action in _STATUSES:
         request = ListAuditEventsRequest(user_id=user, action=action, from_date=from_date)
         of_action: list[output.Json] = []
         for page in pages_blocking(cli.finlink.audit.ListAuditEvents, request, None):
@@ -94,11 +98,21 @@ def _message(event: output.Json, connector: output.Json | None) -> str:
     """What the connector's history has on the run that the event is about."""
     if connector is None:
         return "(its user was deleted)"
-    runs = [run for run in connector["syncHistory"] if run.get("errorCode") == event.get("code")]
-    apart = {_seconds_apart(run["syncedAt"], event["at"]): run for run in runs}
+    apart = {
+        _seconds_apart(run["syncedAt"], event["at"]): message
+        for run in connector["syncHistory"]
+        for code, message in _causes(run)
+        if code == event.get("code")
+    }
     if not apart or min(apart) > _TOGETHER:
         return "(no longer in the connector's history)"
-    return str(apart[min(apart)]["errorMessage"])
+    return apart[min(apart)]
+
+
+def _causes(run: output.Json) -> list[tuple[str, str]]:
+    """Code and message of all that went wrong in a run."""
+    causes = [(each["code"], each["message"]) for each in run["missing"]]
+    return [*causes, (run.get("errorCode", ""), run.get("errorMessage", ""))]
 
 
 def _seconds_apart(one: str, other: str) -> float:
