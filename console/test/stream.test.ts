@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConnectorSummary, SyncRun, WatchEvent } from "../src/api/types";
-import { merged, ofAudit, ofEvent } from "../src/model/failures";
+import { merged, ofAudit, ofEvent, repeated } from "../src/model/failures";
 import { withEnded, withEvent } from "../src/model/lists";
 
 const CONNECTOR: ConnectorSummary = {
@@ -15,6 +15,7 @@ const RUN: SyncRun = {
   startedAt: "2026-01-15T10:00:00Z",
   finishedAt: "2026-01-15T10:00:02Z",
   counts: [],
+  missing: [],
   error: { code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not answer" },
 };
 
@@ -28,29 +29,82 @@ function event(change: Partial<WatchEvent>): WatchEvent {
   };
 }
 
+const PARTIAL: SyncRun = {
+  ...RUN,
+  state: "partial",
+  missing: [
+    { dataType: "portfolio", code: "PERMISSION_REFUSED", message: "Zerodha does not allow it" },
+    { dataType: "trades", code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not answer" },
+    { dataType: "profile", code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not answer" },
+  ],
+};
+const ABOUT = { at: RUN.finishedAt, connectorId: "a", userId: "u", platform: CONNECTOR.platform };
+const AWAY = { ...ABOUT, ...RUN.error };
+
 test("a run that failed is a failure with the connector's own words", () => {
-  expect(ofEvent(event({ endedSync: RUN }))).toEqual({
-    at: RUN.finishedAt,
-    connectorId: "a",
-    userId: "u",
-    platform: "zerodha",
-    code: "PLATFORM_UNAVAILABLE",
-    message: "Zerodha does not answer",
-  });
+  expect(ofEvent(event({ endedSync: RUN }))).toEqual([AWAY]);
+});
+
+test("a partial run is a failure for each reason, with the data types that are missing for it", () => {
+  expect(ofEvent(event({ endedSync: PARTIAL }))).toEqual([
+    { ...AWAY, missing: ["trades", "profile"] },
+    {
+      ...ABOUT,
+      code: "PERMISSION_REFUSED",
+      message: "Zerodha does not allow it",
+      missing: ["portfolio"],
+    },
+  ]);
 });
 
 test.each<[string, Partial<WatchEvent>]>([
   ["a run under way", { sync: { ...RUN, state: "in_progress" } }],
-  ["a partial run", { endedSync: { ...RUN, state: "partial" } }],
   ["a cancelled run", { endedSync: { ...RUN, state: "cancelled" } }],
   ["a connection that was made", { type: "connector" }],
 ])("%s is none", (_, change) => {
-  expect(ofEvent(event(change))).toBeNull();
+  expect(ofEvent(event(change))).toEqual([]);
 });
 
 test("a session that expired is one", () => {
   const expired = event({ type: "connector", connector: { ...CONNECTOR, connectionStatus: "expired" } });
-  expect(ofEvent(expired)).toMatchObject({ code: "REAUTH_REQUIRED", connectorId: "a" });
+  expect(ofEvent(expired)).toMatchObject([{ code: "REAUTH_REQUIRED", connectorId: "a" }]);
+  const [found] = ofEvent({ ...expired, endedSync: PARTIAL });
+  expect(found).toEqual(AWAY);
+});
+
+test("a run that failed and one that brought a part stand apart, each once", () => {
+  const audited = ofAudit([
+    {
+      id: "1",
+      ...ABOUT,
+      at: "2026-01-15T09:00:00Z",
+      action: "sync.partial",
+      code: "PLATFORM_UNAVAILABLE",
+      fields: ["trades"],
+    },
+    {
+      id: "2",
+      ...ABOUT,
+      at: "2026-01-15T10:00:01Z",
+      action: "sync.partial",
+      code: "PLATFORM_UNAVAILABLE",
+      fields: ["trades", "profile"],
+    },
+    {
+      id: "3",
+      ...ABOUT,
+      at: "2026-01-15T08:00:00Z",
+      action: "sync.failed",
+      code: "PLATFORM_UNAVAILABLE",
+      fields: [],
+    },
+  ]);
+  const rows = repeated(merged(audited, ofEvent(event({ endedSync: PARTIAL }))));
+  expect(rows.map((each) => [each.code, each.missing, each.times])).toEqual([
+    ["PLATFORM_UNAVAILABLE", ["trades", "profile"], 2],
+    ["PERMISSION_REFUSED", ["portfolio"], 1],
+    ["PLATFORM_UNAVAILABLE", undefined, 1],
+  ]);
 });
 
 test("a failure that the trail and the stream both tell of is shown once, with its message", () => {
@@ -64,6 +118,7 @@ test("a failure that the trail and the stream both tell of is shown once, with i
       userId: "u",
       platform: "zerodha",
       code: "PLATFORM_UNAVAILABLE",
+      fields: [],
     },
     {
       id: "2",
@@ -73,10 +128,11 @@ test("a failure that the trail and the stream both tell of is shown once, with i
       userId: "u",
       platform: "zerodha",
       code: "INTERNAL",
+      fields: [],
     },
-    { id: "3", at: "2026-01-15T09:00:00Z", action: "sync.failed" },
+    { id: "3", at: "2026-01-15T09:00:00Z", action: "sync.failed", fields: [] },
   ]);
-  for (const both of [merged(audited, live ? [live] : []), merged(live ? [live] : [], audited)]) {
+  for (const both of [merged(audited, live), merged(live, audited)]) {
     expect(both.map((each) => [each.code, each.message])).toEqual([
       ["PLATFORM_UNAVAILABLE", "Zerodha does not answer"],
       ["INTERNAL", undefined],

@@ -126,6 +126,25 @@ async def test_a_failing_sync_appears_with_its_cause(
 
 
 @pytest.mark.full_only
+async def test_a_sync_that_brings_a_part_appears_with_what_is_missing(
+    stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
+) -> None:
+    await step.create_user(rest, new_id)
+    page = looking.page
+    await looking.open(f"{stack.rest}/console/")
+    await live(page)
+    broken = credentials_of(BROKEN_NET_WORTH)
+    granted = ["transactions", "portfolio"]
+    made = await step.connect(rest, new_id, credentials=broken, permissions=granted)
+    failures = page.get_by_role("region", name="Newest failures").first
+    row = failures.get_by_role("row").filter(has_text=made["id"])
+    await expect(row).to_contain_text("Partial without portfolio", timeout=SEEN)
+    await looking.assert_accessible()
+    await page.reload()  # now from the audit trail
+    await expect(row).to_contain_text("Partial without portfolio", timeout=SEEN)
+
+
+@pytest.mark.full_only
 async def test_the_button_starts_a_run_and_the_row_changes_by_itself(
     turned: Ground, looking: Looking, new_id: str
 ) -> None:

@@ -1,6 +1,6 @@
-/** The newest failures: those the audit trail has, and those the watch stream has told since. */
+/** The newest failures, of whole runs or of a part: those the audit trail has, and those the watch stream has told since. */
 
-import type { AuditEvent, Platform, WatchEvent } from "../api/types";
+import type { AuditEvent, Platform, SyncRun, WatchEvent } from "../api/types";
 
 export interface Failure {
   at: string;
@@ -10,9 +10,11 @@ export interface Failure {
   code: string;
   /** As the connector has it; the audit trail keeps codes only. */
   message?: string;
+  /** Of a partial run, the data types that did not come for this reason. */
+  missing?: string[];
 }
 
-/** Failures of one connector for one reason: the newest, and how many are known of. */
+/** Failures of one connector for one reason, of one kind: the newest, and how many are known of. */
 export interface Repeated extends Failure {
   times: number;
 }
@@ -21,28 +23,50 @@ export const KEPT = 50;
 /** The trail and the stream tell of one failure at slightly different times. */
 const SAME_MS = 5000;
 
-export function ofAudit(events: Omit<AuditEvent, "actor" | "fields">[]): Failure[] {
-  return events.flatMap(({ at, connectorId, userId, platform, code }) =>
+export function ofAudit(events: Omit<AuditEvent, "actor">[]): Failure[] {
+  return events.flatMap(({ at, action, connectorId, userId, platform, code, fields }) =>
     connectorId && userId && platform
-      ? [{ at, connectorId, userId, platform, code: code ?? "INTERNAL" }]
+      ? [
+          {
+            at,
+            connectorId,
+            userId,
+            platform,
+            code: code ?? "INTERNAL",
+            ...(action === "sync.partial" && { missing: fields }),
+          },
+        ]
       : [],
   );
 }
 
-/** The failure that an event of the stream tells of, if it does. */
-export function ofEvent(event: WatchEvent): Failure | null {
+/** The failures that an event of the stream tells of: none, one, or of a partial run one for each reason. */
+export function ofEvent(event: WatchEvent): Failure[] {
   const { connector, endedSync } = event;
-  if (connector === undefined) return null;
+  if (connector === undefined) return [];
   const about = { connectorId: connector.id, userId: connector.userId, platform: connector.platform };
-  if (endedSync?.error !== undefined && (endedSync.state === "failed" || endedSync.state === "abandoned")) {
-    const { code, message } = endedSync.error;
-    return { ...about, at: endedSync.finishedAt ?? event.occurredAt, code, message };
+  const expired = event.type === "connector" && connector.connectionStatus === "expired";
+  if (endedSync?.error !== undefined) {
+    const { state, error, finishedAt: at = event.occurredAt } = endedSync;
+    if (state === "partial" && !expired)
+      return partsOf(endedSync, error).map((part) => ({ ...about, at, ...part }));
+    if (state === "failed" || state === "abandoned" || expired) return [{ ...about, at, ...error }];
   }
-  if (event.type === "connector" && connector.connectionStatus === "expired") {
-    return { ...about, at: event.occurredAt, code: "REAUTH_REQUIRED" };
-  }
-  return null;
+  return expired ? [{ ...about, at: event.occurredAt, code: "REAUTH_REQUIRED" }] : [];
 }
+
+/** What a partial run lacks, by reason. */
+function partsOf(run: SyncRun, { code, message }: NonNullable<SyncRun["error"]>): Part[] {
+  const parts = new Map<string, Part>([[code, { code, message, missing: [] }]]);
+  for (const { dataType, code, message } of run.missing) {
+    const part = parts.get(code) ?? { code, message, missing: [] };
+    part.missing.push(dataType);
+    parts.set(code, part);
+  }
+  return [...parts.values()];
+}
+
+type Part = Required<Pick<Failure, "code" | "message" | "missing">>;
 
 /** Both, each failure once, newest first. */
 export function merged(known: Failure[], more: Failure[]): Failure[] {
@@ -56,11 +80,13 @@ export function merged(known: Failure[], more: Failure[]): Failure[] {
   return all.sort((a, b) => b.at.localeCompare(a.at)).slice(0, KEPT);
 }
 
-/** One row for each connector and reason, in the order of the newest of each. */
+export const isPartial = (failure: Failure): boolean => failure.missing !== undefined;
+
+/** One row for each connector and reason, in the order of the newest of each; partial runs have their own. */
 export function repeated(failures: Failure[]): Repeated[] {
   const rows = new Map<string, Repeated>();
   for (const failure of failures) {
-    const key = `${failure.connectorId} ${failure.code}`;
+    const key = `${failure.connectorId} ${failure.code} ${isPartial(failure)}`;
     const row = rows.get(key);
     if (row === undefined) rows.set(key, { ...failure, times: 1 });
     else row.times += 1;
@@ -70,5 +96,7 @@ export function repeated(failures: Failure[]): Repeated[] {
 
 function isSame(a: Failure, b: Failure): boolean {
   const apart = Math.abs(Date.parse(a.at) - Date.parse(b.at));
-  return a.connectorId === b.connectorId && a.code === b.code && apart < SAME_MS;
+  return (
+    a.connectorId === b.connectorId && a.code === b.code && isPartial(a) === isPartial(b) && apart < SAME_MS
+  );
 }

@@ -33,6 +33,7 @@ export function withEnded(history: HistoryEntry[], run: SyncRun): HistoryEntry[]
     syncedAt: run.finishedAt,
     status,
     counts: run.counts,
+    missing: run.missing,
     ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
     ...(run.counts.length === 0 ? {} : totals(run)),
     ...(run.error === undefined ? {} : { errorCode: run.error.code, errorMessage: run.error.message }),

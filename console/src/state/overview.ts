@@ -75,12 +75,12 @@ export function keepOverview(): () => void {
 }
 
 function takeIn(events: WatchEvent[]): void {
-  const more = events.flatMap((event) => ofEvent(event) ?? []);
+  const more = events.flatMap(ofEvent);
   if (more.length > 0) failures.value = merged(failures.peek(), more);
 }
 
 async function auditedFailures(signal: AbortSignal): Promise<true> {
-  const pages = ["sync.failed", "session.expired"].map((action) =>
+  const pages = ["sync.failed", "sync.partial", "session.expired"].map((action) =>
     read<{ events: AuditEvent[] }>("/audit-events", { action, limit: KEPT }, signal),
   );
   for (const { events } of await Promise.all(pages)) {

@@ -10,7 +10,7 @@ import { duration } from "../model/time";
 import { STATUS_WORDS } from "../model/words";
 import { ConnectorStory } from "../state/connectors";
 import { now, runs } from "../state/live";
-import { Problem, platformName, RunMark, Section, Shown, StatusMark, Table, Time } from "./parts";
+import { Missing, Problem, platformName, RunMark, Section, Shown, StatusMark, Table, Time } from "./parts";
 
 export function ConnectorView({ id }: { id: string }) {
   const story = useMemo(() => new ConnectorStory(id), []);
@@ -176,7 +176,8 @@ function History({ connector, run }: { connector: Connector; run: SyncRun | unde
               <Time at={each.syncedAt} />
             </td>
             <td>
-              <RunMark state={each.status} />
+              <RunMark state={each.status} />{" "}
+              <Missing dataTypes={each.missing.map((missing) => missing.dataType)} />
             </td>
             <td data-label="Took">
               {each.startedAt

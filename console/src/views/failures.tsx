@@ -1,13 +1,13 @@
 import { useState } from "preact/hooks";
 import { causeOf } from "../model/causes";
-import { repeated } from "../model/failures";
+import { isPartial, repeated } from "../model/failures";
 import { hrefOf } from "../model/route";
 import { failures, trail } from "../state/overview";
-import { ConnectorLink, Problem, platformName, Section, Table, Time } from "./parts";
+import { ConnectorLink, Missing, Problem, platformName, RunMark, Section, Table, Time } from "./parts";
 
 const AT_FIRST = 6;
 
-/** The newest failures with their cause: those of the audit trail, and live ones. */
+/** The newest failures with their cause, also of a part of a run: those of the audit trail, and live ones. */
 export function Failures() {
   const [all, setAll] = useState(false);
   const { error, data } = trail.state.value;
@@ -28,12 +28,17 @@ export function Failures() {
           {shown.map((failure) => {
             const cause = causeOf(failure.code);
             return (
-              <tr key={`${failure.connectorId}${failure.code}`}>
+              <tr key={`${failure.connectorId}${failure.code}${isPartial(failure)}`}>
                 <td>
                   <Time at={failure.at} />
                 </td>
                 <td data-label="Times">{failure.times}</td>
                 <td class="cause">
+                  {failure.missing && (
+                    <>
+                      <RunMark state="partial" /> <Missing dataTypes={failure.missing} />{" "}
+                    </>
+                  )}
                   <code>{failure.code}</code> {failure.message ?? cause.means}
                   <span class="todo">{cause.todo}</span>
                 </td>
@@ -51,7 +56,7 @@ export function Failures() {
           })}
         </Table>
       ) : (
-        data && <p>No failed sync and no expired session in the audit trail.</p>
+        data && <p>No failed or partial sync and no expired session in the audit trail.</p>
       )}
       {known.length === 0 && !data && !error && <p class="loading">Reading the audit trail …</p>}
       {known.length > AT_FIRST && (

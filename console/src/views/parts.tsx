@@ -40,6 +40,11 @@ export function RunMark({ state }: { state: RunState }) {
   );
 }
 
+/** What a partial run did not bring. */
+export function Missing({ dataTypes }: { dataTypes: string[] }) {
+  return dataTypes.length > 0 ? <>without {dataTypes.join(", ")}</> : null;
+}
+
 export function ConnectorLink({ id, children }: { id: string; children?: ComponentChildren }) {
   return (
     <a href={hrefOf({ view: "connector", id })} class={children === undefined ? "id" : undefined}>
