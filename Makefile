@@ -15,19 +15,19 @@ run: $(VENV)/run.stamp protos ## Start all of Finlink: REST on port 3000, gRPC o
 	@exec $(BIN)/python -m server run
 
 test: $(VENV)/dev.stamp protos ## Run all tests against a real MongoDB and a real Envoy
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 coverage: $(VENV)/dev.stamp protos ## The same, a third slower, and tell which lines no test runs; below 90 % it fails
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with Motor as its driver; about 5 minutes
-	$(BIN)/pytest -n 3 --dist loadgroup -k motor --full tests/audit tests/cache tests/connectors tests/storage tests/users
+	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/audit tests/cache tests/connectors tests/storage tests/users
 
 test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 6 minutes
-	$(BIN)/pytest -n 3 --dist loadgroup -m full_only --full tests --ignore tests/chaos --ignore tests/topology \
+	$(BIN)/pytest -n 3 --dist loadfile -m full_only --full tests --ignore tests/chaos --ignore tests/topology \
 	  --ignore tests/security_long --ignore tests/repository --ignore tests/openapi --ignore tests/pages --ignore-glob 'tests/clients/test_other_*'
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
@@ -41,7 +41,7 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 5 minutes
 	@$(BIN)/python -m protos.generate_clients --where-possible
-	$(BIN)/pytest -n 2 --dist loadgroup tests/clients/test_scenarios.py tests/clients/test_other_*.py --full
+	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py --full
 
 test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls
 	$(BIN)/pytest tests/openapi/test_schemathesis.py --full

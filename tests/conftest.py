@@ -11,6 +11,8 @@ import pytest
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.chaos.figures import report
 from tests.stack import Stack, running
@@ -35,13 +37,23 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("finlink")
 
 
+class _Scheduling(LoadFileScheduling):
+    """A file's tests, or those of a folder with a Finlink of its own, are run by one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        folder = _folder(file)
+        return folder if folder in SHARING else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without --full: nothing that only that runs, and of the stores with Motor those of `storage` alone."""
     # What takes long begins first, so that it does not run on alone in the end.
-    items.sort(key=lambda item: _folder(item) not in LONG)
-    for item in items:
-        together = _folder(item) if _folder(item) in SHARING else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
+    items.sort(key=lambda item: _folder(item.nodeid) not in LONG)
     if config.getoption("--full"):
         return
     stores = config.rootpath / "tests" / "storage"
@@ -55,8 +67,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not is_left(item)]
 
 
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(item.config.rootpath).parts[1]
+def _folder(nodeid: str) -> str:
+    """`chaos` of `tests/chaos/test_model.py::…`"""
+    return nodeid.split("/")[1]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
