@@ -66,6 +66,7 @@ async def test_a_run_from_its_start_to_its_end(rest: httpx.AsyncClient, connecto
         "startedAt": entry["startedAt"],
         "finishedAt": entry["syncedAt"],
         "counts": [{"dataType": "profile", "recordsCount": 1, "addedCount": 0}],
+        "missing": [],
     }
 
 

@@ -177,7 +177,7 @@ def _refused_as_grpc(call: RestCall, answer: httpx.Response) -> bool:
 
 
 async def test_no_call_is_an_accident(stack: Stack, full: bool, figures: Figures) -> None:
-    total, samples = (50_000, 150) if full else (400, 6)
+    total, samples = (50_000, 150) if full else (800, 6)
     seed = random.SystemRandom().randrange(2**32)
     figures.show("seed", seed)
     dice = random.Random(seed)  # noqa: S311 - no secret
