@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConnectorSummary, SyncRun, WatchEvent } from "../src/api/types";
-import { merged, ofAudit, ofEvent, repeated } from "../src/model/failures";
+import { type Failure, merged, ofAudit, ofEvent, repeated } from "../src/model/failures";
 import { withEnded, withEvent } from "../src/model/lists";
 
 const CONNECTOR: ConnectorSummary = {
@@ -105,6 +105,21 @@ test("a run that failed and one that brought a part stand apart, each once", () 
     ["PERMISSION_REFUSED", ["portfolio"], 1],
     ["PLATFORM_UNAVAILABLE", undefined, 1],
   ]);
+});
+
+test("partial runs that lack the same count once an hour, as in the trail", () => {
+  const seen = (...finished: string[]) =>
+    finished.reduce<Failure[]>(
+      (known, at) => merged(known, ofEvent(event({ endedSync: { ...PARTIAL, finishedAt: at } }))),
+      [],
+    );
+  const times = (known: Failure[]) => repeated(known).map((each) => each.times);
+  expect(times(seen("2026-01-15T10:05:00Z", "2026-01-15T10:55:00Z"))).toEqual([1, 1]);
+  expect(times(seen("2026-01-15T10:55:00Z", "2026-01-15T11:00:00Z"))).toEqual([2, 2]);
+  const failed = ["2026-01-15T10:05:00Z", "2026-01-15T10:55:00Z"].flatMap((finishedAt) =>
+    ofEvent(event({ endedSync: { ...RUN, finishedAt } })),
+  );
+  expect(times(merged([], failed))).toEqual([2]);
 });
 
 test("a failure that the trail and the stream both tell of is shown once, with its message", () => {

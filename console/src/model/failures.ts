@@ -46,13 +46,12 @@ export function ofEvent(event: WatchEvent): Failure[] {
   if (connector === undefined) return [];
   const about = { connectorId: connector.id, userId: connector.userId, platform: connector.platform };
   const expired = event.type === "connector" && connector.connectionStatus === "expired";
-  if (endedSync?.error !== undefined) {
-    const { state, error, finishedAt: at = event.occurredAt } = endedSync;
-    if (state === "partial" && !expired)
-      return partsOf(endedSync, error).map((part) => ({ ...about, at, ...part }));
-    if (state === "failed" || state === "abandoned" || expired) return [{ ...about, at, ...error }];
-  }
-  return expired ? [{ ...about, at: event.occurredAt, code: "REAUTH_REQUIRED" }] : [];
+  if (endedSync?.error === undefined)
+    return expired ? [{ ...about, at: event.occurredAt, code: "REAUTH_REQUIRED" }] : [];
+  const { state, error, finishedAt: at = event.occurredAt } = endedSync;
+  if (state === "failed" || state === "abandoned" || expired) return [{ ...about, at, ...error }];
+  if (state !== "partial") return [];
+  return partsOf(endedSync, error).map((part) => ({ ...about, at, ...part }));
 }
 
 /** What a partial run lacks, by reason. */
@@ -94,9 +93,13 @@ export function repeated(failures: Failure[]): Repeated[] {
   return [...rows.values()];
 }
 
+/** Also of partial runs that lack the same within one hour: the trail tells of the first only. */
 function isSame(a: Failure, b: Failure): boolean {
+  if (a.connectorId !== b.connectorId || a.code !== b.code) return false;
+  if (a.missing?.join() !== b.missing?.join()) return false;
   const apart = Math.abs(Date.parse(a.at) - Date.parse(b.at));
-  return (
-    a.connectorId === b.connectorId && a.code === b.code && isPartial(a) === isPartial(b) && apart < SAME_MS
-  );
+  return apart < SAME_MS || (isPartial(a) && hourOf(a.at) === hourOf(b.at));
 }
+
+/** In UTC, as the trail reckons. */
+const hourOf = (at: string): string => at.slice(0, "2026-01-15T10".length);
