@@ -3,6 +3,7 @@
     clients/python/src/finlink, buf   Python modules, type stubs and gRPC stubs
     gen/finlink.binpb                 descriptor set with comments: buf, documentation, completeness tests
     gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `envoy_descriptors`
+    gen/openapi.json                  docs/openapi.yaml for the page at /docs: a browser reads JSON far faster
 
 Nothing of it is committed. Clients of other languages have theirs from `generate_clients.py`. The
 third-party files the contract imports come from installed packages: google/api from
@@ -13,6 +14,7 @@ ships a descriptor instead of a file.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sys
 import sysconfig
@@ -22,6 +24,7 @@ from importlib import metadata
 from pathlib import Path
 
 import grpc_tools
+import yaml
 from google.api import annotations_pb2, httpbody_pb2
 from google.protobuf import any_pb2, descriptor_pb2
 from grpc_tools import protoc
@@ -32,6 +35,7 @@ PROTOS = ROOT / "protos"
 STUBS = ROOT / "clients" / "python" / "src"
 GEN = ROOT / "gen"
 STAMP = GEN / "stamp"
+DOCUMENT = ROOT / "docs" / "openapi.yaml"
 FOLDERS = (
     PROTOS,
     Path(grpc_tools.__file__).parent / "_proto",
@@ -166,11 +170,13 @@ def generate(sources: list[Path]) -> None:
             shutil.move(top, STUBS / top.name)
     contract = descriptor_pb2.FileDescriptorSet.FromString((GEN / "finlink.binpb").read_bytes())
     (GEN / "envoy.binpb").write_bytes(envoy_descriptors(contract).SerializeToString())
+    document = yaml.safe_load(DOCUMENT.read_bytes())
+    (GEN / "openapi.json").write_text(json.dumps(document))
 
 
 def main() -> None:
     sources = sorted(PROTOS.rglob("*.proto"))
-    current = fingerprint(sources)
+    current = fingerprint([*sources, DOCUMENT])
     if STAMP.exists() and STAMP.read_text() == current:
         return
     STAMP.unlink(missing_ok=True)

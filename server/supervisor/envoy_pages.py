@@ -61,7 +61,7 @@ class Page:
 
 def pages_of(root: Path) -> list[Page]:
     """What is served of a checkout, or of an image made of one."""
-    return [*console(root / "console" / "dist"), *_docs(root / "docs")]
+    return [*console(root / "console" / "dist"), *_docs(root)]
 
 
 def add(manager: dict[str, Any], pages: Sequence[Page]) -> None:
@@ -93,10 +93,11 @@ def console(built: Path) -> Iterator[Page]:
             yield Page(f"/console/{inside.as_posix()}", file, cache=cache)
 
 
-def _docs(docs: Path) -> Iterator[Page]:
+def _docs(root: Path) -> Iterator[Page]:
     """The API's document, and the page that shows it."""
-    page = docs / "page"
-    yield Page("/openapi.yaml", docs / "openapi.yaml")
+    page = root / "docs" / "page"
+    yield Page("/openapi.yaml", root / "docs" / "openapi.yaml")
+    yield Page("/openapi.json", root / "gen" / "openapi.json")
     yield from (Page(path, page / "index.html", STYLED) for path in ("/docs", "/docs/"))
     yield from (Page(f"/docs/{name}", page / name) for name in ("icon.svg", "page.css", "page.js"))
     yield Page("/docs/rapidoc.js", find_rapidoc())

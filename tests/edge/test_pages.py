@@ -145,6 +145,9 @@ def test_the_document_and_the_page_that_shows_it(tmp_path: Path) -> None:
         document = httpx.get(f"{edge.rest}/openapi.yaml")
         assert document.text == (ROOT / "docs" / "openapi.yaml").read_text()
         assert document.headers["content-type"] == "application/yaml"
+        same = httpx.get(f"{edge.rest}/openapi.json")
+        assert same.headers["content-type"] == "application/json"
+        assert same.json() == yaml.safe_load(document.text)
         for path in ("/docs", "/docs/"):
             page = httpx.get(edge.rest + path)
             assert page.headers["content-security-policy"] == STYLED
