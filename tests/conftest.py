@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
-        max_examples=100 if config.getoption("--full") else 30,
+        max_examples=100 if config.getoption("--full") else 20,
     )
     settings.load_profile("finlink")
 

@@ -42,6 +42,7 @@ async def test_calls_are_counted_over_all_workers(stack: Stack, rest: httpx.Asyn
     assert after == (before[0] + 40, before[1] + 1)
 
 
+@pytest.mark.full_only
 async def test_users_connections_syncs_and_mongodb_are_counted(
     stack: Stack, rest: httpx.AsyncClient
 ) -> None:

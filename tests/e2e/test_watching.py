@@ -287,6 +287,7 @@ async def as_server_sent_events(
             yield line
 
 
+@pytest.mark.full_only
 async def test_a_server_that_is_told_to_stop_ends_its_watches(
     rest: httpx.AsyncClient, server: Server, user: str
 ) -> None:

@@ -66,6 +66,7 @@ async def profiled(stack: Stack) -> AsyncIterator[steps.Documents]:
             await documents.drop_collection("system.profile")
 
 
+@pytest.mark.full_only
 async def test_every_query_names_the_shard_key(
     profiled: steps.Documents, rest: httpx.AsyncClient, new_id: str
 ) -> None:

@@ -226,6 +226,7 @@ async def test_who_leaves_does_not_change_the_others(world: World) -> None:
     assert set(told.values()) == set(stored)
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_commit_that_nobody_hears_of(when: str, world: World, stack: Stack) -> None:
     """Whoever is not told that it worked is told that it is unknown, never that the user exists.

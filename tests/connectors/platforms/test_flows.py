@@ -216,6 +216,7 @@ async def test_a_fi_login_that_ran_out() -> None:
         await adapter.aclose()
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("make", [make_zerodha, make_fi])
 async def test_a_sandbox_that_is_gone(make: Callable[[Sandbox, LoginDriver], Platform]) -> None:
     with running_sandbox() as sandbox:
