@@ -78,7 +78,7 @@ def test_its_own_answers_have_codes_and_statuses_of_the_contract(config: dict[st
 
 
 def test_the_generated_files_are_of_the_contract_as_it_is() -> None:
-    sources = sorted(generate.PROTOS.rglob("*.proto"))
+    sources = [*sorted(generate.PROTOS.rglob("*.proto")), generate.DOCUMENT]
     assert generate.STAMP.read_text() == generate.fingerprint(sources), "run `make protos`"
     assert generate.envoy_descriptors(descriptor_set()) == descriptor_set("envoy.binpb")
 
