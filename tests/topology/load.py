@@ -21,9 +21,9 @@ from typing import Any
 import httpx
 
 Json = dict[str, Any]
-# 60 reads and 40 changes a second. Changes wait while there is no primary, so they have more callers.
-READERS, READS_A_SECOND = 20, 60.0
-WRITERS, CHANGES_A_SECOND = 40, 40.0
+# Of 100 calls 60 are reads. Changes wait while there is no primary, so they have more callers.
+READERS, READS = 20, 0.6
+WRITERS, CHANGES = 40, 0.4
 
 
 @dataclass
@@ -74,6 +74,7 @@ class Load:
     writers: Sequence[Caller]
     connectors: Sequence[str]
     draw: random.Random
+    calls_a_second: float
     phase: Phase = field(default_factory=Phase)
     acknowledged: int = 0  # changes
     # Of each user: the name as last acknowledged, and those sent without an answer: the server may still
@@ -98,13 +99,14 @@ class Load:
 
     async def some(self, seconds: float) -> None:
         """Let callers go on for as many reads as come in so long a time."""
-        wanted = self.phase.calls["GET"] + int(seconds * READS_A_SECOND)
+        wanted = self.phase.calls["GET"] + int(seconds * self.calls_a_second * READS)
         while self.phase.calls["GET"] < wanted:  # noqa: ASYNC110 - calls set no event
             await asyncio.sleep(0.02)
 
     async def _write(self, caller: Caller, place: int, over: asyncio.Event) -> None:
         user_id = ""
-        async for number in _paced(place / CHANGES_A_SECOND, WRITERS / CHANGES_A_SECOND, over):
+        rate = self.calls_a_second * CHANGES
+        async for number in _paced(place / rate, WRITERS / rate, over):
             phase, began = self.phase, time.monotonic()
             if number % 3 == 0 or not user_id:
                 user_id = await self._create(phase, caller)
@@ -115,7 +117,8 @@ class Load:
             phase.slowest = max(phase.slowest, time.monotonic() - began)
 
     async def _read(self, caller: Caller, place: int, over: asyncio.Event) -> None:
-        async for number in _paced(place / READS_A_SECOND, READERS / READS_A_SECOND, over):
+        rate = self.calls_a_second * READS
+        async for number in _paced(place / rate, READERS / rate, over):
             phase, began = self.phase, time.monotonic()
             if number % 4 == 0:
                 await self._get(phase, caller, f"/connectors/{self.draw.choice(self.connectors)}")
@@ -232,7 +235,7 @@ def _told(answer: httpx.Response | httpx.TransportError) -> str:
 
 @asynccontextmanager
 async def load(
-    rests: Sequence[str], connectors: Sequence[str], draw: random.Random
+    rests: Sequence[str], connectors: Sequence[str], draw: random.Random, calls_a_second: float
 ) -> AsyncIterator[Load]:
     """Half of the callers begin at each of the two."""
     unused = ssl.create_default_context()  # made once: it takes longer than all the rest
@@ -250,4 +253,4 @@ async def load(
                 made.append(Caller(ways))
             return made
 
-        yield Load(await callers(READERS), await callers(WRITERS), connectors, draw)
+        yield Load(await callers(READERS), await callers(WRITERS), connectors, draw, calls_a_second)

@@ -182,7 +182,10 @@ async def _initiate(ports: Sequence[int]) -> None:
 
 
 async def _hello(port: int) -> dict[str, Any]:
-    address = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=500"
+    """What the member says of itself; nothing while it is down."""
+    if not await port_answers(port):
+        return {}
+    address = f"mongodb://127.0.0.1:{port}/?directConnection=true"
     async with AsyncMongoClient[dict[str, Any]](address) as client:
         try:
             return await client.admin.command("hello")

@@ -26,6 +26,7 @@ from tests.topology.nodes import Node
 from tests.topology.plant import Plant, plant
 
 MEMBERS, SHORT_MEMBERS = 20, 8
+CALLS_A_SECOND, SHORT_CALLS_A_SECOND = 100.0, 20.0  # the short form runs beside other tests
 SLOW = {"kind": "slow", "ms": 200}  # so that a kill finds runs under way
 BETWEEN_SECONDS = 1.0
 DUE_AGAIN_SECONDS = (
@@ -48,7 +49,8 @@ async def test_a_topology_under_load(tmp_path: Path, figures: Figures, full: boo
             site.sandbox.faults(platform, "*", SLOW)
         since = await ledger.moment(site.stack)
         members = await herd.gather(site, database, count, draw)
-        async with load(site.rests, sorted(members), draw) as callers:
+        rate = CALLS_A_SECOND if full else SHORT_CALLS_A_SECOND
+        async with load(site.rests, sorted(members), draw, rate) as callers:
             async with callers.at_work(), _due_again(database):
                 await callers.some(BETWEEN_SECONDS)
                 deaths = await _kills(site, callers, figures, full=full)
