@@ -15,10 +15,16 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tests.chaos.figures import report
-from tests.stack import Stack, running
+from tests.mongodb import MongoDb
+from tests.mongodb import running as mongodb_on
+from tests.stack import Stack, free_ports, running
 
 LONG = {"chaos", "clients", "observability", "security_long", "supervisor", "topology"}
-SHARING = {"chaos", "observability"}  # one Finlink of their own for all files of the folder
+# Whose files share a running Finlink, so that there is only one of each.
+SHARING = {
+    **{folder: folder for folder in ("chaos", "observability", "security_long")},
+    **dict.fromkeys(("clients", "e2e", "openapi", "pages"), "finlink"),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,12 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Scheduling(LoadFileScheduling):
-    """A file's tests, or those of a folder with a Finlink of its own, are run by one process."""
+    """A file's tests, or those that share a Finlink, are run by one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        folder = _folder(file)
-        return folder if folder in SHARING else file
+        return SHARING.get(_folder(file), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
@@ -83,6 +88,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Finlink with two workers, its own MongoDB, the sandbox and Envoy."""
     with running(tmp_path_factory.mktemp("finlink")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def mongodb(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MongoDb]:
+    """A MongoDB alone, for tests that ask no Finlink."""
+    async with mongodb_on(tmp_path_factory.mktemp("mongodb"), *free_ports(1)) as started:
         yield started
 
 

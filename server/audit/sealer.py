@@ -31,6 +31,8 @@ class Sealer:
     async def seal(self) -> int:
         """Seal all there is, unless another process does; how many events it was."""
         sealed = 0
+        if not await self._trail.has_unsealed():  # most of the time; the claim would be for nothing
+            return sealed
         with suppress(ClaimBusy, HeadChanged):
             async with self._claims.hold("audit/seal"):
                 fresh: list[Document] = []

@@ -133,6 +133,10 @@ class AuditTrail:
         if documents:
             await insert(self._events, documents, session)
 
+    async def has_unsealed(self) -> bool:
+        """Whether there is anything to seal."""
+        return await self._events.find_one({"unsealed": True}, {"_id": 1}) is not None
+
     async def seal_some(self) -> list[Document]:
         """Seal a batch of what is unsealed, and give it. Raises HeadChanged."""
         # The head first: who seals what is found now moves the head, and so is found out below.

@@ -19,6 +19,7 @@ from server.storage.tallies import BATCH, Tallies, Values
 _log = structlog.stdlib.get_logger("finlink.storage")
 
 RECOUNT_EACH = timedelta(hours=1)  # what other programs removed is found so
+TELL_SECONDS = 5.0  # how often totals are told where nothing changes, as far as this process sees
 
 
 class Folder:
@@ -33,8 +34,9 @@ class Folder:
         claims: Claims,
         seen: Callable[[str, Mapping[Values, int]], None] = lambda *_: None,
     ) -> None:
-        """`seen` is told each collection's totals, each second."""
+        """`seen` is told each collection's totals: what this process counted at once, all else soon."""
         self._tallies = tallies
+        self._told_at: dict[str, float] = {}
         self._seen = seen
         self._claims = claims
         self._background = Background("fold tallies", self._fold_each)
@@ -51,11 +53,16 @@ class Folder:
     async def fold(self, tallies: Tallies) -> None:
         """Count all that has changed, unless another process does."""
         # Not by the totals: of a database that was never counted, reading those may take too long.
-        if await tallies.has_waiting():
+        if has_waiting := await tallies.has_waiting():
             with suppress(ClaimBusy):
                 async with self._claims.hold(f"tallies/{tallies.name}"):
                     await self._fold_all(tallies)
+        now = asyncio.get_running_loop().time()
+        told_at = self._told_at.get(tallies.name)
+        if not has_waiting and told_at is not None and now < told_at + TELL_SECONDS:
+            return
         _, recounted_at = await tallies.waiting(partial(self._seen, tallies.name))
+        self._told_at[tallies.name] = now
         if recounted_at is None or utc_now() - recounted_at >= RECOUNT_EACH:
             with suppress(ClaimBusy):
                 async with self._claims.hold(f"tallies/{tallies.name}"):

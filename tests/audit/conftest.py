@@ -8,13 +8,13 @@ from server.storage import audit
 from server.storage.audit import AuditTrail, Codes
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.storage.databases import settings
 
 
 @pytest.fixture
-async def database(stack: Stack) -> AsyncIterator[Database]:
-    async with connected(settings(stack.mongodb_uri, "pymongo")) as opened:
+async def database(mongodb: MongoDb) -> AsyncIterator[Database]:
+    async with connected(settings(mongodb.uri, "pymongo")) as opened:
         await ensure_indexes(opened, audit.INDEXES)
         try:
             yield opened

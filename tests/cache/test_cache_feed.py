@@ -20,7 +20,7 @@ from server.storage.generations import Generations
 from server.users import store as user_store
 from server.users.store import USERS
 from tests.faults.load import until
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.storage.databases import DRIVERS, settings
 
 FOLLOWED = [user_store.FOLLOWED, connector_store.FOLLOWED]
@@ -74,8 +74,8 @@ async def followed(uri: str, driver: str) -> AsyncIterator[Place]:
 
 
 @pytest.fixture(params=DRIVERS)
-async def place(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    async with followed(stack.mongodb_uri, request.param) as made:
+async def place(mongodb: MongoDb, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    async with followed(mongodb.uri, request.param) as made:
         yield made
 
 

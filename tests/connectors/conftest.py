@@ -6,15 +6,15 @@ import pytest
 
 from server.storage.driver import Database
 from tests.connectors.sync_world import World
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.storage.databases import DRIVERS, emptied, fresh
 
 
 @pytest.fixture(scope="session", params=DRIVERS)
 async def either_connector_database(
-    stack: Stack, request: pytest.FixtureRequest
+    mongodb: MongoDb, request: pytest.FixtureRequest
 ) -> AsyncIterator[Database]:
-    async with fresh(stack.mongodb_uri, request.param) as database:
+    async with fresh(mongodb.uri, request.param) as database:
         yield database
 
 

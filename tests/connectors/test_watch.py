@@ -26,7 +26,7 @@ from server.users.directory import UserDirectory
 from server.users.errors import UserNotFound
 from tests.connectors.sync_world import Gate, World
 from tests.contract.descriptors import methods
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.storage.databases import fresh
 
 PATIENCE = 30.0
@@ -465,8 +465,8 @@ async def test_closing_ends_every_watch(world: World) -> None:
         await anext(world.watches.watch(None, None))
 
 
-async def test_a_change_stream_that_breaks_ends_the_watches(stack: Stack) -> None:
-    async with fresh(stack.mongodb_uri, "pymongo") as database:
+async def test_a_change_stream_that_breaks_ends_the_watches(mongodb: MongoDb) -> None:
+    async with fresh(mongodb.uri, "pymongo") as database:
         world = World(database)
         stream = world.watches.watch(None, None)
         await anext(stream)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.chaos.figures import Figures
+from tests.stack import Stack, running
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Finlink that only these tests call."""
+    with running(tmp_path_factory.mktemp("attacked")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

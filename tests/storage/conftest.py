@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.storage.driver import Database
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.storage.databases import DRIVERS, emptied, fresh
 
 
 @pytest.fixture(scope="session", params=DRIVERS)
-async def either_database(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    async with fresh(stack.mongodb_uri, request.param) as database:
+async def either_database(
+    mongodb: MongoDb, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
+    async with fresh(mongodb.uri, request.param) as database:
         yield database
 
 

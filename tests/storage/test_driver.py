@@ -14,7 +14,8 @@ from pymongo.errors import PyMongoError
 from server.config import Settings
 from server.storage.driver import Collection, Database, Session, connected
 from server.storage.errors import translate
-from tests.stack import Stack, free_ports
+from tests.mongodb import MongoDb
+from tests.stack import free_ports
 from tests.storage.databases import DRIVERS, settings
 
 
@@ -87,8 +88,8 @@ async def test_transactions_in_each_other_s_way_are_run_again(
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-async def test_only_what_asks_for_it_is_read_elsewhere(stack: Stack, driver: str) -> None:
-    uri = f"{stack.mongodb_uri}&readPreference=primaryPreferred"
+async def test_only_what_asks_for_it_is_read_elsewhere(mongodb: MongoDb, driver: str) -> None:
+    uri = f"{mongodb.uri}&readPreference=primaryPreferred"
     async with connected(settings(uri, driver)) as database:
         things, told = database.collection("things"), database.collection("things", elsewhere=True)
         assert (things.read_preference.mode, told.read_preference.mode) == (0, 1)
@@ -128,9 +129,9 @@ async def test_a_database_that_is_away_is_a_passing_failure(driver: str) -> None
 
 @pytest.mark.parametrize("driver", DRIVERS)
 async def test_whoever_waits_in_vain_for_the_one_connection_is_counted(
-    stack: Stack, driver: str
+    mongodb: MongoDb, driver: str
 ) -> None:
-    usual = settings(stack.mongodb_uri, driver)
+    usual = settings(mongodb.uri, driver)
     narrow = usual.model_copy(update={"mongo_pool_size": 1, "mongo_timeout_ms": 500})
     slow = {"$where": "sleep(200) || true"}
     async with connected(usual) as database:
@@ -150,8 +151,8 @@ def _waits() -> float:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-async def test_drop_removes_the_whole_database(stack: Stack, driver: str) -> None:
-    async with connected(settings(stack.mongodb_uri, driver)) as database:
+async def test_drop_removes_the_whole_database(mongodb: MongoDb, driver: str) -> None:
+    async with connected(settings(mongodb.uri, driver)) as database:
         things = database.collection("things")
         await things.insert_one({"at": datetime.now(UTC)})
         await database.drop()

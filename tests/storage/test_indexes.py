@@ -17,7 +17,7 @@ from server.storage.claims import CLAIMS
 from server.storage.driver import Database, connected
 from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
 from server.users.store import USERS
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.storage.databases import INDEXES, settings
 
 
@@ -32,8 +32,8 @@ async def test_creating_them_again_changes_nothing(database: Database) -> None:
     assert {name: await existing(database, name) for name in INDEXES} == before
 
 
-async def test_one_may_take_longer_than_other_operations(stack: Stack) -> None:
-    async with connected(settings(stack.mongodb_uri, "pymongo")) as database:
+async def test_one_may_take_longer_than_other_operations(mongodb: MongoDb) -> None:
+    async with connected(settings(mongodb.uri, "pymongo")) as database:
         await database.collection("things").insert_one({})
         await database.command({"profile": 2})
         await ensure_indexes(database, {"things": [IndexModel("n")]})

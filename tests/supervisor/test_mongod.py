@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,8 @@ from pymongo import AsyncMongoClient
 
 from server.supervisor import mongod
 from server.supervisor.errors import PieceFailedError
-from server.supervisor.piece import Piece
-from server.supervisor.pieces import bare_env
 from server.supervisor.preflight import check_mongodb
-from server.supervisor.programs import find_mongod
-from server.supervisor.supervisor import Supervisor
+from tests.mongodb import running
 from tests.supervisor.harness import free_ports
 
 
@@ -28,19 +23,6 @@ def test_errors_are_picked_from_the_log() -> None:
     ]
     assert mongod.errors_among(lines) == ['Failed: {"error": "DBPathInUse: locked"}']
     assert mongod.errors_among(lines[1:]) == lines[1:]
-
-
-@asynccontextmanager
-async def running(folder: Path, port: int) -> AsyncIterator[Piece]:
-    (folder / "data").mkdir(exist_ok=True)
-    log = folder / "mongod.log"
-    spec = mongod.spec(find_mongod(), port, folder / "data", log, bare_env())
-    supervisor = Supervisor()
-    try:
-        (piece,) = await supervisor.start([spec])
-        yield piece
-    finally:
-        await supervisor.stop(supervisor.pieces)
 
 
 async def test_data_outlives_a_run_and_a_change_of_port(tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
 from server.users import store as user_store
 from server.users.store import ARCHIVE, USERS, UserStore
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 
 ARCHIVE_DAYS = 30
 
 
 @asynccontextmanager
-async def new_database(stack: Stack, driver_name: str) -> AsyncIterator[Database]:
+async def new_database(mongodb: MongoDb, driver_name: str) -> AsyncIterator[Database]:
     """A database with the indexes of users, gone afterwards."""
     settings = config.load(
-        mongodb_uri=stack.mongodb_uri,
+        mongodb_uri=mongodb.uri,
         db_name=f"test_users_{uuid.uuid4().hex[:12]}",
         mongo_driver=driver_name,
         mongo_timeout_ms=20_000,
@@ -37,8 +37,10 @@ async def new_database(stack: Stack, driver_name: str) -> AsyncIterator[Database
 
 
 @pytest.fixture(scope="session", params=["pymongo", "motor"])
-async def shared_database(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[Database]:
-    async with new_database(stack, request.param) as opened:
+async def shared_database(
+    request: pytest.FixtureRequest, mongodb: MongoDb
+) -> AsyncIterator[Database]:
+    async with new_database(mongodb, request.param) as opened:
         yield opened
 
 

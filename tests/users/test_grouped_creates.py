@@ -32,7 +32,7 @@ from server.users.errors import UserExists
 from server.users.service import UserService
 from server.users.store import USERS, UserStore
 from tests.chaos.wire import wire
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.users.samples import bare_user
 
 KEY = bytes(range(32))
@@ -113,9 +113,9 @@ async def _world(uri: str, name: str, driver_name: str, patience_ms: int) -> Asy
 
 
 @pytest.fixture(scope="module", params=["pymongo", "motor"])
-async def lasting(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def lasting(mongodb: MongoDb, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     name = f"test_groups_{uuid.uuid4().hex[:12]}"
-    async with _world(stack.mongodb_uri, name, request.param, 20_000) as world:
+    async with _world(mongodb.uri, name, request.param, 20_000) as world:
         indexes = {**user_store.indexes(30), **answers.INDEXES, **audit.INDEXES}
         await ensure_indexes(world.database, indexes)
         try:
@@ -228,7 +228,7 @@ async def test_who_leaves_does_not_change_the_others(world: World) -> None:
 
 @pytest.mark.full_only
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_commit_that_nobody_hears_of(when: str, world: World, stack: Stack) -> None:
+async def test_a_commit_that_nobody_hears_of(when: str, world: World, mongodb: MongoDb) -> None:
     """Whoever is not told that it worked is told that it is unknown, never that the user exists.
 
     So are those whose group comes while MongoDB is silent.
@@ -240,7 +240,7 @@ async def test_a_commit_that_nobody_hears_of(when: str, world: World, stack: Sta
     name = world.database.collection(USERS).database.name
     async with (
         asyncio.timeout(30),
-        wire(stack.ports["MONGO_PORT"]) as way,
+        wire(mongodb.port) as way,
         _world(way.uri, name, "pymongo", 2_000) as cut,
     ):
         await cut.database.ping()

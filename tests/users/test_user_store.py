@@ -18,7 +18,7 @@ from server.users import store as user_store
 from server.users.errors import UserExists
 from server.users.model import Metadata, Notifications, Preferences, Profile, User, UserFilter
 from server.users.store import ARCHIVE, USERS, UserStore
-from tests.stack import Stack
+from tests.mongodb import MongoDb
 from tests.users.conftest import ARCHIVE_DAYS, new_database
 from tests.users.samples import START, bare_user, document, new_user
 
@@ -438,10 +438,10 @@ async def test_indexes_are_made_once(database: Database) -> None:
 
 @pytest.mark.parametrize("driver_name", ["pymongo", "motor"])
 async def test_the_archive_keeps_for_as_long_as_is_configured_now(
-    stack: Stack, driver_name: str
+    mongodb: MongoDb, driver_name: str
 ) -> None:
     """USER_ARCHIVE_DAYS was changed between two starts."""
-    async with new_database(stack, driver_name) as database:
+    async with new_database(mongodb, driver_name) as database:
         await ensure_indexes(database, user_store.indexes(7))
         of_archive = await database.collection(ARCHIVE).index_information()
         assert of_archive["archivedAt_1"]["expireAfterSeconds"] == 7 * 24 * 3600
