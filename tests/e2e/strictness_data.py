@@ -6,14 +6,13 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from server import config
 from server.storage.tallies import TALLIED
 from tests.stack import Stack
 
 
 def contents(client: MongoClient[dict[str, Any]]) -> dict[str, Any]:
     """All users, and how many there are of the rest that callers can make or remove."""
-    database = client[config.load(mongodb_uri="mongodb://here").database]
+    database = client["financial_app"]
     return {
         "users": list(database["users"].find({}, {TALLIED: 0}).sort("_id")),
         "archive": list(database["users_archive"].find().sort("_id")),

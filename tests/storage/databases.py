@@ -16,7 +16,7 @@ from server.storage.answers import ANSWERS
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD
 from server.storage.claims import CLAIMS
 from server.storage.data_keys import DATA_KEYS
-from server.storage.driver import Database, connected
+from server.storage.driver import Database, Document, connected
 from server.storage.indexes import ensure_images, ensure_indexes
 from server.storage.keyed_secrets import KEYED_SECRETS
 from server.storage.tallies import REMOVALS, TALLIES
@@ -55,6 +55,15 @@ async def fresh(uri: str, driver: str) -> AsyncIterator[Database]:
 
 async def emptied(database: Database) -> Database:
     """The same database without its documents: much cheaper than a new one for each test."""
-    for name in EMPTIED:
-        await database.collection(name).delete_many({})
+    first, *others = (_whether_any(name) for name in EMPTIED)
+    unions = [
+        {"$unionWith": {"coll": name, "pipeline": rows}}
+        for name, rows in zip(EMPTIED[1:], others, strict=True)
+    ]
+    for found in await database.aggregate(database.collection(EMPTIED[0]), [*first, *unions]):
+        await database.collection(found["in"]).delete_many({})
     return database
+
+
+def _whether_any(name: str) -> list[Document]:
+    return [{"$limit": 1}, {"$project": {"in": name}}]

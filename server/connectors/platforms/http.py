@@ -223,7 +223,10 @@ class Wire:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=_MOST_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=_tls_context()
+                    limit=_MOST_CONNECTIONS,
+                    keepalive_timeout=_IDLE_SECONDS,
+                    # To read all authorities takes longer than all the rest.
+                    ssl=_tls_context() if URL(self._base_url).scheme == "https" else True,
                 ),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=min(3.0, self._call_seconds)
