@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         default="development", validation_alias=AliasChoices("APP_ENV", "NODE_ENV", "app_env")
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    # Which calls Envoy writes down: those that a server's own log has not, failed or slow ones, or all.
+    access_log: Literal["notable", "all"] = "notable"
     data_dir: Path = Path(".data")
 
     # Where Finlink listens.

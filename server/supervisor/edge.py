@@ -47,6 +47,7 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
             servers=servers,
             descriptors=DESCRIPTORS,
             access_log=data.log("access"),
+            every_call=settings.access_log == "all",
             limits=limits_of(settings),
             tls=tls_of(settings, data.path),
             tracing=tracing_of(settings),

@@ -135,6 +135,7 @@ class Run:
             sockets=sockets,
             descriptors=DESCRIPTORS,
             access_log=data.log("access"),
+            every_call=settings.access_log == "all",
             limits=limits_of(settings),
             tls=self.tls,
             tracing=tracing_of(settings),

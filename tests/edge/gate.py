@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import grpc
@@ -64,7 +65,7 @@ class Gate:
 
 
 class _Anything(grpc.GenericRpcHandler):
-    """Healthy, and answers every RPC with an empty message."""
+    """Healthy, and answers every RPC with an empty message, after `wait-seconds` where a call has that."""
 
     def __init__(self, seen: list[Seen]) -> None:
         self._seen = seen
@@ -77,6 +78,7 @@ class _Anything(grpc.GenericRpcHandler):
         def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
             metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
             self._seen.append(Seen(str(details.method), metadata))
+            Event().wait(float(metadata.get("wait-seconds", 0)))
             return b""
 
         is_health = str(details.method).startswith("/grpc.health")
@@ -91,6 +93,7 @@ def gate(
     host: str = "127.0.0.1",
     tracing: Tracing | None = None,
     pages: Sequence[Page] = (),
+    every_call: bool = False,
 ) -> Iterator[Gate]:
     """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it."""
     rest, tls_port, rpc, admin = free_ports(4)
@@ -107,7 +110,7 @@ def gate(
         edge = Edge(
             host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket],
             descriptors=DESCRIPTORS, access_log=opened.access_log, limits=limits or Limits(),
-            tls=replace(given, rest_port=tls_port), tracing=tracing, pages=pages,
+            tls=replace(given, rest_port=tls_port), tracing=tracing, pages=pages, every_call=every_call,
         )  # fmt: skip
         config = folder / "envoy.yaml"
         envoy_config.write(ENVOY_TEMPLATE, config, edge)

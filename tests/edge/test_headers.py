@@ -123,6 +123,13 @@ async def test_nothing_internal_comes_in_over_grpc(edge: Gate) -> None:
     assert [name for name in got if name.startswith(own)] == []
 
 
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """One that writes every call down."""
+    with gate(tmp_path_factory.mktemp("talkative"), every_call=True) as opened:
+        yield opened
+
+
 def logged(edge: Gate, request_id: str) -> str:
     """The log, once it has a line of this request: Envoy writes in batches."""
     edge.admin("/reopen_logs", "POST")
@@ -130,7 +137,8 @@ def logged(edge: Gate, request_id: str) -> str:
     return edge.access_log.read_text()
 
 
-async def test_a_long_access_log_is_put_aside(edge: Gate) -> None:
+async def test_a_long_access_log_is_put_aside(talkative: Gate) -> None:
+    edge = talkative
     async with httpx.AsyncClient(base_url=edge.rest) as client:
         await client.get(USER, headers={"x-request-id": "before"})
         assert '"before"' in logged(edge, "before")
@@ -143,7 +151,8 @@ async def test_a_long_access_log_is_put_aside(edge: Gate) -> None:
         assert '"before"' not in logged(edge, "after")
 
 
-def test_the_access_log_has_a_line_a_call_and_no_secret(edge: Gate) -> None:
+def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate) -> None:
+    edge = talkative
     secret, request_id = "hunter2hunter2", "log-test-1"
     httpx.get(
         f"{edge.rest}{USER}?token={secret}",
@@ -160,6 +169,27 @@ def test_the_access_log_has_a_line_a_call_and_no_secret(edge: Gate) -> None:
     assert (line["code"], line["grpc_code"], line["route"]) == (200, "OK", "reads")
     assert line["address"] == "127.0.0.1"
     assert line["duration_ms"] >= 0
+
+
+async def test_calls_that_a_server_has_told_well_are_not_told_again(edge: Gate) -> None:
+    ids = {}
+    async with httpx.AsyncClient(base_url=edge.rest) as client:
+        for name, path, more in (
+            ("answered", USER, {}),
+            ("slow", USER, {"wait-seconds": "1.1"}),
+            ("refused", "/api/v1/nope", {}),
+        ):
+            ids[name] = f"notable-{name}"
+            await client.get(path, headers={"x-request-id": ids[name], **more})
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.grpc_port}") as channel:
+        await untyped(channel, "/a.B/C")(b"", metadata=[("x-request-id", "notable-grpc")])
+        late = [("x-request-id", "notable-late"), ("wait-seconds", "2")]
+        with pytest.raises(grpc.aio.AioRpcError):
+            await untyped(channel, "/a.B/C")(b"", metadata=late, timeout=0.2)
+    for request_id in (ids["slow"], ids["refused"], "notable-late"):
+        text = logged(edge, request_id)
+    assert ids["answered"] not in text
+    assert "notable-grpc" not in text
 
 
 def test_probes_tell_nothing(edge: Gate) -> None:
