@@ -33,9 +33,7 @@ class Edge:
     descriptors: Path  # of the transcoder
     servers: Sequence[str] = ()  # HOST:PORT of servers elsewhere, instead of sockets
     access_log: Path = Path("/dev/stdout")
-    every_call: bool = (
-        False  # in it; else those alone that a server's log cannot tell or that went badly
-    )
+    every_call: bool = False  # is in it, not the notable ones alone
     limits: Limits = field(default_factory=Limits)
     tls: Tls = field(default_factory=Tls)
     tracing: Tracing | None = None
@@ -101,7 +99,7 @@ def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
         for log in manager_of(listener)["access_log"]:
             log["typed_config"]["path"] = str(edge.access_log)
             if edge.every_call:
-                del log["filter"]
+                log.pop("filter", None)
     envoy_pages.add(manager_of(rest), edge.pages)
     envoy_limits.fill(config, manager_of(rest), edge.limits)
     if edge.tracing is not None:

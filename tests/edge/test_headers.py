@@ -138,28 +138,27 @@ def logged(edge: Gate, request_id: str) -> str:
 
 
 async def test_a_long_access_log_is_put_aside(talkative: Gate) -> None:
-    edge = talkative
-    async with httpx.AsyncClient(base_url=edge.rest) as client:
+    log, admin_port = talkative.access_log, talkative.admin_port
+    async with httpx.AsyncClient(base_url=talkative.rest) as client:
         await client.get(USER, headers={"x-request-id": "before"})
-        assert '"before"' in logged(edge, "before")
-        await shorten(edge.access_log, edge.admin_port, limit=1_000_000)
-        assert '"before"' in edge.access_log.read_text()
-        await shorten(edge.access_log, edge.admin_port, limit=1)
-        assert '"before"' in edge.access_log.with_suffix(".log.1").read_text()
-        patiently(edge.access_log.exists, edge.log)
+        assert '"before"' in logged(talkative, "before")
+        await shorten(log, admin_port, limit=1_000_000)
+        assert '"before"' in log.read_text()
+        await shorten(log, admin_port, limit=1)
+        assert '"before"' in log.with_suffix(".log.1").read_text()
+        patiently(log.exists, talkative.log)
         await client.get(USER, headers={"x-request-id": "after"})
-        assert '"before"' not in logged(edge, "after")
+        assert '"before"' not in logged(talkative, "after")
 
 
 def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate) -> None:
-    edge = talkative
     secret, request_id = "hunter2hunter2", "log-test-1"
     httpx.get(
-        f"{edge.rest}{USER}?token={secret}",
+        f"{talkative.rest}{USER}?token={secret}",
         headers={"authorization": f"Bearer {secret}", "x-request-id": request_id, "cookie": secret,
                  "user-agent": secret, "referer": f"https://a.example/{secret}"},
     )  # fmt: skip
-    text = logged(edge, request_id)
+    text = logged(talkative, request_id)
     assert secret not in text
     lines = [json.loads(line) for line in text.splitlines()]
     (line,) = (line for line in lines if line.get("request_id") == request_id)
@@ -172,24 +171,19 @@ def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate) -> None
 
 
 async def test_calls_that_a_server_has_told_well_are_not_told_again(edge: Gate) -> None:
-    ids = {}
     async with httpx.AsyncClient(base_url=edge.rest) as client:
-        for name, path, more in (
-            ("answered", USER, {}),
-            ("slow", USER, {"wait-seconds": "1.1"}),
-            ("refused", "/api/v1/nope", {}),
-        ):
-            ids[name] = f"notable-{name}"
-            await client.get(path, headers={"x-request-id": ids[name], **more})
+        await client.get(USER, headers={"x-request-id": "rest-answered"})
+        await client.get(USER, headers={"x-request-id": "rest-slow", "wait-seconds": "1.1"})
+        await client.get("/api/v1/nope", headers={"x-request-id": "rest-refused"})
     async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.grpc_port}") as channel:
-        await untyped(channel, "/a.B/C")(b"", metadata=[("x-request-id", "notable-grpc")])
-        late = [("x-request-id", "notable-late"), ("wait-seconds", "2")]
+        ask = untyped(channel, "/a.B/C")
+        await ask(b"", metadata=[("x-request-id", "grpc-answered")])
+        late = [("x-request-id", "grpc-late"), ("wait-seconds", "2")]
         with pytest.raises(grpc.aio.AioRpcError):
-            await untyped(channel, "/a.B/C")(b"", metadata=late, timeout=0.2)
-    for request_id in (ids["slow"], ids["refused"], "notable-late"):
+            await ask(b"", metadata=late, timeout=0.2)
+    for request_id in ("rest-slow", "rest-refused", "grpc-late"):
         text = logged(edge, request_id)
-    assert ids["answered"] not in text
-    assert "notable-grpc" not in text
+    assert "answered" not in text
 
 
 def test_probes_tell_nothing(edge: Gate) -> None:

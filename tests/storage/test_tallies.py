@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from server.clock import utc_now
+from server.storage import folding
 from server.storage.claims import Claims
 from server.storage.driver import Database, Document, Session
 from server.storage.folding import RECOUNT_EACH, Folder
@@ -262,6 +263,22 @@ async def test_the_folder_leaves_nothing_and_counts_anew_each_hour(
     await database.collection(TALLIES).update_one({}, {"$set": {"recountedAt": before}})
     await Folder([things], Claims(database)).fold(things)  # one that reads them for the first time
     assert await things.totals() == {("round", "red"): BATCH + 2}
+
+
+async def test_a_folder_tells_what_another_process_counted(
+    database: Database, things: Tallies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Mapping[Values, int]] = []
+    folder = Folder([things], Claims(database), lambda _name, totals: told.append(totals))
+    monkeypatch.setattr(folding, "TELL_SECONDS", 3600.0)
+    await folder.fold(things)
+    await database.collection(THINGS).insert_one({"shape": "round", "colour": "red"})
+    await things.fold_some()
+    await folder.fold(things)
+    assert len(told) == 1, "nothing has changed that it could see"
+    monkeypatch.setattr(folding, "TELL_SECONDS", 0.0)
+    await folder.fold(things)
+    assert told[1]["round", "red"] == 1
 
 
 async def test_the_folder_folds_by_itself_and_stops(database: Database, things: Tallies) -> None:

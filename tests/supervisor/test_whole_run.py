@@ -22,6 +22,7 @@ from tests.supervisor.harness import (
     alive,
     child,
     free_ports,
+    patiently,
     refused,
     run_env,
     whole_run,
@@ -34,7 +35,7 @@ PIECES = {"mongod", "sandbox", "worker-0", "worker-1", "envoy"}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
     folder = tmp_path_factory.mktemp("run")
-    env = run_env(folder / "data", RATE_LIMIT_USERS="29")
+    env = run_env(folder / "data", RATE_LIMIT_USERS="29", ACCESS_LOG="all")
     with whole_run(env, folder / "output") as started:
         started.wait_ready()
         yield started
@@ -73,7 +74,9 @@ def test_https_and_limits_are_as_the_settings_say(run: WholeRun) -> None:
     with urllib.request.urlopen(url, timeout=DEADLINE, context=trusting) as answer:
         assert answer.status == 200
         assert answer.headers["x-ratelimit-limit"] == "29"
-    assert (run.data / "log" / "access.log").exists()
+    log = run.data / "log" / "access.log"
+    call = '"rpc":"/finlink.users.v1.UserService/ListUsers"'
+    patiently(lambda: call in log.read_text(), log)  # Envoy writes in batches
 
 
 def test_no_secret_on_a_command_line_or_in_the_output(run: WholeRun) -> None:
