@@ -15,7 +15,9 @@ import psutil
 from server.supervisor.piece import LEASH
 from tests.stack import ROOT
 
-PATIENCE_SECONDS = 90.0  # never reached unless something is broken
+# Never reached unless something is broken. A mongod that died with a write that no other member has
+# rolls it back when it returns, for which 6.0 was seen to take 80 seconds; the others serve meanwhile.
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass
