@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -18,8 +18,8 @@ from grpc_reflection.v1alpha import reflection
 
 from server.answer_cache import AnswerCache
 from server.config import ConfigError, Settings
-from server.connectors.watch.hub import Hub
 from server.domains import CACHED, CONTRACT, FOLLOWED, build
+from server.kernel import Kernel, Parts
 from server.observability.exposition import serving_metrics
 from server.observability.tracing import Tracing, current_tracing, enter_tracing
 from server.preparation import keyed_secrets_of, keys_of, prepare
@@ -41,10 +41,16 @@ from server.security.encryption import Vault
 from server.security.ring import KeyRing
 from server.storage import driver
 from server.storage.answers import AnswerStore
+from server.storage.audit import AuditTrail, Codes
 from server.storage.cache_feed import CacheFeed
+from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.errors import translate
+from server.storage.folding import Folder
 from server.storage.generations import Generations
+from server.storage.tallies import Tallies
+from server.users.directory import UserDirectory
+from server.users.store import UserStore
 
 _log = structlog.stdlib.get_logger("finlink.app")
 
@@ -143,13 +149,20 @@ async def running_worker(
         generations = _generations(settings)
         secrets = await keyed_secrets_of(database, ring)
         claims = Claims(database)
-        domains = build(settings, database, claims, ring, secrets, generations)
-        for platform in domains.platforms.values():
-            stack.push_async_callback(platform.aclose)
-        # The recorder ends when nothing tells it anything any more.
-        for background in (domains.sealer, domains.recorder, domains.folder, domains.overdue):
-            stack.push_async_callback(background.stop)
-            background.start()
+        trail = AuditTrail(database, Codes(secrets.audit))
+        changes = RecordedChanges(database, trail, generations)
+        users = UserDirectory(UserStore(database))
+        kernel = Kernel(
+            settings, database, claims, ring, secrets, generations, trail, changes, users
+        )
+        domains = build(kernel)
+        for closed in (each for parts in domains for each in parts.closed):
+            stack.push_async_callback(closed)
+        # The folder reports totals to the others, so it ends first.
+        background = [each for parts in domains for each in parts.background]
+        for each in (*background, _folder(kernel, domains)):
+            stack.push_async_callback(each.stop)
+            each.start()
 
         completion = Completion()
         answers = AnswerStore(database, claims, Vault(secrets.answers))
@@ -162,7 +175,8 @@ async def running_worker(
             CachedAnswers(cache, CACHED),
             Idempotency(answers, secrets.requests, generations.close_one_or_all),
         )
-        domains.register(services)
+        for parts in domains:
+            parts.register(cast("grpc.aio.Server", services))
         server = _server(services)
         # As patient as calls are: a server whose calls are answered, however slowly, is not taken out.
         patience = settings.mongo_timeout_ms / 1000
@@ -172,12 +186,20 @@ async def running_worker(
             # A unix socket never leaves the machine.
             tls = None if listen.startswith("unix:") else server_credentials(settings)
             await stack.enter_async_context(
-                _listening(server, health, completion, domains.hub, listen, tls, uncalled)
+                _listening(server, health, completion, domains, listen, tls, uncalled)
             )
-        if syncs:
-            domains.scheduler.start()
-            stack.push_async_callback(domains.scheduler.stop, SYNC_STOP_SECONDS)
+        for engine in (each for parts in domains for each in parts.engines) if syncs else ():
+            engine.start()
+            stack.push_async_callback(engine.stop, SYNC_STOP_SECONDS)
         yield
+
+
+def _folder(kernel: Kernel, domains: Sequence[Parts]) -> Folder:
+    """What counts each domain's documents."""
+    counted = [each for parts in domains for each in parts.counted]
+    reports = {each.tally.collection: each.report for each in counted}
+    tallies = [Tallies(kernel.database, each.tally) for each in counted]
+    return Folder(tallies, kernel.claims, lambda name, totals: reports[name](totals))
 
 
 def _generations(settings: Settings) -> Generations:
@@ -239,7 +261,7 @@ async def _listening(
     server: grpc.aio.Server,
     health: Health,
     completion: Completion,
-    hub: Hub,
+    domains: Sequence[Parts],
     listen: str,
     tls: grpc.ServerCredentials | None,
     uncalled: asyncio.Event,
@@ -263,7 +285,8 @@ async def _listening(
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await uncalled.wait()
-        await hub.close()  # whoever watches comes back, and meets another worker
+        for close in (each for parts in domains for each in parts.closing):
+            await close()  # whoever watches comes back, and meets another worker
         await server.stop(STOP_SECONDS)
         await completion.drain(STOP_SECONDS)
 

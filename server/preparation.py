@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pymongo import IndexModel
 
+from server import domains
 from server.config import ConfigError, Settings
-from server.connectors import budgets, refusals
-from server.connectors import store as connector_store
-from server.connectors.sync import records as record_store
-from server.connectors.trends import store as trend_store
+from server.kernel import Secrets
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage import answers as answer_store
-from server.storage import api_keys, audit, data_keys, driver, keyed_secrets, tallies
+from server.storage import api_keys, data_keys, driver, keyed_secrets, tallies
 from server.storage import claims as claim_store
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
 from server.storage.audit import CODES_KEY
@@ -28,25 +25,14 @@ from server.storage.indexes import (
     ensure_indexes,
 )
 from server.storage.keyed_secrets import KeyedSecrets
-from server.users import store as user_store
 
 
-def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
-    """Of all collections, by their names. Archived users are erased `archive_days` after their deletion."""
+def indexes(settings: Settings) -> Mapping[str, Sequence[IndexModel]]:
+    """Of all collections, by their names."""
+    shared = (claim_store, answer_store, api_keys, data_keys, keyed_secrets, tallies)
     return {
-        **user_store.indexes(archive_days),
-        **connector_store.INDEXES,
-        **record_store.INDEXES,
-        **trend_store.INDEXES,
-        **claim_store.INDEXES,
-        **answer_store.INDEXES,
-        **api_keys.INDEXES,
-        **audit.INDEXES,
-        **data_keys.INDEXES,
-        **keyed_secrets.INDEXES,
-        **budgets.INDEXES,
-        **refusals.INDEXES,
-        **tallies.INDEXES,
+        **domains.indexes(settings),
+        **{name: models for store in shared for name, models in store.INDEXES.items()},
     }
 
 
@@ -55,9 +41,10 @@ async def prepare(
 ) -> None:
     """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
     try:
-        await ensure_indexes(database, indexes(settings.user_archive_days), index_seconds)
-        await drop_indexes(database, {**audit.RETIRED, **user_store.RETIRED})
-        await ensure_images(database, [connector_store.CONNECTORS])
+        await ensure_indexes(database, indexes(settings), index_seconds)
+        for domain in domains.DOMAINS:
+            await drop_indexes(database, domain.retired)
+            await ensure_images(database, domain.images)
     except NoImages:
         raise ConfigError(
             "MONGODB_URI: watching needs MongoDB 6.0 or newer, and a user who may change collections"
@@ -68,16 +55,6 @@ async def prepare(
         raise ConfigError(
             f"MONGODB_URI: MongoDB does not answer ({type(error).__name__}); is it running?"
         ) from None
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """Keys of Finlink's own, that stay when the ring's keys are replaced."""
-
-    user_ids: bytes
-    requests: bytes
-    answers: bytes
-    audit: bytes
 
 
 async def keyed_secrets_of(database: driver.Database, ring: KeyRing) -> Secrets:

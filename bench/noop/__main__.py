@@ -17,7 +17,6 @@ import grpc
 from google.protobuf import message_factory
 
 from bench.noop import descriptors
-from server.rpc.middleware import SteppedServices
 
 # Set, nothing is logged and counted of calls, commands to MongoDB and its connections.
 SILENT = "BENCH_SILENT" in os.environ
@@ -47,6 +46,8 @@ def _run() -> None:
 def _worker() -> None:
     # Here, as the supervisor starts faster without.
     from server import app, domains  # noqa: PLC0415
+    from server.connectors import domain as connectors  # noqa: PLC0415
+    from server.kernel import Domain, Parts  # noqa: PLC0415
     from server.rpc.interceptors import logging  # noqa: PLC0415
     from server.storage import monitoring  # noqa: PLC0415
 
@@ -63,19 +64,18 @@ def _worker() -> None:
         request_deserializer=request.FromString,
         response_serializer=response.SerializeToString,
     )
-    product_register = domains.Domains.register
 
-    def register(these: Any, server: SteppedServices) -> None:
-        product_register(these, server)
+    def register(server: Any) -> None:
         # As generated code does; such a handler comes before that of unknown methods.
         server.add_registered_method_handlers(descriptors.SERVICE, {"Noop": handler})
 
     if SILENT:
         logging._ENDED = monitoring._COMMANDS = monitoring._POOL = _Nothing()  # type: ignore[assignment]
     # Of the sandbox, which has no limits: what is measured is the worker.
-    domains.KITE_SPACING = timedelta(milliseconds=1)
+    connectors.KITE_SPACING = timedelta(milliseconds=1)
+    noop_domain = Domain(contract=[file], build=lambda *_: Parts(register=register))
+    domains.DOMAINS = (*domains.DOMAINS, noop_domain)
     app.CONTRACT = (*domains.CONTRACT, file)  # type: ignore[attr-defined]
-    domains.Domains.register = register  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

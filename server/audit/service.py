@@ -47,7 +47,7 @@ class AuditService:
         return documents[:size], paging.next_token(documents, size, "at", filters)
 
     async def export(self, user_id: str) -> AsyncGenerator[tuple[str, Document], None]:
-        """Each `audit_event` about a user (users.service.UserExporter), newest first."""
+        """Each `audit_event` about a user (kernel.UserExporter), newest first."""
         where, token = EventFilter(user_id=user_id), None
         while True:
             page, token = await self.list(where, token, EXPORT_PAGE)

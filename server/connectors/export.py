@@ -1,4 +1,4 @@
-"""What the export of a user has of connectors (users.service.UserExporter)."""
+"""What the export of a user has of connectors (kernel.UserExporter)."""
 
 from __future__ import annotations
 

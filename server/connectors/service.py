@@ -276,7 +276,10 @@ class ConnectorService:
                 await self._records.forget([connector.records_id], session)
         return ended
 
-    # What happens to a user's connectors with the user (users.service.UserDependents)
+    # What happens to a user's connectors with the user (kernel.UserDependents)
+
+    async def check_deletable(self, user_id: str) -> None:
+        """A user may always be deleted as far as connectors go."""
 
     async def before_delete(self, user_id: str) -> None:
         connectors = await self._store.of_user(user_id)

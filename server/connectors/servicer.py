@@ -23,7 +23,10 @@ from server.rpc.call import Context, answer_shows
 from server.rpc.times import timestamp
 
 # Whose answers are kept, and the field that names the user they are about; see answer_cache.py.
-CACHED = {"ListUserConnectors": "user_id", "GetUserPlatformConnector": "user_id"}
+CACHED = {
+    f"/finlink.connectors.v1.ConnectorService/{name}": "user_id"
+    for name in ("ListUserConnectors", "GetUserPlatformConnector")
+}
 
 
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Protocol, TypeAlias
 
 import structlog
 
 from server.auditing import Event
 from server.errors import InvalidRequest
+from server.kernel import Exported, UserDependents, UserExporter
 from server.storage.changes import GroupedChanges, RecordedChanges
 from server.storage.driver import Session
 from server.users.errors import UserNotFound
@@ -20,34 +20,6 @@ from server.users.store import UserStore
 _log = structlog.stdlib.get_logger("finlink.users")
 
 DEFAULT_LIMIT = 20
-
-
-class UserDependents(Protocol):
-    """What other domains hold of a user and must change together with it."""
-
-    async def before_delete(self, user_id: str) -> None:
-        """Best effort, before anything is decided: tell the outside world."""
-        ...
-
-    async def delete(self, user_id: str, session: Session) -> None:
-        """Remove everything held on the user, inside the transaction that deletes the user."""
-        ...
-
-    async def set_active(self, user_id: str, active: bool, session: Session) -> None:
-        """Let the user's background work run or stand still, inside the same transaction."""
-        ...
-
-
-# A piece of an export: what kind it is, which says how to convert it, and the domain's object.
-Exported: TypeAlias = tuple[str, Any]
-
-
-class UserExporter(Protocol):
-    """What another domain holds of a user and gives out when the user is exported."""
-
-    def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
-        """All of it, read as it is asked for. Ends early where the user is deleted meanwhile."""
-        ...
 
 
 class UserService:
@@ -147,8 +119,13 @@ class UserService:
         return user
 
     async def delete(self, user_id: str) -> None:
-        """Remove the user and all that depends on it, or nothing. Raises UserNotFound."""
+        """Remove the user and all that depends on it, or nothing.
+
+        Raises UserNotFound, and what a dependent raises that refuses.
+        """
         await self.get(user_id)
+        for dependent in self._dependents:
+            await dependent.check_deletable(user_id)
         for dependent in self._dependents:
             await dependent.before_delete(user_id)
 

@@ -12,9 +12,10 @@ from server.audit.service import AuditService
 from server.connectors import export
 from server.connectors.export import ConnectorExport
 from server.connectors.model import Connector
+from server.kernel import UserExporter
 from server.storage.audit import AUDIT_EVENTS
 from server.users.errors import UserNotFound
-from server.users.service import UserExporter, UserService
+from server.users.service import UserService
 from tests.connectors.sync_world import ALL, World, transaction
 
 

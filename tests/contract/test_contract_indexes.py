@@ -7,6 +7,7 @@ import pkgutil
 
 import server
 from server import preparation
+from server.config import Settings
 
 
 def declared() -> set[str]:
@@ -22,4 +23,4 @@ def declared() -> set[str]:
 def test_all_are_made() -> None:
     found = declared()
     assert found >= {"connectors", "records", "audit_events"}
-    assert found <= preparation.indexes(archive_days=30).keys()
+    assert found <= preparation.indexes(Settings()).keys()

@@ -27,7 +27,7 @@ EMPTIED = (
     AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS, TALLIES, REMOVALS, TRENDS,
 )  # fmt: skip
 DRIVERS = ("pymongo", "motor")
-INDEXES = indexes(archive_days=30)
+INDEXES = indexes(Settings())
 
 
 def settings(uri: str, driver: str, **changes: object) -> Settings:

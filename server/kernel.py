@@ -1,0 +1,161 @@
+"""What a domain brings, and what every domain is built on.
+
+A domain is a folder of `server/domains` and a line in its registry. The folder's `domain.py` has a `Domain`;
+`build` makes its `Parts` of the `Kernel`. Nothing else of the server knows a domain by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from google.protobuf.descriptor import FileDescriptor
+from pymongo import IndexModel
+
+from server.config import Settings
+from server.security.ring import KeyRing
+from server.storage.audit import AuditTrail
+from server.storage.cache_feed import Followed
+from server.storage.changes import RecordedChanges
+from server.storage.claims import Claims
+from server.storage.driver import Database, Session
+from server.storage.generations import Generations
+from server.storage.tallies import Tally, Values
+
+Indexes: TypeAlias = Mapping[str, Sequence[IndexModel]]  # by collection
+# One item of an export: its kind, which says how it is converted, and the domain's object.
+Exported: TypeAlias = tuple[str, Any]
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Keys of Finlink's own, that stay when the ring's keys are replaced."""
+
+    user_ids: bytes
+    requests: bytes
+    answers: bytes
+    audit: bytes
+
+
+class Users(Protocol):
+    """What domains may ask of users. Each method raises UserNotFound."""
+
+    async def is_active(self, user_id: str) -> bool: ...
+
+    async def identity(self, user_id: str) -> str:
+        """`User.id`, which is never given again, unlike `userId`."""
+        ...
+
+    async def hold(self, user_id: str, session: Session) -> bool:
+        """`is_active` inside a transaction, which keeps the user from changing until it ends."""
+        ...
+
+
+class UserDependents(Protocol):
+    """What a domain keeps of a user and must change together with the user."""
+
+    async def check_deletable(self, user_id: str) -> None:
+        """Raise an ApiError if the user must not be deleted now. All domains are asked before any acts."""
+        ...
+
+    async def before_delete(self, user_id: str) -> None:
+        """Tell the outside world, as far as it answers; nothing is decided yet."""
+        ...
+
+    async def delete(self, user_id: str, session: Session) -> None:
+        """Remove everything kept of the user, inside the transaction that deletes the user."""
+        ...
+
+    async def set_active(self, user_id: str, active: bool, session: Session) -> None:
+        """Let the user's background work run or pause, inside the same transaction."""
+        ...
+
+
+class UserExporter(Protocol):
+    """What a domain keeps of a user and gives out when the user is exported."""
+
+    def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
+        """All of it, read as it is asked for. Ends early if the user is deleted meanwhile."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What every domain is built on."""
+
+    settings: Settings
+    database: Database
+    claims: Claims
+    ring: KeyRing
+    secrets: Secrets
+    generations: Generations
+    trail: AuditTrail
+    changes: RecordedChanges
+    users: Users
+
+
+class Background(Protocol):
+    """Work beside the calls, in every process."""
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Engine(Protocol):
+    """Work that runs in processes that sync."""
+
+    def start(self) -> None: ...
+
+    async def stop(self, grace: float) -> None:
+        """Let what is under way end within `grace` seconds."""
+        ...
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A tally, and who gets its totals."""
+
+    tally: Tally
+    report: Callable[[Mapping[Values, int]], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A domain as it was built. What ends, ends in the reverse order."""
+
+    register: Callable[[Any], None]  # adds its servicers to a gRPC server
+    background: Sequence[Background] = ()
+    engines: Sequence[Engine] = ()
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()  # ends streams, before the server stops
+    closed: Sequence[Callable[[], Awaitable[None]]] = ()  # releases resources, at the very end
+    dependents: Sequence[UserDependents] = ()
+    exporters: Sequence[UserExporter] = ()
+    exported: Mapping[str, Callable[[Any], Any]] = field(
+        default_factory=dict
+    )  # by kind: to a message
+    counted: Sequence[Counted] = ()
+
+
+def _no_indexes(_: Settings) -> Indexes:
+    return {}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One folder of `server/domains`."""
+
+    contract: Sequence[FileDescriptor]  # the files of its services
+    build: Callable[[Kernel, Sequence[Parts]], Parts]  # with the parts of the domains before it
+    indexes: Callable[[Settings], Indexes] = _no_indexes
+    retired: Mapping[str, Sequence[str]] = field(
+        default_factory=dict
+    )  # indexes to drop, by collection
+    images: Sequence[
+        str
+    ] = ()  # collections whose change streams need the document before the change
+    followed: Sequence[Followed] = ()  # collections that cached responses are made of
+    cached: Mapping[str, str] = field(
+        default_factory=dict
+    )  # RPCs, with the field that names the user
