@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from server.answer_cache import AnswerCache
 from server.config import ConfigError, Settings
-from server.domains import CACHED, CONTRACT, FOLLOWED, build
+from server.domains import CONTRACT, FOLLOWED, build
 from server.kernel import Kernel, Parts
 from server.observability.exposition import serving_metrics
 from server.observability.tracing import Tracing, current_tracing, enter_tracing
@@ -172,7 +172,7 @@ async def running_worker(
         services = _services(
             Authentication(await keys_of(database, settings)),
             completion,
-            CachedAnswers(cache, CACHED),
+            CachedAnswers(cache),
             Idempotency(answers, secrets.requests, generations.close_one_or_all),
         )
         for parts in domains:

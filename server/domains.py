@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from google.protobuf.descriptor import FileDescriptor
 
@@ -18,10 +18,6 @@ DOMAINS: Sequence[Domain] = (CONNECTORS, AUDIT, USERS)
 
 CONTRACT: Sequence[FileDescriptor] = [file for domain in DOMAINS for file in domain.contract]
 FOLLOWED: Sequence[Followed] = [each for domain in DOMAINS for each in domain.followed]
-# The RPCs whose responses are cached, by path, with the field that names the user.
-CACHED: Mapping[str, str] = {
-    path: user_id for domain in DOMAINS for path, user_id in domain.cached.items()
-}
 
 
 def indexes(settings: Settings) -> Indexes:

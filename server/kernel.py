@@ -156,6 +156,3 @@ class Domain:
         str
     ] = ()  # collections whose change streams need the document before the change
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
-    cached: Mapping[str, str] = field(
-        default_factory=dict
-    )  # RPCs, with the field that names the user

@@ -6,7 +6,6 @@ import json
 import re
 from typing import Any
 
-from finlink.rules.v1 import rules_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 from protos.openapi import contract, rules
@@ -32,7 +31,7 @@ class Operations:
     def of(self, method: Method, tag: str) -> Operation:
         name = method.descriptor.name
         said = contract.comment(method.descriptor.full_name)
-        scope, group = method.scope.name.lower(), _group(method)
+        scope, group = method.scope.name.lower(), method.rate_limit_group
         needs = (
             f"Needs the scope `{scope}`, where there are API keys. Counts as a call of `{group}`."
         )
@@ -103,12 +102,6 @@ class Operations:
 def _words(name: str) -> str:
     """`Create user` of `CreateUser`."""
     return re.sub(r"(?<=[a-z])[A-Z]", lambda letter: " " + letter.group().lower(), name)
-
-
-def _group(method: Method) -> str:
-    """The limit that a call counts against, as settings and limits name it."""
-    name = rules_pb2.RateLimitGroup.Name(method.rules.rate_limit_group)
-    return name.removeprefix("RATE_LIMIT_GROUP_").lower()
 
 
 def _content(schema: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from buf.validate import validate_pb2
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import format_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 Schema = dict[str, Any]
@@ -14,11 +14,11 @@ Schema = dict[str, Any]
 # Every text is refused that has one of these.
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _FORMATS: dict[int, Schema] = {
-    rules_pb2.FORMAT_PHONE_NUMBER: {"format": "phone-number", "pattern": r"^\+"},
-    rules_pb2.FORMAT_CURRENCY_CODE: {"format": "currency-code", "pattern": "^[A-Z]{3}$"},
-    rules_pb2.FORMAT_LANGUAGE_TAG: {"format": "language-tag", "pattern": "^[A-Za-z0-9-]+$"},
-    rules_pb2.FORMAT_PAST_DATE: {"format": "date"},
-    rules_pb2.FORMAT_DATE_OR_TIME: {"anyOf": [{"format": "date"}, {"format": "date-time"}]},
+    format_pb2.FORMAT_PHONE_NUMBER: {"format": "phone-number", "pattern": r"^\+"},
+    format_pb2.FORMAT_CURRENCY_CODE: {"format": "currency-code", "pattern": "^[A-Z]{3}$"},
+    format_pb2.FORMAT_LANGUAGE_TAG: {"format": "language-tag", "pattern": "^[A-Za-z0-9-]+$"},
+    format_pb2.FORMAT_PAST_DATE: {"format": "date"},
+    format_pb2.FORMAT_DATE_OR_TIME: {"anyOf": [{"format": "date"}, {"format": "date-time"}]},
 }
 # CEL rules in the words that JSON Schema has.
 _EXPRESSIONS: dict[str, Schema] = {"string.email.domain": {"pattern": r"@[^@]*\.[^@]*$"}}
@@ -110,7 +110,7 @@ def _string(rules: validate_pb2.StringRules, field: FieldDescriptor) -> Schema:
         schema["format"] = "email"
     for expression in rules_of(field).cel:
         schema |= _EXPRESSIONS[expression.id]
-    if number := field.GetOptions().Extensions[rules_pb2.format]:
+    if number := field.GetOptions().Extensions[format_pb2.format]:
         schema |= _FORMATS[number]
     return schema
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from finlink.connectors.v1 import connector_service_pb2, connector_service_pb2_grpc
 
-from server.connectors import budgets, export_convert, refusals, servicer, store
+from server.connectors import budgets, export_convert, refusals, store
 from server.connectors.budgets import Budget, Turns
 from server.connectors.errors import InvalidCredentials, PlatformNotAvailable
 from server.connectors.export import ConnectorExport
@@ -131,5 +131,4 @@ DOMAIN = Domain(
     },
     images=[store.CONNECTORS],
     followed=[store.FOLLOWED],
-    cached=servicer.CACHED,
 )  # fmt: skip

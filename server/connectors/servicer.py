@@ -22,12 +22,6 @@ from server.idempotency import answered
 from server.rpc.call import Context, answer_shows
 from server.rpc.times import timestamp
 
-# Whose answers are kept, and the field that names the user they are about; see answer_cache.py.
-CACHED = {
-    f"/finlink.connectors.v1.ConnectorService/{name}": "user_id"
-    for name in ("ListUserConnectors", "GetUserPlatformConnector")
-}
-
 
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     def __init__(

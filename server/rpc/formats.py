@@ -10,7 +10,7 @@ from functools import lru_cache
 import langcodes
 import phonenumbers
 import pycountry
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import format_pb2
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RFC_3339 = re.compile(
@@ -74,9 +74,9 @@ def _date_or_time(text: str) -> str | None:
 
 # Each gives what would be right, or None where the text is.
 CHECKS: dict[int, Callable[[str], str | None]] = {
-    rules_pb2.FORMAT_PHONE_NUMBER: _phone_number,
-    rules_pb2.FORMAT_CURRENCY_CODE: _currency,
-    rules_pb2.FORMAT_LANGUAGE_TAG: _language,
-    rules_pb2.FORMAT_PAST_DATE: _past_date,
-    rules_pb2.FORMAT_DATE_OR_TIME: _date_or_time,
+    format_pb2.FORMAT_PHONE_NUMBER: _phone_number,
+    format_pb2.FORMAT_CURRENCY_CODE: _currency,
+    format_pb2.FORMAT_LANGUAGE_TAG: _language,
+    format_pb2.FORMAT_PAST_DATE: _past_date,
+    format_pb2.FORMAT_DATE_OR_TIME: _date_or_time,
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import rate_limit_pb2, rules_pb2
 from google.api import annotations_pb2
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
@@ -95,6 +95,12 @@ class Method:
     def scope(self) -> Scope:
         """What an API key must allow. Raises ValueError where the contract does not say."""
         return Scope(self.rules.scope)
+
+    @cached_property
+    def rate_limit_group(self) -> str:
+        """The limit that a REST call counts against, as settings name it: `users`."""
+        name = rate_limit_pb2.RateLimitGroup.Name(self.rules.rate_limit_group)
+        return name.removeprefix("RATE_LIMIT_GROUP_").lower()
 
     @cached_property
     def success_status(self) -> int:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import protovalidate
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import format_pb2
 from google.protobuf import field_mask_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -81,7 +81,7 @@ def _known(field: FieldDescriptor) -> _Field:
         field.message_type is not None,
         field.is_repeated,
         field.type == FieldDescriptor.TYPE_STRING,
-        CHECKS.get(field.GetOptions().Extensions[rules_pb2.format]),
+        CHECKS.get(field.GetOptions().Extensions[format_pb2.format]),
     )
 
 

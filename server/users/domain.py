@@ -10,7 +10,7 @@ from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 from server.kernel import Counted, Domain, Kernel, Parts
 from server.observability import metrics
 from server.storage.tallies import Values
-from server.users import servicer, store
+from server.users import store
 from server.users.service import UserService
 from server.users.servicer import UserServicer
 from server.users.store import UserStore
@@ -44,5 +44,4 @@ DOMAIN = Domain(
     indexes=lambda settings: store.indexes(settings.user_archive_days),
     retired=store.RETIRED,
     followed=[store.FOLLOWED],
-    cached=servicer.CACHED,
 )

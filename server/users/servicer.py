@@ -18,9 +18,6 @@ from server.users import convert
 from server.users.model import UserFilter
 from server.users.service import UserService
 
-# Whose answers are kept, and the field that names the user they are about; see answer_cache.py.
-CACHED = {"/finlink.users.v1.UserService/GetUser": "user_id"}
-
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     def __init__(

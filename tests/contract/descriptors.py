@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from buf.validate import validate_pb2
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import format_pb2, rules_pb2
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
@@ -16,7 +16,7 @@ from server.rpc.method import Method
 from tests.stack import ROOT
 
 # Extensions of the options in the descriptor sets: without their modules those stay unknown fields.
-OPTIONS = (annotations_pb2.http, rules_pb2.method, rules_pb2.format, validate_pb2.field)
+OPTIONS = (annotations_pb2.http, rules_pb2.method, format_pb2.format, validate_pb2.field)
 
 GEN = ROOT / "gen"
 # Well-known messages that the strict JSON binder and the validation treat as one value.

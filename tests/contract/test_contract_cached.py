@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from server.domains import CACHED
 from tests.contract.descriptors import methods
 
 # About one user, and kept all the same not: an export is a stream that is told of each time.
@@ -17,13 +16,14 @@ def test_every_read_about_one_user_is_kept_or_says_why_not() -> None:
         for method in methods()
         if not method.changes_state and "user_id" in method.path_fields
     }
-    assert set(CACHED) == about_one - NOT_KEPT
+    kept = {method.path for method in methods() if method.rules.cached_by}
+    assert kept == about_one - NOT_KEPT
     assert about_one >= NOT_KEPT
 
 
 def test_what_is_kept_depends_on_the_path_alone() -> None:
     for method in methods():
-        if (user_id := CACHED.get(method.path)) is not None:
+        if user_id := method.rules.cached_by:
             assert user_id in method.path_fields
             assert method.request.fields_by_name[user_id].type == FieldDescriptor.TYPE_STRING
             assert not method.sent_fields

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from buf.validate import validate_pb2
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import format_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 from server.connectors.model import PLATFORMS
@@ -17,7 +17,7 @@ from tests.contract.descriptors import VALUES, ids, methods, request_fields
 
 METHODS = methods()
 FIELDS = request_fields()
-FORMATS = {number for number in rules_pb2.Format.values() if number}
+FORMATS = {number for number in format_pb2.Format.values() if number}
 
 every_field = pytest.mark.parametrize("field", FIELDS, ids=[field.full_name for field in FIELDS])
 every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
@@ -28,7 +28,7 @@ def rules_of(field: FieldDescriptor) -> validate_pb2.FieldRules:
 
 
 def format_of(field: FieldDescriptor) -> int:
-    return int(field.GetOptions().Extensions[rules_pb2.format])
+    return int(field.GetOptions().Extensions[format_pb2.format])
 
 
 def is_bounded(text: validate_pb2.StringRules) -> bool:

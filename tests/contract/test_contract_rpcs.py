@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from finlink.errors.v1.error_reason_pb2 import ErrorReason
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import rate_limit_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 from server.access import Scope
@@ -65,8 +65,8 @@ def test_scope(method: Method) -> None:
 
 @every_rpc
 def test_rate_limit_group(method: Method) -> None:
-    group = rules_pb2.RateLimitGroup.Name(method.rules.rate_limit_group)
-    assert group.removeprefix("RATE_LIMIT_GROUP_") in {"USERS", "CONNECTORS", "STATUS", "SYNC"}
+    group = rate_limit_pb2.RateLimitGroup.DESCRIPTOR.values_by_number[method.rules.rate_limit_group]
+    assert group.GetOptions().Extensions[rate_limit_pb2.rate_limit].calls > 0
 
 
 @every_rpc

@@ -10,7 +10,7 @@ from typing import Any
 
 from buf.validate import validate_pb2
 from finlink.connectors.v1 import connector_service_pb2
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import format_pb2
 from finlink.users.v1 import user_service_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -33,24 +33,24 @@ CONTROL = st.characters(categories=["Cc"])
 _YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 _DATES = st.dates(date(1850, 1, 1), _YESTERDAY).map(date.isoformat)
 FORMATS: Mapping[int, st.SearchStrategy[str]] = {
-    rules_pb2.FORMAT_PHONE_NUMBER: st.sampled_from(
+    format_pb2.FORMAT_PHONE_NUMBER: st.sampled_from(
         ["+91-9876543210", "+91 98765 43210", "+1 (650) 253-0000", "+442079460018", "+49 30 901820"]
     ),
-    rules_pb2.FORMAT_CURRENCY_CODE: st.sampled_from(["INR", "USD", "EUR", "JPY", "CHF"]),
-    rules_pb2.FORMAT_LANGUAGE_TAG: st.sampled_from(["en", "hi", "pt-BR", "zh-Hant-TW", "sr-Latn"]),
-    rules_pb2.FORMAT_PAST_DATE: _DATES,
-    rules_pb2.FORMAT_DATE_OR_TIME: _DATES
+    format_pb2.FORMAT_CURRENCY_CODE: st.sampled_from(["INR", "USD", "EUR", "JPY", "CHF"]),
+    format_pb2.FORMAT_LANGUAGE_TAG: st.sampled_from(["en", "hi", "pt-BR", "zh-Hant-TW", "sr-Latn"]),
+    format_pb2.FORMAT_PAST_DATE: _DATES,
+    format_pb2.FORMAT_DATE_OR_TIME: _DATES
     | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
 }
 BAD_FORMATS: Mapping[int, st.SearchStrategy[str]] = {
-    rules_pb2.FORMAT_PHONE_NUMBER: st.sampled_from(["", "9876543210", "+0-12", "+91-12", "phone"]),
-    rules_pb2.FORMAT_CURRENCY_CODE: st.sampled_from(["", "inr", "XYZ", "RUPEE", "IN"]),
-    rules_pb2.FORMAT_LANGUAGE_TAG: st.sampled_from(["", "en_US", "english!", "x" * 20, "e"]),
-    rules_pb2.FORMAT_PAST_DATE: st.sampled_from(
+    format_pb2.FORMAT_PHONE_NUMBER: st.sampled_from(["", "9876543210", "+0-12", "+91-12", "phone"]),
+    format_pb2.FORMAT_CURRENCY_CODE: st.sampled_from(["", "inr", "XYZ", "RUPEE", "IN"]),
+    format_pb2.FORMAT_LANGUAGE_TAG: st.sampled_from(["", "en_US", "english!", "x" * 20, "e"]),
+    format_pb2.FORMAT_PAST_DATE: st.sampled_from(
         ["", "2023-02-29", "01/02/1990", "1990-1-1", "19900101", "9999-01-01", "1600-01-01"]
     )
     | st.just(datetime.now(UTC).date()).map(lambda day: (day + timedelta(days=2)).isoformat()),
-    rules_pb2.FORMAT_DATE_OR_TIME: st.sampled_from(
+    format_pb2.FORMAT_DATE_OR_TIME: st.sampled_from(
         ["", "2024-02-30", "yesterday", "2024-01-01T10:00:00", "2024-01-01T25:00:00Z", "20240101"]
     ),
 }
@@ -106,7 +106,7 @@ def field_values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         return messages_of(field)
     by_type: dict[int, Callable[[], st.SearchStrategy[Any]]] = {
         FieldDescriptor.TYPE_STRING: lambda: texts(
-            rules.string, field.GetOptions().Extensions[rules_pb2.format]
+            rules.string, field.GetOptions().Extensions[format_pb2.format]
         ),
         FieldDescriptor.TYPE_BOOL: st.booleans,
         FieldDescriptor.TYPE_DOUBLE: lambda: st.floats(
@@ -158,7 +158,7 @@ def wrong_values(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
         return _wrong_lists(field)
     if field.message_type is not None:
         return _wrong_messages(field)
-    form = field.GetOptions().Extensions[rules_pb2.format]
+    form = field.GetOptions().Extensions[format_pb2.format]
     by_type: dict[int, Callable[[], st.SearchStrategy[Any]]] = {
         FieldDescriptor.TYPE_STRING: lambda: bad_texts(rules.string, form),
         FieldDescriptor.TYPE_DOUBLE: lambda: st.sampled_from([0.0, -1.0, math.inf, math.nan]),

@@ -18,7 +18,6 @@ from google.api.httpbody_pb2 import HttpBody
 
 from server.access import ApiKey, Keys, Scope
 from server.answer_cache import AnswerCache, Shown
-from server.domains import CACHED
 from server.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
 from server.idempotency import Answer
 from server.rpc.call import Call, Context, Handler, answer_shows, enter_call
@@ -60,7 +59,7 @@ class Way:
         self.cache = AnswerCache(self.generations.numbers, 100_000)
         self.cache.heard(math.inf)
         self._shows = shows
-        answers = CachedAnswers(self.cache, CACHED)
+        answers = CachedAnswers(self.cache)
         chain = answer_encoding(GET_USER, cast("Handler", self._serve))
         chain = answers.kept(GET_USER, chain)
         chain = answers.given(GET_USER, request_decoding(GET_USER, chain))

@@ -3,17 +3,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from finlink.rules.v1 import rules_pb2
+from finlink.rules.v1 import format_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.rpc.formats import CHECKS, parse_date, parse_date_or_time
 
-PHONE = CHECKS[rules_pb2.FORMAT_PHONE_NUMBER]
-CURRENCY = CHECKS[rules_pb2.FORMAT_CURRENCY_CODE]
-LANGUAGE = CHECKS[rules_pb2.FORMAT_LANGUAGE_TAG]
-PAST = CHECKS[rules_pb2.FORMAT_PAST_DATE]
-DATE_OR_TIME = CHECKS[rules_pb2.FORMAT_DATE_OR_TIME]
+PHONE = CHECKS[format_pb2.FORMAT_PHONE_NUMBER]
+CURRENCY = CHECKS[format_pb2.FORMAT_CURRENCY_CODE]
+LANGUAGE = CHECKS[format_pb2.FORMAT_LANGUAGE_TAG]
+PAST = CHECKS[format_pb2.FORMAT_PAST_DATE]
+DATE_OR_TIME = CHECKS[format_pb2.FORMAT_DATE_OR_TIME]
 
 
 @given(text=st.text(max_size=60) | st.from_regex(r"[+0-9TZ:. -]{0,40}", fullmatch=True))

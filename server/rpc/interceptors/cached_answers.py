@@ -7,8 +7,6 @@ let in before both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from google.protobuf.message import Message
 
 from server.answer_cache import AnswerCache
@@ -17,14 +15,14 @@ from server.rpc.method import Method
 
 
 class CachedAnswers:
-    def __init__(self, cache: AnswerCache | None, methods: Mapping[str, str]) -> None:
-        """`methods`: the RPCs whose answers are kept, by path, with the field that names the user."""
+    """Of the RPCs whose option `cached_by` names the field with the user."""
+
+    def __init__(self, cache: AnswerCache | None) -> None:
         self._cache = cache
-        self._methods = methods
 
     def given(self, method: Method, inner: Handler) -> Handler:
         cache, path = self._cache, method.path
-        if cache is None or path not in self._methods:
+        if cache is None or not method.rules.cached_by:
             return inner
 
         async def handle(request: bytes, context: Context) -> bytes:
@@ -42,10 +40,9 @@ class CachedAnswers:
         return handle
 
     def kept(self, method: Method, inner: Handler) -> Handler:
-        cache, path = self._cache, method.path
-        if cache is None or path not in self._methods:
+        cache, path, user_id = self._cache, method.path, method.rules.cached_by
+        if cache is None or not user_id:
             return inner
-        user_id = self._methods[path]
 
         async def handle(request: Message, context: Context) -> bytes:
             call = current_call()
