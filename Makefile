@@ -40,7 +40,7 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 	$(BIN)/pytest tests/security_long --full
 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 5 minutes
-	@$(BIN)/python -m protos.generate_clients --where-possible
+	@$(BIN)/python -m codegen.clients --where-possible
 	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py --full
 
 test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls
@@ -88,13 +88,13 @@ hooks: $(VENV)/dev.stamp ## Have git check what is committed and pushed
 	$(BIN)/pre-commit install
 
 protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
-	@$(BIN)/python protos/generate.py
+	@$(BIN)/python -m codegen.stubs
 
 openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml anew from the contract
-	@$(BIN)/python -m protos.openapi
+	@$(BIN)/python -m openapi
 
 clients: $(VENV)/run.stamp protos ## Generate and build the TypeScript and Go clients; needs node, npm, Go
-	@$(BIN)/python -m protos.generate_clients
+	@$(BIN)/python -m codegen.clients
 
 console: ## Build the operators' console, served at /console; needs node 20.19 or newer, npm
 	@command -v npm >/dev/null || \

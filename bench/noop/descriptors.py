@@ -9,7 +9,7 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from bench.folders import DATA, ROOT
-from protos import generate
+from codegen import stubs
 
 PROTO = "bench/noop/noop.proto"
 SERVICE = "bench.v1.NoopService"
@@ -24,12 +24,12 @@ def build(envoy_template: Path, *, silent: bool) -> Path:
     Where it is `silent` Envoy writes no access log. Returns the configuration's file.
     """
     DATA.mkdir(parents=True, exist_ok=True)
-    generate.run_protoc(
+    stubs.run_protoc(
         f"--descriptor_set_in={_CONTRACT}", f"-I{ROOT}", f"--descriptor_set_out={_OWN}", PROTO
     )
     both = descriptor_pb2.FileDescriptorSet.FromString(_CONTRACT.read_bytes())
     both.MergeFromString(_OWN.read_bytes())
-    FOR_ENVOY.write_bytes(generate.envoy_descriptors(both).SerializeToString())
+    FOR_ENVOY.write_bytes(stubs.envoy_descriptors(both).SerializeToString())
     config = yaml.safe_load(envoy_template.read_text())
     _add_service(config)
     if silent:

@@ -1,6 +1,6 @@
 """What a REST client sent, read strictly into the request message.
 
-Envoy hands over the path variables as fields and the body as raw bytes (see protos/generate.py); the
+Envoy hands over the path variables as fields and the body as raw bytes (see codegen/stubs.py); the
 query comes with the original path. Everything wrong is collected, so that one answer names it all.
 """
 
@@ -25,7 +25,7 @@ from server.rpc import strict_json
 from server.rpc.method import Method
 from server.rpc.strict_json import JsonObject, NotANumber
 
-HTTP_BODY_FIELD = 50700  # as in protos/generate.py
+HTTP_BODY_FIELD = 50700  # as in codegen/stubs.py
 _INT32 = range(-(2**31), 2**31)
 _MASK_PATH = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from finlink_client import policy
 
-from protos.generate_clients import LANGUAGES
+from codegen.clients import LANGUAGES
 from tests.stack import ROOT, Stack, running
 
 LINTERS = {
@@ -90,7 +90,7 @@ def test_its_linters(language: str) -> None:
 @pytest.mark.parametrize(("option", "code"), [([], 1), (["--where-possible"], 0)])
 def test_what_is_missing_is_told(option: list[str], code: int, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "protos.generate_clients", *option], cwd=ROOT,
+        [sys.executable, "-m", "codegen.clients", *option], cwd=ROOT,
         env={**os.environ, "PATH": str(tmp_path)}, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (code, "")

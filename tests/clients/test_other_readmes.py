@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from protos.generate_clients import GO, LANGUAGES, TYPESCRIPT
+from codegen.clients import GO, LANGUAGES, TYPESCRIPT
 from tests.stack import Stack
 
 TS_README = (TYPESCRIPT / "README.md").read_text()

@@ -11,7 +11,7 @@ import yaml
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
-from protos import generate
+from codegen import stubs
 from server.rpc import http_binding
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
@@ -78,9 +78,9 @@ def test_its_own_answers_have_codes_and_statuses_of_the_contract(config: dict[st
 
 
 def test_the_generated_files_are_of_the_contract_as_it_is() -> None:
-    sources = [*sorted(generate.PROTOS.rglob("*.proto")), generate.DOCUMENT]
-    assert generate.STAMP.read_text() == generate.fingerprint(sources), "run `make protos`"
-    assert generate.envoy_descriptors(descriptor_set()) == descriptor_set("envoy.binpb")
+    sources = [*sorted(stubs.PROTOS.rglob("*.proto")), stubs.DOCUMENT]
+    assert stubs.STAMP.read_text() == stubs.fingerprint(sources), "run `make protos`"
+    assert stubs.envoy_descriptors(descriptor_set()) == descriptor_set("envoy.binpb")
 
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
@@ -92,7 +92,7 @@ def test_envoy_sees_the_path_and_the_raw_body_of_a_request(method: Method) -> No
     for field in request.field:
         if field.name == "http_body":
             assert field.type_name == ".google.api.HttpBody"
-            assert field.number == http_binding.HTTP_BODY_FIELD == generate.HTTP_BODY_FIELD
+            assert field.number == http_binding.HTTP_BODY_FIELD == stubs.HTTP_BODY_FIELD
     numbers = [field.number for field in method.request.fields]
     assert http_binding.HTTP_BODY_FIELD not in numbers
 

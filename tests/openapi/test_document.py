@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from protos.openapi.document import text
+from openapi.document import text
 from tests.openapi.document import PLACE, document
 
 

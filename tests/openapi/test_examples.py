@@ -11,7 +11,7 @@ import pytest
 from google.api import httpbody_pb2
 from google.protobuf import json_format
 
-from protos.openapi import examples
+from openapi import examples
 from server.rpc.http_binding import HTTP_BODY_FIELD, HttpBinding
 from server.rpc.json_form import json_writer
 from server.rpc.method import Method

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from protos.openapi.document import PLACE, text
-from protos.openapi.examples import ExampleMissing
+from openapi.document import PLACE, text
+from openapi.examples import ExampleMissing
 
 
 def main() -> None:

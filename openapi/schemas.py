@@ -9,8 +9,8 @@ from __future__ import annotations
 from google.protobuf import field_mask_pb2, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from protos.openapi import contract, rules
-from protos.openapi.rules import NO_CONTROL_CHARACTERS, Schema
+from openapi import contract, rules
+from openapi.rules import NO_CONTROL_CHARACTERS, Schema
 from server.rpc.method import Method
 
 _TIMESTAMP = timestamp_pb2.Timestamp.DESCRIPTOR.full_name

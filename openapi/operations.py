@@ -8,10 +8,10 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from protos.openapi import contract, rules
-from protos.openapi.errors import HEADERS, Responses
-from protos.openapi.examples import PARAMETERS, example
-from protos.openapi.schemas import Schemas
+from openapi import contract, rules
+from openapi.errors import HEADERS, Responses
+from openapi.examples import PARAMETERS, example
+from openapi.schemas import Schemas
 from server.rpc.method import Method
 from server.rpc.streams import FORMS
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2
 
-from protos.generate import GEN, ROOT, run_protoc
+from codegen.stubs import GEN, ROOT, run_protoc
 
 TYPESCRIPT = ROOT / "clients" / "typescript"
 GO = ROOT / "clients" / "go"

@@ -8,8 +8,8 @@ from typing import Any
 
 from finlink.errors.v1.error_reason_pb2 import ErrorReason
 
-from protos.openapi import contract, examples
-from protos.openapi.rules import Schema
+from openapi import contract, examples
+from openapi.rules import Schema
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
 

@@ -30,7 +30,7 @@ def example(section: str, name: str) -> Any:
     """One of the examples above. Raises ExampleMissing."""
     found = _CONTENT[section].get(name)
     if found is None:
-        place = f"protos/openapi/{PLACE.name}"
+        place = f"openapi/{PLACE.name}"
         raise ExampleMissing(f"{name} has no example: add one to {place}, under `{section}`.")
     return found
 

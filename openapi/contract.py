@@ -13,7 +13,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from server.rpc.method import Method
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTORS = ROOT / "gen" / "finlink.binpb"
 # Places in a descriptor, as source_code_info counts them.
 _FILE_MESSAGE, _FILE_ENUM, _FILE_SERVICE = 4, 5, 6

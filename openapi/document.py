@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from protos.openapi import contract
-from protos.openapi.errors import ERROR, Responses, code_schema
-from protos.openapi.operations import Operations
-from protos.openapi.schemas import Schemas
+from openapi import contract
+from openapi.errors import ERROR, Responses, code_schema
+from openapi.operations import Operations
+from openapi.schemas import Schemas
 
 PLACE = contract.ROOT / "docs" / "openapi.yaml"
 ABOUT = Path(__file__).with_name("about.md")

@@ -5,7 +5,7 @@
     gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `envoy_descriptors`
     gen/openapi.json                  docs/openapi.yaml for the page at /docs: a browser reads JSON far faster
 
-Nothing of it is committed. Clients of other languages have theirs from `generate_clients.py`. The
+Nothing of it is committed. Clients of other languages have theirs from `codegen/clients.py`. The
 third-party files the contract imports come from installed packages: google/api from
 googleapis-common-protos, google/protobuf from grpcio-tools, and buf/validate from protovalidate, which
 ships a descriptor instead of a file.
