@@ -28,9 +28,9 @@ from bench.client import CallFailed, Client
 from bench.folders import DATA, LOGS
 from bench.stacks import Stack, free_port
 from sandbox.clock import Clock
-from sandbox.fi.data import TOOLS
-from sandbox.fi.generated import GeneratedFiData
-from sandbox.kite.generated import GeneratedKiteData
+from sandbox.platforms.fi_money.data import TOOLS
+from sandbox.platforms.fi_money.generated import GeneratedFiData
+from sandbox.platforms.zerodha.generated import GeneratedKiteData
 from server.connectors.store import CONNECTORS
 from server.supervisor.piece import Spec
 from server.supervisor.pieces import bare_env
@@ -74,9 +74,11 @@ class Sandbox:
 def record(to: Path) -> Path:
     """Write recorded answers, unless they are there: what the sandbox invents for one login today."""
     fi, kite = GeneratedFiData(1, Clock()), GeneratedKiteData(1, Clock())
-    answers = {f"fi/{LOGIN}/{tool}": fi.read(tool, LOGIN) for tool in TOOLS}
+    answers = {f"fi_money/{LOGIN}/{tool}": fi.read(tool, LOGIN) for tool in TOOLS}
     for call in _KITE_CALLS:
-        answers[f"kite/{call}"] = json.dumps({"status": "success", "data": kite.read(call, LOGIN)})
+        answers[f"zerodha/{call}"] = json.dumps(
+            {"status": "success", "data": kite.read(call, LOGIN)}
+        )
     for name, answer in answers.items():
         path = to / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +90,7 @@ def record(to: Path) -> Path:
 def sandbox() -> Sandbox:
     kite, fi = free_port(), free_port()
     argv = (
-        sys.executable, "-m", "sandbox", "--kite-port", str(kite), "--fi-port", str(fi),
+        sys.executable, "-m", "sandbox", "--port", f"zerodha={kite}", "--port", f"fi_money={fi}",
         "--latency-ms", "0", "--data", str(record(RECORDED)),
     )  # fmt: skip
     spec = Spec(

@@ -1,31 +1,44 @@
 """The command line: `python -m sandbox`."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
+from pydantic import ValidationError
 
 from sandbox.app import Settings, run
 from sandbox.latency import LatencyRange
+from sandbox.platforms.manifest import Options
+from sandbox.platforms.registry import PLATFORMS
 from sandbox.recorded import RecordingError
 from sandbox.server import CannotListenError
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+BY_NAME = {manifest.name: manifest for manifest in PLATFORMS}
+_CHOICES = ", ".join(
+    f"{name}.{field}" for name in BY_NAME for field in BY_NAME[name].options.model_fields
+)
+_DEFAULT_PORTS = ", ".join(f"{manifest.name}={manifest.port}" for manifest in PLATFORMS)
 
 
 @cli.command()
 def main(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    kite_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of Kite Connect; 0 picks a free one.")
-    ] = 8085,
-    fi_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of Fi MCP; 0 picks a free one.")
-    ] = 8086,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLATFORM=PORT",
+            help=f"Port of a platform; 0 picks a free one. Repeatable. Unless given: {_DEFAULT_PORTS}.",
+        ),
+    ] = None,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Platforms without --port pick a free one.")
+    ] = False,
     control_port: Annotated[
         int | None,
         typer.Option(
@@ -33,6 +46,13 @@ def main(
             max=65535,
             help="Port of the control API (see sandbox/control/api.py), always on 127.0.0.1; "
             "0 picks a free one. Without this option there is no control API.",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLATFORM.NAME=VALUE",
+            help=f"An option of a platform, see its manifest.py. Repeatable. There are: {_CHOICES}.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides all generated data.")] = 1,
@@ -46,38 +66,17 @@ def main(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Serve recorded responses from here: kite/<call>.json, fi/<phone>/<tool>.json."
+            help="Serve recorded responses from here: a folder for each platform, see its recorded.py."
         ),
     ] = None,
-    kite_secret: Annotated[
-        str, typer.Option(help="The api secret of every Kite api_key.")
-    ] = "sandbox_secret",  # noqa: S107  # a stand-in's secret is no secret
-    kite_redirect_url: Annotated[
-        str | None,
-        typer.Option(help="Where a Kite login ends; a page of the sandbox unless given."),
-    ] = None,
-    kite_approved: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="API_KEY",
-            help="An api_key that gets refresh tokens, as approved platforms do. Repeatable.",
-        ),
-    ] = None,
-    fi_sse: Annotated[
-        bool, typer.Option("--fi-sse", help="Answer MCP requests with event streams.")
-    ] = False,
     memory: Annotated[
         Path | None,
         typer.Option(help="Keep logins in this file, so that they outlive a restart."),
     ] = None,
-    fi_session_ttl: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Life of a Fi login; endless unless given."),
-    ] = None,
 ) -> None:
-    """Speak the wire protocols of Zerodha (Kite Connect) and Fi Money (MCP) over invented data.
+    """Speak the platforms' wire protocols over invented data.
 
-    Any login works on either platform; the password or passcode "wrong" is refused.
+    Any login works on each platform; the password or passcode "wrong" is refused.
     """
     structlog.configure(
         processors=[
@@ -88,24 +87,48 @@ def main(
     )
     settings = Settings(
         host=host,
-        kite_port=kite_port,
-        fi_port=fi_port,
+        ports=_ports(port or [], free=free_ports),
+        options=_options(option or []),
         control_port=control_port,
         seed=seed,
         latency=_latency(latency_ms),
-        data=data,
-        kite_secret=kite_secret,
-        kite_redirect_url=kite_redirect_url,
-        kite_approved=kite_approved or [],
-        fi_sse=fi_sse,
+        recordings=data,
         memory=memory,
-        fi_session_ttl=None if fi_session_ttl is None else timedelta(seconds=fi_session_ttl),
     )
     try:
         asyncio.run(run(settings))
     except (CannotListenError, RecordingError) as error:
         typer.echo(f"sandbox: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _ports(given: Sequence[str], *, free: bool) -> Mapping[str, int]:
+    ports = {manifest.name: 0 if free else manifest.port for manifest in PLATFORMS}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name not in ports or not number.isdecimal() or int(number) > 65535:
+            raise typer.BadParameter(
+                f"{text!r} is not PLATFORM=PORT with one of {', '.join(ports)}",
+                param_hint="--port",
+            )
+        ports[name] = int(number)
+    return ports
+
+
+def _options(given: Sequence[str]) -> Mapping[str, Options]:
+    chosen: dict[str, dict[str, str]] = {name: {} for name in BY_NAME}
+    for text in given:
+        path, _, value = text.partition("=")
+        platform, _, name = path.partition(".")
+        if platform not in chosen or name not in BY_NAME[platform].options.model_fields:
+            raise typer.BadParameter(f"{path!r} is none of {_CHOICES}", param_hint="--option")
+        chosen[platform][name] = value
+    try:
+        return {name: BY_NAME[name].options.model_validate(chosen[name]) for name in BY_NAME}
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise typer.BadParameter(message, param_hint="--option") from error
 
 
 def _latency(text: str) -> LatencyRange:

@@ -1,10 +1,9 @@
 """The sandbox's only source of time, so that tests can put it anywhere."""
 
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 
-TOKENS_DIE_AT = time(6, 0)
 MARKET_CLOSES_AT = timedelta(hours=15, minutes=30)
 
 
@@ -59,15 +58,3 @@ class TurnableClock(Clock):
     def be_real(self) -> None:
         self._ahead = timedelta()
         self._stopped_at = None
-
-
-def next_token_death(moment: datetime) -> datetime:
-    """The first 06:00 IST after `moment`, when Kite ends every access token (Kite Connect docs)."""
-    local = moment.astimezone(IST)
-    death = datetime.combine(local.date(), TOKENS_DIE_AT, IST)
-    return death if local < death else death + timedelta(days=1)
-
-
-def wire_time(moment: datetime) -> str:
-    """A date-time as Kite writes it: IST, without a zone (Kite Connect docs)."""
-    return moment.astimezone(IST).strftime("%Y-%m-%d %H:%M:%S")

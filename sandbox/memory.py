@@ -30,7 +30,7 @@ class Memory:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError):
-            log.warning("remembered logins cannot be read; all start anew", path=str(self._path))
+            log.warning("remembered logins cannot be read; all begin again", path=str(self._path))
             return {}
         return content if isinstance(content, dict) else {}
 

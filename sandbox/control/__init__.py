@@ -1,1 +1,1 @@
-"""What tests turn while the sandbox runs: its clock, its faults, its holds, and its log of calls."""
+"""What tests turn while the sandbox runs: its clock, its faults, its breakpoints, and its log of calls."""

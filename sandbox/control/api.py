@@ -1,10 +1,10 @@
 """The control API: JSON over HTTP, on loopback only, of a sandbox run with `--control-port`.
 
-`{platform}` is `kite` or `fi`. `{login}` is the user id or phone number given at the login page,
+`{platform}` is the name of one. `{login}` is the user id or phone number given at the login page,
 or `*` for all. A call is named by its tool (`fetch_net_worth`) or RPC method (`initialize`), else
 by its path (`/trades`, `/orders/{order_id}`), after the method unless that is GET
 (`POST /session/refresh_token`, `POST /connect/login`, `POST /login`, `DELETE /mcp`). `*` names
-all. A wrong request gets 400 `{"field", "error"}`; a hold that is not there, 404.
+all. A wrong request gets 400 `{"field", "error"}`; a breakpoint that is not there, 404.
 
     GET    /clock    {"now", "frozen", "real"}
     PUT    /clock    {"now": "2026-01-15T05:59:00+05:30"} runs on from there, and stands still with
@@ -14,12 +14,12 @@ all. A wrong request gets 400 `{"field", "error"}`; a hold that is not there, 40
     DELETE /accounts/{platform}/{login}/faults    lets calls go that hang
     GET    /accounts/{platform}/{login}/data      {"without": [ISIN or symbol, ...]}
     PUT    /accounts/{platform}/{login}/data      the same: such holdings are sold; {} restores
-    GET    /holds    {name: hold, ...}
-    PUT    /holds/{name}    {"platform", "login": "*", "call": data calls, "at": "arrival", "times"}
-    GET    /holds/{name}    the hold with its "caught" and "waiting"
-    DELETE /holds/{name}    {"released"}: all of its calls go on
+    GET    /breakpoints    {name: breakpoint, ...}
+    PUT    /breakpoints/{name}    {"platform", "login": "*", "call": data calls, "at": "arrival", "times"}
+    GET    /breakpoints/{name}    the breakpoint with its "caught" and "waiting"
+    DELETE /breakpoints/{name}    {"released"}: all of its calls go on
     GET    /limits   the same as
-    PUT    /limits   {"kite_per_second": 10, "fi_concurrent_per_session": 1}; null turns off
+    PUT    /limits   {platform: {"per_second": 10, "concurrent_per_session": 1}, ...}; {} turns off
     GET    /calls    ?platform=&login=&api_key=&call= &after=&limit= : {"counts": {call: n},
                      "statuses": {call: {status: n}}, "calls": [...], "discarded", "limits"}
     DELETE /calls    forgets all calls
@@ -46,13 +46,13 @@ the next ones apply as well. Kinds:
     wrong_shape     Another call's document.
     slow            "ms" milliseconds later.
 
-Holds work likewise: one "at" "answer" keeps answers of calls that have had their effect. Calls
-whose caller leaves wait no longer, and never had an effect if they were held on arrival.
+Breakpoints work likewise: one "at" "answer" keeps answers of calls that have had their effect. Calls
+whose caller leaves wait no longer, and never had an effect if they were stopped on arrival.
 
-`kite_per_second` refuses with 429 what is over it within any one second, for each api_key;
-`fi_concurrent_per_session` only counts. In GET /calls, "limits" tells of both, whether set or not:
-{"kite_busiest_second": {api_key: n}, "kite_refused", "fi_most_at_once",
-"fi_concurrent_violations"}. An entry of "calls" is logged as the call arrives and completed at its
+`per_second` refuses with 429 what is over it within any one second, for each api_key;
+`concurrent_per_session` only counts. In GET /calls, "limits" reports both for each platform,
+whether set or not: {"busiest_second": {api_key: n}, "refused", "most_at_once",
+"concurrent_violations"}. An entry of "calls" is logged as the call arrives and completed at its
 end: {"id", "at" (the sandbox's clock), "real_at" and "real_end" (ms since 1970, steady),
 "platform", "api_key", "login", "call", "request_id" (the caller's x-request-id), "status",
 "refusal" (error_type or login_required),
@@ -71,13 +71,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.control.calls import EVERY_LOGIN, Platform
-from sandbox.control.holds import Hold
+from sandbox.control.breakpoints import Breakpoint
+from sandbox.control.calls import EVERY_LOGIN, PlatformAdapter
 from sandbox.control.journal import KEPT, Filter
 from sandbox.control.rules import (
+    BREAKPOINT,
     CLOCK,
     DATA,
-    HOLD,
     LIMITS,
     RULES,
     BadRequestError,
@@ -87,7 +87,7 @@ from sandbox.control.rules import (
 from sandbox.control.state import Control
 
 
-def build_control_app(control: Control, platforms: list[Platform]) -> Starlette:
+def build_control_app(control: Control, platforms: list[PlatformAdapter]) -> Starlette:
     return Starlette(
         routes=ControlApi(control, platforms).routes(),
         exception_handlers={BadRequestError: _bad_request, HTTPException: _http_error},
@@ -95,7 +95,7 @@ def build_control_app(control: Control, platforms: list[Platform]) -> Starlette:
 
 
 class ControlApi:
-    def __init__(self, control: Control, platforms: list[Platform]) -> None:
+    def __init__(self, control: Control, platforms: list[PlatformAdapter]) -> None:
         self._control = control
         self._platforms = {platform.name: platform for platform in platforms}
 
@@ -109,10 +109,10 @@ class ControlApi:
             _route("DELETE", f"{account}/faults", self.clear_faults),
             _route("GET", f"{account}/data", self.show_data),
             _route("PUT", f"{account}/data", self.put_data),
-            _route("GET", "/holds", self.show_holds),
-            _route("GET", "/holds/{name}", self.show_hold),
-            _route("PUT", "/holds/{name}", self.put_hold),
-            _route("DELETE", "/holds/{name}", self.release_hold),
+            _route("GET", "/breakpoints", self.show_breakpoints),
+            _route("GET", "/breakpoints/{name}", self.show_breakpoint),
+            _route("PUT", "/breakpoints/{name}", self.put_breakpoint),
+            _route("DELETE", "/breakpoints/{name}", self.release_breakpoint),
             _route("GET", "/limits", self.show_limits),
             _route("PUT", "/limits", self.put_limits),
             _route("GET", "/calls", self.show_calls),
@@ -166,31 +166,39 @@ class ControlApi:
         self._control.sold.put(platform.name, login, frozenset(body.without))
         return await self.show_data(request)
 
-    async def show_holds(self, _: Request) -> Response:
-        return JSONResponse(self._control.holds.states())
+    async def show_breakpoints(self, _: Request) -> Response:
+        return JSONResponse(self._control.breakpoints.states())
 
-    async def show_hold(self, request: Request) -> Response:
-        return JSONResponse(self._control.holds.state(self._hold_name(request)))
+    async def show_breakpoint(self, request: Request) -> Response:
+        return JSONResponse(self._control.breakpoints.state(self._breakpoint_name(request)))
 
-    async def put_hold(self, request: Request) -> Response:
+    async def put_breakpoint(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name in self._control.holds:
-            raise BadRequestError("name", f"{name!r} holds already")
-        body = parse(HOLD, await request.body())
+        if name in self._control.breakpoints:
+            raise BadRequestError("name", f"{name!r} is a breakpoint already")
+        body = parse(BREAKPOINT, await request.body())
         platform = self._platform(body.platform)
         calls = known_calls(body.call, platform, "call")
         login = _login(platform, body.login)
-        self._control.holds.put(name, Hold(platform.name, login, calls, body.at, body.times))
-        return JSONResponse(self._control.holds.state(name))
+        self._control.breakpoints.put(
+            name, Breakpoint(platform.name, login, calls, body.at, body.times)
+        )
+        return JSONResponse(self._control.breakpoints.state(name))
 
-    async def release_hold(self, request: Request) -> Response:
-        return JSONResponse({"released": self._control.holds.release(self._hold_name(request))})
+    async def release_breakpoint(self, request: Request) -> Response:
+        return JSONResponse(
+            {"released": self._control.breakpoints.release(self._breakpoint_name(request))}
+        )
 
     async def show_limits(self, _: Request) -> Response:
-        return JSONResponse(self._control.limits.settings.model_dump())
+        limits = self._control.limits
+        return JSONResponse({name: limits.of(name).model_dump() for name in self._platforms})
 
     async def put_limits(self, request: Request) -> Response:
-        self._control.limits.settings = parse(LIMITS, await request.body())
+        settings = parse(LIMITS, await request.body())
+        for name in settings:
+            self._platform(name)
+        self._control.limits.settings = settings
         return await self.show_limits(request)
 
     async def show_calls(self, request: Request) -> Response:
@@ -205,7 +213,8 @@ class ControlApi:
             login = None if login is None else platform.normal_login(login)
         wanted = Filter(query.get("platform"), login, query.get("api_key"), query.get("call"))
         report = self._control.journal.report(wanted, after, limit)
-        return JSONResponse({**report, "limits": self._control.limits.report()})
+        limits = {name: self._control.limits.report(name) for name in self._platforms}
+        return JSONResponse({**report, "limits": limits})
 
     async def forget_calls(self, _: Request) -> Response:
         self._control.reset_counts()
@@ -215,20 +224,20 @@ class ControlApi:
         self._control.reset()
         return JSONResponse({})
 
-    def _account(self, request: Request) -> tuple[Platform, str]:
+    def _account(self, request: Request) -> tuple[PlatformAdapter, str]:
         platform = self._platform(request.path_params["platform"])
         return platform, _login(platform, request.path_params["login"])
 
-    def _platform(self, name: str) -> Platform:
+    def _platform(self, name: str) -> PlatformAdapter:
         if name not in self._platforms:
             known = ", ".join(sorted(self._platforms))
             raise BadRequestError("platform", f"{name!r} is none of {known}")
         return self._platforms[name]
 
-    def _hold_name(self, request: Request) -> str:
+    def _breakpoint_name(self, request: Request) -> str:
         name: str = request.path_params["name"]
-        if name not in self._control.holds:
-            raise HTTPException(404, f"there is no hold {name!r}")
+        if name not in self._control.breakpoints:
+            raise HTTPException(404, f"there is no breakpoint {name!r}")
         return name
 
 
@@ -236,7 +245,7 @@ def _route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Respo
     return Route(path, endpoint, methods=[method])
 
 
-def _login(platform: Platform, login: str) -> str:
+def _login(platform: PlatformAdapter, login: str) -> str:
     normal = login if login == EVERY_LOGIN else platform.normal_login(login)
     if not normal:
         raise BadRequestError("login", "is empty")

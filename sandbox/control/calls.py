@@ -25,12 +25,14 @@ class Call:
     # Calls with one key share one allowance a second.
     rate_key: str | None = None
     # Calls with one key ought to come one after another. It may be a secret: never show it.
-    turn_key: str | None = field(default=None, repr=False)
+    session_key: str | None = field(default=None, repr=False)
     # An endless stream, which is logged and otherwise left alone.
     listens: bool = False
 
 
-class Platform(Protocol):
+class PlatformAdapter(Protocol):
+    """A platform as the control API sees it."""
+
     name: str
     calls: frozenset[str]
     data_calls: frozenset[str]

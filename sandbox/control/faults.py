@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.control.calls import EVERY_LOGIN, Call, Platform
+from sandbox.control.calls import EVERY_LOGIN, Call, PlatformAdapter
 from sandbox.control.rules import Rule, SessionEnd, Slow, check_calls
-from sandbox.draws import draw
+from sandbox.randomness import seeded_random
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Fault:
         self._seen[call.login] += 1
         if number < rule.after or (rule.times is not None and self._used[call.login] >= rule.times):
             return False
-        if draw(*self.seed_words, call.login, number).random() >= rule.probability:
+        if seeded_random(*self.seed_words, call.login, number).random() >= rule.probability:
             return False
         self._used[call.login] += 1
         self.applied += 1
@@ -53,7 +53,7 @@ class Faults:
         self._seed = seed
         self._faults: dict[tuple[str, str], list[Fault]] = {}
 
-    def put(self, platform: Platform, login: str, rules: list[Rule]) -> None:
+    def put(self, platform: PlatformAdapter, login: str, rules: list[Rule]) -> None:
         """Put rules in place of the login's earlier ones."""
         faults = [
             Fault(

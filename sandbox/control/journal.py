@@ -124,4 +124,4 @@ class Journal:
 
 def _public(call: Call) -> Call:
     """A call without what tells one session from another."""
-    return replace(call, turn_key=None)
+    return replace(call, session_key=None)

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from sandbox.control.calls import EVERY_CALL, EVERY_LOGIN, Platform
+from sandbox.control.calls import EVERY_CALL, EVERY_LOGIN, PlatformAdapter
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class ClockBody(_Body):
         return self
 
 
-class HoldBody(_Body):
+class BreakpointBody(_Body):
     platform: str
     login: str = EVERY_LOGIN
     call: Calls | None = None
@@ -136,8 +136,8 @@ class HoldBody(_Body):
 
 
 class LimitsBody(_Body):
-    kite_per_second: int | None = Field(default=None, ge=0)
-    fi_concurrent_per_session: int | None = Field(default=None, ge=1)
+    per_second: int | None = Field(default=None, ge=0)
+    concurrent_per_session: int | None = Field(default=None, ge=1)
 
 
 class DataBody(_Body):
@@ -145,8 +145,8 @@ class DataBody(_Body):
 
 
 CLOCK = TypeAdapter(ClockBody)
-HOLD = TypeAdapter(HoldBody)
-LIMITS = TypeAdapter(LimitsBody)
+BREAKPOINT = TypeAdapter(BreakpointBody)
+LIMITS = TypeAdapter(dict[str, LimitsBody])
 DATA = TypeAdapter(DataBody)
 
 
@@ -158,7 +158,7 @@ def parse(adapter: TypeAdapter[T], body: bytes) -> T:
         raise BadRequestError(_path(first), first["msg"]) from None
 
 
-def check_calls(rule: Rule, platform: Platform, place: str) -> frozenset[str] | None:
+def check_calls(rule: Rule, platform: PlatformAdapter, place: str) -> frozenset[str] | None:
     """The calls a rule applies to; None stands for all."""
     if isinstance(rule, WrongPassword):
         if rule.calls is not None:
@@ -171,7 +171,7 @@ def check_calls(rule: Rule, platform: Platform, place: str) -> frozenset[str] | 
 
 def known_calls(
     names: list[str] | None,
-    platform: Platform,
+    platform: PlatformAdapter,
     field: str,
     allowed: frozenset[str] | None = None,
 ) -> frozenset[str] | None:

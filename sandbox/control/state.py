@@ -3,12 +3,11 @@
 import asyncio
 
 from sandbox.clock import TurnableClock
+from sandbox.control.breakpoints import Breakpoints
 from sandbox.control.calls import EVERY_LOGIN, Call
 from sandbox.control.faults import Faults
-from sandbox.control.holds import Holds
 from sandbox.control.journal import Journal
 from sandbox.control.limits import Limits
-from sandbox.control.rules import LimitsBody
 
 
 class Sold:
@@ -37,7 +36,7 @@ class Control:
         self.stopping = stopping
         self.journal = Journal(clock)
         self.faults = Faults(seed)
-        self.holds = Holds()
+        self.breakpoints = Breakpoints()
         self.limits = Limits()
         self.sold = Sold()
 
@@ -45,8 +44,8 @@ class Control:
         """Everything as at the start, sessions apart."""
         self.clock.be_real()
         self.faults.clear_all()
-        self.holds.release_all()
-        self.limits.settings = LimitsBody()
+        self.breakpoints.release_all()
+        self.limits.settings = {}
         self.sold.clear()
         self.reset_counts()
 

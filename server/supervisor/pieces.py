@@ -68,16 +68,17 @@ def worker_env(
 
 
 def sandbox(settings: Settings) -> Spec:
-    kite, fi = settings.sandbox_kite_port, settings.sandbox_fi_port
-    argv = [sys.executable, "-m", "sandbox", "--kite-port", str(kite), "--fi-port", str(fi)]
+    zerodha, fi_money = settings.sandbox_kite_port, settings.sandbox_fi_port
+    argv = [sys.executable, "-m", "sandbox"]
+    argv += ["--port", f"zerodha={zerodha}", "--port", f"fi_money={fi_money}"]
     # Logins outlive a restart, as they do at the platforms.
     argv += ["--memory", str(settings.data_dir / "sandbox.json")]
     if settings.sandbox_data is not None:
         argv += ["--data", str(settings.sandbox_data)]
 
     async def both_answer() -> None:
-        await until(partial(port_answers, kite))
-        await until(partial(port_answers, fi))
+        await until(partial(port_answers, zerodha))
+        await until(partial(port_answers, fi_money))
 
     return Spec("sandbox", tuple(argv), bare_env(), ready=both_answer, ready_within=30)
 

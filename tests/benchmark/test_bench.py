@@ -19,7 +19,7 @@ from bench.agreement import plain
 from bench.comparison import Plan
 from bench.measure import Measured
 from bench.syncs import record
-from sandbox.fi.data import TOOLS
+from sandbox.platforms.fi_money.data import TOOLS
 from server.connectors import store as connector_store
 from server.storage.tallies import TALLIED, Tally
 from server.users import store as user_store
@@ -202,8 +202,8 @@ def test_answers_that_differ_are_not_the_same() -> None:
 
 def test_recordings_have_every_tool_and_are_made_once(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in record(tmp_path).rglob("*.json")}
-    assert {path.stem for path in before if path.parent.name != "kite"} == set(TOOLS)
-    assert "holdings" in {path.stem for path in before if path.parent.name == "kite"}
+    assert {path.stem for path in before if path.parent.name != "zerodha"} == set(TOOLS)
+    assert "holdings" in {path.stem for path in before if path.parent.name == "zerodha"}
     record(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == before
 

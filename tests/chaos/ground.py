@@ -1,4 +1,4 @@
-"""A Finlink of two server processes beside a sandbox whose faults, clock and holds tests turn."""
+"""A Finlink of two server processes beside a sandbox whose faults, clock and breakpoints tests set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database
 from tests.sandbox import driver
-from tests.sandbox.accounts import PLATFORM_KEY, Accounts, accounts_at
+from tests.sandbox.accounts import APPROVED, Accounts, accounts_at
 from tests.sandbox.driver import API_KEY, API_SECRET
 from tests.stack import ROOT, Stack, running
 
@@ -44,13 +44,13 @@ def ground(folder: Path, **settings: str) -> Iterator[Ground]:
     Kite's app `PLATFORM_KEY` gets refresh tokens there, `API_KEY` does not.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options = ("--kite-approved", PLATFORM_KEY, "--fi-session-ttl", 86_400, "--control-port", 0)
+    options = ("--option", APPROVED, "--option", "fi_money.session_ttl=86400", "--control-port", 0)
     with driver.running(*options) as sandbox, accounts_at(sandbox) as accounts:
         every = {
             "ENCRYPTION_KEY": secrets.token_hex(32),
-            "KITE_BASE_URL": sandbox.kite,
-            "KITE_LOGIN_URL": f"{sandbox.kite}/connect/login",
-            "FI_BASE_URL": f"{sandbox.fi}/mcp/stream",
+            "KITE_BASE_URL": sandbox.zerodha,
+            "KITE_LOGIN_URL": f"{sandbox.zerodha}/connect/login",
+            "FI_BASE_URL": f"{sandbox.fi_money}/mcp/stream",
             "ZERODHA_API_KEY": API_KEY,
             "ZERODHA_API_SECRET": API_SECRET,
             **settings,

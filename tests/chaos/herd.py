@@ -31,13 +31,13 @@ AT_ONCE = 32
 # Zerodha's allowance is by app: with so many users of one, no run waits for it.
 USERS_OF_ONE_APP = 5
 WANTED: dict[str, Sequence[tuple[DataType, ...]]] = {
-    "fi": [
+    "fi_money": [
         ("transactions",), ("portfolio",), ("trades",), ("profile",), ("profile",),
         ("portfolio", "trades"), ("transactions", "portfolio", "trades", "profile"),
     ],
-    "kite": [("portfolio",), ("trades",), ("profile",), ("portfolio", "trades", "profile")],
+    "zerodha": [("portfolio",), ("trades",), ("profile",), ("portfolio", "trades", "profile")],
 }  # fmt: skip
-PLATFORMS = {"fi": "fi_money", "kite": "zerodha"}
+PLATFORMS = {"fi_money": "fi_money", "zerodha": "zerodha"}
 
 
 class Place(Protocol):
@@ -84,7 +84,9 @@ async def gather(
                 return await _joined(database, vault, data_types, *await log_in(at, client, number))
 
         vault = at.vault(database)
-        chosen = [draw.choice(WANTED["kite" if n % 4 == 3 else "fi"]) for n in range(count)]
+        chosen = [
+            draw.choice(WANTED["zerodha" if n % 4 == 3 else "fi_money"]) for n in range(count)
+        ]
         members = await asyncio.gather(*[one(n, types) for n, types in enumerate(chosen)])
     await database.collection(CONNECTORS).update_many(
         {}, {"$set": {"connectionDetails.syncInterval": 1}}
@@ -95,14 +97,14 @@ async def gather(
 async def _at_fi(at: Place, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
     session_id, phone = f"mcp-session-{uuid.uuid4()}", f"70{number:08}"
     form = {"sessionId": session_id, "phoneNumber": phone, "otp": ""}
-    answer = await client.post(f"{at.sandbox.sandbox.fi}/login", data=form)
+    answer = await client.post(f"{at.sandbox.sandbox.fi_money}/login", data=form)
     assert answer.status_code == 200, answer.text
     secrets = {"session_id": session_id, "platform_user_id": f"fi_{phone}"}
-    return "fi", phone, Session(f"fi_{phone}", "mcp", _tomorrow(), secrets)
+    return "fi_money", phone, Session(f"fi_{phone}", "mcp", _tomorrow(), secrets)
 
 
 async def _at_kite(at: Place, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
-    base_url, user_id = at.sandbox.sandbox.kite, f"H{number:06}"
+    base_url, user_id = at.sandbox.sandbox.zerodha, f"H{number:06}"
     api_key = f"app_{number // (4 * USERS_OF_ONE_APP)}"
     login = {"api_key": api_key, "user_id": user_id, "password": "secret"}
     page = await client.post(f"{base_url}/connect/login", data=login)
@@ -115,7 +117,7 @@ async def _at_kite(at: Place, client: httpx.AsyncClient, number: int) -> tuple[s
         "api_secret": API_SECRET,
         "access_token": answer.json()["data"]["access_token"],
     }
-    return "kite", user_id, Session(user_id, "individual", _tomorrow(), secrets)
+    return "zerodha", user_id, Session(user_id, "individual", _tomorrow(), secrets)
 
 
 async def _joined(

@@ -10,7 +10,7 @@ from tests.chaos.model import CHECK, Account
 from tests.sandbox.accounts import PLATFORM_KEY, Accounts
 from tests.sandbox.driver import API_SECRET
 
-NAMES = {"fi_money": "fi", "zerodha": "kite"}
+NAMES = {"fi_money": "fi_money", "zerodha": "zerodha"}
 LOGIN_CALL = {"fi_money": "POST /login", "zerodha": "POST /session/token"}
 # Longer than Finlink would wait and try again within a call, or go on with a run meanwhile.
 LONG = 1800
@@ -80,13 +80,13 @@ class PlatformSide:
             "call": call,
             "at": "answer",
         }
-        self._sandbox.put(f"/holds/{name}", body)
+        self._sandbox.put(f"/breakpoints/{name}", body)
 
     def until_held(self, name: str) -> None:
-        self._sandbox.until(f"/holds/{name}", lambda hold: hold["waiting"] > 0)
+        self._sandbox.until(f"/breakpoints/{name}", lambda hold: hold["waiting"] > 0)
 
     def release(self, name: str) -> None:
-        self._sandbox.control.delete(f"/holds/{name}").raise_for_status()
+        self._sandbox.control.delete(f"/breakpoints/{name}").raise_for_status()
 
     def pass_days(self, days: int) -> None:
         self._sandbox.put("/clock", {"advance_seconds": days * 86_400 + 1})

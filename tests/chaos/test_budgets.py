@@ -54,7 +54,7 @@ async def logged_in(client: httpx.AsyncClient, api_key: str) -> Session:
 
 async def sessions(site: Ground, api_key: str, count: int) -> list[Session]:
     gate = asyncio.Semaphore(AT_ONCE)
-    async with httpx.AsyncClient(base_url=site.sandbox.sandbox.kite) as client:
+    async with httpx.AsyncClient(base_url=site.sandbox.sandbox.zerodha) as client:
 
         async def one() -> Session:
             async with gate:
@@ -133,7 +133,7 @@ async def test_a_backlog_keeps_to_the_limit_and_starves_nobody(
     other_sessions = await sessions(site, other, few)
     backlog_sessions = await sessions(site, crowded, many)
     site.sandbox.control.delete("/calls").raise_for_status()
-    site.sandbox.put("/limits", {"kite_per_second": LIMIT})
+    site.sandbox.put("/limits", {"zerodha": {"per_second": LIMIT}})
     settings = Settings.model_validate({"mongodb_uri": site.stack.mongodb_uri})
     async with connected(settings) as database, AsyncExitStack() as stack:
         collection = database.collection(CONNECTORS)
@@ -151,12 +151,12 @@ async def test_a_backlog_keeps_to_the_limit_and_starves_nobody(
     calls = site.sandbox.calls(api_key=crowded)["calls"]
     arrived = sorted(call["real_at"] for call in calls)
     spans = [later - first for first, later in zip(arrived, arrived[LIMIT:], strict=False)]
-    limits = site.sandbox.calls(limit=0)["limits"]
-    busiest = limits["kite_busiest_second"]
+    limits = site.sandbox.calls(limit=0)["limits"]["zerodha"]
+    busiest = limits["busiest_second"]
     figures.show("busiest second of the crowded app", busiest[crowded])
     figures.show("shortest time of 11 calls, ms", min(spans))
     figures.show("busiest second of the other app", busiest[other])
-    figures.show("calls refused by the platform", limits["kite_refused"])
+    figures.show("calls refused by the platform", limits["refused"])
     figures.show("runs a second of the other app alone", alone)
     figures.show("runs a second of the other app beside the backlog", beside)
     figures.show("runs a second of the crowded app", crowded_rate)
@@ -178,9 +178,9 @@ async def test_two_processes_call_a_session_one_after_another(
     connector_id = (await connect(api, user_id, credentials=credentials))["id"]
     await synced(api, connector_id)
     site.sandbox.control.delete("/calls").raise_for_status()
-    site.sandbox.put("/limits", {"fi_concurrent_per_session": 1})
-    hold = {"platform": "fi", "login": phone, "call": "fetch_credit_report", "times": 1}
-    site.sandbox.put("/holds/sync", hold)
+    site.sandbox.put("/limits", {"fi_money": {"concurrent_per_session": 1}})
+    hold = {"platform": "fi_money", "login": phone, "call": "fetch_credit_report", "times": 1}
+    site.sandbox.put("/breakpoints/sync", hold)
     settings = Settings.model_validate({"mongodb_uri": site.stack.mongodb_uri})
     async with process(site) as (_, channel), connected(settings) as database:
         await trigger(api, connector_id)
@@ -193,13 +193,14 @@ async def test_two_processes_call_a_session_one_after_another(
 
         await eventually(refreshing, "the refresh to be under way")
         for _ in range(20):  # it has the time to call, and does not
-            assert len(site.sandbox.calls(platform="fi", login=phone)["calls"]) == 1
-        site.sandbox.control.delete("/holds/sync").raise_for_status()
+            assert len(site.sandbox.calls(platform="fi_money", login=phone)["calls"]) == 1
+        site.sandbox.control.delete("/breakpoints/sync").raise_for_status()
         await refresh
         status = await synced(api, connector_id, 2)
     assert (status["successfulSyncs"], status["failedSyncs"]) == (2, 0)
-    report = site.sandbox.calls(platform="fi", login=phone)
+    report = site.sandbox.calls(platform="fi_money", login=phone)
     assert len(report["calls"]) == 3  # two of the sync, one of the refresh
-    assert report["limits"]["fi_concurrent_violations"] == 0
-    assert report["limits"]["fi_most_at_once"] == 1
-    figures.show("calls of one session at a time", report["limits"]["fi_most_at_once"])
+    limits = report["limits"]["fi_money"]
+    assert limits["concurrent_violations"] == 0
+    assert limits["most_at_once"] == 1
+    figures.show("calls of one session at a time", limits["most_at_once"])

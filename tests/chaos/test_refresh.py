@@ -22,7 +22,7 @@ from tests.e2e.connector_steps import Json, connect, create_user, eventually, ge
 from tests.sandbox.accounts import PLATFORM_KEY
 
 RENEWAL = "POST /session/refresh_token"
-HOLD = "/holds/renewal"
+HOLD = "/breakpoints/renewal"
 ACTIVE = "cluster.finlink.upstream_rq_active"
 HEALED = "seconds from the end of the refreshing process to the first answer"
 
@@ -40,7 +40,7 @@ async def connected(api: httpx.AsyncClient) -> tuple[str, str]:
 
 def hold(site: Ground, login: str, at: str) -> None:
     """Keep the next renewal at the platform, before (`arrival`) or after (`answer`) it is done."""
-    body = {"platform": "kite", "login": login, "call": RENEWAL, "at": at, "times": 1}
+    body = {"platform": "zerodha", "login": login, "call": RENEWAL, "at": at, "times": 1}
     site.sandbox.put(HOLD, body)
 
 

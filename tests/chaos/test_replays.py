@@ -114,8 +114,8 @@ async def test_what_a_platform_failed_to_answer_may_be_tried_again(
         "permissions": ["profile"],
         "credentials": credentials_of(login),
     }
-    site.sandbox.faults("fi", login, {"kind": "unavailable", "calls": "*"})
+    site.sandbox.faults("fi_money", login, {"kind": "unavailable", "calls": "*"})
     failed = await over_rest(api, "CreateConnector", request, key)
     assert failed.status_code == 503, failed.text
-    site.sandbox.clear_faults("fi", login)
+    site.sandbox.clear_faults("fi_money", login)
     assert (await over_rest(api, "CreateConnector", request, key)).status_code == 201

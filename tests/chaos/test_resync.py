@@ -21,7 +21,7 @@ from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import GRANTED, PLATFORMS, Json
 
 AT_ONCE = 6
-SANDBOX = {"fi_money": "fi", "zerodha": "kite"}
+SANDBOX = {"fi_money": "fi_money", "zerodha": "zerodha"}
 _SIDES = {1: "buy", 2: "sell", 3: "bonus", 4: "split"}
 
 
@@ -94,7 +94,7 @@ async def _account(site: Ground, api: httpx.AsyncClient, platform: str, tally: T
 
 def _compare_stock_rows(site: Ground, login: str, kept: dict[str, Json], tally: Tally) -> None:
     """Rows that nothing tells apart are as many as Fi sends."""
-    session = site.sandbox.fi(login)
+    session = site.sandbox.fi_money(login)
     sent: Counter[tuple[object, ...]] = Counter()
     for stock in session.document("fetch_stock_transactions").get("stockTransactions", []):
         for kind, day, quantity, *price in stock["txns"]:

@@ -47,7 +47,7 @@ async def test_a_hundred_triggers_of_a_held_run(
     before = await step.synced(api, connector_id)
     counted = _data_calls(site, login)
 
-    site.sandbox.put("/holds/the run", {"platform": "fi", "login": login})
+    site.sandbox.put("/breakpoints/the run", {"platform": "fi_money", "login": login})
     first = await step.trigger(api, connector_id)
     await site.sandbox.held("the run")
     rest = [step.trigger(api, connector_id) for _ in range(EACH_WAY)]
@@ -55,7 +55,7 @@ async def test_a_hundred_triggers_of_a_held_run(
     calls = [connectors.TriggerSync(request) for _ in range(EACH_WAY)]
     replies, answers = await asyncio.gather(asyncio.gather(*rest), asyncio.gather(*calls))
     still = await step.sync_status(api, connector_id)
-    site.sandbox.control.delete("/holds/the run").raise_for_status()
+    site.sandbox.control.delete("/breakpoints/the run").raise_for_status()
     after = await step.synced(api, connector_id, before["totalSyncs"] + 1)
 
     told = Counter(reply["data"]["syncId"] for reply in replies)
@@ -80,5 +80,5 @@ async def test_a_hundred_triggers_of_a_held_run(
 
 
 def _data_calls(site: Ground, login: str) -> Counter[str]:
-    counts = site.sandbox.calls(platform="fi", login=login, limit=1)["counts"]
+    counts = site.sandbox.calls(platform="fi_money", login=login, limit=1)["counts"]
     return Counter({call: n for call, n in counts.items() if call.startswith("fetch_")})

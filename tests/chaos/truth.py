@@ -27,15 +27,15 @@ from tests.sandbox.accounts import Accounts
 Json = dict[str, Any]
 # The calls that fetch a data type.
 CALLS: Mapping[tuple[str, str], Collection[str]] = {
-    ("fi", "transactions"): {"fetch_bank_transactions"},
-    ("fi", "portfolio"): {"fetch_net_worth", "fetch_epf_details"},
-    ("fi", "trades"): {"fetch_stock_transactions", "fetch_mf_transactions"},
-    ("fi", "profile"): {"fetch_credit_report", "fetch_bank_transactions"},
-    ("kite", "portfolio"): {
+    ("fi_money", "transactions"): {"fetch_bank_transactions"},
+    ("fi_money", "portfolio"): {"fetch_net_worth", "fetch_epf_details"},
+    ("fi_money", "trades"): {"fetch_stock_transactions", "fetch_mf_transactions"},
+    ("fi_money", "profile"): {"fetch_credit_report", "fetch_bank_transactions"},
+    ("zerodha", "portfolio"): {
         "/portfolio/holdings", "/portfolio/positions", "/mf/holdings", "/user/margins",
     },
-    ("kite", "trades"): {"/trades", "/mf/orders"},
-    ("kite", "profile"): {"/user/profile"},
+    ("zerodha", "trades"): {"/trades", "/mf/orders"},
+    ("zerodha", "profile"): {"/user/profile"},
 }  # fmt: skip
 PLATFORM_FAILURES = {"PLATFORM_UNAVAILABLE", "PLATFORM_THROTTLED", "PLATFORM_DATA_ERROR"}
 _HARMLESS = {"slow", "partial"}
@@ -211,8 +211,10 @@ async def compare_records(
     """
     running = sandbox.sandbox
     platforms: dict[str, Platform] = {
-        "fi": FiMoney(clock=utc_now, hash_key=b"chaos", base_url=f"{running.fi}/mcp/stream"),
-        "kite": Zerodha(clock=utc_now, base_url=running.kite),
+        "fi_money": FiMoney(
+            clock=utc_now, hash_key=b"chaos", base_url=f"{running.fi_money}/mcp/stream"
+        ),
+        "zerodha": Zerodha(clock=utc_now, base_url=running.zerodha),
     }
     room = asyncio.Semaphore(8)
 

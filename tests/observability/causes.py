@@ -67,10 +67,10 @@ async def mongodb_away(site: Watched) -> AsyncIterator[None]:
 async def platform_away(site: Watched) -> AsyncIterator[None]:
     async with site.caller() as api:
         made = await connectors(api, 4)
-        site.ground.sandbox.faults("fi", "*", {"kind": "unavailable"})
+        site.ground.sandbox.faults("fi_money", "*", {"kind": "unavailable"})
         async with under(*(partial(sync, api, connector_id) for connector_id in made)):
             yield
-    site.ground.sandbox.clear_faults("fi", "*")
+    site.ground.sandbox.clear_faults("fi_money", "*")
 
 
 @asynccontextmanager
@@ -116,15 +116,15 @@ async def workers_die(site: Watched) -> AsyncIterator[None]:
     sandbox, stack = site.ground.sandbox, site.ground.stack
     async with site.caller() as api:
         made = await connectors(api, 8)
-        hold = {"platform": "fi", "at": "answer"}
-        await asyncio.to_thread(sandbox.put, "/holds/death", hold)
+        hold = {"platform": "fi_money", "at": "answer"}
+        await asyncio.to_thread(sandbox.put, "/breakpoints/death", hold)
         await asyncio.gather(*(step.trigger(api, each, forceSync=True) for each in made))
         await sandbox.held("death", len(made))
         victims = [pid for name, pid in stack.status()["pids"].items() if "worker" in name]
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
         await until(lambda: not set(victims) & set(stack.status()["pids"].values()))
-        sandbox.control.delete("/holds/death").raise_for_status()
+        sandbox.control.delete("/breakpoints/death").raise_for_status()
         await _claims_lapse(site)
         yield
         for connector_id in made:
@@ -175,10 +175,10 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
 async def run_under_way(site: Watched) -> AsyncIterator[None]:
     """A run whose platform does not answer, and which is cancelled in the end."""
     sandbox, login = site.ground.sandbox, step.new_login()
-    hold = f"/holds/{login}"
+    hold = f"/breakpoints/{login}"
     async with site.caller() as api:
         connector_id = await connector(api, login=login)
-        sandbox.put(hold, {"platform": "fi", "login": login})
+        sandbox.put(hold, {"platform": "fi_money", "login": login})
         sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
         await sandbox.held(login)
         yield
@@ -198,7 +198,7 @@ async def run_put_off(site: Watched) -> AsyncIterator[None]:
     sandbox, login = site.ground.sandbox, step.new_login()
     async with site.caller() as api:
         connector_id = await connector(api, login=login)
-        sandbox.faults("fi", login, {"kind": "throttled", "retry_after": 60})
+        sandbox.faults("fi_money", login, {"kind": "throttled", "retry_after": 60})
         sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
         await site.line("sync deferred", sync_id=sync_id)
         yield

@@ -71,7 +71,7 @@ async def test_a_failing_sync_is_found_with_its_cause(
     login = step.new_login()
     connector_id = await causes.connector(api, login=login)
     await metrics.until_evaluated()
-    site.ground.sandbox.faults("fi", "*", {"kind": "not_json"})
+    site.ground.sandbox.faults("fi_money", "*", {"kind": "not_json"})
     began, request_id = time.monotonic(), step.new_login()
     answer = await api.post(
         f"/connectors/{connector_id}/sync", json={}, headers={"x-request-id": request_id}
@@ -96,7 +96,7 @@ async def test_a_failing_sync_is_found_with_its_cause(
         asked = await site.line("sync requested", request_id=request_id)
         line = await site.line("sync finished", sync_id=asked["sync_id"])
         assert (line["code"], line["cause"]) == ("PLATFORM_DATA_ERROR", cause)
-        calls = site.ground.sandbox.calls(platform="fi", login=login)["calls"]
+        calls = site.ground.sandbox.calls(platform="fi_money", login=login)["calls"]
         (bad,) = (call for call in calls if call["faults"])
         assert bad["request_id"] == asked["sync_id"], "the platform can be asked about it"
 
@@ -124,7 +124,7 @@ async def test_a_platform_is_sent_the_request_id_of_the_caller(
     headers = {"x-request-id": request_id}
     answer = await api.put(f"/connectors/{connector_id}/refresh-session", headers=headers)
     assert answer.headers["x-request-id"] == request_id
-    calls = site.ground.sandbox.calls(platform="fi", login=login)["calls"]
+    calls = site.ground.sandbox.calls(platform="fi_money", login=login)["calls"]
     assert request_id in {call["request_id"] for call in calls}
 
 
@@ -162,7 +162,7 @@ async def everything_happens(site: Watched) -> None:
             user_id = (await step.get(api, connector_id))["userId"]
             for _ in range(3):
                 assert (await api.get(f"/users/{user_id}")).is_success
-            site.ground.sandbox.faults("fi", login, {"kind": "unavailable"})
+            site.ground.sandbox.faults("fi_money", login, {"kind": "unavailable"})
             await causes.sync(api, connector_id)
 
     async def refusals() -> None:

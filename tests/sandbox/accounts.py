@@ -13,6 +13,7 @@ import httpx
 from tests.sandbox.driver import API_KEY, API_SECRET, FiSession, Running, kite_request_token
 
 PLATFORM_KEY = "platform_key"
+APPROVED = f"zerodha.approved={PLATFORM_KEY}"  # it gets refresh tokens
 # What does not happen within so many seconds never will.
 PATIENCE = 30
 
@@ -61,13 +62,13 @@ class Accounts:
         self.client = client
         self.control = control
 
-    def kite(self, user_id: str, api_key: str = API_KEY) -> Kite:
-        account = Kite(self.client, self.sandbox.kite, user_id, api_key)
+    def zerodha(self, user_id: str, api_key: str = API_KEY) -> Kite:
+        account = Kite(self.client, self.sandbox.zerodha, user_id, api_key)
         account.log_in()
         return account
 
-    def fi(self, phone: str) -> FiSession:
-        session = FiSession(self.sandbox.fi)
+    def fi_money(self, phone: str) -> FiSession:
+        session = FiSession(self.sandbox.fi_money)
         session.log_in(phone)
         return session
 
@@ -98,7 +99,7 @@ class Accounts:
         """Until so many calls wait, while the tasks that make them go on."""
         async with httpx.AsyncClient(base_url=self.sandbox.control, timeout=PATIENCE) as control:
             async with asyncio.timeout(PATIENCE):
-                while (await control.get(f"/holds/{hold}")).json()["waiting"] < number:
+                while (await control.get(f"/breakpoints/{hold}")).json()["waiting"] < number:
                     pass
 
 

@@ -2,20 +2,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sandbox.accounts import Accounts, accounts_at
+from tests.sandbox.accounts import APPROVED, Accounts, accounts_at
 from tests.sandbox.driver import Running, running
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Running]:
-    with running("--kite-approved", "platform_key") as started:
+    with running("--option", APPROVED) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def turned() -> Iterator[Accounts]:
     """A sandbox with a control API, for all tests that put it back as it was."""
-    options = ("--kite-approved", "platform_key", "--fi-session-ttl", 1800, "--control-port", 0)
+    options = ("--option", APPROVED, "--option", "fi_money.session_ttl=1800", "--control-port", 0)
     with running(*options) as started, accounts_at(started) as accounts:
         yield accounts
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,10 +32,17 @@ class SetClock(Clock):
 
 @dataclass(frozen=True)
 class Running:
-    kite: str
-    fi: str
+    urls: Mapping[str, str]  # by platform
     process: subprocess.Popen[str]
     control: str  # empty without a control API
+
+    @property
+    def zerodha(self) -> str:
+        return self.urls["zerodha"]
+
+    @property
+    def fi_money(self) -> str:
+        return self.urls["fi_money"]
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -48,17 +55,13 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 @contextmanager
 def running(*arguments: object) -> Iterator[Running]:
     """A sandbox on free ports that stops cleanly and says nothing on stderr."""
-    process = start(
-        "--kite-port", 0, "--fi-port", 0, "--latency-ms", 0, "--kite-secret", API_SECRET, *arguments
-    )
+    secret = f"zerodha.secret={API_SECRET}"
+    process = start("--free-ports", "--latency-ms", 0, "--option", secret, *arguments)
     try:
-        ready = _ready_line(process)
-        yield Running(
-            f"http://127.0.0.1:{ready['kite_port']}",
-            f"http://127.0.0.1:{ready['fi_port']}",
-            process,
-            f"http://127.0.0.1:{ready['control_port']}" if "control_port" in ready else "",
-        )
+        ports = _ready_line(process)["ports"]
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        control = urls.pop("control", "")
+        yield Running(urls, process, control)
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=10)

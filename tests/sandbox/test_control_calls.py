@@ -17,7 +17,7 @@ from tests.sandbox.driver import API_SECRET, FiSession
 
 def test_kite_calls(accounts: Accounts) -> None:
     accounts.control.delete("/calls")
-    account = accounts.kite("JN0001", PLATFORM_KEY)
+    account = accounts.zerodha("JN0001", PLATFORM_KEY)
     account.get("/trades")
     account.get("/orders/12345678901234")
     account.get("/user/margins/equity")
@@ -36,13 +36,13 @@ def test_kite_calls(accounts: Accounts) -> None:
         ("DELETE /session/token", 200, None),
         ("/trades", 403, "TokenException"),
     ]
-    report = accounts.calls(platform="kite", login="jn0001", api_key=PLATFORM_KEY)
+    report = accounts.calls(platform="zerodha", login="jn0001", api_key=PLATFORM_KEY)
     entries = report["calls"]
     assert [(e["call"], e["status"], e["refusal"]) for e in entries] == expected
     assert report["counts"]["/trades"] == 2
     assert report["statuses"]["/trades"] == {"200": 1, "403": 1}
     for entry in entries:
-        assert entry["platform"] == "kite"
+        assert entry["platform"] == "zerodha"
         assert (entry["login"], entry["api_key"]) == ("JN0001", PLATFORM_KEY)
         assert (entry["outcome"], entry["faults"]) == ("answered", [])
         assert datetime.fromisoformat(entry["at"]).utcoffset() == IST.utcoffset(None)
@@ -53,20 +53,20 @@ def test_kite_calls(accounts: Accounts) -> None:
 
 def test_fi_calls(accounts: Accounts) -> None:
     accounts.control.delete("/calls")
-    session = FiSession(accounts.sandbox.fi)
+    session = FiSession(accounts.sandbox.fi_money)
     session.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
     session.call("fetch_net_worth")
     session.log_in("2222222222")
     session.call("fetch_net_worth")
     session.request("tools/call", {"name": "fetch_everything"})
     session.request("ping")
-    url, headers = f"{accounts.sandbox.fi}/mcp/stream", {"Mcp-Session-Id": session.id}
+    url, headers = f"{accounts.sandbox.fi_money}/mcp/stream", {"Mcp-Session-Id": session.id}
     httpx.delete(url, headers=headers)
     with httpx.stream("GET", url, headers=headers):
         pass
     shown = [
         (entry["login"], entry["call"], entry["status"], entry["refusal"])
-        for entry in accounts.calls(platform="fi")["calls"]
+        for entry in accounts.calls(platform="fi_money")["calls"]
     ]
     assert shown == [
         (None, "initialize", 200, None),
@@ -83,7 +83,7 @@ def test_fi_calls(accounts: Accounts) -> None:
 
 def test_the_log_is_read_in_parts_and_forgotten(accounts: Accounts) -> None:
     accounts.control.delete("/calls")
-    account = accounts.kite("JN0002")
+    account = accounts.zerodha("JN0002")
     for _ in range(3):
         account.get("/trades")
     first = accounts.calls(limit=3)["calls"]
@@ -97,8 +97,8 @@ def test_the_log_is_read_in_parts_and_forgotten(accounts: Accounts) -> None:
 def test_only_the_newest_entries_are_kept() -> None:
     journal = Journal(Clock(), kept=2)
     for name in ("a", "b", "c"):
-        journal.answered(journal.arrived(Call("kite", name, None)), 200)
-    under_way = journal.arrived(Call("kite", "d", None))
+        journal.answered(journal.arrived(Call("zerodha", name, None)), 200)
+    under_way = journal.arrived(Call("zerodha", "d", None))
     report = journal.report(Filter(), after=0, limit=9)
     assert [entry["call"] for entry in report["calls"]] == ["c", "d"]
     assert report["counts"] == {"a": 1, "b": 1, "c": 1, "d": 1}
@@ -109,16 +109,22 @@ def test_only_the_newest_entries_are_kept() -> None:
 
 
 def test_no_secrets(accounts: Accounts) -> None:
-    account, session = accounts.kite("JN0003", PLATFORM_KEY), accounts.fi("2222222222")
+    account, session = accounts.zerodha("JN0003", PLATFORM_KEY), accounts.fi_money("2222222222")
     account.get("/trades")
     old = dict(account.session)
     account.session = account.renew().json()["data"]
     session.call("fetch_net_worth")
     session.log_in("user123", "passcode-1")
-    accounts.put("/holds/a", {"platform": "kite"})
+    accounts.put("/breakpoints/a", {"platform": "zerodha"})
     shown = "".join(
         accounts.control.get(path).text
-        for path in ("/calls", "/holds", "/limits", "/accounts/kite/JN0003/faults", "/clock")
+        for path in (
+            "/calls",
+            "/breakpoints",
+            "/limits",
+            "/accounts/zerodha/JN0003/faults",
+            "/clock",
+        )
     )
     assert '"JN0003"' in shown
     tokens = [s[name] for s in (old, account.session) for name in ("access_token", "refresh_token")]
@@ -127,61 +133,63 @@ def test_no_secrets(accounts: Accounts) -> None:
 
 
 def test_kite_limit(accounts: Accounts) -> None:
-    account = accounts.kite("JN0004")
+    account = accounts.zerodha("JN0004")
     accounts.control.delete("/calls")
-    assert accounts.get("/limits") == {"kite_per_second": None, "fi_concurrent_per_session": None}
-    accounts.put("/limits", {"kite_per_second": 0})
+    none = {"per_second": None, "concurrent_per_session": None}
+    assert accounts.get("/limits") == {"fi_money": none, "zerodha": none}
+    accounts.put("/limits", {"zerodha": {"per_second": 0}})
     answer = account.get("/trades")
     assert (answer.status_code, answer.json()["error_type"]) == (429, "NetworkException")
     accounts.put("/limits", {})
     assert account.get("/trades").status_code == 200
     report = accounts.calls(login="JN0004")
     assert [entry["faults"] for entry in report["calls"]] == [["limit"], []]
-    assert report["limits"]["kite_refused"] == 1
-    assert report["limits"]["kite_busiest_second"][account.api_key] in {1, 2}
+    limits = report["limits"]["zerodha"]
+    assert limits["refused"] == 1
+    assert limits["busiest_second"][account.api_key] in {1, 2}
 
 
 def test_a_second_may_begin_at_any_moment() -> None:
     now = 100.0
     limits = Limits(lambda: now)
-    limits.settings = LimitsBody(kite_per_second=2)
+    limits.settings = {"zerodha": LimitsBody(per_second=2)}
 
     def at(moment: float, key: str | None = "a") -> bool:
         nonlocal now
         now = moment
-        return limits.refuses(Call("kite", "/trades", None, key, rate_key=key))
+        return limits.refuses(Call("zerodha", "/trades", None, key, rate_key=key))
 
     assert [at(100.0), at(100.6), at(100.9)] == [False, False, True]
     assert at(100.9, "b") is False
     assert [at(101.0), at(101.5), at(101.6)] == [False, True, False]
     assert not any(at(102, None) for _ in range(5))
-    report = limits.report()
-    assert (report["kite_refused"], report["kite_busiest_second"]) == (2, {"a": 4, "b": 1})
+    report = limits.report("zerodha")
+    assert (report["refused"], report["busiest_second"]) == (2, {"a": 4, "b": 1})
 
 
 @pytest.mark.parametrize("same_session", [True, False])
 def test_fi_calls_of_one_session_at_once(accounts: Accounts, same_session: bool) -> None:
-    sessions = [accounts.fi("2222222222") for _ in range(2)]
+    sessions = [accounts.fi_money("2222222222") for _ in range(2)]
     accounts.control.delete("/calls")
-    accounts.put("/limits", {"fi_concurrent_per_session": 1})
-    accounts.put("/holds/fi", {"platform": "fi"})
+    accounts.put("/limits", {"fi_money": {"concurrent_per_session": 1}})
+    accounts.put("/breakpoints/fi", {"platform": "fi_money"})
     with ThreadPoolExecutor() as pool:
         calls = [
             pool.submit(call_tool, sessions[0 if same_session else number], "fetch_net_worth")
             for number in range(2)
         ]
-        accounts.until("/holds/fi", lambda hold: hold["waiting"] == 2)
-        accounts.control.delete("/holds/fi")
+        accounts.until("/breakpoints/fi", lambda hold: hold["waiting"] == 2)
+        accounts.control.delete("/breakpoints/fi")
         assert [call.result().status_code for call in calls] == [200, 200]
     sessions[0].call("fetch_net_worth")
-    limits = accounts.calls()["limits"]
+    limits = accounts.calls()["limits"]["fi_money"]
     violations, most = (1, 2) if same_session else (0, 1)
-    assert (limits["fi_concurrent_violations"], limits["fi_most_at_once"]) == (violations, most)
+    assert (limits["concurrent_violations"], limits["most_at_once"]) == (violations, most)
 
 
 def test_real_times_are_ms_since_1970(accounts: Accounts) -> None:
     accounts.put("/clock", {"now": "2030-01-01T00:00:00Z"})
-    accounts.kite("JN0006")
+    accounts.zerodha("JN0006")
     entry = accounts.calls(login="JN0006")["calls"][0]
     real = datetime.fromtimestamp(entry["real_at"] / 1000, UTC)
     assert abs((real - datetime.now(UTC)).total_seconds()) < 60

@@ -13,7 +13,7 @@ BEFORE_SIX = "2026-01-15T05:59:00+05:30"
 
 def test_kite_sessions_die_at_six(accounts: Accounts) -> None:
     accounts.put("/clock", {"now": BEFORE_SIX, "frozen": True})
-    account, platform = accounts.kite("CK0001"), accounts.kite("CK0002", PLATFORM_KEY)
+    account, platform = accounts.zerodha("CK0001"), accounts.zerodha("CK0002", PLATFORM_KEY)
     assert account.session["login_time"] == "2026-01-15 05:59:00"
     accounts.put("/clock", {"advance_seconds": 59})
     assert account.get("/trades").status_code == 200
@@ -31,15 +31,15 @@ def test_trades_are_of_the_turned_day(accounts: Accounts) -> None:
     days = {}
     for now in ("2026-01-15T15:29:59+05:30", "2026-01-15T10:00:00Z"):
         accounts.put("/clock", {"now": now, "frozen": True})
-        trades = accounts.kite("CK0003").data("/trades")
+        trades = accounts.zerodha("CK0003").data("/trades")
         days[now] = {trade["fill_timestamp"][:10] for trade in trades}
     assert list(days.values()) == [{"2026-01-14"}, {"2026-01-15"}]
 
 
 def test_request_tokens_and_fi_logins_end(accounts: Accounts) -> None:
     accounts.put("/clock", {"now": BEFORE_SIX, "frozen": True})
-    session = accounts.fi("2222222222")
-    account = accounts.kite("CK0004")
+    session = accounts.fi_money("2222222222")
+    account = accounts.zerodha("CK0004")
     token = kite_request_token(account.base_url, "CK0004", API_KEY)
     accounts.put("/clock", {"advance_seconds": 180})
     assert account.exchange("/session/token", "request_token", token).status_code == 403

@@ -14,7 +14,7 @@ NET_WORTH, STOCKS = "fetch_net_worth", "fetch_stock_transactions"
 Ask = Callable[[], httpx.Response]
 
 
-@pytest.fixture(params=["kite", "fi"])
+@pytest.fixture(params=["zerodha", "fi_money"])
 def platform(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -22,23 +22,23 @@ def platform(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def login(platform: str) -> str:
-    return {"kite": "FT0001", "fi": "2222222222"}[platform]
+    return {"zerodha": "FT0001", "fi_money": "2222222222"}[platform]
 
 
 @pytest.fixture
 def ask(accounts: Accounts, platform: str, login: str) -> Ask:
     """A data call of the account."""
-    if platform == "kite":
-        account = accounts.kite(login)
+    if platform == "zerodha":
+        account = accounts.zerodha(login)
         return lambda: account.get("/trades")
-    session = accounts.fi(login)
+    session = accounts.fi_money(login)
     return lambda: call_tool(session, STOCKS)
 
 
 @pytest.mark.parametrize("kind", ["expired", "revoked"])
 def test_kite_sessions_end_at_once(accounts: Accounts, kind: str) -> None:
-    account, other = accounts.kite("FT0002"), accounts.kite("FT0003")
-    accounts.faults("kite", "ft0002", {"kind": kind})
+    account, other = accounts.zerodha("FT0002"), accounts.zerodha("FT0003")
+    accounts.faults("zerodha", "ft0002", {"kind": kind})
     assert_error(account.get("/trades"), 403, "TokenException")
     assert other.get("/trades").status_code == 200
     account.log_in()
@@ -46,18 +46,18 @@ def test_kite_sessions_end_at_once(accounts: Accounts, kind: str) -> None:
 
 
 def test_expired_kite_sessions_can_be_renewed_and_revoked_ones_cannot(accounts: Accounts) -> None:
-    account = accounts.kite("FT0004", PLATFORM_KEY)
-    accounts.faults("kite", "FT0004", {"kind": "expired"})
+    account = accounts.zerodha("FT0004", PLATFORM_KEY)
+    accounts.faults("zerodha", "FT0004", {"kind": "expired"})
     assert_error(account.get("/trades"), 403, "TokenException")
     account.session = account.renew().json()["data"]
     assert account.get("/trades").status_code == 200
-    accounts.faults("kite", "FT0004", {"kind": "revoked"})
+    accounts.faults("zerodha", "FT0004", {"kind": "revoked"})
     assert_error(account.get("/trades"), 403, "TokenException")
     assert_error(account.renew(), 403, "TokenException")
 
 
 def test_a_refresh_token_works_once(accounts: Accounts) -> None:
-    account = accounts.kite("FT0005", PLATFORM_KEY)
+    account = accounts.zerodha("FT0005", PLATFORM_KEY)
     first = account.renew().json()["data"]
     assert_error(account.renew(), 403, "TokenException")
     account.session = first
@@ -65,12 +65,12 @@ def test_a_refresh_token_works_once(accounts: Accounts) -> None:
 
 
 def test_a_refresh_token_is_spent_though_its_answer_is_lost(accounts: Accounts) -> None:
-    account = accounts.kite("FT0006", PLATFORM_KEY)
+    account = accounts.zerodha("FT0006", PLATFORM_KEY)
     rule = {"kind": "drop", "calls": "POST /session/refresh_token", "times": 1}
-    accounts.faults("kite", "FT0006", rule)
+    accounts.faults("zerodha", "FT0006", rule)
     with pytest.raises(httpx.RemoteProtocolError):
         account.renew()
-    accounts.faults("kite", "FT0006", {**rule, "at": "answer"})
+    accounts.faults("zerodha", "FT0006", {**rule, "at": "answer"})
     with pytest.raises(httpx.RemoteProtocolError):
         account.renew()
     assert_error(account.renew(), 403, "TokenException")
@@ -86,8 +86,8 @@ def test_a_refresh_token_is_spent_though_its_answer_is_lost(accounts: Accounts) 
 
 
 def test_expired_in_the_middle_of_a_sync(accounts: Accounts) -> None:
-    account = accounts.kite("FT0007")
-    accounts.faults("kite", "FT0007", {"kind": "expired", "calls": ["/mf/holdings"], "times": 1})
+    account = accounts.zerodha("FT0007")
+    accounts.faults("zerodha", "FT0007", {"kind": "expired", "calls": ["/mf/holdings"], "times": 1})
     assert account.get("/portfolio/holdings").status_code == 200
     assert_error(account.get("/mf/holdings"), 403, "TokenException")
     assert_error(account.get("/portfolio/holdings"), 403, "TokenException")
@@ -96,29 +96,29 @@ def test_expired_in_the_middle_of_a_sync(accounts: Accounts) -> None:
 
 
 def test_expired_on_fi(accounts: Accounts) -> None:
-    session = accounts.fi("2222222222")
-    accounts.faults("fi", "2222222222", {"kind": "expired"})
+    session = accounts.fi_money("2222222222")
+    accounts.faults("fi_money", "2222222222", {"kind": "expired"})
     assert session.document(NET_WORTH)["status"] == "login_required"
     session.log_in("2222222222")
     assert "netWorthResponse" in session.document(NET_WORTH)
 
 
 def test_revoked_on_fi(accounts: Accounts) -> None:
-    session = accounts.fi("2222222222")
-    accounts.faults("fi", "*", {"kind": "revoked"})
+    session = accounts.fi_money("2222222222")
+    accounts.faults("fi_money", "*", {"kind": "revoked"})
     answer = call_tool(session, NET_WORTH)
     assert (answer.status_code, answer.text) == (404, "Session terminated\n")
-    assert "netWorthResponse" in accounts.fi("2222222222").document(NET_WORTH)
+    assert "netWorthResponse" in accounts.fi_money("2222222222").document(NET_WORTH)
 
 
 def test_wrong_password(accounts: Accounts) -> None:
-    accounts.faults("kite", "FT0008", {"kind": "wrong_password"})
+    accounts.faults("zerodha", "FT0008", {"kind": "wrong_password"})
     form = {"api_key": "demo_key", "user_id": "ft0008", "password": "right"}
-    answer = httpx.post(f"{accounts.sandbox.kite}/connect/login", data=form)
+    answer = httpx.post(f"{accounts.sandbox.zerodha}/connect/login", data=form)
     assert answer.status_code == 403
     assert "location" not in answer.headers
-    accounts.faults("fi", "2222222222", {"kind": "wrong_password", "times": 1})
-    session = FiSession(accounts.sandbox.fi)
+    accounts.faults("fi_money", "2222222222", {"kind": "wrong_password", "times": 1})
+    session = FiSession(accounts.sandbox.fi_money)
     assert session.log_in("2222222222").status_code == 403
     assert session.document(NET_WORTH)["status"] == "login_required"
     assert session.log_in("2222222222").status_code == 200
@@ -147,7 +147,7 @@ def test_failures(
     accounts.faults(platform, login, {**rule, "times": 1})
     answer = ask()
     assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
-    if platform == "kite":
+    if platform == "zerodha":
         network = status in {429, 502, 503}
         assert_error(answer, status, "NetworkException" if network else "GeneralException")
     else:
@@ -194,9 +194,9 @@ def test_hang_until_released(
 
 
 async def test_hang_until_the_caller_leaves(accounts: Accounts) -> None:
-    account = accounts.kite("FT0009")
-    accounts.faults("kite", "FT0009", {"kind": "hang"})
-    path = "/accounts/kite/FT0009/faults"
+    account = accounts.zerodha("FT0009")
+    accounts.faults("zerodha", "FT0009", {"kind": "hang"})
+    path = "/accounts/zerodha/FT0009/faults"
     async with httpx.AsyncClient(base_url=account.base_url, headers=account.authorization) as user:
         with pytest.raises(httpx.ReadTimeout):
             await user.get("/trades", timeout=httpx.Timeout(5, read=0.1))
@@ -218,15 +218,15 @@ def test_slow_lets_other_rules_apply(
 
 
 def test_rules_count_their_calls(accounts: Accounts) -> None:
-    account, other = accounts.kite("FT0014"), accounts.kite("FT0015")
+    account, other = accounts.zerodha("FT0014"), accounts.zerodha("FT0015")
     accounts.faults(
-        "kite", "*", {"kind": "unavailable", "calls": "/trades", "after": 1, "times": 2}
+        "zerodha", "*", {"kind": "unavailable", "calls": "/trades", "after": 1, "times": 2}
     )
     for each in (account, other):
         assert each.get("/orders").status_code == 200
         statuses = [each.get("/trades").status_code for _ in range(4)]
         assert statuses == [200, 503, 503, 200]
-    (rule,) = accounts.get("/accounts/kite/*/faults")
+    (rule,) = accounts.get("/accounts/zerodha/*/faults")
     assert rule == {
         "kind": "unavailable",
         "calls": ["/trades"],
@@ -238,18 +238,18 @@ def test_rules_count_their_calls(accounts: Accounts) -> None:
 
 
 def test_own_rules_come_before_those_for_all(accounts: Accounts) -> None:
-    account = accounts.kite("FT0016")
-    accounts.faults("kite", "*", {"kind": "throttled"})
-    accounts.faults("kite", "FT0016", {"kind": "unavailable", "times": 1})
+    account = accounts.zerodha("FT0016")
+    accounts.faults("zerodha", "*", {"kind": "throttled"})
+    accounts.faults("zerodha", "FT0016", {"kind": "unavailable", "times": 1})
     assert [account.get("/trades").status_code for _ in range(2)] == [503, 429]
-    accounts.clear_faults("kite", "*")
+    accounts.clear_faults("zerodha", "*")
     assert account.get("/trades").status_code == 200
 
 
 def test_any_call_may_fail(accounts: Accounts) -> None:
-    account = accounts.kite("FT0017", PLATFORM_KEY)
-    session = accounts.fi("2222222222")
-    for platform in ("kite", "fi"):
+    account = accounts.zerodha("FT0017", PLATFORM_KEY)
+    session = accounts.fi_money("2222222222")
+    for platform in ("zerodha", "fi_money"):
         accounts.faults(platform, "*", {"kind": "unavailable", "calls": "*"})
     assert account.renew().status_code == account.get("/nowhere").status_code == 503
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -257,10 +257,10 @@ def test_any_call_may_fail(accounts: Accounts) -> None:
 
 
 def test_probability_repeats_with_the_seed(accounts: Accounts) -> None:
-    account = accounts.kite("FT0018")
+    account = accounts.zerodha("FT0018")
 
     def draw() -> list[int]:
-        accounts.faults("kite", "FT0018", {"kind": "throttled", "probability": 0.5})
+        accounts.faults("zerodha", "FT0018", {"kind": "throttled", "probability": 0.5})
         return [account.get("/user/profile").status_code for _ in range(20)]
 
     drawn = draw()

@@ -17,10 +17,10 @@ NET_WORTH, STOCKS, BANKS = (
 
 @pytest.mark.parametrize(("keep", "kept"), [({}, 0.5), ({"keep": 0}, 0), ({"keep": 0.1}, 0.1)])
 def test_partial_on_kite(accounts: Accounts, keep: dict[str, float], kept: float) -> None:
-    account = accounts.kite("FT0010")
+    account = accounts.zerodha("FT0010")
     trades, positions = account.data("/trades"), account.data("/portfolio/positions")
     profile = account.data("/user/profile")
-    accounts.faults("kite", "FT0010", {"kind": "partial", **keep})
+    accounts.faults("zerodha", "FT0010", {"kind": "partial", **keep})
     part = account.data("/trades")
     assert part == trades[: len(part)]
     assert len(trades) * kept <= len(part) < len(trades) * kept + 1
@@ -33,9 +33,9 @@ def test_partial_on_kite(accounts: Accounts, keep: dict[str, float], kept: float
 
 
 def test_partial_on_fi(accounts: Accounts) -> None:
-    session = accounts.fi("2222222222")
+    session = accounts.fi_money("2222222222")
     whole, worth = session.document(BANKS), session.document(NET_WORTH)
-    accounts.faults("fi", "2222222222", {"kind": "partial"})
+    accounts.faults("fi_money", "2222222222", {"kind": "partial"})
     part = session.document(BANKS)
     for some, every in zip(part["bankTransactions"], whole["bankTransactions"], strict=True):
         assert some["bank"] == every["bank"]
@@ -48,50 +48,50 @@ def test_partial_on_fi(accounts: Accounts) -> None:
 
 
 def test_duplicate_rows(accounts: Accounts) -> None:
-    account, session = accounts.kite("FT0011"), accounts.fi("2222222222")
+    account, session = accounts.zerodha("FT0011"), accounts.fi_money("2222222222")
     trades, stocks = account.data("/trades"), session.document(STOCKS)["stockTransactions"]
-    accounts.faults("kite", "*", {"kind": "duplicate_rows"})
-    accounts.faults("fi", "*", {"kind": "duplicate_rows"})
+    accounts.faults("zerodha", "*", {"kind": "duplicate_rows"})
+    accounts.faults("fi_money", "*", {"kind": "duplicate_rows"})
     assert account.data("/trades") == trades + trades[::2]
     for more, each in zip(session.document(STOCKS)["stockTransactions"], stocks, strict=True):
         assert more == {**each, "txns": each["txns"] + each["txns"][::2]}
 
 
 def test_wrong_shape(accounts: Accounts) -> None:
-    account, session = accounts.kite("FT0012"), accounts.fi("2222222222")
-    accounts.faults("kite", "FT0012", {"kind": "wrong_shape"})
-    accounts.faults("fi", "2222222222", {"kind": "wrong_shape"})
+    account, session = accounts.zerodha("FT0012"), accounts.fi_money("2222222222")
+    accounts.faults("zerodha", "FT0012", {"kind": "wrong_shape"})
+    accounts.faults("fi_money", "2222222222", {"kind": "wrong_shape"})
     assert account.data("/trades") == {"net": [], "day": []}
     assert account.data("/portfolio/positions") == account.data("/user/profile") == []
     assert list(session.document(NET_WORTH)) == ["creditReports"]
     assert list(session.document("fetch_credit_report")) == ["netWorthResponse"]
-    accounts.faults("fi", "1111111111", {"kind": "wrong_shape"})
-    assert accounts.fi("1111111111").document(BANKS) != {}
+    accounts.faults("fi_money", "1111111111", {"kind": "wrong_shape"})
+    assert accounts.fi_money("1111111111").document(BANKS) != {}
 
 
 def test_refusals_keep_their_shape(accounts: Accounts) -> None:
     """A call without a session is refused as ever, and so is a user who is not allowed."""
-    account = accounts.kite("FT0013")
+    account = accounts.zerodha("FT0013")
     rules = [{"kind": kind} for kind in ("wrong_shape", "partial")]
-    accounts.faults("kite", "*", *rules)
-    accounts.faults("fi", "*", *rules)
+    accounts.faults("zerodha", "*", *rules)
+    accounts.faults("fi_money", "*", *rules)
     account.log_in()
     old, account.session = account.session, {"access_token": "made-up"}
     assert_error(account.get("/trades"), 403, "TokenException")
     account.session = old
-    assert accounts.fi("0000000000").call(NET_WORTH)["isError"] is True
-    assert FiSession(accounts.sandbox.fi).document(NET_WORTH)["status"] == "login_required"
+    assert accounts.fi_money("0000000000").call(NET_WORTH)["isError"] is True
+    assert FiSession(accounts.sandbox.fi_money).document(NET_WORTH)["status"] == "login_required"
 
 
 def test_sold_holdings(accounts: Accounts) -> None:
-    account, session = accounts.kite("FT0019"), accounts.fi("2222222222")
+    account, session = accounts.zerodha("FT0019"), accounts.fi_money("2222222222")
     held, funds = account.data("/portfolio/holdings"), account.data("/mf/holdings")
     sold = [held[0]["isin"], held[1]["tradingsymbol"], funds[0]["tradingsymbol"]]
-    accounts.put("/accounts/kite/FT0019/data", {"without": sold})
+    accounts.put("/accounts/zerodha/FT0019/data", {"without": sold})
     assert account.data("/portfolio/holdings") == held[2:]
     assert account.data("/mf/holdings") == funds[1:]
-    assert accounts.get("/accounts/kite/FT0019/data") == {"without": sorted(sold)}
-    accounts.put("/accounts/kite/FT0019/data", {})
+    assert accounts.get("/accounts/zerodha/FT0019/data") == {"without": sorted(sold)}
+    accounts.put("/accounts/zerodha/FT0019/data", {})
     assert account.data("/portfolio/holdings") == held
 
     def isins() -> set[str]:
@@ -108,23 +108,25 @@ def test_sold_holdings(accounts: Accounts) -> None:
     before = isins()
     stock = session.document(STOCKS)["stockTransactions"][0]["isin"]
     fund = session.document("fetch_mf_transactions")["mfTransactions"][0]["isin"]
-    accounts.put("/accounts/fi/*/data", {"without": [stock, fund]})
+    accounts.put("/accounts/fi_money/*/data", {"without": [stock, fund]})
     assert isins() == before - {stock, fund}
     assert session.document(STOCKS)["stockTransactions"][0]["isin"] == stock
 
 
 def test_faults_over_recordings_and_event_streams(tmp_path: Path) -> None:
     for path, text in (
-        ("kite/trades.json", '{"data": [{"trade_id": "1"}, {"trade_id": "2"}]}'),
-        ("fi/1000000001/fetch_stock_transactions.json", '{"txns": [[1, "a"], [1, "b"]]}'),
+        ("zerodha/trades.json", '{"data": [{"trade_id": "1"}, {"trade_id": "2"}]}'),
+        ("fi_money/1000000001/fetch_stock_transactions.json", '{"txns": [[1, "a"], [1, "b"]]}'),
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    options = ("--data", tmp_path, "--fi-sse", "--control-port", 0)
+    options = ("--data", tmp_path, "--option", "fi_money.sse=true", "--control-port", 0)
     with running(*options) as sandbox, accounts_at(sandbox) as accounts:
-        account, session = accounts.kite("FT0020"), accounts.fi("user123")
-        accounts.faults("kite", "FT0020", {"kind": "partial", "times": 1})
-        accounts.faults("fi", "user123", {"kind": "duplicate_rows", "times": 1}, {"kind": "drop"})
+        account, session = accounts.zerodha("FT0020"), accounts.fi_money("user123")
+        accounts.faults("zerodha", "FT0020", {"kind": "partial", "times": 1})
+        accounts.faults(
+            "fi_money", "user123", {"kind": "duplicate_rows", "times": 1}, {"kind": "drop"}
+        )
         assert account.data("/trades") == [{"trade_id": "1"}]
         answer = call_tool(session, STOCKS)
         assert answer.headers["content-type"] == "text/event-stream"

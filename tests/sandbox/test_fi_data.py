@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sandbox.clock import IST
-from sandbox.fi.data import TOOLS
-from sandbox.fi.generated import GeneratedFiData
-from sandbox.fi.sessions import Logins
 from sandbox.instruments import ETFS, FUNDS, GOLD_BONDS, STOCKS
+from sandbox.platforms.fi_money.data import TOOLS
+from sandbox.platforms.fi_money.generated import GeneratedFiData
+from sandbox.platforms.fi_money.sessions import Logins
 from tests.sandbox.driver import SetClock
 
 EVERYDAY = "user123"

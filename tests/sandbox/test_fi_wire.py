@@ -13,7 +13,7 @@ UNSEEN_SESSION = "mcp-session-0f8fad5b-d9cb-469f-a165-70867728950e"
 
 @pytest.fixture
 def session(sandbox: Running) -> FiSession:
-    return FiSession(sandbox.fi)
+    return FiSession(sandbox.fi_money)
 
 
 def initialize(version: str) -> dict[str, object]:
@@ -80,7 +80,7 @@ def test_a_session_never_initialised_is_accepted(session: FiSession) -> None:
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "text/plain", ""])
 def test_other_content_types(sandbox: Running, session: FiSession, content_type: str) -> None:
     answer = httpx.post(
-        f"{sandbox.fi}/mcp/stream",
+        f"{sandbox.fi_money}/mcp/stream",
         content=b'{"jsonrpc":"2.0","id":1,"method":"ping"}',
         headers={"Content-Type": content_type, "Mcp-Session-Id": session.id},
     )
@@ -91,7 +91,7 @@ def test_other_content_types(sandbox: Running, session: FiSession, content_type:
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff", b'[{"jsonrpc":"2.0","id":1}]', b"7"])
 def test_unreadable_messages(sandbox: Running, session: FiSession, body: bytes) -> None:
     answer = httpx.post(
-        f"{sandbox.fi}/mcp/stream",
+        f"{sandbox.fi_money}/mcp/stream",
         content=body,
         headers={"Content-Type": "application/json", "Mcp-Session-Id": session.id},
     )
@@ -120,18 +120,18 @@ def test_other_version_of_json_rpc(session: FiSession) -> None:
 
 def test_listening_stream_is_open_and_silent(sandbox: Running, session: FiSession) -> None:
     headers = {"Mcp-Session-Id": session.id}
-    with httpx.stream("GET", f"{sandbox.fi}/mcp/stream", headers=headers) as answer:
+    with httpx.stream("GET", f"{sandbox.fi_money}/mcp/stream", headers=headers) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/event-stream"
 
 
 def test_paths_and_verbs(sandbox: Running, session: FiSession) -> None:
-    assert httpx.put(f"{sandbox.fi}/mcp/stream").status_code == 404
-    moved = httpx.post(f"{sandbox.fi}/mcp")
+    assert httpx.put(f"{sandbox.fi_money}/mcp/stream").status_code == 404
+    moved = httpx.post(f"{sandbox.fi_money}/mcp")
     assert (moved.status_code, moved.headers["location"]) == (301, "/mcp/")
     for path in ("/mcp/", "/mcp/any/where"):
         answer = httpx.post(
-            f"{sandbox.fi}{path}",
+            f"{sandbox.fi_money}{path}",
             json={"jsonrpc": "2.0", "id": 1, "method": "ping"},
             headers={"Mcp-Session-Id": session.id},
         )
@@ -144,7 +144,7 @@ def test_login_flow(sandbox: Running, session: FiSession) -> None:
     invitation = json.loads(refusal["content"][0]["text"])
     assert invitation["status"] == "login_required"
     url = invitation["login_url"]
-    assert url.startswith(f"{sandbox.fi}/mockWebPage?")
+    assert url.startswith(f"{sandbox.fi_money}/mockWebPage?")
     assert parse_qs(urlsplit(url).query) == {"sessionId": [session.id]}
 
     page = httpx.get(url)
@@ -153,14 +153,14 @@ def test_login_flow(sandbox: Running, session: FiSession) -> None:
 
     assert session.log_in("user123").status_code == 200
     assert "netWorthResponse" in session.document("fetch_net_worth")
-    other = FiSession(sandbox.fi)
+    other = FiSession(sandbox.fi_money)
     assert other.document("fetch_net_worth")["status"] == "login_required"
 
 
 def test_login_survives_delete_and_can_be_rebound(sandbox: Running, session: FiSession) -> None:
     session.log_in("2222222222")
     assert session.document("fetch_bank_transactions")
-    ended = httpx.delete(f"{sandbox.fi}/mcp/stream", headers={"Mcp-Session-Id": session.id})
+    ended = httpx.delete(f"{sandbox.fi_money}/mcp/stream", headers={"Mcp-Session-Id": session.id})
     assert ended.status_code == 200
     assert session.document("fetch_bank_transactions")
     session.log_in("1111111111")
@@ -175,10 +175,10 @@ def test_wrong_passcode(session: FiSession) -> None:
 
 
 def test_incomplete_logins(sandbox: Running, session: FiSession) -> None:
-    assert httpx.get(f"{sandbox.fi}/mockWebPage").status_code == 400
+    assert httpx.get(f"{sandbox.fi_money}/mockWebPage").status_code == 400
     assert session.log_in("").status_code == 400
-    assert httpx.post(f"{sandbox.fi}/login", data={"phoneNumber": "1"}).status_code == 400
-    assert httpx.get(f"{sandbox.fi}/login").status_code == 405
+    assert httpx.post(f"{sandbox.fi_money}/login", data={"phoneNumber": "1"}).status_code == 400
+    assert httpx.get(f"{sandbox.fi_money}/login").status_code == 405
 
 
 def test_a_number_that_is_not_allowed(session: FiSession) -> None:
@@ -189,8 +189,8 @@ def test_a_number_that_is_not_allowed(session: FiSession) -> None:
 
 
 def test_replies_as_event_streams_and_logins_that_end() -> None:
-    with running("--fi-sse", "--fi-session-ttl", 0) as sandbox:
-        session = FiSession(sandbox.fi)
+    with running("--option", "fi_money.sse=true", "--option", "fi_money.session_ttl=0") as sandbox:
+        session = FiSession(sandbox.fi_money)
         session.log_in("user123")
         answer = session.post(
             {

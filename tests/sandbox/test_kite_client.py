@@ -11,8 +11,8 @@ from tests.sandbox.driver import API_KEY, API_SECRET, Running, kite_request_toke
 
 
 def log_in(sandbox: Running, user_id: str, api_key: str = API_KEY) -> KiteConnect:
-    client = KiteConnect(api_key=api_key, root=sandbox.kite)
-    client.generate_session(kite_request_token(sandbox.kite, user_id, api_key), API_SECRET)
+    client = KiteConnect(api_key=api_key, root=sandbox.zerodha)
+    client.generate_session(kite_request_token(sandbox.zerodha, user_id, api_key), API_SECRET)
     return client
 
 
@@ -22,8 +22,8 @@ def client(sandbox: Running) -> KiteConnect:
 
 
 def test_session_tells_who_logged_in(sandbox: Running) -> None:
-    client = KiteConnect(api_key=API_KEY, root=sandbox.kite)
-    session = client.generate_session(kite_request_token(sandbox.kite, "CL0002"), API_SECRET)
+    client = KiteConnect(api_key=API_KEY, root=sandbox.zerodha)
+    session = client.generate_session(kite_request_token(sandbox.zerodha, "CL0002"), API_SECRET)
     assert session["user_id"] == "CL0002"
     assert session["api_key"] == API_KEY
     assert session["access_token"] == client.access_token
@@ -126,14 +126,14 @@ def test_a_new_login_kills_the_older_one_of_the_same_user_only(sandbox: Running)
 
 
 def test_wrong_secret(sandbox: Running) -> None:
-    client = KiteConnect(api_key=API_KEY, root=sandbox.kite)
+    client = KiteConnect(api_key=API_KEY, root=sandbox.zerodha)
     with pytest.raises(TokenException):
-        client.generate_session(kite_request_token(sandbox.kite), "guess")
+        client.generate_session(kite_request_token(sandbox.zerodha), "guess")
 
 
 def test_only_approved_platforms_renew(sandbox: Running) -> None:
-    client = KiteConnect(api_key="platform_key", root=sandbox.kite)
-    token = kite_request_token(sandbox.kite, "CL0006", "platform_key")
+    client = KiteConnect(api_key="platform_key", root=sandbox.zerodha)
+    token = kite_request_token(sandbox.zerodha, "CL0006", "platform_key")
     session = client.generate_session(token, API_SECRET)
     renewed = client.renew_access_token(session["refresh_token"], API_SECRET)
     assert renewed["access_token"] != session["access_token"]

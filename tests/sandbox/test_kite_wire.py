@@ -29,13 +29,15 @@ def assert_error(answer: httpx.Response, status: int, error_type: str) -> None:
 
 @pytest.fixture(scope="module")
 def authorization(sandbox: Running) -> str:
-    session = exchange(sandbox.kite, kite_request_token(sandbox.kite, "WR0001")).json()["data"]
+    session = exchange(sandbox.zerodha, kite_request_token(sandbox.zerodha, "WR0001")).json()[
+        "data"
+    ]
     return f"token {API_KEY}:{session['access_token']}"
 
 
 def test_login_page_carries_what_it_was_given(sandbox: Running) -> None:
     query = {"v": "3", "api_key": '"><script>', "redirect_params": "state=a%20b"}
-    answer = httpx.get(f"{sandbox.kite}/connect/login", params=query)
+    answer = httpx.get(f"{sandbox.zerodha}/connect/login", params=query)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert 'name="redirect_params" value="state=a%20b"' in answer.text
@@ -44,7 +46,7 @@ def test_login_page_carries_what_it_was_given(sandbox: Running) -> None:
 
 @pytest.mark.parametrize("query", [{"v": "3"}, {"api_key": "k"}, {"v": "2", "api_key": "k"}])
 def test_login_page_needs_version_and_key(sandbox: Running, query: dict[str, str]) -> None:
-    assert httpx.get(f"{sandbox.kite}/connect/login", params=query).status_code == 400
+    assert httpx.get(f"{sandbox.zerodha}/connect/login", params=query).status_code == 400
 
 
 def test_login_redirects_with_token_and_parameters(sandbox: Running) -> None:
@@ -54,7 +56,7 @@ def test_login_redirects_with_token_and_parameters(sandbox: Running) -> None:
         "password": "any",
         "redirect_params": "state=a%26b&x=",
     }
-    answer = httpx.post(f"{sandbox.kite}/connect/login", data=form)
+    answer = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
     assert answer.status_code == 302
     query = parse_qs(urlsplit(answer.headers["location"]).query, keep_blank_values=True)
     assert len(query.pop("request_token")) == 1
@@ -70,14 +72,14 @@ def test_login_redirects_with_token_and_parameters(sandbox: Running) -> None:
 
 def test_login_ends_at_the_registered_redirect_url() -> None:
     form = {"api_key": API_KEY, "user_id": "WR0003", "password": "any"}
-    with running("--kite-redirect-url", "https://app.example/back?keep=1") as sandbox:
-        answer = httpx.post(f"{sandbox.kite}/connect/login", data=form)
+    with running("--option", "zerodha.redirect_url=https://app.example/back?keep=1") as sandbox:
+        answer = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
     assert answer.headers["location"].startswith("https://app.example/back?keep=1&request_token=")
 
 
 def test_wrong_password_gives_no_token(sandbox: Running) -> None:
     form = {"api_key": API_KEY, "user_id": "WR0004", "password": "wrong"}
-    answer = httpx.post(f"{sandbox.kite}/connect/login", data=form)
+    answer = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
     assert answer.status_code == 403
     assert answer.headers["content-type"].startswith("text/html")
     assert "location" not in answer.headers
@@ -87,33 +89,33 @@ def test_wrong_password_gives_no_token(sandbox: Running) -> None:
 @pytest.mark.parametrize("missing", ["api_key", "user_id", "password"])
 def test_login_needs_every_field(sandbox: Running, missing: str) -> None:
     form = {"api_key": API_KEY, "user_id": "WR0005", "password": "any"} | {missing: ""}
-    assert httpx.post(f"{sandbox.kite}/connect/login", data=form).status_code == 400
+    assert httpx.post(f"{sandbox.zerodha}/connect/login", data=form).status_code == 400
 
 
 def test_request_token_works_once(sandbox: Running) -> None:
-    token = kite_request_token(sandbox.kite, "WR0006")
-    assert exchange(sandbox.kite, token).json()["status"] == "success"
-    assert_error(exchange(sandbox.kite, token), 403, "TokenException")
+    token = kite_request_token(sandbox.zerodha, "WR0006")
+    assert exchange(sandbox.zerodha, token).json()["status"] == "success"
+    assert_error(exchange(sandbox.zerodha, token), 403, "TokenException")
 
 
 def test_wrong_checksum(sandbox: Running) -> None:
-    token = kite_request_token(sandbox.kite, "WR0007")
+    token = kite_request_token(sandbox.zerodha, "WR0007")
     form = {"api_key": API_KEY, "request_token": token, "checksum": checksum(token, "guess")}
-    answer = httpx.post(f"{sandbox.kite}/session/token", data=form)
+    answer = httpx.post(f"{sandbox.zerodha}/session/token", data=form)
     assert_error(answer, 403, "TokenException")
 
 
 def test_exchange_needs_a_form(sandbox: Running) -> None:
-    token = kite_request_token(sandbox.kite, "WR0008")
+    token = kite_request_token(sandbox.zerodha, "WR0008")
     body = {"api_key": API_KEY, "request_token": token, "checksum": checksum(token)}
-    assert_error(httpx.post(f"{sandbox.kite}/session/token", json=body), 400, "InputException")
+    assert_error(httpx.post(f"{sandbox.zerodha}/session/token", json=body), 400, "InputException")
 
 
 @pytest.mark.parametrize(
     "header", ["", "token", "token demo_key", "token demo_key:", "token :t", "Bearer demo_key:t"]
 )
 def test_unreadable_credentials_are_an_input_error(sandbox: Running, header: str) -> None:
-    answer = httpx.get(f"{sandbox.kite}/trades", headers={"Authorization": header})
+    answer = httpx.get(f"{sandbox.zerodha}/trades", headers={"Authorization": header})
     assert_error(answer, 400, "InputException")
     assert "`api_key`" in answer.json()["message"]
     assert "`access_token`" in answer.json()["message"]
@@ -121,20 +123,20 @@ def test_unreadable_credentials_are_an_input_error(sandbox: Running, header: str
 
 def test_a_token_belongs_to_its_api_key(sandbox: Running, authorization: str) -> None:
     stolen = authorization.replace(API_KEY, "other_key")
-    answer = httpx.get(f"{sandbox.kite}/trades", headers={"Authorization": stolen})
+    answer = httpx.get(f"{sandbox.zerodha}/trades", headers={"Authorization": stolen})
     assert_error(answer, 403, "TokenException")
 
 
 def test_logout_names_the_token_in_the_query(sandbox: Running) -> None:
-    url = f"{sandbox.kite}/session/token"
+    url = f"{sandbox.zerodha}/session/token"
     assert_error(httpx.delete(url), 400, "InputException")
     query = {"api_key": API_KEY, "access_token": "never-was"}
     assert_error(httpx.delete(url, params=query), 403, "TokenException")
 
 
 def test_unknown_path_and_method(sandbox: Running) -> None:
-    assert_error(httpx.get(f"{sandbox.kite}/quote/none"), 404, "GeneralException")
-    assert_error(httpx.put(f"{sandbox.kite}/trades"), 405, "GeneralException")
+    assert_error(httpx.get(f"{sandbox.zerodha}/quote/none"), 404, "GeneralException")
+    assert_error(httpx.put(f"{sandbox.zerodha}/trades"), 405, "GeneralException")
 
 
 @pytest.mark.parametrize(("accepted", "used"), [("gzip", "gzip"), ("identity", None)])
@@ -142,7 +144,7 @@ def test_compressed_only_when_accepted(
     sandbox: Running, authorization: str, accepted: str, used: str | None
 ) -> None:
     headers = {"Authorization": authorization, "Accept-Encoding": accepted}
-    answer = httpx.get(f"{sandbox.kite}/portfolio/holdings", headers=headers)
+    answer = httpx.get(f"{sandbox.zerodha}/portfolio/holdings", headers=headers)
     assert answer.headers.get("content-encoding") == used
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["status"] == "success"

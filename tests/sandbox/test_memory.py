@@ -6,10 +6,16 @@ import hashlib
 import json
 from pathlib import Path
 
+from starlette.applications import Starlette
+
+from sandbox.app import remembering
 from sandbox.clock import Clock
-from sandbox.fi.sessions import Logins, new_session_id
-from sandbox.kite.sessions import Sessions
 from sandbox.memory import Memory
+from sandbox.platforms.fi_money.adapter import FiMoneyAdapter
+from sandbox.platforms.fi_money.sessions import Logins, new_session_id
+from sandbox.platforms.manifest import Served
+from sandbox.platforms.zerodha.adapter import ZerodhaAdapter
+from sandbox.platforms.zerodha.sessions import Sessions
 
 SECRET = "sandbox_secret"
 
@@ -23,18 +29,20 @@ def logged_in(sessions: Sessions, user_id: str) -> str:
     return sessions.exchange("key", token, checksum("key", token)).access_token
 
 
-def remembering(path: Path, sessions: Sessions, logins: Logins) -> Memory:
-    memory = Memory(path, lambda: {"kite": sessions.snapshot(), "fi": logins.snapshot()})
-    content = memory.load()
-    sessions.restore(content.get("kite", []))
-    logins.restore(content.get("fi", {}))
-    return memory
+def kept_in(path: Path, sessions: Sessions, logins: Logins) -> Memory:
+    platforms = {
+        "zerodha": Served(
+            Starlette(), ZerodhaAdapter(sessions, []), sessions.snapshot, sessions.restore
+        ),
+        "fi_money": Served(Starlette(), FiMoneyAdapter(logins), logins.snapshot, logins.restore),
+    }
+    return remembering(path, platforms)
 
 
 def test_logins_are_known_again(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
     sessions, logins = Sessions(Clock(), SECRET, ["key"]), Logins(Clock())
-    memory = remembering(path, sessions, logins)
+    memory = kept_in(path, sessions, logins)
     dead, live = logged_in(sessions, "AB1"), logged_in(sessions, "AB2")
     refresh_token = sessions.authenticate("key", live).refresh_token
     sessions.end("key", dead)
@@ -44,7 +52,7 @@ def test_logins_are_known_again(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
     again, logins_again = Sessions(Clock(), SECRET, ["key"]), Logins(Clock())
-    remembering(path, again, logins_again)
+    kept_in(path, again, logins_again)
     assert again.authenticate("key", live).user_id == "AB2"
     assert again.owner_of(dead) is None
     assert logins_again.phone_of(session_id) == "2222222222"

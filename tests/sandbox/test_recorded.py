@@ -39,11 +39,15 @@ def write(path: Path, document: Any) -> None:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded")
-    write(folder / "kite/generate_session.json", {"status": "success", "data": SESSION})
-    write(folder / "kite/orders.json", {"status": "success", "data": [ORDER]})
-    write(folder / "kite/trades.json", {"data": [TRADE]})
-    write(folder / "fi/2000000002/fetch_net_worth.json", {"netWorthResponse": {"of": "second"}})
-    write(folder / "fi/1000000001/fetch_net_worth.json", {"netWorthResponse": {"of": "first"}})
+    write(folder / "zerodha/generate_session.json", {"status": "success", "data": SESSION})
+    write(folder / "zerodha/orders.json", {"status": "success", "data": [ORDER]})
+    write(folder / "zerodha/trades.json", {"data": [TRADE]})
+    write(
+        folder / "fi_money/2000000002/fetch_net_worth.json", {"netWorthResponse": {"of": "second"}}
+    )
+    write(
+        folder / "fi_money/1000000001/fetch_net_worth.json", {"netWorthResponse": {"of": "first"}}
+    )
     return folder
 
 
@@ -55,11 +59,11 @@ def sandbox(recorded: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def client(sandbox: Running) -> KiteConnect:
-    return KiteConnect(api_key=API_KEY, root=sandbox.kite)
+    return KiteConnect(api_key=API_KEY, root=sandbox.zerodha)
 
 
 def test_session_is_recorded_but_alive(sandbox: Running, client: KiteConnect) -> None:
-    session = client.generate_session(kite_request_token(sandbox.kite, "ANYONE"), API_SECRET)
+    session = client.generate_session(kite_request_token(sandbox.zerodha, "ANYONE"), API_SECRET)
     assert session["user_id"] == "RC0001"
     assert session["api_key"] == API_KEY
     assert session["access_token"] == client.access_token != "old"
@@ -85,7 +89,7 @@ def test_kite_calls_without_a_recording(client: KiteConnect) -> None:
     ("phone", "owner"), [("2000000002", "second"), ("1000000001", "first"), ("user123", "first")]
 )
 def test_fi_answers(sandbox: Running, phone: str, owner: str) -> None:
-    session = FiSession(sandbox.fi)
+    session = FiSession(sandbox.fi_money)
     session.log_in(phone)
     assert session.document("fetch_net_worth") == {"netWorthResponse": {"of": owner}}
     assert session.document("fetch_bank_transactions") == {}
@@ -102,10 +106,12 @@ def refused(folder: Path) -> str:
 
 def test_missing_folder(tmp_path: Path) -> None:
     assert "no such directory" in refused(tmp_path / "nowhere")
-    assert "neither" in refused(tmp_path)
+    assert "fi_money or zerodha" in refused(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["kite/holdings.json", "fi/1000000001/fetch_net_worth.json"])
+@pytest.mark.parametrize(
+    "path", ["zerodha/holdings.json", "fi_money/1000000001/fetch_net_worth.json"]
+)
 def test_invalid_json(tmp_path: Path, path: str) -> None:
     write(tmp_path / path, {})
     (tmp_path / path).write_text("{")
@@ -113,5 +119,5 @@ def test_invalid_json(tmp_path: Path, path: str) -> None:
 
 
 def test_kite_recording_without_data(tmp_path: Path) -> None:
-    write(tmp_path / "kite/holdings.json", [])
+    write(tmp_path / "zerodha/holdings.json", [])
     assert "data" in refused(tmp_path)

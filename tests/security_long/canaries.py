@@ -78,11 +78,11 @@ def tokens_of(memory: Path, canaries: Canaries) -> None:
     if not memory.exists():
         return
     content = json.loads(memory.read_text())
-    for session in content.get("kite", []):
+    for session in content.get("zerodha", []):
         for name in ("access_token", "refresh_token"):
             if session[name]:
                 canaries.add(f"Kite's {name}", session[name])
-    for session_id in content.get("fi", {}):
+    for session_id in content.get("fi_money", {}):
         canaries.add("Fi Money's session id", session_id)
 
 

@@ -98,15 +98,16 @@ def site(folder: Path) -> Iterator[Site]:
     key = secrets.token_hex(32)
     canaries.add_key("ENCRYPTION_KEY", key)
     keys = {scope: canaries.add("API key", new_key()) for scope in ("read", "write")}
-    options = ("--kite-approved", app_key, "--kite-secret", app_secret, "--memory", memory)
-    with driver.running(*options, "--control-port", 0) as sandbox, accounts_at(sandbox) as accounts:
+    approved, secret = f"zerodha.approved={app_key}", f"zerodha.secret={app_secret}"
+    options = ("--option", approved, "--option", secret, "--memory", memory, "--control-port", 0)
+    with driver.running(*options) as sandbox, accounts_at(sandbox) as accounts:
         settings = {
             "LOG_LEVEL": "DEBUG",
             "WORKERS": "1",
             "ENCRYPTION_KEY": key,
-            "KITE_BASE_URL": sandbox.kite,
-            "KITE_LOGIN_URL": f"{sandbox.kite}/connect/login",
-            "FI_BASE_URL": f"{sandbox.fi}/mcp/stream",
+            "KITE_BASE_URL": sandbox.zerodha,
+            "KITE_LOGIN_URL": f"{sandbox.zerodha}/connect/login",
+            "FI_BASE_URL": f"{sandbox.fi_money}/mcp/stream",
             "ZERODHA_API_KEY": app_key,
             "ZERODHA_API_SECRET": app_secret,
             "API_KEYS": ",".join(f"{s}-key:{s}:{digest(key)}" for s, key in keys.items()),
@@ -297,23 +298,27 @@ class Caller:
 
     async def troubles(self, connectors: list[str]) -> None:
         """The platforms fail, and end sessions."""
-        for platform, kind in (("fi", "not_json"), ("kite", "unavailable"), ("kite", "throttled")):
+        for platform, kind in (
+            ("fi_money", "not_json"),
+            ("zerodha", "unavailable"),
+            ("zerodha", "throttled"),
+        ):
             self._at.sandbox.faults(platform, "*", {"kind": kind})
             for connector_id in connectors:
                 await self._sync_as_far_as_it_goes(connector_id)
             self._at.sandbox.clear_faults(platform, "*")
-        for platform in ("fi", "kite"):
+        for platform in ("fi_money", "zerodha"):
             self._at.sandbox.faults(platform, "*", {"kind": "revoked"})
         for connector_id in connectors:
             await self._rest.post(f"/connectors/{connector_id}/sync")
             await steps.synced(self._rest, connector_id)
             await self._rest.put(f"/connectors/{connector_id}/refresh-session")
-        for platform in ("fi", "kite"):
+        for platform in ("fi_money", "zerodha"):
             self._at.sandbox.clear_faults(platform, "*")
         user_id = await self.user()
-        self._at.sandbox.faults("fi", "*", {"kind": "wrong_password"})
+        self._at.sandbox.faults("fi_money", "*", {"kind": "wrong_password"})
         assert (await self.connect(user_id, "fi_money", **self.credentials())).status_code == 400
-        self._at.sandbox.clear_faults("fi", "*")
+        self._at.sandbox.clear_faults("fi_money", "*")
 
     async def _sync_as_far_as_it_goes(self, connector_id: str) -> None:
         """A run that ends, or that is put off and then cancelled."""

@@ -24,7 +24,7 @@ from server.supervisor.probes import port_answers, until
 from server.supervisor.programs import find_mongod
 from tests.edge.pki import Authority, authority
 from tests.sandbox import driver
-from tests.sandbox.accounts import PLATFORM_KEY, Accounts, accounts_at
+from tests.sandbox.accounts import APPROVED, Accounts, accounts_at
 from tests.sandbox.driver import API_KEY, API_SECRET
 from tests.stack import free_ports
 from tests.topology.nodes import Node
@@ -119,7 +119,7 @@ async def mongodb(folder: Path) -> AsyncIterator[tuple[MongoDb, list[Node]]]:
 async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
     """Start everything; end it at the end, without any order."""
     with (
-        driver.running("--kite-approved", PLATFORM_KEY, "--control-port", 0) as sandbox,
+        driver.running("--option", APPROVED, "--control-port", 0) as sandbox,
         accounts_at(sandbox) as accounts,
     ):
         async with mongodb(folder) as (database, mongods):
@@ -127,9 +127,9 @@ async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
                 "MONGODB_URI": database.mongodb_uri,
                 "MONGO_TIMEOUT_MS": "5000",  # as in deploy/: most elections fit into it
                 "ENCRYPTION_KEY": secrets.token_hex(32),
-                "KITE_BASE_URL": sandbox.kite,
-                "KITE_LOGIN_URL": f"{sandbox.kite}/connect/login",
-                "FI_BASE_URL": f"{sandbox.fi}/mcp/stream",
+                "KITE_BASE_URL": sandbox.zerodha,
+                "KITE_LOGIN_URL": f"{sandbox.zerodha}/connect/login",
+                "FI_BASE_URL": f"{sandbox.fi_money}/mcp/stream",
                 "ZERODHA_API_KEY": API_KEY,
                 "ZERODHA_API_SECRET": API_SECRET,
             }

@@ -16,30 +16,31 @@ APPROVED_KEY = "approved_app"
 
 @dataclass(frozen=True)
 class Sandbox:
-    kite: str
-    fi: str
+    zerodha: str
+    fi_money: str
 
     @property
     def kite_login(self) -> str:
-        return f"{self.kite}/connect/login"
+        return f"{self.zerodha}/connect/login"
 
     @property
     def fi_stream(self) -> str:
-        return f"{self.fi}/mcp/stream"
+        return f"{self.fi_money}/mcp/stream"
 
 
 @contextmanager
 def running_sandbox(*options: str) -> Iterator[Sandbox]:
     command = [
-        sys.executable, "-m", "sandbox", "--kite-port", "0", "--fi-port", "0",
-        "--latency-ms", "0", "--kite-secret", SECRET, "--kite-approved", APPROVED_KEY, *options,
+        sys.executable, "-m", "sandbox", "--free-ports", "--latency-ms", "0",
+        "--option", f"zerodha.secret={SECRET}", "--option", f"zerodha.approved={APPROVED_KEY}",
+        *options,
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            ready = next(event for event in map(json.loads, process.stdout) if "kite_port" in event)
+            ready = next(event for event in map(json.loads, process.stdout) if "ports" in event)
             yield Sandbox(
-                f"http://127.0.0.1:{ready['kite_port']}", f"http://127.0.0.1:{ready['fi_port']}"
+                **{name: f"http://127.0.0.1:{ready['ports'][name]}" for name in ready["ports"]}
             )
         finally:
             process.terminate()
@@ -57,7 +58,7 @@ def fi_sandbox(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[San
     if request.param == "json":
         yield sandbox
     else:
-        with running_sandbox("--fi-sse") as running:
+        with running_sandbox("--option", "fi_money.sse=true") as running:
             yield running
 
 

@@ -37,7 +37,7 @@ def now() -> datetime:
 
 def make_zerodha(sandbox: Sandbox, driver: LoginDriver | None = None) -> Zerodha:
     return Zerodha(
-        base_url=sandbox.kite, login_url=sandbox.kite_login, api_secret=SECRET, driver=driver,
+        base_url=sandbox.zerodha, login_url=sandbox.kite_login, api_secret=SECRET, driver=driver,
         clock=now,
     )  # fmt: skip
 
@@ -48,14 +48,14 @@ def make_fi(sandbox: Sandbox, driver: LoginDriver | None = None) -> FiMoney:
 
 @pytest_asyncio.fixture
 async def zerodha(sandbox: Sandbox) -> AsyncIterator[Zerodha]:
-    adapter = make_zerodha(sandbox, LoginDriver(sandbox.kite))
+    adapter = make_zerodha(sandbox, LoginDriver(sandbox.zerodha))
     yield adapter
     await adapter.aclose()
 
 
 @pytest_asyncio.fixture
 async def fi(fi_sandbox: Sandbox) -> AsyncIterator[FiMoney]:
-    adapter = make_fi(fi_sandbox, LoginDriver(fi_sandbox.fi))
+    adapter = make_fi(fi_sandbox, LoginDriver(fi_sandbox.fi_money))
     yield adapter
     await adapter.aclose()
 
@@ -174,7 +174,7 @@ async def test_fi_with_a_login_on_its_own_page(fi_sandbox: Sandbox) -> None:
     async with httpx.AsyncClient() as browser:
         assert (await browser.get(pending.login_url)).status_code == 200
         await browser.post(
-            f"{fi_sandbox.fi}/login",
+            f"{fi_sandbox.fi_money}/login",
             data={**httpx.URL(pending.login_url).params, "phoneNumber": "2222222222"},
         )
     session = await adapter.complete(pending.secrets, {})
@@ -205,7 +205,7 @@ async def test_fi_without_data_and_with_a_wrong_document(fi: FiMoney) -> None:
 
 
 async def test_a_fi_login_that_ran_out() -> None:
-    with running_sandbox("--fi-session-ttl", "0") as sandbox:
+    with running_sandbox("--option", "fi_money.session_ttl=0") as sandbox:
         adapter = make_fi(sandbox)
         pending = await adapter.connect({})
         assert isinstance(pending, LoginRequired)
@@ -220,7 +220,7 @@ async def test_a_fi_login_that_ran_out() -> None:
 @pytest.mark.parametrize("make", [make_zerodha, make_fi])
 async def test_a_sandbox_that_is_gone(make: Callable[[Sandbox, LoginDriver], Platform]) -> None:
     with running_sandbox() as sandbox:
-        platform = make(sandbox, LoginDriver(sandbox.kite))
+        platform = make(sandbox, LoginDriver(sandbox.zerodha))
         session = await connected(platform)
     with pytest.raises(Exception, match="cannot be reached") as caught:
         await read(platform, session, "portfolio")
@@ -232,7 +232,7 @@ async def test_no_secret_reaches_the_log(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    driver = LoginDriver(sandbox.kite, sandbox.fi)
+    driver = LoginDriver(sandbox.zerodha, sandbox.fi_money)
     held: list[str] = ["platformPassword"]
     for platform in (make_zerodha(sandbox, driver), make_fi(sandbox, driver)):
         session = await connected(platform)

@@ -1,0 +1,56 @@
+"""What a platform brings so that the sandbox can serve it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from starlette.types import ASGIApp
+
+from sandbox.clock import Clock
+from sandbox.control.calls import PlatformAdapter
+
+
+class Options(BaseModel):
+    """What can be chosen of a platform, as `--option PLATFORM.FIELD=VALUE`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the sandbox gives to each platform."""
+
+    clock: Clock
+    seed: int
+    stopping: asyncio.Event
+    recordings: Path | None = None  # the platform's folder of recorded responses
+
+
+@dataclass(frozen=True)
+class Served:
+    """A platform that was built.
+
+    `snapshot` is JSON of who is logged in, and `restore` takes it back after a restart.
+    """
+
+    app: ASGIApp
+    adapter: PlatformAdapter
+    snapshot: Callable[[], Any]
+    restore: Callable[[Any], None]
+    compressed: bool = False  # whether it answers with gzip to callers who take it
+
+
+SomeOptions = TypeVar("SomeOptions", bound=Options)
+
+
+@dataclass(frozen=True)
+class Manifest(Generic[SomeOptions]):
+    """`name` is the contract's word for the platform, `port` where it listens unless told otherwise."""
+
+    name: str
+    port: int
+    options: type[SomeOptions]
+    build: Callable[[Environment, SomeOptions], Served]
