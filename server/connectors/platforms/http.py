@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -21,14 +22,6 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import certifi
 from aiohttp.http_exceptions import ContentEncodingError
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    retry_if_result,
-    stop_after_attempt,
-)
-from tenacity.wait import wait_base, wait_random_exponential
 from yarl import URL
 
 from server.connectors.platforms.base import (
@@ -133,71 +126,39 @@ def is_loopback(url: str) -> bool:
 class Retry:
     """Few and quick: a sync comes again by itself, so a call need not outlast an outage.
 
-    For what may be asked twice only. A platform that asks for a longer wait than `patience` is
-    left alone, and a budget is not asked again: whoever waits for it should wait elsewhere.
+    For calls that may be made twice only. If the platform asks for a wait longer than `longest_wait`, or
+    our own limit does, the error is raised at once: the caller should wait elsewhere.
     """
 
     attempts: int = 3
-    wait: wait_base = field(default_factory=lambda: wait_random_exponential(0.1, max=1.0))
-    patience: timedelta = timedelta(seconds=2)
+    longest_wait: timedelta = timedelta(seconds=2)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def __call__(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        failed: list[PlatformUnavailable] = []
-        try:
-            return await attempt()  # by itself, as most are the only one
-        except PlatformUnavailable as error:
-            failed.append(error)
-
-        async def attempted() -> T:
-            if failed:
-                raise failed.pop()
-            return await attempt()
-
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self.attempts),
-            retry=retry_if_exception(self._worth_it),
-            wait=self._pause,
-            sleep=self.sleep,
-            reraise=True,
-        )
-        return await retrying(attempted)
+        for number in range(1, self.attempts):
+            try:
+                return await attempt()
+            except PlatformUnavailable as error:
+                asked = error.retry_after or timedelta(0)
+                if isinstance(error, OverBudget) or asked > self.longest_wait:
+                    raise
+                await self.sleep(max(_pause(number), asked.total_seconds()))
+        return await attempt()
 
     async def poll(
         self, question: Callable[[], Awaitable[T]], settled: Callable[[T], bool], most: int
     ) -> T:
         """Ask until the answer is settled, at most so many times; the last answer."""
-        polling = AsyncRetrying(
-            stop=stop_after_attempt(most),
-            retry=retry_if_result(lambda answer: not settled(answer)),
-            wait=self.wait,
-            sleep=self.sleep,
-            retry_error_callback=_last_answer,
-        )
-        return await polling(_coroutine_function(question))
-
-    def _worth_it(self, error: BaseException) -> bool:
-        if not isinstance(error, PlatformUnavailable) or isinstance(error, OverBudget):
-            return False
-        return error.retry_after is None or error.retry_after <= self.patience
-
-    def _pause(self, state: RetryCallState) -> float:
-        asked = None if state.outcome is None else state.outcome.exception()
-        least = asked.retry_after if isinstance(asked, PlatformUnavailable) else None
-        return max(self.wait(state), (least or timedelta(0)).total_seconds())
+        for number in range(1, most):
+            if settled(answer := await question()):
+                return answer
+            await self.sleep(_pause(number))
+        return await question()
 
 
-def _coroutine_function(call: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-    """tenacity awaits only what is declared `async`; a lambda that returns an awaitable is not."""
-
-    async def awaited() -> T:
-        return await call()
-
-    return awaited
-
-
-def _last_answer(state: RetryCallState) -> Any:
-    return None if state.outcome is None else state.outcome.result()
+def _pause(number: int) -> float:
+    """Seconds after attempt `number`: at random, so that callers who failed together do not come together."""
+    return random.uniform(0, min(0.1 * 2 ** (number - 1), 1.0))  # noqa: S311
 
 
 class Wire:
