@@ -18,9 +18,9 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
-from server.connectors import store as connector_store
+from server.domains.connectors.connections import store as connector_store
+from server.domains.users import store as user_store
 from server.storage.tallies import TALLIED
-from server.users import store as user_store
 
 FULL = 1_000_000
 HOT = 10_000

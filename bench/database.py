@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.folders import DATA, LOGS
+from server.edge.programs import find_mongod
 from server.supervisor import mongod
 from server.supervisor.piece import Spec
 from server.supervisor.pieces import bare_env
-from server.supervisor.programs import find_mongod
 
 CACHE_GB = "2"  # a million users and as many connectors with their indexes; the same for all
 

@@ -19,8 +19,8 @@ from bench.folders import LOGS
 from bench.stacks import Stack, processor_seconds
 from bench.tools import MissingTool
 from bench.wrk import LoadError
+from server.edge.errors import PieceFailedError, StartError
 from server.observability.logging import setup_logging
-from server.supervisor.errors import PieceFailedError, StartError
 from server.supervisor.supervisor import Supervisor
 
 T = TypeVar("T")

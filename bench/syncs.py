@@ -31,10 +31,10 @@ from sandbox.clock import Clock
 from sandbox.platforms.fi_money.data import TOOLS
 from sandbox.platforms.fi_money.generated import GeneratedFiData
 from sandbox.platforms.zerodha.generated import GeneratedKiteData
-from server.connectors.store import CONNECTORS
+from server.domains.connectors.connections.store import CONNECTORS
+from server.edge.probes import port_answers, until
 from server.supervisor.piece import Spec
 from server.supervisor.pieces import bare_env
-from server.supervisor.probes import port_answers, until
 
 RECORDED = DATA / "recorded"
 LOGIN = "9876543210"

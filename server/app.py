@@ -16,29 +16,32 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.answer_cache import AnswerCache
+from server.cache.generations import Generations
+from server.cache.responses import AnswerCache
 from server.config import ConfigError, Settings
-from server.domains import CONTRACT, FOLLOWED, build
+from server.domains.registry import CONTRACT, FOLLOWED, build
+from server.domains.users.directory import UserDirectory
+from server.domains.users.store import UserStore
 from server.kernel import Kernel, Parts
 from server.observability.exposition import serving_metrics
 from server.observability.tracing import Tracing, current_tracing, enter_tracing
-from server.preparation import keyed_secrets_of, keys_of, prepare
 from server.rpc.credentials import server_credentials
 from server.rpc.health import Health
-from server.rpc.interceptors.authentication import Authentication
-from server.rpc.interceptors.cached_answers import CachedAnswers
-from server.rpc.interceptors.completion import Completion
-from server.rpc.interceptors.decoding import request_decoding
-from server.rpc.interceptors.encoding import answer_encoding
-from server.rpc.interceptors.errors import error_status
-from server.rpc.interceptors.idempotency import Idempotency
-from server.rpc.interceptors.logging import call_logging
-from server.rpc.interceptors.tracing import CallTracing
 from server.rpc.method import methods_of
-from server.rpc.middleware import Step, SteppedServices
+from server.rpc.middleware.authentication import Authentication
+from server.rpc.middleware.cached_answers import CachedAnswers
+from server.rpc.middleware.chain import Step, SteppedServices
+from server.rpc.middleware.completion import Completion
+from server.rpc.middleware.decoding import request_decoding
+from server.rpc.middleware.encoding import answer_encoding
+from server.rpc.middleware.errors import error_status
+from server.rpc.middleware.idempotency import Idempotency
+from server.rpc.middleware.logging import call_logging
+from server.rpc.middleware.tracing import CallTracing
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Vault
 from server.security.ring import KeyRing
+from server.startup import keyed_secrets_of, keys_of, prepare
 from server.storage import driver
 from server.storage.answers import AnswerStore
 from server.storage.audit import AuditTrail, Codes
@@ -47,10 +50,7 @@ from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.errors import translate
 from server.storage.folding import Folder
-from server.storage.generations import Generations
 from server.storage.tallies import Tallies
-from server.users.directory import UserDirectory
-from server.users.store import UserStore
 
 _log = structlog.stdlib.get_logger("finlink.app")
 

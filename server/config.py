@@ -22,9 +22,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from server.access import ApiKey, parse_keys
-from server.encryption_keys import ADVICE, decode_key, ring_of, weakness
-from server.encryption_keys import parse_keys as parse_encryption_keys
+from server.core.access import ApiKey, parse_keys
+from server.security.keys import ADVICE, decode_key, ring_of, weakness
+from server.security.keys import parse_keys as parse_encryption_keys
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Limit = Annotated[int, Field(ge=1, le=1_000_000)]  # calls in a window

@@ -13,29 +13,20 @@ from typing import Any, Protocol, TypeAlias
 from google.protobuf.descriptor import FileDescriptor
 from pymongo import IndexModel
 
+from server.cache.generations import Generations
 from server.config import Settings
+from server.core.secrets import Secrets
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
 from server.storage.cache_feed import Followed
 from server.storage.changes import RecordedChanges
 from server.storage.claims import Claims
 from server.storage.driver import Database, Session
-from server.storage.generations import Generations
 from server.storage.tallies import Tally, Values
 
 Indexes: TypeAlias = Mapping[str, Sequence[IndexModel]]  # by collection
 # One item of an export: its kind, which says how it is converted, and the domain's object.
 Exported: TypeAlias = tuple[str, Any]
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """Keys of Finlink's own, that stay when the ring's keys are replaced."""
-
-    user_ids: bytes
-    requests: bytes
-    answers: bytes
-    audit: bytes
 
 
 class Users(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from server.supervisor import probes
+from server.edge import probes
 from tests.stack import free_ports
 
 PORTS = {

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.edge.programs import find_mongod
 from server.supervisor import mongod
 from server.supervisor.pieces import bare_env
-from server.supervisor.programs import find_mongod
 from server.supervisor.supervisor import Supervisor
 
 

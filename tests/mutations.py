@@ -14,8 +14,8 @@ from bson import ObjectId
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from server.connectors.model import CANCELLED
-from server.connectors.sessions import new_sync_id
+from server.domains.connectors.connections.sessions import new_sync_id
+from server.domains.connectors.model import CANCELLED
 from server.rpc.method import Method
 from server.storage.tallies import TALLIED
 from tests.contract.descriptors import methods

@@ -45,10 +45,11 @@ def _run() -> None:
 
 def _worker() -> None:
     # Here, as the supervisor starts faster without.
-    from server import app, domains  # noqa: PLC0415
-    from server.connectors import domain as connectors  # noqa: PLC0415
+    from server import app  # noqa: PLC0415
+    from server.domains import registry as domains  # noqa: PLC0415
+    from server.domains.connectors import domain as connectors  # noqa: PLC0415
     from server.kernel import Domain, Parts  # noqa: PLC0415
-    from server.rpc.interceptors import logging  # noqa: PLC0415
+    from server.rpc.middleware import logging  # noqa: PLC0415
     from server.storage import monitoring  # noqa: PLC0415
 
     file = descriptors.load()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from server.commands.database import on_database
 from server.config import ConfigError, Settings
-from server.preparation import prepare
+from server.startup import prepare
 from server.storage import archive
 from server.storage.driver import Database
 

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from server import config
-from server.auditing import Actor, enter_actor
 from server.config import Settings
+from server.core.events import Actor, enter_actor
+from server.edge.errors import StartError
 from server.security.ring import KeyRing
 from server.storage import driver
 from server.storage.audit import CODES_KEY, AuditTrail, Codes
@@ -25,7 +26,6 @@ from server.storage.errors import translate
 from server.storage.keyed_secrets import KeyedSecrets
 from server.supervisor import mongod, preflight
 from server.supervisor.datadir import DataDir
-from server.supervisor.errors import StartError
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from server.access import NAME, ApiKey, Scope, digest, new_key
-from server.auditing import Event
 from server.commands.database import audit_trail, on_database, show
 from server.config import Settings
+from server.core.access import NAME, ApiKey, Scope, digest, new_key
+from server.core.events import Event
 from server.storage.api_keys import ApiKeyStore, NameTaken
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Database

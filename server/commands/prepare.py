@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server import preparation
+from server import startup as preparation
 from server.commands.database import on_database
 from server.config import Settings
 from server.storage.driver import Database

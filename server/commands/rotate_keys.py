@@ -16,16 +16,16 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from server.auditing import Event
 from server.commands.database import audit_trail, key_ring, with_data_folder
 from server.config import ConfigError, Settings
+from server.core.events import Event
+from server.edge.errors import StartError
 from server.security.rotation import Rotation, rotate, survey
 from server.storage.data_keys import data_keys
 from server.storage.driver import connected
 from server.storage.errors import translate
 from server.storage.keyed_secrets import keyed_secrets
 from server.supervisor import preflight
-from server.supervisor.errors import StartError
 
 EVERY_SECONDS = 1.0  # a line of progress, where no terminal is
 

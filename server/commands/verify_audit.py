@@ -9,9 +9,9 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from server.audit.verification import Report, verify
 from server.commands.database import existing_audit_trail, on_database
 from server.config import Settings
+from server.domains.audit.verification import Report, verify
 from server.storage.audit import Head
 from server.storage.driver import Database
 

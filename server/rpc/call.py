@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
-from server.answer_cache import Shown
-from server.auditing import Actor
+from server.cache.responses import Shown
+from server.core.events import Actor
 
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"

@@ -20,7 +20,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from server.errors import FieldError, InvalidRequest
+from server.core.errors import FieldError, InvalidRequest
 from server.rpc import strict_json
 from server.rpc.method import Method
 from server.rpc.strict_json import JsonObject, NotANumber

@@ -13,7 +13,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from server.access import Scope
+from server.core.access import Scope
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from server.errors import ApiError, FieldError
+from server.core.errors import ApiError, FieldError
 
 DOMAIN = "finlink"
 

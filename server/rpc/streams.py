@@ -17,7 +17,7 @@ from finlink.rules.v1 import rules_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from server.errors import ApiError
+from server.core.errors import ApiError
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.json_form import http_body
 from server.rpc.method import Method

@@ -7,7 +7,7 @@ from typing import overload
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
 from server.rpc.formats import parse_date_or_time
 
 

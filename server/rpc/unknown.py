@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from server.errors import ApiError
+from server.core.errors import ApiError
 from server.rpc.call import Context
 from server.rpc.status import STATUSES, grpc_details
 

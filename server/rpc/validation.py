@@ -13,7 +13,7 @@ from google.protobuf import field_mask_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from server.errors import FieldError
+from server.core.errors import FieldError
 from server.rpc.formats import CHECKS
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

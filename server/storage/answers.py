@@ -10,8 +10,8 @@ from typing import Protocol
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from server.clock import utc_now
-from server.idempotency import Answer, AnswerExists, CallUnderWay
+from server.core.clock import utc_now
+from server.core.idempotency import Answer, AnswerExists, CallUnderWay
 from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database, Session, insert
 

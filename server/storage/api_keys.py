@@ -10,9 +10,9 @@ from typing import Any
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from server.access import ApiKey, Scope, digest
-from server.clock import utc_now
-from server.errors import PermissionDenied, Unauthenticated
+from server.core.access import ApiKey, Scope, digest
+from server.core.clock import utc_now
+from server.core.errors import PermissionDenied, Unauthenticated
 from server.storage.driver import Database, Session
 
 API_KEYS = "api_keys"

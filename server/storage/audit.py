@@ -20,8 +20,8 @@ from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from server.auditing import Actor, Event, current_actor
-from server.clock import utc_now
+from server.core.clock import utc_now
+from server.core.events import Actor, Event, current_actor
 from server.storage.driver import Database, Document, Session, insert
 
 AUDIT_EVENTS = "audit_events"

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import structlog
 
-from server.answer_cache import AnswerCache
+from server.cache.responses import AnswerCache
 from server.storage.driver import Database, Document
 
 _log = structlog.stdlib.get_logger("finlink.cache")

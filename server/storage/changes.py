@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from server.auditing import Actor, Event, current_actor
-from server.idempotency import KeyedCall, keep_answers, keyed_call
+from server.cache.generations import Generations
+from server.core.events import Actor, Event, current_actor
+from server.core.idempotency import KeyedCall, keep_answers, keyed_call
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Session, Undone
-from server.storage.generations import Generations
 from server.storage.groups import Groups
 
 I = TypeVar("I")  # noqa: E741 - an item

@@ -12,9 +12,9 @@ from typing import Any
 
 from pymongo import ASCENDING, IndexModel
 
-from server.clock import utc_now
-from server.encryption_keys import KEY_BYTES
+from server.core.clock import utc_now
 from server.security.data_key import DataKey, Owner
+from server.security.keys import KEY_BYTES
 from server.security.ring import KeyRing
 from server.storage import wrapped_keys
 from server.storage.driver import Database, Session

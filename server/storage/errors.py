@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pymongo import errors as mongo
 
-from server.errors import ApiError, Unavailable
+from server.core.errors import ApiError, Unavailable
 
 # Failures of the way to the database, or of its state, that pass by themselves.
 _PASSING: tuple[type[mongo.PyMongoError], ...] = (

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from server.clock import utc_now
+from server.core.clock import utc_now
 from server.observability.logging import cause_of
 from server.storage.background import Background
 from server.storage.claims import ClaimBusy, Claims

@@ -12,8 +12,8 @@ from typing import Any, cast
 from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.clock import utc_now
-from server.encryption_keys import KEY_BYTES
+from server.core.clock import utc_now
+from server.security.keys import KEY_BYTES
 from server.security.ring import KeyRing
 from server.storage import wrapped_keys
 from server.storage.driver import Database, Document

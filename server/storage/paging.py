@@ -13,7 +13,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
 from server.storage.driver import Document
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

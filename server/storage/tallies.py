@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from pymongo import ASCENDING, IndexModel, timeout
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from server.clock import utc_now
+from server.core.clock import utc_now
 from server.storage.driver import Database, Document, Session
 
 TALLIES = "tallies"

@@ -26,8 +26,8 @@ from typing import Any, Self
 import psutil
 
 from server.config import Settings
-from server.encryption_keys import SINGLE, decode_key
-from server.supervisor.errors import StartError
+from server.edge.errors import StartError
+from server.security.keys import SINGLE, decode_key
 
 KEY_FILE = "encryption.key"
 LOG_LIMIT = 10 * 1024 * 1024  # a longer log is put aside, once, at the next start

@@ -15,19 +15,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from server.config import Settings
-from server.supervisor import envoy_config, preflight
-from server.supervisor.access_log import keep_short
-from server.supervisor.certificates import tls_of
+from server.edge import config as envoy_config
+from server.edge.access_log import keep_short
+from server.edge.certificates import tls_of
+from server.edge.drain import drain
+from server.edge.errors import StartError
+from server.edge.limits import limits_of
+from server.edge.metrics import Metrics
+from server.edge.pages import pages_of
+from server.edge.programs import find_envoy
+from server.edge.tracing import tracing_of
+from server.supervisor import preflight
 from server.supervisor.datadir import DataDir
-from server.supervisor.drain import drain
-from server.supervisor.envoy_limits import limits_of
-from server.supervisor.envoy_metrics import Metrics
-from server.supervisor.envoy_pages import pages_of
-from server.supervisor.envoy_tracing import tracing_of
-from server.supervisor.errors import StartError
 from server.supervisor.piece import LEASH
 from server.supervisor.pieces import bare_env
-from server.supervisor.programs import find_envoy
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE, ROOT
 
 

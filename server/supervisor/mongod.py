@@ -11,8 +11,8 @@ from pathlib import Path
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from server.edge.probes import port_answers, until
 from server.supervisor.piece import Spec
-from server.supervisor.probes import port_answers, until
 
 NAME = "mongod"
 REPLICA_SET = "finlink"

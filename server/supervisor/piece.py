@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from server.supervisor.errors import PieceFailedError
+from server.edge.errors import PieceFailedError
 from server.supervisor.restarts import DEATHS, WINDOW, Restarts
 
 _log = structlog.stdlib.get_logger("finlink.supervisor")

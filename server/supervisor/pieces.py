@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from server.config import Settings
+from server.edge.probes import envoy_ready, port_answers, serving, until
 from server.observability.exposition import FOLDER_SETTING, forget_process
 from server.supervisor.piece import Spec
-from server.supervisor.probes import envoy_ready, port_answers, serving, until
 
 SANDBOX_KEY, SANDBOX_SECRET = "sandbox_key", "sandbox_secret"
 DEFAULT_METRICS_PORT = 9464

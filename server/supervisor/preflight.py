@@ -15,9 +15,9 @@ from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyM
 from pymongo.uri_parser import parse_uri
 
 from server.config import Settings
+from server.edge.errors import StartError
+from server.edge.probes import until
 from server.supervisor import mongod
-from server.supervisor.errors import StartError
-from server.supervisor.probes import until
 
 ANSWER_WITHIN_MS = 3_000
 MONGOD_ENDS_WITHIN = 20.0  # as long as a stop gives it

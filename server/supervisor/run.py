@@ -22,20 +22,21 @@ from functools import partial
 from pathlib import Path
 
 from server.config import Settings
+from server.edge import config as envoy_config
+from server.edge.access_log import keep_short
+from server.edge.certificates import tls_of
+from server.edge.drain import drain
+from server.edge.errors import PieceFailedError, StartError
+from server.edge.limits import limits_of
+from server.edge.pages import pages_of
+from server.edge.programs import find_envoy, find_mongod
+from server.edge.tls import Tls
+from server.edge.tracing import tracing_of
 from server.observability.exposition import serving_metrics
 from server.observability.logging import setup_logging
-from server.supervisor import envoy_config, mongod, pieces, preflight
-from server.supervisor.access_log import keep_short
-from server.supervisor.certificates import tls_of
+from server.supervisor import mongod, pieces, preflight
 from server.supervisor.datadir import DataDir, socket_folder, started_at
-from server.supervisor.drain import drain
-from server.supervisor.envoy_limits import limits_of
-from server.supervisor.envoy_pages import pages_of
-from server.supervisor.envoy_tls import Tls
-from server.supervisor.envoy_tracing import tracing_of
-from server.supervisor.errors import PieceFailedError, StartError
 from server.supervisor.piece import race
-from server.supervisor.programs import find_envoy, find_mongod
 from server.supervisor.screen import Screen
 from server.supervisor.supervisor import Supervisor
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from server.auditing import Event
-from server.clock import utc_now
+from server.core.clock import utc_now
+from server.core.events import Event
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes, Head
 from server.storage.driver import Collection, Database
 

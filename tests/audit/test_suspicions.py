@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
-from server.audit.sealer import Sealer
-from server.audit.suspicions import RULES
-from server.auditing import Actor, Event, enter_actor
+from server.core.events import Actor, Event, enter_actor
+from server.domains.audit.sealer import Sealer
+from server.domains.audit.suspicions import RULES
 from server.storage.audit import AuditTrail
 from server.storage.claims import Claims
 from server.storage.driver import Database

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from server.audit.sealer import Sealer
-from server.audit.verification import verify
-from server.auditing import Actor, Event, enter_actor
-from server.clock import utc_now
+from server.core.clock import utc_now
+from server.core.events import Actor, Event, enter_actor
+from server.domains.audit.sealer import Sealer
+from server.domains.audit.verification import verify
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
 from server.storage.claims import Claims
 from server.storage.driver import Database, Document, Session

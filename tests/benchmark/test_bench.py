@@ -20,9 +20,9 @@ from bench.comparison import Plan
 from bench.measure import Measured
 from bench.syncs import record
 from sandbox.platforms.fi_money.data import TOOLS
-from server.connectors import store as connector_store
+from server.domains.connectors.connections import store as connector_store
+from server.domains.users import store as user_store
 from server.storage.tallies import TALLIED, Tally
-from server.users import store as user_store
 
 _RATES = st.floats(min_value=0.1, max_value=1e6)
 

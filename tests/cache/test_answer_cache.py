@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from server.answer_cache import EVERYBODY, AnswerCache, Shown, place_of
-from server.storage.generations import Generations
+from server.cache.generations import Generations
+from server.cache.responses import EVERYBODY, AnswerCache, Shown, place_of
 
 METHOD = "/users/Get"
 USERS = ("ann", "bob")

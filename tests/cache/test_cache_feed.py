@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 import pytest
 from bson import ObjectId
 
-from server.answer_cache import AnswerCache, Shown
-from server.clock import utc_now
-from server.connectors import store as connector_store
-from server.connectors.store import CONNECTORS
+from server.cache.generations import Generations
+from server.cache.responses import AnswerCache, Shown
+from server.core.clock import utc_now
+from server.domains.connectors.connections import store as connector_store
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.users import store as user_store
+from server.domains.users.store import USERS
 from server.storage import cache_feed
 from server.storage.cache_feed import CacheFeed
 from server.storage.driver import Database, connected, connected_for_feed
-from server.storage.generations import Generations
-from server.users import store as user_store
-from server.users.store import USERS
 from tests.faults.load import until
 from tests.mongodb import MongoDb
 from tests.storage.databases import DRIVERS, settings

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.connectors.sessions import SessionVault
-from server.encryption_keys import ring_of
+from server.domains.connectors.connections.sessions import SessionVault
+from server.security.keys import ring_of
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database

@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from server.config import Settings
-from server.connectors.model import Connector
-from server.connectors.platforms.base import Session
-from server.connectors.records import DataType
-from server.connectors.sessions import SessionVault, new_sync_id
-from server.connectors.store import CONNECTORS, ConnectorStore
+from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
+from server.domains.connectors.model import Connector
+from server.platforms.base import Session
+from server.platforms.records import DataType
 from server.storage.driver import Database, connected
 from server.storage.driver import Session as Transaction
 from tests.chaos.ledger import OnMongoDb

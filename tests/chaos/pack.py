@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from server.connectors.store import CONNECTORS
+from server.domains.connectors.connections.store import CONNECTORS
 from server.storage.driver import Database
 from tests.chaos.ground import Ground, Worker, worker
 

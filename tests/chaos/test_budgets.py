@@ -16,12 +16,12 @@ import httpx
 import pytest
 from bson import ObjectId
 
-from server.clock import utc_now
 from server.config import Settings
-from server.connectors.platforms.base import Session
-from server.connectors.platforms.zerodha import checksum, next_session_end
-from server.connectors.sessions import new_sync_id
-from server.connectors.store import CONNECTORS, ConnectorStore
+from server.core.clock import utc_now
+from server.domains.connectors.connections.sessions import new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
+from server.platforms.base import Session
+from server.platforms.zerodha.adapter import checksum, next_session_end
 from server.storage.claims import CLAIMS
 from server.storage.driver import Collection, Database, connected
 from server.storage.driver import Session as Transaction

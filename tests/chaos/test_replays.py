@@ -10,7 +10,7 @@ import grpc
 import httpx
 import pytest
 
-from server.supervisor.probes import serving
+from server.edge.probes import serving
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground, worker
 from tests.chaos.wire import Wire, wire

@@ -21,12 +21,12 @@ from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from google.protobuf import json_format
 
-from server.clock import utc_now
-from server.connectors.model import Connector, DataTypeCount, ErrorEntry, HistoryEntry
-from server.connectors.platforms.base import Session
-from server.connectors.sessions import SessionVault, new_sync_id
-from server.connectors.store import CONNECTORS, ConnectorStore
-from server.connectors.sync.store import Outcome, SyncStore, under_way
+from server.core.clock import utc_now
+from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
+from server.domains.connectors.model import Connector, DataTypeCount, ErrorEntry, HistoryEntry
+from server.domains.connectors.sync.store import Outcome, SyncStore, under_way
+from server.platforms.base import Session
 from server.storage.driver import Database, Document, connected
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground

@@ -11,13 +11,13 @@ from typing import Any
 
 from bson import ObjectId
 
-from server.clock import utc_now
-from server.connectors.platforms.base import Platform
-from server.connectors.platforms.fi_money import FiMoney
-from server.connectors.platforms.zerodha import Zerodha
-from server.connectors.store import CONNECTORS
-from server.connectors.sync.record_documents import record_document
-from server.connectors.sync.records import RECORDS
+from server.core.clock import utc_now
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.records.documents import record_document
+from server.domains.connectors.records.store import RECORDS
+from server.platforms.base import Platform
+from server.platforms.fi_money.adapter import FiMoney
+from server.platforms.zerodha.adapter import Zerodha
 from server.storage.driver import Database
 from tests.chaos.herd import Member
 from tests.chaos.ledger import Ledger, Ran

@@ -15,8 +15,8 @@ from finlink.errors.v1.error_reason_pb2 import ErrorReason
 from finlink_client import FieldError, FinlinkError, Internal, NotFound, ReauthRequired, errors
 from google.rpc import error_details_pb2, status_pb2
 
-from server.errors import ApiError
-from server.errors import FieldError as ServerFieldError
+from server.core.errors import ApiError
+from server.core.errors import FieldError as ServerFieldError
 from server.rpc.status import STATUSES, grpc_details
 from tests.clients.flavours import Client
 from tests.clients.scripted import Failure, Script

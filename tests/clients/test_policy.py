@@ -18,7 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from server.domains import CONTRACT
+from server.domains.registry import CONTRACT
 from tests.clients.flavours import SERVICES, Client, Flavour
 from tests.clients.scripted import HANG, Failure, Script, serving
 

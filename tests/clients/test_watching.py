@@ -26,7 +26,7 @@ from finlink_client import (
     watching,
 )
 
-from server.errors import ApiError
+from server.core.errors import ApiError
 from server.rpc.status import STATUSES, grpc_details
 from tests.clients.flavours import Client
 from tests.clients.scripted import HANG, Failure, Script

@@ -13,11 +13,31 @@ from typing import Any
 
 from bson import ObjectId
 
-from server.clock import utc_now
-from server.connectors.lists import ConnectorLists
-from server.connectors.logins import Logins
-from server.connectors.model import Connector
-from server.connectors.platforms.base import (
+from server.core.clock import utc_now
+from server.domains.connectors.connections.lists import ConnectorLists
+from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.connections.refusals import RefusedLogins
+from server.domains.connectors.connections.service import ConnectorService
+from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
+from server.domains.connectors.model import Connector
+from server.domains.connectors.records.store import RecordStore
+from server.domains.connectors.sync.renewals import SessionRenewals
+from server.domains.connectors.sync.runner import SyncRunner
+from server.domains.connectors.sync.scheduler import SyncScheduler
+from server.domains.connectors.sync.service import SyncService
+from server.domains.connectors.sync.store import SyncStore
+from server.domains.connectors.trends.recorder import TrendRecorder
+from server.domains.connectors.trends.store import TrendStore
+from server.domains.connectors.watch.hub import Hub
+from server.domains.connectors.watch.service import WatchService
+from server.domains.connectors.watch.store import ConnectorChanges
+from server.domains.users.directory import UserDirectory
+from server.domains.users.model import Metadata, NewUser, Preferences
+from server.domains.users.model import Profile as UserProfile
+from server.domains.users.service import UserService
+from server.domains.users.store import UserStore
+from server.platforms.base import (
     CredentialsRefused,
     Fetched,
     LoginRequired,
@@ -25,22 +45,7 @@ from server.connectors.platforms.base import (
     Session,
     SessionEnded,
 )
-from server.connectors.records import DataType, Holding, Item, Money, Profile, Trade, Transaction
-from server.connectors.refusals import RefusedLogins
-from server.connectors.service import ConnectorService
-from server.connectors.sessions import SessionVault, new_sync_id
-from server.connectors.store import CONNECTORS, ConnectorStore
-from server.connectors.sync.records import RecordStore
-from server.connectors.sync.renewals import SessionRenewals
-from server.connectors.sync.runner import SyncRunner
-from server.connectors.sync.scheduler import SyncScheduler
-from server.connectors.sync.service import SyncService
-from server.connectors.sync.store import SyncStore
-from server.connectors.trends.recorder import TrendRecorder
-from server.connectors.trends.store import TrendStore
-from server.connectors.watch.hub import Hub
-from server.connectors.watch.service import WatchService
-from server.connectors.watch.store import ConnectorChanges
+from server.platforms.records import DataType, Holding, Item, Money, Profile, Trade, Transaction
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
@@ -48,11 +53,6 @@ from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database, Document
 from server.storage.driver import Session as Transaction_
-from server.users.directory import UserDirectory
-from server.users.model import Metadata, NewUser, Preferences
-from server.users.model import Profile as UserProfile
-from server.users.service import UserService
-from server.users.store import UserStore
 
 RING = KeyRing({"one": bytes(range(32))})
 LONG_AGO = timedelta(hours=1)

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from server.connectors import budgets
-from server.connectors.budgets import BUDGETS, LATE_SECONDS, Budget, Turns
-from server.connectors.platforms.base import OverBudget, Throttled
+from server.domains.connectors import budgets
+from server.domains.connectors.budgets import BUDGETS, LATE_SECONDS, Budget, Turns
+from server.platforms.base import OverBudget, Throttled
 from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes

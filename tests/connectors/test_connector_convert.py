@@ -9,9 +9,9 @@ from bson import ObjectId
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from google.protobuf.json_format import MessageToDict
 
-from server.connectors import convert, documents
-from server.connectors.model import PLATFORMS
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
+from server.domains.connectors import convert, documents
+from server.domains.connectors.model import PLATFORMS
 
 NOW = datetime(2024, 1, 15, 11, 30, tzinfo=UTC)
 DAY = timedelta(days=1)

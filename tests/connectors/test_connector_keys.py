@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 import structlog
 
-from server.clock import utc_now
-from server.connectors.errors import AlreadyConnected
-from server.connectors.store import CONNECTORS
+from server.core.clock import utc_now
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.errors import AlreadyConnected
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage.data_keys import DATA_KEYS

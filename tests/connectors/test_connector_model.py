@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from server.connectors import documents
-from server.connectors.model import Connector, HistoryEntry, Status, whole_minutes
+from server.domains.connectors import documents
+from server.domains.connectors.model import Connector, HistoryEntry, Status, whole_minutes
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 

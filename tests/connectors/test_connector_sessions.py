@@ -9,22 +9,22 @@ from datetime import timedelta
 import pytest
 import structlog
 
-from server.clock import utc_now
-from server.connectors.errors import (
+from server.core.clock import utc_now
+from server.domains.connectors.connections.sessions import SessionVault
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.errors import (
     AlreadyConnected,
     InvalidCredentials,
     NotConnected,
     PlatformNotAvailable,
     ReauthRequired,
 )
-from server.connectors.model import REFRESH_REUSE
-from server.connectors.platforms.base import LoginRequired, PlatformUnavailable, Session
-from server.connectors.sessions import SessionVault
-from server.connectors.store import CONNECTORS
+from server.domains.connectors.model import REFRESH_REUSE
+from server.domains.users.errors import UserNotFound
+from server.platforms.base import LoginRequired, PlatformUnavailable, Session
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
-from server.users.errors import UserNotFound
 from tests.connectors.sync_world import ALL, Gate, World
 
 LOGIN_PAGE = "https://platform.test/login"

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from server.clock import utc_now
-from server.connectors.errors import AlreadyConnected
-from server.connectors.model import FAILURES_TO_ERROR, PLATFORMS, STATUSES, ConnectorFilter
-from server.connectors.platforms.base import PlatformDataError, SessionEnded
-from server.connectors.sessions import new_sync_id
-from server.connectors.store import CONNECTED_INDEX, CONNECTORS, TALLY
+from server.core.clock import utc_now
+from server.domains.connectors.connections.sessions import new_sync_id
+from server.domains.connectors.connections.store import CONNECTED_INDEX, CONNECTORS, TALLY
+from server.domains.connectors.errors import AlreadyConnected
+from server.domains.connectors.model import FAILURES_TO_ERROR, PLATFORMS, STATUSES, ConnectorFilter
+from server.platforms.base import PlatformDataError, SessionEnded
 from server.storage.tallies import Tallies
 from tests.connectors.sync_world import ALL, World
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from server.connectors.model import Connector
-from server.connectors.sync.records import ERASURES
+from server.domains.connectors.model import Connector
+from server.domains.connectors.records.store import ERASURES
 from server.storage.audit import AUDIT_EVENTS
 from server.storage.driver import Session
 from tests.connectors.sync_world import ALL, Gate, World, transaction

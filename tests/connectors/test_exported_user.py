@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from server.audit.service import AuditService
-from server.connectors import export
-from server.connectors.export import ConnectorExport
-from server.connectors.model import Connector
+from server.domains.audit.service import AuditService
+from server.domains.connectors.export import service as export
+from server.domains.connectors.export.service import ConnectorExport
+from server.domains.connectors.model import Connector
+from server.domains.users.errors import UserNotFound
+from server.domains.users.service import UserService
 from server.kernel import UserExporter
 from server.storage.audit import AUDIT_EVENTS
-from server.users.errors import UserNotFound
-from server.users.service import UserService
 from tests.connectors.sync_world import ALL, World, transaction
 
 
@@ -23,7 +23,7 @@ from tests.connectors.sync_world import ALL, World, transaction
 def users(world: World, monkeypatch: pytest.MonkeyPatch) -> UserService:
     """Users with what a worker exports of them, in pages of three."""
     monkeypatch.setattr(export, "PAGE", 3)
-    monkeypatch.setattr("server.audit.service.EXPORT_PAGE", 2)
+    monkeypatch.setattr("server.domains.audit.service.EXPORT_PAGE", 2)
     exporters: list[UserExporter] = [
         ConnectorExport(world.connectors, world.records),
         AuditService(world.trail),

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo.errors import NetworkTimeout
 
-from server.clock import utc_now
-from server.connectors import record_convert
-from server.connectors.records import Holding, Item, Money, Profile, Trade, Transaction
-from server.connectors.sync import persistence
-from server.connectors.sync.record_documents import decimal_text, record_document
-from server.connectors.sync.records import BATCH, ERASURES, StoredRecord
-from server.errors import ApiError, InvalidRequest
+from server.core.clock import utc_now
+from server.core.errors import ApiError, InvalidRequest
+from server.domains.connectors.records import convert as record_convert
+from server.domains.connectors.records.documents import decimal_text, record_document
+from server.domains.connectors.records.store import BATCH, ERASURES, StoredRecord
+from server.platforms.records import Holding, Item, Money, Profile, Trade, Transaction
+from server.storage import persistence
 from server.storage.driver import Session
 from server.storage.errors import translate
 from tests.connectors.sync_world import World, holding, profile, trade, transaction

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from server.connectors.errors import NotConnected, ReauthRequired
-from server.connectors.logins import Logins
-from server.connectors.model import Connector
+from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.errors import NotConnected, ReauthRequired
+from server.domains.connectors.model import Connector
 from server.storage.claims import CLAIMS, Claims
 from tests.connectors.sync_world import ALL, Gate, World
 

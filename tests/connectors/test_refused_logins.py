@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from prometheus_client import REGISTRY
 
-from server.clock import utc_now
-from server.connectors.errors import InvalidCredentials, TooManyRefusals
-from server.connectors.platforms.base import CredentialsRefused
-from server.connectors.refusals import ALLOWED, REFUSED_LOGINS, STOP, WITHIN
+from server.core.clock import utc_now
+from server.domains.connectors.connections.refusals import ALLOWED, REFUSED_LOGINS, STOP, WITHIN
+from server.domains.connectors.errors import InvalidCredentials, TooManyRefusals
+from server.platforms.base import CredentialsRefused
 from tests.connectors.sync_world import ALL, World
 
 WRONG, RIGHT = {"password": "wrong"}, {"password": "right"}

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from server.clock import utc_now
-from server.connectors.model import EXPIRES_SOON, Connector
-from server.connectors.platforms.base import PlatformUnavailable
-from server.connectors.sessions import ASK_AFTER, RENEW_BEFORE, STILL_ACCEPTED
-from server.connectors.sync.renewals import LEASE, SessionRenewals
+from server.core.clock import utc_now
+from server.domains.connectors.connections.sessions import ASK_AFTER, RENEW_BEFORE, STILL_ACCEPTED
+from server.domains.connectors.model import EXPIRES_SOON, Connector
+from server.domains.connectors.sync.renewals import LEASE, SessionRenewals
+from server.platforms.base import PlatformUnavailable
 from tests.connectors.sync_world import Gate, World
 from tests.connectors.waiting import eventually
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from server.clock import utc_now
-from server.connectors.platforms.base import Throttled
-from server.connectors.sync.runner import MAY_WAIT
+from server.core.clock import utc_now
+from server.domains.connectors.sync.runner import MAY_WAIT
+from server.platforms.base import Throttled
 from tests.connectors.sync_world import World
 
 ASKED = timedelta(minutes=10)

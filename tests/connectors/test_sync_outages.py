@@ -6,16 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from server.clock import utc_now
-from server.connectors.model import MAX_INTERVAL, Connector
-from server.connectors.platforms.base import (
-    PermissionRefused,
-    PlatformUnavailable,
-    Throttled,
-)
-from server.connectors.records import DataType
-from server.connectors.sync.runner import CATCH_UPS, FIRST_CATCH_UP, JITTER
-from server.connectors.sync.store import SyncStore
+from server.core.clock import utc_now
+from server.domains.connectors.model import MAX_INTERVAL, Connector
+from server.domains.connectors.sync.runner import CATCH_UPS, FIRST_CATCH_UP, JITTER
+from server.domains.connectors.sync.store import SyncStore
+from server.platforms.base import PermissionRefused, PlatformUnavailable, Throttled
+from server.platforms.records import DataType
 from tests.connectors.sync_world import World
 
 AWAY = PlatformUnavailable("The platform is away")

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from prometheus_client import REGISTRY
 
-from server.clock import utc_now
-from server.connectors.sync.overdue import Overdue
+from server.core.clock import utc_now
+from server.domains.connectors.sync.overdue import Overdue
 from tests.connectors.sync_world import World
 
 

@@ -10,18 +10,14 @@ import pytest
 from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, NetworkTimeout
 
-from server.clock import utc_now
-from server.connectors.model import Connector, ConnectorFilter, DataTypeCount, Missing
-from server.connectors.platforms.base import (
-    PermissionRefused,
-    PlatformDataError,
-    PlatformUnavailable,
-)
-from server.connectors.sessions import new_sync_id
-from server.connectors.store import CONNECTORS
-from server.connectors.sync import persistence
-from server.connectors.sync import runner as runner_module
-from server.connectors.sync.store import Outcome, SyncStore
+from server.core.clock import utc_now
+from server.domains.connectors.connections.sessions import new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.model import Connector, ConnectorFilter, DataTypeCount, Missing
+from server.domains.connectors.sync import runner as runner_module
+from server.domains.connectors.sync.store import Outcome, SyncStore
+from server.platforms.base import PermissionRefused, PlatformDataError, PlatformUnavailable
+from server.storage import persistence
 from server.storage.driver import Database, Session
 from tests.connectors.sync_world import ALL, Gate, InProcess, World, transaction
 from tests.connectors.waiting import eventually

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 
-from server.connectors.model import Connector
-from server.connectors.sync import scheduler as scheduler_module
-from server.connectors.sync.renewals import SessionRenewals
-from server.connectors.sync.runner import SyncRunner
-from server.connectors.sync.scheduler import SyncScheduler
-from server.connectors.sync.store import SyncStore
+from server.domains.connectors.model import Connector
+from server.domains.connectors.sync import scheduler as scheduler_module
+from server.domains.connectors.sync.renewals import SessionRenewals
+from server.domains.connectors.sync.runner import SyncRunner
+from server.domains.connectors.sync.scheduler import SyncScheduler
+from server.domains.connectors.sync.store import SyncStore
 from server.storage.driver import Database
 from tests.connectors.sync_world import Gate, InProcess, World
 from tests.connectors.waiting import eventually

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from server.clock import utc_now
-from server.connectors.model import Connector, HistoryEntry
-from server.connectors.sessions import new_sync_id
-from server.connectors.store import CONNECTORS
-from server.connectors.sync.store import CLAIM_LIFE, Outcome
+from server.core.clock import utc_now
+from server.domains.connectors.connections.sessions import new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.model import Connector, HistoryEntry
+from server.domains.connectors.sync.store import CLAIM_LIFE, Outcome
 from tests.connectors.sync_world import World
 
 SLACK = timedelta(seconds=1)  # between this clock and MongoDB's, which cuts at milliseconds

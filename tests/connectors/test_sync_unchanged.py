@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from server.clock import utc_now
-from server.connectors.model import DataTypeCount
-from server.connectors.sync import records as record_store
-from server.connectors.sync.records import RECORDS
+from server.core.clock import utc_now
+from server.domains.connectors.model import DataTypeCount
+from server.domains.connectors.records import store as record_store
+from server.domains.connectors.records.store import RECORDS
 from tests.connectors.sync_world import Gate, World, holding, profile, trade, transaction
 
 

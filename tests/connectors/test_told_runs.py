@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from server.connectors import documents
-from server.connectors.audit_events import of_run
-from server.connectors.model import Connector, HistoryEntry, Missing
-from server.connectors.platforms.base import PermissionRefused, PlatformUnavailable
+from server.domains.connectors import documents
+from server.domains.connectors.audit_events import of_run
+from server.domains.connectors.model import Connector, HistoryEntry, Missing
+from server.platforms.base import PermissionRefused, PlatformUnavailable
 from tests.connectors.sync_world import World
 
 REFUSED = PermissionRefused("Not allowed")

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.clock import utc_now
-from server.connectors import trend_convert
-from server.connectors.model import PLATFORMS, HistoryEntry
-from server.connectors.platforms.base import PermissionRefused, PlatformDataError, Throttled
-from server.connectors.trends import recorder as recording
-from server.connectors.trends.model import MOST_POINTS, Counts, Minute, Window, minute_of
-from server.connectors.trends.recorder import TrendRecorder
-from server.connectors.trends.service import Trends, TrendService
-from server.connectors.trends.store import TRENDS, TrendStore
+from server.core.clock import utc_now
+from server.domains.connectors.model import PLATFORMS, HistoryEntry
+from server.domains.connectors.trends import convert as trend_convert
+from server.domains.connectors.trends import recorder as recording
+from server.domains.connectors.trends.model import MOST_POINTS, Counts, Minute, Window, minute_of
+from server.domains.connectors.trends.recorder import TrendRecorder
+from server.domains.connectors.trends.service import Trends, TrendService
+from server.domains.connectors.trends.store import TRENDS, TrendStore
+from server.platforms.base import PermissionRefused, PlatformDataError, Throttled
 from server.storage.driver import Database
 from tests.connectors.sync_world import World
 from tests.connectors.waiting import eventually

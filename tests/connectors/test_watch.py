@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 from google.api.httpbody_pb2 import HttpBody
 
-from server.connectors.errors import ResumeTokenExpired
-from server.connectors.platforms.base import PlatformUnavailable, Throttled
-from server.connectors.sessions import new_sync_id
-from server.connectors.store import CONNECTORS
-from server.connectors.watch import hub as hubs
-from server.connectors.watch import service as services
-from server.connectors.watch import tokens
-from server.connectors.watch.hub import Hub
-from server.connectors.watch.service import Event, WatchService
-from server.connectors.watch_convert import response
-from server.errors import InvalidRequest, Unavailable
+from server.core.errors import InvalidRequest, Unavailable
+from server.domains.connectors.connections.sessions import new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.errors import ResumeTokenExpired
+from server.domains.connectors.watch import hub as hubs
+from server.domains.connectors.watch import service as services
+from server.domains.connectors.watch import tokens
+from server.domains.connectors.watch.convert import response
+from server.domains.connectors.watch.hub import Hub
+from server.domains.connectors.watch.service import Event, WatchService
+from server.domains.users.directory import UserDirectory
+from server.domains.users.errors import UserNotFound
+from server.platforms.base import PlatformUnavailable, Throttled
 from server.rpc.streams import rest_message
-from server.users.directory import UserDirectory
-from server.users.errors import UserNotFound
 from tests.connectors.sync_world import Gate, World
 from tests.contract.descriptors import methods
 from tests.mongodb import MongoDb

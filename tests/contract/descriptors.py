@@ -11,7 +11,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 
-from server.domains import CONTRACT
+from server.domains.registry import CONTRACT
 from server.rpc.method import Method
 from tests.stack import ROOT
 

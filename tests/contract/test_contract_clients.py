@@ -10,7 +10,7 @@ import re
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
-from server.connectors.model import PLATFORMS
+from server.domains.connectors.model import PLATFORMS
 from server.rpc.status import STATUSES
 from tests.contract.descriptors import services
 from tests.stack import ROOT

@@ -12,10 +12,10 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
 from codegen import stubs
+from server.edge.programs import find_envoy
 from server.rpc import http_binding
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
-from server.supervisor.programs import find_envoy
 from tests.contract.descriptors import descriptor_set, ids, methods, services
 from tests.stack import ROOT
 

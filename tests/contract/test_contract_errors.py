@@ -12,7 +12,7 @@ import pytest
 from finlink.errors.v1.error_reason_pb2 import ErrorReason
 
 import server
-from server.errors import ApiError
+from server.core.errors import ApiError
 from server.rpc.status import STATUSES
 from tests.contract.descriptors import comments, own_files
 

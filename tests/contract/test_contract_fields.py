@@ -9,7 +9,7 @@ from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
-from server.connectors.model import PLATFORMS
+from server.domains.connectors.model import PLATFORMS
 from server.rpc import http_binding
 from server.rpc.formats import CHECKS
 from server.rpc.method import Method

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 
 import server
-from server import preparation
+from server import startup as preparation
 from server.config import Settings
 
 

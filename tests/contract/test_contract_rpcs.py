@@ -11,7 +11,7 @@ from finlink.errors.v1.error_reason_pb2 import ErrorReason
 from finlink.rules.v1 import rate_limit_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
-from server.access import Scope
+from server.core.access import Scope
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
 from server.rpc.streams import FORMS

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from server import config
 from server.app import LONGEST_STOP_SECONDS
 from server.config import Settings
-from server.supervisor import drain
+from server.edge import drain
 from tests.deploy import files
 from tests.deploy.commands import understood
 from tests.deploy.files import Json, container, environment, of_kind

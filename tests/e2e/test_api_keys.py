@@ -13,7 +13,7 @@ import grpc
 import httpx
 import pytest
 
-from server.access import Scope, digest, new_key
+from server.core.access import Scope, digest, new_key
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
 from tests.e2e.users_errors import grpc_error, rest_error

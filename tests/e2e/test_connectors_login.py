@@ -15,9 +15,9 @@ from bson import CodecOptions, ObjectId
 from bson.raw_bson import RawBSONDocument
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 
-from server.connectors.documents import connector
-from server.connectors.sessions import SessionVault
-from server.encryption_keys import SINGLE, decode_key
+from server.domains.connectors.connections.sessions import SessionVault
+from server.domains.connectors.documents import connector
+from server.security.keys import SINGLE, decode_key
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import connected

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.connectors import model
-from server.connectors.refusals import ALLOWED, STOP, WITHIN
+from server.domains.connectors import model
+from server.domains.connectors.connections.refusals import ALLOWED, STOP, WITHIN
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
 from tests.e2e.users_errors import Failure, failed, is_instant

@@ -11,7 +11,7 @@ import pytest
 from bson import ObjectId
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 
-from server.connectors.sessions import new_sync_id
+from server.domains.connectors.connections.sessions import new_sync_id
 from tests.e2e.connector_steps import (
     connect,
     create_user,

@@ -20,8 +20,8 @@ from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStu
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
-from server.connectors.watch import tokens
-from server.connectors.watch.hub import STOPPING
+from server.domains.connectors.watch import tokens
+from server.domains.connectors.watch.hub import STOPPING
 from server.rpc.call import ORIGINAL_PATH
 from tests.e2e import connector_steps as step
 from tests.e2e.users_errors import Failure, failed, grpc_error

@@ -16,14 +16,14 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2
 
-from server.supervisor import envoy_config
+from server.edge import config as envoy_config
+from server.edge.config import Edge
+from server.edge.limits import Limits
+from server.edge.pages import Page
+from server.edge.programs import find_envoy
+from server.edge.tls import Tls
+from server.edge.tracing import Tracing
 from server.supervisor.datadir import socket_folder
-from server.supervisor.envoy_config import Edge
-from server.supervisor.envoy_limits import Limits
-from server.supervisor.envoy_pages import Page
-from server.supervisor.envoy_tls import Tls
-from server.supervisor.envoy_tracing import Tracing
-from server.supervisor.programs import find_envoy
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
 from tests.stack import free_ports
 from tests.supervisor.harness import DEADLINE, patiently

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from server.supervisor.envoy_tls import Certificate
+from server.edge.tls import Certificate
 
 PEM = serialization.Encoding.PEM
 

@@ -9,8 +9,8 @@ import grpc
 import httpx
 import pytest
 
-from server.supervisor.access_log import shorten
-from server.supervisor.envoy_limits import Limits
+from server.edge.access_log import shorten
+from server.edge.limits import Limits
 from tests.e2e.strictness_calls import raw
 from tests.edge.gate import Gate, gate, untyped
 from tests.supervisor.harness import patiently

@@ -11,13 +11,13 @@ import httpx
 import pytest
 import yaml
 
-from server.supervisor import envoy_pages
-from server.supervisor.certificates import development_certificate
-from server.supervisor.envoy_config import Edge, render
-from server.supervisor.envoy_limits import SHARED_RATE_LIMIT, Limits, named
-from server.supervisor.envoy_pages import APPLICATION, STYLED, Page, console, pages_of
-from server.supervisor.envoy_tls import Tls, manager_of
-from server.supervisor.errors import StartError
+from server.edge import pages as envoy_pages
+from server.edge.certificates import development_certificate
+from server.edge.config import Edge, render
+from server.edge.errors import StartError
+from server.edge.limits import SHARED_RATE_LIMIT, Limits, named
+from server.edge.pages import APPLICATION, STYLED, Page, console, pages_of
+from server.edge.tls import Tls, manager_of
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
 from tests.e2e.users_errors import failed
 from tests.edge.gate import HOUR_MS, Gate, gate

@@ -13,8 +13,8 @@ import grpc
 import httpx
 import pytest
 
+from server.edge.limits import Limits
 from server.rpc.method import Method
-from server.supervisor.envoy_limits import Limits
 from tests.contract.descriptors import ids, methods
 from tests.e2e.strictness_calls import raw
 from tests.e2e.users_errors import Failure, failed

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.supervisor.envoy_limits import Limits
-from server.supervisor.envoy_tracing import Tracing
+from server.edge.limits import Limits
+from server.edge.tracing import Tracing
 from tests.edge.gate import Gate, gate
 
 _USER = "/api/v1/users/ann"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from server.supervisor.envoy_limits import OVERALL, Limits
+from server.edge.limits import OVERALL, Limits
 from tests.e2e.users_errors import failed
 from tests.edge.gate import gate
 from tests.stack import ROOT, free_ports

@@ -12,8 +12,8 @@ import grpc
 import httpx
 import pytest
 
-from server.supervisor.certificates import development_certificate
-from server.supervisor.envoy_tls import Certificate, Tls
+from server.edge.certificates import development_certificate
+from server.edge.tls import Certificate, Tls
 from tests.edge.gate import Gate, gate, untyped
 from tests.edge.pki import Authority, authority
 from tests.edge.test_headers import SECURITY

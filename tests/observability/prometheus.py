@@ -18,7 +18,7 @@ import httpx
 import pytest
 import yaml
 
-from server.supervisor.probes import until
+from server.edge.probes import until
 from tests.stack import ROOT, free_ports
 
 Json = dict[str, Any]

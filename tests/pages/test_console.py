@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from server.access import Scope, digest, new_key
+from server.core.access import Scope, digest, new_key
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground, ground
 from tests.e2e import connector_steps as step

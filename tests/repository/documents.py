@@ -15,7 +15,7 @@ from tests.stack import ROOT
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _TARGET = re.compile(r"\bmake (?:-C \S+ |[A-Z_]+=\S+ )*([a-z][a-z-]*)")
-# As `tests/e2e/`, `server/<domain>/store.py`, `protos/finlink/users/v1/user.proto`.
+# As `tests/e2e/`, `server/domains/<domain>/store.py`, `protos/finlink/users/v1/user.proto`.
 _PATH = re.compile(r"(?<![\w/.<~$:-])([\w.<-][\w.<>*-]*(?:/[\w.<>*-]+)*/?)(?![\w(])")
 _SOURCES = (".py", ".proto", ".md", ".yaml", ".yml", ".toml", ".in", ".txt")
 

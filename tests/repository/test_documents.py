@@ -41,8 +41,8 @@ def test_they_name_what_they_are_about() -> None:
     assert documents.targets(contributing) >= {"lint", "test", "hooks", "lock", "protos"}
     assert documents.paths(contributing) >= {"tests/contract", ".ci/run", "server/config.py"}
     named = documents.paths(ROOT / "docs" / "contributing" / "domain.md")
-    assert named >= {"server/<domain>/store.py", "server/domains.py", "envoy.yaml"}
-    assert not documents.exists("server/<domain>/nothing.py")
+    assert named >= {"server/domains/<domain>/store.py", "server/domains/registry.py", "envoy.yaml"}
+    assert not documents.exists("server/domains/<domain>/nothing.py")
     assert not documents.exists("server/nowhere/")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.supervisor.probes import until
+from server.edge.probes import until
 from tests import programs
 from tests.chaos.figures import Figures
 from tests.clone import Clone

@@ -16,17 +16,17 @@ from finlink.users.v1 import user_pb2
 from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest, GetUserResponse
 from google.api.httpbody_pb2 import HttpBody
 
-from server.access import ApiKey, Keys, Scope
-from server.answer_cache import AnswerCache, Shown
-from server.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
-from server.idempotency import Answer
+from server.cache.generations import Generations
+from server.cache.responses import AnswerCache, Shown
+from server.core.access import ApiKey, Keys, Scope
+from server.core.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
+from server.core.idempotency import Answer
 from server.rpc.call import Call, Context, Handler, answer_shows, enter_call
-from server.rpc.interceptors.authentication import Authentication
-from server.rpc.interceptors.cached_answers import CachedAnswers
-from server.rpc.interceptors.decoding import request_decoding
-from server.rpc.interceptors.encoding import answer_encoding
-from server.rpc.interceptors.idempotency import Idempotency
-from server.storage.generations import Generations
+from server.rpc.middleware.authentication import Authentication
+from server.rpc.middleware.cached_answers import CachedAnswers
+from server.rpc.middleware.decoding import request_decoding
+from server.rpc.middleware.encoding import answer_encoding
+from server.rpc.middleware.idempotency import Idempotency
 from tests.contract.descriptors import methods
 
 GET_USER = next(method for method in methods() if method.descriptor.name == "GetUser")

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
 from server.rpc import strict_json
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method

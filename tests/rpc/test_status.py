@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.errors import ApiError, FieldError, InvalidRequest
+from server.core.errors import ApiError, FieldError, InvalidRequest
 from server.rpc.status import STATUSES, capped, grpc_details, rest_body
 
 M = TypeVar("M", bound=Message)

@@ -10,7 +10,7 @@ from finlink.users.v1.user_pb2 import Profile, User
 from finlink.users.v1.user_service_pb2 import ExportCompleted, ExportUserResponse
 from google.api.httpbody_pb2 import HttpBody
 
-from server.errors import ApiError
+from server.core.errors import ApiError
 from server.rpc.call import Call
 from server.rpc.streams import rest_error, rest_message
 from tests.rpc.samples import METHODS

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from server.access import ApiKey, Scope, digest, new_key, parse_keys
-from server.errors import Unauthenticated
+from server.core.access import ApiKey, Scope, digest, new_key, parse_keys
+from server.core.errors import Unauthenticated
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
 
 DIGEST = digest("finlink_x")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from server.config import ConfigError, Settings, load
-from server.encryption_keys import decode_key
+from server.security.keys import decode_key
 from tests.stack import ROOT
 
 RAW = "an encryption key of 32 letters!"

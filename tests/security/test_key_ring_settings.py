@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from server.config import ConfigError, Settings, load
-from server.encryption_keys import weakness
+from server.security.keys import weakness
 from tests.stack import ROOT
 
 # The same in every process that collects these tests.

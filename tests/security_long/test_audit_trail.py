@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 
 from bson import ObjectId
 
-from server.audit.sealer import Sealer
-from server.audit.verification import verify
-from server.clock import utc_now
+from server.core.clock import utc_now
+from server.domains.audit.sealer import Sealer
+from server.domains.audit.verification import verify
 from server.security.ring import KeyRing
 from server.storage import audit, claims, keyed_secrets
 from server.storage.audit import AUDIT_EVENTS, CODES_KEY, AuditTrail, Codes

@@ -21,9 +21,9 @@ import pytest
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 
-from server.access import digest, new_key
+from server.core.access import digest, new_key
 from server.observability.exposition import FOLDER_SETTING
-from server.rpc.interceptors import errors as error_step
+from server.rpc.middleware import errors as error_step
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as steps
 from tests.sandbox import driver

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.supervisor.envoy_limits import Limits
+from server.edge.limits import Limits
 from tests.chaos.figures import Figures
 from tests.e2e.strictness_calls import connected
 from tests.edge.gate import HOUR_MS, Gate, gate

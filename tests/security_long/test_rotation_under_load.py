@@ -19,10 +19,10 @@ import httpx
 import pytest
 from bson import ObjectId
 
-from server.connectors.documents import connector
-from server.connectors.platforms.base import Session
-from server.connectors.sessions import SessionVault
-from server.connectors.store import CONNECTORS
+from server.domains.connectors.connections.sessions import SessionVault
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.documents import connector
+from server.platforms.base import Session
 from server.security.ring import KeyRing
 from server.security.rotation import rotate, survey
 from server.storage import wrapped_keys

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from server.config import Settings
-from server.connectors.refusals import REFUSED_LOGINS
-from server.connectors.store import CONNECTORS
-from server.connectors.sync.records import ERASURES, RECORDS
-from server.connectors.trends.store import TRENDS
-from server.preparation import indexes
+from server.domains.connectors.connections.refusals import REFUSED_LOGINS
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.records.store import ERASURES, RECORDS
+from server.domains.connectors.trends.store import TRENDS
+from server.domains.users.store import ARCHIVE, USERS
+from server.startup import indexes
 from server.storage.answers import ANSWERS
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD
 from server.storage.claims import CLAIMS
@@ -20,7 +21,6 @@ from server.storage.driver import Database, Document, connected
 from server.storage.indexes import ensure_images, ensure_indexes
 from server.storage.keyed_secrets import KEYED_SECRETS
 from server.storage.tallies import REMOVALS, TALLIES
-from server.users.store import ARCHIVE, USERS
 
 EMPTIED = (
     CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, DATA_KEYS, KEYED_SECRETS, USERS, ARCHIVE,

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from server.auditing import Event
-from server.idempotency import Answer, AnswerExists, CallUnderWay, KeyedCall, enter_keyed_call
+from server.core.events import Event
+from server.core.idempotency import Answer, AnswerExists, CallUnderWay, KeyedCall, enter_keyed_call
 from server.security.encryption import Undecipherable, Vault
 from server.storage.answers import ANSWERS, AnswerStore
 from server.storage.audit import AuditTrail, Codes

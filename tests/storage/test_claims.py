@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from server.clock import utc_now
+from server.core.clock import utc_now
 from server.storage.claims import CLAIMS, ClaimBusy, Claims
 from server.storage.driver import Database
 from tests.connectors.waiting import eventually

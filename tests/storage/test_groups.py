@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from server.auditing import Actor, current_actor, enter_actor
+from server.core.events import Actor, current_actor, enter_actor
 from server.storage.groups import MOST, Groups
 
 

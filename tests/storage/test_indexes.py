@@ -11,12 +11,12 @@ from bson import ObjectId
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from server.connectors.store import CONNECTORS
-from server.connectors.sync.records import RECORDS
+from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.records.store import RECORDS
+from server.domains.users.store import USERS
 from server.storage.claims import CLAIMS
 from server.storage.driver import Database, connected
 from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
-from server.users.store import USERS
 from tests.mongodb import MongoDb
 from tests.storage.databases import INDEXES, settings
 

@@ -11,7 +11,7 @@ from bson import ObjectId
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
 from server.storage import paging
 from server.storage.paging import Position
 

@@ -14,7 +14,7 @@ import pytest
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
-from server.clock import utc_now
+from server.core.clock import utc_now
 from server.storage import folding
 from server.storage.claims import Claims
 from server.storage.driver import Database, Document, Session

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 
 from server.config import PORT_SETTINGS
+from server.edge.probes import until
 from server.supervisor.piece import Spec
-from server.supervisor.probes import until
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 120.0  # never reached unless something is broken

@@ -10,10 +10,10 @@ import pytest
 from cryptography import x509
 
 from server.config import ConfigError, Settings, load
-from server.supervisor import certificates
-from server.supervisor.certificates import development_certificate, tls_of
-from server.supervisor.envoy_tls import Certificate
-from server.supervisor.errors import StartError
+from server.edge import certificates
+from server.edge.certificates import development_certificate, tls_of
+from server.edge.errors import StartError
+from server.edge.tls import Certificate
 from tests.edge.pki import Authority, authority
 
 KEY = hashlib.sha256(b"a strong one").hexdigest()

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from server.commands.database import with_data_folder
 from server.config import Settings
-from server.supervisor import programs
+from server.edge import programs
+from server.edge.errors import StartError
 from server.supervisor.datadir import LOG_LIMIT, DataDir, socket_folder, started_at
-from server.supervisor.errors import StartError
 
 HOLDER = """
 import sys

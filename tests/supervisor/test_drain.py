@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from server.edge.drain import active_requests, drain
+from server.edge.probes import envoy_ready, port_answers, until
+from server.edge.programs import find_envoy
 from server.supervisor import pieces
-from server.supervisor.drain import active_requests, drain
-from server.supervisor.probes import envoy_ready, port_answers, until
-from server.supervisor.programs import find_envoy
 from server.supervisor.supervisor import Supervisor
 from tests.supervisor.harness import DEADLINE, free_ports
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from server.supervisor import envoy_config
-from server.supervisor.envoy_config import Edge, render
-from server.supervisor.errors import StartError
-from server.supervisor.programs import find_envoy
+from server.edge import config as envoy_config
+from server.edge.config import Edge, render
+from server.edge.errors import StartError
+from server.edge.programs import find_envoy
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
 
 EDGE = Edge(

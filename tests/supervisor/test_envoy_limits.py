@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from server.config import ConfigError, Settings, load
-from server.supervisor.envoy_limits import Limits, limits_of
+from server.edge.limits import Limits, limits_of
 from tests.edge.gate import gate
 from tests.supervisor.harness import patiently
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 
+from server.edge.errors import PieceFailedError
 from server.supervisor import mongod
-from server.supervisor.errors import PieceFailedError
 from server.supervisor.preflight import check_mongodb
 from tests.mongodb import running
 from tests.supervisor.harness import free_ports

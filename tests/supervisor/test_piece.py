@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.supervisor.errors import PieceFailedError
+from server.edge.errors import PieceFailedError
 from server.supervisor.piece import LEASH, Piece
 from server.supervisor.supervisor import Supervisor
 from tests.supervisor.harness import DEADLINE, alive, child, eventually, quick, words

@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from server.config import PORT_SETTINGS, Settings
-from server.supervisor.errors import StartError
+from server.edge.errors import StartError
+from server.edge.probes import port_answers, until
+from server.edge.programs import find_mongod
 from server.supervisor.pieces import bare_env, needs_sandbox, worker_env
 from server.supervisor.preflight import (
     Listener,
@@ -23,8 +25,6 @@ from server.supervisor.preflight import (
     end_leftovers,
     listeners,
 )
-from server.supervisor.probes import port_answers, until
-from server.supervisor.programs import find_mongod
 from tests.supervisor.harness import DEADLINE, free_ports
 
 SHARED = {"metrics": Path("metrics"), "generations": Path("generations")}

@@ -15,13 +15,13 @@ import httpx
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from server.connectors.sessions import SessionVault
-from server.encryption_keys import ring_of
+from server.domains.connectors.connections.sessions import SessionVault
+from server.edge.probes import port_answers, until
+from server.edge.programs import find_mongod
+from server.security.keys import ring_of
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database
-from server.supervisor.probes import port_answers, until
-from server.supervisor.programs import find_mongod
 from tests.edge.pki import Authority, authority
 from tests.sandbox import driver
 from tests.sandbox.accounts import APPROVED, Accounts, accounts_at

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pymongo.errors import PyMongoError
 
-from server.connectors.store import CONNECTORS
+from server.domains.connectors.connections.store import CONNECTORS
 from server.storage.driver import Database
 from tests.chaos import herd, ledger
 from tests.chaos.figures import Figures

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from server import config
+from server.domains.users import store as user_store
+from server.domains.users.store import ARCHIVE, USERS, UserStore
 from server.storage import driver
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
-from server.users import store as user_store
-from server.users.store import ARCHIVE, USERS, UserStore
 from tests.mongodb import MongoDb
 
 ARCHIVE_DAYS = 30

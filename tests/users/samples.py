@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from server.users.model import Metadata, NewUser, Notifications, Preferences, Profile
+from server.domains.users.model import Metadata, NewUser, Notifications, Preferences, Profile
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 from pymongo.errors import PyMongoError
 
 from server import config
-from server.audit.verification import verify
-from server.auditing import Actor, enter_actor
-from server.idempotency import Answer, AnswerExists, KeyedCall, enter_keyed_call
+from server.core.events import Actor, enter_actor
+from server.core.idempotency import Answer, AnswerExists, KeyedCall, enter_keyed_call
+from server.domains.audit.verification import verify
+from server.domains.users import store as user_store
+from server.domains.users.errors import UserExists
+from server.domains.users.service import UserService
+from server.domains.users.store import USERS, UserStore
 from server.security.encryption import Vault
 from server.storage import answers, audit, driver
 from server.storage.answers import ANSWERS, AnswerStore
@@ -27,10 +31,6 @@ from server.storage.claims import Claims
 from server.storage.driver import Database
 from server.storage.errors import translate
 from server.storage.indexes import ensure_indexes
-from server.users import store as user_store
-from server.users.errors import UserExists
-from server.users.service import UserService
-from server.users.store import USERS, UserStore
 from tests.chaos.wire import wire
 from tests.mongodb import MongoDb
 from tests.users.samples import bare_user

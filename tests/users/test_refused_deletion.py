@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from server.errors import ApiError
+from server.core.errors import ApiError
+from server.domains.users.service import UserService
+from server.domains.users.store import UserStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Database, Session
-from server.users.service import UserService
-from server.users.store import UserStore
 from tests.users.samples import new_user
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
+from server.domains.users.model import User, UserFilter, UserPage
+from server.domains.users.store import USERS, UserStore
 from server.storage import paging
 from server.storage.driver import Database
-from server.users.model import User, UserFilter, UserPage
-from server.users.store import USERS, UserStore
 from tests.users.samples import document
 
 EVERYONE = UserFilter()

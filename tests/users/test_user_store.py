@@ -10,14 +10,21 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from server.clock import utc_now
-from server.errors import FieldError
+from server.core.clock import utc_now
+from server.core.errors import FieldError
+from server.domains.users import store as user_store
+from server.domains.users.errors import UserExists
+from server.domains.users.model import (
+    Metadata,
+    Notifications,
+    Preferences,
+    Profile,
+    User,
+    UserFilter,
+)
+from server.domains.users.store import ARCHIVE, USERS, UserStore
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
-from server.users import store as user_store
-from server.users.errors import UserExists
-from server.users.model import Metadata, Notifications, Preferences, Profile, User, UserFilter
-from server.users.store import ARCHIVE, USERS, UserStore
 from tests.mongodb import MongoDb
 from tests.users.conftest import ARCHIVE_DAYS, new_database
 from tests.users.samples import START, bare_user, document, new_user

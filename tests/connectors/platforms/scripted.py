@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
-from server.connectors.platforms.base import Platform, Session
-from server.connectors.platforms.http import Retry
-from server.connectors.records import DataType, Item
+from server.platforms.base import Platform, Session
+from server.platforms.http import Retry
+from server.platforms.records import DataType, Item
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from server.connectors.platforms.base import PlatformDataError
-from server.connectors.platforms.document import Node, parse, plain
-from server.connectors.records import Money
+from server.platforms.base import PlatformDataError
+from server.platforms.document import Node, parse, plain
+from server.platforms.records import Money
 
 
 def node(value: object) -> Node:

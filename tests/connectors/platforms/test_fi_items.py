@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from server.connectors.platforms import fi_items
-from server.connectors.platforms.base import PlatformDataError
-from server.connectors.platforms.document import Node, parse
-from server.connectors.records import Item, Money, Profile, Trade, Transaction
+from server.platforms.base import PlatformDataError
+from server.platforms.document import Node, parse
+from server.platforms.fi_money import items as fi_items
+from server.platforms.records import Item, Money, Profile, Trade, Transaction
 
 LINE = ["1499", "UPI-TEST STORE-ORDER 77", "2026-01-18", 2, "OTHERS", "52310"]
 

@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.connectors.platforms.base import (
+from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,
     PlatformDataError,
     Session,
     SessionEnded,
 )
-from server.connectors.platforms.fi_money import FiMoney
-from server.connectors.records import DataType, Profile
+from server.platforms.fi_money.adapter import FiMoney
+from server.platforms.records import DataType, Profile
 
 from .scripted import Asked, Line, Say, ScriptedServer, impatient, read
 from .test_fi_items import LINE

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from server.connectors.platforms.base import PlatformDataError
-from server.connectors.platforms.document import Node, parse
-from server.connectors.platforms.fi_net_worth import net_worth, provident_fund
-from server.connectors.records import Holding, Item, Money
+from server.platforms.base import PlatformDataError
+from server.platforms.document import Node, parse
+from server.platforms.fi_money.net_worth import net_worth, provident_fund
+from server.platforms.records import Holding, Item, Money
 
 
 def node(value: object) -> Node:

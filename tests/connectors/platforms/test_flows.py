@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from server.connectors.platforms.base import (
+from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,
     Platform,
@@ -19,10 +19,10 @@ from server.connectors.platforms.base import (
     Session,
     SessionEnded,
 )
-from server.connectors.platforms.fi_money import FiMoney
-from server.connectors.platforms.login_driver import LoginDriver
-from server.connectors.platforms.zerodha import Zerodha
-from server.connectors.records import DataType, Holding, Item
+from server.platforms.fi_money.adapter import FiMoney
+from server.platforms.login_driver import LoginDriver
+from server.platforms.records import DataType, Holding, Item
+from server.platforms.zerodha.adapter import Zerodha
 
 from .conftest import APPROVED_KEY, SECRET, Sandbox, running_sandbox
 from .scripted import read

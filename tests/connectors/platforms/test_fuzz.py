@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.connectors.platforms import fi_items, fi_net_worth, kite_items
-from server.connectors.platforms.base import PlatformDataError
-from server.connectors.platforms.document import Node, parse
+from server.platforms.base import PlatformDataError
+from server.platforms.document import Node, parse
+from server.platforms.fi_money import items as fi_items
+from server.platforms.fi_money import net_worth as fi_net_worth
+from server.platforms.zerodha import items as kite_items
 
 # The fields the parsers ask for, so that random documents get past the first question.
 NAMES = [

@@ -9,18 +9,8 @@ import aiohttp
 import pytest
 from aiohttp.http_exceptions import ContentEncodingError
 
-from server.connectors.platforms.base import (
-    PlatformDataError,
-    PlatformError,
-    PlatformUnavailable,
-)
-from server.connectors.platforms.http import (
-    Retry,
-    Wire,
-    is_loopback,
-    parse_retry_after,
-    transport_error,
-)
+from server.platforms.base import PlatformDataError, PlatformError, PlatformUnavailable
+from server.platforms.http import Retry, Wire, is_loopback, parse_retry_after, transport_error
 
 from .scripted import NoWait, Say, ScriptedServer
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.connectors.platforms.document import Node
-from server.connectors.platforms.fi_items import stock_trades
-from server.connectors.platforms.identity import content_hash, number_items
-from server.connectors.records import Holding, Item, Money
+from server.platforms.document import Node
+from server.platforms.fi_money.items import stock_trades
+from server.platforms.identity import content_hash, number_items
+from server.platforms.records import Holding, Item, Money
 
 DAYS = st.dates(date(2024, 1, 1), date(2024, 1, 6)).map(date.isoformat)
 PRICES = st.sampled_from([None, 10, 10.5])

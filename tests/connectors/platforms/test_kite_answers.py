@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from server.connectors.platforms.base import (
+from server.platforms.base import (
     PermissionRefused,
     PlatformDataError,
     PlatformError,

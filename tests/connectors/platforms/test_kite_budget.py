@@ -9,9 +9,9 @@ from functools import partial
 
 import pytest
 
-from server.connectors.platforms.base import OverBudget, PlatformUnavailable, SessionEnded, Slot
-from server.connectors.platforms.zerodha import Zerodha
-from server.connectors.records import DataType
+from server.platforms.base import OverBudget, PlatformUnavailable, SessionEnded, Slot
+from server.platforms.records import DataType
+from server.platforms.zerodha.adapter import Zerodha
 
 from .scripted import Asked, Line, Say, ScriptedServer, impatient, read
 from .test_zerodha import KEYS, RENEWABLE, SESSION, failure, success

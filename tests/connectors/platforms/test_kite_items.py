@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from server.connectors.platforms import kite_items
-from server.connectors.platforms.base import PlatformDataError
-from server.connectors.platforms.document import Node
-from server.connectors.records import Holding, Item, Money, Profile, Trade
+from server.platforms.base import PlatformDataError
+from server.platforms.document import Node
+from server.platforms.records import Holding, Item, Money, Profile, Trade
+from server.platforms.zerodha import items as kite_items
 
 HOLDING = {
     "tradingsymbol": "TESTCO", "exchange": "NSE", "isin": "INE000T01010", "product": "CNC",

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from server.connectors.platforms.base import (
+from server.platforms.base import (
     CredentialsRefused,
     PlatformDataError,
     PlatformError,
     PlatformUnavailable,
 )
-from server.connectors.platforms.login_driver import LoginDriver
+from server.platforms.login_driver import LoginDriver
 
 from .scripted import Line, Say, ScriptedServer
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.connectors.platforms.base import (
+from server.platforms.base import (
     PermissionRefused,
     PlatformDataError,
     PlatformError,
     PlatformUnavailable,
     SessionEnded,
 )
-from server.connectors.platforms.http import Wire
-from server.connectors.platforms.mcp import EventStream, McpClient
+from server.platforms.http import Wire
+from server.platforms.mcp import EventStream, McpClient
 
 from .scripted import Asked, Line, Say, ScriptedServer, impatient
 

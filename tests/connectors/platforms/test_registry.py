@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from server.config import Settings
-from server.connectors.model import PLATFORMS
-from server.connectors.platforms.registry import build_platforms
+from server.domains.connectors.model import PLATFORMS
+from server.platforms.registry import build_platforms
 
 
 def never(*_: Any) -> Any:

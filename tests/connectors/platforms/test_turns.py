@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from server.connectors.platforms import turns
-from server.connectors.platforms.base import Throttled
-from server.connectors.platforms.turns import Turn
+from server.platforms import turns
+from server.platforms.base import Throttled
+from server.platforms.turns import Turn
 
 
 class Taking:

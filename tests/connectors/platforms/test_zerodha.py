@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from server.connectors.platforms.base import (
+from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,
     PermissionRefused,
@@ -18,9 +18,9 @@ from server.connectors.platforms.base import (
     Session,
     SessionEnded,
 )
-from server.connectors.platforms.document import IST
-from server.connectors.platforms.zerodha import Zerodha, checksum, next_session_end
-from server.connectors.records import Trade
+from server.platforms.document import IST
+from server.platforms.records import Trade
+from server.platforms.zerodha.adapter import Zerodha, checksum, next_session_end
 
 from .scripted import Line, Say, ScriptedServer, impatient, read
 from .test_kite_items import HOLDING, TRADE

@@ -1,0 +1,83 @@
+"""The table by which the workers of a host tell each other that something of a user has changed.
+
+A file of 8-byte numbers in memory that all of them share. A number is written and read as a whole, as
+processors do with aligned words, so there are no locks. Every write puts a number that was not there
+before; see `answer_cache.py` for who reads it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from server.cache.responses import EVERYBODY, PLACES, is_changing, place_of
+
+_BYTES = 8 * (PLACES + 1)
+
+
+class Generations:
+    """The table in the file at `path`, which is made where it is not there; of one process without.
+
+    Raises OSError.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is None:
+            self.numbers = memoryview(mmap.mmap(-1, _BYTES)).cast("Q")
+            return
+        with path.open("a+b") as file:
+            if file.seek(0, 2) < _BYTES:
+                file.truncate(_BYTES)
+            self.numbers = memoryview(mmap.mmap(file.fileno(), _BYTES)).cast("Q")
+        # A worker that died may have left changes open; what became of them the feed tells.
+        for place, number in enumerate(self.numbers):
+            if is_changing(number):
+                self.numbers[place] = _new_number()
+
+    @contextmanager
+    def changing(self, *user_ids: str) -> Iterator[None]:
+        """Around a change of what is held on users: no answer about them is given from before it is
+        seen until it is done, and none that was there before is given later.
+        """
+        self.open(*user_ids)
+        try:
+            yield
+        finally:
+            self.close(*user_ids)
+
+    @contextmanager
+    def committing(self) -> Iterator[Callable[..., None]]:
+        """Around a commit that finds out on the way whose changes it has: those are what it is told."""
+        opened: set[str] = set()
+
+        def opening(*user_ids: str) -> None:
+            opened.update(user_ids)
+            self.open(*user_ids)
+
+        try:
+            yield opening
+        finally:  # also where nobody knows whether it was committed
+            self.close(*opened)
+
+    def open(self, *user_ids: str) -> None:
+        """A change of these users is about to be committed."""
+        for user_id in user_ids:
+            self.numbers[place_of(user_id)] = _new_number() | 1
+
+    def close(self, *user_ids: str) -> None:
+        """A change of these users is done, or nobody knows; its caller may be answered."""
+        for user_id in user_ids:
+            self.numbers[place_of(user_id)] = _new_number()
+
+    def close_one_or_all(self, user_id: str | None) -> None:
+        """The same, also where it is not known whose change it was."""
+        place = EVERYBODY if user_id is None else place_of(user_id)
+        self.numbers[place] = _new_number()
+
+
+def _new_number() -> int:
+    """One that was never there, and even."""
+    return secrets.randbits(63) << 1

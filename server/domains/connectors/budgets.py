@@ -1,0 +1,147 @@
+"""How fast a platform may be called, and how many at a time, shared by all workers through MongoDB.
+
+A budget is the generic cell rate algorithm: a key's next free moment moves on by one spacing with
+each call. It is kept on MongoDB's clock, so the clocks of workers do not matter. Turns are claims.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from pymongo import IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from server.domains.connectors import expressions as x
+from server.platforms.base import OverBudget, Slot, Throttled
+from server.storage.claims import ClaimBusy, Claims
+from server.storage.driver import Database, Document
+
+BUDGETS = "platform_budgets"
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    BUDGETS: [IndexModel("nextFree", expireAfterSeconds=3600)]
+}
+
+# A call that this process, being busy, would make this much after its moment lets it pass and takes
+# another: late, it would come too close to the calls behind it.
+LATE_SECONDS = 0.05
+LATE_PATIENCE = timedelta(seconds=30)  # at least with that one, as what it is for has begun
+
+
+class Budget:
+    """At most one call of a key each `spacing`, with no bursts.
+
+    Who would have to wait longer than they are willing to is refused instead and uses nothing up, so
+    that one key's backlog does not hold up what else a worker could do. The refused are told to
+    come back one after another, one each `spacing`, rather than all at the next free moment.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        spacing: timedelta,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._budgets = database.collection(BUDGETS)
+        self._name = name
+        self._spacing = _milliseconds(spacing)
+        self._sleep = sleep
+
+    async def take(self, key: str, patience: timedelta) -> None:
+        """Wait for the next free moment of `key`.
+
+        Raises OverBudget where that is more than `patience` away, with when to come back.
+        """
+        (slot,) = await self.reserve(key, patience, 1)
+        await slot()
+
+    async def reserve(self, key: str, patience: timedelta, calls: int) -> Sequence[Slot]:
+        """The next free moments of `key`, for calls that follow each other; each slot is awaited once.
+
+        Raises OverBudget where the first is more than `patience` away, with when to come back.
+        """
+        asked = asyncio.get_running_loop().time()
+        first = await self._reserve(key, patience, calls)
+        answered = asyncio.get_running_loop().time()
+        spacing = self._spacing / 1000
+        return [
+            partial(self._wait, key, patience, first + place * spacing, asked, answered)
+            for place in range(calls)
+        ]
+
+    async def _wait(
+        self, key: str, patience: timedelta, seconds: float, asked: float, answered: float
+    ) -> None:
+        """Wait until so many seconds after the answer; for another moment where that is missed."""
+        now = asyncio.get_running_loop().time
+        await self._sleep(max(0.0, answered + seconds - now()))
+        if now() - asked - seconds > LATE_SECONDS:
+            await self._sleep(await self._reserve(key, max(patience, LATE_PATIENCE), 1))
+
+    async def _reserve(self, key: str, patience: timedelta, calls: int) -> float:
+        """Take as many moments; in how many seconds the first of them is."""
+        identifier = f"{self._name}/{hashlib.sha256(key.encode()).hexdigest()}"
+        document = await self._update(identifier, _milliseconds(patience), calls * self._spacing)
+        wait: timedelta = document["slot"] - document["asked"]
+        if not document["granted"]:
+            raise OverBudget("Too many calls of this app are waiting for the platform", wait)
+        return wait.total_seconds()
+
+    async def _update(self, identifier: str, patience: int, taken: int) -> Document:
+        """All in milliseconds."""
+        free = {"$max": [x.NOW, "$nextFree"]}
+        granted = {"$lte": ["$slot", {"$add": [x.NOW, patience]}]}
+        after = {"$add": ["$slot", taken]}
+        update: list[Document] = [
+            {"$set": {"asked": x.NOW, "slot": free}},
+            {"$set": {"granted": granted}},
+            {"$set": {"slot": x.when("$granted", "$slot", {"$max": ["$slot", "$comeBack"]})}},
+            {
+                "$set": {
+                    "nextFree": x.when("$granted", after, "$nextFree"),
+                    "comeBack": x.when("$granted", "$comeBack", after),
+                }
+            },
+        ]
+        while True:
+            try:
+                document = await self._budgets.find_one_and_update(
+                    {"_id": identifier},
+                    update,
+                    upsert=True,
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:  # somebody else has just made it
+                continue
+            return dict(document or {})
+
+
+class Turns:
+    """One call of a key at a time."""
+
+    def __init__(
+        self, claims: Claims, name: str, patience: timedelta = timedelta(seconds=15)
+    ) -> None:
+        self._claims = claims
+        self._name = name
+        self._patience = patience
+
+    @asynccontextmanager
+    async def hold(self, key: str) -> AsyncIterator[None]:
+        """Hold the turn of `key` while inside. Raises Throttled where it does not come."""
+        async with AsyncExitStack() as stack:
+            try:
+                turn = self._claims.hold(f"{self._name}/{key}", self._patience)
+                await stack.enter_async_context(turn)
+            except ClaimBusy:
+                raise Throttled("Another call of this session takes too long") from None
+            yield
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

@@ -1,0 +1,81 @@
+"""What beginning, renewing and ending a session sets on a connector's document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.domains.connectors import expressions as x
+from server.storage.driver import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A session as it is stored with a connector."""
+
+    session_id: str
+    sealed_session: str
+    expires_at: datetime
+    platform_user_id: str
+    account_type: str
+    check_at: datetime  # when to renew it, or to ask whether it has ended
+
+
+NO_SYNCS: Document = {
+    "connectionDetails.nextSyncAt": "$$REMOVE",
+    "sync.run": "$$REMOVE",
+    "sync.dueAt": "$$REMOVE",
+    "sync.owed": "$$REMOVE",
+}
+
+
+def session_held(connected: Connected) -> Document:
+    """A session, begun or renewed."""
+    return {
+        "sessionId": connected.session_id,
+        "credentials.encryptedToken": connected.sealed_session,
+        "credentials.tokenExpiresAt": connected.expires_at,
+        "session.checkAt": connected.check_at,
+        "metadata.platformUserId": {"$literal": connected.platform_user_id},
+        "metadata.accountType": {"$literal": connected.account_type},
+    }
+
+
+def session_begun(connected: Connected, sync_id: str) -> Document:
+    """A session that begins, with its first run; none for a user who is not active."""
+    active = {"$not": [x.IS_PAUSED]}
+    run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": x.NOW}
+    return {
+        **session_held(connected),
+        "connectionStatus": "connected",
+        "connectionDetails.connectedAt": x.NOW,
+        "connectionDetails.disconnectedAt": "$$REMOVE",
+        "connectionDetails.sessionDuration": "$$REMOVE",
+        "connectionDetails.nextSyncAt": x.keep_or_remove(x.SYNCS_BY_ITSELF, x.NOW),
+        "credentials.encryptedLogin": "$$REMOVE",
+        "sync.failures": 0,
+        "sync.outages": 0,
+        "sync.run": x.keep_or_remove(active, run),
+        "sync.dueAt": x.keep_or_remove(active, x.NOW),
+    }
+
+
+def session_ended(status: str) -> Document:
+    """The end of a session, by what the document says of its beginning."""
+    connected_at = "$connectionDetails.connectedAt"
+    lasted = {"$floor": {"$divide": [{"$subtract": [x.NOW, connected_at]}, x.MINUTE_MS]}}
+    began = {"$and": [x.IS_LIVE, {"$eq": [{"$type": connected_at}, "date"]}]}
+    return {
+        "connectionStatus": status,
+        "connectionDetails.sessionDuration": x.when(
+            began, {"$toInt": lasted}, {"$ifNull": ["$connectionDetails.sessionDuration", 0]}
+        ),
+        "connectionDetails.disconnectedAt": x.when(
+            x.IS_LIVE, x.NOW, {"$ifNull": ["$connectionDetails.disconnectedAt", x.NOW]}
+        ),
+        "sessionId": "$$REMOVE",
+        "session.checkAt": "$$REMOVE",
+        "credentials": "$$REMOVE" if status == "disconnected" else "$credentials",
+        "sync.fence": x.plus_one("sync.fence"),
+        **NO_SYNCS,
+    }

@@ -1,0 +1,345 @@
+"""Single connectors, and the changes of their connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+from bson import ObjectId
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from server.domains.connectors import expressions as x
+from server.domains.connectors.connections.session_fields import (
+    NO_SYNCS,
+    Connected,
+    session_begun,
+    session_ended,
+    session_held,
+)
+from server.domains.connectors.documents import connector
+from server.domains.connectors.errors import AlreadyConnected
+from server.domains.connectors.model import (
+    CANCELLED,
+    DEFAULT_INTERVAL,
+    LIVE,
+    PLATFORMS,
+    STATUSES,
+    Connector,
+    ErrorEntry,
+    HistoryEntry,
+)
+from server.storage.cache_feed import Followed
+from server.storage.driver import Database, Document, Session
+from server.storage.tallies import TALLIED, Tallies, Tally
+
+CONNECTORS = "connectors"
+DUE_INDEX = "sync.dueAt_1"
+CLAIMED_INDEX = "sync.dueAt_1_claimed"
+# Of each list, by the fields it is filtered by.
+LIST_INDEXES: Mapping[tuple[str, ...], str] = {
+    (): "createdAt_-1__id_-1",
+    ("platform",): "platform_1_createdAt_-1__id_-1",
+    ("connectionStatus",): "connectionStatus_1_createdAt_-1__id_-1",
+    ("platform", "connectionStatus"): "platform_1_connectionStatus_1_createdAt_-1__id_-1",
+}
+CONNECTED_INDEX = "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"
+_SESSION_ENDED = "The session ended before the run did"
+_USER_NOT_ACTIVE = "The user is no longer active"
+# What answers from the cache show are summaries.
+FOLLOWED = Followed(
+    CONNECTORS,
+    unseen=[
+        "sync", "session", "syncHistory", "errors", "updatedAt", "connectionDetails.nextSyncAt",
+        "credentials.encryptedToken", "credentials.encryptedLogin", TALLIED,
+    ],
+)  # fmt: skip
+NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
+TALLY = Tally(CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*STATUSES, None)})
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    CONNECTORS: [
+        TALLY.index,
+        IndexModel([("userId", ASCENDING), ("platform", ASCENDING)], unique=True),
+        IndexModel("sessionId", unique=True, sparse=True),
+        IndexModel("sync.dueAt", name=DUE_INDEX, sparse=True),
+        IndexModel(
+            "sync.dueAt",
+            name=CLAIMED_INDEX,
+            partialFilterExpression={"sync.run.startedAt": {"$exists": True}},
+        ),
+        IndexModel("session.checkAt", sparse=True),
+        *(
+            IndexModel([(field, ASCENDING) for field in fields] + NEWEST_FIRST, name=name)
+            for fields, name in LIST_INDEXES.items()
+        ),
+        IndexModel(
+            [
+                ("connectionDetails.connectedAt", ASCENDING),
+                ("platform", ASCENDING),
+                ("connectionStatus", ASCENDING),
+            ],
+            name=CONNECTED_INDEX,
+        ),
+    ]
+}
+
+
+class ConnectorStore:
+    """Reads and changes connectors one by one. Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connectors = database.collection(CONNECTORS, elsewhere=True)
+        self._tallies = Tallies(database, TALLY)
+
+    # Reads
+
+    async def get(self, connector_id: str, session: Session | None = None) -> Connector | None:
+        return _maybe(
+            await self._connectors.find_one({"_id": ObjectId(connector_id)}, session=session)
+        )
+
+    async def refreshed_within(self, connector_id: str, time: timedelta) -> Connector | None:
+        """A live connector whose session was refreshed no longer ago than `time`."""
+        ago = {"$subtract": [x.NOW, time // timedelta(milliseconds=1)]}
+        where = {
+            "_id": ObjectId(connector_id),
+            "connectionStatus": {"$in": LIVE},
+            "$expr": {"$gt": ["$session.refreshedAt", ago]},
+        }
+        return _maybe(await self._connectors.find_one(where))
+
+    async def find(self, user_id: str, platform: str) -> Connector | None:
+        return _maybe(await self._connectors.find_one({"userId": user_id, "platform": platform}))
+
+    async def of_user(self, user_id: str, session: Session | None = None) -> list[Connector]:
+        """In the order they were made."""
+        cursor = self._connectors.find({"userId": user_id}, session=session).sort("_id", ASCENDING)
+        return [connector(document) for document in await cursor.to_list(None)]
+
+    # Changes of the connection
+
+    async def connect(
+        self,
+        user_id: str,
+        platform: str,
+        permissions: Sequence[str],
+        connected: Connected,
+        sync_id: str,
+        *,
+        paused: bool,
+        session: Session,
+    ) -> Connector:
+        """Make or restart the user's connector with a new session, its first sync wanted at once.
+
+        Raises AlreadyConnected where it is connected already.
+        """
+        fields: Document = {**session_begun(connected, sync_id), "session.refreshedAt": "$$REMOVE"}
+        return await self._upsert(
+            user_id, platform, permissions, fields, paused=paused, session=session
+        )
+
+    async def await_login(
+        self,
+        user_id: str,
+        platform: str,
+        permissions: Sequence[str],
+        sealed_login: str,
+        *,
+        paused: bool,
+        session: Session,
+    ) -> Connector:
+        """Make or restart the user's connector with a login pending. Raises AlreadyConnected."""
+        fields: Document = {
+            "connectionStatus": "disconnected",
+            "credentials.encryptedLogin": sealed_login,
+            "credentials.encryptedToken": "$$REMOVE",
+            "credentials.tokenExpiresAt": "$$REMOVE",
+            "metadata.platformUserId": "$$REMOVE",  # it may become another account
+            "metadata.accountType": "$$REMOVE",
+            "sessionId": "$$REMOVE",
+        }
+        return await self._upsert(
+            user_id, platform, permissions, fields, paused=paused, session=session
+        )
+
+    async def _upsert(
+        self,
+        user_id: str,
+        platform: str,
+        permissions: Sequence[str],
+        fields: Document,
+        *,
+        paused: bool,
+        session: Session,
+    ) -> Connector:
+        """`fields` may refer to what holds before: the defaults, permissions and `paused`."""
+        before: Document = {
+            "metadata.permissions": list(permissions),
+            "metadata.dataTypes": list(permissions),
+            "sync.paused": paused,
+            "createdAt": {"$ifNull": ["$createdAt", x.NOW]},
+            "connectionDetails.syncInterval": {
+                "$ifNull": ["$connectionDetails.syncInterval", DEFAULT_INTERVAL]
+            },
+            "syncHistory": {"$ifNull": ["$syncHistory", []]},
+            "errors": {"$ifNull": ["$errors", []]},
+            "sync.auto": {"$ifNull": ["$sync.auto", True]},
+        }
+        try:
+            document = await self._connectors.find_one_and_update(
+                {
+                    "userId": user_id,
+                    "platform": platform,
+                    "connectionStatus": {"$in": ["disconnected", "expired", None]},
+                },
+                [
+                    {"$set": before},
+                    {
+                        "$set": {
+                            **fields,
+                            "session.generation": x.plus_one("session.generation"),
+                            "updatedAt": x.NOW,
+                        }
+                    },
+                ],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+        except DuplicateKeyError:
+            raise AlreadyConnected from None
+        return connector(cast("Document", document))  # an upsert always gives one
+
+    async def set_login(
+        self, connector_id: str, generation: int, sealed_login: str, session: Session | None = None
+    ) -> Connector | None:
+        """Keep a login that is pending; None where the session changed meanwhile."""
+        fields = {"credentials.encryptedLogin": sealed_login}
+        return await self._change(connector_id, generation, fields, session)
+
+    async def renew_session(
+        self,
+        connector_id: str,
+        generation: int,
+        connected: Connected,
+        session: Session | None = None,
+    ) -> Connector | None:
+        """Store a session that goes on under new secrets; None where it changed meanwhile."""
+        fields = {**session_held(connected), "session.refreshedAt": x.NOW}
+        return await self._change(connector_id, generation, fields, session)
+
+    async def begin_session(
+        self,
+        connector_id: str,
+        generation: int,
+        connected: Connected,
+        sync_id: str,
+        session: Session | None = None,
+    ) -> Connector | None:
+        """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
+        fields = {**session_begun(connected, sync_id), "session.refreshedAt": x.NOW}
+        return await self._change(connector_id, generation, fields, session)
+
+    async def end_session(
+        self,
+        before: Connector,
+        status: str,
+        session: Session | None = None,
+        *,
+        error: ErrorEntry | None = None,
+    ) -> Connector | None:
+        """End a connector's session as `disconnected` or `expired`, and with it all syncing.
+
+        A run that is wanted or under way goes into the history as cancelled. None where the session
+        changed meanwhile.
+        """
+        fields = {
+            **x.count_run_if(x.HAS_RUN, x.broken_off(CANCELLED, _SESSION_ENDED)),
+            **session_ended(status),
+            **(x.add_error(error) if error else {}),
+        }
+        return await self._change(before.id, before.generation, fields, session)
+
+    async def leave_records(self, before: Connector, session: Session) -> Connector | None:
+        """Keep records under another id from now on; None where the session changed meanwhile."""
+        fields = {"recordsErased": x.plus_one("recordsErased")}
+        return await self._change(before.id, before.generation, fields, session)
+
+    async def expire(
+        self,
+        claimed: Connector,
+        where: Document,
+        entry: HistoryEntry,
+        error: ErrorEntry,
+        session: Session | None = None,
+    ) -> Connector | None:
+        """End a session whose run found it over; `entry` is how that run ends.
+
+        `where` is the filter for that run being under way. None where run or session changed
+        meanwhile.
+        """
+        fields = {
+            **x.count_run(x.history_entry(entry), entry.status),
+            **session_ended("expired"),
+            **x.add_error(error),
+        }
+        if entry.status != "failed":
+            fields["connectionDetails.lastSyncAt"] = entry.synced_at
+        return await self._change(claimed.id, claimed.generation, fields, session, where=where)
+
+    async def set_active(self, user_id: str, active: bool, session: Session) -> None:
+        """Let a user's connectors sync at once, or stop their syncs, runs under way included."""
+        stage: Document = {"sync.paused": not active, "updatedAt": x.NOW}
+        if active:
+            # Only what stood still: making an active user active again changes nothing.
+            idle = {"$and": [x.IS_PAUSED, x.IS_LIVE, {"$not": [x.HAS_RUN]}]}
+            goes_on = {"$and": [idle, {"$ne": ["$sync.auto", False]}]}
+            for path in ("sync.dueAt", "connectionDetails.nextSyncAt"):
+                stage[path] = x.when(goes_on, x.NOW, {"$ifNull": [f"${path}", "$$REMOVE"]})
+        else:
+            stage |= {
+                **x.count_run_if(x.HAS_RUN, x.broken_off(CANCELLED, _USER_NOT_ACTIVE)),
+                **NO_SYNCS,
+                "sync.fence": x.plus_one("sync.fence"),
+            }
+        await self._connectors.update_many({"userId": user_id}, [{"$set": stage}], session=session)
+
+    async def delete_of_user(self, user_id: str, session: Session) -> list[str]:
+        """Remove all connectors of a user; gives the ids that their records are kept under."""
+        documents = await self._connectors.find({"userId": user_id}, session=session).to_list(None)
+        await self._connectors.delete_many({"userId": user_id}, session=session)
+        await self._tallies.leave(documents, session)
+        return [connector(document).records_id for document in documents]
+
+    async def _change(
+        self,
+        connector_id: str,
+        generation: int,
+        fields: Document,
+        session: Session | None,
+        where: Document | None = None,
+    ) -> Connector | None:
+        """Change the session of a connector, unless it has changed since `generation`."""
+        same = {"session.generation": generation or {"$in": [0, None]}}
+        document = await self._connectors.find_one_and_update(
+            {"_id": ObjectId(connector_id), **same, **(where or {})},
+            [
+                {
+                    "$set": {
+                        **fields,
+                        "session.generation": x.plus_one("session.generation"),
+                        "updatedAt": x.NOW,
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return _maybe(document)
+
+
+def _maybe(document: Mapping[str, Any] | None) -> Connector | None:
+    return connector(document) if document else None

@@ -1,0 +1,136 @@
+"""Connectors, wired."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from finlink.connectors.v1 import connector_service_pb2, connector_service_pb2_grpc
+
+from server.domains.connectors import budgets
+from server.domains.connectors.budgets import Budget, Turns
+from server.domains.connectors.connections import refusals, store
+from server.domains.connectors.connections.lists import ConnectorLists
+from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.connections.refusals import SUSPICION, RefusedLogins
+from server.domains.connectors.connections.service import ConnectorService
+from server.domains.connectors.connections.sessions import SessionVault
+from server.domains.connectors.connections.store import ConnectorStore
+from server.domains.connectors.errors import InvalidCredentials, PlatformNotAvailable
+from server.domains.connectors.export import convert as export_convert
+from server.domains.connectors.export.service import ConnectorExport
+from server.domains.connectors.records import store as record_store
+from server.domains.connectors.records.store import RecordStore
+from server.domains.connectors.servicer import ConnectorServicer
+from server.domains.connectors.sync.overdue import Overdue
+from server.domains.connectors.sync.renewals import SessionRenewals
+from server.domains.connectors.sync.runner import FAILURES, SyncRunner
+from server.domains.connectors.sync.scheduler import SyncScheduler
+from server.domains.connectors.sync.service import SyncService
+from server.domains.connectors.sync.store import SyncStore
+from server.domains.connectors.trends import store as trend_store
+from server.domains.connectors.trends.recorder import TrendRecorder
+from server.domains.connectors.trends.service import TrendService
+from server.domains.connectors.trends.store import TrendStore
+from server.domains.connectors.watch.hub import Hub
+from server.domains.connectors.watch.service import WatchService
+from server.domains.connectors.watch.store import ConnectorChanges
+from server.kernel import Counted, Domain, Kernel, Parts
+from server.observability import metrics
+from server.platforms.registry import build_platforms
+from server.storage.data_keys import DataKeyStore
+from server.storage.tallies import Values
+
+# Zerodha allows 10 calls in any second of one app. 11 of them then take 1.2 seconds, which leaves 0.05
+# for setting out late (see budgets.py) and 0.15 for a way there that takes longer for some.
+KITE_SPACING = timedelta(milliseconds=120)
+
+
+def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
+    database, changes, claims = kernel.database, kernel.changes, kernel.claims
+    connectors = ConnectorStore(database)
+    syncs = SyncStore(database)
+    records = RecordStore(database)
+    sessions = SessionVault(DataKeyStore(database, kernel.ring))
+    kite_budget = Budget(database, "zerodha", KITE_SPACING)
+    fi_turns = Turns(claims, "fi-session")
+    platforms = build_platforms(
+        kernel.settings, kernel.secrets.user_ids, kite_budget.reserve, fi_turns.hold
+    )
+    _show_from_the_start(platforms)
+    refused = RefusedLogins(database, kernel.trail)
+    logins = Logins(changes, connectors, claims, sessions, refused, platforms)
+    trends = TrendStore(database)
+    recorder = TrendRecorder(trends)
+    runner = SyncRunner(changes, connectors, syncs, records, logins, recorder)
+    renewals = SessionRenewals(syncs, logins)
+    concurrency = kernel.settings.sync_concurrency
+    scheduler = SyncScheduler(syncs, records, renewals, runner, concurrency)
+    service = ConnectorService(
+        changes, connectors, ConnectorLists(database), records, claims, sessions, logins, platforms,
+        kernel.users, scheduler.wake,
+    )  # fmt: skip
+    connector_changes = ConnectorChanges(database, kernel.generations.close)
+    hub = Hub(connector_changes)
+
+    def register(server: Any) -> None:
+        connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
+            ConnectorServicer(
+                service,
+                SyncService(changes, connectors, syncs, records, sessions, scheduler.wake),
+                WatchService(connector_changes, hub, kernel.users),
+                TrendService(trends),
+            ),
+            server,
+        )
+
+    return Parts(
+        register=register,
+        background=[recorder, Overdue(syncs)],
+        engines=[scheduler],
+        closing=[hub.close],
+        closed=[platform.aclose for platform in platforms.values()],
+        dependents=[service],
+        exporters=[ConnectorExport(connectors, records)],
+        exported=export_convert.EXPORTED,
+        counted=[Counted(store.TALLY, partial(_report, recorder))],
+    )
+
+
+def _report(recorder: TrendRecorder, totals: Mapping[Values, int]) -> None:
+    """To Prometheus and the trends. A connector without a status counts as `disconnected`."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for (platform, status), count in totals.items():
+        counts[str(platform), str(status or "disconnected")] += count
+    for labels, count in counts.items():
+        metrics.CONNECTORS.labels(*labels).set(count)
+    recorder.connections(counts)
+
+
+def _show_from_the_start(platforms: Iterable[str]) -> None:
+    """Give each series its zero: Prometheus sees no rise in a series that begins with its first event,
+    so that no alert would fire for it."""
+    metrics.SUSPICIOUS.labels(SUSPICION)
+    refused = (InvalidCredentials.code, PlatformNotAvailable.code)
+    for platform in platforms:
+        for outcome in ("connected", "login_required", *refused):
+            metrics.CONNECTS.labels(platform, outcome)
+        for status, code in (("success", ""), *(("failed", code) for code in FAILURES)):
+            metrics.SYNC_RUNS.labels(platform, status, code)
+        for metric in metrics.BY_PLATFORM:
+            metric.labels(platform)
+
+
+DOMAIN = Domain(
+    contract=[connector_service_pb2.DESCRIPTOR],
+    build=build,
+    indexes=lambda _: {
+        **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **budgets.INDEXES,
+        **refusals.INDEXES,
+    },
+    images=[store.CONNECTORS],
+    followed=[store.FOLLOWED],
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""Connectors and records as the export of their user has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from finlink.connectors.v1 import export_pb2 as pb
+from finlink.users.v1 import user_service_pb2 as rpc
+
+from server.core.clock import utc_now
+from server.domains.connectors import convert
+from server.domains.connectors.export.service import ExportedRecord
+from server.domains.connectors.model import Connector
+from server.domains.connectors.records import convert as record_convert
+
+
+def connector(value: Connector, now: datetime) -> rpc.ExportUserResponse:
+    """Field by field, so that none comes in by itself: the message a reader gets has a session id."""
+    whole = convert.connector(value, now)
+    return rpc.ExportUserResponse(
+        connector=pb.ExportedConnector(
+            id=whole.id,
+            platform=whole.platform,
+            connection_status=whole.connection_status,
+            connection_details=whole.connection_details,
+            metadata=whole.metadata,
+            auto_sync=value.auto_sync,
+            total_syncs=value.total_syncs,
+            successful_syncs=value.successful_syncs,
+            failed_syncs=value.failed_syncs,
+            sync_history=whole.sync_history,
+            errors=whole.errors,
+            created_at=whole.created_at,
+            updated_at=whole.updated_at,
+        )
+    )
+
+
+def record(value: ExportedRecord) -> rpc.ExportUserResponse:
+    return rpc.ExportUserResponse(
+        connector_id=value.connector_id, record=record_convert.record(value.record)
+    )
+
+
+EXPORTED: Mapping[str, Callable[[Any], rpc.ExportUserResponse]] = {
+    "connector": lambda value: connector(value, utc_now()),
+    "record": record,
+}

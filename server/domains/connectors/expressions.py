@@ -1,0 +1,135 @@
+"""Aggregation expressions that connector updates share.
+
+Updates of connectors are pipelines: each is one atomic step that decides by what the document says at
+that moment, on MongoDB's clock, so that nothing read before can be stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from server.domains.connectors.model import (
+    DEFAULT_INTERVAL,
+    ERRORS_KEPT,
+    HISTORY_KEPT,
+    LIVE,
+    DataTypeCount,
+    ErrorEntry,
+    HistoryEntry,
+)
+from server.storage.driver import Document
+
+NOW = "$$NOW"
+MINUTE_MS = 60_000
+
+IS_LIVE = {"$in": ["$connectionStatus", list(LIVE)]}
+HAS_RUN = {"$eq": [{"$type": "$sync.run"}, "object"]}
+RUN_STARTED = {"$eq": [{"$type": "$sync.run.startedAt"}, "date"]}
+# Both default to what a document without them means.
+SYNCS_BY_ITSELF = {"$and": [{"$ne": ["$sync.auto", False]}, {"$ne": ["$sync.paused", True]}]}
+IS_PAUSED = {"$eq": ["$sync.paused", True]}
+INTERVAL_MS = {
+    "$multiply": [{"$ifNull": ["$connectionDetails.syncInterval", DEFAULT_INTERVAL]}, MINUTE_MS]
+}
+
+
+def plus_one(path: str) -> Document:
+    return {"$add": [{"$ifNull": [f"${path}", 0]}, 1]}
+
+
+def when(condition: Any, then: Any, otherwise: Any) -> Document:
+    return {"$cond": [condition, then, otherwise]}
+
+
+def keep_or_remove(condition: Any, value: Any) -> Document:
+    """`value` where the condition holds; otherwise the field goes away."""
+    return when(condition, value, "$$REMOVE")
+
+
+def prepended(path: str, entry: Any, kept: int) -> Document:
+    """The array at `path` with `entry` first, and no more than `kept` in all."""
+    return {"$slice": [{"$concatArrays": [[entry], {"$ifNull": [f"${path}", []]}]}, kept]}
+
+
+def history_entry(entry: HistoryEntry) -> Document:
+    """A finished run as its connector's history keeps it."""
+    document: Document = {
+        "syncedAt": entry.synced_at,
+        "status": entry.status,
+        "recordsCount": entry.records_count,
+        "addedCount": entry.added_count,
+        "errorMessage": entry.error_message,
+        "errorCode": entry.error_code,
+        "syncId": entry.sync_id,
+        "startedAt": entry.started_at,
+        "counts": count_documents(entry.counts),
+        "missing": [
+            {"dataType": each.data_type, "code": each.code, "message": each.message}
+            for each in entry.missing
+        ]
+        or None,
+    }
+    return {"$literal": {key: value for key, value in document.items() if value is not None}}
+
+
+def count_documents(counts: Sequence[DataTypeCount]) -> list[Document]:
+    return [
+        {"dataType": c.data_type, "recordsCount": c.records, "addedCount": c.added} for c in counts
+    ]
+
+
+def broken_off(code: str, message: str) -> Document:
+    """The run the document has, as a history entry of one that came to no end of its own.
+
+    What it had brought until then is told.
+    """
+    done = {"$ifNull": ["$sync.run.done", []]}
+    brought = {"$gt": [{"$size": done}, 0]}
+    return {
+        "syncedAt": NOW,
+        "status": "failed",
+        "errorCode": code,
+        "errorMessage": message,
+        "syncId": "$sync.run.syncId",
+        "startedAt": {"$ifNull": ["$sync.run.beganAt", "$sync.run.startedAt"]},
+        "recordsCount": keep_or_remove(brought, {"$sum": "$sync.run.done.recordsCount"}),
+        "addedCount": keep_or_remove(brought, {"$sum": "$sync.run.done.addedCount"}),
+        "counts": done,
+    }
+
+
+def count_run(entry: Any, status: str) -> Document:
+    """Fields to set so that a finished run stands in history and totals."""
+    fields = {
+        "syncHistory": prepended("syncHistory", entry, HISTORY_KEPT),
+        "sync.total": plus_one("sync.total"),
+    }
+    if status == "success":
+        fields["sync.successful"] = plus_one("sync.successful")
+    elif status == "failed":
+        fields["sync.failed"] = plus_one("sync.failed")
+    return fields
+
+
+def count_run_if(condition: Any, entry: Any) -> Document:
+    """The same for a run that failed, where the condition holds."""
+    return {
+        path: when(condition, value, f"${path}")
+        for path, value in count_run(entry, "failed").items()
+    }
+
+
+def add_error(entry: ErrorEntry) -> Document:
+    """Fields to set so that an error stands among the connector's newest."""
+    document = {
+        "errorCode": entry.code,
+        "errorMessage": entry.message,
+        "occurredAt": entry.occurred_at,
+    }
+    return {"errors": prepended("errors", {"$literal": document}, ERRORS_KEPT)}
+
+
+def literals(fields: Document) -> Document:
+    """Values that are taken as they are, whatever they look like."""
+    return {path: {"$literal": value} for path, value in fields.items()}

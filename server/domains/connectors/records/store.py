@@ -1,0 +1,246 @@
+"""Records in MongoDB: collection `records`, one document an item, once each.
+
+A document: connectorId (`Connector.records_id`), dataType, key (the item's identity), at (what lists
+are ordered by), data (the item's fields), seen (the run that last saw it), addedAt, addedBy (the run
+that saw it first), updatedAt, closedAt (holdings).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from functools import partial
+from typing import Any, TypeAlias
+
+import bson
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+
+from server.core.clock import utc_now
+from server.domains.connectors.records.documents import record_document
+from server.platforms.records import Item, Trade, Transaction
+from server.storage import paging
+from server.storage.driver import Database, Document, Session
+from server.storage.persistence import persistently
+
+RECORDS = "records"
+ERASURES = "record_erasures"
+BATCH = 500
+# Raises where the run may write no more.
+Guard: TypeAlias = Callable[[Session, int | None], Awaitable[None]]
+_NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    RECORDS: [
+        IndexModel(
+            [("connectorId", ASCENDING), ("dataType", ASCENDING), ("key", ASCENDING)], unique=True
+        ),
+        IndexModel([("connectorId", ASCENDING), *_NEWEST_FIRST]),
+        IndexModel([("connectorId", ASCENDING), ("dataType", ASCENDING), *_NEWEST_FIRST]),
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    id: str
+    data_type: str
+    data: Mapping[str, Any]
+    added_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+
+
+class RecordStore:
+    """Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records = database.collection(RECORDS)
+        self._readable = database.collection(RECORDS, elsewhere=True)
+        self._erasures = database.collection(ERASURES)
+
+    async def keep(
+        self,
+        records_id: str,
+        data_type: str,
+        items: Sequence[Item],
+        run: str,
+        guard: Guard,
+        *,
+        again: bool = False,
+        closes: bool = False,
+    ) -> int:
+        """Store the items a run fetched; gives how many were new. Safe to repeat.
+
+        Transactions and trades stay as they were first seen, but a trade gains what was not told then
+        (Zerodha tells its ISIN elsewhere, which may fail); holdings and the profile are updated.
+        `guard` comes last in the transaction of each batch, and is told how many were new with the last
+        one: where it raises, nothing was written. `again`: the run may have stored some before; they are
+        counted as new like the others. `closes`: what it did not see any more is marked as closed.
+        """
+        now = utc_now()
+        batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)] or [[]]
+        added, writes = 0, 0
+
+        async def write(session: Session, number: int) -> int:
+            nonlocal writes
+            writes += 1
+            upserts = [_upsert(records_id, data_type, item, run, now) for item in batches[number]]
+            fresh = added
+            if upserts:
+                result = await self._records.bulk_write(upserts, ordered=False, session=session)
+                fresh += result.upserted_count
+            if number < len(batches) - 1:
+                await guard(session, None)
+                return fresh
+            if closes:
+                await self._close_unseen(records_id, data_type, run, now, session)
+            # After a second try nobody knows whether the first one had been committed.
+            if again or writes > len(batches):
+                fresh = await self._records.count_documents(
+                    {"connectorId": records_id, "dataType": data_type, "addedBy": run},
+                    session=session,
+                )
+            await guard(session, fresh)
+            return fresh
+
+        for number in range(len(batches)):
+            added = await persistently(
+                partial(self._database.transact, partial(write, number=number))
+            )
+        return added
+
+    async def _close_unseen(
+        self, records_id: str, data_type: str, run: str, now: datetime, session: Session
+    ) -> None:
+        await self._records.update_many(
+            {
+                "connectorId": records_id,
+                "dataType": data_type,
+                "seen": {"$ne": run},
+                "closedAt": {"$exists": False},
+            },
+            {"$set": {"closedAt": now, "updatedAt": now}},
+            session=session,
+        )
+
+    async def page(
+        self, records_id: str, data_type: str | None, token: str | None, limit: int
+    ) -> tuple[list[StoredRecord], str | None]:
+        """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
+        connector_id = records_id.partition(".")[0]  # a token stays good when records are erased
+        filters = {"connectorId": connector_id, "dataType": data_type}
+        query: Document = {"connectorId": records_id}
+        if data_type is not None:
+            query["dataType"] = data_type
+        position = None if token is None else paging.decode(token, filters)
+
+        async def find(part: Document, count: int) -> list[Document]:
+            return await self._readable.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
+
+        documents = await paging.read(find, query, position, "at", limit)
+        records = [_stored(document) for document in documents[:limit]]
+        return records, paging.next_token(documents, limit, "at", filters)
+
+    async def any(self, records_id: str) -> bool:
+        """Whether there are records under an id."""
+        return await self._records.find_one({"connectorId": records_id}, {"_id": 1}) is not None
+
+    async def forget(self, records_ids: Sequence[str], session: Session) -> None:
+        """Have records that nothing refers to any more erased in the background."""
+        if records_ids:
+            documents = [{"_id": name, "requestedAt": utc_now()} for name in records_ids]
+            await self._erasures.insert_many(documents, session=session)
+
+    async def erase_some(self) -> bool:
+        """Erase the records under one forgotten id; False where there is none.
+
+        Once is enough: what a run still writes at that moment its guard takes back.
+        """
+        erasure = await self._erasures.find_one({}, sort=[("requestedAt", ASCENDING)])
+        if erasure is None:
+            return False
+        await self._records.delete_many({"connectorId": erasure["_id"]})
+        await self._erasures.delete_one({"_id": erasure["_id"]})
+        return True
+
+
+def answer_digest(records_id: str, fetched: str) -> str:
+    """Tells apart what a platform answered for the records under an id.
+
+    The same answers mean the same items. Another one each day, as that of the items.
+    """
+    return _of_today(records_id, fetched.encode()).hexdigest()
+
+
+def digest(records_id: str, items: Sequence[Item]) -> str:
+    """Tells apart what a run fetched for the records under an id, so that the same is not stored again.
+
+    Another one each day, at a time of the connector's own: whatever became of the records is put right.
+    """
+    fetched = sorted((item.key, bson.encode(record_document(item.record))) for item in items)
+    hashed = _of_today(records_id, b"")
+    for key, document in fetched:
+        hashed.update(key.encode() + b"\0" + document)
+    return hashed.hexdigest()
+
+
+def _of_today(records_id: str, content: bytes) -> hashlib._Hash:
+    created = int(records_id[:8], 16) if re.match("[0-9a-f]{8}", records_id) else 0
+    day = int(utc_now().timestamp() + created) // 86_400
+    return hashlib.sha256(repr((records_id, day)).encode() + content)
+
+
+def _upsert(records_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:
+    where = {"connectorId": records_id, "dataType": data_type, "key": item.key}
+    data = record_document(item.record)
+    at = _ordered_by(item, now)
+    if isinstance(item.record, Transaction):
+        first = {"at": at, "addedAt": now, "addedBy": run, "data": data, "updatedAt": now}
+        return UpdateOne(where, {"$setOnInsert": first, "$set": {"seen": run}}, upsert=True)
+    fetched: Document = {"$literal": data}
+    happened = isinstance(item.record, Trade)
+    if happened:  # fields in the order they had, as the order counts when documents are compared
+        fetched = {"$mergeObjects": ["$data", fetched, "$data"]}
+    is_new = {"$eq": [{"$type": "$addedAt"}, "missing"]}
+    # `updatedAt` moves only where something changed, being closed included.
+    changed = {"$or": [{"$ne": ["$data", fetched]}, {"$ne": [{"$type": "$closedAt"}, "missing"]}]}
+    fields: Document = {
+        "at": {"$ifNull": ["$at", at]},
+        "addedAt": {"$ifNull": ["$addedAt", now]},
+        "addedBy": {"$cond": [is_new, run, "$addedBy"]},
+        "updatedAt": {"$cond": [changed, now, "$updatedAt"]},
+        "seen": run,
+    }
+    if happened:
+        return UpdateOne(where, [{"$set": {**fields, "data": fetched}}], upsert=True)
+    update: list[Document] = [
+        {"$set": fields},
+        {"$unset": ["closedAt", "data"]},  # $set would merge the new fields into the old ones
+        {"$set": {"data": fetched}},
+    ]
+    return UpdateOne(where, update, upsert=True)
+
+
+def _ordered_by(item: Item, now: datetime) -> datetime:
+    """A time that never changes for an item: its own where it has one, else when it was first seen."""
+    record = item.record
+    if isinstance(record, Trade) and record.time is not None:
+        return record.time
+    if isinstance(record, Transaction | Trade) and record.date is not None:
+        return datetime.combine(record.date, time(), UTC)
+    return now
+
+
+def _stored(document: Mapping[str, Any]) -> StoredRecord:
+    return StoredRecord(
+        id=str(document["_id"]),
+        data_type=document["dataType"],
+        data=document["data"],
+        added_at=document["addedAt"],
+        updated_at=document["updatedAt"],
+        closed_at=document.get("closedAt"),
+    )

@@ -1,0 +1,223 @@
+"""The RPCs of finlink.connectors.v1.ConnectorService: convert in, call a service, convert out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import datetime
+
+from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import connector_service_pb2_grpc
+
+from server.cache.responses import Shown
+from server.core.clock import utc_now
+from server.core.idempotency import answered
+from server.domains.connectors import convert
+from server.domains.connectors.connections.service import ConnectorService
+from server.domains.connectors.model import Connector, ConnectorFilter
+from server.domains.connectors.records import convert as record_convert
+from server.domains.connectors.sync.service import SyncService
+from server.domains.connectors.trends import convert as trend_convert
+from server.domains.connectors.trends.service import TrendService
+from server.domains.connectors.watch import convert as watch_convert
+from server.domains.connectors.watch.service import WatchService
+from server.rpc.call import Context, answer_shows
+from server.rpc.times import timestamp
+
+
+class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
+    def __init__(
+        self,
+        connectors: ConnectorService,
+        syncs: SyncService,
+        watches: WatchService,
+        trends: TrendService,
+    ) -> None:
+        self._connectors = connectors
+        self._syncs = syncs
+        self._watches = watches
+        self._trends = trends
+
+    async def CreateConnector(
+        self, request: rpc.CreateConnectorRequest, context: Context
+    ) -> rpc.CreateConnectorResponse:
+        return await answered(
+            self._connectors.connect(
+                request.user_id,
+                request.platform,
+                request.permissions,
+                convert.credentials(request.credentials),
+            ),
+            convert.created,
+        )
+
+    async def ListConnectors(
+        self, request: rpc.ListConnectorsRequest, context: Context
+    ) -> rpc.ListConnectorsResponse:
+        where = ConnectorFilter(
+            platform=request.platform if request.HasField("platform") else None,
+            status=request.status if request.HasField("status") else None,
+        )
+        page, token = await self._connectors.list(
+            where,
+            token=request.page_token if request.HasField("page_token") else None,
+            limit=request.limit if request.HasField("limit") else None,
+        )
+        now = utc_now()
+        data = rpc.ListConnectorsData(
+            connectors=[convert.summary(connector, now) for connector in page],
+            pagination=rpc.TokenPagination(next_page_token=token),
+        )
+        return rpc.ListConnectorsResponse(data=data)
+
+    async def GetConnectorStatusSummary(
+        self, request: rpc.GetConnectorStatusSummaryRequest, context: Context
+    ) -> rpc.GetConnectorStatusSummaryResponse:
+        counts = await self._connectors.count(convert.status_filter(request))
+        return rpc.GetConnectorStatusSummaryResponse(data=convert.status_summary(counts))
+
+    async def GetConnectorTrends(
+        self, request: rpc.GetConnectorTrendsRequest, context: Context
+    ) -> rpc.GetConnectorTrendsResponse:
+        trends = await self._trends.last(request.minutes if request.HasField("minutes") else None)
+        return rpc.GetConnectorTrendsResponse(data=trend_convert.trends(trends))
+
+    async def GetConnector(
+        self, request: rpc.GetConnectorRequest, context: Context
+    ) -> rpc.GetConnectorResponse:
+        connector = await self._connectors.get(request.connector_id)
+        return rpc.GetConnectorResponse(data=convert.connector(connector, utc_now()))
+
+    async def ListUserConnectors(
+        self, request: rpc.ListUserConnectorsRequest, context: Context
+    ) -> rpc.ListUserConnectorsResponse:
+        user, connectors = await self._connectors.of_user(request.user_id)
+        now = utc_now()
+        answer_shows(_shown([user], connectors, now))
+        data = rpc.ListUserConnectorsData(
+            connectors=[convert.summary(connector, now) for connector in connectors],
+            total_connectors=len(connectors),
+            active_connections=sum(connector.status == "connected" for connector in connectors),
+        )
+        return rpc.ListUserConnectorsResponse(data=data)
+
+    async def GetUserPlatformConnector(
+        self, request: rpc.GetUserPlatformConnectorRequest, context: Context
+    ) -> rpc.GetUserPlatformConnectorResponse:
+        connector = await self._connectors.find(request.user_id, request.platform)
+        now = utc_now()
+        answer_shows(_shown([], [connector], now))
+        data = rpc.GetUserPlatformConnectorData(connector=convert.summary(connector, now))
+        return rpc.GetUserPlatformConnectorResponse(data=data)
+
+    async def DisconnectConnector(
+        self, request: rpc.DisconnectConnectorRequest, context: Context
+    ) -> rpc.DisconnectConnectorResponse:
+        return await answered(
+            self._connectors.disconnect(
+                request.connector_id, delete_records=request.delete_records
+            ),
+            lambda connector: rpc.DisconnectConnectorResponse(
+                message="Disconnected successfully",
+                data=rpc.DisconnectConnectorData(
+                    platform=connector.platform,
+                    disconnected_at=timestamp(connector.disconnected_at),
+                    session_duration=connector.session_duration(utc_now()),
+                ),
+            ),
+        )
+
+    async def RefreshSession(
+        self, request: rpc.RefreshSessionRequest, context: Context
+    ) -> rpc.RefreshSessionResponse:
+        return await answered(
+            self._connectors.refresh(
+                request.connector_id, convert.credentials(request.credentials)
+            ),
+            lambda connector: rpc.RefreshSessionResponse(
+                message="Session refreshed successfully",
+                data=rpc.RefreshSessionData(
+                    session_id=connector.session_id or "",
+                    expires_at=timestamp(connector.expires_at),
+                ),
+            ),
+        )
+
+    async def GetSyncStatus(
+        self, request: rpc.GetSyncStatusRequest, context: Context
+    ) -> rpc.GetSyncStatusResponse:
+        connector = await self._syncs.status(request.connector_id)
+        return rpc.GetSyncStatusResponse(data=convert.sync_status(connector))
+
+    async def UpdateSyncSettings(
+        self, request: rpc.UpdateSyncSettingsRequest, context: Context
+    ) -> rpc.UpdateSyncSettingsResponse:
+        return await answered(
+            self._syncs.update_settings(
+                request.connector_id,
+                request.sync_interval if request.HasField("sync_interval") else None,
+                request.data_types,
+                request.auto_sync if request.HasField("auto_sync") else None,
+            ),
+            lambda connector: rpc.UpdateSyncSettingsResponse(
+                message="Sync settings updated successfully",
+                data=rpc.SyncSettings(
+                    sync_interval=connector.sync_interval,
+                    data_types=connector.data_types,
+                    auto_sync=connector.auto_sync,
+                ),
+            ),
+        )
+
+    async def TriggerSync(
+        self, request: rpc.TriggerSyncRequest, context: Context
+    ) -> rpc.TriggerSyncResponse:
+        force = request.force_sync if request.HasField("force_sync") else True
+        return await answered(
+            self._syncs.trigger(request.connector_id, request.data_types, force=force),
+            convert.triggered,
+        )
+
+    async def GetSync(self, request: rpc.GetSyncRequest, context: Context) -> rpc.GetSyncResponse:
+        state = await self._syncs.get(request.connector_id, request.sync_id)
+        return rpc.GetSyncResponse(data=convert.sync_run(state))
+
+    async def CancelSync(
+        self, request: rpc.CancelSyncRequest, context: Context
+    ) -> rpc.CancelSyncResponse:
+        return await answered(
+            self._syncs.cancel(request.connector_id, request.sync_id), convert.cancelled
+        )
+
+    async def ListRecords(
+        self, request: rpc.ListRecordsRequest, context: Context
+    ) -> rpc.ListRecordsResponse:
+        page, token = await self._syncs.records(
+            request.connector_id,
+            request.data_type if request.HasField("data_type") else None,
+            request.page_token if request.HasField("page_token") else None,
+            request.limit if request.HasField("limit") else None,
+        )
+        data = rpc.ListRecordsData(
+            records=map(record_convert.record, page),
+            pagination=rpc.TokenPagination(next_page_token=token),
+        )
+        return rpc.ListRecordsResponse(data=data)
+
+    async def WatchConnectors(
+        self, request: rpc.WatchConnectorsRequest, context: Context
+    ) -> AsyncIterator[rpc.WatchConnectorsResponse]:
+        events = self._watches.watch(
+            request.user_id if request.HasField("user_id") else None,
+            request.resume_token if request.HasField("resume_token") else None,
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield watch_convert.response(event)
+
+
+def _shown(others: Sequence[str], connectors: Sequence[Connector], now: datetime) -> Shown:
+    """What an answer shows that has summaries of connectors as they are now."""
+    until = min((each.summary_until(now) for each in connectors), default=math.inf)
+    return Shown([*others, *(each.id for each in connectors)], until)

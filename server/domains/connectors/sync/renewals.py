@@ -1,0 +1,51 @@
+"""Looks after platform sessions: renews them before they end, and finds out which have ended.
+
+A connector must tell the truth between its syncs as well, and where it has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import timedelta
+
+import structlog
+
+from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.model import Connector
+from server.domains.connectors.sync.store import SyncStore
+from server.observability.logging import cause_of
+
+_log = structlog.stdlib.get_logger("finlink.sync")
+
+AT_A_TIME = 5
+# How long until a session is looked after again where the platform, or this worker, was away; longer
+# than one attempt takes.
+LEASE = timedelta(seconds=60)
+JITTER = 0.25
+
+
+class SessionRenewals:
+    def __init__(self, syncs: SyncStore, logins: Logins) -> None:
+        self._syncs = syncs
+        self._logins = logins
+
+    async def look_after_some(self) -> bool:
+        """Look after the few sessions that have waited longest; False where none is due."""
+        claimed: list[Connector] = []
+        while len(claimed) < AT_A_TIME:
+            lease = LEASE * (1 + random.uniform(0, JITTER))  # noqa: S311 - not all come at once
+            connector = await self._syncs.claim_check(lease)
+            if connector is None:
+                break
+            claimed.append(connector)
+        await asyncio.gather(*(self._look_after(connector) for connector in claimed))
+        return bool(claimed)
+
+    async def _look_after(self, connector: Connector) -> None:
+        try:
+            await self._logins.look_after(connector)
+        except Exception as error:  # noqa: BLE001 - of one connector; the lease brings it again
+            _log.warning(
+                "cannot look after a session", connector_id=connector.id, **cause_of(error)
+            )

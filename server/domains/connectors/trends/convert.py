@@ -1,0 +1,44 @@
+"""Trends as the contract's messages; pure."""
+
+from __future__ import annotations
+
+from finlink.connectors.v1 import trend_pb2 as pb
+
+from server.domains.connectors.trends.model import Counts, Point
+from server.domains.connectors.trends.service import Trends
+from server.rpc.times import timestamp
+
+
+def trends(value: Trends) -> pb.ConnectorTrends:
+    return pb.ConnectorTrends(
+        step_seconds=int(value.step.total_seconds()), points=map(_point, value.points)
+    )
+
+
+def _point(value: Point) -> pb.TrendPoint:
+    platforms = [_platform(name, counts) for name, counts in value.platforms.items()]
+    return pb.TrendPoint(at=timestamp(value.at), platforms=platforms)
+
+
+def _platform(name: str, counts: Counts) -> pb.PlatformTrend:
+    failures = [
+        pb.CodeCount(code=code, count=count)
+        for code, count in sorted(counts.failures.items(), key=lambda each: (-each[1], each[0]))
+    ]
+    trend = pb.PlatformTrend(
+        platform=name,
+        succeeded=counts.succeeded,
+        partial=counts.partial,
+        failed=counts.failed,
+        started=counts.started,
+        failures=failures,
+    )
+    if counts.timed:
+        trend.late_seconds_max = counts.late_seconds_max
+        trend.late_seconds_mean = counts.late_seconds / counts.timed
+    if counts.connections is not None:
+        trend.connected = counts.connections.get("connected", 0)
+        trend.disconnected = counts.connections.get("disconnected", 0)
+        trend.expired = counts.connections.get("expired", 0)
+        trend.error = counts.connections.get("error", 0)
+    return trend

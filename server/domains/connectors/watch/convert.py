@@ -1,0 +1,36 @@
+"""Events of a watch as the contract's messages; pure."""
+
+from __future__ import annotations
+
+from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import watch_pb2 as pb
+
+from server.domains.connectors import convert
+from server.domains.connectors.model import Connector
+from server.domains.connectors.watch.service import Event
+from server.rpc.times import timestamp
+
+
+def response(event: Event) -> rpc.WatchConnectorsResponse:
+    change = event.change
+    return rpc.WatchConnectorsResponse(
+        resume_token=event.resume_token,
+        type=event.kind,
+        occurred_at=timestamp(event.at),
+        connector=_connector(change.connector) if change else None,
+        sync=convert.sync_run(change.sync) if change and change.sync else None,
+        ended_sync=convert.sync_run(change.ended) if change and change.ended else None,
+    )
+
+
+def _connector(value: Connector) -> pb.WatchedConnector:
+    return pb.WatchedConnector(
+        id=value.id,
+        user_id=value.user_id,
+        platform=value.platform,
+        connection_status=value.status,
+        connected_at=timestamp(value.connected_at),
+        disconnected_at=timestamp(value.disconnected_at),
+        expires_at=timestamp(value.expires_at),
+        last_sync_at=timestamp(value.last_sync_at),
+    )

@@ -1,0 +1,41 @@
+"""Resume tokens: a place in the changes, opaque to callers.
+
+No secret, and not bound to a filter: a place is the same for whoever watches whatever.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+
+from server.core.errors import InvalidRequest
+
+_CHECK = 6  # bytes that tell a token from anything else
+
+
+def encode(position: str) -> str:
+    """The token of a place, which is hexadecimal."""
+    content = bytes.fromhex(position)
+    return base64.urlsafe_b64encode(_check(content) + content).decode().rstrip("=")
+
+
+def decode(token: str) -> str:
+    """The place a token stands for. Raises InvalidRequest naming `resumeToken`."""
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        whole = base64.b64decode(padded, altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise _no_token() from None
+    check, content = whole[:_CHECK], whole[_CHECK:]
+    if not content or check != _check(content):
+        raise _no_token()
+    return content.hex().upper()
+
+
+def _check(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:_CHECK]
+
+
+def _no_token() -> InvalidRequest:
+    return InvalidRequest.of("resumeToken", "is not a resume token of a watch")

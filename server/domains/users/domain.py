@@ -1,0 +1,47 @@
+"""Users, wired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
+
+from server.domains.users import store
+from server.domains.users.service import UserService
+from server.domains.users.servicer import UserServicer
+from server.domains.users.store import UserStore
+from server.kernel import Counted, Domain, Kernel, Parts
+from server.observability import metrics
+from server.storage.tallies import Values
+
+
+def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
+    service = UserService(
+        kernel.changes,
+        UserStore(kernel.database),
+        [each for parts in others for each in parts.dependents],
+        [each for parts in others for each in parts.exporters],
+    )
+    exported = {kind: how for parts in others for kind, how in parts.exported.items()}
+
+    def register(server: Any) -> None:
+        user_service_pb2_grpc.add_UserServiceServicer_to_server(
+            UserServicer(service, exported), server
+        )
+
+    return Parts(register=register, counted=[Counted(store.TALLY, _report)])
+
+
+def _report(totals: Mapping[Values, int]) -> None:
+    for (status,), count in totals.items():
+        metrics.USERS.labels(str(status or "active")).set(count)
+
+
+DOMAIN = Domain(
+    contract=[user_service_pb2.DESCRIPTOR],
+    build=build,
+    indexes=lambda settings: store.indexes(settings.user_archive_days),
+    retired=store.RETIRED,
+    followed=[store.FOLLOWED],
+)

@@ -1,0 +1,17 @@
+"""What can go wrong with users."""
+
+from __future__ import annotations
+
+from server.core.errors import ApiError
+
+
+class UserNotFound(ApiError):
+    code = "USER_NOT_FOUND"
+    default_message = "User not found"
+
+
+class UserExists(ApiError):
+    """`fields` names `userId` or `email`."""
+
+    code = "USER_EXISTS"
+    default_message = "User already exists"

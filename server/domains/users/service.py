@@ -1,0 +1,140 @@
+"""Use cases of users."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+
+import structlog
+
+from server.core.errors import InvalidRequest
+from server.core.events import Event
+from server.domains.users.errors import UserNotFound
+from server.domains.users.model import Changes, NewUser, User, UserFilter, UserPage, given
+from server.domains.users.store import UserStore
+from server.kernel import Exported, UserDependents, UserExporter
+from server.storage.changes import GroupedChanges, RecordedChanges
+from server.storage.driver import Session
+
+_log = structlog.stdlib.get_logger("finlink.users")
+
+DEFAULT_LIMIT = 20
+
+
+class UserService:
+    def __init__(
+        self,
+        changes: RecordedChanges,
+        store: UserStore,
+        dependents: Sequence[UserDependents] = (),
+        exporters: Sequence[UserExporter] = (),
+    ) -> None:
+        self._changes = changes
+        self._store = store
+        self._creations = GroupedChanges(
+            changes,
+            store.insert,
+            store.insert_all,
+            lambda new, _: Event("user.created", new.user_id, fields=given(new)),
+        )
+        self._dependents = dependents
+        self._exporters = exporters
+
+    async def create(self, new: NewUser) -> User:
+        """Raises UserExists."""
+        user = await self._creations.make(new)
+        _log.info("user created", user_id=user.user_id)
+        return user
+
+    async def get(self, user_id: str) -> User:
+        """Raises UserNotFound."""
+        user = await self._store.get(user_id)
+        if user is None:
+            raise UserNotFound
+        return user
+
+    async def batch_get(self, user_ids: Sequence[str]) -> tuple[list[User], list[str]]:
+        """The users that exist, in the order asked for, and the ids of the others."""
+        found = await self._store.get_many(user_ids)
+        users = [found[user_id] for user_id in user_ids if user_id in found]
+        return users, [user_id for user_id in user_ids if user_id not in found]
+
+    async def list(
+        self, where: UserFilter, page: int | None, token: str | None, limit: int | None
+    ) -> UserPage:
+        """One page, by number or by token. Raises InvalidRequest where both are given."""
+        if token is not None and page is not None:
+            raise InvalidRequest.of("pageToken", "must not come together with page")
+        if token is not None:
+            return await self._store.page_after(where, token, limit or DEFAULT_LIMIT)
+        return await self._store.page(where, page or 1, limit or DEFAULT_LIMIT)
+
+    async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
+        """Everything held on the user, the `user` first, which is told of before any of it.
+
+        Raises UserNotFound, also at the end where the user was deleted meanwhile.
+        """
+        user = await self.get(user_id)
+        await self._changes.tell(Event("user.exported", user_id))
+        _log.info("user export begun", user_id=user_id)
+        yield "user", user
+        for exporter in self._exporters:
+            async with aclosing(exporter.export(user_id)) as parts:
+                async for part in parts:
+                    yield part
+        if (await self.get(user_id)).id != user.id:  # somebody else by now
+            raise UserNotFound
+
+    async def update(self, user_id: str, changes: Changes) -> User:
+        """Apply changes by document path. Raises UserNotFound, or InvalidRequest where there are none."""
+        if not changes:
+            raise InvalidRequest(
+                "Nothing to update: send at least one field, or name one in updateMask"
+            )
+        user = await self._changes.make(
+            partial(self._store.update, user_id, changes),
+            lambda _: Event("user.updated", user_id, fields=sorted(changes)),
+        )
+        if user is None:
+            raise UserNotFound
+        _log.info("user updated", user_id=user_id, fields=sorted(changes))
+        return user
+
+    async def set_status(self, user_id: str, status: str) -> User:
+        """Change the status, and let the user's syncs run or stop with it. Raises UserNotFound."""
+
+        async def work(session: Session) -> User:
+            user = await self._store.update(user_id, {"status": status}, session)
+            if user is None:
+                raise UserNotFound
+            for dependent in self._dependents:
+                await dependent.set_active(user_id, status == "active", session)
+            return user
+
+        user = await self._changes.make(
+            work, lambda _: Event("user.status_changed", user_id, fields=["status"])
+        )
+        _log.info("user status changed", user_id=user_id, status=status)
+        return user
+
+    async def delete(self, user_id: str) -> None:
+        """Remove the user and all that depends on it, or nothing.
+
+        Raises UserNotFound, and what a dependent raises that refuses.
+        """
+        await self.get(user_id)
+        for dependent in self._dependents:
+            await dependent.check_deletable(user_id)
+        for dependent in self._dependents:
+            await dependent.before_delete(user_id)
+
+        async def work(session: Session) -> str:
+            if not await self._store.archive(user_id, session):
+                raise UserNotFound
+            for dependent in self._dependents:
+                await dependent.delete(user_id, session)
+            return user_id
+
+        await self._changes.make(work, lambda _: Event("user.deleted", user_id))
+        _log.info("user deleted", user_id=user_id)

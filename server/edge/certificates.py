@@ -1,0 +1,169 @@
+"""Certificates for Envoy: those that are given, looked at, and one made for development."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from server.config import Settings
+from server.edge.errors import StartError
+from server.edge.tls import Certificate, Tls
+
+VALID_FOR = timedelta(days=365)
+RENEWED_BEFORE_END = timedelta(days=30)
+CLOCK_SLACK = timedelta(hours=1)  # by which a client's clock may be behind
+
+
+def tls_of(settings: Settings, data_dir: Path) -> Tls:
+    """What speaks TLS in this run.
+
+    Raises StartError, one line, for files that cannot be used, and in production without any.
+    """
+    rest: Certificate | None = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        rest = Certificate(settings.tls_cert.absolute(), settings.tls_key.absolute())
+        _check(rest, "TLS_CERT", "TLS_KEY")
+        if settings.production and settings.http == "on":
+            # Each port has rate limits of its own, so two would let callers through twice.
+            raise StartError(
+                "PLAIN_HTTP=on in production is for a proxy in front that speaks TLS; "
+                "unset it, or TLS_CERT and TLS_KEY."
+            )
+    elif not settings.production:
+        rest = development_certificate(data_dir / "tls")
+    elif settings.http != "on":
+        raise StartError(
+            "Production speaks HTTPS: set TLS_CERT and TLS_KEY, or PLAIN_HTTP=on where a proxy in "
+            "front of it speaks TLS."
+        )
+    grpc: Certificate | None = None
+    client_ca: Path | None = None
+    if settings.grpc_tls_cert and settings.grpc_tls_key and settings.grpc_tls_client_ca:
+        grpc = Certificate(settings.grpc_tls_cert.absolute(), settings.grpc_tls_key.absolute())
+        _check(grpc, "GRPC_TLS_CERT", "GRPC_TLS_KEY")
+        client_ca = settings.grpc_tls_client_ca.absolute()
+        _certificates(client_ca, "GRPC_TLS_CLIENT_CA")
+    server, server_ca = _towards_servers(settings)
+    return Tls(
+        http=settings.http,
+        rest=rest,
+        rest_port=settings.tls_port,
+        # With the development certificate it would take http://localhost, any port, from browsers.
+        hsts=settings.tls_cert is not None,
+        grpc=grpc,
+        grpc_client_ca=client_ca,
+        server=server,
+        server_ca=server_ca,
+    )
+
+
+def _towards_servers(settings: Settings) -> tuple[Certificate | None, Path | None]:
+    if not (settings.server_tls_cert and settings.server_tls_key and settings.server_tls_ca):
+        return None, None
+    server = Certificate(settings.server_tls_cert.absolute(), settings.server_tls_key.absolute())
+    _check(server, "SERVER_TLS_CERT", "SERVER_TLS_KEY")
+    ca = settings.server_tls_ca.absolute()
+    _certificates(ca, "SERVER_TLS_CA")
+    return server, ca
+
+
+def development_certificate(folder: Path) -> Certificate:
+    """The folder's certificate for this machine's names, made where missing or near its end."""
+    made = Certificate(folder / "development.crt", folder / "development.key")
+    if not _still_good(made):
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _make(made)
+        except OSError as error:
+            raise StartError(
+                f"No certificate can be written to {folder} ({error.strerror})."
+            ) from None
+    return made
+
+
+def _still_good(made: Certificate) -> bool:
+    try:
+        certificate = x509.load_pem_x509_certificate(made.chain.read_bytes())
+        key = serialization.load_pem_private_key(made.key.read_bytes(), None)
+    except (OSError, ValueError):
+        return False
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    return left > RENEWED_BEFORE_END and certificate.public_key() == key.public_key()
+
+
+def _make(target: Certificate) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Finlink development")])
+    hosts = dict.fromkeys(["localhost", socket.gethostname()])
+    addresses = [ipaddress.ip_address(text) for text in ("127.0.0.1", "::1")]
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SLACK)
+        .not_valid_after(now + VALID_FOR)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [*map(x509.DNSName, hosts), *map(x509.IPAddress, addresses)]
+            ),
+            critical=False,
+        )
+        # It signs nothing else, so that trusting it in a client trusts only this server.
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    _write(target.key, key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    _write(target.chain, certificate.public_bytes(pem))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Complete or not at all, and for the user alone."""
+    file, scratch = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    with os.fdopen(file, "wb") as stream:
+        stream.write(content)
+    Path(scratch).replace(path)
+
+
+def _check(given: Certificate, chain_setting: str, key_setting: str) -> None:
+    certificate = _certificates(given.chain, chain_setting)[0]
+    try:
+        key = serialization.load_pem_private_key(_read(given.key, key_setting), None)
+    except (ValueError, TypeError):
+        raise StartError(
+            f"{key_setting}={given.key} is not a private key in PEM without a password."
+        ) from None
+    if certificate.public_key() != key.public_key():
+        raise StartError(f"{key_setting}={given.key} is not the key of {chain_setting}.")
+
+
+def _certificates(path: Path, setting: str) -> list[x509.Certificate]:
+    try:
+        found = x509.load_pem_x509_certificates(_read(path, setting))
+    except ValueError:
+        raise StartError(f"{setting}={path} is not a certificate in PEM.") from None
+    if found[0].not_valid_after_utc < datetime.now(UTC):
+        raise StartError(
+            f"{setting}={path} expired on {found[0].not_valid_after_utc:%Y-%m-%d}; renew it."
+        )
+    return found
+
+
+def _read(path: Path, setting: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StartError(f"{setting}={path} cannot be read ({error.strerror}).") from None

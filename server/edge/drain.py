@@ -1,0 +1,68 @@
+"""Envoy takes no new requests and finishes those it has."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from functools import partial
+
+from server.edge.probes import http, port_answers, until
+
+REQUESTS = "downstream_rq_active"
+CLOSING = 2.0  # of the ports, unless something else listens there too
+LONGEST = 5.0  # streams that watch for changes would go on; the workers end those
+ACTIVE = re.compile(r"^http\.(?!admin\.).*downstream_(?:rq|cx)_active: (\d+)$", re.MULTILINE)
+LISTENER = re.compile(r"::\[?([0-9a-f.:]+?)\]?:(\d+)$", re.MULTILINE)
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told, not listened on
+
+
+async def drain(admin_port: int, *, connections: bool = False) -> None:
+    """Return when no request is under way in Envoy, or after a few seconds.
+
+    With `connections`, when no connection is left either: one Envoy of several is replaced while its
+    clients go on, and whatever they send before they are told to leave must be served.
+
+    First the ports are closed: a client's next connection is refused, which tells it that nothing
+    was carried out. Then every answer says `connection: close` (GOAWAY in HTTP/2). In the other
+    order clients come back at once, into a queue of connections that is thrown away a moment later.
+    Each of Envoy's threads closes its own part of a port when it comes to it, after Envoy has
+    answered; so the ports are tried until nobody takes connections any more.
+    """
+    with suppress(OSError):  # TimeoutError is one; an Envoy that is gone needs no draining
+        async with asyncio.timeout(LONGEST):
+            addresses = LISTENER.findall(await _ask("GET", admin_port, "/listeners"))
+            await _ask("POST", admin_port, "/drain_listeners")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING):
+                    for host, port in addresses:
+                        await until(partial(_refuses, ANY_ADDRESS.get(host, host), int(port)))
+            await _ask("POST", admin_port, "/healthcheck/fail")
+
+            async def idle() -> bool:
+                return (
+                    await _active(admin_port, "downstream_cx_active" if connections else REQUESTS)
+                    == 0
+                )
+
+            await until(idle)
+
+
+async def active_requests(admin_port: int) -> int:
+    return await _active(admin_port, REQUESTS)
+
+
+async def _refuses(host: str, port: int) -> bool:
+    return not await port_answers(port, host)
+
+
+async def _active(admin_port: int, what: str) -> int:
+    stats = await _ask("GET", admin_port, f"/stats?filter={what}")
+    return sum(int(count) for count in ACTIVE.findall(stats))
+
+
+async def _ask(method: str, admin_port: int, path: str) -> str:
+    """What Envoy says; on a busy machine it may not do so at the first time."""
+    while True:
+        with suppress(TimeoutError):
+            return (await http(method, admin_port, path))[1]

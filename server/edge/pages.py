@@ -1,0 +1,137 @@
+"""Static pages in Envoy's configuration: a route a file, read when Envoy starts.
+
+Envoy keeps them in memory and opens no file for a caller. Its file server filter, which would, is
+still marked as work in progress, outside Envoy's threat model. Pages are for everybody: no API key,
+no rate limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from server.edge.errors import StartError
+from server.edge.programs import find_rapidoc
+
+NOT_BUILT = Path(__file__).parents[2] / "console" / "not-built.html"
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+    ".yaml": "application/yaml",
+}
+ASK_AGAIN = "no-cache"
+FOR_GOOD = "public, max-age=31536000, immutable"
+APPLICATION = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# Of RapiDoc, which sets styles on elements.
+STYLED = APPLICATION.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+# Of a page that stands alone: no script, nothing from elsewhere.
+ALONE = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+_TYPES = "type.googleapis.com/envoy"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A file and the path that answers with it."""
+
+    path: str
+    file: Path
+    policy: str = APPLICATION  # Content-Security-Policy
+    cache: str = ASK_AGAIN
+
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPES.get(self.file.suffix, "application/octet-stream")
+
+
+def pages_of(root: Path) -> list[Page]:
+    """What is served of a checkout, or of an image made of one."""
+    return [*console(root / "console" / "dist"), *_docs(root)]
+
+
+def add(manager: dict[str, Any], pages: Sequence[Page]) -> None:
+    """Add a route for each page to the REST listener's connection manager."""
+    for page in pages:
+        if not page.file.is_file():
+            raise StartError(f"{page.file} is missing; it is served as {page.path}.")
+    if not pages:
+        return
+    routes = manager["route_config"]
+    largest = max(page.file.stat().st_size for page in pages)
+    routes["max_direct_response_body_size_bytes"] = max(4096, largest)
+    (host,) = routes["virtual_hosts"]
+    host["routes"].extend(_route(page) for page in pages)
+
+
+def console(built: Path) -> Iterator[Page]:
+    """What Vite made of the console; where it was not built, a page that tells how."""
+    index = built / "index.html"
+    if not index.is_file():
+        yield from (Page(path, NOT_BUILT, ALONE) for path in ("/console", "/console/"))
+        return
+    yield from (Page(path, index) for path in ("/console", "/console/"))
+    for file in sorted(built.rglob("*")):
+        if file.is_file():
+            inside = file.relative_to(built)
+            # Vite puts a hash of the content into the names of what it made.
+            cache = FOR_GOOD if inside.parts[0] == "assets" else ASK_AGAIN
+            yield Page(f"/console/{inside.as_posix()}", file, cache=cache)
+
+
+def _docs(root: Path) -> Iterator[Page]:
+    """The API's document, and the page that shows it."""
+    page = root / "docs" / "page"
+    yield Page("/openapi.yaml", root / "docs" / "openapi.yaml")
+    yield Page("/openapi.json", root / "gen" / "openapi.json")
+    yield from (Page(path, page / "index.html", STYLED) for path in ("/docs", "/docs/"))
+    yield from (Page(f"/docs/{name}", page / name) for name in ("icon.svg", "page.css", "page.js"))
+    yield Page("/docs/rapidoc.js", find_rapidoc())
+
+
+def _route(page: Page) -> dict[str, Any]:
+    off = {"@type": f"{_TYPES}.config.route.v3.FilterConfig", "config": {}, "disabled": True}
+    headers = {"cache-control": page.cache, "content-security-policy": page.policy}
+    return {
+        "name": "pages",
+        "match": {
+            "path": page.path,
+            "headers": [{"name": ":method", "string_match": {"exact": "GET"}}],
+        },
+        "direct_response": {"status": 200, "body": {"filename": str(page.file)}},
+        "response_headers_to_add": [_header("content-type", page.media_type)],
+        "typed_per_filter_config": {
+            "envoy.filters.http.local_ratelimit": off,
+            "envoy.filters.http.grpc_json_transcoder": off,
+            # After what the filter sets on every answer.
+            "envoy.filters.http.header_mutation": {
+                "@type": f"{_TYPES}.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+                "mutations": {
+                    "response_mutations": [
+                        {"append": _header(name, value)} for name, value in headers.items()
+                    ]
+                },
+            },
+        },
+    }
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    return {
+        "header": {"key": name, "value": value},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }

@@ -1,0 +1,172 @@
+"""The one Protocol every platform adapter implements, and what can go wrong with a platform.
+
+    PlatformError
+    ├── CredentialsRefused     the platform says no to what the caller sent
+    ├── SessionEnded           the session is over; only a new login helps
+    ├── PermissionRefused      this data type is not allowed; the session is fine
+    ├── PlatformUnavailable    broken transport, time-out or 5xx; later may work
+    │   └── Throttled          429; later will work
+    │       └── OverBudget     our own budget is used up: the platform was not even asked
+    └── PlatformDataError      an answer that cannot be understood
+
+Messages of these errors are shown to callers and stored in a connector's history: they hold no
+secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from server.platforms.records import DataType, Item
+
+
+class PlatformError(Exception):
+    """Base of all; `code` is what a connector's error list shows."""
+
+    code = "PLATFORM_ERROR"
+
+
+class CredentialsRefused(PlatformError):
+    """The platform refuses the credentials, or a field of them is missing or malformed.
+
+    `field` is the name of the credential to blame (`username`, `requestToken`, …), if one is.
+    """
+
+    code = "INVALID_CREDENTIALS"
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class SessionEnded(PlatformError):
+    code = "REAUTH_REQUIRED"
+
+
+class PermissionRefused(PlatformError):
+    code = "PERMISSION_REFUSED"
+
+
+class PlatformUnavailable(PlatformError):
+    """`retry_after` is the wait the platform asked for, where it named one."""
+
+    code = "PLATFORM_UNAVAILABLE"
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Throttled(PlatformUnavailable):
+    """Too many calls: a sync waits and goes on rather than fail."""
+
+    code = "PLATFORM_THROTTLED"
+
+
+class OverBudget(Throttled):
+    """`retry_after` is when its turn comes: asking sooner is of no use."""
+
+
+class PlatformDataError(PlatformError):
+    code = "PLATFORM_DATA_ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login that the platform accepts.
+
+    `secrets` is all that later calls need (tokens, keys, the MCP session id): strings only,
+    encrypted before it is stored, never logged. `renewable`: `renew` can bring another session
+    before this one ends.
+    """
+
+    platform_user_id: str
+    account_type: str
+    expires_at: datetime
+    secrets: Mapping[str, str] = field(repr=False)
+    renewable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRequired:
+    """The user must log in on the platform's page; `secrets` continues that login afterwards."""
+
+    login_url: str = field(repr=False)
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a platform answered for one data type, not looked into yet.
+
+    `digest`, of the answers as they came, tells it from other answers. `items` reads all of them, each
+    with its identity; it raises SessionEnded or PlatformDataError, and never gives a part.
+    """
+
+    digest: str
+    items: Callable[[], Sequence[Item]]
+
+
+# Awaits the moment at which a budget allows one call.
+Slot: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class Reading(Protocol):
+    """The data of one session for one run, which asks for nothing twice."""
+
+    async def fetch(self, data_type: DataType) -> Fetched:
+        """A data type as the platform reports it now.
+
+        Raises SessionEnded, PermissionRefused, PlatformUnavailable or PlatformDataError.
+        """
+        ...
+
+
+class Platform(Protocol):
+    """One financial platform. Implementations are stateless but for their HTTP client."""
+
+    name: str
+    data_types: Sequence[DataType]  # what the platform can give; the permissions it can grant
+
+    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+        """Log in with what the caller sent.
+
+        Raises CredentialsRefused, PlatformUnavailable or PlatformDataError.
+        """
+        ...
+
+    async def complete(
+        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        """Finish a login that `connect` left pending, or begin anew where that is not possible.
+
+        `secrets` is what `LoginRequired` or an ended `Session` held; `credentials` may be empty.
+        """
+        ...
+
+    async def renew(self, session: Session) -> Session:
+        """Extend the session where the platform can; else prove that it is still accepted.
+
+        Raises SessionEnded where only a new login helps.
+        """
+        ...
+
+    def reading(self, session: Session) -> AbstractAsyncContextManager[Reading]:
+        """Read data while inside. Nothing else may be asked of the session by the same task then."""
+        ...
+
+    async def disconnect(self, session: Session) -> None:
+        """End the session at the platform. Raises any PlatformError; callers do it best effort."""
+        ...
+
+    async def abandon(self, login: LoginRequired) -> None:
+        """Forget a login that was begun. Raises any PlatformError; callers treat it as best effort."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the HTTP client."""
+        ...

@@ -1,0 +1,247 @@
+"""Reading a platform's JSON: every answer is either understood or a `PlatformDataError`.
+
+A `Node` is a JSON value together with the place it stands at, so that an error says which field was
+wrong and what was expected. Places are made of names this code asks for, never of values: messages
+are shown to callers and must hold no secret and no personal data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import NoReturn
+
+from server.platforms.base import PlatformDataError
+from server.platforms.records import Money
+
+# India has one time zone and no summer time.
+IST = timezone(timedelta(hours=5, minutes=30), "IST")
+
+# Enough for any amount of money or units, and little enough that plain notation stays short: a
+# hostile 1e999999 would otherwise become a megabyte of zeros.
+_LARGEST_EXPONENT = 30
+_MOST_DIGITS = 34
+_EXACT = Context(prec=2 * _MOST_DIGITS, traps=[InvalidOperation, Inexact])
+
+_NUMERIC_TEXT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+_WHOLE_TEXT = re.compile(r"-?[0-9]{1,18}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY_AND_TIME = re.compile(_DAY.pattern + r"[ T][0-9]{2}:[0-9]{2}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def parse(text: str | bytes, place: str) -> Node:
+    """Parse JSON with exact decimals. `place` names the answer in errors."""
+    try:
+        value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, ArithmeticError, RecursionError):
+        # `from None`: a decode error carries the whole document with it.
+        raise PlatformDataError(f"{place}: expected a JSON document") from None
+    return Node(value, place)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def plain(value: Decimal) -> Decimal | None:
+    """The same number without trailing zeros or a positive exponent; None if out of all bounds."""
+    if not value.is_finite():
+        return None
+    if not value:
+        return Decimal(0)
+    digits = len(value.as_tuple().digits)
+    if abs(value.adjusted()) > _LARGEST_EXPONENT or digits > _MOST_DIGITS:
+        return None
+    shortest = value.normalize(_EXACT)
+    if shortest == shortest.to_integral_value():
+        return shortest.quantize(Decimal(1), context=_EXACT)
+    return shortest
+
+
+def exact_product(*factors: Decimal) -> Decimal | None:
+    """The product, rounded to 28 digits where it has more; None if out of bounds."""
+    product = Decimal(1)
+    for factor in factors:
+        product *= factor
+    return plain(product)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    value: object = field(repr=False)
+    place: str
+
+    def bad(self, expected: str) -> PlatformDataError:
+        return PlatformDataError(f"{self.place}: expected {expected}")
+
+    # -- structure
+
+    def as_object(self) -> dict[str, object]:
+        if not isinstance(self.value, dict):
+            raise self.bad("an object")
+        return self.value
+
+    def get(self, name: str) -> Node:
+        """A field that must be there."""
+        members = self.as_object()
+        if name not in members:
+            raise self.bad(f"a field {name}")
+        return Node(members[name], f"{self.place}.{name}")
+
+    def find(self, name: str) -> Node | None:
+        """A field that may be missing or null."""
+        value = self.as_object().get(name)
+        return None if value is None else Node(value, f"{self.place}.{name}")
+
+    def descend(self, *names: str) -> Node | None:
+        """A field some levels down, any of which may be missing or null."""
+        node: Node | None = self
+        for name in names:
+            if node is None:
+                return None
+            node = node.find(name)
+        return node
+
+    def each(self) -> Iterator[Node]:
+        """The elements of an array."""
+        if not isinstance(self.value, list):
+            raise self.bad("an array")
+        place = f"{self.place}[]"
+        return (Node(element, place) for element in self.value)
+
+    def members(self) -> Iterator[tuple[str, Node]]:
+        """The entries of an object used as a map. Its keys are data: they never enter a place."""
+        place = f"{self.place}[]"
+        return ((key, Node(value, place)) for key, value in self.as_object().items())
+
+    def row(self, *columns: str) -> dict[str, Node]:
+        """An array read by position: null and what a shorter row lacks are left out.
+
+        Longer rows are cut to the known columns, so that one more column changes nothing.
+        """
+        cells = [cell.value for cell in self.each()]
+        named = zip(columns, cells, strict=False)
+        return {
+            name: Node(cell, f"{self.place}.{name}") for name, cell in named if cell is not None
+        }
+
+    def cell(self, row: dict[str, Node], column: str) -> Node:
+        """A column that must be there, of what `row` returned for this node."""
+        if column not in row:
+            raise self.bad(f"a column {column}")
+        return row[column]
+
+    # -- values
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.bad("a string")
+        # A lone surrogate is legal in JSON and nowhere else; it must not stop a whole sync.
+        return self.value.encode("utf-8", "replace").decode("utf-8")
+
+    def word(self) -> str:
+        """A string that may not be empty."""
+        text = self.text()
+        if not text:
+            raise self.bad("a string that is not empty")
+        return text
+
+    def texts(self) -> tuple[str, ...]:
+        return tuple(element.text() for element in self.each())
+
+    def integer(self) -> int:
+        if not isinstance(self.value, int) or isinstance(self.value, bool):
+            raise self.bad("a whole number")
+        return self.value
+
+    def number(self) -> Decimal:
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float | Decimal):
+            raise self.bad("a number")
+        try:
+            # repr of a float is its shortest exact spelling: no binary tail is added.
+            spelled = repr(self.value) if isinstance(self.value, float) else self.value
+            number = plain(Decimal(spelled))
+        except ArithmeticError:
+            number = None
+        if number is None:
+            raise self.bad("a number within bounds")
+        return number
+
+    def number_text(self) -> Decimal:
+        """A decimal number spelled as a string; a JSON number serves too."""
+        if not isinstance(self.value, str):
+            return self.number()
+        number = plain(Decimal(self.value)) if _NUMERIC_TEXT.fullmatch(self.value) else None
+        if number is None:
+            raise self.bad("a decimal number as a string")
+        return number
+
+    def money(self) -> Money:
+        """A Fi amount: whole units as a string and nanos (10⁻⁹), either absent when zero."""
+        units, nanos, currency = self.find("units"), self.find("nanos"), self.find("currencyCode")
+        total = Decimal(0)
+        if units is not None:
+            total += units._whole()
+        if nanos is not None:
+            part = nanos.integer()
+            if abs(part) >= 10**9:
+                raise nanos.bad("less than a whole unit")
+            total += Decimal(part).scaleb(-9)
+        value = plain(total)
+        if value is None:
+            raise self.bad("an amount within bounds")
+        return Money(value, None if currency is None else currency._currency())
+
+    def _whole(self) -> Decimal:
+        spelled = str(self.value) if isinstance(self.value, str | int) else ""
+        if isinstance(self.value, bool) or not _WHOLE_TEXT.fullmatch(spelled):
+            raise self.bad("a whole number as a string")
+        return Decimal(spelled)
+
+    def _currency(self) -> str | None:
+        code = self.text()
+        if code and not _CURRENCY.fullmatch(code):
+            raise self.bad("a currency code of three letters")
+        return code or None
+
+    # -- times
+
+    def day(self) -> date:
+        """YYYY-MM-DD, and nothing else."""
+        text = self.text()
+        try:
+            if _DAY.fullmatch(text):
+                return date.fromisoformat(text)
+        except ValueError:
+            pass
+        raise self.bad("a date YYYY-MM-DD")
+
+    def instant(self) -> datetime | None:
+        """A date and time, in UTC; without an offset it means IST. An empty string is no time."""
+        text = self.text()
+        if not text:
+            return None
+        try:
+            # The form is checked too: `fromisoformat` also reads weeks and compact dates.
+            if _DAY_AND_TIME.match(text):
+                moment = datetime.fromisoformat(text)
+                return (moment if moment.tzinfo else moment.replace(tzinfo=IST)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise self.bad("a date and time")
+
+    def day_or_instant(self) -> date | None:
+        """A date, or the day in India of a date and time. An empty string is no date."""
+        text = self.text()
+        if not text or _DAY.fullmatch(text):
+            return self.day() if text else None
+        moment = self.instant()
+        try:
+            return None if moment is None else moment.astimezone(IST).date()
+        except OverflowError:
+            raise self.bad("a date") from None

@@ -1,0 +1,269 @@
+"""Fi Money through its MCP server.
+
+Sources: Fi's published documentation and samples, and behaviour observed on the Fi MCP dev server.
+A login belongs to an MCP session: the user logs in on Fi's page, nothing comes back, and the same
+session starts to answer with data. Whether it did is told by a tool's text, not by a status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from weakref import WeakValueDictionary
+
+from yarl import URL
+
+from server.platforms.base import (
+    CredentialsRefused,
+    Fetched,
+    LoginRequired,
+    PermissionRefused,
+    PlatformDataError,
+    Session,
+    SessionEnded,
+)
+from server.platforms.document import Node, parse
+from server.platforms.fi_money import items as fi_items
+from server.platforms.fi_money import net_worth as fi_net_worth
+from server.platforms.http import Retry, Wire, is_loopback
+from server.platforms.login_driver import LoginDriver
+from server.platforms.mcp import McpClient
+from server.platforms.records import DataType, Item
+from server.platforms.turns import Turn, Turns
+
+FI = "Fi Money"
+ACCOUNT_TYPE = "mcp"
+# Small for every user, and asked for whatever data the user granted.
+_CHEAP_TOOL = "fetch_epf_details"
+_POLLS = 5
+# What else there may be in an address browsers drop or replace, each in its own way.
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_LOGIN_REQUIRED = "login_required"
+_READ_BY: Mapping[DataType, Sequence[str]] = {
+    "transactions": ("fetch_bank_transactions",),
+    "portfolio": ("fetch_net_worth", "fetch_epf_details"),
+    "trades": ("fetch_stock_transactions", "fetch_mf_transactions"),
+    "profile": ("fetch_credit_report", "fetch_bank_transactions"),
+}
+
+
+class FiMoney:
+    name = "fi_money"
+    data_types: Sequence[DataType] = ("transactions", "portfolio", "trades", "profile")
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        hash_key: bytes,
+        base_url: str = "https://mcp.fi.money:8080/mcp/stream",
+        session_ttl: timedelta = timedelta(minutes=30),
+        allowed_login_hosts: Collection[str] = ("fi.money",),
+        driver: LoginDriver | None = None,
+        retry: Retry | None = None,
+        turns: Turns | None = None,
+    ) -> None:
+        """`session_ttl`: how long a login is taken to last; Fi publishes no figure.
+
+        `hash_key` keeps logins from being guessed from their hashes. `allowed_login_hosts`: where
+        a user may be sent to log in. `driver` logs in without the user, at a sandbox only. Without
+        `turns` the calls of a session take turns within this process only.
+        """
+        self._clock = clock
+        self._hash_key = hash_key
+        self._ttl = session_ttl
+        self._login_hosts = frozenset(host.lower() for host in allowed_login_hosts)
+        self._sandbox = is_loopback(base_url)
+        self._driver = driver
+        self._retry = retry or Retry()
+        self._wire = Wire(FI, base_url, clock)
+        self._mcp = McpClient(FI, base_url, self._wire, self._retry)
+        self._turns = turns
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    # -- sessions
+
+    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+        return await self._begin(credentials, None)
+
+    async def _begin(
+        self, credentials: Mapping[str, str], known_as: str | None
+    ) -> Session | LoginRequired:
+        session_id = await self._mcp.open_session()
+        try:
+            return await self._log_in(session_id, credentials, known_as)
+        except SessionEnded:
+            raise PlatformDataError(f"{FI} does not keep the session it has just begun") from None
+
+    async def complete(
+        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        known_as = secrets.get("platform_user_id")
+        if session_id := secrets.get("session_id"):
+            try:
+                return await self._log_in(session_id, credentials, known_as)
+            except SessionEnded:
+                pass  # too late for this one: begin anew
+        return await self._begin(credentials, known_as)
+
+    async def _log_in(
+        self, session_id: str, credentials: Mapping[str, str], known_as: str | None
+    ) -> Session | LoginRequired:
+        """`known_as`: the user id of an earlier login, kept where no user name is given."""
+        username = credentials.get("username")
+        user_id = self._user_id(username) if username else known_as
+        login_url = await self._login_url(session_id)
+        if login_url and self._driver is not None and username:
+            await self._driver.log_in(login_url, username, credentials.get("password", ""))
+            # Fi does not say when a login has gone through.
+            login_url = await self._retry.poll(
+                lambda: self._login_url(session_id), lambda wanted: wanted is None, _POLLS
+            )
+        if login_url:
+            pending = {"session_id": session_id}
+            if user_id:
+                pending["platform_user_id"] = user_id
+            return LoginRequired(login_url, pending)
+        user_id = user_id or self._user_id(session_id)
+        return Session(
+            platform_user_id=user_id,
+            account_type=ACCOUNT_TYPE,
+            expires_at=self._clock() + self._ttl,
+            secrets={"session_id": session_id, "platform_user_id": user_id},
+        )
+
+    async def _login_url(self, session_id: str) -> str | None:
+        """Where to log in, or None for a session that is logged in."""
+        try:
+            text = await self._call(session_id, _CHEAP_TOOL)
+        except PermissionRefused:
+            # Fi takes any number at its login page and says afterwards whom it does not serve.
+            raise CredentialsRefused(f"{FI} does not serve this user", "username") from None
+        answer = _understood(text)
+        return self._checked(answer.get("login_url")) if _wants_login(answer) else None
+
+    def _checked(self, node: Node) -> str:
+        """A user is sent to pages of Fi only, whatever a reply says."""
+        try:
+            text = node.text()
+            url = URL(text)
+            host = (url.host or "").lower()
+        except ValueError:
+            raise node.bad("an address") from None
+        on_fi = url.scheme == "https" and host in self._login_hosts
+        on_sandbox = self._sandbox and url.scheme in {"http", "https"} and is_loopback(text)
+        names_somebody = url.user is not None or url.password is not None
+        if not (on_fi or on_sandbox) or names_somebody or not _VISIBLE.fullmatch(text):
+            raise node.bad(f"an address at {FI}")
+        return text
+
+    def _user_id(self, login: str) -> str:
+        """An opaque name for a login, the same each time; the login is a phone number."""
+        digest = hmac.new(self._hash_key, login.strip().casefold().encode(), hashlib.sha256)
+        return f"fi_{digest.hexdigest()[:32]}"
+
+    async def renew(self, session: Session) -> Session:
+        try:
+            text = await self._call(session.secrets["session_id"], _CHEAP_TOOL)
+        except PermissionRefused:
+            raise SessionEnded(f"{FI} does not serve this user any more") from None
+        if _wants_login(_understood(text)):
+            raise SessionEnded(f"{FI} wants a new login")
+        return session
+
+    async def disconnect(self, session: Session) -> None:
+        async with self._turn(session.secrets["session_id"]) as turn, turn.call():
+            await self._mcp.close_session(session.secrets["session_id"])
+
+    async def abandon(self, login: LoginRequired) -> None:
+        await self._mcp.close_session(login.secrets["session_id"])
+
+    async def aclose(self) -> None:
+        await self._wire.aclose()
+
+    # -- data
+
+    @asynccontextmanager
+    async def reading(self, session: Session) -> AsyncIterator[FiReading]:
+        async with self._turn(session.secrets["session_id"]) as turn:
+            yield FiReading(self._mcp, session, turn)
+
+    async def _call(self, session_id: str, tool: str) -> str:
+        async with self._turn(session_id) as turn, turn.call():
+            return await self._mcp.call_tool(session_id, tool)
+
+    def _turn(self, session_id: str) -> Turn:
+        """Fi publishes no limits: the calls of one session go one after another."""
+        lock = self._locks.get(session_id)
+        if lock is None:
+            lock = self._locks[session_id] = asyncio.Lock()
+        name = hashlib.sha256(session_id.encode()).hexdigest()
+        return Turn(lock, None if self._turns is None else partial(self._turns, name))
+
+
+class FiReading:
+    def __init__(self, mcp: McpClient, session: Session, turn: Turn) -> None:
+        self._mcp = mcp
+        self._session = session
+        self._turn = turn
+        self._texts: dict[str, str] = {}  # by tool
+
+    async def fetch(self, data_type: DataType) -> Fetched:
+        hashed = hashlib.sha256()
+        for tool in _READ_BY[data_type]:
+            text = (await self._text(tool)).encode("utf-8", "surrogatepass")
+            hashed.update(b"%d/%b" % (len(text), text))
+        return Fetched(hashed.hexdigest(), partial(self._items, data_type))
+
+    async def _text(self, tool: str) -> str:
+        if tool not in self._texts:
+            async with self._turn.call():
+                text = await self._mcp.call_tool(self._session.secrets["session_id"], tool)
+            if _LOGIN_REQUIRED in text:
+                _document(text, tool)  # which mostly says that there is no more to be had
+            self._texts[tool] = text
+        return self._texts[tool]
+
+    def _items(self, data_type: DataType) -> Sequence[Item]:
+        answers = [_document(self._texts[tool], tool) for tool in _READ_BY[data_type]]
+        match data_type:
+            case "transactions":
+                return fi_items.transactions(*answers)
+            case "portfolio":
+                net_worth, provident_fund = answers
+                return [
+                    *fi_net_worth.net_worth(net_worth),
+                    *fi_net_worth.provident_fund(provident_fund),
+                ]
+            case "trades":
+                stocks, funds = answers
+                return [*fi_items.stock_trades(stocks), *fi_items.fund_trades(funds)]
+            case "profile":
+                return fi_items.profile(self._session.platform_user_id, *answers)
+
+
+def _document(text: str, tool: str) -> Node:
+    """Raises SessionEnded or PlatformDataError."""
+    document = parse(text, tool)
+    if _wants_login(document):
+        raise SessionEnded(f"{FI} wants a new login")
+    return document
+
+
+def _understood(text: str) -> Node:
+    """A tool's text where only the login matters: prose, too, comes to those logged in only."""
+    try:
+        return parse(text, _CHEAP_TOOL)
+    except PlatformDataError:
+        return Node(text, _CHEAP_TOOL)
+
+
+def _wants_login(answer: Node) -> bool:
+    """Whether this is the answer that stands in for data while nobody is logged in."""
+    return isinstance(answer.value, dict) and answer.value.get("status") == _LOGIN_REQUIRED

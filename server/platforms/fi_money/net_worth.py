@@ -1,0 +1,187 @@
+"""Fi's `fetch_net_worth` and `fetch_epf_details` to holdings. Pure.
+
+Shapes as observed on the Fi MCP dev server. The same money is reported on several levels (a total,
+the accounts in it, the schemes in those): each level is kept, under kinds of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from server.platforms.document import Node
+from server.platforms.fi_money.items import section
+from server.platforms.identity import Part, number_items
+from server.platforms.records import Holding, HoldingKind, Item, Money
+
+Rows = list[tuple[tuple[Part, ...], Holding]]
+
+# An account's summary, the field that is its value, and its kind. Funds and provident fund are
+# reported again, scheme by scheme and in fetch_epf_details: their accounts are kept apart.
+_SUMMARIES: dict[str, tuple[str, HoldingKind]] = {
+    "depositSummary": ("currentBalance", "deposit"),
+    "recurringDepositSummary": ("currentPrincipalAmount", "deposit"),
+    "equitySummary": ("currentValue", "equity"),
+    "etfSummary": ("currentValue", "etf"),
+    "reitSummary": ("currentValue", "reit"),
+    "invitSummary": ("currentValue", "invit"),
+    "sgbSummary": ("currentValue", "bond"),
+    "npsSummary": ("currentValue", "nps"),
+    "mutualFundSummary": ("currentValue", "account"),
+    "epfSummary": ("currentBalance", "account"),
+    "creditCardSummary": ("currentBalance", "liability"),
+    "loanSummary": ("currentOutstanding", "liability"),
+}
+# For the accounts that come without a summary.
+_INSTRUMENTS: dict[str, HoldingKind] = {
+    "DEPOSIT": "deposit", "TERM_DEPOSIT": "deposit", "RECURRING_DEPOSIT": "deposit",
+    "EQUITIES": "equity", "US_SECURITIES": "equity", "ETF": "etf", "REIT": "reit",
+    "INVIT": "invit", "SGB": "bond", "NPS": "nps", "MUTUAL_FUNDS": "account", "EPF": "account",
+    "CREDIT_CARD": "liability", "LOAN": "liability",
+}  # fmt: skip
+_SAVINGS = ("DEPOSIT_ACCOUNT_TYPE_SAVINGS", "DEPOSIT_ACCOUNT_TYPE_CURRENT")
+_ACRONYMS = frozenset({"EPF", "ETF", "INVIT", "NPS", "REIT", "SGB", "US"})
+
+
+def net_worth(document: Node) -> list[Item]:
+    """`fetch_net_worth`: the totals, accounts and fund schemes. The grand total is no item."""
+    found = section(document, "netWorthResponse", "mfSchemeAnalytics", "accountDetailsBulkResponse")
+    rows: Rows = []
+    if (totals := found.get("netWorthResponse")) is not None:
+        rows += _totals(totals)
+    if (schemes := found.get("mfSchemeAnalytics")) is not None:
+        rows += _schemes(schemes)
+    if (accounts := found.get("accountDetailsBulkResponse")) is not None:
+        rows += _accounts(accounts)
+    return number_items(rows)
+
+
+def _totals(totals: Node) -> Rows:
+    """Liabilities stand in either list, negative among the assets: the name tells which it is."""
+    if totals.as_object() and totals.find("assetValues") is None:
+        # A user with debts alone still has a grand total; anything else is another document.
+        totals.get("totalNetWorthValue").money()
+    rows: Rows = []
+    for name, otherwise_owed in (("assetValues", False), ("liabilityValues", True)):
+        values = totals.find(name)
+        for total in [] if values is None else values.each():
+            attribute = total.get("netWorthAttribute").word()
+            amount = total.get("value").money()
+            owed = attribute.startswith("LIABILITY_") or (
+                otherwise_owed and not attribute.startswith("ASSET_")
+            )
+            record = Holding(
+                kind="liability_total" if owed else "asset_total",
+                name=_readable(attribute),
+                value=_unsigned(amount) if owed else amount,
+            )
+            rows.append((("fi/total", attribute), record))
+    return rows
+
+
+def _schemes(analytics: Node) -> Rows:
+    schemes = section(analytics, "schemeAnalytics").get("schemeAnalytics")
+    rows: Rows = []
+    for scheme in [] if schemes is None else schemes.each():
+        detail = scheme.get("schemeDetail")
+        isin = detail.get("isinNumber").word()
+        name, house = detail.descend("nameData", "longName"), detail.find("amc")
+        # No folio here: one ISIN may stand several times, for as many folios.
+        figures = scheme.descend("enrichedAnalytics", "analytics", "schemeDetails")
+        nav = detail.find("nav") or (figures and figures.find("navValue"))
+        units = figures and figures.find("units")
+        value = figures and figures.find("currentValue")
+        record = Holding(
+            kind="mutual_fund",
+            name=isin if name is None else name.text() or isin,
+            isin=isin,
+            institution=None if house is None else house.text() or None,
+            quantity=None if units is None else units.number(),
+            last_price=None if nav is None else nav.money().value,
+            value=None if value is None else value.money(),
+        )
+        rows.append((("fi/scheme", isin), record))
+    return rows
+
+
+def _accounts(bulk: Node) -> Rows:
+    """Each account by its key in the map, the only stable identifier in all of Fi's data."""
+    accounts = section(bulk, "accountDetailsMap").get("accountDetailsMap")
+    rows: Rows = []
+    for key, account in [] if accounts is None else accounts.members():
+        details = account.get("accountDetails")
+        instrument = _text(details, "accInstrumentType")
+        kind = _INSTRUMENTS.get(instrument.removeprefix("ACC_INSTRUMENT_TYPE_"), "other")
+        value: Money | None = None
+        as_of: date | None = None
+        for name, (amount_field, summary_kind) in _SUMMARIES.items():
+            summary = account.find(name)
+            if summary is None:
+                continue
+            kind = summary_kind
+            if _text(summary, "depositAccountType") in _SAVINGS:
+                kind = "savings"
+            amount, day = summary.find(amount_field), summary.find("balanceDate")
+            value = None if amount is None else amount.money()
+            as_of = None if day is None else day.day_or_instant()
+        if kind == "liability" and value is not None:
+            value = _unsigned(value)
+        meta = details.find("fipMeta")
+        institution = ("" if meta is None else _text(meta, "name")) or _text(details, "fipId")
+        masked = _text(details, "maskedAccountNumber")
+        record = Holding(
+            kind=kind,
+            name=f"{institution} {masked}".strip() or "Account",
+            institution=institution or None,
+            value=value,
+            as_of=as_of,
+        )
+        rows.append((("fi/account", key), record))
+    return rows
+
+
+def provident_fund(document: Node) -> list[Item]:
+    """`fetch_epf_details`: an account each, with its overall balance. Amounts are rupees as text.
+
+    There is no account number. The first employment is what stays the same as more follow.
+    """
+    rows: Rows = []
+    for accounts in section(document, "uanAccounts").values():
+        for account in accounts.each():
+            raw = account.get("rawDetails")
+            employers = raw.find("est_details")
+            employments = [] if employers is None else list(map(_employment, employers.each()))
+            balance = raw.descend("overall_pf_balance", "current_pf_balance")
+            record = Holding(
+                kind="epf",
+                name="Employees' Provident Fund",
+                institution="EPFO",
+                value=None if balance is None else Money(balance.number_text(), "INR"),
+            )
+            rows.append((("fi/epf", *min(employments, default=())), record))
+    return number_items(rows)
+
+
+def _employment(employer: Node) -> tuple[str, str, str]:
+    """When it began (sortable, unknown last), the employer and the masked member number."""
+    begun = _text(employer, "doj_epf")  # DD-MM-YYYY or NOT AVAILABLE
+    day, _, rest = begun.partition("-")
+    month, _, year = rest.partition("-")
+    sortable = f"{year}-{month}-{day}" if year.isdigit() else "unknown"
+    return sortable, _text(employer, "est_name"), _text(employer, "member_id")
+
+
+def _text(node: Node, name: str) -> str:
+    member = node.find(name)
+    return "" if member is None else member.text()
+
+
+def _unsigned(amount: Money) -> Money:
+    return Money(amount.value.copy_abs(), amount.currency)
+
+
+def _readable(attribute: str) -> str:
+    """`ASSET_TYPE_SAVINGS_ACCOUNTS` as `Savings accounts`, `ASSET_TYPE_EPF` as `EPF`."""
+    bare = attribute.removeprefix("LIABILITY_TYPE_").removeprefix("ASSET_TYPE_")
+    words = [word if word in _ACRONYMS else word.lower() for word in bare.split("_")]
+    text = " ".join(word for word in words if word)
+    return text[:1].upper() + text[1:] or "Total"

@@ -1,0 +1,269 @@
+"""Zerodha through the Kite Connect v3 REST API. Source: Kite Connect documentation.
+
+A login happens on Zerodha's own page, which hands the app a one-time request token; that token and
+the app's secret buy an access token, good until the next 06:00 in India.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import TypeAlias
+from urllib.parse import urlencode
+
+from server.platforms.base import (
+    CredentialsRefused,
+    LoginRequired,
+    PermissionRefused,
+    Session,
+    SessionEnded,
+    Slot,
+)
+from server.platforms.document import IST, Node
+from server.platforms.http import Reply, Retry, Wire
+from server.platforms.login_driver import LoginDriver
+from server.platforms.records import DataType
+from server.platforms.zerodha.answers import ZERODHA, RequestRefused, looks_like_data, read_answer
+from server.platforms.zerodha.reading import BEGUN, KiteReading
+
+_SESSIONS_END_AT = time(6, 0)
+# They go into a header and a checksum: nothing but visible ASCII makes sense there.
+_CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
+
+# The moments for so many calls of an api key, by which Zerodha counts them. Raises OverBudget where the
+# first is further away than one is willing to wait.
+Budget: TypeAlias = Callable[[str, timedelta, int], Awaitable[Sequence[Slot]]]
+
+
+class Zerodha:
+    name = "zerodha"
+    data_types: Sequence[DataType] = ("portfolio", "trades", "profile")
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        base_url: str = "https://api.kite.trade",
+        login_url: str = "https://kite.zerodha.com/connect/login",
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        driver: LoginDriver | None = None,
+        retry: Retry | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        """`api_key` and `api_secret` serve the callers who send none of their own.
+
+        `driver` logs in without the user, at a sandbox only. `budget` is asked before each call.
+        """
+        self._base_url = base_url.rstrip("/")
+        self._login_url = login_url
+        self._api_key = api_key
+        self._api_secret = api_secret
+        self._driver = driver
+        self._clock = clock
+        self._retry = retry or Retry()
+        self._budget = budget
+        self._wire = Wire(ZERODHA, self._base_url, clock)
+
+    # -- sessions
+
+    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+        return await self._log_in({}, credentials)
+
+    async def complete(
+        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        return await self._log_in(secrets, credentials)
+
+    async def _log_in(
+        self, pending: Mapping[str, str], credentials: Mapping[str, str]
+    ) -> Session | LoginRequired:
+        api_key = _first("apiKey", credentials.get("apiKey"), pending.get("api_key"), self._api_key)
+        api_secret = _first(
+            "apiSecret", credentials.get("apiSecret"), pending.get("api_secret"), self._api_secret
+        )
+        login_url = f"{self._login_url}?{urlencode({'v': '3', 'api_key': api_key})}"
+        if request_token := credentials.get("requestToken"):
+            _check("requestToken", request_token)
+            return await self._exchange(api_key, api_secret, request_token, "requestToken")
+        username, password = credentials.get("username"), credentials.get("password")
+        if self._driver is not None and username and password:
+            request_token = await self._driver.request_token(login_url, username, password)
+            return await self._exchange(api_key, api_secret, request_token, None)
+        return LoginRequired(login_url, {"api_key": api_key, "api_secret": api_secret})
+
+    async def _exchange(
+        self, api_key: str, api_secret: str, request_token: str, field: str | None
+    ) -> Session:
+        """Trade a request token for a session. Once only: a token dies with its first use."""
+        form = {
+            "api_key": api_key,
+            "request_token": request_token,
+            "checksum": checksum(api_key, request_token, api_secret),
+        }
+        try:
+            data = await self._call("POST", "/session/token", form=form)
+        except (SessionEnded, PermissionRefused, RequestRefused):
+            raise CredentialsRefused(
+                "Zerodha refuses the login: the request token is invalid or used up, or the API "
+                "key and secret do not belong to it",
+                field,
+            ) from None
+        given = data.find("login_time")
+        login_time = (None if given is None else given.instant()) or self._clock()
+        kept = _secrets(api_key, api_secret, data)
+        return Session(
+            platform_user_id=data.get("user_id").word(),
+            account_type=data.get("user_type").word(),
+            expires_at=next_session_end(login_time),
+            secrets=kept,
+            renewable="refresh_token" in kept,
+        )
+
+    async def renew(self, session: Session) -> Session:
+        if session.secrets.get("refresh_token"):
+            try:
+                # Asked again where no answer came: had the token been spent, all would be lost anyway.
+                return await self._retry(lambda: self._refresh(session))
+            except (SessionEnded, PermissionRefused, RequestRefused):
+                pass  # a refresh token may be spent while the access token still lives
+        await self._retry(partial(self._call, "GET", "/user/profile", session))
+        return session
+
+    async def _refresh(self, session: Session) -> Session:
+        """Only apps that Zerodha approved for it hold a refresh token."""
+        keys = session.secrets
+        api_key, api_secret, token = keys["api_key"], keys["api_secret"], keys["refresh_token"]
+        form = {
+            "api_key": api_key,
+            "refresh_token": token,
+            "checksum": checksum(api_key, token, api_secret),
+        }
+        data = await self._call("POST", "/session/refresh_token", form=form)
+        return Session(
+            platform_user_id=session.platform_user_id,
+            account_type=session.account_type,
+            expires_at=next_session_end(self._clock()),
+            # An answer without a new refresh token leaves the old one in force.
+            secrets={"refresh_token": token, **_secrets(api_key, api_secret, data)},
+            renewable=True,
+        )
+
+    async def disconnect(self, session: Session) -> None:
+        for token in ("refresh_token", "access_token"):
+            if not session.secrets.get(token):
+                continue
+            keys = {name: session.secrets[name] for name in ("api_key", token)}
+            try:
+                await self._call("DELETE", "/session/token", session, params=keys)
+            except SessionEnded:
+                continue  # over already, which is what was wanted
+
+    async def abandon(self, login: LoginRequired) -> None:
+        """Nothing to forget: Kite knows of a login only once it is done."""
+
+    async def aclose(self) -> None:
+        await self._wire.aclose()
+
+    # -- data
+
+    @asynccontextmanager
+    async def reading(self, session: Session) -> AsyncIterator[KiteReading]:
+        yield KiteReading(partial(self._get, session), partial(self._reserve, session), self._retry)
+
+    async def _get(self, session: Session, path: str, slot: Slot | None) -> Reply:
+        """The answer to a read, not looked into where it looks like data."""
+        reply = await self._send("GET", path, session, slot=slot)
+        if not looks_like_data(reply):
+            read_answer(reply, f"GET {path}")
+        return reply
+
+    async def _reserve(
+        self, session: Session, patience: timedelta, calls: int
+    ) -> Sequence[Slot | None]:
+        if self._budget is None:
+            return [None] * calls
+        return await self._budget(session.secrets["api_key"], patience, calls)
+
+    # -- calls
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        session: Session | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Node:
+        reply = await self._send(method, path, session, params=params, form=form)
+        return read_answer(reply, f"{method} {path}")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        session: Session | None,
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        slot: Slot | None = None,
+    ) -> Reply:
+        headers = {"X-Kite-Version": "3"}
+        keys = session.secrets if session is not None else form or {}
+        if session is not None:
+            headers["Authorization"] = f"token {keys['api_key']}:{keys['access_token']}"
+        if slot is None and self._budget is not None:
+            (slot,) = await self._budget(keys["api_key"], BEGUN, 1)
+        if slot is not None:
+            await slot()
+        return await self._wire.send(
+            method,
+            self._base_url + path,
+            call=f"{method} {path}",
+            headers=headers,
+            params=params,
+            form=form,
+        )
+
+
+def checksum(api_key: str, token: str, api_secret: str) -> str:
+    """Hex SHA-256 of the three joined, which proves the secret without sending it."""
+    return hashlib.sha256(f"{api_key}{token}{api_secret}".encode()).hexdigest()
+
+
+def next_session_end(login: datetime) -> datetime:
+    """The first 06:00 in India strictly after a login, in UTC.
+
+    An estimate: users report real ends from 05:00 to 07:30, so the refusal of a call is the truth.
+    """
+    local = login.astimezone(IST)
+    end = datetime.combine(local.date(), _SESSIONS_END_AT, IST)
+    return (end if end > local else end + timedelta(days=1)).astimezone(UTC)
+
+
+def _first(field: str, *candidates: str | None) -> str:
+    for candidate in candidates:
+        if candidate:
+            return _check(field, candidate)
+    raise CredentialsRefused(f"Zerodha needs {field}", field)
+
+
+def _check(field: str, value: str) -> str:
+    if not _CREDENTIAL.fullmatch(value):
+        raise CredentialsRefused(f"{field} has characters that Zerodha never uses", field)
+    return value
+
+
+def _secrets(api_key: str, api_secret: str, data: Node) -> dict[str, str]:
+    access_token, refresh_token = data.get("access_token"), data.find("refresh_token")
+    if not _CREDENTIAL.fullmatch(access_token.text()):
+        raise access_token.bad("a token")
+    kept = {"api_key": api_key, "api_secret": api_secret, "access_token": access_token.text()}
+    if refresh_token is not None and refresh_token.text():
+        kept["refresh_token"] = refresh_token.text()
+    return kept

@@ -1,0 +1,141 @@
+"""What one run asks Zerodha for."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+
+from server.platforms.base import (
+    Fetched,
+    PermissionRefused,
+    PlatformError,
+    PlatformUnavailable,
+    Slot,
+)
+from server.platforms.document import Node
+from server.platforms.http import Reply, Retry
+from server.platforms.records import DataType, Item
+from server.platforms.zerodha import items as kite_items
+from server.platforms.zerodha.answers import read_answer
+
+_HOLDINGS = "/portfolio/holdings"
+# In an answer without a row.
+_NONE = re.compile(rb'"data"\s*:\s*(\[\s*\]|null)')
+# For how long calls wait for their turn under the app's budget. A fetch that has not begun comes back
+# later; one that has would lose what it got, and somebody waits for a login.
+_NOT_BEGUN = timedelta(seconds=0.5)
+BEGUN = timedelta(seconds=30)
+
+
+class KiteReading:
+    """One run's reading of a session."""
+
+    def __init__(
+        self,
+        get: Callable[[str, Slot | None], Coroutine[None, None, Reply]],
+        reserve: Callable[[timedelta, int], Awaitable[Sequence[Slot | None]]],
+        retry: Retry,
+    ) -> None:
+        """`get` makes one call at its slot; without one it asks the budget itself."""
+        self._once = get
+        self._reserve = reserve
+        self._retry = retry
+        self._replies: dict[str, Reply] = {}  # by path
+
+    async def fetch(self, data_type: DataType) -> Fetched:
+        match data_type:
+            case "portfolio":
+                paths = [_HOLDINGS, "/portfolio/positions", "/mf/holdings", "/user/margins"]
+                read: Callable[[], Sequence[Item]] = self._portfolio
+            case "trades":
+                paths, read = ["/trades", "/mf/orders"], self._trades
+            case "profile":
+                paths, read = ["/user/profile"], self._profile
+            case "transactions":
+                raise PermissionRefused("Zerodha offers no transactions")
+        await self._get(paths, _NOT_BEGUN)
+        if data_type == "trades" and not _NONE.search(self._replies["/trades"].body):
+            # An ornament of the trades: without it they are as complete as Zerodha sends them.
+            with suppress(PlatformError):
+                await self._get([_HOLDINGS], BEGUN)
+                paths.append(_HOLDINGS)
+        hashed = hashlib.sha256()
+        for path in paths:
+            body = self._replies[path].body
+            hashed.update(b"%d/%b" % (len(body), body))
+        return Fetched(hashed.hexdigest(), read)
+
+    async def _get(self, paths: Sequence[str], patience: timedelta) -> None:
+        """Have the answers of these."""
+        wanted = [path for path in paths if path not in self._replies]
+        if wanted:
+            self._replies.update(await self._read(wanted, patience))
+
+    async def _read(self, paths: Sequence[str], patience: timedelta) -> Mapping[str, Reply]:
+        """Ask for these, each at its moment, whether or not the one before was answered.
+
+        What the platform does not answer is asked for again once the others are there, so that an outage
+        meets few calls.
+        """
+        slots = await self._reserve(patience, len(paths))
+        calls = {
+            path: asyncio.create_task(self._once(path, slot))
+            for path, slot in zip(paths, slots, strict=True)
+        }
+        try:
+            waiting = set(calls.values())
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+                for error in (call.exception() for call in done):
+                    if error is not None and not isinstance(error, PlatformUnavailable):
+                        raise error
+        finally:
+            for call in calls.values():
+                call.cancel()
+            await asyncio.gather(*calls.values(), return_exceptions=True)
+        replies = {}
+        for path, call in calls.items():
+            replies[path] = await self._retry(partial(_next, self._attempts(path, call)))
+        return replies
+
+    def _attempts(
+        self, path: str, first: asyncio.Task[Reply]
+    ) -> Iterator[Callable[[], Awaitable[Reply]]]:
+        yield partial(_result, first)
+        while True:
+            yield partial(self._once, path, None)
+
+    def _data(self, path: str) -> Node:
+        return read_answer(self._replies[path], f"GET {path}")
+
+    def _portfolio(self) -> Sequence[Item]:
+        return [
+            *kite_items.holdings(self._data(_HOLDINGS)),
+            *kite_items.positions(self._data("/portfolio/positions")),
+            *kite_items.fund_holdings(self._data("/mf/holdings")),
+            *kite_items.cash(self._data("/user/margins")),
+        ]
+
+    def _trades(self) -> Sequence[Item]:
+        fills, orders = self._data("/trades"), self._data("/mf/orders")
+        known_isins: Mapping[kite_items.Instrument, str] = {}
+        if fills.value and _HOLDINGS in self._replies:
+            with suppress(PlatformError):
+                known_isins = kite_items.isins(self._data(_HOLDINGS))
+        return [*kite_items.trades(fills, known_isins), *kite_items.fund_trades(orders)]
+
+    def _profile(self) -> Sequence[Item]:
+        return kite_items.profile(self._data("/user/profile"))
+
+
+async def _result(call: asyncio.Task[Reply]) -> Reply:
+    return call.result()
+
+
+async def _next(attempts: Iterator[Callable[[], Awaitable[Reply]]]) -> Reply:
+    return await next(attempts)()

@@ -1,0 +1,107 @@
+"""Turns whatever was raised into the contract's errors. Nothing unhandled reaches a caller."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import grpc
+import structlog
+from google.protobuf.descriptor import Descriptor
+
+from server.core.errors import ApiError, DeadlineExceeded
+from server.observability.logging import cause_of
+from server.rpc import status, streams
+from server.rpc.call import Call, Context, Handler, current_call
+from server.rpc.method import Method
+
+_PART = re.compile(r"(?:\[\d+\])?(?:\.|$)")
+_log = structlog.stdlib.get_logger("finlink.rpc")
+
+# Gives the ApiError that an exception of some layer stands for, or None.
+Translator = Callable[[BaseException], ApiError | None]
+
+
+def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
+    """A step that answers errors; `translate` knows the exceptions of the layers below."""
+
+    def step(method: Method, inner: Handler) -> Handler:
+        names = names_of(method.request)
+
+        async def handle(request: bytes, context: Context) -> bytes:
+            call = current_call()
+            try:
+                reply = await inner(request, context)
+            except grpc.aio.AbortError:
+                raise
+            except asyncio.CancelledError:
+                if not method.streams:  # a stream goes on for as long as its caller stays
+                    call.code = DeadlineExceeded.code
+                raise
+            except Exception as raised:  # noqa: BLE001 - the last place that can answer
+                error = as_api_error(raised, translate, method)
+                call.code = error.code
+                if error.fields:
+                    call.facts["fields"] = [
+                        loggable(entry.field, names) for entry in error.fields[:10]
+                    ]
+                if call.is_rest and call.sent:  # the status has gone ahead long ago
+                    await context.write(streams.rest_error(method, error, call))
+                    return streams.NO_ANSWER
+                await answer(error, call, context)
+                raise AssertionError("abort returned") from None
+            if call.is_rest and method.success_status != 200:
+                # Last of all: after initial metadata an abort could no longer set its own status.
+                await context.send_initial_metadata(
+                    (("x-finlink-status", str(method.success_status)),)
+                )
+            return reply
+
+        return handle
+
+    return step
+
+
+def names_of(message: Descriptor) -> frozenset[str]:
+    """The JSON names of a request's fields, and of those inside them."""
+    found: set[str] = {"", "body", "Idempotency-Key"}
+    for field in message.fields:
+        found.add(field.json_name)
+        if field.message_type is not None:
+            found |= names_of(field.message_type)
+    return frozenset(found)
+
+
+def loggable(place: str, names: frozenset[str]) -> str:
+    """Where a wrong field stands; nothing of a name that the caller made up, which may be a secret."""
+    return place if names.issuperset(_PART.split(place)) else "(unknown)"
+
+
+def as_api_error(raised: Exception, translate: Translator, method: Method) -> ApiError:
+    """The error to tell the caller; an unknown one is logged with its cause and told as INTERNAL."""
+    if isinstance(raised, ApiError):
+        return raised
+    if isinstance(raised, TimeoutError):
+        return DeadlineExceeded()
+    translated = translate(raised)
+    if translated is not None:
+        _log.warning("backend failure", method=method.path, cause=type(raised).__name__)
+        return translated
+    _log.error("unhandled exception", method=method.path, **cause_of(raised))
+    return ApiError()
+
+
+async def answer(error: ApiError, call: Call, context: Context) -> None:
+    """End the call with `error`; does not return."""
+    code, http_status = status.STATUSES[error.code]
+    if not call.is_rest:
+        details = (("grpc-status-details-bin", status.grpc_details(error)),)
+        await context.abort(code, error.message, details)
+    trailers = [
+        ("x-finlink-status", str(http_status)),
+        ("x-finlink-error", status.rest_body(error, call.rest_path)),
+    ]
+    if error.retry_after is not None:
+        trailers.append(("retry-after", str(max(1, round(error.retry_after.total_seconds())))))
+    await context.abort(code, "", tuple(trailers))

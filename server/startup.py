@@ -1,0 +1,86 @@
+"""What a worker needs of MongoDB before it serves: indexes, Finlink's own keys, API keys."""
+
+from __future__ import annotations
+
+from server.config import ConfigError, Settings
+from server.core.secrets import Secrets
+from server.domains import registry as domains
+from server.kernel import Indexes
+from server.security.encryption import Undecipherable
+from server.security.ring import KeyRing, MissingKey
+from server.storage import answers as answer_store
+from server.storage import api_keys, data_keys, driver, keyed_secrets, tallies
+from server.storage import claims as claim_store
+from server.storage.api_keys import ApiKeyStore, CurrentKeys
+from server.storage.audit import CODES_KEY
+from server.storage.errors import translate
+from server.storage.indexes import (
+    BUILD_SECONDS,
+    NoImages,
+    drop_indexes,
+    ensure_images,
+    ensure_indexes,
+)
+from server.storage.keyed_secrets import KeyedSecrets
+
+
+def indexes(settings: Settings) -> Indexes:
+    """Of all collections, by their names."""
+    shared = (claim_store, answer_store, api_keys, data_keys, keyed_secrets, tallies)
+    return {
+        **domains.indexes(settings),
+        **{name: models for store in shared for name, models in store.INDEXES.items()},
+    }
+
+
+async def prepare(
+    database: driver.Database, settings: Settings, index_seconds: float = BUILD_SECONDS
+) -> None:
+    """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
+    try:
+        await ensure_indexes(database, indexes(settings), index_seconds)
+        for domain in domains.DOMAINS:
+            await drop_indexes(database, domain.retired)
+            await ensure_images(database, domain.images)
+    except NoImages:
+        raise ConfigError(
+            "MONGODB_URI: watching needs MongoDB 6.0 or newer, and a user who may change collections"
+        ) from None
+    except Exception as error:
+        if translate(error) is None:
+            raise
+        raise ConfigError(
+            f"MONGODB_URI: MongoDB does not answer ({type(error).__name__}); is it running?"
+        ) from None
+
+
+async def keyed_secrets_of(database: driver.Database, ring: KeyRing) -> Secrets:
+    """Raises ConfigError for a wrong ring."""
+    get = KeyedSecrets(database, ring).get
+    try:
+        return Secrets(
+            user_ids=await get("platform user ids"),
+            requests=await get("requests of idempotency keys"),
+            answers=await get("answers of idempotency keys"),
+            audit=await get(CODES_KEY),
+        )
+    except MissingKey as error:
+        raise ConfigError(f"ENCRYPTION_KEYS: {error}") from None
+    except Undecipherable as error:
+        raise ConfigError(
+            f"ENCRYPTION_KEYS: what this database holds {error}; "
+            "put back the key that had this id when it was sealed"
+        ) from None
+
+
+async def keys_of(database: driver.Database, settings: Settings) -> CurrentKeys:
+    """The API keys. Raises ConfigError where production would start open."""
+    keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys)
+    if settings.production and not settings.allow_anonymous:
+        await keys.read()
+        if not keys.guard:
+            raise ConfigError(
+                "API_KEYS: without keys anybody may call. `python -m server keys create NAME` makes "
+                "one; ALLOW_ANONYMOUS=true starts without, behind something that guards it"
+            )
+    return keys
