@@ -23,8 +23,8 @@ from server.storage.claims import Claims
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes
 from server.storage.keyed_secrets import KeyedSecrets
-from tests.audit.harms import HARMS, Scene, alter, finding
 from tests.chaos.figures import Figures
+from tests.domains.audit.harms import HARMS, Scene, alter, finding
 from tests.stack import ROOT, Stack
 from tests.storage.databases import settings
 

@@ -10,7 +10,7 @@ import pytest
 from server.core.clock import utc_now
 from server.storage.claims import CLAIMS, ClaimBusy, Claims
 from server.storage.driver import Database
-from tests.connectors.waiting import eventually
+from tests.domains.connectors.waiting import eventually
 
 FOREVER = timedelta(minutes=10)
 

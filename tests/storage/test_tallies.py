@@ -21,7 +21,7 @@ from server.storage.driver import Database, Document, Session
 from server.storage.folding import RECOUNT_EACH, Folder
 from server.storage.indexes import ensure_indexes
 from server.storage.tallies import BATCH, INDEX, REMOVALS, TALLIED, TALLIES, Tallies, Tally, Values
-from tests.connectors.waiting import eventually
+from tests.domains.connectors.waiting import eventually
 
 THINGS = "things"
 SHAPES = ("round", "square")

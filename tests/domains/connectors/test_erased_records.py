@@ -10,7 +10,7 @@ from server.domains.connectors.model import Connector
 from server.domains.connectors.records.store import ERASURES
 from server.storage.audit import AUDIT_EVENTS
 from server.storage.driver import Session
-from tests.connectors.sync_world import ALL, Gate, World, transaction
+from tests.domains.connectors.sync_world import ALL, Gate, World, transaction
 
 ENDED, ERASED = "connector.disconnected", "connector.records_deleted"
 

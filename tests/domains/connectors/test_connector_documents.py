@@ -11,7 +11,7 @@ from bson import ObjectId
 from server.core.clock import utc_now
 from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.model import Connector, ConnectorFilter
-from tests.connectors.sync_world import ALL, World
+from tests.domains.connectors.sync_world import ALL, World
 
 CONNECTED = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 

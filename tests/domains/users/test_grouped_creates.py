@@ -32,8 +32,8 @@ from server.storage.driver import Database
 from server.storage.errors import translate
 from server.storage.indexes import ensure_indexes
 from tests.chaos.wire import wire
+from tests.domains.users.samples import bare_user
 from tests.mongodb import MongoDb
-from tests.users.samples import bare_user
 
 KEY = bytes(range(32))
 

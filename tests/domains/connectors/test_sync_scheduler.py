@@ -17,8 +17,8 @@ from server.domains.connectors.sync.runner import SyncRunner
 from server.domains.connectors.sync.scheduler import SyncScheduler
 from server.domains.connectors.sync.store import SyncStore
 from server.storage.driver import Database
-from tests.connectors.sync_world import Gate, InProcess, World
-from tests.connectors.waiting import eventually
+from tests.domains.connectors.sync_world import Gate, InProcess, World
+from tests.domains.connectors.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage.data_keys import DATA_KEYS
 from server.storage.driver import Document
-from tests.connectors.sync_world import ALL, World
+from tests.domains.connectors.sync_world import ALL, World
 
 
 async def keys_of(world: World, user_id: str) -> list[Document]:

@@ -19,7 +19,7 @@ from server.domains.connectors.errors import AlreadyConnected
 from server.domains.connectors.model import FAILURES_TO_ERROR, PLATFORMS, STATUSES, ConnectorFilter
 from server.platforms.base import PlatformDataError, SessionEnded
 from server.storage.tallies import Tallies
-from tests.connectors.sync_world import ALL, World
+from tests.domains.connectors.sync_world import ALL, World
 
 EVERYTHING = ConnectorFilter()
 

@@ -9,7 +9,7 @@ import pytest
 from server.core.clock import utc_now
 from server.domains.connectors.sync.runner import MAY_WAIT
 from server.platforms.base import Throttled
-from tests.connectors.sync_world import World
+from tests.domains.connectors.sync_world import World
 
 ASKED = timedelta(minutes=10)
 

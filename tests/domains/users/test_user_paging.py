@@ -15,7 +15,7 @@ from server.domains.users.model import User, UserFilter, UserPage
 from server.domains.users.store import USERS, UserStore
 from server.storage import paging
 from server.storage.driver import Database
-from tests.users.samples import document
+from tests.domains.users.samples import document
 
 EVERYONE = UserFilter()
 

@@ -13,7 +13,7 @@ from server.domains.audit.verification import verify
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
 from server.storage.claims import Claims
 from server.storage.driver import Database, Document, Session
-from tests.audit.harms import HARMS, Harm, Scene, alter, finding, sealed, told
+from tests.domains.audit.harms import HARMS, Harm, Scene, alter, finding, sealed, told
 
 COUNT = 50
 

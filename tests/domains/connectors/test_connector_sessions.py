@@ -25,7 +25,7 @@ from server.platforms.base import LoginRequired, PlatformUnavailable, Session
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
-from tests.connectors.sync_world import ALL, Gate, World
+from tests.domains.connectors.sync_world import ALL, Gate, World
 
 LOGIN_PAGE = "https://platform.test/login"
 

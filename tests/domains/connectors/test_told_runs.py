@@ -13,7 +13,7 @@ from server.domains.connectors import documents
 from server.domains.connectors.audit_events import of_run
 from server.domains.connectors.model import Connector, HistoryEntry, Missing
 from server.platforms.base import PermissionRefused, PlatformUnavailable
-from tests.connectors.sync_world import World
+from tests.domains.connectors.sync_world import World
 
 REFUSED = PermissionRefused("Not allowed")
 AWAY = PlatformUnavailable("The platform is away")

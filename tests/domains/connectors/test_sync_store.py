@@ -12,7 +12,7 @@ from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.model import Connector, HistoryEntry
 from server.domains.connectors.sync.store import CLAIM_LIFE, Outcome
-from tests.connectors.sync_world import World
+from tests.domains.connectors.sync_world import World
 
 SLACK = timedelta(seconds=1)  # between this clock and MongoDB's, which cuts at milliseconds
 

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from server.core.clock import utc_now
 from server.domains.connectors.sync.overdue import Overdue
-from tests.connectors.sync_world import World
+from tests.domains.connectors.sync_world import World
 
 
 async def told(world: World) -> float:

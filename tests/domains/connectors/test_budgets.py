@@ -13,7 +13,7 @@ from server.platforms.base import OverBudget, Throttled
 from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
-from tests.connectors.sync_world import World
+from tests.domains.connectors.sync_world import World
 
 SPACING = timedelta(milliseconds=100)
 ALL_DAY = timedelta(hours=1)

@@ -10,7 +10,7 @@ from server.domains.connectors.connections.logins import Logins
 from server.domains.connectors.errors import NotConnected, ReauthRequired
 from server.domains.connectors.model import Connector
 from server.storage.claims import CLAIMS, Claims
-from tests.connectors.sync_world import ALL, Gate, World
+from tests.domains.connectors.sync_world import ALL, Gate, World
 
 
 def another_process(world: World) -> Logins:

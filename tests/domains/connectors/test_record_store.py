@@ -24,7 +24,7 @@ from server.platforms.records import Holding, Item, Money, Profile, Trade, Trans
 from server.storage import persistence
 from server.storage.driver import Session
 from server.storage.errors import translate
-from tests.connectors.sync_world import World, holding, profile, trade, transaction
+from tests.domains.connectors.sync_world import World, holding, profile, trade, transaction
 
 T = TypeVar("T")
 

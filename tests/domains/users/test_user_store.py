@@ -25,9 +25,9 @@ from server.domains.users.model import (
 from server.domains.users.store import ARCHIVE, USERS, UserStore
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
+from tests.domains.users.conftest import ARCHIVE_DAYS, new_database
+from tests.domains.users.samples import START, bare_user, document, new_user
 from tests.mongodb import MongoDb
-from tests.users.conftest import ARCHIVE_DAYS, new_database
-from tests.users.samples import START, bare_user, document, new_user
 
 EVERYONE = UserFilter()
 

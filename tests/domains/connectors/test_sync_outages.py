@@ -12,7 +12,7 @@ from server.domains.connectors.sync.runner import CATCH_UPS, FIRST_CATCH_UP, JIT
 from server.domains.connectors.sync.store import SyncStore
 from server.platforms.base import PermissionRefused, PlatformUnavailable, Throttled
 from server.platforms.records import DataType
-from tests.connectors.sync_world import World
+from tests.domains.connectors.sync_world import World
 
 AWAY = PlatformUnavailable("The platform is away")
 INTERVAL = timedelta(minutes=5)

@@ -19,8 +19,8 @@ from server.domains.connectors.sync.store import Outcome, SyncStore
 from server.platforms.base import PermissionRefused, PlatformDataError, PlatformUnavailable
 from server.storage import persistence
 from server.storage.driver import Database, Session
-from tests.connectors.sync_world import ALL, Gate, InProcess, World, transaction
-from tests.connectors.waiting import eventually
+from tests.domains.connectors.sync_world import ALL, Gate, InProcess, World, transaction
+from tests.domains.connectors.waiting import eventually
 
 AWAY = PlatformUnavailable("The platform is away")
 EVERYTHING = ConnectorFilter()

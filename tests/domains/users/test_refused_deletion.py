@@ -10,7 +10,7 @@ from server.domains.users.store import UserStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Database, Session
-from tests.users.samples import new_user
+from tests.domains.users.samples import new_user
 
 
 class OpenLoan(ApiError):

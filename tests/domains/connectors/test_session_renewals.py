@@ -12,8 +12,8 @@ from server.domains.connectors.connections.sessions import ASK_AFTER, RENEW_BEFO
 from server.domains.connectors.model import EXPIRES_SOON, Connector
 from server.domains.connectors.sync.renewals import LEASE, SessionRenewals
 from server.platforms.base import PlatformUnavailable
-from tests.connectors.sync_world import Gate, World
-from tests.connectors.waiting import eventually
+from tests.domains.connectors.sync_world import Gate, World
+from tests.domains.connectors.waiting import eventually
 
 LOGIN_PAGE = "https://platform.test/login"
 

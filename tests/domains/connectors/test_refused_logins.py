@@ -11,7 +11,7 @@ from server.core.clock import utc_now
 from server.domains.connectors.connections.refusals import ALLOWED, REFUSED_LOGINS, STOP, WITHIN
 from server.domains.connectors.errors import InvalidCredentials, TooManyRefusals
 from server.platforms.base import CredentialsRefused
-from tests.connectors.sync_world import ALL, World
+from tests.domains.connectors.sync_world import ALL, World
 
 WRONG, RIGHT = {"password": "wrong"}, {"password": "right"}
 

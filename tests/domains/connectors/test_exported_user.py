@@ -16,7 +16,7 @@ from server.domains.users.errors import UserNotFound
 from server.domains.users.service import UserService
 from server.kernel import UserExporter
 from server.storage.audit import AUDIT_EVENTS
-from tests.connectors.sync_world import ALL, World, transaction
+from tests.domains.connectors.sync_world import ALL, World, transaction
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from server.core.clock import utc_now
 from server.domains.connectors.model import DataTypeCount
 from server.domains.connectors.records import store as record_store
 from server.domains.connectors.records.store import RECORDS
-from tests.connectors.sync_world import Gate, World, holding, profile, trade, transaction
+from tests.domains.connectors.sync_world import Gate, World, holding, profile, trade, transaction
 
 
 async def stored(world: World, connector_id: str) -> dict[str, object]:

@@ -24,8 +24,8 @@ from server.domains.users.directory import UserDirectory
 from server.domains.users.errors import UserNotFound
 from server.platforms.base import PlatformUnavailable, Throttled
 from server.rpc.streams import rest_message
-from tests.connectors.sync_world import Gate, World
 from tests.contract.descriptors import methods
+from tests.domains.connectors.sync_world import Gate, World
 from tests.mongodb import MongoDb
 from tests.storage.databases import fresh
 

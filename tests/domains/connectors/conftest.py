@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.storage.driver import Database
-from tests.connectors.sync_world import World
+from tests.domains.connectors.sync_world import World
 from tests.mongodb import MongoDb
 from tests.storage.databases import DRIVERS, emptied, fresh
 

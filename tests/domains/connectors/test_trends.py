@@ -20,8 +20,8 @@ from server.domains.connectors.trends.service import Trends, TrendService
 from server.domains.connectors.trends.store import TRENDS, TrendStore
 from server.platforms.base import PermissionRefused, PlatformDataError, Throttled
 from server.storage.driver import Database
-from tests.connectors.sync_world import World
-from tests.connectors.waiting import eventually
+from tests.domains.connectors.sync_world import World
+from tests.domains.connectors.waiting import eventually
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
