@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.config import ConfigError, Settings
 from server.core.secrets import Secrets
-from server.domains import registry as domains
+from server.domains import registry
 from server.kernel import Indexes
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
@@ -28,7 +28,7 @@ def indexes(settings: Settings) -> Indexes:
     """Of all collections, by their names."""
     shared = (claim_store, answer_store, api_keys, data_keys, keyed_secrets, tallies)
     return {
-        **domains.indexes(settings),
+        **registry.indexes(settings),
         **{name: models for store in shared for name, models in store.INDEXES.items()},
     }
 
@@ -39,7 +39,7 @@ async def prepare(
     """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
     try:
         await ensure_indexes(database, indexes(settings), index_seconds)
-        for domain in domains.DOMAINS:
+        for domain in registry.DOMAINS:
             await drop_indexes(database, domain.retired)
             await ensure_images(database, domain.images)
     except NoImages:

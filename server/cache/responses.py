@@ -2,7 +2,7 @@
 
 An answer is given again only while nothing that it shows has changed. Three things tell of changes:
 
-- Generations: a table of numbers that all workers of a host share (`storage/generations.py`). Each user
+- Generations: a table of numbers that all workers of a host share (`cache/generations.py`). Each user
   has a place in it. Whoever changes what is held on a user puts a new number there before anybody is
   answered that it is done.
 - The feed (`storage/cache_feed.py`): what MongoDB has committed, whoever wrote it. It names documents,
