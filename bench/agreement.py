@@ -15,8 +15,8 @@ from bench.client import Client
 from bench.data import PREFIX
 from bench.stacks import Stack
 
-# `nextPageToken` is Finlink's own; `sessionDuration` changes by the minute.
-_LEFT_OUT = frozenset({"nextPageToken", "sessionDuration"})
+# `nextPageToken` is Finlink's own; the others change by the reply or by the minute.
+_LEFT_OUT = frozenset({"nextPageToken", "sessionDuration", "timestamp"})
 PATHS = (
     f"/api/v1/users/{PREFIX}0",
     f"/api/v1/users/{PREFIX}7",

@@ -10,6 +10,7 @@ from finlink.errors.v1.error_reason_pb2 import ErrorReason
 
 from openapi import contract, examples
 from openapi.rules import Schema
+from openapi.schemas import SUCCESS, TIMESTAMP
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
 
@@ -28,8 +29,9 @@ HEADERS: dict[str, Any] = {"x-request-id": {"$ref": "#/components/headers/x-requ
 ERROR: Schema = {
     "type": "object",
     "description": "Every error, whoever answers it.",
-    "required": ["error"],
+    "required": ["success", "error", "timestamp"],
     "properties": {
+        "success": SUCCESS,
         "error": {
             "type": "object",
             "required": ["code", "message", "details", "timestamp", "path"],
@@ -59,7 +61,8 @@ ERROR: Schema = {
                     "additionalProperties": {"type": "string"},
                 },
             },
-        }
+        },
+        "timestamp": TIMESTAMP,
     },
 }
 

@@ -39,4 +39,9 @@ def error(code: str) -> dict[str, Any]:
     """The example of an error, whole. Raises ExampleMissing."""
     said = example("errors", code)
     body = {"code": code, "details": [], "timestamp": _AT, "path": "/api/v1/users/user_12345"}
-    return {"error": body | said}
+    return enveloped({"error": body | said}, success=False)
+
+
+def enveloped(body: dict[str, Any], *, success: bool = True) -> dict[str, Any]:
+    """A reply as it is over REST."""
+    return {"success": success, **body, "timestamp": _AT}

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from openapi import contract, rules
 from openapi.errors import HEADERS, Responses
-from openapi.examples import PARAMETERS, example
+from openapi.examples import PARAMETERS, enveloped, example
 from openapi.schemas import Schemas
 from server.rpc.method import Method
 from server.rpc.streams import FORMS
@@ -80,13 +80,16 @@ class Operations:
 
     def _success(self, method: Method) -> dict[str, Any]:
         answer = method.descriptor.output_type
-        schema = self._schemas.answer(answer)
+        schema = (self._schemas.answer if method.streams else self._schemas.reply)(answer)
         headers = HEADERS | {
             name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS
         }
         made = {"description": _STATUS_WORDS[method.success_status], "headers": headers}
         if not method.streams:
-            shown = example("answers", method.descriptor.name)
+            shown = {
+                name: enveloped(body)
+                for name, body in example("answers", method.descriptor.name).items()
+            }
             return made | {"content": {"application/json": _content(schema, shown)}}
         messages = example("streams", method.descriptor.name)
         text = "".join(_streamed(method, message) for message in messages)

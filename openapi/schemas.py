@@ -15,6 +15,13 @@ from server.rpc.method import Method
 
 _TIMESTAMP = timestamp_pb2.Timestamp.DESCRIPTOR.full_name
 _FIELD_MASK = field_mask_pb2.FieldMask.DESCRIPTOR.full_name
+# Of the envelope that replies have over REST.
+SUCCESS: Schema = {"type": "boolean", "description": "Whether the call succeeded."}
+TIMESTAMP: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "When the reply was sent.",
+}
 
 
 class Schemas:
@@ -27,6 +34,16 @@ class Schemas:
         self._got: set[str] = set()
         for message in answers:
             self._gather(message)
+
+    def reply(self, message: Descriptor) -> Schema:
+        """A reference to the schema of a message that is a reply, with what REST has around it."""
+        reference = self.answer(message)
+        schema = self.components[message.name]
+        schema["properties"] = (
+            {"success": SUCCESS} | schema["properties"] | {"timestamp": TIMESTAMP}
+        )
+        schema["required"] = ["success", *schema.get("required", ()), "timestamp"]
+        return reference
 
     def answer(self, message: Descriptor) -> Schema:
         """A reference to the schema of a message that callers get."""

@@ -84,8 +84,8 @@ def grpc_details(error: ApiError) -> bytes:
     return bytes(status.SerializeToString())
 
 
-def rest_body(error: ApiError, path: str) -> str:
-    """The PRD's error body as ASCII JSON, fit for a header; envoy.yaml puts it into the body."""
+def rest_error(error: ApiError, path: str) -> dict[str, object]:
+    """The PRD's `error`, as REST callers get it."""
     body: dict[str, object] = {
         "code": error.code,
         "message": error.message,
@@ -95,4 +95,4 @@ def rest_body(error: ApiError, path: str) -> str:
     }
     if error.metadata:
         body["metadata"] = error.metadata
-    return json.dumps({"error": body}, ensure_ascii=True, separators=(",", ":"))
+    return body

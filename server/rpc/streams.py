@@ -7,6 +7,7 @@ a `resume_token` and a `type` that become `id` and `event`, or JSON lines.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from server.core.errors import ApiError
+from server.rpc import status
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.json_form import http_body
 from server.rpc.method import Method
-from server.rpc.status import rest_body
 
 # grpc.aio takes no answer from a handler that writes messages itself.
 NO_ANSWER = cast("bytes", None)
@@ -96,7 +97,8 @@ def rest_message(method: Method, message: Message) -> bytes:
 def rest_error(method: Method, error: ApiError, call: Call) -> bytes:
     """The end of a stream that fails once it has begun."""
     form = FORMS[method.stream_form]
-    return http_body(form.content_type, form.error(rest_body(error, call.rest_path)))
+    body = json.dumps({"error": status.rest_error(error, call.rest_path)}, separators=(",", ":"))
+    return http_body(form.content_type, form.error(body))
 
 
 def _serialized(message: Message) -> bytes:

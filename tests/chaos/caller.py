@@ -16,6 +16,7 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from tests.e2e.replies import content_of
 from tests.stack import Stack
 
 Json = dict[str, Any]
@@ -99,7 +100,7 @@ class Caller:
             answer = self._rest.request(verb, path, params=rest)
         else:
             answer = self._rest.request(verb, path, json=rest)
-        body: Json = answer.json()
+        body = content_of(answer)
         error = body.get("error")
         if error is None:
             assert answer.status_code == (201 if rpc in CREATED else 200), answer.text

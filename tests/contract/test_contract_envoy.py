@@ -69,7 +69,10 @@ def test_its_own_answers_have_codes_and_statuses_of_the_contract(config: dict[st
     mappers = [mapper for reply in replies for mapper in reply["local_reply_config"]["mappers"]]
     for mapper in mappers:
         comparison = mapper["filter"]["status_code_filter"]["comparison"]
-        error = mapper["body_format_override"]["json_format"]["error"]
+        body = mapper["body_format_override"]["json_format"]
+        assert body.keys() == {"success", "error", "timestamp"}
+        assert body["success"] is False
+        error = body["error"]
         assert error.keys() == {"code", "message", "details", "timestamp", "path"}
         assert comparison["op"] == "EQ" or "status_code" in mapper, "others keep their own status"
         status = mapper.get("status_code", comparison["value"]["default_value"])

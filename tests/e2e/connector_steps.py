@@ -16,6 +16,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from tests.e2e.replies import content_of
 from tests.stack import Stack
 
 Json = dict[str, Any]
@@ -132,8 +133,7 @@ async def trigger(rest: httpx.AsyncClient, connector_id: str, **body: Any) -> Js
     """A manual run, begun or found."""
     answer = await rest.post(f"/connectors/{connector_id}/sync", json=body)
     assert answer.status_code == 200, answer.text
-    reply: Json = answer.json()
-    return reply
+    return content_of(answer)
 
 
 def _data(answer: httpx.Response) -> Json:

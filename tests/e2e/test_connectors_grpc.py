@@ -18,6 +18,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from server.domains.connectors import model
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS
+from tests.e2e.replies import content_of
 from tests.e2e.users_errors import Failure, grpc_error
 
 if TYPE_CHECKING:  # the names are in the type stubs only
@@ -121,7 +122,7 @@ async def test_rest_and_grpc_say_the_same(
             rpc.GetUserPlatformConnectorRequest(user_id=user, platform=connector.platform)
         )
         over_rest = await rest.get(f"/connectors/user/{user}/platform/{connector.platform}")
-        assert same(found, over_rest.json())
+        assert same(found, content_of(over_rest))
         page = await connectors.ListRecords(
             rpc.ListRecordsRequest(connector_id=connector.id, data_type="trades", limit=7)
         )
@@ -129,7 +130,7 @@ async def test_rest_and_grpc_say_the_same(
             f"/connectors/{connector.id}/records", params={"dataType": "trades", "limit": 7}
         )
         assert len(page.data.records) == 7
-        assert same(page, over_rest.json())
+        assert same(page, content_of(over_rest))
     of_user = await connectors.ListUserConnectors(rpc.ListUserConnectorsRequest(user_id=user))
     assert (of_user.data.total_connectors, of_user.data.active_connections) == (2, 1)
     assert same(of_user.data, await step.of_user(rest, user))

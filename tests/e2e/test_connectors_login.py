@@ -23,6 +23,7 @@ from server.storage.data_keys import DataKeyStore
 from server.storage.driver import connected
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import PLATFORMS, Json, instant
+from tests.e2e.replies import content_of
 from tests.e2e.users_errors import Failure, failed, is_instant
 from tests.stack import Stack
 from tests.storage.databases import settings
@@ -78,7 +79,7 @@ async def begin_login(rest: httpx.AsyncClient, user_id: str, platform: str, **gi
     """A connector whose login is pending, checked to be one."""
     answer = await step.post(rest, user_id, platform, credentials=given)
     assert answer.status_code == 201
-    body = answer.json()
+    body = content_of(answer)
     data: Json = body["data"]
     assert body == {
         "message": "Login required",
@@ -214,7 +215,7 @@ async def test_a_pending_login_can_be_given_up(
     assert gone.status_code == 200
     data = gone.json()["data"]
     assert is_instant(data["disconnectedAt"])
-    assert gone.json() == {
+    assert content_of(gone) == {
         "message": "Disconnected successfully",
         "data": {
             "platform": platform,

@@ -18,6 +18,7 @@ from server.domains.connectors import model
 from server.domains.connectors.connections.refusals import ALLOWED, STOP, WITHIN
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
+from tests.e2e.replies import content_of
 from tests.e2e.users_errors import Failure, failed, is_instant
 
 # The requirements' own examples, to the letter.
@@ -78,7 +79,7 @@ async def test_connect_as_the_requirements_print_it(
     answer = await rest.post("/connectors", content=prd_connect(platform), headers=JSON)
     assert answer.status_code == 201
     assert answer.headers["content-type"] == "application/json"
-    body = answer.json()
+    body = content_of(answer)
     data = body["data"]
     assert re.fullmatch(r"[0-9a-f]{24}", data["id"])
     assert data["sessionId"].startswith("sess_")
@@ -115,7 +116,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     assert gone.status_code == 200
     disconnected_at = gone.json()["data"]["disconnectedAt"]
     assert is_instant(disconnected_at)
-    assert gone.json() == {
+    assert content_of(gone) == {
         "message": "Disconnected successfully",
         "data": {"platform": "zerodha", "disconnectedAt": disconnected_at, "sessionDuration": 0},
     }
@@ -151,13 +152,13 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     ]
     of_user = await rest.get(f"/connectors/user/{prd_user}")
     assert of_user.status_code == 200
-    assert of_user.json() == {
+    assert content_of(of_user) == {
         "data": {"connectors": expected, "totalConnectors": 2, "activeConnections": 1}
     }
     for platform, connector in zip(PLATFORMS, expected, strict=True):
         found = await rest.get(f"/connectors/user/{prd_user}/platform/{platform}")
         assert found.status_code == 200
-        assert found.json() == {"data": {"connector": connector}}
+        assert content_of(found) == {"data": {"connector": connector}}
 
     # Refreshed, with other settings, synced by hand.
     refreshed = await rest.put(f"/connectors/{first['id']}/refresh-session")
@@ -165,7 +166,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     session = refreshed.json()["data"]
     assert session["sessionId"] != first["sessionId"]
     assert is_instant(session["expiresAt"])
-    assert refreshed.json() == {
+    assert content_of(refreshed) == {
         "message": "Session refreshed successfully",
         "data": {"sessionId": session["sessionId"], "expiresAt": session["expiresAt"]},
     }
@@ -173,7 +174,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
         f"/connectors/{first['id']}/sync-settings", content=PRD_SETTINGS, headers=JSON
     )
     assert settings.status_code == 200
-    assert settings.json() == {
+    assert content_of(settings) == {
         "message": "Sync settings updated successfully",
         "data": json.loads(PRD_SETTINGS),
     }
@@ -181,7 +182,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     assert begun.status_code == 200
     sync_id = begun.json()["data"]["syncId"]
     assert sync_id.startswith("sync_")
-    assert begun.json() == {
+    assert content_of(begun) == {
         "message": "Sync initiated successfully",
         "data": {
             "syncId": sync_id,
@@ -192,7 +193,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     entry = await step.finished(rest, first["id"], sync_id)
     assert [count["dataType"] for count in entry["counts"]] == ["transactions"]
 
-    status = (await rest.get(f"/connectors/{first['id']}/sync-status")).json()
+    status = content_of(await rest.get(f"/connectors/{first['id']}/sync-status"))
     history = [entry, *synced["fi_money"]["syncHistory"]]
     assert is_instant(status["data"]["nextSyncAt"])
     assert status == {
@@ -213,7 +214,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     whole = answer.json()["data"]
     assert re.fullmatch(r"fi_[0-9a-f]{32}", whole["metadata"]["platformUserId"])
     assert instant(whole["updatedAt"]) >= instant(entry["syncedAt"])
-    assert answer.json() == {
+    assert content_of(answer) == {
         "data": {
             "id": first["id"],
             "userId": prd_user,
@@ -502,7 +503,7 @@ async def test_a_walk_by_token(rest: httpx.AsyncClient, new_id: str) -> None:
     while True:
         answer = await rest.get("/connectors", params=parameters)
         assert answer.status_code == 200
-        assert answer.json().keys() == {"data"}
+        assert content_of(answer).keys() == {"data"}
         page = answer.json()["data"]
         assert page.keys() == {"connectors", "pagination"}
         if not seen:
@@ -745,7 +746,7 @@ async def test_disconnected_twice_is_disconnected_once(
     }
     again = await rest.delete(f"/connectors/{made['id']}")
     assert again.status_code == 200
-    assert again.json() == first.json()
+    assert content_of(again) == content_of(first)
     assert await step.get(rest, made["id"]) == whole
     # History and records stay; nothing goes on.
     after = await step.sync_status(rest, made["id"])
@@ -854,7 +855,7 @@ async def test_an_id_in_capitals_is_the_same_id(rest: httpx.AsyncClient, user: s
         lower = await rest.get(f"/connectors/{name}{path}")
         upper = await rest.get(f"/connectors/{capitals}{path}")
         assert upper.status_code == 200
-        assert upper.json() == lower.json()
+        assert content_of(upper) == content_of(lower)
     page = (await rest.get(f"/connectors/{capitals}/records", params={"limit": 5})).json()["data"]
     onward: dict[str, Any] = {"limit": 5, "pageToken": page["pagination"]["nextPageToken"]}
     lower = await rest.get(f"/connectors/{name}/records", params=onward)

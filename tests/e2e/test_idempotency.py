@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.connector_steps import Documents, create_user, database, new_login
+from tests.e2e.replies import content_of
 from tests.e2e.users_errors import rest_error
 from tests.mutations import CHANGES, METHODS, new_key, over_grpc, over_rest, prepared, state
 from tests.stack import Stack
@@ -40,9 +41,11 @@ async def test_a_repeated_call_has_one_effect_and_one_answer(
     assert first.is_success, first.text
     changed = await state(documents, new_id)
     again = [await over_rest(rest, name, request, key) for _ in range(2)]
-    assert {(a.status_code, a.content) for a in [first, *again]} == {
-        (first.status_code, first.content)
-    }
+    for repeated in again:
+        assert (repeated.status_code, content_of(repeated)) == (
+            first.status_code,
+            content_of(first),
+        )
     # One scope for both ways in.
     replies = [await over_grpc(channel, name, request, key) for _ in range(2)]
     assert replies[0] == replies[1]
@@ -57,7 +60,8 @@ async def test_calls_at_once_have_one_effect(
     calls = [over_rest(rest, name, request, key) for _ in range(5)]
     answers = await asyncio.gather(*calls)
     assert answers[0].is_success, answers[0].text
-    assert len({(answer.status_code, answer.content) for answer in answers}) == 1
+    first, *others = [(answer.status_code, content_of(answer)) for answer in answers]
+    assert others == [first] * 4
 
 
 async def test_a_refusal_is_given_again(rest: httpx.AsyncClient, new_id: str) -> None:
@@ -66,7 +70,7 @@ async def test_a_refusal_is_given_again(rest: httpx.AsyncClient, new_id: str) ->
     assert first.status_code == 404
     await create_user(rest, new_id)
     again = await over_rest(rest, "UpdateUserEmailVerified", request, key)
-    assert (again.status_code, again.content) == (404, first.content)
+    assert (again.status_code, content_of(again)) == (404, content_of(first))
     assert (await over_rest(rest, "UpdateUserEmailVerified", request, new_key())).is_success
 
 

@@ -16,6 +16,7 @@ from bson import ObjectId
 
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
+from tests.e2e.replies import content_of
 from tests.e2e.users_errors import Failure, failed, is_instant
 from tests.sandbox.driver import FiSession
 from tests.stack import Stack
@@ -160,12 +161,12 @@ async def test_a_page_has_20_records_unless_asked_otherwise(
     answer = await rest.get(f"/connectors/{connector.id}/records")
     assert answer.status_code == 200
     token = answer.json()["data"]["pagination"]["nextPageToken"]
-    assert answer.json() == {
+    assert content_of(answer) == {
         "data": {"records": connector.records[:20], "pagination": {"nextPageToken": token}}
     }
     one = await rest.get(f"/connectors/{connector.id}/records", params={"dataType": "profile"})
     (profile,) = (record for record in connector.records if record["dataType"] == "profile")
-    assert one.json() == {"data": {"records": [profile], "pagination": {}}}
+    assert content_of(one) == {"data": {"records": [profile], "pagination": {}}}
 
 
 async def test_a_token_is_bound_to_its_list(
@@ -499,7 +500,7 @@ async def test_without_force_a_recent_success_is_enough(
     last = status["syncHistory"][0]["syncId"]
     answer = await rest.post(f"/connectors/{connector_id}/sync", json={"forceSync": False})
     assert answer.status_code == 200
-    assert answer.json() == {
+    assert content_of(answer) == {
         "message": "Sync skipped",
         "data": {"syncId": last, "status": "skipped", "reason": "recent_success"},
     }

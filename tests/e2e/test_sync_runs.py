@@ -21,6 +21,7 @@ from tests.e2e.connector_steps import (
     synced,
     trigger,
 )
+from tests.e2e.replies import content_of
 from tests.stack import Stack
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ async def test_cancelling_a_run(stack: Stack, rest: httpx.AsyncClient, connector
         assert "run" not in (await document(documents, connector_id))["sync"]
 
     again = await rest.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel", json={})
-    assert again.json() == {"message": "Sync already finished", "data": run}
+    assert content_of(again) == {"message": "Sync already finished", "data": run}
 
 
 async def test_a_run_that_succeeded_is_not_cancelled(

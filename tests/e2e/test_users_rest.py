@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.replies import content_of
 from tests.e2e.users_errors import Failure, failed, is_instant
 
 Json = dict[str, Any]
@@ -89,7 +90,7 @@ async def test_create_as_the_requirements_print_it(rest: httpx.AsyncClient, prd_
     answer = await rest.post("/users", content=PRD_CREATE, headers=JSON)
     assert answer.status_code == 201
     assert answer.headers["content-type"] == "application/json"
-    body = answer.json()
+    body = content_of(answer)
     assert body.keys() == {"message", "data"}
     assert body["message"] == "User created successfully"
     data = body["data"]
@@ -147,7 +148,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     updated_at = verified.json()["data"]["updatedAt"]
     got = await rest.get(f"/users/{prd_user}")
     assert got.status_code == 200
-    assert got.json() == {
+    assert content_of(got) == {
         "data": {
             "id": created["id"],
             "userId": prd_user,
@@ -172,7 +173,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
 
     deleted = await rest.delete(f"/users/{prd_user}")
     assert deleted.status_code == 200
-    assert deleted.json() == {"message": "User deleted successfully"}
+    assert content_of(deleted) == {"message": "User deleted successfully"}
     gone = await rest.get(f"/users/{prd_user}")
     assert failed(gone) == Failure("USER_NOT_FOUND", "User not found")
 
@@ -490,7 +491,7 @@ async def test_a_batch_is_in_the_order_asked_for_and_names_the_missing(
     }[form]
     answer = await rest.get(f"/users:batchGet?{query}")
     assert answer.status_code == 200
-    assert answer.json() == {
+    assert content_of(answer) == {
         "data": {
             "users": [users[2], users[0], users[1]],
             "missingUserIds": [f"{new_id}_none", f"{new_id}_void"],
@@ -537,7 +538,7 @@ async def test_pages_by_number(rest: httpx.AsyncClient, new_id: str) -> None:
     for number in range(1, 5):
         answer = await rest.get("/users", params={"city": city, "limit": 2, "page": number})
         assert answer.status_code == 200
-        assert answer.json().keys() == {"data"}
+        assert content_of(answer).keys() == {"data"}
         data = answer.json()["data"]
         assert data["users"] == users[2 * number - 2 : 2 * number]
         token = data["pagination"].pop("nextPageToken", None)

@@ -36,7 +36,9 @@ def is_instant(text: str) -> bool:
 def rest_error(status: int, content: bytes, path: str | None) -> Failure:
     """The error of a REST answer, which must have the one shape, and the status of its code."""
     body: dict[str, Any] = json.loads(content)
-    assert body.keys() == {"error"}
+    assert body.keys() == {"success", "error", "timestamp"}
+    assert body["success"] is False
+    assert is_instant(body["timestamp"])
     error = body["error"]
     assert error.keys() - {"metadata"} == KEYS
     assert error["code"] in STATUSES, error

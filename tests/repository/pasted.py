@@ -20,7 +20,7 @@ LEFT_OUT: Mapping[str, str] = {
 }
 # Blocks that show an answer: how they begin, and words of the block that is answered so.
 SHOWN: Mapping[str, str] = {
-    '{"error": ': '"userId": "no spaces"',
+    '{"success": false, ': '"userId": "no spaces"',
     '{"user": ': "/export",
     "id: ": "/connectors/watch",
 }

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.core.errors import ApiError, FieldError, InvalidRequest
-from server.rpc.status import STATUSES, capped, grpc_details, rest_body
+from server.rpc.envelope import failure
+from server.rpc.status import STATUSES, capped, grpc_details, rest_error
 
 M = TypeVar("M", bound=Message)
 
@@ -73,24 +74,25 @@ def test_the_same_facts_over_both(code: str) -> None:
     assert retry is not None
     assert retry.retry_delay.ToTimedelta() == timedelta(seconds=1.5)
 
-    body = json.loads(rest_body(error, "/api/v1/users"))
-    stamp = datetime.fromisoformat(body["error"].pop("timestamp"))
-    assert stamp.tzinfo == UTC
+    body = json.loads(failure(rest_error(error, "/api/v1/users")))
+    for told in (body, body["error"]):
+        assert datetime.fromisoformat(told.pop("timestamp")).tzinfo == UTC
     assert body == {
+        "success": False,
         "error": {
             "code": code,
             "message": "What happened",
             "details": [{"field": "email", "message": "Email already exists"}],
             "path": "/api/v1/users",
             "metadata": {"loginUrl": "https://kite.example/login"},
-        }
+        },
     }
 
 
 def test_nothing_is_said_that_is_not_there() -> None:
     status = details(ApiError())
     assert [detail.TypeName() for detail in status.details] == ["google.rpc.ErrorInfo"]
-    body = json.loads(rest_body(ApiError(), "/"))["error"]
+    body = rest_error(ApiError(), "/")
     assert body.keys() == {"code", "message", "details", "timestamp", "path"}
     assert body["details"] == []
 
@@ -129,7 +131,7 @@ def test_what_travels_is_small_enough_for_every_client(letter: str, length: int)
     )
     encoded = base64.b64encode(grpc_details(error))
     assert len(encoded) + OTHER_METADATA_BYTES <= GRPC_METADATA_BYTES
-    body = rest_body(error, "/" + letter * 1000)
+    body = failure(rest_error(error, "/" + letter * 1000))
     assert len(body) <= REST_HEADER_BYTES
     assert body.isascii()
     assert body.isprintable()

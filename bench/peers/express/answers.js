@@ -1,5 +1,7 @@
 // Documents as callers see them.
 
+export const reply = (body) => ({ success: true, ...body, timestamp: new Date().toISOString() });
+
 const day = (date) => (date ? date.toISOString().slice(0, 10) : undefined);
 
 export const toProfile = (profile = {}) => ({

@@ -1,7 +1,7 @@
 // The users and connectors API as one would write it with Express and Mongoose.
 import express from "express";
 
-import { toConnector, toProfile, toUser } from "./answers.js";
+import { reply, toConnector, toProfile, toUser } from "./answers.js";
 import { Connector, User, listQuery, profileBody, userBody, userId } from "./schemas.js";
 
 class ApiError extends Error {
@@ -30,7 +30,7 @@ users.post("/", async (request, response) => {
   if (dateOfBirth) profile.dateOfBirth = new Date(dateOfBirth);
   try {
     const user = await User.create({ userId: id, email, profile });
-    response.status(201).json({ message: "User created successfully", data: toUser(user.toObject()) });
+    response.status(201).json(reply({ message: "User created successfully", data: toUser(user.toObject()) }));
   } catch (error) {
     if (error.code !== 11000) throw error;
     const field = Object.keys(error.keyPattern)[0];
@@ -46,20 +46,20 @@ users.get("/", async (request, response) => {
     User.find(where).sort({ createdAt: -1, _id: -1 }).skip((page - 1) * limit).limit(limit).lean(),
   ]);
   const pages = Math.ceil(total / limit);
-  response.json({
+  response.json(reply({
     data: {
       users: found.map(toUser),
       pagination: {
         currentPage: page, totalPages: pages, totalUsers: total, hasNext: page < pages, hasPrev: page > 1,
       },
     },
-  });
+  }));
 });
 
 users.get("/:userId", async (request, response) => {
   const user = await User.findOne({ userId: parsed(userId, request.params.userId) }).lean();
   if (!user) throw notFound();
-  response.json({ data: toUser(user) });
+  response.json(reply({ data: toUser(user) }));
 });
 
 users.put("/:userId/profile", async (request, response) => {
@@ -72,10 +72,10 @@ users.put("/:userId/profile", async (request, response) => {
     { returnDocument: "after", runValidators: true },
   ).lean();
   if (!user) throw notFound();
-  response.json({
+  response.json(reply({
     message: "Profile updated successfully",
     data: { userId: user.userId, profile: toProfile(user.profile), updatedAt: user.updatedAt },
-  });
+  }));
 });
 
 const connectors = express.Router();
@@ -94,7 +94,7 @@ connectors.get("/status", async (_request, response) => {
     part.total += count;
     part[word] += count;
   }
-  response.json({ data: { summary, byPlatform } });
+  response.json(reply({ data: { summary, byPlatform } }));
 });
 
 connectors.get("/user/:userId", async (request, response) => {
@@ -105,13 +105,13 @@ connectors.get("/user/:userId", async (request, response) => {
   ]);
   if (!user) throw notFound();
   const now = Date.now();
-  response.json({
+  response.json(reply({
     data: {
       connectors: found.map((connector) => toConnector(connector, now)),
       totalConnectors: found.length,
       activeConnections: found.filter((connector) => connector.connectionStatus === "connected").length,
     },
-  });
+  }));
 });
 
 export const app = express();
@@ -125,7 +125,10 @@ app.use((error, request, response, _next) => {
   const status = known ? error.status : (error.status ?? 500);
   const code = known ? error.code : status < 500 ? "VALIDATION_ERROR" : "INTERNAL";
   const message = known || status < 500 ? error.message : "Internal server error";
+  const timestamp = new Date().toISOString();
   response.status(status).json({
-    error: { code, message, details: error.details ?? [], timestamp: new Date().toISOString(), path: request.path },
+    success: false,
+    error: { code, message, details: error.details ?? [], timestamp, path: request.path },
+    timestamp,
   });
 });

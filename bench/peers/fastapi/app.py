@@ -50,7 +50,7 @@ def error_answer(
         "timestamp": datetime.now(UTC).isoformat(),
         "path": request.url.path,
     }
-    return JSONResponse({"error": body}, status)
+    return JSONResponse({"success": False, "error": body, "timestamp": body["timestamp"]}, status)
 
 
 @app.exception_handler(ApiError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, EmailStr, Field
@@ -79,7 +79,12 @@ class User(Model):
     updated_at: datetime
 
 
-class UserAnswer(Model):
+class Reply(Model):
+    success: bool = True
+    timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class UserAnswer(Reply):
     data: User
 
 
@@ -93,7 +98,7 @@ class UpdatedProfile(Model):
     updated_at: datetime
 
 
-class ProfileAnswer(Model):
+class ProfileAnswer(Reply):
     message: str = "Profile updated successfully"
     data: UpdatedProfile
 
@@ -111,7 +116,7 @@ class UserList(Model):
     pagination: Pagination
 
 
-class UserListAnswer(Model):
+class UserListAnswer(Reply):
     data: UserList
 
 
@@ -137,7 +142,7 @@ class ConnectorList(Model):
     active_connections: int
 
 
-class ConnectorListAnswer(Model):
+class ConnectorListAnswer(Reply):
     data: ConnectorList
 
 
@@ -162,5 +167,5 @@ class Summary(Model):
     by_platform: dict[str, PlatformCounts]
 
 
-class SummaryAnswer(Model):
+class SummaryAnswer(Reply):
     data: Summary

@@ -10,6 +10,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from server.cache.responses import AnswerCache
+from server.rpc import envelope
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
@@ -32,7 +33,7 @@ class CachedAnswers:
             answer = cache.get(_name(path, call), request)
             if answer is not None:
                 call.cached = "hit"
-                return answer
+                return envelope.at_present(answer) if call.is_rest else answer
             call.cached = "miss"
             call.raw = request
             return await inner(request, context)

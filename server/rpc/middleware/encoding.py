@@ -6,8 +6,9 @@ from typing import cast
 
 from google.protobuf.message import Message
 
+from server.rpc import envelope
 from server.rpc.call import Context, Handler, Serving, current_call
-from server.rpc.json_form import http_body, json_writer
+from server.rpc.json_form import json_writer
 from server.rpc.method import Method
 
 
@@ -21,7 +22,7 @@ def answer_encoding(method: Method, inner: Handler) -> Handler:
     async def handle(request: Message, context: Context) -> bytes:
         answer = await serve(request, context)
         if current_call().is_rest:
-            return http_body("application/json", write(answer))
+            return envelope.success(write(answer))
         return answer.SerializeToString()
 
     return handle

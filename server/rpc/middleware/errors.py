@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor
 
 from server.core.errors import ApiError, DeadlineExceeded
 from server.observability.logging import cause_of
-from server.rpc import status, streams
+from server.rpc import envelope, status, streams
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
@@ -100,7 +100,7 @@ async def answer(error: ApiError, call: Call, context: Context) -> None:
         await context.abort(code, error.message, details)
     trailers = [
         ("x-finlink-status", str(http_status)),
-        ("x-finlink-error", status.rest_body(error, call.rest_path)),
+        ("x-finlink-error", envelope.failure(status.rest_error(error, call.rest_path))),
     ]
     if error.retry_after is not None:
         trailers.append(("retry-after", str(max(1, round(error.retry_after.total_seconds())))))
