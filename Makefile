@@ -111,7 +111,7 @@ lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requiremen
 	  requirements.in --output-file requirements.txt
 
 clean: ## Remove what was installed and generated; data under .data stays
-	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/buf
+	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/finlink_words clients/python/src/buf
 	rm -rf console/dist console/node_modules clients/typescript/build clients/typescript/node_modules clients/typescript/src/gen clients/go/finlink/*/
 
 $(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml

@@ -1,6 +1,7 @@
 """Generates what the contract's `.proto` files say: `make protos`.
 
     clients/python/src/finlink, buf   Python modules, type stubs and gRPC stubs
+    clients/python/src/finlink_words  closed word lists, for code that knows no messages
     gen/finlink.binpb                 descriptor set with comments: buf, documentation, completeness tests
     gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `envoy_descriptors`
     gen/openapi.json                  docs/openapi.yaml for the page at /docs: a browser reads JSON far faster
@@ -30,9 +31,12 @@ from google.protobuf import any_pb2, descriptor_pb2
 from grpc_tools import protoc
 from protovalidate._gen.buf.validate import validate_pb
 
+from codegen import derived_rules
+
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 STUBS = ROOT / "clients" / "python" / "src"
+WORDS = STUBS / "finlink_words"
 GEN = ROOT / "gen"
 STAMP = GEN / "stamp"
 DOCUMENT = ROOT / "docs" / "openapi.yaml"
@@ -53,7 +57,7 @@ def fingerprint(sources: list[Path]) -> str:
     digest = hashlib.sha256()
     for package in GENERATORS:
         digest.update(f"{package}=={metadata.version(package)}\n".encode())
-    for path in [Path(__file__), *sources]:
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), *sources]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -133,11 +137,26 @@ def generate(sources: list[Path]) -> None:
     GEN.mkdir(exist_ok=True)
     names = [str(path.relative_to(PROTOS)) for path in sources]
     with tempfile.TemporaryDirectory(dir=GEN) as scratch:
-        validate, stubs = Path(scratch) / "validate.binpb", Path(scratch) / "stubs"
+        validate, described = Path(scratch) / "validate.binpb", Path(scratch) / "contract.binpb"
+        stubs = Path(scratch) / "stubs"
         stubs.mkdir()
         validate.write_bytes(validate_descriptors().SerializeToString())
         imports = f"--descriptor_set_in={validate}"
         scripts = Path(sysconfig.get_path("scripts"))
+        run_protoc(
+            imports,
+            "--include_imports",
+            "--include_source_info",
+            f"--descriptor_set_out={described}",
+            *names,
+        )
+        contract = derived_rules.Contract(
+            descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes())
+        )
+        contract.hold_to_words()
+        contract.hold_masks_to_fields()
+        described.write_bytes(contract.files.SerializeToString())
+        imports = f"--descriptor_set_in={described}"
         run_protoc(
             imports,
             f"--python_out={stubs}",
@@ -147,6 +166,7 @@ def generate(sources: list[Path]) -> None:
             f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
             f"--mypy_grpc_out=quiet:{stubs}",
             *names,
+            folders=(),
         )
         run_protoc(
             imports,
@@ -154,13 +174,7 @@ def generate(sources: list[Path]) -> None:
             f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
             f"--mypy_out=quiet:{stubs}",
             "buf/validate/validate.proto",
-        )
-        run_protoc(
-            imports,
-            "--include_imports",
-            "--include_source_info",
-            f"--descriptor_set_out={GEN / 'finlink.binpb'}",
-            *names,
+            folders=(),
         )
         for top in (stubs / "finlink", stubs / "buf"):
             for folder in [top, *(path for path in top.rglob("*") if path.is_dir())]:
@@ -168,8 +182,11 @@ def generate(sources: list[Path]) -> None:
             (top / "py.typed").touch()
             shutil.rmtree(STUBS / top.name, ignore_errors=True)
             shutil.move(top, STUBS / top.name)
-    contract = descriptor_pb2.FileDescriptorSet.FromString((GEN / "finlink.binpb").read_bytes())
-    (GEN / "envoy.binpb").write_bytes(envoy_descriptors(contract).SerializeToString())
+        shutil.move(described, GEN / "finlink.binpb")
+    WORDS.mkdir(exist_ok=True)
+    (WORDS / "py.typed").touch()
+    (WORDS / "__init__.py").write_text(derived_rules.python_module(contract.lists()))
+    (GEN / "envoy.binpb").write_bytes(envoy_descriptors(contract.files).SerializeToString())
     document = yaml.safe_load(DOCUMENT.read_bytes())
     (GEN / "openapi.json").write_text(json.dumps(document))
 

@@ -91,6 +91,7 @@ def _raw(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
         for number, field in enumerate(message.field):
             yield f"{name}.{field.name}", of(_FILE_MESSAGE, index, _FIELD, number)
     for index, enum in enumerate(file.enum_type):
+        yield f"{file.package}.{enum.name}", of(_FILE_ENUM, index)
         for number, value in enumerate(enum.value):
             yield f"{file.package}.{value.name}", of(_FILE_ENUM, index, _VALUE, number)
     for index, service in enumerate(file.service):

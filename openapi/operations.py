@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from codegen.derived_rules import words
 from openapi import contract, rules
 from openapi.errors import HEADERS, Responses
 from openapi.examples import PARAMETERS, enveloped, example
@@ -66,10 +67,10 @@ class Operations:
             "description": contract.comment(field.full_name),
             "schema": self._schemas.parameter(field),
         }
-        words = made["schema"].get("enum")
+        listed = rules.words_of(field)
         if made["required"]:
-            made["example"] = words[0] if words else example("parameters", field.json_name)
-        elif not words and field.json_name in PARAMETERS:
+            made["example"] = words(listed)[0] if listed else example("parameters", field.json_name)
+        elif not listed and field.json_name in PARAMETERS:
             made["schema"]["examples"] = [PARAMETERS[field.json_name]]  # shown, but not filled in
         return made
 

@@ -6,8 +6,9 @@ import sys
 from typing import Any
 
 from buf.validate import validate_pb2
-from finlink.rules.v1 import format_pb2
-from google.protobuf.descriptor import FieldDescriptor
+from finlink.rules.v1 import format_pb2, words_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 Schema = dict[str, Any]
 
@@ -26,6 +27,16 @@ _EXPRESSIONS: dict[str, Schema] = {"string.email.domain": {"pattern": r"@[^@]*\.
 
 def rules_of(field: FieldDescriptor) -> validate_pb2.FieldRules:
     return field.GetOptions().Extensions[validate_pb2.field]
+
+
+def words_of(field: FieldDescriptor) -> EnumDescriptor | None:
+    """The closed list that a text is held to."""
+    name = field.GetOptions().Extensions[words_pb2.words]
+    if not name:
+        return None
+    if "." not in name and field.containing_type is not None:
+        name = f"{field.containing_type.file.package}.{name}"
+    return descriptor_pool.Default().FindEnumTypeByName(name)
 
 
 def is_required(field: FieldDescriptor) -> bool:
@@ -98,8 +109,6 @@ def _camel(path: str) -> str:
 
 def _string(rules: validate_pb2.StringRules, field: FieldDescriptor) -> Schema:
     schema: Schema = {"type": "string"}
-    if words := list(getattr(rules, "in")):
-        return schema | {"enum": words}
     if rules.min_len:
         schema["minLength"] = rules.min_len
     if rules.max_len:

@@ -7,8 +7,9 @@ not know, and takes null for what is not sent; what comes back may gain fields.
 from __future__ import annotations
 
 from google.protobuf import field_mask_pb2, timestamp_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from codegen.derived_rules import words
 from openapi import contract, rules
 from openapi.rules import NO_CONTROL_CHARACTERS, Schema
 from server.rpc.method import Method
@@ -95,8 +96,8 @@ class Schemas:
 
     def _sent_value(self, field: FieldDescriptor) -> Schema:
         if field.message_type is None:
-            schema = rules.scalar(field)
-            if field.type == FieldDescriptor.TYPE_STRING:
+            schema = self._words(field) or rules.scalar(field)
+            if schema.get("type") == "string":
                 _refuse_control_characters(schema)
             if field.GetOptions().debug_redact:
                 schema["format"] = "password"
@@ -119,10 +120,27 @@ class Schemas:
 
     def _got_value(self, field: FieldDescriptor) -> Schema:
         if field.message_type is None:
-            return rules.scalar(field)
+            return self._words(field) or rules.scalar(field)
         if field.message_type.full_name == _TIMESTAMP:
             return {"type": "string", "format": "date-time"}
         return self.answer(field.message_type)
+
+    def _words(self, field: FieldDescriptor) -> Schema | None:
+        """A reference to the closed list that a text is held to."""
+        enum = rules.words_of(field)
+        if enum is None:
+            return None
+        if self._claim(enum.name, enum):
+            said = [contract.comment(enum.full_name)]
+            for word, value in zip(words(enum), enum.values[1:], strict=True):
+                said.append(f"- `{word}`: {contract.comment(f'{enum.file.package}.{value.name}')}")
+            description = "\n".join([said[0], "", *said[1:]])
+            self.components[enum.name] = {
+                "type": "string",
+                "description": description,
+                "enum": list(words(enum)),
+            }
+        return _reference(enum.name)
 
     def _gather(self, message: Descriptor) -> None:
         if message.full_name not in self._got:
@@ -131,7 +149,7 @@ class Schemas:
                 if field.message_type is not None:
                     self._gather(field.message_type)
 
-    def _claim(self, name: str, message: Descriptor) -> bool:
+    def _claim(self, name: str, message: Descriptor | EnumDescriptor) -> bool:
         """Whether the name is new; its place is taken, so that schemas keep the order they are met in."""
         known = self._messages.setdefault(name, message.full_name)
         if known != message.full_name:

@@ -21,7 +21,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
-from server.platforms.records import DataType, Item
+from finlink_words import DataType
+
+from server.platforms.records import Item
 
 
 class PlatformError(Exception):

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
 
-DataType = Literal["transactions", "portfolio", "trades", "profile"]
+from finlink_words import HoldingKind, TradeSide, TransactionDirection
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Transaction:
     """One row of a bank statement. `amount` is unsigned; `direction` gives its sign."""
 
     date: date
-    direction: Literal["credit", "debit", "other"]
+    direction: TransactionDirection
     amount: Money
     narration: str
     mode: str
@@ -38,7 +37,7 @@ class Transaction:
 class Trade:
     """One fill of an order, or one corporate action that changed a quantity."""
 
-    side: Literal["buy", "sell", "bonus", "split"]
+    side: TradeSide
     quantity: Decimal
     time: datetime | None = None  # where the platform gives an instant
     date: date | None = None  # where it gives a day only
@@ -53,12 +52,6 @@ class Trade:
 
 # Kinds never overlap but for the two totals and `account`: an account whose content is reported
 # again as holdings of their own (mutual fund schemes, provident fund). Never add those to the rest.
-HoldingKind = Literal[
-    "equity", "mutual_fund", "etf", "reit", "invit", "bond", "deposit", "savings", "epf", "nps",
-    "position", "cash", "liability", "account", "asset_total", "liability_total", "other",
-]  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Holding:
     """Something owned or owed now. `value` of a liability is its positive amount."""

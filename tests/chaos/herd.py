@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+from finlink_words import DataType
 
 from server.config import Settings
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
 from server.domains.connectors.model import Connector
 from server.platforms.base import Session
-from server.platforms.records import DataType
 from server.storage.driver import Database, connected
 from server.storage.driver import Session as Transaction
 from tests.chaos.ledger import OnMongoDb

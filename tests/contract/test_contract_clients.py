@@ -1,4 +1,4 @@
-"""What the TypeScript and Go clients and the console name of the contract by hand is all of it.
+"""What the TypeScript and Go clients name of the contract by hand is all of it.
 
 Their sources are read, so that this holds where there is no Node and no Go.
 """
@@ -10,14 +10,12 @@ import re
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
-from server.domains.connectors.model import PLATFORMS
 from server.rpc.status import STATUSES
 from tests.contract.descriptors import services
 from tests.stack import ROOT
 
 TYPESCRIPT = ROOT / "clients" / "typescript" / "src"
 GO = ROOT / "clients" / "go" / "finlink"
-CONSOLE = ROOT / "console" / "src"
 # What gRPC itself says of a call that was given up.
 OF_GRPC = {"CANCELLED"}
 
@@ -35,8 +33,3 @@ def test_go_has_a_constant_for_every_reason() -> None:
         r'^\tCode\w+\s+Code = "(\w+)"$', (GO / "errors.go").read_text(), re.MULTILINE
     )
     assert set(declared) - OF_GRPC == STATUSES.keys()
-
-
-def test_the_console_knows_every_platform() -> None:
-    (listed,) = re.findall(r"PLATFORMS = \[(.*)\]", (CONSOLE / "api" / "types.ts").read_text())
-    assert tuple(re.findall(r'"(\w+)"', listed)) == PLATFORMS

@@ -7,9 +7,9 @@ import re
 import pytest
 from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2
+from finlink_words import PLATFORMS
 from google.protobuf.descriptor import FieldDescriptor
 
-from server.domains.connectors.model import PLATFORMS
 from server.rpc import http_binding
 from server.rpc.formats import CHECKS
 from server.rpc.method import Method

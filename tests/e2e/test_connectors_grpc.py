@@ -15,7 +15,6 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from server.domains.connectors import model
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS
 from tests.e2e.replies import content_of
@@ -184,7 +183,7 @@ async def test_the_summary(
         data=rpc.ConnectorStatusSummary(
             summary=rpc.ConnectionCounts(total_connections=1, active_connections=1),
             by_platform={
-                **{name: rpc.PlatformCounts() for name in model.PLATFORMS},
+                **{name: rpc.PlatformCounts() for name in PLATFORMS},
                 "zerodha": rpc.PlatformCounts(total=1, active=1),
             },
         )

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 
-from server.domains.connectors import model
 from server.domains.connectors.connections.refusals import ALLOWED, STOP, WITHIN
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
@@ -578,7 +577,7 @@ def counted(connectors: list[Json]) -> Json:
     statuses = Counter(connector["connectionStatus"] for connector in connectors)
     by_platform = {
         platform: Counter(c["connectionStatus"] for c in connectors if c["platform"] == platform)
-        for platform in model.PLATFORMS
+        for platform in PLATFORMS
     }
     return {
         "summary": {

@@ -154,12 +154,24 @@ def assert_sent(reference: dict[str, Any], fields: list[FieldDescriptor]) -> Non
         told = schema["properties"][camel(field.name)]
         assert told["description"], field.full_name
         if field.message_type is None or field.message_type.full_name in MASKS:
-            assert ("null" in told["type"]) != needed(field), "null is as not sent"
+            assert takes_null(told) != needed(field), "null is as not sent"
             assert_bounds(told, field)
         else:
             inner, nothing = told["anyOf"]
             assert nothing == {"type": "null"}
             assert_sent(inner, list(field.message_type.fields))
+
+
+def takes_null(schema: dict[str, Any]) -> bool:
+    if "anyOf" in schema and "type" not in schema:
+        return {"type": "null"} in schema["anyOf"]
+    return "null" in resolved(schema)["type"]
+
+
+def listed(schema: dict[str, Any]) -> list[str]:
+    """The closed list that a text is held to."""
+    (first, *_) = schema.get("anyOf", [schema])
+    return list(resolved(first).get("enum", ()))
 
 
 def assert_bounds(schema: dict[str, Any], field: FieldDescriptor) -> None:
@@ -191,9 +203,8 @@ def assert_bounds(schema: dict[str, Any], field: FieldDescriptor) -> None:
 def assert_text(
     schema: dict[str, Any], text: validate_pb2.StringRules, field: FieldDescriptor
 ) -> None:
-    words = [word for word in schema.get("enum", ()) if word is not None]
-    assert words == list(getattr(text, "in"))
-    if words:
+    assert listed(schema) == list(getattr(text, "in"))
+    if listed(schema):
         return
     assert schema.get("minLength", 0) == text.min_len
     assert schema.get("maxLength", 0) == text.max_len
@@ -230,7 +241,7 @@ def assert_got(
         inner = told.get("items", told)
         if field.message_type is None:
             text = rules(field).repeated.items.string if field.is_repeated else rules(field).string
-            assert list(inner.get("enum", ())) == list(getattr(text, "in"))
+            assert listed(inner) == list(getattr(text, "in"))
         elif field.message_type.GetOptions().map_entry:
             value = field.message_type.fields_by_name["value"].message_type
             assert value is not None

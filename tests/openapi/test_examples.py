@@ -37,7 +37,7 @@ def parameters(method: Method) -> dict[str, Any]:
     """The examples of what comes in the path and the query, by JSON name."""
     found = {}
     for parameter in map(resolved, operation(method)["parameters"]):
-        schema = parameter["schema"]
+        schema = resolved(parameter["schema"])
         examples = [*schema.get("enum", ())[:1], *schema.get("examples", ())]
         if "example" in parameter or examples:
             found[parameter["name"]] = parameter.get("example", *examples[:1])

@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
+from finlink_words import DataType
+
 from server.platforms.base import Platform, Session
 from server.platforms.http import Retry
-from server.platforms.records import DataType, Item
+from server.platforms.records import Item
 
 
 @dataclass(frozen=True)

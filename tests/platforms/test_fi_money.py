@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from finlink_words import DataType
 
 from server.platforms.base import (
     CredentialsRefused,
@@ -18,7 +19,7 @@ from server.platforms.base import (
     SessionEnded,
 )
 from server.platforms.fi_money.adapter import FiMoney
-from server.platforms.records import DataType, Profile
+from server.platforms.records import Profile
 
 from .scripted import Asked, Line, Say, ScriptedServer, impatient, read
 from .test_fi_items import LINE

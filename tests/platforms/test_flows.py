@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 import pytest_asyncio
+from finlink_words import DataType
 
 from server.platforms.base import (
     CredentialsRefused,
@@ -21,7 +22,7 @@ from server.platforms.base import (
 )
 from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.login_driver import LoginDriver
-from server.platforms.records import DataType, Holding, Item
+from server.platforms.records import Holding, Item
 from server.platforms.zerodha.adapter import Zerodha
 
 from .conftest import APPROVED_KEY, SECRET, Sandbox, running_sandbox

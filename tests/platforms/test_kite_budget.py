@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+from finlink_words import DataType
 
 from server.platforms.base import OverBudget, PlatformUnavailable, SessionEnded, Slot
-from server.platforms.records import DataType
 from server.platforms.zerodha.adapter import Zerodha
 
 from .scripted import Asked, Line, Say, ScriptedServer, impatient, read

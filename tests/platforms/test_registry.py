@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from finlink_words import PLATFORMS
+
 from server.config import Settings
-from server.domains.connectors.model import PLATFORMS
 from server.platforms.registry import build_platforms
 
 

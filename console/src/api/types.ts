@@ -1,4 +1,4 @@
-/** What Finlink answers, as the contract has it: `contract.d.ts` is made from docs/openapi.yaml by `npm run contract`. */
+/** What Finlink answers, as the contract has it: `contract.ts` is made from docs/openapi.yaml by `npm run contract`. */
 
 import type { components } from "./contract";
 
@@ -28,5 +28,4 @@ export interface StatusSummary {
   byPlatform: Record<Platform, PlatformCounts>;
 }
 
-export const PLATFORMS = ["fi_money", "zerodha"] as const satisfies Platform[];
-export const STATUSES = ["connected", "expired", "error", "disconnected"] as const satisfies Status[];
+export { platformValues as PLATFORMS } from "./contract";

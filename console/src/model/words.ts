@@ -11,6 +11,9 @@ export const STATUS_WORDS: Record<Status, { name: string; sign: string; means: s
   disconnected: { name: "Disconnected", sign: "○", means: "The user disconnected, or a login is pending." },
 };
 
+/** In the order in which people are shown them. */
+export const STATUSES = Object.keys(STATUS_WORDS) as Status[];
+
 export const RUN_WORDS: Record<RunState, { name: string; sign: string }> = {
   in_progress: { name: "In progress", sign: "…" },
   deferred: { name: "Waiting for the platform", sign: "…" },

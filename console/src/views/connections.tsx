@@ -1,8 +1,8 @@
-import { PLATFORMS, type Platform, type PlatformCounts, STATUSES, type Status } from "../api/types";
+import { PLATFORMS, type Platform, type PlatformCounts, type Status } from "../api/types";
 import { Spark } from "../charts/spark";
 import { hrefOf } from "../model/route";
 import { stepsOf } from "../model/trends";
-import { STATUS_WORDS } from "../model/words";
+import { STATUS_WORDS, STATUSES } from "../model/words";
 import { summary, trends } from "../state/overview";
 import { platformName, Section, Shown, StatusMark } from "./parts";
 

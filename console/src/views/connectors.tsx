@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/errors";
-import { type ConnectorSummary, PLATFORMS, STATUSES } from "../api/types";
+import { type ConnectorSummary, PLATFORMS } from "../api/types";
 import type { Filter } from "../model/lists";
 import { hrefOf, routeOf } from "../model/route";
-import { count, STATUS_WORDS } from "../model/words";
+import { count, STATUS_WORDS, STATUSES } from "../model/words";
 import { ConnectorList } from "../state/connectors";
 import { runs } from "../state/live";
 import { ConnectorLink, Problem, platformName, RunMark, Shown, StatusMark, Table, Time } from "./parts";

@@ -8,9 +8,9 @@ from datetime import datetime
 from finlink.connectors.v1 import connector_pb2 as pb
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import sync_pb2
+from finlink_words import PLATFORMS
 
 from server.domains.connectors.model import (
-    PLATFORMS,
     Connector,
     ConnectorFilter,
     DataTypeCount,

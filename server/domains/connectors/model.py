@@ -6,13 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
-Status = Literal["connected", "disconnected", "error", "expired"]
-STATUSES: tuple[Status, ...] = ("connected", "disconnected", "error", "expired")
-PLATFORMS = ("fi_money", "zerodha")
+from finlink_words import ConnectionStatus
+
 # With these the platform holds a session for us.
-LIVE: tuple[Status, ...] = ("connected", "error")
+LIVE: tuple[ConnectionStatus, ...] = ("connected", "error")
 
 DEFAULT_INTERVAL = 5  # minutes
 MAX_INTERVAL = timedelta(minutes=60)
@@ -115,7 +113,7 @@ class Connector:
     id: str
     user_id: str
     platform: str
-    status: Status
+    status: ConnectionStatus
     session_id: str | None
     connected_at: datetime | None
     disconnected_at: datetime | None

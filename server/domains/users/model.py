@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
-from typing import Literal
-
-Status = Literal["active", "inactive", "suspended"]
-STATUSES: tuple[Status, ...] = ("active", "inactive", "suspended")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
+from finlink_words import USER_STATUSES
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.collation import Collation
 from pymongo.errors import DuplicateKeyError
@@ -15,7 +16,6 @@ from server.core.clock import utc_now
 from server.core.errors import FieldError
 from server.domains.users.errors import UserExists
 from server.domains.users.model import (
-    STATUSES,
     Changes,
     Metadata,
     NewUser,
@@ -35,7 +35,7 @@ from server.storage.tallies import TALLIED, Tallies, Tally
 USERS = "users"
 ARCHIVE = "users_archive"
 
-TALLY = Tally(USERS, {"status": (*STATUSES, None)})
+TALLY = Tally(USERS, {"status": (*USER_STATUSES, None)})
 FOLLOWED = Followed(USERS, unseen=["holds", TALLIED], inserts=False)
 
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]

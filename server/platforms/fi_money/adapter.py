@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from weakref import WeakValueDictionary
 
+from finlink_words import DataType
 from yarl import URL
 
 from server.platforms.base import (
@@ -34,7 +35,7 @@ from server.platforms.fi_money import net_worth as fi_net_worth
 from server.platforms.http import Retry, Wire, is_loopback
 from server.platforms.login_driver import LoginDriver
 from server.platforms.mcp import McpClient
-from server.platforms.records import DataType, Item
+from server.platforms.records import Item
 from server.platforms.turns import Turn, Turns
 
 FI = "Fi Money"

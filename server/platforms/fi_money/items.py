@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+from finlink_words import TradeSide
+
 from server.platforms.document import Node
 from server.platforms.identity import Part, number_items
 from server.platforms.records import Item, Money, Profile, Trade, Transaction
@@ -24,7 +26,7 @@ _DESCRIPTION = "schemaDescription"
 _DIRECTIONS: dict[int, Literal["credit", "debit"]] = {
     1: "credit", 2: "debit", 4: "credit", 5: "debit", 6: "debit",
 }  # fmt: skip
-_STOCK_SIDES: dict[int, Literal["buy", "sell", "bonus", "split"]] = {
+_STOCK_SIDES: dict[int, TradeSide] = {
     1: "buy", 2: "sell", 3: "bonus", 4: "split",
 }  # fmt: skip
 _FUND_SIDES: dict[int, Literal["buy", "sell"]] = {1: "buy", 2: "sell"}

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from datetime import date
 
+from finlink_words import HoldingKind
+
 from server.platforms.document import Node
 from server.platforms.fi_money.items import section
 from server.platforms.identity import Part, number_items
-from server.platforms.records import Holding, HoldingKind, Item, Money
+from server.platforms.records import Holding, Item, Money
 
 Rows = list[tuple[tuple[Part, ...], Holding]]
 

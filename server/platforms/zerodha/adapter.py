@@ -15,6 +15,8 @@ from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlencode
 
+from finlink_words import DataType
+
 from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,
@@ -26,7 +28,6 @@ from server.platforms.base import (
 from server.platforms.document import IST, Node
 from server.platforms.http import Reply, Retry, Wire
 from server.platforms.login_driver import LoginDriver
-from server.platforms.records import DataType
 from server.platforms.zerodha.answers import ZERODHA, RequestRefused, looks_like_data, read_answer
 from server.platforms.zerodha.reading import BEGUN, KiteReading
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
+from finlink_words import DataType
+
 from server.platforms.base import (
     Fetched,
     PermissionRefused,
@@ -19,7 +21,7 @@ from server.platforms.base import (
 )
 from server.platforms.document import Node
 from server.platforms.http import Reply, Retry
-from server.platforms.records import DataType, Item
+from server.platforms.records import Item
 from server.platforms.zerodha import items as kite_items
 from server.platforms.zerodha.answers import read_answer
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from bson import ObjectId
+from finlink_words import DataType
 
 from server.core.clock import utc_now
 from server.domains.connectors.connections.lists import ConnectorLists
@@ -45,7 +46,7 @@ from server.platforms.base import (
     Session,
     SessionEnded,
 )
-from server.platforms.records import DataType, Holding, Item, Money, Profile, Trade, Transaction
+from server.platforms.records import Holding, Item, Money, Profile, Trade, Transaction
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges

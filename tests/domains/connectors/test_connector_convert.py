@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId
 from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink_words import PLATFORMS
 from google.protobuf.json_format import MessageToDict
 
 from server.core.errors import InvalidRequest
 from server.domains.connectors import convert, documents
-from server.domains.connectors.model import PLATFORMS
 
 NOW = datetime(2024, 1, 15, 11, 30, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from finlink_words import ConnectionStatus
 
 from server.domains.connectors import documents
-from server.domains.connectors.model import Connector, HistoryEntry, Status, whole_minutes
+from server.domains.connectors.model import Connector, HistoryEntry, whole_minutes
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 
@@ -24,7 +25,9 @@ def connector(**changes: Any) -> Connector:
     ("status", "live"),
     [("connected", True), ("error", True), ("disconnected", False), ("expired", False)],
 )
-def test_live_is_what_the_platform_holds_a_session_for(status: Status, live: bool) -> None:
+def test_live_is_what_the_platform_holds_a_session_for(
+    status: ConnectionStatus, live: bool
+) -> None:
     assert connector(status=status).live is live
     pending = connector(status=status, sealed_login="v1.x")
     assert pending.login_pending is not live
@@ -91,6 +94,6 @@ def test_a_connector_shows_no_secret() -> None:
         ("connected", None, False),
     ],
 )
-def test_expires_soon(status: Status, left: timedelta | None, soon: bool) -> None:
+def test_expires_soon(status: ConnectionStatus, left: timedelta | None, soon: bool) -> None:
     expires_at = NOW + left if left is not None else None
     assert connector(status=status, expires_at=expires_at).expires_soon(NOW) is soon

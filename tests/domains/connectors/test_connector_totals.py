@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from finlink_words import CONNECTION_STATUSES, PLATFORMS
 
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTED_INDEX, CONNECTORS, TALLY
 from server.domains.connectors.errors import AlreadyConnected
-from server.domains.connectors.model import FAILURES_TO_ERROR, PLATFORMS, STATUSES, ConnectorFilter
+from server.domains.connectors.model import FAILURES_TO_ERROR, ConnectorFilter
 from server.platforms.base import PlatformDataError, SessionEnded
 from server.storage.tallies import Tallies
 from tests.domains.connectors.sync_world import ALL, World
@@ -104,14 +105,14 @@ class Life:
             "userId": str(ObjectId()),
             "platform": self.chance.choice(PLATFORMS),
         }
-        if (status := self.chance.choice((*STATUSES, None, "missing"))) != "missing":
+        if (status := self.chance.choice((*CONNECTION_STATUSES, None, "missing"))) != "missing":
             document["connectionStatus"] = status
         await world_connectors(self.world).insert_one(document)
 
     async def another_program_changes(self) -> None:
         await world_connectors(self.world).update_one(
             {"userId": {"$nin": self.users}},
-            {"$set": {"connectionStatus": self.chance.choice(STATUSES)}},
+            {"$set": {"connectionStatus": self.chance.choice(CONNECTION_STATUSES)}},
         )
 
     async def fold(self) -> None:
@@ -140,18 +141,19 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
     await life.connect_again()
     await life.runs_fail()
     seen: set[str] = set()
-    while life.steps < 55 or (seen != set(STATUSES) and life.steps < 400):
+    while life.steps < 55 or (seen != set(CONNECTION_STATUSES) and life.steps < 400):
         life.steps += 1
         step = life.chance.choice(steps)
         await step()
         where = ConnectorFilter(
-            life.chance.choice((None, None, *PLATFORMS)), life.chance.choice((None, *STATUSES))
+            life.chance.choice((None, None, *PLATFORMS)),
+            life.chance.choice((None, *CONNECTION_STATUSES)),
         )
         for filters in (EVERYTHING, where):
             found = await world.lists.count_by_status(filters)
             assert found == await counted(world, filters), step.__name__
             seen |= {status for _, status in found}
-    assert seen == set(STATUSES), "all that can become of a connector was seen"
+    assert seen == set(CONNECTION_STATUSES), "all that can become of a connector was seen"
     await life.fold()
     assert (await life.tallies.waiting())[0] == 0
     assert await world.lists.count_by_status(EVERYTHING) == await counted(world, EVERYTHING)
@@ -173,7 +175,7 @@ async def test_within_dates_only_keys_of_the_index_are_read(world: World) -> Non
         [
             {
                 "userId": f"u{number}", "platform": PLATFORMS[number % 2],
-                "connectionStatus": (*STATUSES, None)[number % 5],
+                "connectionStatus": (*CONNECTION_STATUSES, None)[number % 5],
                 "connectionDetails": {"connectedAt": now - timedelta(days=number)},
             }
             for number in range(100)

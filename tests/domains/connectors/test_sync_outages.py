@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from finlink_words import DataType
 
 from server.core.clock import utc_now
 from server.domains.connectors.model import MAX_INTERVAL, Connector
 from server.domains.connectors.sync.runner import CATCH_UPS, FIRST_CATCH_UP, JITTER
 from server.domains.connectors.sync.store import SyncStore
 from server.platforms.base import PermissionRefused, PlatformUnavailable, Throttled
-from server.platforms.records import DataType
 from tests.domains.connectors.sync_world import World
 
 AWAY = PlatformUnavailable("The platform is away")

@@ -7,11 +7,12 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from finlink_words import PLATFORMS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.clock import utc_now
-from server.domains.connectors.model import PLATFORMS, HistoryEntry
+from server.domains.connectors.model import HistoryEntry
 from server.domains.connectors.trends import convert as trend_convert
 from server.domains.connectors.trends import recorder as recording
 from server.domains.connectors.trends.model import MOST_POINTS, Counts, Minute, Window, minute_of

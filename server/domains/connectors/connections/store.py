@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from bson import ObjectId
+from finlink_words import CONNECTION_STATUSES, PLATFORMS
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
@@ -24,8 +25,6 @@ from server.domains.connectors.model import (
     CANCELLED,
     DEFAULT_INTERVAL,
     LIVE,
-    PLATFORMS,
-    STATUSES,
     Connector,
     ErrorEntry,
     HistoryEntry,
@@ -56,7 +55,7 @@ FOLLOWED = Followed(
     ],
 )  # fmt: skip
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
-TALLY = Tally(CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*STATUSES, None)})
+TALLY = Tally(CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*CONNECTION_STATUSES, None)})
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CONNECTORS: [

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
+from finlink_words import DataType
+
 from server.domains.connectors.connections.logins import Logins
 from server.domains.connectors.model import Answered, Connector, DataTypeCount, Run
 from server.domains.connectors.records.store import RecordStore, answer_digest, digest
@@ -21,7 +23,7 @@ from server.platforms.base import (
     SessionEnded,
     Throttled,
 )
-from server.platforms.records import DataType, Item
+from server.platforms.records import Item
 from server.storage.driver import Session as Transaction
 from server.storage.persistence import persistently
 

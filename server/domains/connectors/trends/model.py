@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from server.domains.connectors.model import PLATFORMS
+from finlink_words import PLATFORMS
 
 MINUTE = timedelta(minutes=1)
 MOST_POINTS = 120

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import structlog
+from finlink_words import PLATFORMS
 
 from server.core.clock import utc_now
-from server.domains.connectors.model import PLATFORMS, HistoryEntry
+from server.domains.connectors.model import HistoryEntry
 from server.domains.connectors.trends.model import Counts, Minute, minute_of
 from server.domains.connectors.trends.store import TrendStore
 from server.observability.logging import cause_of

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from finlink_words import WatchEventType
+
 from server.core.clock import utc_now
 from server.domains.connectors.watch import tokens
 from server.domains.connectors.watch.changes import Change
@@ -39,7 +41,7 @@ class Event:
     """What a watcher is told; `change` is None where nothing has changed."""
 
     resume_token: str
-    kind: Literal["ready", "connector", "sync", "deleted", "heartbeat"]
+    kind: WatchEventType
     at: datetime
     change: Change | None = None
 
