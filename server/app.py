@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from server.cache.generations import Generations
 from server.cache.responses import AnswerCache
 from server.config import ConfigError, Settings
+from server.core.clock import CLOCK
 from server.domains.registry import CONTRACT, FOLLOWED, build
 from server.domains.users.directory import UserDirectory
 from server.domains.users.store import UserStore
@@ -153,7 +154,7 @@ async def running_worker(
         changes = RecordedChanges(database, trail, generations)
         users = UserDirectory(UserStore(database))
         kernel = Kernel(
-            settings, database, claims, ring, secrets, generations, trail, changes, users
+            settings, database, claims, ring, secrets, generations, trail, changes, users, CLOCK
         )
         domains = build(kernel)
         for closed in (each for parts in domains for each in parts.closed):

@@ -17,12 +17,14 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.core.access import ApiKey, parse_keys
+from server.core.clock import CLOCK
 from server.security.keys import ADVICE, decode_key, ring_of, weakness
 from server.security.keys import parse_keys as parse_encryption_keys
 
@@ -53,6 +55,8 @@ class Settings(BaseSettings):
     # Which calls Envoy writes down: those that a server's own log has not, failed or slow ones, or all.
     access_log: Literal["notable", "all"] = "notable"
     data_dir: Path = Path(".data")
+    # Of tests: how many milliseconds all processes take it to be later than it is, in 8 bytes.
+    clock_file: Path | None = None
 
     # Where Finlink listens.
     host: str = "0.0.0.0"  # noqa: S104 - as the PRD's PORT: reachable from other machines
@@ -233,6 +237,13 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @field_validator("clock_file")
+    @classmethod
+    def _only_tests_turn_the_clock(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("app_env") != "test":
+            raise ValueError("is for tests: it needs APP_ENV=test")
+        return value
+
     @property
     def production(self) -> bool:
         return self.app_env == "production"
@@ -293,9 +304,15 @@ PORT_SETTINGS = tuple(name.upper() for name in Settings.model_fields if name.end
 
 
 def load(**overrides: object) -> Settings:
-    """Read and check the settings. Raises ConfigError with one line a wrong setting."""
+    """Read and check the settings. Raises ConfigError with one line a wrong setting.
+
+    In tests the process's clock follows CLOCK_FILE from then on.
+    """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+        if settings.clock_file is not None:
+            CLOCK.follow(settings.clock_file)
+        return settings
     except ValidationError as error:
         lines = []
         for item in error.errors(include_input=False, include_url=False):
@@ -303,3 +320,5 @@ def load(**overrides: object) -> Settings:
             message = str(item["msg"]).removeprefix("Value error, ")
             lines.append(f"{name}: {message}" if name else message)
         raise ConfigError("\n".join(lines)) from None
+    except (OSError, ValueError):
+        raise ConfigError("CLOCK_FILE: must be a readable file of 8 bytes") from None

@@ -15,6 +15,7 @@ from pymongo import IndexModel
 
 from server.cache.generations import Generations
 from server.config import Settings
+from server.core.clock import Clock
 from server.core.secrets import Secrets
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
@@ -84,6 +85,7 @@ class Kernel:
     trail: AuditTrail
     changes: RecordedChanges
     users: Users
+    clock: Clock
 
 
 class Background(Protocol):

@@ -6,12 +6,14 @@ import json
 import os
 import random
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,11 @@ class Stack:
     ports: Mapping[str, int]
     process: subprocess.Popen[bytes]
     log: Path
+
+    def turn_clock(self, ahead: timedelta) -> None:
+        """Let all processes of one that is `turnable` take it to be so much later than it is."""
+        with (self.data_dir / "clock").open("r+b") as file:
+            file.write(struct.pack("q", ahead // timedelta(milliseconds=1)))
 
     @property
     def rest(self) -> str:
@@ -62,6 +69,15 @@ def free_ports(count: int) -> list[int]:
             probe.bind(("127.0.0.1", port))
             found.append(port)
     return found
+
+
+@contextmanager
+def turnable(data_dir: Path, **settings: str) -> Iterator[Stack]:
+    """The same as `running`, with a clock that `Stack.turn_clock` turns."""
+    clock = data_dir / "clock"
+    clock.write_bytes(bytes(8))
+    with running(data_dir, APP_ENV="test", CLOCK_FILE=str(clock), **settings) as stack:
+        yield stack
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import phonenumbers
 import pycountry
 from finlink.rules.v1 import format_pb2
 
+from server.core.clock import utc_now
+
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -58,7 +60,7 @@ def _language(text: str) -> str | None:
 
 def _past_date(text: str) -> str | None:
     try:
-        past = date(1850, 1, 1) <= parse_date(text) < datetime.now(UTC).date()
+        past = date(1850, 1, 1) <= parse_date(text) < utc_now().date()
     except ValueError:
         return "must be a real date, YYYY-MM-DD"
     return None if past else "must be a date before today and after 1850"

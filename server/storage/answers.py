@@ -50,6 +50,9 @@ class AnswerStore:
         document = await self._answers.find_one({"_id": name})
         if document is None:
             return None
+        if document["createdAt"] <= utc_now() - KEPT:  # MongoDB has not come to remove it yet
+            await self._answers.delete_one({"_id": name, "createdAt": document["createdAt"]})
+            return None
         content = self._sealer.open(document["answer"], place=_place(name))
         return Answer(document["request"], content)
 

@@ -1,0 +1,67 @@
+"""Tests turn the clock of all processes at once; what expires goes by it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server import config
+from tests.stack import Stack, turnable
+
+CALLS = 12  # enough for each of two workers to be asked
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with turnable(tmp_path_factory.mktemp("turnable")) as stack:
+        yield stack
+
+
+def new_user(**fields: str) -> dict[str, str]:
+    name = uuid.uuid4().hex
+    return {"userId": name, "email": f"{name}@example.com", **fields}
+
+
+def create(stack: Stack, user: dict[str, str], key: str = "") -> httpx.Response:
+    headers = {"idempotency-key": key} if key else {}
+    return httpx.post(f"{stack.rest}/api/v1/users", json=user, headers=headers)
+
+
+def test_every_worker_takes_it_to_be_later(late: Stack) -> None:
+    tomorrow = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
+    late.turn_clock(timedelta())
+    refused = [create(late, new_user(dateOfBirth=tomorrow)) for _ in range(CALLS)]
+    assert {response.status_code for response in refused} == {400}
+    late.turn_clock(timedelta(days=2))
+    made = [create(late, new_user(dateOfBirth=tomorrow)) for _ in range(CALLS)]
+    assert {response.status_code for response in made} == {201}
+
+
+def test_an_idempotency_key_is_free_again_after_a_day(late: Stack) -> None:
+    key, first, second = uuid.uuid4().hex, new_user(), new_user()
+    late.turn_clock(timedelta())
+    assert create(late, first, key).status_code == 201
+    late.turn_clock(timedelta(hours=23))
+    assert create(late, second, key).json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    late.turn_clock(timedelta(hours=25))
+    assert create(late, second, key).status_code == 201
+
+
+@pytest.mark.parametrize("app_env", ["development", "production"])
+def test_only_tests_turn_it(app_env: str, tmp_path: Path) -> None:
+    (tmp_path / "clock").write_bytes(bytes(8))
+    with pytest.raises(config.ConfigError, match="CLOCK_FILE: is for tests"):
+        config.load(_env_file=None, app_env=app_env, clock_file=tmp_path / "clock")
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigError, match="CLOCK_FILE: must be a readable file of 8 bytes"):
+        config.load(_env_file=None, app_env="test", clock_file=tmp_path / "nowhere")
+    (tmp_path / "short").write_bytes(b"1")
+    with pytest.raises(config.ConfigError, match="CLOCK_FILE: must be a readable file of 8 bytes"):
+        config.load(_env_file=None, app_env="test", clock_file=tmp_path / "short")
