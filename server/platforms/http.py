@@ -24,7 +24,6 @@ import certifi
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
-from server.observability import metrics
 from server.observability.logging import current_id
 from server.observability.tracing import client_span
 from server.platforms.base import (
@@ -34,6 +33,7 @@ from server.platforms.base import (
     PlatformUnavailable,
     Throttled,
 )
+from server.platforms.metrics import PLATFORM_CALLS
 
 CALL_SECONDS = 7.0  # what Zerodha's own clients wait
 _MOST_CONNECTIONS = 96
@@ -243,7 +243,7 @@ class Wire:
             raise
         finally:
             seconds = time.perf_counter() - started
-            metrics.PLATFORM_CALLS.labels(platform, call, outcome[0]).observe(seconds)
+            PLATFORM_CALLS.labels(platform, call, outcome[0]).observe(seconds)
 
     async def _send(
         self, enough: Callable[[bytes], bool], method: str, url: str, **content: Any

@@ -56,8 +56,8 @@ async def test_users_connections_syncs_and_mongodb_are_counted(
         "commits": ("finlink_mongodb_command_seconds_count", {"command": "commitTransaction"}),
         "users": ("finlink_users", {"status": "active"}),
         "connectors": ("finlink_connectors", {**fi, "status": "connected"}),
-        "misses": ("finlink_cached_answers_total", {"outcome": "miss"}),
-        "hits": ("finlink_cached_answers_total", {"outcome": "hit"}),
+        "misses": ("finlink_cached_responses_total", {"outcome": "miss"}),
+        "hits": ("finlink_cached_responses_total", {"outcome": "hit"}),
     }  # fmt: skip
 
     async def gauges_have_caught_up() -> bool:
@@ -94,7 +94,7 @@ async def test_what_may_fail_is_shown_before_it_does(stack: Stack) -> None:
         'finlink_sync_run_seconds_count{code="INTERNAL",platform="zerodha",status="failed"}',
         'finlink_sync_run_seconds_count{code="RUN_ABANDONED",platform="zerodha",status="failed"}',
         'finlink_syncs_abandoned_total{platform="zerodha"}',
-        'finlink_suspicious_events_total{what="suspicious.many_addresses"}',
+        'finlink_suspicious_events_total{action="suspicious.many_addresses"}',
     ):
         assert f"{series} 0.0\n" in page.text
 

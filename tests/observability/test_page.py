@@ -15,10 +15,11 @@ from tests.stack import ROOT, free_ports
 
 WORKER = """
 import os
-from server.observability import metrics
-metrics.SYNCS_RUNNING.inc()
-metrics.MONGODB_CONNECTIONS.inc()
-metrics.SYNCS_DEFERRED.labels("zerodha").inc()
+from server.domains.connectors.metrics import SYNCS_DEFERRED, SYNCS_RUNNING
+from server.observability.metrics import MONGODB_CONNECTIONS
+SYNCS_RUNNING.inc()
+MONGODB_CONNECTIONS.inc()
+SYNCS_DEFERRED.labels("zerodha").inc()
 print(os.getpid(), flush=True)
 input()
 os.abort()

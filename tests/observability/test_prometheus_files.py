@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import REGISTRY
 
 from tests.contract.descriptors import services
 from tests.observability import declared, prometheus
@@ -77,3 +79,10 @@ def test_operators_are_told_of_each_metric() -> None:
     told = set(re.findall(r"`(finlink_\w+)`", guide))
     for name, series in declared.series().items():
         assert told & {name, *series}, name
+
+
+def test_metrics_are_declared_where_they_are_gathered() -> None:
+    import_module("server.app")
+    names = {family.name for family in REGISTRY.collect()}
+    assert {name for name in names if name.startswith("finlink_")} <= declared.series().keys()
+    assert {"finlink_users", "finlink_platform_call_seconds"} <= names

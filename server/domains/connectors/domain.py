@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from finlink.connectors.v1 import connector_service_pb2, connector_service_pb2_grpc
 
-from server.domains.connectors import budgets
+from server.domains.connectors import budgets, metrics
 from server.domains.connectors.budgets import Budget, Turns
 from server.domains.connectors.connections import refusals, store
 from server.domains.connectors.connections.lists import ConnectorLists
@@ -19,7 +19,6 @@ from server.domains.connectors.connections.refusals import SUSPICION, RefusedLog
 from server.domains.connectors.connections.service import ConnectorService
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
-from server.domains.connectors.errors import InvalidCredentials, PlatformNotAvailable
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
 from server.domains.connectors.records import store as record_store
@@ -39,7 +38,6 @@ from server.domains.connectors.watch.hub import Hub
 from server.domains.connectors.watch.service import WatchService
 from server.domains.connectors.watch.store import ConnectorChanges
 from server.kernel import Counted, Domain, Kernel, Parts
-from server.observability import metrics
 from server.platforms.registry import build_platforms
 from server.storage.data_keys import DataKeyStore
 from server.storage.tallies import Values
@@ -60,7 +58,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     platforms = build_platforms(
         kernel.settings, kernel.secrets.user_ids, kite_budget.reserve, fi_turns.hold
     )
-    _show_from_the_start(platforms)
+    metrics.show_zeros(platforms, FAILURES, SUSPICION)
     refused = RefusedLogins(database, kernel.trail)
     logins = Logins(changes, connectors, claims, sessions, refused, platforms)
     trends = TrendStore(database)
@@ -108,20 +106,6 @@ def _report(recorder: TrendRecorder, totals: Mapping[Values, int]) -> None:
     for labels, count in counts.items():
         metrics.CONNECTORS.labels(*labels).set(count)
     recorder.connections(counts)
-
-
-def _show_from_the_start(platforms: Iterable[str]) -> None:
-    """Give each series its zero: Prometheus sees no rise in a series that begins with its first event,
-    so that no alert would fire for it."""
-    metrics.SUSPICIOUS.labels(SUSPICION)
-    refused = (InvalidCredentials.code, PlatformNotAvailable.code)
-    for platform in platforms:
-        for outcome in ("connected", "login_required", *refused):
-            metrics.CONNECTS.labels(platform, outcome)
-        for status, code in (("success", ""), *(("failed", code) for code in FAILURES)):
-            metrics.SYNC_RUNS.labels(platform, status, code)
-        for metric in metrics.BY_PLATFORM:
-            metric.labels(platform)
 
 
 DOMAIN = Domain(

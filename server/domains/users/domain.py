@@ -7,12 +7,11 @@ from typing import Any
 
 from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 
-from server.domains.users import store
+from server.domains.users import metrics, store
 from server.domains.users.service import UserService
 from server.domains.users.servicer import UserServicer
 from server.domains.users.store import UserStore
 from server.kernel import Counted, Domain, Kernel, Parts
-from server.observability import metrics
 from server.storage.tallies import Values
 
 

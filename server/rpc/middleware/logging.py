@@ -9,7 +9,7 @@ import structlog
 
 from server.observability.later import Later
 from server.observability.logging import timestamp
-from server.observability.metrics import CACHED_ANSWERS, CALLS
+from server.observability.metrics import CACHED_RESPONSES, CALLS
 from server.rpc.call import Call, Context, Handler
 from server.rpc.method import Method
 from server.rpc.middleware.context import enter_call_of
@@ -44,7 +44,7 @@ def _tell(ended: _Ended) -> None:
     method, call, seconds, at = ended
     CALLS.labels(method.path, call.code, "rest" if call.is_rest else "grpc").observe(seconds)
     if call.cached is not None:
-        CACHED_ANSWERS.labels(call.cached).inc()
+        CACHED_RESPONSES.labels(call.cached).inc()
     http_status = STATUSES[call.code][1] if call.code != "OK" else method.success_status
     log = _log.error if http_status == 500 else _log.info
     log(

@@ -37,7 +37,7 @@ async def suspicious(trail: AuditTrail) -> list[tuple[str, str | None]]:
 
 def counted(what: str) -> float:
     """What Prometheus would read."""
-    return REGISTRY.get_sample_value("finlink_suspicious_events_total", {"what": what}) or 0
+    return REGISTRY.get_sample_value("finlink_suspicious_events_total", {"action": what}) or 0
 
 
 async def test_connects_from_many_addresses(trail: AuditTrail, sealer: Sealer) -> None:

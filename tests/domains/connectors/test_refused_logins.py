@@ -26,8 +26,8 @@ def counted() -> list[float]:
     """What Prometheus would read."""
     names = {
         "finlink_refused_logins_total": {"platform": "fi_money"},
-        "finlink_stopped_logins_total": {"platform": "fi_money"},
-        "finlink_suspicious_events_total": {"what": "suspicious.refused_credentials"},
+        "finlink_throttled_logins_total": {"platform": "fi_money"},
+        "finlink_suspicious_events_total": {"action": "suspicious.refused_credentials"},
     }
     return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in names.items()]
 

@@ -14,6 +14,7 @@ import structlog
 from server.core.clock import utc_now
 from server.core.errors import FieldError
 from server.core.idempotency import keyed_call
+from server.domains.connectors import metrics
 from server.domains.connectors.audit_events import about
 from server.domains.connectors.connections.refusals import RefusedLogins
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
@@ -25,7 +26,6 @@ from server.domains.connectors.errors import (
     ReauthRequired,
 )
 from server.domains.connectors.model import REFRESH_REUSE, Connector, ErrorEntry
-from server.observability import metrics
 from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,

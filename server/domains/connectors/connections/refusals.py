@@ -16,8 +16,9 @@ from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.events import Event, current_actor
+from server.domains.connectors import metrics
 from server.domains.connectors.errors import TooManyRefusals
-from server.observability import metrics
+from server.observability.metrics import SUSPICIOUS
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Document
 
@@ -53,7 +54,7 @@ class RefusedLogins:
         metrics.REFUSED_LOGINS.labels(platform).inc()
         if await self._one_more(_login(user_id, platform), stops=True):
             _log.warning("logins stopped", user_id=user_id, platform=platform)
-            metrics.STOPPED_LOGINS.labels(platform).inc()
+            metrics.THROTTLED_LOGINS.labels(platform).inc()
             await self._suspicious(Event(SUSPICION, user_id, platform=platform))
         address = current_actor().address
         if address is not None and await self._one_more(f"address/{address}", stops=False):
@@ -61,7 +62,7 @@ class RefusedLogins:
             await self._suspicious(Event(SUSPICION))
 
     async def _suspicious(self, event: Event) -> None:
-        metrics.SUSPICIOUS.labels(event.action).inc()
+        SUSPICIOUS.labels(event.action).inc()
         await self._trail.add(event)
 
     async def forget(self, user_id: str, platform: str) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from server.core.errors import ApiError, FieldError
 from server.core.events import Event
+from server.domains.connectors import metrics
 from server.domains.connectors.audit_events import about
 from server.domains.connectors.connections.lists import ConnectorLists
 from server.domains.connectors.connections.logins import Logins, answer
@@ -25,7 +26,6 @@ from server.domains.connectors.errors import (
 )
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records.store import RecordStore
-from server.observability import metrics
 from server.platforms.base import LoginRequired, Platform, Session
 from server.storage.changes import RecordedChanges
 from server.storage.claims import ClaimBusy, Claims

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from server.core.clock import utc_now
+from server.domains.connectors import metrics
 from server.domains.connectors.sync.store import SyncStore
-from server.observability import metrics
 from server.storage.background import Background
 
 LOOK_SECONDS = 5.0

@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from server.core.clock import utc_now
+from server.domains.connectors import metrics
 from server.domains.connectors.audit_events import about, of_run
 from server.domains.connectors.connections.logins import Logins
 from server.domains.connectors.connections.store import ConnectorStore
@@ -30,7 +31,6 @@ from server.domains.connectors.sync.fetching import ClaimLost, Fetching, Progres
 from server.domains.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
 from server.domains.connectors.sync.telling import Telling
 from server.domains.connectors.trends.recorder import TrendRecorder
-from server.observability import metrics
 from server.observability.logging import cause_of, sync_id
 from server.platforms.base import (
     PermissionRefused,

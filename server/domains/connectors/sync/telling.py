@@ -7,9 +7,9 @@ from typing import Any
 
 import structlog
 
+from server.domains.connectors import metrics
 from server.domains.connectors.model import Connector, HistoryEntry, Run
 from server.domains.connectors.trends.recorder import TrendRecorder
-from server.observability import metrics
 
 _log = structlog.stdlib.get_logger("finlink.sync")
 

@@ -1,0 +1,14 @@
+"""What calls to platforms count, whichever platform it is."""
+
+from __future__ import annotations
+
+from prometheus_client import Histogram
+
+from server.observability.metrics import CALL_SECONDS
+
+PLATFORM_CALLS = Histogram(
+    "finlink_platform_call_seconds",
+    "Duration of calls to platforms, by outcome: an HTTP status class (2xx …) or the kind of failure",
+    ["platform", "call", "outcome"],
+    buckets=CALL_SECONDS,
+)
