@@ -16,8 +16,8 @@ from pymongo import MongoClient
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
 from tests.e2e.strictness_calls import chunked, raw, streamed, zeros
-from tests.e2e.strictness_data import contents, opened
 from tests.e2e.users_errors import Failure, failed
+from tests.requests import contents, opened
 from tests.stack import Stack
 
 METHODS = methods()
@@ -53,7 +53,7 @@ def strict_user(stack: Stack) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_changes(strict_user: str, mongo: MongoClient[dict[str, Any]]) -> Iterator[None]:
     before = contents(mongo)
-    assert strict_user in {user["userId"] for user in before["users"]}
+    assert mongo["financial_app"]["users"].count_documents({"userId": strict_user}) == 1
     yield
     assert contents(mongo) == before
 

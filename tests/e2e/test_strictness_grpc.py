@@ -15,8 +15,8 @@ from pymongo import MongoClient
 
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
-from tests.e2e.strictness_data import contents, opened
 from tests.e2e.users_errors import Failure, grpc_error
+from tests.requests import contents, opened
 from tests.stack import Stack
 
 METHODS = methods()
@@ -49,7 +49,7 @@ def mongo(stack: Stack) -> Iterator[MongoClient[dict[str, Any]]]:
 @pytest.fixture(autouse=True)
 def _nothing_changes(victim: str, mongo: MongoClient[dict[str, Any]]) -> Iterator[None]:
     before = contents(mongo)
-    assert victim in {user["userId"] for user in before["users"]}
+    assert mongo["financial_app"]["users"].count_documents({"userId": victim}) == 1
     yield
     assert contents(mongo) == before
 

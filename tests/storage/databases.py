@@ -7,25 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from server.config import Settings
-from server.domains.connectors.connections.refusals import REFUSED_LOGINS
 from server.domains.connectors.connections.store import CONNECTORS
-from server.domains.connectors.records.store import ERASURES, RECORDS
-from server.domains.connectors.trends.store import TRENDS
-from server.domains.users.store import ARCHIVE, USERS
 from server.startup import indexes
-from server.storage.answers import ANSWERS
-from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD
-from server.storage.claims import CLAIMS
-from server.storage.data_keys import DATA_KEYS
 from server.storage.driver import Database, Document, connected
 from server.storage.indexes import ensure_images, ensure_indexes
-from server.storage.keyed_secrets import KEYED_SECRETS
-from server.storage.tallies import REMOVALS, TALLIES
 
-EMPTIED = (
-    CONNECTORS, RECORDS, ERASURES, CLAIMS, ANSWERS, DATA_KEYS, KEYED_SECRETS, USERS, ARCHIVE,
-    AUDIT_EVENTS, AUDIT_HEAD, REFUSED_LOGINS, TALLIES, REMOVALS, TRENDS,
-)  # fmt: skip
 DRIVERS = ("pymongo", "motor")
 INDEXES = indexes(Settings())
 
@@ -55,12 +41,11 @@ async def fresh(uri: str, driver: str) -> AsyncIterator[Database]:
 
 async def emptied(database: Database) -> Database:
     """The same database without its documents: much cheaper than a new one for each test."""
-    first, *others = (_whether_any(name) for name in EMPTIED)
-    unions = [
-        {"$unionWith": {"coll": name, "pipeline": rows}}
-        for name, rows in zip(EMPTIED[1:], others, strict=True)
-    ]
-    for found in await database.aggregate(database.collection(EMPTIED[0]), [*first, *unions]):
+    first, *others = await database.names()
+    unions = [{"$unionWith": {"coll": name, "pipeline": _whether_any(name)}} for name in others]
+    for found in await database.aggregate(
+        database.collection(first), [*_whether_any(first), *unions]
+    ):
         await database.collection(found["in"]).delete_many({})
     return database
 
