@@ -3,7 +3,8 @@
     clients/python/src/finlink, buf   Python modules, type stubs and gRPC stubs
     clients/python/src/finlink_words  closed word lists, for code that knows no messages
     gen/finlink.binpb                 descriptor set with comments: buf, documentation, completeness tests
-    gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `envoy_descriptors`
+    gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `codegen/envoy.py`
+    gen/envoy-routes.json             Envoy's routes and rate limits, see `codegen/routes.py`
     gen/openapi.json                  docs/openapi.yaml for the page at /docs: a browser reads JSON far faster
 
 Nothing of it is committed. Clients of other languages have theirs from `codegen/clients.py`. The
@@ -15,6 +16,7 @@ ships a descriptor instead of a file.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 import sys
@@ -26,12 +28,11 @@ from pathlib import Path
 
 import grpc_tools
 import yaml
-from google.api import annotations_pb2, httpbody_pb2
-from google.protobuf import any_pb2, descriptor_pb2
+from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 from protovalidate._gen.buf.validate import validate_pb
 
-from codegen import derived_rules
+from codegen import derived_rules, envoy
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
@@ -46,9 +47,6 @@ FOLDERS = (
     Path(sysconfig.get_path("purelib")),
 )
 
-# The field that carries a REST body whole. Far above any field of the contract.
-HTTP_BODY_FIELD = 50700
-_HTTP_BODY = ".google.api.HttpBody"
 GENERATORS = ("grpcio-tools", "mypy-protobuf", "protovalidate", "googleapis-common-protos")
 
 
@@ -78,58 +76,6 @@ def run_protoc(*arguments: str, folders: Sequence[Path] = FOLDERS) -> None:
     includes = [f"-I{folder}" for folder in folders]
     if protoc.main(["protoc", *includes, *arguments]) != 0:
         sys.exit("protos: protoc refused the files above; nothing was generated")
-
-
-def envoy_descriptors(source: descriptor_pb2.FileDescriptorSet) -> descriptor_pb2.FileDescriptorSet:
-    """The contract as Envoy's transcoder sees it.
-
-    Left to itself the transcoder parses JSON bodies leniently: unknown and repeated keys pass, and
-    of several wrong types only the first is reported; a query parameter even overrides a path
-    variable. So in Envoy's copy a request has its path variables only, and the body, where there is
-    one, as raw bytes (`google.api.HttpBody`). The server reads body and query strictly
-    (server/rpc/http_binding.py). Answers arrive as bytes in the same way: JSON (server/rpc/json_form.py), or
-    the text of a stream's messages (server/rpc/streams.py). Over gRPC nothing of this is seen.
-    """
-    result = descriptor_pb2.FileDescriptorSet()
-    result.CopyFrom(source)
-    rules = {
-        method.input_type: method.options.Extensions[annotations_pb2.http]
-        for file in result.file
-        for service in file.service
-        for method in service.method
-    }
-    for file in result.file:
-        requests = {f".{file.package}.{message.name}": message for message in file.message_type}
-        for service in file.service:
-            for method in service.method:
-                method.output_type = _HTTP_BODY
-        for name in requests.keys() & rules.keys():
-            request, rule = requests[name], rules[name]
-            path = str(getattr(rule, rule.WhichOneof("pattern")))
-            kept = [field for field in request.field if f"{{{field.name}}}" in path]
-            del request.field[:]
-            del request.oneof_decl[:]
-            request.field.extend(kept)
-            if rule.body:
-                rule.body = "http_body"
-                request.field.add(
-                    name="http_body",
-                    json_name="httpBody",
-                    number=HTTP_BODY_FIELD,
-                    label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
-                    type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
-                    type_name=_HTTP_BODY,
-                )
-        if file.service:
-            file.dependency.append("google/api/httpbody.proto")
-    # Envoy wants every file after those it imports.
-    known = {file.name for file in result.file}
-    ordered = descriptor_pb2.FileDescriptorSet()
-    for module in (any_pb2, httpbody_pb2):
-        if module.DESCRIPTOR.name not in known:
-            module.DESCRIPTOR.CopyToProto(ordered.file.add())
-    ordered.file.extend(result.file)
-    return ordered
 
 
 def generate(sources: list[Path]) -> None:
@@ -186,7 +132,12 @@ def generate(sources: list[Path]) -> None:
     WORDS.mkdir(exist_ok=True)
     (WORDS / "py.typed").touch()
     (WORDS / "__init__.py").write_text(derived_rules.python_module(contract.lists()))
-    (GEN / "envoy.binpb").write_bytes(envoy_descriptors(contract.files).SerializeToString())
+    (GEN / "envoy.binpb").write_bytes(envoy.descriptors(contract.files).SerializeToString())
+    sys.path.insert(0, str(STUBS))
+    importlib.invalidate_caches()
+    from codegen import routes  # noqa: PLC0415 - it reads the contract with the stubs made above
+
+    routes.write(contract.files, GEN)
     document = yaml.safe_load(DOCUMENT.read_bytes())
     (GEN / "openapi.json").write_text(json.dumps(document))
 

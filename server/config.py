@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,7 +21,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from server.core.access import ApiKey, parse_keys
 from server.core.clock import CLOCK
@@ -41,6 +47,27 @@ FI_MCP = "https://mcp.fi.money:8080/mcp/stream"
 
 class ConfigError(Exception):
     """A setting is wrong; the message names it and says what would be right."""
+
+
+class _GroupLimits(EnvSettingsSource):
+    """The limits by group: what is named `RATE_LIMIT_<GROUP>` and is no setting of its own."""
+
+    def __init__(self, settings: type[BaseSettings], *sources: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings)
+        self._sources = sources
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, str | None] = {}
+        for source in self._sources:
+            if isinstance(source, EnvSettingsSource):
+                found |= source.env_vars
+        prefix, own = "rate_limit_", self.settings_cls.model_fields
+        groups = {
+            name.removeprefix(prefix): calls
+            for name, calls in found.items()
+            if name.startswith(prefix) and name not in own
+        }
+        return {"rate_limit": groups} if groups else {}
 
 
 class Settings(BaseSettings):
@@ -94,10 +121,7 @@ class Settings(BaseSettings):
     rate_limits: Literal["on", "off"] = "on"
     rate_limit_window_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 60_000
     rate_limit_max_requests: Limit = 100
-    rate_limit_users: Limit = 30
-    rate_limit_connectors: Limit = 20
-    rate_limit_status: Limit = 60
-    rate_limit_sync: Limit = 5
+    rate_limit: dict[str, Limit] = {}  # by group, RATE_LIMIT_<GROUP>; else the contract's holds
     rate_limit_service: Address | None = None  # shares limits among Envoys; see deploy/
     envoy_heap_mb: Annotated[int, Field(ge=128, le=1_048_576)] = 1_024
 
@@ -140,6 +164,18 @@ class Settings(BaseSettings):
     # Sync
     # Runs at a time in one worker; with 0 it only serves, and others must sync.
     sync_concurrency: Annotated[int, Field(ge=0, le=1_000)] = 20
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        named = _GroupLimits(settings_cls, dotenv_settings, env_settings)
+        return init_settings, env_settings, dotenv_settings, named
 
     @field_validator("trusted_proxies", "cors_origins", mode="before")
     @classmethod
@@ -316,7 +352,7 @@ def load(**overrides: object) -> Settings:
     except ValidationError as error:
         lines = []
         for item in error.errors(include_input=False, include_url=False):
-            name = ".".join(str(part) for part in item["loc"]).upper()
+            name = "_".join(str(part) for part in item["loc"]).upper()
             message = str(item["msg"]).removeprefix("Value error, ")
             lines.append(f"{name}: {message}" if name else message)
         raise ConfigError("\n".join(lines)) from None

@@ -9,7 +9,7 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from bench.folders import DATA, ROOT
-from codegen import stubs
+from codegen import envoy, routes, stubs
 
 PROTO = "bench/noop/noop.proto"
 SERVICE = "bench.v1.NoopService"
@@ -27,11 +27,15 @@ def build(envoy_template: Path, *, silent: bool) -> Path:
     stubs.run_protoc(
         f"--descriptor_set_in={_CONTRACT}", f"-I{ROOT}", f"--descriptor_set_out={_OWN}", PROTO
     )
-    both = descriptor_pb2.FileDescriptorSet.FromString(_CONTRACT.read_bytes())
+    contract = descriptor_pb2.FileDescriptorSet.FromString(_CONTRACT.read_bytes())
+    both = descriptor_pb2.FileDescriptorSet()
+    both.CopyFrom(contract)
     both.MergeFromString(_OWN.read_bytes())
-    FOR_ENVOY.write_bytes(stubs.envoy_descriptors(both).SerializeToString())
+    FOR_ENVOY.write_bytes(envoy.descriptors(both).SerializeToString())
+    load()
+    names = [*routes.services_of(contract), SERVICE]
+    FOR_ENVOY.with_name(routes.FILE).write_text(routes.text(names, str(FOR_ENVOY)))
     config = yaml.safe_load(envoy_template.read_text())
-    _add_service(config)
     if silent:
         _no_access_logs(config)
     written = DATA / f"envoy{'-silent' if silent else ''}.yaml"
@@ -45,18 +49,6 @@ def load() -> Any:
     for file in descriptor_pb2.FileDescriptorSet.FromString(_OWN.read_bytes()).file:
         pool.AddSerializedFile(file.SerializeToString())
     return pool.FindFileByName(PROTO)
-
-
-def _add_service(node: object) -> None:
-    """Add the service wherever a transcoder lists those that it serves."""
-    if isinstance(node, dict):
-        if "proto_descriptor" in node:
-            node["services"].append(SERVICE)
-        for value in node.values():
-            _add_service(value)
-    elif isinstance(node, list):
-        for value in node:
-            _add_service(value)
 
 
 def _no_access_logs(node: object) -> None:

@@ -1,0 +1,1 @@
+"""Envoy: its configuration, and the parts of it that the contract decides."""

@@ -1,8 +1,9 @@
-"""envoy.yaml with this run's ports, endpoints, limits and TLS. Nothing else in it is touched."""
+"""envoy.yaml and the generated routes with this run's ports, endpoints, limits and TLS."""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +14,18 @@ import yaml
 from server.edge import limits as envoy_limits
 from server.edge import metrics as envoy_metrics
 from server.edge import pages as envoy_pages
+from server.edge import replies
 from server.edge import tls as envoy_tls
 from server.edge import tracing as envoy_tracing
 from server.edge.errors import StartError
-from server.edge.limits import Limits, named
+from server.edge.limits import CLUSTER, Limits, named
 from server.edge.metrics import Metrics
 from server.edge.pages import Page
 from server.edge.tls import Tls, manager_of
 from server.edge.tracing import Tracing
 
-REST, GRPC, CLUSTER = "rest", "grpc", "finlink"
+REST, GRPC = "rest", "grpc"
+ROUTES = "envoy-routes.json"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Edge:
     grpc_port: int
     admin_port: int
     sockets: Sequence[Path]  # one a worker on this machine
-    descriptors: Path  # of the transcoder
+    descriptors: Path  # of the transcoder; the routes are beside it
     servers: Sequence[str] = ()  # HOST:PORT of servers elsewhere, instead of sockets
     access_log: Path = Path("/dev/stdout")
     every_call: bool = False  # is in it, not the notable ones alone
@@ -46,12 +49,20 @@ class Edge:
 
 
 def write(template: Path, target: Path, edge: Edge) -> None:
-    """Render the template file into the target. Raises StartError when either cannot be had."""
-    if not edge.descriptors.is_file():
-        raise StartError(f"{edge.descriptors} is missing. Run `make protos`, which generates it.")
+    """Render the template file into the target, and the routes beside it.
+
+    Raises StartError when either cannot be had.
+    """
+    generated = edge.descriptors.with_name(ROUTES)
+    for file in (edge.descriptors, generated):
+        if not file.is_file():
+            raise StartError(f"{file} is missing. Run `make protos`, which generates it.")
     try:
-        loaded = yaml.safe_load(template.read_text())
-        text = yaml.dump(render(loaded, edge), Dumper=_Plain, sort_keys=False)
+        found = json.loads(generated.read_bytes())
+        config = render(yaml.safe_load(template.read_text()), found["resources"][0], edge)
+        for source in _having("path_config_source", config):
+            source["path_config_source"]["path"] = str(target.with_name(ROUTES))
+        text = yaml.dump(config, Dumper=_Plain, sort_keys=False)
     except OSError as error:
         raise StartError(f"{template} cannot be read ({error.strerror}).") from None
     except yaml.YAMLError as error:
@@ -61,15 +72,20 @@ def write(template: Path, target: Path, edge: Edge) -> None:
         raise StartError(
             f"{template} lacks what the runner fills in ({error!r}): the "
             f"listeners `{REST}` and `{GRPC}` with their filters, the cluster `{CLUSTER}` with an "
-            "endpoint, the admin address and the transcoder's proto_descriptor."
+            "endpoint and the admin address."
         ) from None
+    _replace(target.with_name(ROUTES), json.dumps(found, indent=1))
+    _replace(target, f"# Made from {template} at each start; changes belong there.\n{text}")
+
+
+def _replace(target: Path, text: str) -> None:
     scratch = target.with_suffix(".new")
-    scratch.write_text(f"# Made from {template} at each start; changes belong there.\n{text}")
+    scratch.write_text(text)
     scratch.replace(target)
 
 
-def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
-    """A copy of the configuration with the addresses of this run.
+def render(template: dict[str, Any], routes: dict[str, Any], edge: Edge) -> dict[str, Any]:
+    """A copy of the configuration with the addresses of this run; the routes are changed in place.
 
     Raises KeyError with the name of what the template lacks.
     """
@@ -93,10 +109,7 @@ def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
         envoy_tls.secure_servers(cluster, edge.tls)
     group["lb_endpoints"] = [_endpoint(example, address) for address in addresses]
 
-    transcoders = list(_having("proto_descriptor", config))
-    if not transcoders:
-        raise KeyError("proto_descriptor")
-    for transcoder in transcoders:
+    for transcoder in _having("proto_descriptor", [config, routes]):
         transcoder["proto_descriptor"] = str(edge.descriptors)
 
     for listener in (rest, grpc):
@@ -104,8 +117,9 @@ def render(template: dict[str, Any], edge: Edge) -> dict[str, Any]:
             log["typed_config"]["path"] = str(edge.access_log)
             if edge.every_call:
                 log.pop("filter", None)
-    envoy_pages.add(manager_of(rest), edge.pages)
-    envoy_limits.fill(config, manager_of(rest), edge.limits)
+    envoy_pages.add(routes, edge.pages)
+    envoy_limits.fill(config, manager_of(rest), routes, edge.limits)
+    replies.fill(manager_of(rest))
     if edge.tracing is not None:
         envoy_tracing.fill(config, [manager_of(rest), manager_of(grpc)], edge.tracing)
     envoy_tls.add_https(listeners, rest, edge.tls)

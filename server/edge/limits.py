@@ -1,36 +1,34 @@
-"""What envoy.yaml lets callers do: rate limits, whose word counts for an address, CORS, memory."""
+"""What Envoy lets callers do: rate limits, whose word counts for an address, CORS, memory."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from server.config import Settings
+from server.edge.errors import StartError
 
 HEAP = "envoy.resource_monitors.fixed_heap"
 RATE_LIMIT = "envoy.filters.http.local_ratelimit"
 SHARED_RATE_LIMIT = "envoy.filters.http.ratelimit"
 CORS = "envoy.filters.http.cors"
 XFF = "envoy.http.original_ip_detection.xff"
-OVERALL = "overall"
+CLUSTER = "finlink"
+OVERALL = "overall"  # the group of calls of all kinds
 SERVICE = "ratelimit"
 _TYPES = "type.googleapis.com/envoy.extensions"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The defaults are those of envoy.yaml."""
+    """The defaults are those of envoy.yaml and of the contract."""
 
     enabled: bool = True
     window_ms: int = 60_000
-    # Calls in a window by group; `overall` is all of them together.
-    calls: Mapping[str, int] = field(
-        default_factory=lambda: {
-            OVERALL: 100, "users": 30, "connectors": 20, "status": 60, "sync": 5,
-        }
-    )  # fmt: skip
+    # Calls in a window by group, where they are not those of the contract.
+    calls: Mapping[str, int] = field(default_factory=dict)
     trusted_proxies: Sequence[str] = ()  # CIDRs
     cors_origins: Sequence[str] = ()
     heap_bytes: int = 1 << 30
@@ -41,13 +39,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         enabled=settings.rate_limits == "on",
         window_ms=settings.rate_limit_window_ms,
-        calls={
-            OVERALL: settings.rate_limit_max_requests,
-            "users": settings.rate_limit_users,
-            "connectors": settings.rate_limit_connectors,
-            "status": settings.rate_limit_status,
-            "sync": settings.rate_limit_sync,
-        },
+        calls={OVERALL: settings.rate_limit_max_requests, **settings.rate_limit},
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         heap_bytes=settings.envoy_heap_mb << 20,
@@ -55,16 +47,19 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def fill(config: dict[str, Any], manager: dict[str, Any], limits: Limits) -> None:
-    """Write the limits into the configuration and the REST listener's connection manager.
+def fill(
+    config: dict[str, Any], manager: dict[str, Any], routes: dict[str, Any], limits: Limits
+) -> None:
+    """Write the limits into the configuration, the REST listener's connection manager and its routes.
 
-    Raises KeyError with the name of what the template lacks.
+    Raises KeyError with the name of what the template lacks, StartError for a group that nobody has.
     """
     monitors = config["overload_manager"]["resource_monitors"]
     named(monitors, HEAP)["typed_config"]["max_heap_size_bytes"] = limits.heap_bytes
-    _rate_limits(named(manager["http_filters"], RATE_LIMIT)["typed_config"], limits)
+    (host,) = routes["virtual_hosts"]
+    _rate_limits(host["typed_per_filter_config"][RATE_LIMIT], limits)
     if limits.enabled and limits.service:
-        share(config, manager, limits.service)
+        share(config, manager, host, limits.service)
     if limits.trusted_proxies:
         networks = [ipaddress.ip_network(cidr) for cidr in limits.trusted_proxies]
         detection = named(manager["original_ip_detection_extensions"], XFF)["typed_config"]
@@ -72,22 +67,22 @@ def fill(config: dict[str, Any], manager: dict[str, Any], limits: Limits) -> Non
             {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen}
             for network in networks
         ]
-    (host,) = manager["route_config"]["virtual_hosts"]
     host["typed_per_filter_config"][CORS]["allow_origin_string_match"] = [
         {"exact": origin} for origin in limits.cors_origins
     ]
 
 
-def share(config: dict[str, Any], manager: dict[str, Any], service: str) -> None:
+def share(
+    config: dict[str, Any], manager: dict[str, Any], host: dict[str, Any], service: str
+) -> None:
     """Have a rate limit service count, instead of Envoy itself: the same descriptors go to it.
 
     While it does not answer, calls pass: limits guard the product, they are not worth an outage.
     """
     filters = manager["http_filters"]
     local = named(filters, RATE_LIMIT)
-    (host,) = manager["route_config"]["virtual_hosts"]
-    host["rate_limits"] = local["typed_config"]["rate_limits"]
-    for route in host["routes"]:
+    host["rate_limits"] = host["typed_per_filter_config"].pop(RATE_LIMIT)["rate_limits"]
+    for route in routes_of(host["matcher"]):
         overrides = route.get("typed_per_filter_config", {})
         if RATE_LIMIT in overrides:
             overrides[SHARED_RATE_LIMIT] = overrides.pop(RATE_LIMIT)
@@ -131,14 +126,27 @@ def share(config: dict[str, Any], manager: dict[str, Any], service: str) -> None
 
 def _rate_limits(limiter: dict[str, Any], limits: Limits) -> None:
     limiter["filter_enabled"]["default_value"]["numerator"] = 100 if limits.enabled else 0
-    for descriptor in limiter["descriptors"]:
-        values = [entry["value"] for entry in descriptor["entries"] if entry["key"] == "group"]
-        calls = limits.calls[values[0] if values else OVERALL]
-        descriptor["token_bucket"] = {
+    buckets = {
+        each["entries"][-1]["value"]: each["token_bucket"] for each in limiter["descriptors"]
+    }
+    for group in limits.calls.keys() - buckets.keys():
+        known = ", ".join(sorted(buckets.keys() - {OVERALL}))
+        raise StartError(f"RATE_LIMIT_{group.upper()}: there is no such group; there are {known}.")
+    for group, bucket in buckets.items():
+        calls = limits.calls.get(group, bucket["max_tokens"])
+        bucket |= {
             "max_tokens": calls,
             "tokens_per_fill": calls,
             "fill_interval": f"{limits.window_ms / 1000:g}s",
         }
+
+
+def routes_of(node: Any) -> Iterator[dict[str, Any]]:
+    """Each route in a tree of matchers."""
+    if isinstance(node, dict):
+        yield from node.get("routes", ())
+        for value in node.values():
+            yield from routes_of(value)
 
 
 def named(items: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -64,18 +64,19 @@ def pages_of(root: Path) -> list[Page]:
     return [*console(root / "console" / "dist"), *_docs(root)]
 
 
-def add(manager: dict[str, Any], pages: Sequence[Page]) -> None:
-    """Add a route for each page to the REST listener's connection manager."""
+def add(routes: dict[str, Any], pages: Sequence[Page]) -> None:
+    """Add a route for each page to those of the REST listener."""
     for page in pages:
         if not page.file.is_file():
             raise StartError(f"{page.file} is missing; it is served as {page.path}.")
     if not pages:
         return
-    routes = manager["route_config"]
     largest = max(page.file.stat().st_size for page in pages)
     routes["max_direct_response_body_size_bytes"] = max(4096, largest)
     (host,) = routes["virtual_hosts"]
-    host["routes"].extend(_route(page) for page in pages)
+    # Of paths that begin like no RPC's; the last of them is not found.
+    other = host["matcher"]["on_no_match"]["action"]["typed_config"]["routes"]
+    other[:0] = [_route(page) for page in pages]
 
 
 def console(built: Path) -> Iterator[Page]:

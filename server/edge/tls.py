@@ -133,19 +133,17 @@ def _pair(certificate: Certificate) -> dict[str, Any]:
 
 def _redirect(manager: dict[str, Any], port: int) -> None:
     """Answer everything with 308, which keeps verb and body."""
-    (host,) = manager["route_config"]["virtual_hosts"]
-    host["routes"] = [
-        {
-            "name": "redirect",
-            "match": {"prefix": "/"},
-            "redirect": {
-                "https_redirect": True,
-                "port_redirect": port,
-                "response_code": "PERMANENT_REDIRECT",
-            },
-        }
-    ]
+    route = {
+        "name": "redirect",
+        "match": {"prefix": "/"},
+        "redirect": {
+            "https_redirect": True,
+            "port_redirect": port,
+            "response_code": "PERMANENT_REDIRECT",
+        },
+    }
+    del manager["rds"]
+    host = {"name": "all", "domains": ["*"], "routes": [route]}
+    manager["route_config"] = {"virtual_hosts": [host]}
     wanted = {HEADERS, "envoy.filters.http.router"}
     manager["http_filters"] = [f for f in manager["http_filters"] if f["name"] in wanted]
-    # Of a filter that is not here any more.
-    del host["typed_per_filter_config"]

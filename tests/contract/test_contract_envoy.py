@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
 from typing import Any
 
 import pytest
-import yaml
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
-from codegen import stubs
+from codegen import envoy, routes, stubs
 from server.edge.programs import find_envoy
+from server.edge.replies import REPLIES, Reply
 from server.rpc import http_binding
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
@@ -25,20 +26,10 @@ PROTOCOL_STATUSES = {408, 431}
 
 
 @pytest.fixture(scope="module")
-def config() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "envoy.yaml").read_text())
-    return loaded
-
-
-def having(key: str, node: object) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        if key in node:
-            yield node
-        for value in node.values():
-            yield from having(key, value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from having(key, value)
+def generated() -> dict[str, Any]:
+    (found,) = json.loads((stubs.GEN / "envoy-routes.json").read_bytes())["resources"]
+    assert isinstance(found, dict)
+    return found
 
 
 def messages(
@@ -51,9 +42,28 @@ def messages(
     }
 
 
-def test_every_service_is_transcoded(config: dict[str, Any]) -> None:
-    (transcoder,) = having("proto_descriptor", config)
+def test_every_service_is_transcoded(generated: dict[str, Any]) -> None:
+    (host,) = generated["virtual_hosts"]
+    transcoder = host["typed_per_filter_config"][routes.TRANSCODER]
     assert sorted(transcoder["services"]) == sorted(service.full_name for service in services())
+
+
+def test_every_rpc_has_its_own_route_under_each_base_path(generated: dict[str, Any]) -> None:
+    found = Counter(
+        (prefix, route["name"])
+        for prefix, listed in routes_by_prefix(generated).items()
+        for route in listed
+    )
+    assert set(found.values()) == {1}
+    for method in METHODS:
+        for path in envoy.published(method.http_path):
+            assert (path.partition("{")[0], method.descriptor.name) in found, path
+
+
+def routes_by_prefix(generated: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    (host,) = generated["virtual_hosts"]
+    tree = host["matcher"]["matcher_tree"]["prefix_match_map"]["map"]
+    return {prefix: found["action"]["typed_config"]["routes"] for prefix, found in tree.items()}
 
 
 def test_envoy_takes_the_file_as_it_is() -> None:
@@ -63,27 +73,20 @@ def test_envoy_takes_the_file_as_it_is() -> None:
     assert "OK" in done.stdout + done.stderr
 
 
-def test_its_own_answers_have_codes_and_statuses_of_the_contract(config: dict[str, Any]) -> None:
-    replies = list(having("local_reply_config", config))
-    assert replies
-    mappers = [mapper for reply in replies for mapper in reply["local_reply_config"]["mappers"]]
-    for mapper in mappers:
-        comparison = mapper["filter"]["status_code_filter"]["comparison"]
-        body = mapper["body_format_override"]["json_format"]
-        assert body.keys() == {"success", "error", "timestamp"}
-        assert body["success"] is False
-        error = body["error"]
-        assert error.keys() == {"code", "message", "details", "timestamp", "path"}
-        assert comparison["op"] == "EQ" or "status_code" in mapper, "others keep their own status"
-        status = mapper.get("status_code", comparison["value"]["default_value"])
-        if status not in PROTOCOL_STATUSES:
-            assert status == STATUSES[error["code"]][1], error
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.status)
+def test_its_own_replies_have_codes_and_statuses_of_the_contract(reply: Reply) -> None:
+    assert reply.sent or not reply.above, "others keep their own status"
+    sent = reply.sent or reply.status
+    if sent not in PROTOCOL_STATUSES:
+        assert sent == STATUSES[reply.code][1]
 
 
-def test_the_generated_files_are_of_the_contract_as_it_is() -> None:
+def test_the_generated_files_are_of_the_contract_as_it_is(generated: dict[str, Any]) -> None:
     sources = [*sorted(stubs.PROTOS.rglob("*.proto")), stubs.DOCUMENT]
     assert stubs.STAMP.read_text() == stubs.fingerprint(sources), "run `make protos`"
-    assert stubs.envoy_descriptors(descriptor_set()) == descriptor_set("envoy.binpb")
+    assert envoy.descriptors(descriptor_set()) == descriptor_set("envoy.binpb")
+    names = [service.full_name for service in services()]
+    assert routes.build(names, "gen/envoy.binpb") == generated
 
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
@@ -95,7 +98,7 @@ def test_envoy_sees_the_path_and_the_raw_body_of_a_request(method: Method) -> No
     for field in request.field:
         if field.name == "http_body":
             assert field.type_name == ".google.api.HttpBody"
-            assert field.number == http_binding.HTTP_BODY_FIELD == stubs.HTTP_BODY_FIELD
+            assert field.number == http_binding.HTTP_BODY_FIELD == envoy.HTTP_BODY_FIELD
     numbers = [field.number for field in method.request.fields]
     assert http_binding.HTTP_BODY_FIELD not in numbers
 

@@ -115,7 +115,8 @@ def test_probes_ask_what_is_served(name: str) -> None:
 
 def paths_of_envoy() -> set[str]:
     """Those that probes may ask: no call of the contract."""
-    return set(re.findall(r"/(?:health|ready)\b", (ROOT / "envoy.yaml").read_text()))
+    files = (ROOT / "envoy.yaml", ROOT / "gen" / "envoy-routes.json")
+    return {path for file in files for path in re.findall(r"/(?:health|ready)\b", file.read_text())}
 
 
 def test_pods_are_given_the_time_that_they_need() -> None:

@@ -9,6 +9,7 @@ import grpc
 import httpx
 import pytest
 
+from codegen.envoy import BASES
 from server.edge.access_log import shorten
 from server.edge.limits import Limits
 from tests.e2e.strictness_calls import raw
@@ -165,7 +166,7 @@ def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate) -> None
     assert line["method"] == "GET"
     assert line["path"] == USER
     assert line["rpc"] == "/finlink.users.v1.UserService/GetUser"
-    assert (line["code"], line["grpc_code"], line["route"]) == (200, "OK", "reads")
+    assert (line["code"], line["grpc_code"], line["route"]) == (200, "OK", "GetUser")
     assert line["address"] == "127.0.0.1"
     assert line["duration_ms"] >= 0
 
@@ -187,8 +188,10 @@ async def test_calls_that_a_server_has_told_well_are_not_told_again(edge: Gate) 
 
 
 def test_probes_tell_nothing(edge: Gate) -> None:
-    for path, body in (("/health", '{"status":"alive"}'), ("/ready", "")):
-        answer = httpx.get(edge.rest + path)
-        assert (answer.status_code, answer.text) == (200, body)
-        assert not any(name.startswith(("x-envoy", "x-ratelimit")) for name in answer.headers)
-    assert httpx.get(f"{edge.rest}/ready/").status_code == 404
+    for base in ("", *BASES):
+        for path, body in (("/health", '{"status":"alive"}'), ("/ready", "")):
+            answer = httpx.get(edge.rest + base + path)
+            assert (answer.status_code, answer.text) == (200, body)
+            assert not any(name.startswith(("x-envoy", "x-ratelimit")) for name in answer.headers)
+        for path in ("/ready/", "/health/", "/x/ready", "/healthz"):
+            assert httpx.get(edge.rest + base + path).status_code == 404

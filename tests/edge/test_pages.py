@@ -13,17 +13,15 @@ import yaml
 
 from server.edge import pages as envoy_pages
 from server.edge.certificates import development_certificate
-from server.edge.config import Edge, render
 from server.edge.errors import StartError
-from server.edge.limits import SHARED_RATE_LIMIT, Limits, named
+from server.edge.limits import Limits
 from server.edge.pages import APPLICATION, STYLED, Page, console, pages_of
-from server.edge.tls import Tls, manager_of
-from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
+from server.edge.tls import Tls
 from tests.e2e.users_errors import failed
 from tests.edge.gate import HOUR_MS, Gate, gate
 from tests.edge.test_headers import SECURITY
 from tests.edge.test_tls import trusting
-from tests.stack import ROOT
+from tests.stack import ROOT, free_ports
 
 SCRIPT = secrets.token_hex(1 << 20)  # far above the listener's buffers
 CONSOLE = {
@@ -99,7 +97,7 @@ def test_other_verbs_and_paths_find_nothing(edge: Gate, method: str, path: str) 
 
 
 def test_pages_are_not_limited_and_use_up_nothing(tmp_path: Path) -> None:
-    limits = Limits(calls=dict.fromkeys(Limits().calls, 1), window_ms=HOUR_MS)
+    limits = Limits(calls={"overall": 1}, window_ms=HOUR_MS)
     with gate(tmp_path, limits, pages=list(console(built(tmp_path)))) as edge:
         found = [httpx.get(f"{edge.rest}/console/") for _ in range(5)]
         assert {answer.status_code for answer in found} == {200}
@@ -109,19 +107,14 @@ def test_pages_are_not_limited_and_use_up_nothing(tmp_path: Path) -> None:
 
 
 def test_a_service_of_shared_limits_is_not_asked_about_pages(tmp_path: Path) -> None:
-    template = yaml.safe_load(ENVOY_TEMPLATE.read_text())
-    edge = Edge(
-        "::", 1, 2, 3, [Path("/x")], DESCRIPTORS, limits=Limits(service="limits:1"),
-        pages=list(console(built(tmp_path))),
-    )  # fmt: skip
-    (rest, _) = render(template, edge)["static_resources"]["listeners"]
-    manager = manager_of(rest)
-    limiter = named(manager["http_filters"], SHARED_RATE_LIMIT)["name"]
-    (host,) = manager["route_config"]["virtual_hosts"]
-    served = [route for route in host["routes"] if "direct_response" in route]
-    assert {route["name"] for route in served} == {"health", "pages"}
-    for route in served:
-        assert route["typed_per_filter_config"][limiter]["disabled"] is True
+    limits = Limits(service=f"127.0.0.1:{free_ports(1)[0]}")
+    with gate(tmp_path, limits, pages=list(console(built(tmp_path)))) as edge:
+        for path in ("/console/", "/health"):
+            assert httpx.get(edge.rest + path).status_code == 200
+        asked = "/stats?filter=cluster.ratelimit.upstream_cx_total"
+        assert edge.admin(asked).strip().endswith(": 0")
+        assert httpx.get(edge.rest + USER).status_code == 200
+        assert not edge.admin(asked).strip().endswith(": 0")
 
 
 def test_without_a_build_the_console_tells_how_to_build_it(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import grpc
 import httpx
 import pytest
 
+from codegen import envoy
 from server.edge.limits import Limits
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
@@ -118,15 +119,16 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_every_rpc_counts_to_the_group_its_option_says(marked: Gate, method: Method) -> None:
     numbers = {"users": "1001", "connectors": "1002", "status": "1003", "sync": "1004"}
-    for value in ("someone", "status", "sync", "user", "sync-status", CONNECTOR):
-        path = method.http_path.replace("{connector_id}", CONNECTOR)
-        for name in method.path_fields:
-            path = path.replace(f"{{{name}}}", value)
-        for query in ("", "?x=/sync", "?/api/v1/users"):
-            line = f"{method.verb.upper()} {path}{query} HTTP/1.1"
-            answer = raw(marked.rest, line.encode(), body=b"")
-            assert answer.headers["x-ratelimit-limit"] == numbers[method.rate_limit_group], line
-            assert marked.seen[-1].method == method.path
+    for published in envoy.published(method.http_path):
+        for value in ("someone", "status", "sync", "user", "sync-status", CONNECTOR):
+            path = published.replace("{connector_id}", CONNECTOR)
+            for name in method.path_fields:
+                path = path.replace(f"{{{name}}}", value)
+            for query in ("", "?x=/sync", "?/api/v1/users"):
+                line = f"{method.verb.upper()} {path}{query} HTTP/1.1"
+                answer = raw(marked.rest, line.encode(), body=b"")
+                assert answer.headers["x-ratelimit-limit"] == numbers[method.rate_limit_group], line
+                assert marked.seen[-1].method == method.path
 
 
 # --- ways round -------------------------------------------------------------------------------
@@ -143,6 +145,9 @@ SPELLINGS = [
     "/API/v1/connectors/{id}/sync", "/api/V1/connectors/{id}/sync", "/api/v1/Connectors/{id}/sync",
     "/api/v1/connectors/%30123456789abcdef01234567/sync", "/api/v1/connectors/{id}/sync%3F",
     "http://finlink/api/v1/connectors/{id}/sync", "http://other/api/v1/connectors/{id}/sync",
+    "/v1/connectors/{id}/sync", "/api/connectors/{id}/sync", "//v1//connectors/{id}/sync",
+    "/api/v1/../connectors/{id}/sync", "/v1/connectors/{id}/sync/", "/api/connectors/{id}/sync;x=1",
+    "/v1/v1/connectors/{id}/sync", "/api/api/v1/connectors/{id}/sync",
 ]  # fmt: skip
 HEADERS = [
     "X-Forwarded-For: 10.1.2.3", "X-Forwarded-For: 10.1.2.3, 10.1.2.4", "X-Real-IP: 10.1.2.3",

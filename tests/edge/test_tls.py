@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from server.edge.certificates import development_certificate
+from server.edge.limits import Limits
 from server.edge.tls import Certificate, Tls
-from tests.edge.gate import Gate, gate, untyped
+from tests.edge.gate import HOUR_MS, Gate, gate, untyped
 from tests.edge.pki import Authority, authority
 from tests.edge.test_headers import SECURITY
 
@@ -56,12 +57,14 @@ def test_rest_over_https(edge: Gate, host: str, http2: bool) -> None:
     assert edge.seen[-1].metadata["x-forwarded-proto"] == "https"
 
 
-def test_the_limits_hold_over_https_too(edge: Gate) -> None:
-    sync = f"https://127.0.0.1:{edge.tls_port}/api/v1/connectors/{'0' * 24}/sync"
-    with httpx.Client(verify=trusting(edge)) as client:
-        found = [client.post(sync).status_code for _ in range(12)]
-    assert found[:5] == [200] * 5
-    assert found[-1] == 429
+def test_the_limits_are_those_of_http_and_https_together(tmp_path: Path) -> None:
+    tls = Tls("on", development_certificate(tmp_path / "tls"))
+    with gate(tmp_path, Limits(window_ms=HOUR_MS), tls) as edge:
+        path = f"/api/v1/connectors/{'0' * 24}/sync"
+        urls = [f"https://127.0.0.1:{edge.tls_port}{path}", edge.rest + path]
+        with httpx.Client(verify=trusting(edge)) as client:
+            found = [client.post(url).status_code for _ in range(4) for url in urls]
+    assert found == [200] * 5 + [429] * 3
 
 
 def hand_shaken(edge: Gate, version: ssl.TLSVersion, ciphers: str = "") -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from server.edge import config as envoy_config
-from server.edge.config import Edge, render
+from server.edge.config import ROUTES, Edge, render
 from server.edge.errors import StartError
 from server.edge.programs import find_envoy
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE
@@ -30,6 +31,11 @@ def template() -> dict[str, Any]:
     return loaded
 
 
+def rendered(template: dict[str, Any], edge: Edge = EDGE) -> dict[str, Any]:
+    routes = json.loads(DESCRIPTORS.with_name(ROUTES).read_bytes())["resources"][0]
+    return render(template, routes, edge)
+
+
 def different(before: object, after: object, at: str = "") -> set[str]:
     """The places where two trees differ."""
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
@@ -45,7 +51,7 @@ def named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def test_ports_and_addresses(template: dict[str, Any]) -> None:
-    made = render(template, EDGE)
+    made = rendered(template)
     listeners = made["static_resources"]["listeners"]
     assert named(listeners, "rest")["address"]["socket_address"] == {
         "address": "127.0.0.2",
@@ -59,7 +65,7 @@ def test_ports_and_addresses(template: dict[str, Any]) -> None:
 
 
 def test_one_endpoint_a_worker(template: dict[str, Any]) -> None:
-    cluster = named(render(template, EDGE)["static_resources"]["clusters"], "finlink")
+    cluster = named(rendered(template)["static_resources"]["clusters"], "finlink")
     endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
     assert [e["endpoint"]["address"]["pipe"]["path"] for e in endpoints] == [
         "/run/a/worker-0.sock",
@@ -69,8 +75,10 @@ def test_one_endpoint_a_worker(template: dict[str, Any]) -> None:
 
 def test_nothing_else_changes(template: dict[str, Any]) -> None:
     before = copy.deepcopy(template)
-    made = render(template, EDGE)
+    made = rendered(template)
     assert template == before
+    (manager,) = named(made["static_resources"]["listeners"], "rest")["filter_chains"][0]["filters"]
+    assert manager["typed_config"].pop("local_reply_config")
     allowed = ("address/socket_address", "lb_endpoints", "proto_descriptor")
     changed = different(template, made)
     assert changed
@@ -80,7 +88,7 @@ def test_nothing_else_changes(template: dict[str, Any]) -> None:
 def test_what_is_set_beside_an_endpoint_stays(template: dict[str, Any]) -> None:
     group = named(template["static_resources"]["clusters"], "finlink")["load_assignment"]
     group["endpoints"][0]["lb_endpoints"][0]["load_balancing_weight"] = 7
-    cluster = named(render(template, EDGE)["static_resources"]["clusters"], "finlink")
+    cluster = named(rendered(template)["static_resources"]["clusters"], "finlink")
     endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
     assert [e["load_balancing_weight"] for e in endpoints] == [7, 7]
 
@@ -90,6 +98,7 @@ def test_a_template_without_a_listener_is_one_line(lost: str, tmp_path: Path) ->
     text = ENVOY_TEMPLATE.read_text().replace(f"name: {lost}\n", "name: other\n")
     changed = tmp_path / "template.yaml"
     changed.write_text(text)
+    changed.with_name(ROUTES).write_bytes(DESCRIPTORS.with_name(ROUTES).read_bytes())
     edge = Edge("::", 1, 2, 3, [Path("/x")], descriptors=changed)
     with pytest.raises(StartError, match=f"lacks.*{lost}") as caught:
         envoy_config.write(changed, tmp_path / "envoy.yaml", edge)
@@ -100,6 +109,7 @@ def test_a_template_without_a_listener_is_one_line(lost: str, tmp_path: Path) ->
 def test_a_template_that_is_no_yaml_is_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "template.yaml"
     broken.write_text("a: [")
+    broken.with_name(ROUTES).write_text('{"resources": [{}]}')
     with pytest.raises(StartError, match="is not YAML") as caught:
         envoy_config.write(broken, tmp_path / "o", Edge("::", 1, 2, 3, [], descriptors=broken))
     assert "\n" not in str(caught.value)

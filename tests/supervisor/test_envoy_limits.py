@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from codegen.limits import OVERALL_CALLS
 from server.config import ConfigError, Settings, load
-from server.edge.limits import Limits, limits_of
+from server.edge.errors import StartError
+from server.edge.limits import OVERALL, Limits, limits_of
 from tests.edge.gate import gate
 from tests.supervisor.harness import patiently
 
@@ -14,8 +16,19 @@ def settings(**given: object) -> Settings:
     return load(_env_file=None, **given)
 
 
-def test_the_defaults_are_those_of_the_template() -> None:
-    assert limits_of(settings()) == Limits()
+def test_without_settings_the_limits_are_those_of_the_contract() -> None:
+    calls = {OVERALL: settings().rate_limit_max_requests}
+    assert limits_of(settings()) == Limits(calls=calls)
+    assert calls[OVERALL] == OVERALL_CALLS
+
+
+def test_a_limit_of_no_group_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RATE_LIMIT_USRES", "3")
+    with (
+        pytest.raises(StartError, match=r"^RATE_LIMIT_USRES: .* there are connectors, .*users\.$"),
+        gate(tmp_path, limits_of(settings())),
+    ):
+        pass
 
 
 def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

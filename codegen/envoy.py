@@ -1,0 +1,80 @@
+"""The contract as Envoy's transcoder sees it, and the base paths under which it is published."""
+
+from __future__ import annotations
+
+from google.api import annotations_pb2, httpbody_pb2
+from google.protobuf import any_pb2
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorSet
+
+# Where the API is found. The first is the contract's own; the other documents publish the others.
+BASES = ("/api/v1", "/v1", "/api")
+# The field that carries a REST body whole. Far above any field of the contract.
+HTTP_BODY_FIELD = 50700
+_HTTP_BODY = ".google.api.HttpBody"
+
+
+def published(path: str) -> list[str]:
+    """The path under every base path, the contract's own first."""
+    own, *_ = BASES
+    if not path.startswith(f"{own}/"):
+        return [path]
+    return [base + path.removeprefix(own) for base in BASES]
+
+
+def descriptors(source: FileDescriptorSet) -> FileDescriptorSet:
+    """The contract as Envoy's transcoder sees it.
+
+    Left to itself the transcoder parses JSON bodies leniently: unknown and repeated keys pass, and
+    of several wrong types only the first is reported; a query parameter even overrides a path
+    variable. So in Envoy's copy a request has its path variables only, and the body, where there is
+    one, as raw bytes (`google.api.HttpBody`). The server reads body and query strictly
+    (server/rpc/http_binding.py). Answers arrive as bytes in the same way: JSON (server/rpc/json_form.py), or
+    the text of a stream's messages (server/rpc/streams.py). Over gRPC nothing of this is seen.
+
+    A path is bound under every base path, so that it means the same RPC under each.
+    """
+    result = FileDescriptorSet()
+    result.CopyFrom(source)
+    rules = {
+        method.input_type: method.options.Extensions[annotations_pb2.http]
+        for file in result.file
+        for service in file.service
+        for method in service.method
+    }
+    for file in result.file:
+        requests = {f".{file.package}.{message.name}": message for message in file.message_type}
+        for service in file.service:
+            for method in service.method:
+                method.output_type = _HTTP_BODY
+        for name in requests.keys() & rules.keys():
+            request, rule = requests[name], rules[name]
+            pattern = str(rule.WhichOneof("pattern"))
+            path = str(getattr(rule, pattern))
+            kept = [field for field in request.field if f"{{{field.name}}}" in path]
+            del request.field[:]
+            del request.oneof_decl[:]
+            request.field.extend(kept)
+            for bound in published(path)[1:]:
+                setattr(
+                    rule.additional_bindings.add(body=rule.body and "http_body"), pattern, bound
+                )
+            if rule.body:
+                rule.body = "http_body"
+                request.field.add(
+                    name="http_body",
+                    json_name="httpBody",
+                    number=HTTP_BODY_FIELD,
+                    label=FieldDescriptorProto.LABEL_OPTIONAL,
+                    type=FieldDescriptorProto.TYPE_MESSAGE,
+                    type_name=_HTTP_BODY,
+                )
+        if file.service:
+            file.dependency.append("google/api/httpbody.proto")
+    # Envoy wants every file after those it imports.
+    known = {file.name for file in result.file}
+    ordered = FileDescriptorSet()
+    for module in (any_pb2, httpbody_pb2):
+        if module.DESCRIPTOR.name not in known:
+            module.DESCRIPTOR.CopyToProto(ordered.file.add())
+    ordered.file.extend(result.file)
+    return ordered
