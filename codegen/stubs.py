@@ -2,6 +2,7 @@
 
     clients/python/src/finlink, buf   Python modules, type stubs and gRPC stubs
     clients/python/src/finlink_words  closed word lists, for code that knows no messages
+    clients/python/src/finlink/commands.json  commands of `finlink`: see `codegen/commands.py`
     gen/finlink.binpb                 descriptor set with comments: buf, documentation, completeness tests
     gen/envoy.binpb                   descriptor set for Envoy's transcoder, see `codegen/envoy.py`
     gen/envoy-routes.json             Envoy's routes and rate limits, see `codegen/routes.py`
@@ -55,7 +56,8 @@ def fingerprint(sources: list[Path]) -> str:
     digest = hashlib.sha256()
     for package in GENERATORS:
         digest.update(f"{package}=={metadata.version(package)}\n".encode())
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), *sources]:
+    own = sorted([*Path(__file__).parent.glob("*.py"), *PROTOS.rglob("commands.yaml")])
+    for path in [*own, *sources]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -140,6 +142,10 @@ def generate(sources: list[Path]) -> None:
     routes.write(contract.files, GEN)
     document = yaml.safe_load(DOCUMENT.read_bytes())
     (GEN / "openapi.json").write_text(json.dumps(document))
+    # It reads rules with the modules that are there now, and that may not be installed yet.
+    sys.path.append(str(STUBS))
+    importlib.invalidate_caches()
+    importlib.import_module("codegen.commands").write(contract.files, PROTOS, STUBS)
 
 
 def main() -> None:

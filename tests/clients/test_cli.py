@@ -200,7 +200,7 @@ def test_why_a_sync_brings_a_part_only(at_stack: Run, user: str) -> None:
     assert "partial  portfolio  PLATFORM_DATA_ERROR" in shown
     assert f"PLATFORM_DATA_ERROR: {row['next']}" in shown
     run = done(at_stack("sync", "show", f"{user}/fi_money", partial.json["syncId"])).out
-    assert "portfolio (PLATFORM_DATA_ERROR)" in run
+    assert "portfolio  PLATFORM_DATA_ERROR" in run
 
 
 def test_counts(at_stack: Run, stack: Stack, connected: str) -> None:
@@ -289,7 +289,7 @@ def test_wrong_credentials_on_the_input(finlink: Run, stdin: str, said: str) -> 
         (("users", "delete", "nobody"), 2, "USAGE", "Say --yes"),
         (("connectors", "list", "--user", "a", "--all"), 2, "USAGE", "goes with no other filter"),
         (("connectors", "connect", "a", "zerodha"), 2, "USAGE", "--credentials-stdin"),
-        (("sync", "settings", "0" * 24), 2, "USAGE", "nothing to change"),
+        (("sync", "settings", "0" * 24), 2, "VALIDATION_ERROR", "Nothing to update"),
         (("--api-key", "-", "status"), 2, "USAGE", "needs a terminal"),
     ],
 )

@@ -6,22 +6,19 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from buf.validate import validate_pb2
-from finlink.connectors.v1 import connector_service_pb2 as connectors
-from finlink.users.v1 import user_service_pb2 as users
-from finlink_cli import output, settings, words
-from finlink_cli.app import _tell_of_fault, app
-from finlink_cli.failures import ANSWERS, Exit, Failure
+from finlink_cli import contract, output, settings
+from finlink_cli.app import _tell_of_fault, program_commands
+from finlink_cli.command import BY_HAND
+from finlink_cli.failures import BY_REASON, HINTS, Exit, Failure, exit_of
 from finlink_cli.trends import plot
 from finlink_client import errors, policy
-from google.protobuf.message import Message
-from typer.main import get_command
+from google.protobuf.descriptor import Descriptor
 
+from codegen import commands
 from tests.clients.command_line import Outcome
 from tests.stack import ROOT
 
@@ -30,51 +27,64 @@ Run: TypeAlias = Callable[..., Outcome]
 SOURCES = ROOT / "clients" / "python" / "src" / "finlink_cli"
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def found(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command with the words that lead to it."""
     for name, sub in getattr(command, "commands", {}).items():
-        yield from commands(sub, (*path, name))
+        yield from found(sub, (*path, name))
     if not hasattr(command, "commands"):
         yield path, command
 
 
-COMMANDS = dict(commands(get_command(app)))
-
-
-@pytest.mark.parametrize(
-    ("message", "field", "listed"),
-    [
-        (connectors.CreateConnectorRequest, "platform", words.Platform),
-        (connectors.CreateConnectorRequest, "permissions", words.DataType),
-        (connectors.ListRecordsRequest, "data_type", words.DataType),
-        (connectors.ListConnectorsRequest, "status", words.ConnectionStatus),
-        (users.UpdateUserStatusRequest, "status", words.UserStatus),
-        (users.CreateUserRequest, "risk_tolerance", words.RiskTolerance),
-        (users.UpdateUserProfileRequest, "update_mask", words.ProfileField),
-        (users.UpdateUserPreferencesRequest, "update_mask", words.Preference),
-        (users.UpdateUserMetadataRequest, "update_mask", words.MetadataField),
-    ],
-)
-def test_words_are_the_contract_s(
-    message: type[Message], field: str, listed: type[StrEnum]
-) -> None:
-    options = message.DESCRIPTOR.fields_by_name[field].GetOptions()
-    rules = options.Extensions[validate_pb2.field]
-    of_texts = rules.repeated.items.string if rules.HasField("repeated") else rules.string
-    allowed = getattr(rules.field_mask if rules.HasField("field_mask") else of_texts, "in")
-    assert [word.replace("-", "_") for word in listed] == list(allowed)
+COMMANDS = dict(found(program_commands()))
 
 
 def test_every_call_of_the_contract_has_a_command() -> None:
+    """By itself, or one that is a function and calls it."""
+    generated = {
+        told["rpc"] for group in contract.groups().values() for told in group["commands"].values()
+    }
     source = "".join(path.read_text() for path in SOURCES.glob("*.py"))
-    called = set(re.findall(r"\.finlink\.\w+\.([A-Z]\w+)", source))
-    streamed = {"WatchConnectors", "ExportUser"}
-    contract = {method.name for method in policy.METHODS.values()}
-    assert contract - called - streamed == {"BatchGetUsers"}
+    for method in policy.METHODS.values():
+        if method.full_name in generated:
+            continue
+        assert contract.by_hand(method.name).rpc == method.full_name
+        assert f'"{method.name}"' in source, method.name
 
 
-def test_every_reason_of_the_contract_has_an_exit_code() -> None:
-    assert set(ANSWERS) == set(errors.REASONS)
+def test_hints_are_about_what_there_is() -> None:
+    hints = commands.hints(ROOT / "protos")
+    assert hints["commands"].keys() <= {method.name for method in policy.METHODS.values()}
+    fields = {
+        field.json_name
+        for method in policy.METHODS.values()
+        for message in reached(method.output_type)
+        for field in message.fields
+    }
+    messages = {
+        message.name
+        for method in policy.METHODS.values()
+        for message in reached(method.output_type)
+    }
+    assert hints["columns"].keys() <= messages
+    for column in (column for columns in hints["columns"].values() for column in columns):
+        assert set(column.removesuffix("?").split(".")) <= fields, column
+
+
+def reached(message: Descriptor) -> set[Descriptor]:
+    """A message with all that are in it."""
+    found = {message}
+    for field in message.fields:
+        if field.message_type is not None and field.message_type not in found:
+            found |= reached(field.message_type)
+    return found
+
+
+def test_reasons_end_with_the_exit_code_of_their_status() -> None:
+    assert BY_REASON.keys() | HINTS.keys() <= errors.REASONS.keys()
+    assert exit_of("USER_NOT_FOUND", "NOT_FOUND") is Exit.NOT_FOUND
+    assert exit_of("REAUTH_REQUIRED", "FAILED_PRECONDITION") is Exit.LOGIN_NEEDED
+    assert exit_of("SOMETHING_NEW", "ABORTED") is Exit.CONFLICT
+    assert exit_of("ROUTE_NOT_FOUND", "UNIMPLEMENTED") is Exit.FAILED
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -83,7 +93,7 @@ def test_every_command_has_help_with_an_example_that_holds(
 ) -> None:
     told = finlink(*path, "--help")
     assert told.code == 0
-    example = COMMANDS[path].epilog.removeprefix("Example: ")
+    example = COMMANDS[path].epilog.splitlines()[0].removeprefix("Example: ")
     assert example.partition(" | ")[0].split()[:2] == ["finlink", path[0]]
     _, *arguments = shlex.split(example.partition(" | ")[0])
     assert tuple(arguments[: len(path)]) == path
@@ -188,9 +198,15 @@ def test_a_missing_certificate_is_told(finlink: Run, tmp_path: Path) -> None:
     assert "No such file" in outcome.err
 
 
-def test_the_documentation_has_every_command_and_exit_code() -> None:
+def test_the_documentation_has_every_exit_code_and_each_command_with_a_name_of_its_own() -> None:
+    """Names that follow from the contract's are told by a rule."""
     text = (ROOT / "docs" / "cli.md").read_text()
-    for path in COMMANDS:
+    named = {
+        hint["name"]
+        for hint in commands.hints(ROOT / "protos")["commands"].values()
+        if "name" in hint
+    }
+    for path in (*map(str.split, named | BY_HAND.keys()),):
         assert f"`finlink {path[0]}`" in text
         assert f"`{path[-1]}`" in text or len(path) == 1, path
     told = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)

@@ -48,10 +48,11 @@ def test_the_wheel_holds_client_and_stubs_with_their_types(wheel: Path) -> None:
     expected = {
         str(path.relative_to(PACKAGE / "src"))
         for path in (PACKAGE / "src").rglob("*")
-        if path.suffix in {".py", ".pyi"} or path.name == "py.typed"
+        if path.suffix in {".py", ".pyi"} or path.name in {"py.typed", "commands.json"}
     }
     assert {
         "finlink/py.typed",
+        "finlink/commands.json",
         "finlink/users/v1/user_service_pb2.py",
         "finlink/users/v1/user_service_pb2.pyi",
         "finlink/users/v1/user_service_pb2_grpc.pyi",

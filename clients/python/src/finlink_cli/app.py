@@ -7,40 +7,49 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from types import TracebackType
+from typing import Any, cast
 
 import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from finlink_cli import audit, connectors, records, status, sync, trends, users, watch
-from finlink_cli.command import takes_common_options, tell
+from finlink_cli import connectors, export, status, sync, sync_failures, tree, trends, watch
+from finlink_cli.command import Command, takes_common_options, tell
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
-app = typer.Typer(
+# Their functions are commands.
+_BY_HAND = (connectors, export, status, sync, sync_failures, trends, watch)
+
+_app = typer.Typer(
     name="finlink",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Finlink: users and their connections to financial platforms.",
     epilog="Example: finlink status",
 )
-takes_common_options(app)
-app.add_typer(users.app)
-app.add_typer(connectors.app)
-app.add_typer(sync.app)
-for single in (status, trends, records, watch, audit):
-    single.add_to(app)
+takes_common_options(_app)
+
+
+def program_commands() -> Command:
+    """`finlink` with all its commands."""
+    group = get_command(_app)
+    cast("Any", group).commands = tree.commands()
+    return group
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `finlink ARGUMENTS`, of this process where none are given; the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = get_command(app).main(
+        code = program_commands().main(
             args=list(arguments), prog_name="finlink", standalone_mode=False
         )
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # pydantic's words
-        if message:  # none where help was shown in place of a command that was not given
+        if message.startswith("Usage: "):  # help, in place of a command that was not given
+            typer.echo(message)
+        else:
             tell(wrong_usage(message, "See --help."), as_json="--json" in arguments)
         return Exit.USAGE
     except typer.Abort:  # Ctrl-C or Ctrl-D at a question, or the answer no

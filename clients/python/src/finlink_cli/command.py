@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, cast, get_args
 
 import typer
+from typer.main import get_command
 
-from finlink_cli import output, settings
+from finlink_cli import contract, output, parameters, requests, settings
 from finlink_cli.cli import Cli
+from finlink_cli.contract import Rpc
 from finlink_cli.failures import Exit, Failure, of_call, wrong_usage
 
-P = ParamSpec("P")
-_Command: TypeAlias = Callable[Concatenate[Cli, P], None]
+Command: TypeAlias = Any  # Typer has no name for what it makes
 
-_PANEL = "Options of all commands"
+# Commands that are functions, by the words that lead to them.
+BY_HAND: dict[str, Callable[[], Command]] = {}
 
 
 def _common(
     *,
     as_json: Annotated[
-        bool | None,
-        typer.Option(
-            "--json", help="Say JSON, one object a line, with REST's names.", rich_help_panel=_PANEL
-        ),
+        bool | None, typer.Option("--json", help="Say JSON, one object a line, with REST's names.")
     ] = None,
     address: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT",
             help="Finlink's gRPC; or FINLINK_ADDRESS. Default: localhost:50051.",
-            rich_help_panel=_PANEL,
         ),
     ] = None,
     api_key: Annotated[
@@ -43,38 +43,26 @@ def _common(
             metavar="KEY",
             help="`-` asks for it. Whoever lists processes sees what is given here: rather put it "
             "into FINLINK_API_KEY or the configuration file.",
-            rich_help_panel=_PANEL,
         ),
     ] = None,
     tls: Annotated[
-        bool | None,
-        typer.Option(
-            "--tls/--plain", help="Whether to use TLS; or FINLINK_TLS.", rich_help_panel=_PANEL
-        ),
+        bool | None, typer.Option("--tls/--plain", help="Whether to use TLS; or FINLINK_TLS.")
     ] = None,
     ca: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="PEM of whom to trust; or FINLINK_CA.", rich_help_panel=_PANEL
-        ),
+        str | None, typer.Option(metavar="FILE", help="PEM of whom to trust; or FINLINK_CA.")
     ] = None,
     client_cert: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="PEM to show; or FINLINK_CLIENT_CERT.", rich_help_panel=_PANEL
-        ),
+        str | None, typer.Option(metavar="FILE", help="PEM to show; or FINLINK_CLIENT_CERT.")
     ] = None,
     client_key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Its key; or FINLINK_CLIENT_KEY.", rich_help_panel=_PANEL
-        ),
+        str | None, typer.Option(metavar="FILE", help="Its key; or FINLINK_CLIENT_KEY.")
     ] = None,
 ) -> None:
-    """The options of all commands; only their declaration is used."""
+    """The options of all commands; only their declaration is used. Help has them once, at the top."""
 
 
 _COMMON = list(inspect.signature(_common, eval_str=True).parameters.values())
+_SEE_COMMON = "Options of all commands, as --json and --address: finlink --help"
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 
@@ -89,39 +77,81 @@ def takes_common_options(app: typer.Typer) -> None:
 
 
 def command(
-    group: typer.Typer, name: str | None = None, *, example: str
-) -> Callable[[_Command[P]], _Command[P]]:
-    """Add a command to `group`: its first parameter is the Cli, the others are options and arguments."""
+    path: str, *, example: str, rpc: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function, which takes the Cli and what its other parameters declare, the command `path`.
 
-    def add(function: _Command[P]) -> _Command[P]:
-        def run(context: typer.Context, **values: Any) -> None:
-            given = {each.name: values.pop(each.name) for each in _COMMON}
-            given.update(
-                {name: value for name, value in context.obj.items() if given[name] is None}
-            )
-            as_json = bool(given.pop("as_json"))
-            with _failures_told(as_json=as_json):
-                cli = Cli(settings.load(_with_key_asked_for(given)), as_json=as_json)
-                try:
-                    _call(function, cli, values)
-                finally:
-                    cli.close()
+    With `rpc`, the name of one, it also has that RPC's arguments and options, and takes its request second.
+    """
 
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        _set_parameters(run, own)
-        group.command(
-            name or function.__name__, help=function.__doc__, epilog=f"Example: {example}"
-        )(run)
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        def made() -> Command:
+            run = with_request(function, contract.by_hand(rpc)) if rpc else function
+            return build(run, path.rsplit(maxsplit=1)[-1], inspect.getdoc(function) or "", example)
+
+        BY_HAND[path] = made
         return function
 
     return add
 
 
-def _set_parameters(function: Callable[..., None], own: list[inspect.Parameter]) -> None:
+def with_request(function: Callable[..., None], rpc: Rpc) -> Callable[..., None]:
+    """The function, given the request that the arguments and options of an RPC make."""
+
+    def run(cli: Cli, **values: Any) -> None:
+        fields = {name: values.pop(name) for name in of_fields}
+        function(cli, requests.made(cli, rpc, fields), **values)
+
+    first, _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    fields = parameters.of_rpc(rpc)
+    of_fields = [each.name for each in fields]
+    cast("Any", run).__signature__ = inspect.Signature(
+        [first, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*own, *fields])]
+    )
+    return run
+
+
+def build(function: Callable[..., None], name: str, help_text: str, example: str) -> Command:
+    """The command of a function."""
+
+    def run(context: typer.Context, **values: Any) -> None:
+        given = {each.name: values.pop(each.name) for each in _COMMON}
+        given.update({name: value for name, value in context.obj.items() if given[name] is None})
+        as_json = bool(given.pop("as_json"))
+        with _failures_told(as_json=as_json):
+            cli = Cli(settings.load(_with_key_asked_for(given)), as_json=as_json)
+            try:
+                _call(function, cli, values)
+            finally:
+                cli.close()
+
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    _set_parameters(run, own, hidden=True)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(
+        name,
+        help=help_text,
+        short_help=re.split(r"(?<=[.;:])\s", help_text, maxsplit=1)[0].rstrip(".;:") + ".",
+        epilog=f"Example: {example}\n\n{_SEE_COMMON}",
+    )(run)
+    return get_command(alone)
+
+
+def _set_parameters(
+    function: Callable[..., None], own: list[inspect.Parameter], *, hidden: bool = False
+) -> None:
     """What Typer is to read from the command line for a function that takes whatever it is given."""
     keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
-    signature = inspect.Signature([_CONTEXT, *keywords, *_COMMON])
-    cast("Any", function).__signature__ = signature
+    common = [_hidden(each) for each in _COMMON] if hidden else _COMMON
+    cast("Any", function).__signature__ = inspect.Signature([_CONTEXT, *keywords, *common])
+
+
+def _hidden(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The same option, without help."""
+    kind, option = get_args(parameter.annotation)
+    quiet = copy.copy(option)
+    quiet.hidden = True
+    return parameter.replace(annotation=cast("Any", Annotated)[kind, quiet])
 
 
 def _call(function: Callable[..., None], cli: Cli, values: dict[str, Any]) -> None:

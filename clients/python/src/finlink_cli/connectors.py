@@ -1,50 +1,17 @@
-"""`finlink connectors`: users' connections to platforms, and their logins."""
+"""`finlink connectors`: lists by user, and logins, where more is to be said than a call takes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
+from finlink_words import DATA_TYPES
 
-from finlink_cli import logins, output, runs
+from finlink_cli import logins, replies, rpcs, runs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 from finlink_cli.failures import wrong_usage
-from finlink_cli.parameters import All, Connector, Limit, PageToken, User, Yes
-from finlink_cli.words import ConnectionStatus, DataType, Platform
-
-if TYPE_CHECKING:
-    from finlink.connectors.v1.connector_service_pb2 import (
-        CreateConnectorResponse,
-        RefreshSessionResponse,
-    )
-
-app = typer.Typer(
-    name="connectors",
-    no_args_is_help=True,
-    help="List, connect, refresh and disconnect connectors.",
-)
-
-_COLUMNS = (
-    "id",
-    "userId",
-    "platform",
-    "connectionStatus",
-    "lastSyncAt",
-    "expiresSoon",
-    "permissions",
-)
-_HISTORY = (
-    "syncedAt",
-    "status",
-    "recordsCount",
-    "addedCount",
-    "missing",
-    "errorCode",
-    "errorMessage",
-    "syncId",
-)
-LISTS = {"syncHistory": _HISTORY, "errors": ("occurredAt", "errorCode", "errorMessage")}
+from finlink_cli.parameters import All
 
 CredentialsStdin = Annotated[
     bool,
@@ -55,138 +22,89 @@ CredentialsStdin = Annotated[
 ]
 
 
-@command(app, "list", example="finlink connectors list --status error")
+@command("connectors list", rpc="ListConnectors", example="finlink connectors list --status error")
 def list_connectors(
     cli: Cli,
+    request: Any,
     user: Annotated[str | None, typer.Option(help="Those of this user, in the order made.")] = None,
-    status: Annotated[ConnectionStatus | None, typer.Option(help="Only this status.")] = None,
-    platform: Annotated[Platform | None, typer.Option(help="Only this platform.")] = None,
-    limit: Limit = None,
-    page_token: PageToken = None,
     everything: All = False,
 ) -> None:
-    """List connectors, newest first; --user goes alone."""
-    from finlink.connectors.v1.connector_service_pb2 import (
-        ListConnectorsRequest,
-        ListUserConnectorsRequest,
-    )
-
-    if user is not None:
-        if status or platform or limit or page_token or everything:
-            raise wrong_usage("--user lists all connectors of a user and goes with no other filter")
-        mine = cli.finlink.connectors.ListUserConnectors(ListUserConnectorsRequest(user_id=user))
-        cli.rows(output.to_json(mine.data), "connectors", _COLUMNS)
+    """Lists connectors, newest first. --user goes alone."""
+    if user is None:
+        replies.show_list(cli, rpcs.named(cli, "ListConnectors"), request, everything=everything)
         return
-    request = ListConnectorsRequest(
-        status=status, platform=platform, limit=limit, page_token=page_token
-    )
-    call = cli.finlink.connectors.ListConnectors
-    cli.listing(call, request, "connectors", _COLUMNS, everything=everything)
+    if request.ListFields() or everything:
+        raise wrong_usage("--user lists all connectors of a user and goes with no other filter")
+    mine = rpcs.reply(cli, "ListUserConnectors", user_id=user)
+    replies.show_rows(cli, mine.data, "connectors")
 
 
-@command(app, example="finlink connectors show asha/zerodha")
-def show(cli: Cli, connector: Connector) -> None:
-    """Show a connector with its newest syncs and errors."""
-    from finlink.connectors.v1.connector_service_pb2 import GetConnectorRequest
-
-    request = GetConnectorRequest(connector_id=cli.connector_id(connector))
-    cli.one(cli.finlink.connectors.GetConnector(request).data, LISTS)
-
-
-@command(app, example="finlink connectors connect asha zerodha --permission portfolio")
+@command(
+    "connectors connect",
+    rpc="CreateConnector",
+    example="finlink connectors connect asha zerodha --permission portfolio",
+)
 def connect(
     cli: Cli,
-    user: User,
-    platform: Annotated[Platform, typer.Argument(help="Where to.")],
-    permission: Annotated[
-        list[DataType] | None,
-        typer.Option(help="What to ask for; may be repeated. Default: all the platform grants."),
-    ] = None,
+    request: Any,
     credentials_stdin: CredentialsStdin = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Follow the first sync; exit with 1 unless it succeeds.")
     ] = False,
 ) -> None:
-    """Connect a user to a platform and start the first sync.
+    """Connects a user to a platform and starts the first sync.
 
     It asks for what the platform's login needs, and shows no secret. Where the platform insists on its
     own page, it says where that is and waits until you have been there.
-    """
-    from finlink.connectors.v1.connector_service_pb2 import CreateConnectorRequest
 
-    request = CreateConnectorRequest(
-        user_id=user,
-        platform=platform,
-        credentials=logins.from_stdin() if credentials_stdin else logins.ask(cli, platform),
-        permissions=permission or list(DataType),
-    )
-    answer = cli.finlink.connectors.CreateConnector(request)
-    connected: CreateConnectorResponse | RefreshSessionResponse = answer
-    if answer.data.login_url:
+    It asks for all permissions unless some are given.
+    """
+    if not request.permissions:
+        request.permissions.extend(DATA_TYPES)
+    given = logins.from_stdin() if credentials_stdin else logins.ask(cli, request.platform)
+    if given is not None:
+        request.credentials.CopyFrom(given)
+    made = rpcs.named(cli, "CreateConnector")(request)
+    connected, connector_id = made, made.data.id
+    if made.data.login_url:
         if credentials_stdin:
-            cli.one(answer.data)
-            raise logins.pending(answer.data.id, answer.data.login_url)
-        connected = logins.complete(cli, answer.data.id, answer.data.login_url)
+            replies.one(cli, made.data)
+            raise logins.pending(connector_id, made.data.login_url)
+        connected = logins.complete(cli, connector_id, made.data.login_url)
+    name = f"{request.user_id}/{request.platform}"
     if wait:
         cli.say(f"{connected.message}.")
-        _follow_first_sync(cli, answer.data.id, f"{user}/{platform}")
+        _follow_first_sync(cli, connector_id, name)
     else:
-        cli.changed(connected)
-        cli.say(f"\nThe first sync is under way: finlink sync start {user}/{platform} --wait")
+        replies.show(cli, connected)
+        cli.say(f"\nThe first sync is under way: finlink sync start {name} --wait")
 
 
 def _follow_first_sync(cli: Cli, connector_id: str, name: str) -> None:
     """Show the connector once its first run has ended. Raises Failure where that brought not all."""
-    from finlink.connectors.v1.connector_service_pb2 import GetConnectorRequest, TriggerSyncRequest
-
     # The run under way; were it over already, no second one would follow upon a success.
-    request = TriggerSyncRequest(connector_id=connector_id, force_sync=False)
-    started = cli.finlink.connectors.TriggerSync(request).data
+    started = rpcs.reply(cli, "TriggerSync", connector_id=connector_id, force_sync=False).data
     run = runs.followed(cli, connector_id, started.sync_id) if started.sync_id else None
-    cli.one(
-        cli.finlink.connectors.GetConnector(GetConnectorRequest(connector_id=connector_id)).data,
-        LISTS,
-    )
+    replies.one(cli, rpcs.reply(cli, "GetConnector", connector_id=connector_id).data)
     if run is not None:
         runs.check(run, name)
 
 
-@command(app, example="finlink connectors refresh asha/zerodha")
-def refresh(cli: Cli, connector: Connector, credentials_stdin: CredentialsStdin = False) -> None:
-    """Extend a platform session, or complete a login on the platform's page."""
-    from finlink.connectors.v1.connector_service_pb2 import RefreshSessionRequest
+@command(
+    "connectors refresh", rpc="RefreshSession", example="finlink connectors refresh asha/zerodha"
+)
+def refresh(cli: Cli, request: Any, credentials_stdin: CredentialsStdin = False) -> None:
+    """Extends a platform session, or completes a login on the platform's page."""
     from finlink_client import ReauthRequired
 
-    connector_id = cli.connector_id(connector)
-    request = RefreshSessionRequest(
-        connector_id=connector_id, credentials=logins.from_stdin() if credentials_stdin else None
-    )
+    if credentials_stdin:
+        request.credentials.CopyFrom(logins.from_stdin())
     try:
-        answer = cli.finlink.connectors.RefreshSession(request)
+        refreshed = rpcs.named(cli, "RefreshSession")(request)
     except ReauthRequired as error:
         if error.login_url is None:
             raise
         if credentials_stdin or not cli.can_ask:
-            raise logins.pending(connector_id, error.login_url) from None
-        answer = logins.complete(cli, connector_id, error.login_url)
-    cli.changed(answer)
-
-
-@command(app, example="finlink connectors disconnect asha/zerodha --yes")
-def disconnect(
-    cli: Cli,
-    connector: Connector,
-    delete_records: Annotated[
-        bool, typer.Option("--delete-records", help="Erase what syncs have fetched, too.")
-    ] = False,
-    yes: Yes = False,
-) -> None:
-    """Log out at the platform, destroy the credentials and stop the syncs."""
-    from finlink.connectors.v1.connector_service_pb2 import DisconnectConnectorRequest
-
-    what = f"Disconnect {connector}" + (" and erase its records" if delete_records else "")
-    cli.confirm(f"{what}?", yes=yes)
-    request = DisconnectConnectorRequest(
-        connector_id=cli.connector_id(connector), delete_records=delete_records
-    )
-    cli.changed(cli.finlink.connectors.DisconnectConnector(request))
+            raise logins.pending(request.connector_id, error.login_url) from None
+        refreshed = logins.complete(cli, request.connector_id, error.login_url)
+    replies.show(cli, refreshed)

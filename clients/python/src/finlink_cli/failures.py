@@ -69,46 +69,58 @@ def wrong_usage(message: str, hint: str = "") -> Failure:
 _LATER = "Try again later."
 _LOGIN = "Log in with 'finlink connectors connect USER PLATFORM'."
 
-ANSWERS: Mapping[str, tuple[Exit, str]] = {
-    "VALIDATION_ERROR": (Exit.USAGE, ""),
-    "PAYLOAD_TOO_LARGE": (Exit.USAGE, ""),
-    "USER_NOT_FOUND": (Exit.NOT_FOUND, "'finlink users list' shows who there is."),
-    "CONNECTOR_NOT_FOUND": (Exit.NOT_FOUND, "'finlink connectors list' shows those there are."),
-    "CONNECTION_NOT_FOUND": (Exit.NOT_FOUND, _LOGIN),
-    "SYNC_NOT_FOUND": (Exit.NOT_FOUND, "'finlink sync status CONNECTOR' shows the newest runs."),
-    "ROUTE_NOT_FOUND": (Exit.FAILED, "Finlink there may be older than this command line."),
-    "USER_EXISTS": (Exit.CONFLICT, ""),
-    "ALREADY_CONNECTED": (
-        Exit.CONFLICT,
-        "'finlink connectors refresh' extends the session, 'finlink connectors disconnect' ends it.",
-    ),
-    "IDEMPOTENCY_KEY_REUSED": (Exit.CONFLICT, ""),
-    "RESUME_TOKEN_EXPIRED": (Exit.CONFLICT, "List, then watch anew without --from."),
-    "UNAUTHENTICATED": (
-        Exit.DENIED,
-        "Put an API key that holds into FINLINK_API_KEY or the configuration file.",
-    ),
-    "PERMISSION_DENIED": (
-        Exit.DENIED,
-        "The API key's scope is too small; the audit trail, 'sync failures' and exports need 'admin'.",
-    ),
-    "INVALID_CREDENTIALS": (Exit.LOGIN_NEEDED, "Check them, then connect again."),
-    "NOT_CONNECTED": (Exit.LOGIN_NEEDED, _LOGIN),
-    "REAUTH_REQUIRED": (Exit.LOGIN_NEEDED, _LOGIN),
-    "RATE_LIMITED": (Exit.UNAVAILABLE, _LATER),
-    "PLATFORM_UNAVAILABLE": (Exit.UNAVAILABLE, _LATER),
-    "UNAVAILABLE": (Exit.UNAVAILABLE, _LATER),
-    "DEADLINE_EXCEEDED": (
-        Exit.UNAVAILABLE,
-        "A change may have been applied all the same: look before you try again.",
-    ),
-    "INTERNAL": (Exit.FAILED, ""),
+# By gRPC's status. Every other one is a fault.
+_BY_STATUS: Mapping[str, Exit] = {
+    "INVALID_ARGUMENT": Exit.USAGE,
+    "OUT_OF_RANGE": Exit.USAGE,
+    "NOT_FOUND": Exit.NOT_FOUND,
+    "ALREADY_EXISTS": Exit.CONFLICT,
+    "FAILED_PRECONDITION": Exit.CONFLICT,
+    "ABORTED": Exit.CONFLICT,
+    "UNAUTHENTICATED": Exit.DENIED,
+    "PERMISSION_DENIED": Exit.DENIED,
+    "RESOURCE_EXHAUSTED": Exit.UNAVAILABLE,
+    "UNAVAILABLE": Exit.UNAVAILABLE,
+    "DEADLINE_EXCEEDED": Exit.UNAVAILABLE,
 }
+# Reasons for which something else is to be done than their status says.
+BY_REASON: Mapping[str, Exit] = {
+    "INVALID_CREDENTIALS": Exit.LOGIN_NEEDED,
+    "NOT_CONNECTED": Exit.LOGIN_NEEDED,
+    "REAUTH_REQUIRED": Exit.LOGIN_NEEDED,
+    "PAYLOAD_TOO_LARGE": Exit.USAGE,
+}
+HINTS: Mapping[str, str] = {
+    "USER_NOT_FOUND": "'finlink users list' shows who there is.",
+    "CONNECTOR_NOT_FOUND": "'finlink connectors list' shows those there are.",
+    "CONNECTION_NOT_FOUND": _LOGIN,
+    "SYNC_NOT_FOUND": "'finlink sync status CONNECTOR' shows the newest runs.",
+    "ROUTE_NOT_FOUND": "Finlink there may be older than this command line.",
+    "ALREADY_CONNECTED": "'finlink connectors refresh' extends the session, "
+    "'finlink connectors disconnect' ends it.",
+    "RESUME_TOKEN_EXPIRED": "List, then watch again without --from.",
+    "UNAUTHENTICATED": "Put an API key that is valid into FINLINK_API_KEY or the configuration file.",
+    "PERMISSION_DENIED": "The API key's scope is too small; the audit trail, 'sync failures' and "
+    "exports need 'admin'.",
+    "INVALID_CREDENTIALS": "Check them, then connect again.",
+    "NOT_CONNECTED": _LOGIN,
+    "REAUTH_REQUIRED": _LOGIN,
+    "RATE_LIMITED": _LATER,
+    "PLATFORM_UNAVAILABLE": _LATER,
+    "UNAVAILABLE": _LATER,
+    "DEADLINE_EXCEEDED": "A change may have been applied all the same: look before you try again.",
+}
+
+
+def exit_of(reason: str, status: str) -> Exit:
+    """What a call that failed ends with."""
+    return BY_REASON.get(reason, _BY_STATUS.get(status, Exit.FAILED))
 
 
 def of_call(error: FinlinkError, address: str) -> Failure:
     """Why a call to the Finlink at `address` failed."""
-    exit_code, hint = ANSWERS.get(error.code, (Exit.FAILED, ""))
+    exit_code = exit_of(error.code, error.grpc_code.name)
+    hint = HINTS.get(error.code, "")
     fields = [(each.field, each.message) for each in error.fields]
     if error.code == "UNAVAILABLE" and error.request_id is None:
         return _unreachable(error.message, address)

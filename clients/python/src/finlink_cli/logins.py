@@ -5,30 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import typer
 
-from finlink_cli import output
+from finlink_cli import contract, output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.failures import Exit, Failure, wrong_usage
-from finlink_cli.words import Platform
-
-if TYPE_CHECKING:
-    from finlink.connectors.v1.connector_service_pb2 import Credentials, RefreshSessionResponse
 
 # What a platform's login is called, and its secret.
-_ASKED_FOR: Mapping[Platform, tuple[str, str]] = {
-    Platform.FI_MONEY: ("Phone number", "Passcode"),
-    Platform.ZERODHA: ("User id", "Password"),
+_ASKED_FOR: Mapping[str, tuple[str, str]] = {
+    "fi_money": ("Phone number", "Passcode"),
+    "zerodha": ("User id", "Password"),
 }
 
 
-def ask(cli: Cli, platform: Platform) -> Credentials | None:
+def ask(cli: Cli, platform: str) -> Any:
     """Ask a person for a login; None where it is to be on the platform's own page. Raises Failure."""
-    from finlink.connectors.v1.connector_service_pb2 import Credentials
-
     if not cli.can_ask:
         raise wrong_usage(
             "nobody is there to be asked for a login",
@@ -39,14 +33,12 @@ def ask(cli: Cli, platform: Platform) -> Credentials | None:
     username = typer.prompt(name, default="", show_default=False, err=True)
     if not username:
         return None
-    return Credentials(username=username, password=typer.prompt(secret, hide_input=True, err=True))
+    return _credentials(username=username, password=typer.prompt(secret, hide_input=True, err=True))
 
 
-def from_stdin() -> Credentials:
+def from_stdin() -> Any:
     """The credentials that a program gives. Raises Failure, which quotes nothing of them."""
-    from finlink.connectors.v1.connector_service_pb2 import Credentials
-
-    names = {field.json_name: field.name for field in Credentials.DESCRIPTOR.fields}
+    names = {field.json_name: field.name for field in _credentials().DESCRIPTOR.fields}
     try:
         given = json.load(sys.stdin)
     except ValueError:
@@ -61,22 +53,23 @@ def from_stdin() -> Credentials:
             raise wrong_usage(f"credentials: there is no {name}", f"There are {', '.join(names)}.")
         if not isinstance(value, str):
             raise wrong_usage(f"credentials.{name} must be a string")
-    return Credentials(**{names[name]: value for name, value in given.items()})
+    return _credentials(**{names[name]: value for name, value in given.items()})
 
 
-def complete(cli: Cli, connector_id: str, login_url: str) -> RefreshSessionResponse:
+def complete(cli: Cli, connector_id: str, login_url: str) -> Any:
     """Have a person log in on the platform's page, then tell Finlink so."""
-    from finlink.connectors.v1.connector_service_pb2 import Credentials, RefreshSessionRequest
-
     cli.notes.print(output.safe(f"Log in at {login_url}"), soft_wrap=True)
     question = "Once done, paste the request token where one is shown, and press Enter"
     pasted = typer.prompt(question, default="", show_default=False, hide_input=True, err=True)
     # The page leads on to an address with the token in it: that does as well.
     token = parse_qs(urlsplit(pasted).query).get("request_token", [pasted])[0]
-    request = RefreshSessionRequest(
-        connector_id=connector_id, credentials=Credentials(request_token=token) if token else None
-    )
-    return cli.finlink.connectors.RefreshSession(request)
+    given = _credentials(request_token=token) if token else None
+    return rpcs.reply(cli, "RefreshSession", connector_id=connector_id, credentials=given)
+
+
+def _credentials(**given: str) -> Any:
+    request = rpcs.blank(contract.find("CreateConnector"))
+    return type(request.credentials)(**given)
 
 
 def pending(connector_id: str, login_url: str) -> Failure:

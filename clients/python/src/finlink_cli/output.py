@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,6 +20,7 @@ Json: TypeAlias = dict[str, Any]
 
 _UNLIMITED = 100_000  # columns: what is no terminal has no edge to wrap at
 _ROWS = 10
+_WIDE = 40  # what is longer may be folded
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _STYLES = {
     **dict.fromkeys(("connected", "active", "success", "yes"), "green"),
@@ -90,25 +91,60 @@ def cell(value: Any) -> Text:
             shown = f"{data_type} {count} (+{value['addedCount']})"
         case {"dataType": data_type, "code": code}:
             shown = f"{data_type} ({code})"
+        case dict():
+            shown = " ".join(str(cell(each)) for each in value.values())
         case _:
             shown = str(value)
     return Text(safe(shown), _STYLES.get(shown, ""))
 
 
-def table(rows: Iterable[Json], columns: Sequence[str]) -> Table:
-    """A line for each row; a column is a path in it, as `profile.city`."""
+def table(rows: Sequence[Json], columns: Sequence[str], width: int = _UNLIMITED) -> RenderableType:
+    """A line for each row; a column is a path in it, as `profile.city`.
+
+    One that ends with `?` is left out where no row has it, or where it does not fit into the width.
+    """
+    shown, left_out = _shown(rows, columns, width)
     made = Table(box=None, pad_edge=False, header_style="bold")
-    names = [path.rpartition(".")[2] for path in columns]
-    for path, name in zip(columns, names, strict=True):
-        title = name if names.count(name) == 1 else path.replace(".", " ")
-        whole = name == "id" or name.endswith(("Id", "At"))
-        made.add_column(label(title), no_wrap=whole, overflow="fold")
+    for path, title in _titles(shown).items():
+        whole = path.endswith(("Id", "At")) or path.rpartition(".")[2] == "id"
+        made.add_column(title, no_wrap=whole, overflow="fold")
     for row in rows:
-        made.add_row(*(cell(_at(row, path)) for path in columns))
-    return made
+        made.add_row(*(cell(_at(row, path)) for path in shown))
+    if not left_out:
+        return made
+    names = ", ".join(_titles(left_out).values())
+    return Group(made, Text(f"Not shown for lack of room: {names}. --json has all.", "dim"))
 
 
-def details(data: Json, lists: Mapping[str, Sequence[str]] | None = None) -> RenderableType:
+def _shown(rows: Sequence[Json], columns: Sequence[str], width: int) -> tuple[list[str], list[str]]:
+    """Which columns are shown, and which are not although some row has them."""
+    shown: list[str] = []
+    left_out: list[str] = []
+    room = width
+    for column in columns:
+        path = column.removesuffix("?")
+        cells = [cell(_at(row, path)).cell_len for row in rows]
+        needed = max(len(label(path.rpartition(".")[2])), min(max(cells, default=0), _WIDE)) + 2
+        if path == column or (any(cells) and (needed <= room + 2 or not shown)):
+            shown.append(path)
+            room -= needed
+        elif any(cells):
+            left_out.append(path)
+    return shown, left_out
+
+
+def _titles(paths: Sequence[str]) -> dict[str, str]:
+    """A title for each column: the last part of its path where that names it."""
+    names = [path.rpartition(".")[2] for path in paths]
+    return {
+        path: label(name if names.count(name) == 1 else path.replace(".", " "))
+        for path, name in zip(paths, names, strict=True)
+    }
+
+
+def details(
+    data: Json, lists: Mapping[str, Sequence[str]] | None = None, width: int = _UNLIMITED
+) -> RenderableType:
     """An object's facts, a line each. Under them its lists, the first rows with the columns in `lists`."""
     facts = Table.grid(padding=(0, 2))
     parts: list[RenderableType] = [facts]
@@ -116,10 +152,10 @@ def details(data: Json, lists: Mapping[str, Sequence[str]] | None = None) -> Ren
     def add(data: Json, depth: int) -> None:
         for name, value in data.items():
             title = "  " * depth + label(name)
-            if lists and name in lists:
+            if lists and lists.get(name):
                 if value:
                     parts.extend(("", Text(label(name), "bold")))
-                    parts.append(table(value[:_ROWS], lists[name]))
+                    parts.append(table(value[:_ROWS], lists[name], width))
             elif isinstance(value, dict) and "value" not in value:
                 facts.add_row(title, "")
                 add(value, depth + 1)

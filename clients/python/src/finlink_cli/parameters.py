@@ -1,19 +1,18 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options: of all commands, of several, and those that the contract's fields become."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from inspect import Parameter
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 
-User = Annotated[str, typer.Argument(help="The user's identifier.")]
-Connector = Annotated[
-    str, typer.Argument(help="The connector: its id, or USER/PLATFORM as asha/zerodha.")
-]
-Limit = Annotated[int | None, typer.Option(help="How many on a page: 1 to 100; default 20.")]
-PageToken = Annotated[
-    str | None, typer.Option(metavar="TOKEN", help="`nextPageToken` of the page before.")
-]
+from finlink_cli.contract import Field, Rpc
+
 All = Annotated[
     bool,
     typer.Option(
@@ -21,8 +20,91 @@ All = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Body = Annotated[
+    str | None,
+    typer.Option(
+        "--body",
+        metavar="FILE",
+        help="The request as one JSON object, with REST's names; `-` reads the input. Options come on top.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Where to; only you may read it. Default: the output."),
+]
 
-# Of a user's profile.
-PhoneNumber = Annotated[str | None, typer.Option(help="As +91-9876543210.")]
-DateOfBirth = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")]
-Income = Annotated[float | None, typer.Option(help="A year's; positive.")]
+CONNECTOR = "connectorId"
+# What says more on the command line than in the contract.
+_HELP = {
+    CONNECTOR: "The connector: its id, or USER/PLATFORM as asha/zerodha.",
+    "pageToken": "`nextPageToken` of the page before.",
+}
+_TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool}
+
+
+def name_of(index: int) -> str:
+    """The parameter of a field: names of options need not be Python's."""
+    return f"field{index}"
+
+
+def of_rpc(rpc: Rpc, *, body: bool = False) -> list[Parameter]:
+    """A parameter for each field that a command line can have; arguments first.
+
+    Where the request may also come as a `body`, those that are no part of the path may be left out.
+    """
+    return [
+        _parameter(name_of(index), field, body=body)
+        for index, field in enumerate(rpc.fields)
+        if field.type != "secret"
+    ]
+
+
+def _parameter(name: str, field: Field, *, body: bool) -> Parameter:
+    help_text = _HELP.get(field.json.rpartition(".")[2], field.help)
+    kind: Any = _type(field)
+    default: Any = None
+    if field.argument:
+        declared: Any = typer.Argument(metavar=field.name, help=help_text)
+        if field.in_path or not body:
+            default = Parameter.empty
+        elif field.needed:
+            declared.help = f"Needed. {help_text}"
+    else:
+        if field.needed and field.type == "bool":
+            help_text = f"{help_text} Default: yes."
+        elif field.needed:
+            help_text = f"Needed. {help_text}"
+            default = None if body else Parameter.empty
+        if field.repeated:
+            help_text = f"{help_text} May be repeated."
+        declared = typer.Option(*_flags(field), help=help_text, metavar=_metavar(field))
+    optional = kind if default is Parameter.empty else kind | None
+    annotation = cast("Any", Annotated)[optional, declared]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _type(field: Field) -> Any:
+    if field.words:
+        kind: Any = cast("Any", StrEnum)(
+            "Word", {re.sub(r"\W", "_", word).upper(): word for word in field.words}
+        )
+    else:
+        kind = _TYPES.get(field.type, str)
+    return list.__class_getitem__(kind) if field.repeated else kind
+
+
+def _flags(field: Field) -> Sequence[str]:
+    if field.type == "mask":
+        return "--remove", "--reset"
+    if field.type != "bool" or field.repeated:
+        return (f"--{field.name}",)
+    yes, _, no = field.name.partition("/")
+    return (f"--{yes}/--{no or f'no-{yes}'}",)
+
+
+def _metavar(field: Field) -> str | None:
+    if field.repeated and field.words:
+        return "|".join(field.words)
+    if field.repeated and field.type == "text":
+        return "TEXT"
+    return {"json": "JSON", "map": "KEY=VALUE", "file": "FILE", "content": "FILE"}.get(field.type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from finlink_cli import output
+from finlink_cli import output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.failures import Exit, Failure, sync_advice
 
@@ -22,20 +22,19 @@ _ENDED_AS = {
 }
 
 
-def read(cli: Cli, connector_id: str, sync_id: str) -> SyncRun:
-    from finlink.connectors.v1.connector_service_pb2 import GetSyncRequest
-
-    request = GetSyncRequest(connector_id=connector_id, sync_id=sync_id)
-    return cli.finlink.connectors.GetSync(request).data
-
-
 def followed(cli: Cli, connector_id: str, sync_id: str) -> SyncRun:
     """A run once it has ended."""
     with cli.progress("Syncing") as note:
-        while (run := read(cli, connector_id, sync_id)).state in _UNDER_WAY:
+        while (run := _run(cli, connector_id, sync_id)).state in _UNDER_WAY:
             counts = output.cell(output.to_json(run)["counts"])
             note(f"{output.label(run.state)}  {counts}")
             time.sleep(_PAUSE)
+    return run
+
+
+def _run(cli: Cli, connector_id: str, sync_id: str) -> SyncRun:
+    reply = rpcs.reply(cli, "GetSync", connector_id=connector_id, sync_id=sync_id)
+    run: SyncRun = reply.data
     return run
 
 

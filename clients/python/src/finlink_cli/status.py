@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from finlink_cli import output
+from finlink_cli import output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
-from finlink_cli.words import ConnectionStatus, Platform
 
 _COLUMNS = ("platform", "total", "active", "disconnected", "error", "expired")
 
 
-def add_to(app: typer.Typer) -> None:
-    command(app, example="finlink status --json | jq .summary.errorConnections")(status)
-
-
-def status(
-    cli: Cli,
-    platform: Annotated[Platform | None, typer.Option(help="Only this platform.")] = None,
-    status: Annotated[ConnectionStatus | None, typer.Option(help="Only this status.")] = None,
-    from_date: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="Connected at or after: YYYY-MM-DD or RFC 3339."),
-    ] = None,
-    to_date: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Connected at or before, alike.")
-    ] = None,
-) -> None:
-    """Count connectors by platform and status."""
-    from finlink.connectors.v1.connector_service_pb2 import GetConnectorStatusSummaryRequest
-
-    request = GetConnectorStatusSummaryRequest(
-        platform=platform, status=status, from_date=from_date, to_date=to_date
-    )
-    data = output.to_json(cli.finlink.connectors.GetConnectorStatusSummary(request).data)
+@command(
+    "status",
+    rpc="GetConnectorStatusSummary",
+    example="finlink status --json | jq .summary.errorConnections",
+)
+def status(cli: Cli, request: Any) -> None:
+    """Counts connectors by platform and status."""
+    data = output.to_json(rpcs.named(cli, "GetConnectorStatusSummary")(request).data)
     if cli.as_json:
         output.print_json(data)
         return

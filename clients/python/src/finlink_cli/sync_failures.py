@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from finlink_words import Platform
 
-from finlink_cli import output
+from finlink_cli import contract, output, rpcs
 from finlink_cli.cli import Cli
+from finlink_cli.command import command
 from finlink_cli.failures import sync_advice
-from finlink_cli.words import Platform
 
 # By what the audit trail calls them. A run that finds its session over ends with the last: it failed as well.
 _STATUSES = {"sync.failed": "failed", "sync.partial": "partial", "session.expired": "expired"}
@@ -18,6 +19,7 @@ _COLUMNS = ("at", "userId", "platform", "connectorId", "status", "missing", "cod
 _TOGETHER = 60.0  # seconds within which a run and the event about it are told
 
 
+@command("sync failures", example="finlink sync failures --platform zerodha")
 def failures(
     cli: Cli,
     user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
@@ -27,7 +29,7 @@ def failures(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
 ) -> None:
-    """List the newest syncs that failed or brought a part only, with their cause and what to do.
+    """Lists the newest syncs that failed or brought a part only, with their cause and what to do.
 
     Over all connectors. A partial one has a row for each cause, with the data types that are missing for it.
 
@@ -55,7 +57,10 @@ def failures(
                 "next": advice,
             }
         )
-    cli.rows({"failures": rows}, "failures", _COLUMNS)
+    if cli.as_json:
+        output.print_json({"failures": rows})
+        return
+    cli.table("failures", rows, _COLUMNS)
     for advice in dict.fromkeys(f"{row['code']}: {row['next']}" for row in rows):
         cli.say(f"\n{advice}")
 
@@ -64,14 +69,15 @@ def _events(
     cli: Cli, user: str | None, platform: Platform | None, from_date: str | None, limit: int
 ) -> list[output.Json]:
     """The newest failures that the audit trail tells of."""
-    from finlink.audit.v1.audit_service_pb2 import ListAuditEventsRequest
     from finlink_client.paging import pages_blocking
 
+    listing = contract.find("ListAuditEvents")
+    call: Any = rpcs.named(cli, "ListAuditEvents")
     found: list[output.Json] = []
     for action in _STATUSES:
-        request = ListAuditEventsRequest(user_id=user, action=action, from_date=from_date)
+        request = rpcs.blank(listing, user_id=user, action=action, from_date=from_date)
         of_action: list[output.Json] = []
-        for page in pages_blocking(cli.finlink.audit.ListAuditEvents, request, None):
+        for page in pages_blocking(call, request, None):
             of_action += [
                 output.to_json(event)
                 for event in page.data.events
@@ -84,14 +90,13 @@ def _events(
 
 
 def _connector(cli: Cli, connector_id: str) -> output.Json | None:
-    from finlink.connectors.v1.connector_service_pb2 import GetConnectorRequest
     from finlink_client import ConnectorNotFound
 
     try:
-        answer = cli.finlink.connectors.GetConnector(GetConnectorRequest(connector_id=connector_id))
+        found = rpcs.reply(cli, "GetConnector", connector_id=connector_id)
     except ConnectorNotFound:
         return None
-    return output.to_json(answer.data)
+    return output.to_json(found.data)
 
 
 def _message(event: output.Json, connector: output.Json | None) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, TypeAlias
+from typing import Any, TypeAlias
 
-import typer
-
-from finlink_cli import output
+from finlink_cli import output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 
@@ -36,19 +34,10 @@ _PLOTTED: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {
 _COLUMNS = ("platform", "of", "plot", "number", "meaning")
 
 
-def add_to(app: typer.Typer) -> None:
-    command(app, example="finlink trends --minutes 1440")(trends)
-
-
-def trends(
-    cli: Cli,
-    minutes: Annotated[int | None, typer.Option(help="Up to now: 5 to 1440; default 60.")] = None,
-) -> None:
-    """Plot connections and syncs over the last minutes or hours, by platform."""
-    from finlink.connectors.v1.connector_service_pb2 import GetConnectorTrendsRequest
-
-    request = GetConnectorTrendsRequest(minutes=minutes)
-    data = output.to_json(cli.finlink.connectors.GetConnectorTrends(request).data)
+@command("trends", rpc="GetConnectorTrends", example="finlink trends --minutes 1440")
+def trends(cli: Cli, request: Any) -> None:
+    """Plots connections and syncs over the last minutes or hours, by platform."""
+    data = output.to_json(rpcs.named(cli, "GetConnectorTrends")(request).data)
     if cli.as_json:
         output.print_json(data)
         return
@@ -58,7 +47,7 @@ def trends(
             steps.setdefault(each["platform"], []).append(each)
     together = math.ceil(len(data["points"]) / _WIDTH)
     rows = [row for name, of_it in steps.items() for row in _rows(name, of_it, together)]
-    cli.screen.print(output.table(rows, _COLUMNS))
+    cli.table("points", rows, _COLUMNS)
     seconds = data["stepSeconds"] * together
     cli.say(f"\nFrom {output.local(data['points'][0]['at'])}, {seconds} seconds a bar.")
     for platform, of_it in steps.items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-import typer
 from rich.text import Text
 
 from finlink_cli import output
@@ -12,25 +11,16 @@ from finlink_cli.cli import Cli
 from finlink_cli.command import command
 
 
-def add_to(app: typer.Typer) -> None:
-    command(app, example="finlink watch --user asha --json | jq .connector.connectionStatus")(watch)
-
-
-def watch(
-    cli: Cli,
-    user: Annotated[str | None, typer.Option(help="Only this user's connectors.")] = None,
-    token: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TOKEN", help="After the event with this `resumeToken`."),
-    ] = None,
-) -> None:
-    """Tell each change of a connection and each step of a sync, until Ctrl-C.
+@command(
+    "watch",
+    rpc="WatchConnectors",
+    example="finlink watch --user asha --json | jq .connector.connectionStatus",
+)
+def watch(cli: Cli, request: Any) -> None:
+    """Reports each change of a connection and each step of a sync, until Ctrl-C.
 
     With --json each event is an object on its own line, heartbeats included.
     """
-    from finlink.connectors.v1.connector_service_pb2 import WatchConnectorsRequest
-
-    request = WatchConnectorsRequest(user_id=user, resume_token=token)
     for event in map(output.to_json, cli.finlink.watch_connectors(request)):
         if cli.as_json:
             output.print_json(event)

@@ -1,0 +1,163 @@
+"""Requests, made of what the command line and `--body` say."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from finlink_cli import rpcs
+from finlink_cli.cli import Cli
+from finlink_cli.contract import Field, Rpc
+from finlink_cli.failures import Failure, wrong_usage
+from finlink_cli.output import Json
+from finlink_cli.parameters import CONNECTOR, name_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+
+FILE = "google.api.HttpBody"
+_PIECE = 64 << 10
+_UNKNOWN = "application/octet-stream"
+
+
+def made(cli: Cli, rpc: Rpc, values: Mapping[str, Any], body: str | None = None) -> Message:
+    """The request of an RPC; `values` are those of its parameters. Raises Failure."""
+    content = _body(body)
+    for index, field in enumerate(rpc.fields):
+        value = values.get(name_of(index))
+        if value is not None and value != []:
+            _put(content, field, _in_json(cli, field, value))
+    for field in rpc.fields:
+        if field.needed and not _has(content, field):
+            _put(content, field, _missing(cli, field))
+    return _parsed(rpc, content)
+
+
+def _put(content: Json, field: Field, value: Any) -> None:
+    place = content
+    *outer, own = field.json.split(".")
+    for name in outer:
+        place = place.setdefault(name, {})
+        if not isinstance(place, dict):
+            raise wrong_usage(f"{name} in --body must be an object")
+    place[own] = value
+
+
+def _has(content: Json, field: Field) -> bool:
+    place: Any = content
+    for name in field.json.split("."):
+        place = place.get(name) if isinstance(place, dict) else None
+    return place is not None
+
+
+def _missing(cli: Cli, field: Field) -> Any:
+    """A value that is needed and was not given: a secret that a person types. Raises Failure."""
+    if field.type == "bool":
+        return True
+    if field.type == "secret" and cli.can_ask:
+        return typer.prompt(field.name.capitalize(), hide_input=True, err=True)
+    if field.type == "secret":
+        raise wrong_usage(f"{field.name} is needed", "Give it in a file: --body FILE.")
+    named = f"argument '{field.name}'" if field.argument else f"option --{field.name}"
+    raise wrong_usage(f"Missing {named}", "See --help.")
+
+
+def pieces(path: str) -> Sequence[Message]:
+    """A file as the messages that carry one. Raises Failure."""
+    from google.api.httpbody_pb2 import HttpBody
+
+    content = _read("file", path)
+    kind = mimetypes.guess_type(path)[0] or _UNKNOWN
+    return [
+        HttpBody(content_type=kind, data=content[start : start + _PIECE])
+        for start in range(0, len(content) or 1, _PIECE)
+    ]
+
+
+def _body(body: str | None) -> Json:
+    """What `--body` has. Raises Failure, which quotes nothing of it."""
+    if body is None:
+        return {}
+    try:
+        content = json.loads(sys.stdin.read() if body == "-" else Path(body).read_text())
+    except OSError as error:
+        raise wrong_usage(f"{body} cannot be read: {error.strerror}") from None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise wrong_usage("--body must be one JSON object")
+    return content
+
+
+def _in_json(cli: Cli, field: Field, value: Any) -> Any:
+    """A value of the command line as JSON has it in a request. Raises Failure."""
+    if field.type == "mask":
+        return ",".join(_camel(word) for word in value)
+    if field.type == "map":
+        return dict(_entry(field, text) for text in value)
+    if field.values:
+        names = dict(zip(field.words, field.values, strict=True))
+        return [names[each] for each in value] if field.repeated else names[value]
+    return [_one(cli, field, each) for each in value] if field.repeated else _one(cli, field, value)
+
+
+def _one(cli: Cli, field: Field, value: Any) -> Any:
+    match field.type:
+        case "json":
+            try:
+                return json.loads(value)
+            except ValueError:
+                raise wrong_usage(f"{field.name} must be JSON") from None
+        case "file" | "content":
+            encoded = base64.b64encode(_read(field.name, value)).decode()
+            if field.type == "file":
+                return encoded
+            guessed = mimetypes.guess_type(value)[0] or _UNKNOWN
+            return {"contentType": guessed, "data": encoded}
+        case "text" if field.json.rpartition(".")[2] == CONNECTOR:
+            return rpcs.connector_id(cli, value)
+    return value
+
+
+def _read(name: str, path: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise wrong_usage(f"{name}: {path} cannot be read: {error.strerror}") from None
+
+
+def _entry(field: Field, text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise wrong_usage(f"--{field.name} must be KEY=VALUE, not {text}")
+    return key, value
+
+
+def _camel(word: str) -> str:
+    first, *rest = word.split("-")
+    return "".join([first, *(part.capitalize() for part in rest)])
+
+
+def _parsed(rpc: Rpc, content: Json) -> Message:
+    """The request of that JSON. Raises Failure."""
+    from google.protobuf.json_format import ParseDict, ParseError
+
+    request: Message = rpcs.blank(rpc)
+    try:
+        ParseDict(content, request)
+    except ParseError as error:
+        raise wrong_request(error) from None
+    return request
+
+
+def wrong_request(error: Exception) -> Failure:
+    """In protobuf's words, without its own prefix."""
+    return wrong_usage(f"the request cannot be read: {error}", "See --help.")

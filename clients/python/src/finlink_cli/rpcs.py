@@ -1,0 +1,92 @@
+"""RPCs of the contract, called by their names: which service and module has one is no matter here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from finlink_cli import contract
+from finlink_cli.cli import Cli
+from finlink_cli.contract import Rpc
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor
+
+
+def method_of(rpc: Rpc) -> MethodDescriptor:
+    services = import_module(rpc.module).DESCRIPTOR.services_by_name
+    found: MethodDescriptor = services[rpc.service.rpartition(".")[2]].methods_by_name[rpc.method]
+    return found
+
+
+def blank(rpc: Rpc, **fields: Any) -> Any:
+    """A request with these fields alone."""
+    from google.protobuf.message_factory import GetMessageClass
+
+    return GetMessageClass(method_of(rpc).input_type)(**fields)
+
+
+def call(cli: Cli, rpc: Rpc, request: Any, **settings: Any) -> Any:
+    """The one reply to a request, or to a stream of them."""
+    made = _callable(cli, rpc, "unary")
+    if not method_of(rpc).client_streaming:
+        return made(request, **settings)
+    import grpc
+    from finlink_client.errors import from_stream_error
+
+    try:
+        return made(request, metadata=_metadata(cli))
+    except grpc.RpcError as error:
+        raise from_stream_error(error) from error
+
+
+def stream(cli: Cli, rpc: Rpc, request: Any) -> Iterator[Any]:
+    """The replies to a request, also where there is but one."""
+    if not method_of(rpc).server_streaming:
+        return iter([call(cli, rpc, request)])
+    from finlink_client.exporting import export_blocking
+
+    made = _callable(cli, rpc, "stream")
+    return export_blocking(partial(made, request, metadata=_metadata(cli)))
+
+
+def named(cli: Cli, method: str) -> Callable[..., Any]:
+    """An RPC to call with a request."""
+    return partial(call, cli, contract.find(method))
+
+
+def reply(cli: Cli, method: str, **fields: Any) -> Any:
+    """The reply of an RPC to a request with these fields."""
+    rpc = contract.find(method)
+    return call(cli, rpc, blank(rpc, **fields))
+
+
+def connector_id(cli: Cli, connector: str) -> str:
+    """The id of CONNECTOR, which is that or USER/PLATFORM."""
+    if "/" not in connector:
+        return connector
+    user_id, _, platform = connector.partition("/")
+    found = reply(cli, "GetUserPlatformConnector", user_id=user_id, platform=platform)
+    return str(found.data.connector.id)
+
+
+def _metadata(cli: Cli) -> list[tuple[str, str]]:
+    """What the client adds by itself to calls that are no streams."""
+    from finlink_client.policy import API_KEY
+
+    return [(API_KEY, cli.settings.api_key)] if cli.settings.api_key else []
+
+
+def _callable(cli: Cli, rpc: Rpc, replies: str) -> Any:
+    from google.protobuf.message_factory import GetMessageClass
+
+    method = method_of(rpc)
+    requests = "stream" if method.client_streaming else "unary"
+    make = getattr(cli.finlink.channel, f"{requests}_{replies}")
+    return make(
+        f"/{rpc.service}/{rpc.method}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
