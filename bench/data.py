@@ -20,7 +20,7 @@ from pymongo.write_concern import WriteConcern
 
 from server.domains.connectors.connections import store as connector_store
 from server.domains.users import store as user_store
-from server.storage.tallies import TALLIED
+from server.storage.counters import COUNTED_AS
 
 FULL = 1_000_000
 HOT = 10_000
@@ -74,7 +74,7 @@ def user(number: int) -> Document:
             "notifications": {"email": True, "sms": False, "push": True},
         },
         "status": "active",
-        TALLIED: "active",
+        COUNTED_AS: "active",
         "emailVerified": number % 2 == 0,
         "metadata": {"source": "bench", "tags": ["bench"]},
         "createdAt": made,
@@ -99,7 +99,7 @@ def _connector(number: int, platform: str) -> Document:
         "userId": f"{PREFIX}{number}",
         "platform": platform,
         "connectionStatus": status,
-        TALLIED: f"{platform}/{status}",
+        COUNTED_AS: f"{platform}/{status}",
         "connectionDetails": {"connectedAt": made, "syncInterval": 5, "lastSyncAt": made},
         "metadata": {
             "platformUserId": f"P{number}",

@@ -48,10 +48,10 @@ from server.storage.answers import AnswerStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.cache_feed import CacheFeed
 from server.storage.changes import RecordedChanges
-from server.storage.claims import Claims
+from server.storage.counters import Counters
 from server.storage.errors import translate
-from server.storage.folding import Folder
-from server.storage.tallies import Tallies
+from server.storage.leases import Leases
+from server.storage.rollup import CounterRollup
 
 _log = structlog.stdlib.get_logger("finlink.app")
 
@@ -149,24 +149,24 @@ async def running_worker(
         await prepare(database, settings)
         generations = _generations(settings)
         secrets = await keyed_secrets_of(database, ring)
-        claims = Claims(database)
+        leases = Leases(database)
         trail = AuditTrail(database, Codes(secrets.audit))
         changes = RecordedChanges(database, trail, generations)
         users = UserDirectory(UserStore(database))
         kernel = Kernel(
-            settings, database, claims, ring, secrets, generations, trail, changes, users, CLOCK
+            settings, database, leases, ring, secrets, generations, trail, changes, users, CLOCK
         )
         domains = build(kernel)
         for closed in (each for parts in domains for each in parts.closed):
             stack.push_async_callback(closed)
-        # The folder reports totals to the others, so it ends first.
+        # The rollup reports totals to the others, so it ends first.
         background = [each for parts in domains for each in parts.background]
-        for each in (*background, _folder(kernel, domains)):
+        for each in (*background, _rollup(kernel, domains)):
             stack.push_async_callback(each.stop)
             each.start()
 
         completion = Completion()
-        answers = AnswerStore(database, claims, Vault(secrets.answers))
+        answers = AnswerStore(database, leases, Vault(secrets.answers))
         cache = None
         if settings.answer_cache_mb and listen is not None:
             cache = await stack.enter_async_context(_answer_cache(settings, generations))
@@ -195,12 +195,12 @@ async def running_worker(
         yield
 
 
-def _folder(kernel: Kernel, domains: Sequence[Parts]) -> Folder:
+def _rollup(kernel: Kernel, domains: Sequence[Parts]) -> CounterRollup:
     """What counts each domain's documents."""
     counted = [each for parts in domains for each in parts.counted]
-    reports = {each.tally.collection: each.report for each in counted}
-    tallies = [Tallies(kernel.database, each.tally) for each in counted]
-    return Folder(tallies, kernel.claims, lambda name, totals: reports[name](totals))
+    reports = {each.spec.collection: each.report for each in counted}
+    counters = [Counters(kernel.database, each.spec) for each in counted]
+    return CounterRollup(counters, kernel.leases, lambda name, totals: reports[name](totals))
 
 
 def _generations(settings: Settings) -> Generations:

@@ -21,9 +21,9 @@ from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
 from server.storage.cache_feed import Followed
 from server.storage.changes import RecordedChanges
-from server.storage.claims import Claims
+from server.storage.counters import CounterSpec, Values
 from server.storage.driver import Database, Session
-from server.storage.tallies import Tally, Values
+from server.storage.leases import Leases
 
 Indexes: TypeAlias = Mapping[str, Sequence[IndexModel]]  # by collection
 # One item of an export: its kind, which says how it is converted, and the domain's object.
@@ -78,7 +78,7 @@ class Kernel:
 
     settings: Settings
     database: Database
-    claims: Claims
+    leases: Leases
     ring: KeyRing
     secrets: Secrets
     generations: Generations
@@ -108,9 +108,9 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Counted:
-    """A tally, and who gets its totals."""
+    """What is counted of a collection, and who gets the totals."""
 
-    tally: Tally
+    spec: CounterSpec
     report: Callable[[Mapping[Values, int]], None]
 
 

@@ -9,8 +9,8 @@ from server.kernel import Indexes
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage import answers as answer_store
-from server.storage import api_keys, data_keys, driver, keyed_secrets, tallies
-from server.storage import claims as claim_store
+from server.storage import api_keys, counters, data_keys, driver, keyed_secrets
+from server.storage import leases as lease_store
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
 from server.storage.audit import CODES_KEY
 from server.storage.errors import translate
@@ -26,7 +26,7 @@ from server.storage.keyed_secrets import KeyedSecrets
 
 def indexes(settings: Settings) -> Indexes:
     """Of all collections, by their names."""
-    shared = (claim_store, answer_store, api_keys, data_keys, keyed_secrets, tallies)
+    shared = (lease_store, answer_store, api_keys, data_keys, keyed_secrets, counters)
     return {
         **registry.indexes(settings),
         **{name: models for store in shared for name, models in store.INDEXES.items()},

@@ -27,7 +27,7 @@ def backup(path: Path, without: Sequence[str]) -> None:
             if path == OUTPUT:
                 return await archive.send(database, sys.stdout.buffer, without)
             return await archive.write(database, path, without)
-        except archive.MomentGone:
+        except archive.SnapshotExpired:
             raise ConfigError(
                 "MongoDB does not keep the moment that is written any longer, or an index was made "
                 "meanwhile; try again, with a longer minSnapshotHistoryWindowInSeconds"

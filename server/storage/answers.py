@@ -12,8 +12,8 @@ from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.idempotency import Answer, AnswerExists, CallUnderWay
-from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database, Session, insert
+from server.storage.leases import LeaseBusy, Leases
 
 ANSWERS = "answers"
 KEPT = timedelta(hours=24)
@@ -33,17 +33,17 @@ class Sealer(Protocol):
 class AnswerStore:
     """Implements `idempotency.Answers`. Driver errors pass through."""
 
-    def __init__(self, database: Database, claims: Claims, sealer: Sealer) -> None:
+    def __init__(self, database: Database, leases: Leases, sealer: Sealer) -> None:
         self._answers = database.collection(ANSWERS)
-        self._claims = claims
+        self._leases = leases
         self._sealer = sealer
 
     @asynccontextmanager
     async def serving(self, name: str, patience: timedelta) -> AsyncIterator[None]:
         try:
-            async with self._claims.hold(f"answer/{name}", patience):
+            async with self._leases.acquire(f"answer/{name}", patience):
                 yield
-        except ClaimBusy:
+        except LeaseBusy:
             raise CallUnderWay from None
 
     async def find(self, name: str) -> Answer | None:

@@ -30,7 +30,7 @@ class ApiKeyStore:
     """Driver errors pass through."""
 
     def __init__(self, database: Database) -> None:
-        self._keys = database.collection(API_KEYS, elsewhere=True)
+        self._keys = database.collection(API_KEYS, allow_stale=True)
 
     async def add(self, key: ApiKey, session: Session | None = None) -> ApiKey:
         """Raises NameTaken."""

@@ -32,14 +32,14 @@ class NotWhole(Exception):
     """A file that is no archive, or whose end is missing."""
 
 
-class MomentGone(Exception):
+class SnapshotExpired(Exception):
     """MongoDB does not keep the moment that is being written any longer."""
 
 
 async def write(database: Database, path: Path, leave_out: Names[str] = ()) -> Mapping[str, int]:
     """Write what the database holds at one moment; gives how many documents of each collection.
 
-    The file has its name once it is whole. Only its owner may read it. Raises MomentGone, OSError.
+    The file has its name once it is whole. Only its owner may read it. Raises SnapshotExpired, OSError.
     """
     unfinished = path.with_name(f"{path.name}.part")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -66,7 +66,7 @@ async def send(database: Database, to: BinaryIO, leave_out: Names[str] = ()) -> 
 async def _read_at_one_moment(
     database: Database, leave_out: Names[str]
 ) -> AsyncIterator[tuple[str, list[Any]]]:
-    """Raises MomentGone."""
+    """Raises SnapshotExpired."""
     try:
         async with database.at_one_moment() as session:
             for name in await database.names():
@@ -77,7 +77,7 @@ async def _read_at_one_moment(
                     yield name, batch
     except OperationFailure as error:
         if error.code in _GONE:
-            raise MomentGone from error
+            raise SnapshotExpired from error
         raise
 
 

@@ -2,7 +2,7 @@
 
 An event is written in the transaction of what it tells of, with a code (HMAC) over its content, so
 that none can be made up without the key. Writers do not queue: the order is made later, in batches, by
-whoever holds the claim for it. Each event then gets its number and a link, a code over the link before
+whoever holds the lease for it. Each event then gets its number and a link, a code over the link before
 it, its number and its own code; the newest number and link, the head, stand in `audit_head`, with a
 code of their own. The key is not in MongoDB.
 """
@@ -114,7 +114,7 @@ class AuditTrail:
 
     def __init__(self, database: Database, codes: Codes) -> None:
         self._database = database
-        self._events = database.collection(AUDIT_EVENTS, elsewhere=True)
+        self._events = database.collection(AUDIT_EVENTS, allow_stale=True)
         self._heads = database.collection(AUDIT_HEAD)
         self.codes = codes
 

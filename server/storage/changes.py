@@ -13,8 +13,8 @@ from server.cache.generations import Generations
 from server.core.events import Actor, Event, current_actor
 from server.core.idempotency import KeyedCall, keep_answers, keyed_call
 from server.storage.audit import AuditTrail
-from server.storage.driver import Database, Session, Undone
-from server.storage.groups import Groups
+from server.storage.driver import Database, Session, TransactionAborted
+from server.storage.group_commit import GroupCommit
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
@@ -52,14 +52,14 @@ class RecordedChanges:
         told: Callable[[Any], Event | Sequence[Event]],
         *,
         answers: bool = True,
-        give_up: float | None = None,
+        deadline: float | None = None,
     ) -> T:
         """Run `work` in a transaction, with the events that tell of its result.
 
         None from `work` says that nothing was changed after all. Where the caller sent an idempotency
         key the answer is stored too: `work` gives what the use case gives, see
         `idempotency.answered`. `answers=False` is for a change on the way to that. `work` may run
-        several times, until `give_up` on the monotonic clock.
+        several times, until `deadline` on the monotonic clock.
         """
         caller = Caller.current(answers=answers)
 
@@ -70,18 +70,18 @@ class RecordedChanges:
             events = told(result)
             return result, [(caller, result, [events] if isinstance(events, Event) else events)]
 
-        return await self.commit(changed, give_up=give_up)
+        return await self.commit(changed, deadline=deadline)
 
     async def commit(
         self,
         work: Callable[[Session], Awaitable[tuple[T, Sequence[Done]]]],
         *,
-        give_up: float | None = None,
+        deadline: float | None = None,
         once: bool = False,
     ) -> T:
         """Run `work` in a transaction, with the events and answers of all that it has done.
 
-        `give_up` and `once` are those of `Database.transact`.
+        `deadline` and `once` are those of `Database.transact`.
         """
 
         async def together(session: Session) -> T:
@@ -96,16 +96,16 @@ class RecordedChanges:
             return result
 
         with self._generations.committing() as opening:
-            return await self._database.transact(together, give_up=give_up, once=once)
+            return await self._database.transact(together, deadline=deadline, once=once)
 
     def changing(self, user_id: str) -> AbstractContextManager[None]:
         """Around a change of what is held on a user that `make` does not make."""
         return self._generations.changing(user_id)
 
     @property
-    def patience(self) -> float:
+    def transaction_seconds(self) -> float:
         """For how many seconds a change is tried."""
-        return self._database.patience
+        return self._database.transaction_seconds
 
     async def tell(self, event: Event) -> None:
         """Tell of something that changes nothing, as a refusal, or that has been changed before."""
@@ -114,15 +114,15 @@ class RecordedChanges:
         await self._trail.add(event)
 
 
-class GroupUndone(Exception):
-    """Nothing of a group was kept; each of its changes may be made alone, until `give_up`."""
+class GroupAborted(Exception):
+    """Nothing of a group was kept; each of its changes may be made alone, until `deadline`."""
 
-    def __init__(self, give_up: float) -> None:
+    def __init__(self, deadline: float) -> None:
         super().__init__()
-        self.give_up = give_up
+        self.deadline = deadline
 
 
-class GroupedChanges(Generic[I, T]):
+class GroupCommitChanges(Generic[I, T]):
     """Changes of one kind that share transactions.
 
     Each is told of and answered as if it were made alone. Where a group fails, nothing of it is kept and
@@ -141,24 +141,24 @@ class GroupedChanges(Generic[I, T]):
         self._alone = alone
         self._together = together
         self._told = told
-        self._groups: Groups[tuple[I, Caller], T] = Groups(self._commit)
+        self._groups: GroupCommit[tuple[I, Caller], T] = GroupCommit(self._commit)
 
     async def make(self, item: I) -> T:
         """Raises what `alone` raises, and driver errors."""
         try:
             return await self._groups.join((item, Caller.current()))
-        except GroupUndone as undone:
-            if time.monotonic() >= undone.give_up and undone.__cause__ is not None:
-                raise undone.__cause__ from None
+        except GroupAborted as aborted:
+            if time.monotonic() >= aborted.deadline and aborted.__cause__ is not None:
+                raise aborted.__cause__ from None
             return await self._changes.make(
                 partial(self._alone, item),
                 partial(self._told, item),
-                give_up=undone.give_up,
+                deadline=aborted.deadline,
             )
 
     async def _commit(self, members: Sequence[tuple[I, Caller]]) -> Sequence[T]:
-        """Raises GroupUndone; any other error of a group says that it may have been committed."""
-        give_up = time.monotonic() + self._changes.patience
+        """Raises GroupAborted; any other error of a group says that it may have been committed."""
+        deadline = time.monotonic() + self._changes.transaction_seconds
         items = [item for item, _ in members]
         lone = len(members) == 1
 
@@ -174,6 +174,6 @@ class GroupedChanges(Generic[I, T]):
             ]
 
         try:
-            return await self._changes.commit(work, give_up=give_up, once=not lone)
-        except Undone as undone:
-            raise GroupUndone(give_up) from undone.__cause__
+            return await self._changes.commit(work, deadline=deadline, once=not lone)
+        except TransactionAborted as aborted:
+            raise GroupAborted(deadline) from aborted.__cause__

@@ -47,7 +47,7 @@ _STREAM_SECONDS = 10.0
 _STREAM_BATCH = 100  # changes at a time
 _DUPLICATE_KEY = 11000
 # ChangeStreamHistoryLost, ChangeStreamFatalError (no such change), NoMatchingDocument (no image).
-_PLACE_LOST = frozenset({286, 280, 47})
+_TOKEN_LOST = frozenset({286, 280, 47})
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
@@ -56,11 +56,11 @@ async def _settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-class Undone(Exception):
+class TransactionAborted(Exception):
     """A transaction failed and left nothing. Its cause says why."""
 
 
-class PlaceLost(Exception):
+class ResumeTokenLost(Exception):
     """What followed a place in a change stream is not kept any more, or was never there."""
 
 
@@ -100,8 +100,8 @@ class ChangeStream:
         return token["_data"] if token else ""
 
     async def next(self) -> Document | None:
-        """The next change, None where there is none for now. Raises PlaceLost."""
-        with timeout(_STREAM_SECONDS), _lost_place():
+        """The next change, None where there is none for now. Raises ResumeTokenLost."""
+        with timeout(_STREAM_SECONDS), _lost_token():
             change: Document | None = await self._stream.try_next()
         if change is None and not self._stream.alive:
             raise StreamEnded("the change stream was closed")
@@ -109,34 +109,34 @@ class ChangeStream:
 
 
 @contextmanager
-def _lost_place() -> Iterator[None]:
+def _lost_token() -> Iterator[None]:
     try:
         yield
     except OperationFailure as error:
-        if error.code in _PLACE_LOST:
-            raise PlaceLost(str(error.code)) from error
+        if error.code in _TOKEN_LOST:
+            raise ResumeTokenLost(str(error.code)) from error
         raise
 
 
 class Database:
     """A database and its client, the same whichever driver is behind it."""
 
-    def __init__(self, client: Any, name: str, patience: float) -> None:
-        """`patience`: for how many seconds a transaction is tried again."""
+    def __init__(self, client: Any, name: str, transaction_seconds: float) -> None:
+        """`transaction_seconds`: for how many seconds a transaction is tried again."""
         self._client = client
-        self._patience = patience
+        self._transaction_seconds = transaction_seconds
         self._database = client.get_database(
             name, codec_options=_AWARE, read_preference=ReadPreference.PRIMARY
         )
 
-    def collection(self, name: str, *, elsewhere: bool = False) -> Collection:
+    def collection(self, name: str, *, allow_stale: bool = False) -> Collection:
         """The named collection; its times come back as aware datetimes in UTC.
 
-        It is read from the primary. `elsewhere`: from where the URI's `readPreference` says, so with
+        It is read from the primary. `allow_stale`: from where the URI's `readPreference` says, so with
         `primaryPreferred` also while there is no primary. Such a read may miss the last writes, so
         nothing must be decided by it that is not checked again by the write.
         """
-        preference = self._client.read_preference if elsewhere else ReadPreference.PRIMARY
+        preference = self._client.read_preference if allow_stale else ReadPreference.PRIMARY
         collection: Collection = self._database.get_collection(name, read_preference=preference)
         return collection
 
@@ -178,9 +178,9 @@ class Database:
         They begin after a place, with a moment of the log, or now.
 
         The collection must keep images; see `indexes.ensure_images`. `wait` is for how long MongoDB
-        holds a question for changes before it answers that there are none. Raises PlaceLost.
+        holds a question for changes before it answers that there are none. Raises ResumeTokenLost.
         """
-        with timeout(_STREAM_SECONDS), _lost_place():
+        with timeout(_STREAM_SECONDS), _lost_token():
             opening = await _settled(
                 collection.watch(
                     list(pipeline),
@@ -241,26 +241,26 @@ class Database:
                         await self._database.command(closing, session=session)
 
     @property
-    def patience(self) -> float:
+    def transaction_seconds(self) -> float:
         """For how many seconds a transaction is tried again."""
-        return self._patience
+        return self._transaction_seconds
 
     async def transact(
         self,
         work: Callable[[Session], Awaitable[T]],
         *,
-        give_up: float | None = None,
+        deadline: float | None = None,
         once: bool = False,
     ) -> T:
         """Run `work` in a transaction, again from its start where MongoDB asks for that.
 
-        The driver's own helper goes on for two minutes; here it ends after `patience`, or at `give_up` on
-        the monotonic clock, so that a caller is told in time and nothing happens long after. `work` may
-        run several times. With `once` it does not: Undone is raised where nothing is left of it; any
-        other error then says that it may have been committed.
+        The driver's own helper goes on for two minutes; here it ends after `transaction_seconds`, or at
+        `deadline` on the monotonic clock, so that a caller is told in time and nothing happens long after.
+        `work` may run several times. With `once` it does not: TransactionAborted is raised where nothing is
+        left of it; any other error then says that it may have been committed.
         """
-        if give_up is None:
-            give_up = time.monotonic() + self._patience
+        if deadline is None:
+            deadline = time.monotonic() + self._transaction_seconds
         async with await _settled(self._client.start_session()) as session:
             while True:
                 committing = False
@@ -274,7 +274,7 @@ class Database:
                     )
                     result = await work(session)
                     committing = True
-                    await self._commit(session, give_up)
+                    await self._commit(session, deadline)
                 except BaseException as error:
                     if session.in_transaction:
                         # MongoDB ends it too, later; the caller need not wait for that.
@@ -283,19 +283,19 @@ class Database:
                                 await session.abort_transaction()
                     again = isinstance(error, PyMongoError) and error.has_error_label(_TRANSIENT)
                     if once and isinstance(error, Exception) and (again or not committing):
-                        raise Undone from error
-                    if once or not again or time.monotonic() >= give_up:
+                        raise TransactionAborted from error
+                    if once or not again or time.monotonic() >= deadline:
                         raise
                 else:
                     return result
 
-    async def _commit(self, session: Session, give_up: float) -> None:
+    async def _commit(self, session: Session, deadline: float) -> None:
         """Commit; where it is unknown whether that worked, committing again is safe."""
         while True:
             try:
                 await session.commit_transaction()
             except PyMongoError as error:
-                if not error.has_error_label(_UNKNOWN_COMMIT) or time.monotonic() >= give_up:
+                if not error.has_error_label(_UNKNOWN_COMMIT) or time.monotonic() >= deadline:
                     raise
             else:
                 return
@@ -360,8 +360,8 @@ async def connected_for_feed(settings: Settings) -> AsyncIterator[Database]:
 
     With a time-out of all operations the driver would put that in place of it.
     """
-    patience = settings.mongo_timeout_ms
-    database = _connect(settings, socketTimeoutMS=patience, maxPoolSize=1)
+    timeout = settings.mongo_timeout_ms
+    database = _connect(settings, socketTimeoutMS=timeout, maxPoolSize=1)
     try:
         yield database
     finally:
@@ -371,19 +371,19 @@ async def connected_for_feed(settings: Settings) -> AsyncIterator[Database]:
 def _connect(settings: Settings, **options: int) -> Database:
     if settings.mongodb_uri is None:
         raise ValueError("no MONGODB_URI")
-    patience = settings.mongo_timeout_ms
+    timeout = settings.mongo_timeout_ms
     client = _client_class(settings.mongo_driver)(
         settings.mongodb_uri.get_secret_value(),
         appname="finlink",
         w="majority",
         retryWrites=True,
         retryReads=True,
-        serverSelectionTimeoutMS=patience,
-        connectTimeoutMS=patience,
+        serverSelectionTimeoutMS=timeout,
+        connectTimeoutMS=timeout,
         event_listeners=[Commands(), Connections()],
         **options,
     )
-    return Database(client, settings.database, patience / 1000)
+    return Database(client, settings.database, timeout / 1000)
 
 
 def _client_class(driver: Literal["pymongo", "motor"]) -> Callable[..., Any]:

@@ -16,8 +16,8 @@ PAUSE_SECONDS = 0.5
 async def persistently(work: Callable[[], Awaitable[T]]) -> T:
     """What `work` gives, once MongoDB answers; other errors pass through.
 
-    For a run that holds its claim: it need not fail because a primary steps down or what it writes
-    is locked for a moment. It is cancelled with its claim, so this ends. An error may hide that the
+    For a run that holds its lease: it need not fail because a primary steps down or what it writes
+    is locked for a moment. It is cancelled with its lease, so this ends. An error may hide that the
     work was done: it must be safe to repeat.
     """
     while True:

@@ -37,7 +37,7 @@ def spec(program: Path, port: int, data: Path, log: Path, env: dict[str, str]) -
         "--wiredTigerCacheSizeGB": "0.5",
         "--oplogSize": "512",  # MB; the default is a twentieth of the free disk
     }
-    # What a dead or frozen worker holds inside a transaction is free about when its claims have lapsed:
+    # What a dead or frozen worker holds inside a transaction is free about when its leases have lapsed:
     # mongod looks for old transactions every half of their life.
     options["--setParameter"] = "transactionLifetimeLimitSeconds=5"
     pairs = [word for pair in options.items() for word in pair]

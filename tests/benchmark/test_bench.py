@@ -22,7 +22,7 @@ from bench.syncs import record
 from sandbox.platforms.fi_money.data import TOOLS
 from server.domains.connectors.connections import store as connector_store
 from server.domains.users import store as user_store
-from server.storage.tallies import TALLIED, Tally
+from server.storage.counters import COUNTED_AS, CounterSpec
 
 _RATES = st.floats(min_value=0.1, max_value=1e6)
 
@@ -164,11 +164,11 @@ def test_there_are_as_many_connectors_as_users() -> None:
 
 
 def test_all_is_marked_as_tallied_as_what_it_is() -> None:
-    made: list[tuple[Tally, data.Document]] = [(user_store.TALLY, data.user(7))]
-    made += [(connector_store.TALLY, each) for n in range(200) for each in data.connectors(n)]
-    for tally, document in made:
-        values = tuple(document[name] for name in tally.by)
-        assert tally.expected[document[TALLIED]] == values
+    made: list[tuple[CounterSpec, data.Document]] = [(user_store.COUNTED, data.user(7))]
+    made += [(connector_store.COUNTED, each) for n in range(200) for each in data.connectors(n)]
+    for spec, document in made:
+        values = tuple(document[name] for name in spec.by)
+        assert spec.expected[document[COUNTED_AS]] == values
 
 
 def test_the_mix_has_its_shares_and_every_kind_a_limit() -> None:

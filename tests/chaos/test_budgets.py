@@ -22,9 +22,9 @@ from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
 from server.platforms.base import Session
 from server.platforms.zerodha.adapter import checksum, next_session_end
-from server.storage.claims import CLAIMS
 from server.storage.driver import Collection, Database, connected
 from server.storage.driver import Session as Transaction
+from server.storage.leases import LEASES
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground
 from tests.chaos.processes import process, refresh_grpc
@@ -189,7 +189,7 @@ async def test_two_processes_call_a_session_one_after_another(
 
         async def refreshing() -> bool:
             claim = {"_id": f"refresh/{connector_id}"}
-            return await database.collection(CLAIMS).find_one(claim) is not None
+            return await database.collection(LEASES).find_one(claim) is not None
 
         await eventually(refreshing, "the refresh to be under way")
         for _ in range(20):  # it has the time to call, and does not

@@ -26,7 +26,7 @@ _SIDES = {1: "buy", 2: "sell", 3: "bonus", 4: "split"}
 
 
 @dataclass
-class Tally:
+class CounterSpec:
     """Sums over all accounts."""
 
     connectors: int = 0
@@ -42,7 +42,7 @@ async def test_syncing_again(
 ) -> None:
     # It stands still, so that prices and days do too.
     site.sandbox.put("/clock", {"now": datetime.now(UTC).isoformat(), "frozen": True})
-    tally = Tally()
+    tally = CounterSpec()
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(platform: str) -> None:
@@ -61,7 +61,7 @@ async def test_syncing_again(
     assert tally.sold >= tally.connectors
 
 
-async def _account(site: Ground, api: httpx.AsyncClient, platform: str, tally: Tally) -> None:
+async def _account(site: Ground, api: httpx.AsyncClient, platform: str, tally: CounterSpec) -> None:
     login = step.new_login()
     user_id = f"user_{login}"
     await step.create_user(api, user_id)
@@ -92,7 +92,9 @@ async def _account(site: Ground, api: httpx.AsyncClient, platform: str, tally: T
     await _sell_and_buy_back(site, api, connector_id, platform, login, kept, tally)
 
 
-def _compare_stock_rows(site: Ground, login: str, kept: dict[str, Json], tally: Tally) -> None:
+def _compare_stock_rows(
+    site: Ground, login: str, kept: dict[str, Json], tally: CounterSpec
+) -> None:
     """Rows that nothing tells apart are as many as Fi sends."""
     session = site.sandbox.fi_money(login)
     sent: Counter[tuple[object, ...]] = Counter()
@@ -119,7 +121,7 @@ async def _sell_and_buy_back(
     platform: str,
     login: str,
     kept: dict[str, Json],
-    tally: Tally,
+    tally: CounterSpec,
 ) -> None:
     isin = min(r["holding"]["isin"] for r in kept.values() if "isin" in r.get("holding", {}))
     sold = {name for name, r in kept.items() if r.get("holding", {}).get("isin") == isin}

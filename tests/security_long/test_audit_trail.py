@@ -17,12 +17,12 @@ from server.core.clock import utc_now
 from server.domains.audit.sealer import Sealer
 from server.domains.audit.verification import verify
 from server.security.ring import KeyRing
-from server.storage import audit, claims, keyed_secrets
+from server.storage import audit, keyed_secrets, leases
 from server.storage.audit import AUDIT_EVENTS, CODES_KEY, AuditTrail, Codes
-from server.storage.claims import Claims
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes
 from server.storage.keyed_secrets import KeyedSecrets
+from server.storage.leases import Leases
 from tests.chaos.figures import Figures
 from tests.domains.audit.harms import HARMS, Scene, alter, finding
 from tests.stack import ROOT, Stack
@@ -40,7 +40,7 @@ ACTIONS = (
 async def database_of(stack: Stack) -> AsyncIterator[Database]:
     own = settings(stack.mongodb_uri, "pymongo", mongo_timeout_ms=60_000)
     async with connected(own) as database:
-        indexes = {**audit.INDEXES, **claims.INDEXES, **keyed_secrets.INDEXES}
+        indexes = {**audit.INDEXES, **leases.INDEXES, **keyed_secrets.INDEXES}
         await ensure_indexes(database, indexes)
         try:
             yield database
@@ -78,7 +78,7 @@ async def told_fast(trail: AuditTrail, database: Database, count: int) -> None:
 
 async def rewritten(trail: AuditTrail, count: int) -> None:
     await told_fast(trail, trail._database, count)
-    await Sealer(trail, Claims(trail._database)).seal()
+    await Sealer(trail, Leases(trail._database)).seal()
 
 
 async def kept(database: Database) -> None:
@@ -118,7 +118,7 @@ async def test_harm_to_a_long_trail_is_found(stack: Stack, full: bool, figures: 
         trail = AuditTrail(database, codes)
         await told_fast(trail, database, count)
         started = time.monotonic()
-        assert await Sealer(trail, Claims(database)).seal() == count
+        assert await Sealer(trail, Leases(database)).seal() == count
         seconds = time.monotonic() - started
         figures.show("events sealed a second", f"{count / seconds:,.0f} of {count:,}")
 

@@ -15,15 +15,15 @@ from server.security.encryption import Undecipherable, Vault
 from server.storage.answers import ANSWERS, AnswerStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
-from server.storage.claims import Claims
 from server.storage.driver import Database, Session
+from server.storage.leases import Leases
 
 KEY = bytes(range(32))
 ANSWER = Answer("a fingerprint", {"reply": "a secret"})
 
 
 def store_of(database: Database, key: bytes = KEY) -> AnswerStore:
-    return AnswerStore(database, Claims(database), Vault(key))
+    return AnswerStore(database, Leases(database), Vault(key))
 
 
 def _answer(reply: str) -> Answer:

@@ -24,7 +24,7 @@ BEN = Owner("ben", "connectors/ben/zerodha")
 SECRETS = {"token": "tok_1"}
 
 
-class Undone(Exception):
+class TransactionAborted(Exception):
     pass
 
 
@@ -71,9 +71,9 @@ async def test_a_replacement_that_is_undone_leaves_the_key(database: Database) -
 
     async def work(session: Session) -> None:
         await store.store(new_data_key(ANN), session)
-        raise Undone
+        raise TransactionAborted
 
-    with pytest.raises(Undone):
+    with pytest.raises(TransactionAborted):
         await database.transact(work)
     after = await store.of(ANN)
     assert after is not None

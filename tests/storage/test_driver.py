@@ -91,7 +91,10 @@ async def test_transactions_in_each_other_s_way_are_run_again(
 async def test_only_what_asks_for_it_is_read_elsewhere(mongodb: MongoDb, driver: str) -> None:
     uri = f"{mongodb.uri}&readPreference=primaryPreferred"
     async with connected(settings(uri, driver)) as database:
-        things, told = database.collection("things"), database.collection("things", elsewhere=True)
+        things, told = (
+            database.collection("things"),
+            database.collection("things", allow_stale=True),
+        )
         assert (things.read_preference.mode, told.read_preference.mode) == (0, 1)
 
         async def work(session: Session) -> object:  # a transaction reads from the primary alone

@@ -14,9 +14,9 @@ from pymongo.errors import DuplicateKeyError
 from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.records.store import RECORDS
 from server.domains.users.store import USERS
-from server.storage.claims import CLAIMS
 from server.storage.driver import Database, connected
 from server.storage.indexes import NoImages, drop_indexes, ensure_images, ensure_indexes
+from server.storage.leases import LEASES
 from tests.mongodb import MongoDb
 from tests.storage.databases import INDEXES, settings
 
@@ -53,8 +53,8 @@ async def test_what_the_product_asks_for(database: Database) -> None:
     assert connectors["userId_1_platform_1"]["unique"]
     assert connectors["sessionId_1"]["unique"]
     assert connectors["sessionId_1"]["sparse"]
-    claims = await existing(database, CLAIMS)
-    assert claims["until_1"]["expireAfterSeconds"] == 3600
+    leases = await existing(database, LEASES)
+    assert leases["until_1"]["expireAfterSeconds"] == 3600
 
 
 async def test_retired_ones_are_removed(database: Database) -> None:

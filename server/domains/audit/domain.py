@@ -24,7 +24,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         register=lambda server: audit_service_pb2_grpc.add_AuditServiceServicer_to_server(
             AuditServicer(service), server
         ),
-        background=[Sealer(kernel.trail, kernel.claims)],
+        background=[Sealer(kernel.trail, kernel.leases)],
         exporters=[service],
         exported={"audit_event": convert.exported},
     )

@@ -9,8 +9,8 @@ import structlog
 from server.domains.audit.suspicions import Suspicions
 from server.storage.audit import BATCH, AuditTrail, HeadChanged
 from server.storage.background import Background
-from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Document
+from server.storage.leases import LeaseBusy, Leases
 
 _log = structlog.stdlib.get_logger("finlink.audit")
 
@@ -20,10 +20,10 @@ LOOK_EACH = 10 * BATCH  # events; each look reads what was before them, too
 class Sealer:
     """`start` it once; `stop` lets a batch that is under way finish."""
 
-    def __init__(self, trail: AuditTrail, claims: Claims) -> None:
+    def __init__(self, trail: AuditTrail, leases: Leases) -> None:
         self._trail = trail
         self._suspicions = Suspicions(trail)
-        self._claims = claims
+        self._leases = leases
         self._background = Background("seal audit events", self.seal)
         self.start = self._background.start
         self.stop = self._background.stop
@@ -31,10 +31,10 @@ class Sealer:
     async def seal(self) -> int:
         """Seal all there is, unless another process does; how many events it was."""
         sealed = 0
-        if not await self._trail.has_unsealed():  # most of the time; the claim would be for nothing
+        if not await self._trail.has_unsealed():  # most of the time; the lease would be for nothing
             return sealed
-        with suppress(ClaimBusy, HeadChanged):
-            async with self._claims.hold("audit/seal"):
+        with suppress(LeaseBusy, HeadChanged):
+            async with self._leases.acquire("audit/seal"):
                 fresh: list[Document] = []
                 more = True
                 while more and not self._background.stopping:

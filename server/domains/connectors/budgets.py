@@ -1,7 +1,7 @@
 """How fast a platform may be called, and how many at a time, shared by all workers through MongoDB.
 
 A budget is the generic cell rate algorithm: a key's next free moment moves on by one spacing with
-each call. It is kept on MongoDB's clock, so the clocks of workers do not matter. Turns are claims.
+each call. It is kept on MongoDB's clock, so the clocks of workers do not matter. Turns are leases.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domains.connectors import expressions as x
 from server.platforms.base import OverBudget, Slot, Throttled
-from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database, Document
+from server.storage.leases import LeaseBusy, Leases
 
 BUDGETS = "platform_budgets"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -125,9 +125,9 @@ class Turns:
     """One call of a key at a time."""
 
     def __init__(
-        self, claims: Claims, name: str, patience: timedelta = timedelta(seconds=15)
+        self, leases: Leases, name: str, patience: timedelta = timedelta(seconds=15)
     ) -> None:
-        self._claims = claims
+        self._leases = leases
         self._name = name
         self._patience = patience
 
@@ -136,9 +136,9 @@ class Turns:
         """Hold the turn of `key` while inside. Raises Throttled where it does not come."""
         async with AsyncExitStack() as stack:
             try:
-                turn = self._claims.hold(f"{self._name}/{key}", self._patience)
+                turn = self._leases.acquire(f"{self._name}/{key}", self._patience)
                 await stack.enter_async_context(turn)
-            except ClaimBusy:
+            except LeaseBusy:
                 raise Throttled("Another call of this session takes too long") from None
             yield
 

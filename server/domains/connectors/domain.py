@@ -39,8 +39,8 @@ from server.domains.connectors.watch.service import WatchService
 from server.domains.connectors.watch.store import ConnectorChanges
 from server.kernel import Counted, Domain, Kernel, Parts
 from server.platforms.registry import build_platforms
+from server.storage.counters import Values
 from server.storage.data_keys import DataKeyStore
-from server.storage.tallies import Values
 
 # Zerodha allows 10 calls in any second of one app. 11 of them then take 1.2 seconds, which leaves 0.05
 # for setting out late (see budgets.py) and 0.15 for a way there that takes longer for some.
@@ -48,19 +48,19 @@ KITE_SPACING = timedelta(milliseconds=120)
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
-    database, changes, claims = kernel.database, kernel.changes, kernel.claims
+    database, changes, leases = kernel.database, kernel.changes, kernel.leases
     connectors = ConnectorStore(database)
     syncs = SyncStore(database)
     records = RecordStore(database)
     sessions = SessionVault(DataKeyStore(database, kernel.ring))
     kite_budget = Budget(database, "zerodha", KITE_SPACING)
-    fi_turns = Turns(claims, "fi-session")
+    fi_turns = Turns(leases, "fi-session")
     platforms = build_platforms(
         kernel.settings, kernel.secrets.user_ids, kite_budget.reserve, fi_turns.hold
     )
     metrics.show_zeros(platforms, FAILURES, SUSPICION)
     refused = RefusedLogins(database, kernel.trail)
-    logins = Logins(changes, connectors, claims, sessions, refused, platforms)
+    logins = Logins(changes, connectors, leases, sessions, refused, platforms)
     trends = TrendStore(database)
     recorder = TrendRecorder(trends)
     runner = SyncRunner(changes, connectors, syncs, records, logins, recorder)
@@ -68,7 +68,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     concurrency = kernel.settings.sync_concurrency
     scheduler = SyncScheduler(syncs, records, renewals, runner, concurrency)
     service = ConnectorService(
-        changes, connectors, ConnectorLists(database), records, claims, sessions, logins, platforms,
+        changes, connectors, ConnectorLists(database), records, leases, sessions, logins, platforms,
         kernel.users, scheduler.wake,
     )  # fmt: skip
     connector_changes = ConnectorChanges(database, kernel.generations.close)
@@ -94,7 +94,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         dependents=[service],
         exporters=[ConnectorExport(connectors, records)],
         exported=export_convert.EXPORTED,
-        counted=[Counted(store.TALLY, partial(_report, recorder))],
+        counted=[Counted(store.COUNTED, partial(_report, recorder))],
     )
 
 

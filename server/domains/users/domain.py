@@ -12,7 +12,7 @@ from server.domains.users.service import UserService
 from server.domains.users.servicer import UserServicer
 from server.domains.users.store import UserStore
 from server.kernel import Counted, Domain, Kernel, Parts
-from server.storage.tallies import Values
+from server.storage.counters import Values
 
 
 def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
@@ -29,7 +29,7 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
             UserServicer(service, exported), server
         )
 
-    return Parts(register=register, counted=[Counted(store.TALLY, _report)])
+    return Parts(register=register, counted=[Counted(store.COUNTED, _report)])
 
 
 def _report(totals: Mapping[Values, int]) -> None:

@@ -14,7 +14,7 @@ from server.domains.users.errors import UserNotFound
 from server.domains.users.model import Changes, NewUser, User, UserFilter, UserPage, given
 from server.domains.users.store import UserStore
 from server.kernel import Exported, UserDependents, UserExporter
-from server.storage.changes import GroupedChanges, RecordedChanges
+from server.storage.changes import GroupCommitChanges, RecordedChanges
 from server.storage.driver import Session
 
 _log = structlog.stdlib.get_logger("finlink.users")
@@ -32,7 +32,7 @@ class UserService:
     ) -> None:
         self._changes = changes
         self._store = store
-        self._creations = GroupedChanges(
+        self._creations = GroupCommitChanges(
             changes,
             store.insert,
             store.insert_all,

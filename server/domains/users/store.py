@@ -28,15 +28,15 @@ from server.domains.users.model import (
 )
 from server.storage import paging
 from server.storage.cache_feed import Followed
-from server.storage.coalescing import Coalesced
+from server.storage.counters import COUNTED_AS, Counters, CounterSpec
+from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document, Session, insert
-from server.storage.tallies import TALLIED, Tallies, Tally
 
 USERS = "users"
 ARCHIVE = "users_archive"
 
-TALLY = Tally(USERS, {"status": (*USER_STATUSES, None)})
-FOLLOWED = Followed(USERS, unseen=["holds", TALLIED], inserts=False)
+COUNTED = CounterSpec(USERS, {"status": (*USER_STATUSES, None)})
+FOLLOWED = Followed(USERS, unseen=["holds", COUNTED_AS], inserts=False)
 
 _NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 _ANY_CASE = Collation(locale="en", strength=2)
@@ -55,7 +55,7 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
         USERS: [
             IndexModel("userId", unique=True),
             IndexModel("email", unique=True),
-            TALLY.index,
+            COUNTED.index,
             IndexModel(_NEWEST_FIRST, name=_ALL_INDEX),
             IndexModel(
                 [("status", ASCENDING), *_NEWEST_FIRST, ("profile.riskTolerance", ASCENDING)],
@@ -86,10 +86,10 @@ class UserStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._users = database.collection(USERS, elsewhere=True)
+        self._users = database.collection(USERS, allow_stale=True)
         self._archive = database.collection(ARCHIVE)
-        self._tallies = Tallies(database, TALLY)
-        self._by_id = Coalesced(self.get_many)
+        self._counters = Counters(database, COUNTED)
+        self._by_id = DataLoader(self.get_many)
 
     async def insert(self, new: NewUser, session: Session | None = None) -> User:
         """Raises UserExists naming every field that is taken."""
@@ -118,7 +118,7 @@ class UserStore:
         return UserExists(fields[0].message if len(fields) == 1 else None, fields=fields)
 
     async def get(self, user_id: str) -> User | None:
-        return await self._by_id.get(user_id)
+        return await self._by_id.load(user_id)
 
     async def get_many(self, user_ids: Sequence[str]) -> dict[str, User]:
         """Those that exist, by `userId`."""
@@ -153,8 +153,8 @@ class UserStore:
         document = await self._users.find_one_and_delete({"userId": user_id}, session=session)
         if document is None:
             return False
-        await self._tallies.leave([document], session)
-        document.pop(TALLIED, None)
+        await self._counters.leave([document], session)
+        document.pop(COUNTED_AS, None)
         await self._archive.insert_one({**document, "archivedAt": utc_now()}, session=session)
         return True
 
@@ -182,7 +182,7 @@ class UserStore:
     async def _total(self, where: UserFilter) -> int:
         """How many users pass the filters, at this moment."""
         if where.by_status_only:
-            totals = await self._tallies.totals()
+            totals = await self._counters.totals()
             return sum(n for (status,), n in totals.items() if where.status in {None, status})
         return await self._users.count_documents(
             _query(where), collation=_collation(where), hint=_index(where)

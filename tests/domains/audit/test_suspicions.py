@@ -11,15 +11,15 @@ from server.core.events import Actor, Event, enter_actor
 from server.domains.audit.sealer import Sealer
 from server.domains.audit.suspicions import RULES
 from server.storage.audit import AuditTrail
-from server.storage.claims import Claims
 from server.storage.driver import Database
+from server.storage.leases import Leases
 
 ADDRESSES, DELETES = (rule.many for rule in RULES)
 
 
 @pytest.fixture
 def sealer(database: Database, trail: AuditTrail) -> Sealer:
-    return Sealer(trail, Claims(database))
+    return Sealer(trail, Leases(database))
 
 
 async def done(trail: AuditTrail, actor: Actor, event: Event) -> None:

@@ -11,8 +11,8 @@ from server.core.events import Actor, Event, enter_actor
 from server.domains.audit.sealer import Sealer
 from server.domains.audit.verification import verify
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
-from server.storage.claims import Claims
 from server.storage.driver import Database, Document, Session
+from server.storage.leases import Leases
 from tests.domains.audit.harms import HARMS, Harm, Scene, alter, finding, sealed, told
 
 COUNT = 50
@@ -92,8 +92,8 @@ async def test_sealers_do_not_get_in_each_others_way(
     database: Database, trail: AuditTrail, codes: Codes
 ) -> None:
     await told(trail, COUNT)
-    claims = Claims(database)
-    counts = await asyncio.gather(*(Sealer(trail, claims).seal() for _ in range(5)))
+    leases = Leases(database)
+    counts = await asyncio.gather(*(Sealer(trail, leases).seal() for _ in range(5)))
     while await trail.seal_some():
         pass
     assert sum(counts) in {0, COUNT}

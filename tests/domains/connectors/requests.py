@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.model import CANCELLED
-from server.storage.tallies import TALLIED
+from server.storage.counters import COUNTED_AS
 from tests.domains.preparing import Prepare
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
@@ -57,7 +57,9 @@ CHANGES: dict[str, tuple[Prepare, Json]] = {
 
 
 async def state(documents: Documents, user_id: str) -> Any:
-    connectors = await documents["connectors"].find({"userId": user_id}, {TALLIED: 0}).to_list(None)
+    connectors = (
+        await documents["connectors"].find({"userId": user_id}, {COUNTED_AS: 0}).to_list(None)
+    )
     for document in connectors:
         sync = document.pop("sync")
         history = document.pop("syncHistory")

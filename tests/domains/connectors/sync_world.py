@@ -50,10 +50,10 @@ from server.platforms.records import Holding, Item, Money, Profile, Trade, Trans
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
-from server.storage.claims import Claims
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database, Document
 from server.storage.driver import Session as Transaction_
+from server.storage.leases import Leases
 
 RING = KeyRing({"one": bytes(range(32))})
 LONG_AGO = timedelta(hours=1)
@@ -207,12 +207,12 @@ class World:
         self.records = RecordStore(database)
         self.keys = DataKeyStore(database, ring)
         self.sessions = SessionVault(self.keys)
-        self.claims = Claims(database)
+        self.leases = Leases(database)
         self.trail = AuditTrail(database, Codes(bytes(range(32))))
         self.changes = RecordedChanges(database, self.trail)
         self.refused = RefusedLogins(database, self.trail)
         self.logins = Logins(
-            self.changes, self.connectors, self.claims, self.sessions, self.refused, self.platforms
+            self.changes, self.connectors, self.leases, self.sessions, self.refused, self.platforms
         )
         self.renewals = SessionRenewals(self.syncs, self.logins)
         self.recorder = TrendRecorder(TrendStore(database))
@@ -222,7 +222,7 @@ class World:
             self.connectors,
             self.lists,
             self.records,
-            self.claims,
+            self.leases,
             self.sessions,
             self.logins,
             self.platforms,
@@ -247,7 +247,7 @@ class World:
         """As another worker has one."""
         platforms = {platform.name: platform} if platform else self.platforms
         logins = Logins(
-            self.changes, self.connectors, self.claims, self.sessions, self.refused, platforms
+            self.changes, self.connectors, self.leases, self.sessions, self.refused, platforms
         )
         return SyncRunner(
             self.changes, self.connectors, syncs or self.syncs, self.records, logins, self.recorder
@@ -295,7 +295,7 @@ class World:
         return claimed
 
     async def make_due(self, connector_id: str) -> None:
-        """As time does: what was to happen an hour from now at most is due, claims have lapsed."""
+        """As time does: what was to happen an hour from now at most is due, leases have lapsed."""
         await self.change(connector_id, {"sync.dueAt": utc_now() - LONG_AGO})
 
     async def change(self, connector_id: str, fields: Document) -> None:

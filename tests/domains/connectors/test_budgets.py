@@ -10,9 +10,9 @@ import pytest
 from server.domains.connectors import budgets
 from server.domains.connectors.budgets import BUDGETS, LATE_SECONDS, Budget, Turns
 from server.platforms.base import OverBudget, Throttled
-from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
+from server.storage.leases import LeaseBusy, Leases
 from tests.domains.connectors.sync_world import World
 
 SPACING = timedelta(milliseconds=100)
@@ -135,7 +135,7 @@ async def test_the_key_itself_is_not_stored(database: Database) -> None:
 
 
 async def test_turns_of_a_key_come_one_after_another_over_processes(database: Database) -> None:
-    ours, theirs = (Turns(Claims(database), "fi", patience) for patience in (ALL_DAY, NOW))
+    ours, theirs = (Turns(Leases(database), "fi", patience) for patience in (ALL_DAY, NOW))
     inside = 0
 
     async def call() -> None:
@@ -157,6 +157,6 @@ async def test_turns_of_a_key_come_one_after_another_over_processes(database: Da
 
 
 async def test_what_fails_during_a_turn_stays_what_it_is(database: Database) -> None:
-    with pytest.raises(ClaimBusy):
-        async with Turns(Claims(database), "fi").hold("session"):
-            raise ClaimBusy
+    with pytest.raises(LeaseBusy):
+        async with Turns(Leases(database), "fi").hold("session"):
+            raise LeaseBusy

@@ -15,11 +15,11 @@ from finlink_words import CONNECTION_STATUSES, PLATFORMS
 
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import new_sync_id
-from server.domains.connectors.connections.store import CONNECTED_INDEX, CONNECTORS, TALLY
+from server.domains.connectors.connections.store import CONNECTED_INDEX, CONNECTORS, COUNTED
 from server.domains.connectors.errors import AlreadyConnected
 from server.domains.connectors.model import FAILURES_TO_ERROR, ConnectorFilter
 from server.platforms.base import PlatformDataError, SessionEnded
-from server.storage.tallies import Tallies
+from server.storage.counters import Counters
 from tests.domains.connectors.sync_world import ALL, World
 
 EVERYTHING = ConnectorFilter()
@@ -43,7 +43,7 @@ class Life:
     def __init__(self, world: World, chance: random.Random) -> None:
         self.world = world
         self.chance = chance
-        self.tallies = Tallies(world.database, TALLY)
+        self.counters = Counters(world.database, COUNTED)
         self.users: list[str] = []
         self.steps = 0
 
@@ -115,14 +115,14 @@ class Life:
             {"$set": {"connectionStatus": self.chance.choice(CONNECTION_STATUSES)}},
         )
 
-    async def fold(self) -> None:
-        await self.tallies.fold_some()
+    async def roll_up(self) -> None:
+        await self.counters.roll_up_some()
 
-    async def killed_fold(self) -> None:
-        folding = asyncio.create_task(self.tallies.fold_some())
-        await asyncio.wait({folding}, timeout=self.chance.random() * 0.005)
-        folding.cancel()
-        await asyncio.gather(folding, return_exceptions=True)
+    async def killed_rollup(self) -> None:
+        rolling = asyncio.create_task(self.counters.roll_up_some())
+        await asyncio.wait({rolling}, timeout=self.chance.random() * 0.005)
+        rolling.cancel()
+        await asyncio.gather(rolling, return_exceptions=True)
 
 
 def world_connectors(world: World) -> Any:
@@ -135,7 +135,7 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
     steps: list[Callable[[], Awaitable[None]]] = [
         life.connect, life.connect, life.connect_again, life.disconnect, life.runs_fail, life.runs_fail,
         life.session_ends, life.user_leaves, life.another_program_writes,
-        life.another_program_changes, life.fold, life.fold, life.killed_fold,
+        life.another_program_changes, life.roll_up, life.roll_up, life.killed_rollup,
     ]  # fmt: skip
     await life.connect()
     await life.connect_again()
@@ -154,15 +154,15 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
             assert found == await counted(world, filters), step.__name__
             seen |= {status for _, status in found}
     assert seen == set(CONNECTION_STATUSES), "all that can become of a connector was seen"
-    await life.fold()
-    assert (await life.tallies.waiting())[0] == 0
+    await life.roll_up()
+    assert (await life.counters.waiting())[0] == 0
     assert await world.lists.count_by_status(EVERYTHING) == await counted(world, EVERYTHING)
 
 
-async def test_folding_is_told_to_no_watcher(world: World) -> None:
+async def test_a_rollup_is_shown_to_no_watcher(world: World) -> None:
     await world.connected()
     async with world.connector_changes.follow() as (following, _):
-        assert await Tallies(world.database, TALLY).fold_some() == 1
+        assert await Counters(world.database, COUNTED).roll_up_some() == 1
         connector = await world.connected()
         while (change := await following.next()) is None:
             pass

@@ -9,14 +9,14 @@ import pytest
 from server.domains.connectors.connections.logins import Logins
 from server.domains.connectors.errors import NotConnected, ReauthRequired
 from server.domains.connectors.model import Connector
-from server.storage.claims import CLAIMS, Claims
+from server.storage.leases import LEASES, Leases
 from tests.domains.connectors.sync_world import ALL, Gate, World
 
 
 def another_process(world: World) -> Logins:
-    claims = Claims(world.database)
+    leases = Leases(world.database)
     return Logins(
-        world.changes, world.connectors, claims, world.sessions, world.refused, world.platforms
+        world.changes, world.connectors, leases, world.sessions, world.refused, world.platforms
     )
 
 
@@ -28,7 +28,7 @@ async def frozen_refresh(
     refresh = asyncio.create_task(world.service.refresh(connector.id, {}))
     async with asyncio.timeout(10):
         await gate.reached.wait()
-    await world.database.collection(CLAIMS).delete_one({"_id": f"refresh/{connector.id}"})
+    await world.database.collection(LEASES).delete_one({"_id": f"refresh/{connector.id}"})
     world.platform.before_renewal = None
     return gate, refresh
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from server.domains.connectors import convert
 from server.domains.connectors.connections.store import FOLLOWED
 from server.domains.connectors.documents import connector
-from server.storage.tallies import TALLIED
+from server.storage.counters import COUNTED_AS
 
 BEGAN = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
 OTHER = {
@@ -45,7 +45,7 @@ def document(**details: Any) -> dict[str, Any]:
 
 
 def test_a_summary_shows_nothing_whose_changes_the_feed_leaves_out() -> None:
-    assert set(FOLLOWED.unseen) == {*OTHER, TALLIED}
+    assert set(FOLLOWED.unseen) == {*OTHER, COUNTED_AS}
     plain = document(tokenExpiresAt=BEGAN + timedelta(hours=8))
     now = BEGAN + timedelta(hours=1)
     for path, value in OTHER.items():

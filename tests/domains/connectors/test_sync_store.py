@@ -37,7 +37,7 @@ async def all_done(world: World) -> None:
         await world.runner.run(due)
 
 
-# Claims
+# Leases
 
 
 async def test_nothing_due_nothing_claimed(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from pymongo.database import Database
 
-from server.storage.tallies import TALLIED
+from server.storage.counters import COUNTED_AS
 from tests.domains.preparing import Prepare
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
@@ -34,12 +34,12 @@ CHANGES: dict[str, tuple[Prepare, Json]] = {
 
 
 async def state(documents: Documents, user_id: str) -> Any:
-    users = await documents["users"].find({"userId": user_id}, {TALLIED: 0}).to_list(None)
+    users = await documents["users"].find({"userId": user_id}, {COUNTED_AS: 0}).to_list(None)
     return users, await documents["users_archive"].count_documents({"userId": user_id})
 
 
 def contents(database: Database[dict[str, Any]]) -> Any:
     return (
-        list(database["users"].find({}, {TALLIED: 0}).sort("_id")),
+        list(database["users"].find({}, {COUNTED_AS: 0}).sort("_id")),
         list(database["users_archive"].find().sort("_id")),
     )

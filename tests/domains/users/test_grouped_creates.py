@@ -27,10 +27,10 @@ from server.storage import answers, audit, driver
 from server.storage.answers import ANSWERS, AnswerStore
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
 from server.storage.changes import RecordedChanges
-from server.storage.claims import Claims
 from server.storage.driver import Database
 from server.storage.errors import translate
 from server.storage.indexes import ensure_indexes
+from server.storage.leases import Leases
 from tests.chaos.wire import wire
 from tests.domains.users.samples import bare_user
 from tests.mongodb import MongoDb
@@ -60,7 +60,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.trail = AuditTrail(self.database, Codes(KEY))
-        self.answers = AnswerStore(self.database, Claims(self.database), Vault(KEY))
+        self.answers = AnswerStore(self.database, Leases(self.database), Vault(KEY))
         changes = RecordedChanges(self.database, self.trail)
         self.users = UserService(changes, UserStore(self.database))
 

@@ -10,16 +10,16 @@ from pymongo import ASCENDING
 from server.domains.connectors.connections.store import (
     CONNECTED_INDEX,
     CONNECTORS,
+    COUNTED,
     LIST_INDEXES,
     NEWEST_FIRST,
-    TALLY,
 )
 from server.domains.connectors.documents import connector
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.storage import paging
-from server.storage.coalescing import Coalesced
+from server.storage.counters import Counters
+from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document
-from server.storage.tallies import Tallies
 
 _IN_SUMMARIES = {"syncHistory": 0, "errors": 0, "sync": 0, "credentials.encryptedToken": 0}
 _ONE_BATCH = 1000  # more than the users of one query have
@@ -30,13 +30,13 @@ class ConnectorLists:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connectors = database.collection(CONNECTORS, elsewhere=True)
-        self._tallies = Tallies(database, TALLY)
-        self._summaries = Coalesced(self._summaries_of)
+        self._connectors = database.collection(CONNECTORS, allow_stale=True)
+        self._counters = Counters(database, COUNTED)
+        self._summaries = DataLoader(self._summaries_of)
 
     async def summaries(self, user_id: str) -> list[Connector]:
         """Of a user, in the order they were made, without history, errors and secrets."""
-        return await self._summaries.get(user_id) or []
+        return await self._summaries.load(user_id) or []
 
     async def _summaries_of(self, user_ids: Sequence[str]) -> dict[str, list[Connector]]:
         where = {"userId": {"$in": list(user_ids)}}
@@ -70,7 +70,7 @@ class ConnectorLists:
     async def count_by_status(self, where: ConnectorFilter) -> dict[tuple[str, str], int]:
         """How many connectors there are of each (platform, status), all at one moment."""
         if where.connected_from is None and where.connected_to is None:
-            found = await self._tallies.totals()
+            found = await self._counters.totals()
         else:
             found = await self._count_connected_within(where)
         counts: dict[tuple[str, str], int] = {}

@@ -39,16 +39,16 @@ from server.security.data_key import DataKey
 from server.security.encryption import Undecipherable
 from server.security.ring import MissingKey
 from server.storage.changes import RecordedChanges
-from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Session as Transaction
+from server.storage.leases import LeaseBusy, Leases
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 T = TypeVar("T")
 
 # A refresh may wait for another one, renew the session, and begin a login where that fails: all
-# three must fit into the 30 seconds that Envoy gives a change. Patience is twice a claim's life, so that
+# three must fit into the 30 seconds that Envoy gives a change. The wait is twice a lease's life, so that
 # who waits for a refresh whose process died does better than give up.
-REFRESH_PATIENCE = timedelta(seconds=12)  # for another refresh of the same connector to end
+REFRESH_TIMEOUT = timedelta(seconds=12)  # for another refresh of the same connector to end
 RENEW_SECONDS = 8.0  # more than one call may take
 LOGIN_SECONDS = 9.0  # for all a platform does to let somebody in
 LOGOUT_SECONDS = 3.0
@@ -61,14 +61,14 @@ class Logins:
         self,
         changes: RecordedChanges,
         store: ConnectorStore,
-        claims: Claims,
+        leases: Leases,
         sessions: SessionVault,
         refused: RefusedLogins,
         platforms: Mapping[str, Platform],
     ) -> None:
         self._changes = changes
         self._store = store
-        self._claims = claims
+        self._leases = leases
         self._sessions = sessions
         self._refused = refused
         self._platforms = platforms
@@ -106,7 +106,7 @@ class Logins:
 
     async def _refresh_alone(self, connector_id: str, credentials: Mapping[str, str]) -> Connector:
         try:
-            async with self._claims.hold(_refresh_claim(connector_id), REFRESH_PATIENCE):
+            async with self._leases.acquire(_refresh_lease(connector_id), REFRESH_TIMEOUT):
                 refreshed = await self._store.refreshed_within(connector_id, REFRESH_REUSE)
                 if refreshed is not None:
                     return refreshed
@@ -114,7 +114,7 @@ class Logins:
                 if current is None:
                     raise NotConnected
                 return await self._refresh(current, credentials)
-        except ClaimBusy:
+        except LeaseBusy:
             raise PlatformNotAvailable("Another refresh of this connector takes too long") from None
 
     async def _refresh(self, connector: Connector, credentials: Mapping[str, str]) -> Connector:
@@ -136,14 +136,14 @@ class Logins:
         Raises SessionEnded where only a new login helps, PlatformUnavailable where that cannot be told.
         """
         try:
-            async with self._claims.hold(_refresh_claim(connector.id), REFRESH_PATIENCE):
+            async with self._leases.acquire(_refresh_lease(connector.id), REFRESH_TIMEOUT):
                 current = await self._store.get(connector.id)
                 if current is None or not current.live:
                     raise SessionEnded("The session was ended meanwhile")
                 if current.generation != connector.generation:
                     return await self.session(current)  # somebody else has renewed it
                 return await self.session(await self._renew(current))
-        except (ClaimBusy, PlatformNotAvailable) as error:
+        except (LeaseBusy, PlatformNotAvailable) as error:
             raise PlatformUnavailable("The session could not be renewed just now") from error
         except (NotConnected, ReauthRequired, InvalidCredentials) as error:
             raise SessionEnded("The session ended and could not be renewed") from error
@@ -155,7 +155,7 @@ class Logins:
         """
         log = _log.bind(connector_id=connector.id, platform=connector.platform)
         try:
-            async with self._claims.hold(_refresh_claim(connector.id)):
+            async with self._leases.acquire(_refresh_lease(connector.id)):
                 current = await self._store.get(connector.id)
                 if current is None or current.generation != connector.generation:
                     return
@@ -165,7 +165,7 @@ class Logins:
                     ended = await self._expire(current, str(error))
                     if ended is not None:
                         await self._prepare(ended)
-        except ClaimBusy:
+        except LeaseBusy:
             return  # somebody refreshes it just now
         except (NotConnected, ReauthRequired):
             return  # somebody has changed it meanwhile
@@ -265,8 +265,8 @@ class Logins:
     async def prepare(self, ended: Connector) -> None:
         """Have a login ready for a connector whose session ended, as far as the platform answers."""
         # Who refreshes it meanwhile must not find the session changed underneath, and does the same.
-        with suppress(ClaimBusy):
-            async with self._claims.hold(_refresh_claim(ended.id)):
+        with suppress(LeaseBusy):
+            async with self._leases.acquire(_refresh_lease(ended.id)):
                 await self._prepare(ended)
 
     async def _prepare(self, ended: Connector) -> None:
@@ -403,5 +403,5 @@ async def answer(call: Awaitable[T], seconds: float = LOGIN_SECONDS) -> T:
         raise PlatformNotAvailable("The platform did not answer in time") from None
 
 
-def _refresh_claim(connector_id: str) -> str:
+def _refresh_lease(connector_id: str) -> str:
     return f"refresh/{connector_id}"

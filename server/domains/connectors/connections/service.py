@@ -28,13 +28,13 @@ from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records.store import RecordStore
 from server.platforms.base import LoginRequired, Platform, Session
 from server.storage.changes import RecordedChanges
-from server.storage.claims import ClaimBusy, Claims
 from server.storage.driver import Session as Transaction
+from server.storage.leases import LeaseBusy, Leases
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
 DEFAULT_LIMIT = 20
-CONNECT_PATIENCE = timedelta(seconds=12)  # for another connect of the same user and platform
+CONNECT_TIMEOUT = timedelta(seconds=12)  # for another connect of the same user and platform
 
 
 class UserDirectory(Protocol):
@@ -60,7 +60,7 @@ class ConnectorService:
         store: ConnectorStore,
         lists: ConnectorLists,
         records: RecordStore,
-        claims: Claims,
+        leases: Leases,
         sessions: SessionVault,
         logins: Logins,
         platforms: Mapping[str, Platform],
@@ -71,7 +71,7 @@ class ConnectorService:
         self._store = store
         self._lists = lists
         self._records = records
-        self._claims = claims
+        self._leases = leases
         self._sessions = sessions
         self._logins = logins
         self._platforms = platforms
@@ -162,12 +162,12 @@ class ConnectorService:
         before = await self._store.find(user_id, platform_name)
         try:
             # Of two at once one wins; should it die, the other takes over.
-            async with self._claims.hold(f"connect/{user_id}/{platform_name}", CONNECT_PATIENCE):
+            async with self._leases.acquire(f"connect/{user_id}/{platform_name}", CONNECT_TIMEOUT):
                 existing = await self._store.find(user_id, platform_name)
                 if _generation(existing) != _generation(before):
                     raise AlreadyConnected
                 return await self._connect(user_id, platform, granted, credentials, existing)
-        except ClaimBusy:
+        except LeaseBusy:
             raise AlreadyConnected from None
 
     async def _connect(

@@ -30,8 +30,8 @@ from server.domains.connectors.model import (
     HistoryEntry,
 )
 from server.storage.cache_feed import Followed
+from server.storage.counters import COUNTED_AS, Counters, CounterSpec
 from server.storage.driver import Database, Document, Session
-from server.storage.tallies import TALLIED, Tallies, Tally
 
 CONNECTORS = "connectors"
 DUE_INDEX = "sync.dueAt_1"
@@ -51,15 +51,17 @@ FOLLOWED = Followed(
     CONNECTORS,
     unseen=[
         "sync", "session", "syncHistory", "errors", "updatedAt", "connectionDetails.nextSyncAt",
-        "credentials.encryptedToken", "credentials.encryptedLogin", TALLIED,
+        "credentials.encryptedToken", "credentials.encryptedLogin", COUNTED_AS,
     ],
 )  # fmt: skip
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
-TALLY = Tally(CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*CONNECTION_STATUSES, None)})
+COUNTED = CounterSpec(
+    CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*CONNECTION_STATUSES, None)}
+)
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CONNECTORS: [
-        TALLY.index,
+        COUNTED.index,
         IndexModel([("userId", ASCENDING), ("platform", ASCENDING)], unique=True),
         IndexModel("sessionId", unique=True, sparse=True),
         IndexModel("sync.dueAt", name=DUE_INDEX, sparse=True),
@@ -90,8 +92,8 @@ class ConnectorStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connectors = database.collection(CONNECTORS, elsewhere=True)
-        self._tallies = Tallies(database, TALLY)
+        self._connectors = database.collection(CONNECTORS, allow_stale=True)
+        self._counters = Counters(database, COUNTED)
 
     # Reads
 
@@ -310,7 +312,7 @@ class ConnectorStore:
         """Remove all connectors of a user; gives the ids that their records are kept under."""
         documents = await self._connectors.find({"userId": user_id}, session=session).to_list(None)
         await self._connectors.delete_many({"userId": user_id}, session=session)
-        await self._tallies.leave(documents, session)
+        await self._counters.leave(documents, session)
         return [connector(document).records_id for document in documents]
 
     async def _change(

@@ -59,7 +59,7 @@ class RecordStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._records = database.collection(RECORDS)
-        self._readable = database.collection(RECORDS, elsewhere=True)
+        self._readable = database.collection(RECORDS, allow_stale=True)
         self._erasures = database.collection(ERASURES)
 
     async def keep(

@@ -25,7 +25,7 @@ class TrendStore:
 
     def __init__(self, database: Database) -> None:
         self._trends = database.collection(TRENDS)
-        self._readable = database.collection(TRENDS, elsewhere=True)
+        self._readable = database.collection(TRENDS, allow_stale=True)
 
     async def add(self, minute: Minute, worker: str, batch: int) -> None:
         """Add what a worker counted, once, however often it is asked to.

@@ -17,7 +17,7 @@ from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.errors import ResumeTokenExpired
 from server.domains.connectors.watch.changes import Change, change_of
 from server.observability.logging import cause_of
-from server.storage.driver import ChangeStream, Database, Document, PlaceLost
+from server.storage.driver import ChangeStream, Database, Document, ResumeTokenLost
 
 _log = structlog.stdlib.get_logger("finlink.watch")
 
@@ -25,7 +25,7 @@ _log = structlog.stdlib.get_logger("finlink.watch")
 WAIT = timedelta(milliseconds=500)
 BRIEF_WAIT = timedelta(milliseconds=50)
 
-# What heartbeats of runs and tallies move: no caller is told of it, and it is most of all changes.
+# What heartbeats of runs and rollups move: no caller is told of it, and it is most of all changes.
 _UNTOLD = ["sync.dueAt", "sync.fence", "updatedAt", "tallied"]
 _UPDATED = {
     "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
@@ -118,7 +118,7 @@ class ConnectorChanges:
                 self._connectors, PIPELINE, after, BRIEF_WAIT
             ) as stream:
                 yield Following(stream, self._seen)
-        except PlaceLost:
+        except ResumeTokenLost:
             raise ResumeTokenExpired from None
 
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import pytest
 
 from server.core.events import Actor, current_actor, enter_actor
-from server.storage.groups import MOST, Groups
+from server.storage.group_commit import MOST, GroupCommit
 
 
 class Bench:
-    """Groups whose commits end when they are let go."""
+    """GroupCommit whose commits end when they are let go."""
 
     def __init__(self) -> None:
-        self.groups: Groups[int, str] = Groups(self._commit)
+        self.groups: GroupCommit[int, str] = GroupCommit(self._commit)
         self.began: list[list[int]] = []
         self.actors: list[Actor] = []
         self.free = asyncio.Event()

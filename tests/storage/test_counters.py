@@ -1,4 +1,4 @@
-"""Tallies: whatever is done to documents, by whom and when it is folded, a total is a count."""
+"""Counters: whatever is done to documents, by whom and when it is rolled up, a total is a count."""
 
 from __future__ import annotations
 
@@ -15,26 +15,35 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from server.core.clock import utc_now
-from server.storage import folding
-from server.storage.claims import Claims
+from server.storage import rollup
+from server.storage.counters import (
+    BATCH,
+    COUNTED_AS,
+    COUNTERS,
+    INDEX,
+    REMOVALS,
+    Counters,
+    CounterSpec,
+    Values,
+)
 from server.storage.driver import Database, Document, Session
-from server.storage.folding import RECOUNT_EACH, Folder
 from server.storage.indexes import ensure_indexes
-from server.storage.tallies import BATCH, INDEX, REMOVALS, TALLIED, TALLIES, Tallies, Tally, Values
+from server.storage.leases import Leases
+from server.storage.rollup import RECOUNT_EACH, CounterRollup
 from tests.domains.connectors.waiting import eventually
 
 THINGS = "things"
 SHAPES = ("round", "square")
 COLOURS = ("red", "blue", None)
-TALLY = Tally(THINGS, {"shape": SHAPES, "colour": COLOURS})
+COUNTED = CounterSpec(THINGS, {"shape": SHAPES, "colour": COLOURS})
 STRANGE: tuple[Any, ...] = ("green", 5, "")
 
 
 @pytest.fixture
-async def things(database: Database) -> Tallies:
-    await ensure_indexes(database, {THINGS: [TALLY.index]})
+async def things(database: Database) -> Counters:
+    await ensure_indexes(database, {THINGS: [COUNTED.index]})
     await database.collection(THINGS).delete_many({})
-    return Tallies(database, TALLY)
+    return Counters(database, COUNTED)
 
 
 async def counted(database: Database) -> dict[Values, int]:
@@ -53,10 +62,10 @@ def thing(chance: random.Random) -> Document:
 class Hands:
     """Does things to documents at random."""
 
-    def __init__(self, database: Database, tallies: Tallies, chance: random.Random) -> None:
+    def __init__(self, database: Database, counters: Counters, chance: random.Random) -> None:
         self.database = database
         self.things = database.collection(THINGS)
-        self.tallies = tallies
+        self.counters = counters
         self.chance = chance
 
     async def make(self) -> None:
@@ -78,31 +87,31 @@ class Hands:
         """What was never counted says something else that nobody wrote."""
         if found := await self.any():
             await self.things.delete_one({"_id": found["_id"]})
-            if found.get(TALLIED) in TALLY.expected:
+            if found.get(COUNTED_AS) in COUNTED.expected:
                 await self.database.collection(REMOVALS).insert_one(
-                    {"tally": THINGS, "key": found[TALLIED]}
+                    {"tally": THINGS, "key": found[COUNTED_AS]}
                 )
-            await self.things.insert_one({**found, TALLIED: self.chance.choice((7, "x", None))})
+            await self.things.insert_one({**found, COUNTED_AS: self.chance.choice((7, "x", None))})
 
     async def remove(self) -> None:
         async def work(session: Session) -> None:
             found = await self.things.find_one_and_delete({}, session=session)
-            await self.tallies.leave([found] if found else [], session)
+            await self.counters.leave([found] if found else [], session)
 
         await self.database.transact(work)
 
-    async def fold(self) -> None:
-        await self.tallies.fold_some()
+    async def roll_up(self) -> None:
+        await self.counters.roll_up_some()
 
     async def recount(self) -> None:
-        assert await self.tallies.recount() == {}, "nothing was wrong"
+        assert await self.counters.recount() == {}, "nothing was wrong"
 
-    async def killed_fold(self) -> None:
+    async def killed_rollup(self) -> None:
         """One that ends anywhere on its way."""
-        folding = asyncio.create_task(self.tallies.fold_some())
-        await asyncio.wait({folding}, timeout=self.chance.random() * 0.006)
-        folding.cancel()
-        await asyncio.gather(folding, return_exceptions=True)
+        rolling = asyncio.create_task(self.counters.roll_up_some())
+        await asyncio.wait({rolling}, timeout=self.chance.random() * 0.006)
+        rolling.cancel()
+        await asyncio.gather(rolling, return_exceptions=True)
 
     async def any(self) -> Document | None:
         found = await self.things.find({}).to_list(None)
@@ -113,12 +122,12 @@ class Hands:
     "seed", [0, *(pytest.param(n, marks=pytest.mark.full_only) for n in range(1, 4))]
 )
 async def test_a_total_is_a_count_after_every_step(
-    database: Database, things: Tallies, seed: int
+    database: Database, things: Counters, seed: int
 ) -> None:
     hands = Hands(database, things, random.Random(seed))  # noqa: S311 - the same each time
     steps: list[Callable[[], Awaitable[None]]] = [
         hands.make, hands.make, hands.paint, hands.paint, hands.strip, hands.spoil, hands.remove,
-        hands.fold, hands.killed_fold, hands.recount,
+        hands.roll_up, hands.killed_rollup, hands.recount,
     ]  # fmt: skip
     for _ in range(60):
         step = hands.chance.choice(steps)
@@ -126,7 +135,7 @@ async def test_a_total_is_a_count_after_every_step(
         expected = await counted(database)
         assert await things.totals() == expected, step.__name__
         assert await things.count() == expected
-    await things.fold_some()
+    await things.roll_up_some()
     assert await things.waiting() == (0, (await things.waiting())[1])
     assert await things.totals() == await counted(database)
 
@@ -141,7 +150,7 @@ def _others_in_the_way() -> Iterator[None]:
             raise
 
 
-async def test_a_total_is_of_one_moment(database: Database, things: Tallies) -> None:
+async def test_a_total_is_of_one_moment(database: Database, things: Counters) -> None:
     """Whoever swaps two colours at once, or puts one thing in another's place, changes no total."""
     collection = database.collection(THINGS)
     await collection.insert_many(
@@ -176,12 +185,12 @@ async def test_a_total_is_of_one_moment(database: Database, things: Tallies) -> 
                 await database.transact(work)
                 swaps += 1
 
-    async def fold() -> None:
+    async def roll_up() -> None:
         while not over.is_set():
             with _others_in_the_way():
-                await things.fold_some()
+                await things.roll_up_some()
 
-    others = [asyncio.create_task(work) for work in (swap(1), swap(2), fold(), fold())]
+    others = [asyncio.create_task(work) for work in (swap(1), swap(2), roll_up(), roll_up())]
     try:
         for _ in range(60):
             assert await things.totals() == expected
@@ -194,20 +203,20 @@ async def test_a_total_is_of_one_moment(database: Database, things: Tallies) -> 
 
 
 async def test_what_is_read_does_not_grow_with_what_was_counted(
-    database: Database, things: Tallies
+    database: Database, things: Counters
 ) -> None:
     collection = database.collection(THINGS)
     for _ in range(2):
         await collection.insert_many([{"shape": "round", "colour": "red"} for _ in range(2000)])
-        while await things.fold_some() >= BATCH:
+        while await things.roll_up_some() >= BATCH:
             pass
     await collection.insert_many([{"shape": "square"}, {"shape": "round", "colour": "green"}])
     plan = await database._database.command(
         {
             "explain": {
                 "find": THINGS,
-                "filter": {"$or": [*TALLY.misplaced["$or"], *TALLY.unexpected]},
-                "projection": {"_id": 0, "shape": 1, "colour": 1, TALLIED: 1},
+                "filter": {"$or": [*COUNTED.misplaced["$or"], *COUNTED.unexpected]},
+                "projection": {"_id": 0, "shape": 1, "colour": 1, COUNTED_AS: 1},
                 "hint": INDEX,
             },
             "verbosity": "executionStats",
@@ -223,74 +232,76 @@ async def test_what_is_read_does_not_grow_with_what_was_counted(
 
 
 async def test_what_another_program_removed_is_found_by_counting_anew(
-    database: Database, things: Tallies
+    database: Database, things: Counters
 ) -> None:
     collection = database.collection(THINGS)
     await collection.insert_many([{"shape": "round", "colour": "red"} for _ in range(5)])
-    await things.fold_some()
+    await things.roll_up_some()
     await collection.delete_one({"colour": "red"})
-    await collection.insert_one({"shape": "square", "colour": "red", TALLIED: "square/red"})
+    await collection.insert_one({"shape": "square", "colour": "red", COUNTED_AS: "square/red"})
     assert await things.totals() != await counted(database)
     assert await things.recount() == {"round/red": -1, "square/red": 1}
     assert await things.totals() == await counted(database)
     assert await things.recount() == {}
 
 
-async def test_of_many_recounts_at_once_one_counts(database: Database, things: Tallies) -> None:
+async def test_of_many_recounts_at_once_one_counts(database: Database, things: Counters) -> None:
     collection = database.collection(THINGS)
     await collection.insert_many([{"shape": "round", "colour": "red"} for _ in range(5)])
-    await things.fold_some()
+    await things.roll_up_some()
     for _ in range(3):
         await collection.delete_one({"colour": "red"})
         await asyncio.gather(*(things.recount() for _ in range(5)))
         assert await things.totals() == await counted(database)
 
 
-async def test_the_folder_leaves_nothing_and_counts_anew_each_hour(
-    database: Database, things: Tallies
+async def test_the_rollup_leaves_nothing_and_counts_anew_each_hour(
+    database: Database, things: Counters
 ) -> None:
     collection = database.collection(THINGS)
     await collection.insert_many([{"shape": "round", "colour": "red"} for _ in range(BATCH + 3)])
-    folder = Folder([things], Claims(database))
-    await folder.fold(things)
+    rollup_ = CounterRollup([things], Leases(database))
+    await rollup_.roll_up(things)
     waiting, recounted_at = await things.waiting()
     assert waiting == 0
     assert recounted_at is not None
     await collection.delete_one({})
-    await folder.fold(things)
+    await rollup_.roll_up(things)
     assert await things.totals() == {("round", "red"): BATCH + 3}, "not yet"
     before = utc_now() - RECOUNT_EACH - timedelta(seconds=1)
-    await database.collection(TALLIES).update_one({}, {"$set": {"recountedAt": before}})
-    await Folder([things], Claims(database)).fold(things)  # one that reads them for the first time
+    await database.collection(COUNTERS).update_one({}, {"$set": {"recountedAt": before}})
+    await CounterRollup([things], Leases(database)).roll_up(
+        things
+    )  # one that reads them for the first time
     assert await things.totals() == {("round", "red"): BATCH + 2}
 
 
-async def test_a_folder_tells_what_another_process_counted(
-    database: Database, things: Tallies, monkeypatch: pytest.MonkeyPatch
+async def test_a_rollup_reports_what_another_process_counted(
+    database: Database, things: Counters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Mapping[Values, int]] = []
-    folder = Folder([things], Claims(database), lambda _name, totals: told.append(totals))
-    monkeypatch.setattr(folding, "TELL_SECONDS", 3600.0)
-    await folder.fold(things)
+    rollup_ = CounterRollup([things], Leases(database), lambda _name, totals: told.append(totals))
+    monkeypatch.setattr(rollup, "REPORT_SECONDS", 3600.0)
+    await rollup_.roll_up(things)
     await database.collection(THINGS).insert_one({"shape": "round", "colour": "red"})
-    await things.fold_some()
-    await folder.fold(things)
+    await things.roll_up_some()
+    await rollup_.roll_up(things)
     assert len(told) == 1, "nothing has changed that it could see"
-    monkeypatch.setattr(folding, "TELL_SECONDS", 0.0)
-    await folder.fold(things)
+    monkeypatch.setattr(rollup, "REPORT_SECONDS", 0.0)
+    await rollup_.roll_up(things)
     assert told[1]["round", "red"] == 1
 
 
-async def test_the_folder_folds_by_itself_and_stops(database: Database, things: Tallies) -> None:
-    folder = Folder([things], Claims(database))
-    folder.start()
+async def test_the_rollup_works_by_itself_and_stops(database: Database, things: Counters) -> None:
+    rollup_ = CounterRollup([things], Leases(database))
+    rollup_.start()
     try:
         await database.collection(THINGS).insert_one({"shape": "round"})
 
-        async def folded() -> bool:
+        async def done() -> bool:
             return (await things.waiting())[0] == 0
 
-        await eventually(folded, "the folder")
+        await eventually(done, "the rollup")
     finally:
-        await folder.stop()
+        await rollup_.stop()
     assert await things.totals() == {("round", None): 1}

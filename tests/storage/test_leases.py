@@ -1,4 +1,4 @@
-"""Claims: one holder at a time of a named thing."""
+"""Leases: one holder at a time of a named thing."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from datetime import timedelta
 import pytest
 
 from server.core.clock import utc_now
-from server.storage.claims import CLAIMS, ClaimBusy, Claims
 from server.storage.driver import Database
+from server.storage.leases import LEASES, LeaseBusy, Leases
 from tests.domains.connectors.waiting import eventually
 
 FOREVER = timedelta(minutes=10)
 
 
 async def test_one_holder_at_a_time(database: Database) -> None:
-    ours, theirs = Claims(database), Claims(database)
-    async with ours.hold("door"):
-        with pytest.raises(ClaimBusy, match="door"):
-            async with theirs.hold("door"):
+    ours, theirs = Leases(database), Leases(database)
+    async with ours.acquire("door"):
+        with pytest.raises(LeaseBusy, match="door"):
+            async with theirs.acquire("door"):
                 pass
-        async with theirs.hold("another door"):
+        async with theirs.acquire("another door"):
             pass
-    async with theirs.hold("door"):
+    async with theirs.acquire("door"):
         pass
-    assert await database.collection(CLAIMS).count_documents({}) == 0
+    assert await database.collection(LEASES).count_documents({}) == 0
 
 
 async def test_of_many_at_once_one_gets_it(database: Database) -> None:
@@ -36,11 +36,11 @@ async def test_of_many_at_once_one_gets_it(database: Database) -> None:
     async def enter() -> None:
         nonlocal inside
         try:
-            async with Claims(database).hold("door"):
+            async with Leases(database).acquire("door"):
                 inside += 1
                 outcomes.append(True)
                 await everybody_tried.wait()
-        except ClaimBusy:
+        except LeaseBusy:
             outcomes.append(False)
         if len(outcomes) == 10:
             everybody_tried.set()
@@ -52,48 +52,48 @@ async def test_of_many_at_once_one_gets_it(database: Database) -> None:
 
 
 async def test_it_is_free_again_after_an_exception(database: Database) -> None:
-    claims = Claims(database)
+    leases = Leases(database)
     with pytest.raises(LookupError):
-        async with claims.hold("door"):
+        async with leases.acquire("door"):
             raise LookupError
-    async with claims.hold("door"):
+    async with leases.acquire("door"):
         pass
 
 
 async def lapse(database: Database, name: str) -> None:
-    """As time does once nobody renews the claim."""
+    """As time does once nobody renews the lease."""
     ago = utc_now() - timedelta(seconds=1)
-    result = await database.collection(CLAIMS).update_one({"_id": name}, {"$set": {"until": ago}})
+    result = await database.collection(LEASES).update_one({"_id": name}, {"$set": {"until": ago}})
     assert result.matched_count == 1
 
 
 async def test_a_claim_whose_holder_died_lapses(database: Database) -> None:
-    claims = database.collection(CLAIMS)
+    leases = database.collection(LEASES)
     soon = utc_now() + timedelta(seconds=30)
-    await claims.insert_one({"_id": "door", "owner": "who died", "until": soon})
-    with pytest.raises(ClaimBusy):
-        async with Claims(database).hold("door"):
+    await leases.insert_one({"_id": "door", "owner": "who died", "until": soon})
+    with pytest.raises(LeaseBusy):
+        async with Leases(database).acquire("door"):
             pass
     await lapse(database, "door")
-    async with Claims(database).hold("door"):
+    async with Leases(database).acquire("door"):
         pass
 
 
 async def test_a_former_holder_does_not_free_the_claim_of_the_next(database: Database) -> None:
-    former = Claims(database).hold("door")
+    former = Leases(database).acquire("door")
     await former.__aenter__()
     await lapse(database, "door")
-    async with Claims(database).hold("door"):
+    async with Leases(database).acquire("door"):
         await former.__aexit__(None, None, None)
-        with pytest.raises(ClaimBusy):
-            async with Claims(database).hold("door"):
+        with pytest.raises(LeaseBusy):
+            async with Leases(database).acquire("door"):
                 pass
 
 
 async def test_a_claim_is_renewed_while_it_is_held(database: Database) -> None:
-    claims = Claims(database, life=timedelta(seconds=1))
-    collection = database.collection(CLAIMS)
-    async with claims.hold("door"):
+    leases = Leases(database, life=timedelta(seconds=1))
+    collection = database.collection(LEASES)
+    async with leases.acquire("door"):
         first = await collection.find_one({"_id": "door"})
         assert first is not None
 
@@ -103,19 +103,19 @@ async def test_a_claim_is_renewed_while_it_is_held(database: Database) -> None:
             assert now["owner"] == first["owner"]
             return bool(now["until"] > first["until"])
 
-        await eventually(renewed, "the claim to be renewed")
-        with pytest.raises(ClaimBusy):
-            async with Claims(database).hold("door"):
+        await eventually(renewed, "the lease to be renewed")
+        with pytest.raises(LeaseBusy):
+            async with Leases(database).acquire("door"):
                 pass
 
 
 async def test_the_patient_get_it_when_it_is_given_back(database: Database) -> None:
-    claims = Claims(database)
+    leases = Leases(database)
     first_is_in = asyncio.Event()
     order: list[str] = []
 
     async def first() -> None:
-        async with claims.hold("door"):
+        async with leases.acquire("door"):
             first_is_in.set()
             while waiting.done() is False and len(order) < 1:
                 order.append("first")
@@ -123,7 +123,7 @@ async def test_the_patient_get_it_when_it_is_given_back(database: Database) -> N
 
     async def second() -> None:
         await first_is_in.wait()
-        async with claims.hold("door", patience=FOREVER):
+        async with leases.acquire("door", wait=FOREVER):
             order.append("second")
 
     waiting = asyncio.create_task(second())
@@ -133,8 +133,8 @@ async def test_the_patient_get_it_when_it_is_given_back(database: Database) -> N
 
 
 async def test_patience_ends(database: Database) -> None:
-    claims = Claims(database)
-    async with claims.hold("door"):
-        with pytest.raises(ClaimBusy):
-            async with claims.hold("door", patience=timedelta(milliseconds=250)):
+    leases = Leases(database)
+    async with leases.acquire("door"):
+        with pytest.raises(LeaseBusy):
+            async with leases.acquire("door", wait=timedelta(milliseconds=250)):
                 pass

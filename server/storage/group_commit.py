@@ -22,7 +22,7 @@ QUIET_TURNS = 3
 SLOW_SECONDS = 0.25
 
 
-class Groups(Generic[M, T]):
+class GroupCommit(Generic[M, T]):
     """Hands what comes to `commit`, in groups, and its results to those who wait for them."""
 
     def __init__(self, commit: Callable[[Sequence[M]], Awaitable[Sequence[T]]]) -> None:

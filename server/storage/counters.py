@@ -1,10 +1,10 @@
-"""Tallies: how many documents of a collection there are by the values of a few fields, without counting them.
+"""Counters: how many documents of a collection there are by the values of a few fields, always at hand.
 
 A document says in `tallied` what it was last counted as, and collection `tallies` has the totals of that.
 Where that is not what the document says now, an index finds it: what was made or changed since, whichever
 program did it. So whoever changes a document does nothing for it and waits for nothing; who removes one
 leaves a note in `tally_removals`. A total is what was counted, and what has changed since, read at one
-moment: it is always what a count at that moment would be. `fold_some` counts what has changed, so that
+moment: it is always what a count at that moment would be. `roll_up_some` counts what has changed, so that
 there is little of it; only the pace depends on that, never the answer.
 """
 
@@ -24,9 +24,10 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from server.core.clock import utc_now
 from server.storage.driver import Database, Document, Session
 
-TALLIES = "tallies"
+# The collections and the field have their first names.
+COUNTERS = "tallies"
 REMOVALS = "tally_removals"
-TALLIED = "tallied"
+COUNTED_AS = "tallied"
 INDEX = "tally"
 BATCH = 1_000
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -40,7 +41,7 @@ Values: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Tally:
+class CounterSpec:
     """The documents of `collection` by the fields `by`, each with the values it is expected to have.
 
     None stands for a field that is missing or null. Documents with other values are counted one by one.
@@ -51,7 +52,7 @@ class Tally:
 
     @property
     def index(self) -> IndexModel:
-        return IndexModel([(name, ASCENDING) for name in (*self.by, TALLIED)], name=INDEX)
+        return IndexModel([(name, ASCENDING) for name in (*self.by, COUNTED_AS)], name=INDEX)
 
     @cached_property
     def expected(self) -> dict[str, Values]:
@@ -66,7 +67,7 @@ class Tally:
         """What finds the documents that are not counted as what they are."""
         return {
             "$or": [
-                {**dict(zip(self.by, values, strict=True)), TALLIED: {"$ne": key}}
+                {**dict(zip(self.by, values, strict=True)), COUNTED_AS: {"$ne": key}}
                 for key, values in self.expected.items()
             ]
         }
@@ -82,28 +83,28 @@ class Tally:
         return found
 
 
-class Tallies:
-    """One tally in MongoDB. Driver errors pass through."""
+class Counters:
+    """The counters of one collection in MongoDB. Driver errors pass through."""
 
-    def __init__(self, database: Database, tally: Tally) -> None:
+    def __init__(self, database: Database, spec: CounterSpec) -> None:
         self._database = database
-        self._tally = tally
-        self._counted = database.collection(tally.collection)
-        self._tallies = database.collection(TALLIES)
+        self._spec = spec
+        self._counted = database.collection(spec.collection)
+        self._counters = database.collection(COUNTERS)
         self._removals = database.collection(REMOVALS)
 
     @property
     def name(self) -> str:
-        return self._tally.collection
+        return self._spec.collection
 
     async def totals(self) -> dict[Values, int]:
         """How many documents there are with each of the values, at this moment."""
         return (await self._read()).totals
 
     async def _read(self) -> _State:
-        fields = {name: f"${name}" for name in (*self._tally.by, TALLIED)}
+        fields = {name: f"${name}" for name in (*self._spec.by, COUNTED_AS)}
         rows: list[Document] = [
-            {"$match": {"$or": [*self._tally.misplaced["$or"], *self._tally.unexpected]}},
+            {"$match": {"$or": [*self._spec.misplaced["$or"], *self._spec.unexpected]}},
             {"$group": {"_id": fields, "n": {"$sum": 1}}},
         ]
         try:
@@ -118,10 +119,10 @@ class Tallies:
         for row in found:
             if self._take_kept(row, state):
                 continue
-            values = tuple(row["_id"].get(name) for name in self._tally.by)
+            values = tuple(row["_id"].get(name) for name in self._spec.by)
             state.add(values, row["n"])
-            self._add(state, row["_id"].get(TALLIED), -row["n"])
-            if values in self._tally.expected.values():
+            self._add(state, row["_id"].get(COUNTED_AS), -row["n"])
+            if values in self._spec.expected.values():
                 state.waiting += row["n"]
         return state
 
@@ -132,7 +133,7 @@ class Tallies:
             {"$group": {"_id": "$key", "removed": {"$sum": 1}}},
         ]
         return [
-            {"$unionWith": {"coll": TALLIES, "pipeline": [{"$match": {"_id": self.name}}]}},
+            {"$unionWith": {"coll": COUNTERS, "pipeline": [{"$match": {"_id": self.name}}]}},
             {"$unionWith": {"coll": REMOVALS, "pipeline": removed}},
         ]
 
@@ -150,92 +151,95 @@ class Tallies:
         return True
 
     def _add(self, state: _State, key: object, count: int) -> None:
-        """`key` is a text in `tallied`; what is none of the tally's own counts nothing."""
-        values = self._tally.expected.get(key) if isinstance(key, str) else None
+        """`key` is a text in `tallied`; what is none of the counters' own counts nothing."""
+        values = self._spec.expected.get(key) if isinstance(key, str) else None
         if values is not None:
             state.add(values, count)
 
     async def count(self) -> dict[Values, int]:
         """The same by counting every document: slow where there are many."""
-        fields = {name: f"${name}" for name in self._tally.by}
+        fields = {name: f"${name}" for name in self._spec.by}
         rows = await self._database.aggregate(
             self._counted, [{"$group": {"_id": fields, "n": {"$sum": 1}}}]
         )
         state = _State()
         for row in rows:
-            state.add(tuple(row["_id"].get(name) for name in self._tally.by), row["n"])
+            state.add(tuple(row["_id"].get(name) for name in self._spec.by), row["n"])
         return state.totals
 
     async def leave(self, documents: Sequence[Mapping[str, Any]], session: Session) -> None:
         """Note that these were removed, in the transaction that does so."""
         notes = [
-            {"tally": self.name, "key": document[TALLIED]}
+            {"tally": self.name, "key": document[COUNTED_AS]}
             for document in documents
-            if document.get(TALLIED) in self._tally.expected
+            if document.get(COUNTED_AS) in self._spec.expected
         ]
         if notes:
             await self._removals.insert_many(notes, session=session)
 
-    # Folding
+    # Rolling up
 
     async def waiting(
         self, seen: Callable[[Mapping[Values, int]], None] = lambda _: None
     ) -> tuple[int, datetime | None]:
-        """How many changes there are to count, and when all was counted anew.
+        """How many changes there are to count, and when all was last counted.
 
         `seen` is told the totals by the way, with a 0 for each of the expected values that has none.
         """
         state = await self._read()
-        seen({**dict.fromkeys(self._tally.expected.values(), 0), **state.totals})
+        seen({**dict.fromkeys(self._spec.expected.values(), 0), **state.totals})
         return state.waiting, state.recounted_at
 
     async def has_waiting(self) -> bool:
         """Whether there is any change to count, told from the first that is found."""
-        found = self._counted.find(self._tally.misplaced, {"_id": 1}).hint(INDEX).limit(1)
+        found = self._counted.find(self._spec.misplaced, {"_id": 1}).hint(INDEX).limit(1)
         if await found.to_list(1):
             return True
         return await self._removals.find_one({"tally": self.name}) is not None
 
-    async def fold_some(self) -> int:
+    async def roll_up_some(self) -> int:
         """Count some of what has changed; how many changes it was, less than BATCH where none is left."""
-        return await self._database.transact(self._fold)
+        return await self._database.transact(self._roll_up)
 
-    async def _fold(self, session: Session) -> int:
-        fields = dict.fromkeys((*self._tally.by, TALLIED), 1)
-        cursor = self._counted.find(self._tally.misplaced, fields, session=session)
+    async def _roll_up(self, session: Session) -> int:
+        fields = dict.fromkeys((*self._spec.by, COUNTED_AS), 1)
+        cursor = self._counted.find(self._spec.misplaced, fields, session=session)
         documents = await cursor.hint(INDEX).limit(BATCH).to_list(None)
         notes = await self._removals.find({"tally": self.name}, session=session).to_list(BATCH)
         changes: Counter[str] = Counter()
         moved: dict[str, list[Any]] = {}
-        key_of = {values: key for key, values in self._tally.expected.items()}
+        key_of = {values: key for key, values in self._spec.expected.items()}
         for document in documents:
-            key = key_of[tuple(document.get(name) for name in self._tally.by)]
+            key = key_of[tuple(document.get(name) for name in self._spec.by)]
             moved.setdefault(key, []).append(document["_id"])
             changes[key] += 1
-            if document.get(TALLIED) in self._tally.expected:
-                changes[document[TALLIED]] -= 1
+            if document.get(COUNTED_AS) in self._spec.expected:
+                changes[document[COUNTED_AS]] -= 1
         changes.subtract(note["key"] for note in notes)
-        # Who changes one of these meanwhile makes this transaction begin anew, or waits for its end.
+        # Who changes one of these meanwhile makes this transaction begin again, or waits for its end.
         for key, ids in moved.items():
             await self._counted.update_many(
-                {"_id": {"$in": ids}}, {"$set": {TALLIED: key}}, session=session
+                {"_id": {"$in": ids}}, {"$set": {COUNTED_AS: key}}, session=session
             )
         if notes:
             gone = {"_id": {"$in": [note["_id"] for note in notes]}}
             await self._removals.delete_many(gone, session=session)
         if added := {f"counts.{key}": count for key, count in changes.items() if count}:
-            await self._tallies.update_one(
+            await self._counters.update_one(
                 {"_id": self.name}, {"$inc": added}, upsert=True, session=session
             )
         return max(len(documents), len(notes))
 
     async def recount(self) -> dict[str, int]:
-        """Count all anew and put right what is wrong; how much that was.
+        """Count all again and put right what is wrong; how much that was.
 
         It finds what another program removed, or wrote with a `tallied` of its own. What that makes wrong
         is compared at one moment and added later: changes in between move both sides alike.
         """
-        pipeline = [{"$group": {"_id": {TALLIED: f"${TALLIED}"}, "n": {"$sum": 1}}}, *self._kept()]
+        pipeline = [
+            {"$group": {"_id": {COUNTED_AS: f"${COUNTED_AS}"}, "n": {"$sum": 1}}},
+            *self._kept(),
+        ]
         with timeout(_RECOUNT_SECONDS):
             found = await self._database.aggregate(
                 self._counted, pipeline, hint=INDEX, snapshot=True
@@ -243,18 +247,18 @@ class Tallies:
         state, right = _State(), _State()
         for row in found:
             if not self._take_kept(row, state):
-                self._add(right, row["_id"].get(TALLIED), row["n"])
+                self._add(right, row["_id"].get(COUNTED_AS), row["n"])
         wrong = {
             key: right.totals.get(values, 0) - state.totals.get(values, 0)
-            for key, values in self._tally.expected.items()
+            for key, values in self._spec.expected.items()
             if right.totals.get(values, 0) != state.totals.get(values, 0)
         }
-        told = {"recounts": (state.recounts or 0) + 1, "recountedAt": utc_now()}
-        update: Document = {"$set": told}
+        recounted = {"recounts": (state.recounts or 0) + 1, "recountedAt": utc_now()}
+        update: Document = {"$set": recounted}
         if wrong:
             update["$inc"] = {f"counts.{key}": count for key, count in wrong.items()}
         try:
-            await self._tallies.update_one(
+            await self._counters.update_one(
                 {"_id": self.name, "recounts": state.recounts}, update, upsert=True
             )
         except DuplicateKeyError:  # another process has done the same meanwhile
@@ -263,7 +267,7 @@ class Tallies:
 
 
 class _State:
-    """A tally as it was read."""
+    """Counters as they were read."""
 
     def __init__(self, totals: Mapping[Values, int] | None = None) -> None:
         self.totals: dict[Values, int] = dict(totals or {})

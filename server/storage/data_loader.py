@@ -1,8 +1,8 @@
 """Reads of the same moment become one query.
 
 Whoever asks within one round of the event loop shares a query, and while AT_ONCE are under way those who
-come wait for one of them, for PATIENCE at most: a query costs the same for one key as for ten. For the same
-reason queries keep a distance where many read at once; who reads alone never waits. A query is
+come wait for one of them, for MAX_WAIT_SECONDS at most: a query costs the same for one key as for ten.
+For the same reason queries keep a distance where many read at once; who reads alone never waits. A query is
 sent after all who share it have asked, so nobody is given what was read before. Reads inside transactions
 do not belong here: they see what is theirs alone.
 """
@@ -19,13 +19,13 @@ V = TypeVar("V")
 
 BATCH = 100  # keys of one query
 AT_ONCE = 1
-PATIENCE = 0.01  # seconds
+MAX_WAIT_SECONDS = 0.01
 # Between two queries where the first was for several keys: many are reading, and sending a query costs
 # as much as all else that is done for a read.
 SPACING = 0.006
 
 
-class Coalesced(Generic[K, V]):
+class DataLoader(Generic[K, V]):
     """Reads by key through `read`, which gives what it finds of the keys it gets."""
 
     def __init__(self, read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
@@ -35,7 +35,7 @@ class Coalesced(Generic[K, V]):
         self._sending: asyncio.Handle | None = None  # when it is `_waiting`'s turn
         self._not_before = 0.0  # the next query, as the event loop has the time
 
-    async def get(self, key: K) -> V | None:
+    async def load(self, key: K) -> V | None:
         """What there is under a key, None for nothing. Raises what `read` raises."""
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
@@ -46,7 +46,7 @@ class Coalesced(Generic[K, V]):
     def _schedule(self) -> None:
         loop, nobody = asyncio.get_running_loop(), Context()
         if len(self._under_way) >= AT_ONCE:
-            self._sending = loop.call_later(PATIENCE, self._send, context=nobody)
+            self._sending = loop.call_later(MAX_WAIT_SECONDS, self._send, context=nobody)
         elif (wait := self._not_before - loop.time()) > 0:
             self._sending = loop.call_later(wait, self._send, context=nobody)
         else:
@@ -67,11 +67,11 @@ class Coalesced(Generic[K, V]):
             self._not_before = asyncio.get_running_loop().time() + SPACING
         for first in range(0, len(keys), BATCH):
             batch = {key: waiting[key] for key in keys[first : first + BATCH]}
-            task = asyncio.get_running_loop().create_task(self._answer(batch))
+            task = asyncio.get_running_loop().create_task(self._load(batch))
             self._under_way.add(task)
             task.add_done_callback(self._ended)
 
-    async def _answer(self, batch: Mapping[K, list[asyncio.Future[V | None]]]) -> None:
+    async def _load(self, batch: Mapping[K, list[asyncio.Future[V | None]]]) -> None:
         try:
             found = await self._read(list(batch))
         except BaseException as error:

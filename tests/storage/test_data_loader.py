@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from server.storage import coalescing
-from server.storage.coalescing import BATCH, Coalesced
+from server.storage import data_loader
+from server.storage.data_loader import BATCH, DataLoader
 from tests.faults.load import until
 
 
@@ -31,8 +31,8 @@ class Source:
 
 async def test_reads_of_one_moment_are_one_query_and_equal_ones_one_key() -> None:
     source = Source()
-    reads = Coalesced(source.read)
-    found = await asyncio.gather(*(reads.get(key) for key in ("ann", "bob", "ann", "nobody")))
+    reads = DataLoader(source.read)
+    found = await asyncio.gather(*(reads.load(key) for key in ("ann", "bob", "ann", "nobody")))
     assert found == ["ANN", "BOB", "ANN", None]
     assert source.asked == [["ann", "bob", "nobody"]]
 
@@ -40,10 +40,10 @@ async def test_reads_of_one_moment_are_one_query_and_equal_ones_one_key() -> Non
 async def test_who_asks_while_a_query_is_under_way_has_one_of_his_own() -> None:
     source = Source()
     source.go_on.clear()
-    reads = Coalesced(source.read)
-    first = asyncio.create_task(reads.get("ann"))
+    reads = DataLoader(source.read)
+    first = asyncio.create_task(reads.load("ann"))
     await until(lambda: bool(source.asked))
-    second = asyncio.create_task(reads.get("ann"))
+    second = asyncio.create_task(reads.load("ann"))
     await until(lambda: len(source.asked) == 2)
     source.go_on.set()
     assert (await first, await second) == ("ANN", "ANN")
@@ -52,27 +52,27 @@ async def test_who_asks_while_a_query_is_under_way_has_one_of_his_own() -> None:
 
 async def test_a_query_has_a_bound() -> None:
     source = Source()
-    reads = Coalesced(source.read)
+    reads = DataLoader(source.read)
     keys = [f"user{number}" for number in range(2 * BATCH + 1)]
-    assert await asyncio.gather(*map(reads.get, keys)) == [key.upper() for key in keys]
+    assert await asyncio.gather(*map(reads.load, keys)) == [key.upper() for key in keys]
     assert [len(asked) for asked in source.asked] == [BATCH, BATCH, 1]
 
 
 async def test_an_error_reaches_everybody_and_the_next_query_is_a_new_one() -> None:
     source = Source()
     source.failure = ConnectionError("away")
-    reads = Coalesced(source.read)
-    failed = await asyncio.gather(reads.get("ann"), reads.get("bob"), return_exceptions=True)
+    reads = DataLoader(source.read)
+    failed = await asyncio.gather(reads.load("ann"), reads.load("bob"), return_exceptions=True)
     assert [type(error) for error in failed] == [ConnectionError, ConnectionError]
     source.failure = None
-    assert await reads.get("ann") == "ANN"
+    assert await reads.load("ann") == "ANN"
 
 
 async def test_who_goes_away_takes_nothing_from_the_others() -> None:
     source = Source()
     source.go_on.clear()
-    reads = Coalesced(source.read)
-    first, second = asyncio.create_task(reads.get("ann")), asyncio.create_task(reads.get("ann"))
+    reads = DataLoader(source.read)
+    first, second = asyncio.create_task(reads.load("ann")), asyncio.create_task(reads.load("ann"))
     await until(lambda: bool(source.asked))
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -83,9 +83,9 @@ async def test_who_goes_away_takes_nothing_from_the_others() -> None:
 
 async def test_nothing_is_read_for_those_who_went_before_it_was_sent() -> None:
     source = Source()
-    reads = Coalesced(source.read)
-    gone = asyncio.create_task(reads.get("ann"))
-    stays = asyncio.create_task(reads.get("bob"))
+    reads = DataLoader(source.read)
+    gone = asyncio.create_task(reads.load("ann"))
+    stays = asyncio.create_task(reads.load("bob"))
     await asyncio.sleep(0)
     gone.cancel()
     assert await stays == "BOB"
@@ -95,11 +95,11 @@ async def test_nothing_is_read_for_those_who_went_before_it_was_sent() -> None:
 async def test_a_deadline_of_one_ends_his_waiting_alone() -> None:
     source = Source()
     source.go_on.clear()
-    reads = Coalesced(source.read)
-    patient = asyncio.create_task(reads.get("ann"))
+    reads = DataLoader(source.read)
+    patient = asyncio.create_task(reads.load("ann"))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await reads.get("ann")
+            await reads.load("ann")
     source.go_on.set()
     assert await patient == "ANN"
 
@@ -107,11 +107,11 @@ async def test_a_deadline_of_one_ends_his_waiting_alone() -> None:
 async def test_where_many_read_the_next_query_waits_for_more_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coalescing, "SPACING", 3600.0)  # it never comes by itself
+    monkeypatch.setattr(data_loader, "SPACING", 3600.0)  # it never comes by itself
     source = Source()
-    reads = Coalesced(source.read)
-    await asyncio.gather(reads.get("ann"), reads.get("bob"))
-    later = [asyncio.create_task(reads.get(key)) for key in ("cat", "dan")]
+    reads = DataLoader(source.read)
+    await asyncio.gather(reads.load("ann"), reads.load("bob"))
+    later = [asyncio.create_task(reads.load(key)) for key in ("cat", "dan")]
     for _ in range(20):  # rounds of the event loop
         await asyncio.sleep(0)
     assert source.asked == [["ann", "bob"]]
@@ -120,9 +120,9 @@ async def test_where_many_read_the_next_query_waits_for_more_of_them(
 
 
 async def test_who_reads_alone_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coalescing, "SPACING", 3600.0)
+    monkeypatch.setattr(data_loader, "SPACING", 3600.0)
     source = Source()
-    reads = Coalesced(source.read)
+    reads = DataLoader(source.read)
     for key in ("ann", "bob", "ann"):
-        await reads.get(key)
+        await reads.load(key)
     assert source.asked == [["ann"], ["bob"], ["ann"]]
