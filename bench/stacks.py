@@ -16,8 +16,8 @@ import psutil
 
 from bench import tools
 from bench.folders import DATA, LOGS, PEERS
-from server.config import PORT_SETTINGS
 from server.edge.probes import port_answers, until
+from server.settings import PORT_SETTINGS
 from server.supervisor.piece import Piece, Spec
 from server.supervisor.pieces import bare_env
 

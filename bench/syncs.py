@@ -33,6 +33,7 @@ from sandbox.platforms.fi_money.generated import GeneratedFiData
 from sandbox.platforms.zerodha.generated import GeneratedKiteData
 from server.domains.connectors.connections.store import CONNECTORS
 from server.edge.probes import port_answers, until
+from server.platforms.registry import PLATFORMS
 from server.supervisor.piece import Spec
 from server.supervisor.pieces import bare_env
 
@@ -102,10 +103,11 @@ def sandbox() -> Sandbox:
         log=LOGS / "sandbox.log",
         log_stdout=True,
     )
+    urls = {"zerodha": f"http://127.0.0.1:{kite}", "fi_money": f"http://127.0.0.1:{fi}"}
     settings = {
-        "FI_BASE_URL": f"http://127.0.0.1:{fi}/mcp/stream",
-        "KITE_BASE_URL": f"http://127.0.0.1:{kite}",
-        "KITE_LOGIN_URL": f"http://127.0.0.1:{kite}/connect/login",
+        f"{platform.name}_{setting}".upper(): url
+        for platform in PLATFORMS
+        for setting, url in platform.sandbox_urls(urls[platform.name]).items()
     }
     return Sandbox(spec, settings)
 

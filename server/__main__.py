@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from server import config
+from server import config, settings
 from server.commands.keys import keys
 from server.observability.logging import setup_logging
 
@@ -32,7 +32,7 @@ LEFT_SECONDS = 5.0
 def _settings(**given: object) -> config.Settings:
     """The environment's settings, what was given on the command line before all."""
     try:
-        return config.load(**given)
+        return settings.load(**given)
     except config.ConfigError as error:
         raise SystemExit(f"finlink: {error}") from None
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -40,9 +43,17 @@ Address = Annotated[str, Field(pattern=r"^[^:]+:[0-9]{1,5}$")]  # HOST:PORT
 # Given as one text, separated by commas.
 Words = Annotated[tuple[str, ...], NoDecode]
 
-KITE_API = "https://api.kite.trade"
-KITE_LOGIN = "https://kite.zerodha.com/connect/login"
-FI_MCP = "https://mcp.fi.money:8080/mcp/stream"
+Part = TypeVar("Part", bound=BaseSettings)
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 class ConfigError(Exception):
@@ -94,7 +105,7 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     metrics_host: str = "127.0.0.1"
     # Where traces go: an OTLP collector's gRPC port. Unset, nothing is traced.
-    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
     trace_percent: Annotated[float, Field(ge=0, le=100)] = 1.0  # of calls
     workers: Annotated[int, Field(ge=1, le=128)] = Field(
         default_factory=lambda: os.cpu_count() or 1
@@ -147,23 +158,16 @@ class Settings(BaseSettings):
     # By which the workers of a host tell each other of changes; `run` makes it.
     generations_file: Path | None = None
 
-    # Platforms. The addresses default to the sandbox in development and to the real hosts elsewhere.
+    # Platforms bring settings of their own, see `of`.
+    # Whether those without an address are the sandbox's: in development, not in production.
     sandbox: bool | None = None
-    sandbox_kite_port: Port = 8085
-    sandbox_fi_port: Port = 8086
     sandbox_data: Path | None = None
-    kite_base_url: str | None = None
-    kite_login_url: str | None = None
-    fi_base_url: str | None = None
-    fi_session_ttl: Annotated[int, Field(ge=60, le=86_400)] = (
-        1_800  # seconds a login is taken to last
-    )
-    zerodha_api_key: str | None = None
-    zerodha_api_secret: SecretStr | None = None
 
     # Sync
     # Runs at a time in one worker; with 0 it only serves, and others must sync.
     sync_concurrency: Annotated[int, Field(ge=0, le=1_000)] = 20
+
+    _parts: dict[type[BaseSettings], BaseSettings] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -230,17 +234,6 @@ class Settings(BaseSettings):
     @classmethod
     def _key_entries(cls, value: str) -> str:
         parse_keys(value)
-        return value
-
-    @field_validator(
-        "kite_base_url", "kite_login_url", "fi_base_url", "otel_exporter_otlp_endpoint"
-    )
-    @classmethod
-    def _http_url(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = urlsplit(value)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ValueError("must be an http:// or https:// address")
         return value
 
     @model_validator(mode="after")
@@ -319,42 +312,51 @@ class Settings(BaseSettings):
                 return path
         return "financial_app"
 
-    @property
-    def kite_api(self) -> str:
-        sandbox = f"http://127.0.0.1:{self.sandbox_kite_port}"
-        return self.kite_base_url or (sandbox if self.use_sandbox else KITE_API)
-
-    @property
-    def kite_login(self) -> str:
-        sandbox = f"http://127.0.0.1:{self.sandbox_kite_port}/connect/login"
-        return self.kite_login_url or (sandbox if self.use_sandbox else KITE_LOGIN)
-
-    @property
-    def fi_mcp(self) -> str:
-        sandbox = f"http://127.0.0.1:{self.sandbox_fi_port}/mcp/stream"
-        return self.fi_base_url or (sandbox if self.use_sandbox else FI_MCP)
+    def of(self, kind: type[Part]) -> Part:
+        """The settings that a platform or domain brings."""
+        part = self._parts.get(kind)
+        if part is None:
+            part = self._parts[kind] = kind()
+        return cast("Part", part)
 
 
-# What two Finlinks on one machine must not share.
-PORT_SETTINGS = tuple(name.upper() for name in Settings.model_fields if name.endswith("port"))
+def load(*parts: type[BaseSettings], **overrides: object) -> Settings:
+    """Read and check the settings that all share, and those of `parts`.
 
-
-def load(**overrides: object) -> Settings:
-    """Read and check the settings. Raises ConfigError with one line a wrong setting.
-
-    In tests the process's clock follows CLOCK_FILE from then on.
+    In tests the process's clock follows CLOCK_FILE from then on. Raises ConfigError with one line for each
+    setting that is wrong.
     """
-    try:
-        settings = Settings(**overrides)  # type: ignore[arg-type]
-        if settings.clock_file is not None:
+    wrong: list[str] = []
+    read = [_read(part, _taken(part, overrides), wrong) for part in parts]
+    settings = _read(Settings, overrides, wrong)
+    if settings is None or wrong:
+        raise ConfigError("\n".join(wrong))
+    settings._parts.update({type(part): part for part in read if part is not None})
+    if settings.clock_file is not None:
+        try:
             CLOCK.follow(settings.clock_file)
-        return settings
+        except (OSError, ValueError):
+            raise ConfigError("CLOCK_FILE: must be a readable file of 8 bytes") from None
+    return settings
+
+
+def _taken(part: type[BaseSettings], given: dict[str, object]) -> Mapping[str, object]:
+    """Takes out what is given of a part. All parts read the same files."""
+    own = {f"{_prefix(part)}{name}": name for name in part.model_fields}
+    taken = {own[name]: given.pop(name) for name in given.keys() & own}
+    return {**taken, **{name: value for name, value in given.items() if name.startswith("_")}}
+
+
+def _prefix(kind: type[BaseSettings]) -> str:
+    return kind.model_config.get("env_prefix", "")
+
+
+def _read(kind: type[Part], given: Mapping[str, object], wrong: list[str]) -> Part | None:
+    try:
+        return kind(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = []
         for item in error.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in item["loc"]).upper()
+            name = "_".join(str(part) for part in item["loc"])
             message = str(item["msg"]).removeprefix("Value error, ")
-            lines.append(f"{name}: {message}" if name else message)
-        raise ConfigError("\n".join(lines)) from None
-    except (OSError, ValueError):
-        raise ConfigError("CLOCK_FILE: must be a readable file of 8 bytes") from None
+            wrong.append(f"{_prefix(kind)}{name}".upper() + f": {message}" if name else message)
+        return None

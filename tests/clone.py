@@ -17,12 +17,14 @@ from pathlib import Path
 import httpx
 
 from server.edge import probes
+from server.settings import PORT_SETTINGS, every
+from server.supervisor.pieces import DEFAULT_METRICS_PORT
 from tests.stack import free_ports
 
-PORTS = {
-    "PORT": 3000, "TLS_PORT": 3443, "GRPC_PORT": 50051, "ADMIN_PORT": 9901, "METRICS_PORT": 9464,
-    "MONGO_PORT": 27117, "SANDBOX_KITE_PORT": 8085, "SANDBOX_FI_PORT": 8086,
-}  # fmt: skip
+PORTS: dict[str, int] = {
+    **{name: info.default for name, info in every() if name in PORT_SETTINGS},
+    "METRICS_PORT": DEFAULT_METRICS_PORT,
+}
 STOP_SECONDS = 120.0
 
 

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from server.config import PORT_SETTINGS
+from server.settings import PORT_SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0

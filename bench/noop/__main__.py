@@ -47,8 +47,9 @@ def _worker() -> None:
     # Here, as the supervisor starts faster without.
     from server import app  # noqa: PLC0415
     from server.domains import registry as domains  # noqa: PLC0415
-    from server.domains.connectors import domain as connectors  # noqa: PLC0415
     from server.kernel import Domain, Parts  # noqa: PLC0415
+    from server.platforms import building  # noqa: PLC0415
+    from server.platforms import registry as platforms  # noqa: PLC0415
     from server.rpc.middleware import logging  # noqa: PLC0415
     from server.storage import monitoring  # noqa: PLC0415
 
@@ -73,7 +74,11 @@ def _worker() -> None:
     if SILENT:
         logging._ENDED = monitoring._COMMANDS = monitoring._POOL = _Nothing()  # type: ignore[assignment]
     # Of the sandbox, which has no limits: what is measured is the worker.
-    connectors.KITE_SPACING = timedelta(milliseconds=1)
+    fast = timedelta(milliseconds=1)
+    unlimited = [
+        dataclasses.replace(each, spacing=each.spacing and fast) for each in platforms.PLATFORMS
+    ]
+    building.PLATFORMS = unlimited  # type: ignore[attr-defined]
     noop_domain = Domain(contract=[file], build=lambda *_: Parts(register=register))
     domains.DOMAINS = (*domains.DOMAINS, noop_domain)
     app.CONTRACT = (*domains.CONTRACT, file)  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from server.config import Settings
 from server.core.events import Actor, enter_actor
 from server.edge.errors import StartError
 from server.security.ring import KeyRing
+from server.settings import load
 from server.storage import driver
 from server.storage.audit import CODES_KEY, AuditTrail, Codes
 from server.storage.driver import Database
@@ -39,7 +40,7 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     """
 
     async def connected() -> T:
-        settings = with_data_folder(config.load())
+        settings = with_data_folder(load())
         await preflight.check_mongodb(_uri(settings))
         async with driver.connected(settings) as database:
             return await work(database, settings)

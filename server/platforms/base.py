@@ -6,7 +6,7 @@
     ├── PermissionRefused      this data type is not allowed; the session is fine
     ├── PlatformUnavailable    broken transport, time-out or 5xx; later may work
     │   └── Throttled          429; later will work
-    │       └── OverBudget     our own budget is used up: the platform was not even asked
+    │       └── OverRateLimit  our own limit is reached: the platform was not even asked
     └── PlatformDataError      an answer that cannot be understood
 
 Messages of these errors are shown to callers and stored in a connector's history: they hold no
@@ -69,7 +69,7 @@ class Throttled(PlatformUnavailable):
     code = "PLATFORM_THROTTLED"
 
 
-class OverBudget(Throttled):
+class OverRateLimit(Throttled):
     """`retry_after` is when its turn comes: asking sooner is of no use."""
 
 
@@ -113,8 +113,11 @@ class Fetched:
     items: Callable[[], Sequence[Item]]
 
 
-# Awaits the moment at which a budget allows one call.
+# Awaits the moment at which a rate limit allows one call.
 Slot: TypeAlias = Callable[[], Awaitable[None]]
+# The slots for so many calls of a key, by which a platform counts them. Raises OverRateLimit if the first
+# is further away than the duration given.
+RateLimit: TypeAlias = Callable[[str, timedelta, int], Awaitable[Sequence[Slot]]]
 
 
 class Reading(Protocol):

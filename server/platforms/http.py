@@ -27,7 +27,7 @@ from yarl import URL
 from server.observability.logging import current_id
 from server.observability.tracing import client_span
 from server.platforms.base import (
-    OverBudget,
+    OverRateLimit,
     PlatformDataError,
     PlatformError,
     PlatformUnavailable,
@@ -71,7 +71,7 @@ class BrokenConnection(aiohttp.ClientError):
 async def once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from sending a request again by itself: budgets count each one that goes out."""
+    """Keeps aiohttp from sending a request again by itself: rate limits count each one that goes out."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
@@ -140,7 +140,7 @@ class Retry:
                 return await attempt()
             except PlatformUnavailable as error:
                 asked = error.retry_after or timedelta(0)
-                if isinstance(error, OverBudget) or asked > self.longest_wait:
+                if isinstance(error, OverRateLimit) or asked > self.longest_wait:
                     raise
                 await self.sleep(max(_pause(number), asked.total_seconds()))
         return await attempt()
@@ -162,10 +162,14 @@ def _pause(number: int) -> float:
 
 
 class Wire:
-    """One platform's HTTP client, for use in one event loop."""
+    """One platform's HTTP client, for use in one event loop.
+
+    `name` is the platform's in metrics and traces, `platform` in errors.
+    """
 
     def __init__(
         self,
+        name: str,
         platform: str,
         base_url: str,
         clock: Callable[[], datetime],
@@ -173,6 +177,7 @@ class Wire:
         call_seconds: float = CALL_SECONDS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
+        self._name = name
         self._platform = platform
         self._base_url = base_url
         self._clock = clock
@@ -232,10 +237,9 @@ class Wire:
     def _observed(self, call: str) -> Iterator[list[str]]:
         """Count and trace a call; its outcome is added inside, unless it is an error."""
         started, outcome = time.perf_counter(), list[str]()
-        platform = self._platform.lower().replace(" ", "_")  # as the contract has it
-        attributes = {"finlink.platform": platform, "finlink.call": call}
+        attributes = {"finlink.platform": self._name, "finlink.call": call}
         try:
-            with client_span(f"{platform} {call}", attributes) as span:
+            with client_span(f"{self._name} {call}", attributes) as span:
                 yield outcome
                 span.set_attribute("finlink.outcome", outcome[0])
         except BaseException as error:
@@ -243,7 +247,7 @@ class Wire:
             raise
         finally:
             seconds = time.perf_counter() - started
-            PLATFORM_CALLS.labels(platform, call, outcome[0]).observe(seconds)
+            PLATFORM_CALLS.labels(self._name, call, outcome[0]).observe(seconds)
 
     async def _send(
         self, enough: Callable[[bytes], bool], method: str, url: str, **content: Any

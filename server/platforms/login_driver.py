@@ -28,21 +28,16 @@ class LoginDriver:
         if not base_urls or not all(is_loopback(url) for url in base_urls):
             raise ValueError("the login driver works on loopback addresses only")
 
-    async def request_token(self, login_url: str, username: str, password: str) -> str:
-        """Log in at a Kite login page; the one-time token that it hands to the app."""
+    async def log_in(self, login_url: str, username: str, password: str) -> Mapping[str, str]:
+        """Log in at a login page; what it hands to the app by a redirect, if it redirects."""
         answer = await self._log_in(login_url, username, password)
+        if not 300 <= answer.status < 400:
+            return {}
         try:
             # The redirect is the app's own address: it is read, not followed.
-            token = URL(answer.headers.get("location", "")).query.get("request_token", "")
+            return dict(URL(answer.headers.get("location", "")).query)
         except ValueError:
-            token = ""
-        if not 300 <= answer.status < 400 or not token:
-            raise PlatformDataError(f"{_SANDBOX} gave no request token")
-        return token
-
-    async def log_in(self, login_url: str, username: str, password: str) -> None:
-        """Log in at a Fi login page, which sends nobody back."""
-        await self._log_in(login_url, username, password)
+            raise PlatformDataError(f"{_SANDBOX} redirects to no address") from None
 
     async def _log_in(self, login_url: str, username: str, password: str) -> aiohttp.ClientResponse:
         if not is_loopback(login_url):

@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-
-from pydantic import SecretStr
 
 from server.config import Settings
 from server.edge.probes import envoy_ready, port_answers, serving, until
 from server.observability.exposition import FOLDER_SETTING, forget_process
+from server.platforms.registry import PLATFORMS
+from server.settings import SECRET_SETTINGS
 from server.supervisor.piece import Spec
 
-SANDBOX_KEY, SANDBOX_SECRET = "sandbox_key", "sandbox_secret"
 DEFAULT_METRICS_PORT = 9464
 
 
 def needs_sandbox(settings: Settings) -> bool:
     """Whether any platform's address still is the sandbox's."""
-    addresses = (settings.kite_base_url, settings.kite_login_url, settings.fi_base_url)
-    return settings.use_sandbox and None in addresses
+    return any(platform.needs_sandbox(settings) for platform in PLATFORMS)
+
+
+def sandbox_ports(settings: Settings) -> Mapping[str, int]:
+    """By platform."""
+    return {each.name: settings.of(each.settings).sandbox_port for each in PLATFORMS}
 
 
 def metrics_port(settings: Settings) -> int:
@@ -32,16 +36,12 @@ def metrics_port(settings: Settings) -> int:
 
 def bare_env() -> dict[str, str]:
     """The environment without secrets, for the pieces that need none."""
-    secret = {
-        name.upper()
-        for name, field in Settings.model_fields.items()
-        if field.annotation in {SecretStr, SecretStr | None}
+    return {
+        name: value for name, value in os.environ.items() if name.upper() not in SECRET_SETTINGS
     }
-    return {name: value for name, value in os.environ.items() if name.upper() not in secret}
 
 
 def worker_env(
-    settings: Settings,
     mongodb_uri: str,
     encryption_key: str | None,
     *,
@@ -59,28 +59,24 @@ def worker_env(
     env["GENERATIONS_FILE"] = str(generations)
     if encryption_key is not None:
         env["ENCRYPTION_KEY"] = encryption_key
-    if settings.use_sandbox and settings.kite_base_url is None:
-        if settings.zerodha_api_key is None:
-            env["ZERODHA_API_KEY"] = SANDBOX_KEY
-        if settings.zerodha_api_secret is None:
-            env["ZERODHA_API_SECRET"] = SANDBOX_SECRET
     return env
 
 
 def sandbox(settings: Settings) -> Spec:
-    zerodha, fi_money = settings.sandbox_kite_port, settings.sandbox_fi_port
+    ports = sandbox_ports(settings)
     argv = [sys.executable, "-m", "sandbox"]
-    argv += ["--port", f"zerodha={zerodha}", "--port", f"fi_money={fi_money}"]
+    for name, port in ports.items():
+        argv += ["--port", f"{name}={port}"]
     # Logins outlive a restart, as they do at the platforms.
     argv += ["--memory", str(settings.data_dir / "sandbox.json")]
     if settings.sandbox_data is not None:
         argv += ["--data", str(settings.sandbox_data)]
 
-    async def both_answer() -> None:
-        await until(partial(port_answers, zerodha))
-        await until(partial(port_answers, fi_money))
+    async def all_answer() -> None:
+        for port in ports.values():
+            await until(partial(port_answers, port))
 
-    return Spec("sandbox", tuple(argv), bare_env(), ready=both_answer, ready_within=30)
+    return Spec("sandbox", tuple(argv), bare_env(), ready=all_answer, ready_within=30)
 
 
 def worker(index: int, socket: Path, env: dict[str, str]) -> Spec:

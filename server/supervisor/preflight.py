@@ -18,6 +18,7 @@ from server.config import Settings
 from server.edge.errors import StartError
 from server.edge.probes import until
 from server.supervisor import mongod
+from server.supervisor.pieces import sandbox_ports
 
 ANSWER_WITHIN_MS = 3_000
 MONGOD_ENDS_WITHIN = 20.0  # as long as a stop gives it
@@ -51,9 +52,9 @@ def listeners(
     if embedded:
         found.append(Listener("MongoDB", "MONGO_PORT", "127.0.0.1", settings.mongo_port))
     if sandbox:
-        kite, fi = settings.sandbox_kite_port, settings.sandbox_fi_port
-        found.append(Listener("the sandbox's Zerodha", "SANDBOX_KITE_PORT", "127.0.0.1", kite))
-        found.append(Listener("the sandbox's Fi Money", "SANDBOX_FI_PORT", "127.0.0.1", fi))
+        for name, port in sandbox_ports(settings).items():
+            setting = f"{name}_SANDBOX_PORT".upper()
+            found.append(Listener(f"the sandbox's {name}", setting, "127.0.0.1", port))
     return found
 
 

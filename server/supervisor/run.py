@@ -159,7 +159,6 @@ class Run:
         self.screen.step(f"Starting {count} worker{'s' if count > 1 else ''}")
         metrics = data.fresh_metrics()
         env = pieces.worker_env(
-            settings,
             self.mongodb_uri,
             self.encryption_key,
             metrics=metrics,
@@ -227,7 +226,7 @@ class Run:
         if self.embedded:
             ports["mongo"] = settings.mongo_port
         if self.sandboxed:
-            ports |= {"kite": settings.sandbox_kite_port, "fi": settings.sandbox_fi_port}
+            ports |= pieces.sandbox_ports(settings)
         self.data.write_run_file(
             {
                 "pid": os.getpid(),

@@ -17,6 +17,7 @@ from server.security.keys import ring_of
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database
+from tests.platforms.addresses import addresses_at
 from tests.sandbox import driver
 from tests.sandbox.accounts import APPROVED, Accounts, accounts_at
 from tests.sandbox.driver import API_KEY, API_SECRET
@@ -48,9 +49,7 @@ def ground(folder: Path, **settings: str) -> Iterator[Ground]:
     with driver.running(*options) as sandbox, accounts_at(sandbox) as accounts:
         every = {
             "ENCRYPTION_KEY": secrets.token_hex(32),
-            "KITE_BASE_URL": sandbox.zerodha,
-            "KITE_LOGIN_URL": f"{sandbox.zerodha}/connect/login",
-            "FI_BASE_URL": f"{sandbox.fi_money}/mcp/stream",
+            **addresses_at(sandbox.urls),
             "ZERODHA_API_KEY": API_KEY,
             "ZERODHA_API_SECRET": API_SECRET,
             **settings,

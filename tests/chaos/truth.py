@@ -214,7 +214,7 @@ async def compare_records(
         "fi_money": FiMoney(
             clock=utc_now, hash_key=b"chaos", base_url=f"{running.fi_money}/mcp/stream"
         ),
-        "zerodha": Zerodha(clock=utc_now, base_url=running.zerodha),
+        "zerodha": Zerodha(clock=utc_now, base_url=running.zerodha, login_url=running.zerodha),
     }
     room = asyncio.Semaphore(8)
 

@@ -233,11 +233,11 @@ async def judged(documents: Documents, connector_id: str) -> None:
 
 
 def kite(stack: Stack) -> str:
-    return f"http://127.0.0.1:{stack.ports['SANDBOX_KITE_PORT']}"
+    return f"http://127.0.0.1:{stack.ports['ZERODHA_SANDBOX_PORT']}"
 
 
 def fi(stack: Stack) -> str:
-    return f"http://127.0.0.1:{stack.ports['SANDBOX_FI_PORT']}"
+    return f"http://127.0.0.1:{stack.ports['FI_MONEY_SANDBOX_PORT']}"
 
 
 async def log_in(login_url: str, **fields: str) -> httpx.Response:

@@ -24,9 +24,9 @@ from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.login_driver import LoginDriver
 from server.platforms.records import Holding, Item
 from server.platforms.zerodha.adapter import Zerodha
-
-from .conftest import APPROVED_KEY, SECRET, Sandbox, running_sandbox
-from .scripted import read
+from tests.platforms.scripted import read
+from tests.sandbox.accounts import PLATFORM_KEY
+from tests.sandbox.driver import API_SECRET, Running, running
 
 # What the product's documentation shows as a request's credentials, for either platform.
 SHOWN = {"username": "user123", "password": "platformPassword", "apiKey": "platform_api_key"}
@@ -36,26 +36,28 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_zerodha(sandbox: Sandbox, driver: LoginDriver | None = None) -> Zerodha:
+def make_zerodha(sandbox: Running, driver: LoginDriver | None = None) -> Zerodha:
     return Zerodha(
-        base_url=sandbox.zerodha, login_url=sandbox.kite_login, api_secret=SECRET, driver=driver,
-        clock=now,
+        base_url=sandbox.zerodha, login_url=f"{sandbox.zerodha}/connect/login",
+        api_secret=API_SECRET, driver=driver, clock=now,
     )  # fmt: skip
 
 
-def make_fi(sandbox: Sandbox, driver: LoginDriver | None = None) -> FiMoney:
-    return FiMoney(base_url=sandbox.fi_stream, hash_key=b"key", driver=driver, clock=now)
+def make_fi(sandbox: Running, driver: LoginDriver | None = None) -> FiMoney:
+    return FiMoney(
+        base_url=f"{sandbox.fi_money}/mcp/stream", hash_key=b"key", driver=driver, clock=now
+    )
 
 
 @pytest_asyncio.fixture
-async def zerodha(sandbox: Sandbox) -> AsyncIterator[Zerodha]:
+async def zerodha(sandbox: Running) -> AsyncIterator[Zerodha]:
     adapter = make_zerodha(sandbox, LoginDriver(sandbox.zerodha))
     yield adapter
     await adapter.aclose()
 
 
 @pytest_asyncio.fixture
-async def fi(fi_sandbox: Sandbox) -> AsyncIterator[FiMoney]:
+async def fi(fi_sandbox: Running) -> AsyncIterator[FiMoney]:
     adapter = make_fi(fi_sandbox, LoginDriver(fi_sandbox.fi_money))
     yield adapter
     await adapter.aclose()
@@ -101,7 +103,7 @@ async def test_zerodha_from_connect_to_disconnect(zerodha: Zerodha) -> None:
 
 
 async def test_zerodha_with_a_refresh_token(zerodha: Zerodha) -> None:
-    first = await connected(zerodha, apiKey=APPROVED_KEY)
+    first = await connected(zerodha, apiKey=PLATFORM_KEY)
     assert first.secrets["refresh_token"]
     second = await zerodha.renew(first)
     assert second.secrets["access_token"] != first.secrets["access_token"]
@@ -113,7 +115,7 @@ async def test_zerodha_with_a_refresh_token(zerodha: Zerodha) -> None:
         await zerodha.renew(second)
 
 
-async def test_zerodha_with_a_login_on_its_own_page(sandbox: Sandbox) -> None:
+async def test_zerodha_with_a_login_on_its_own_page(sandbox: Running) -> None:
     adapter = make_zerodha(sandbox)
     pending = await adapter.connect(SHOWN)
     assert isinstance(pending, LoginRequired)
@@ -121,7 +123,7 @@ async def test_zerodha_with_a_login_on_its_own_page(sandbox: Sandbox) -> None:
     async with httpx.AsyncClient() as browser:
         assert (await browser.get(pending.login_url)).status_code == 200
         back = await browser.post(
-            sandbox.kite_login,
+            f"{sandbox.zerodha}/connect/login",
             data={"api_key": "platform_api_key", "user_id": "qx4821", "password": "x"},
         )
     token = httpx.URL(back.headers["location"]).params["request_token"]
@@ -166,7 +168,7 @@ async def test_fi_from_connect_to_disconnect(fi: FiMoney) -> None:
     await fi.disconnect(session)
 
 
-async def test_fi_with_a_login_on_its_own_page(fi_sandbox: Sandbox) -> None:
+async def test_fi_with_a_login_on_its_own_page(fi_sandbox: Running) -> None:
     adapter = make_fi(fi_sandbox)
     pending = await adapter.connect({})
     assert isinstance(pending, LoginRequired)
@@ -206,7 +208,7 @@ async def test_fi_without_data_and_with_a_wrong_document(fi: FiMoney) -> None:
 
 
 async def test_a_fi_login_that_ran_out() -> None:
-    with running_sandbox("--option", "fi_money.session_ttl=0") as sandbox:
+    with running("--option", "fi_money.session_ttl=0") as sandbox:
         adapter = make_fi(sandbox)
         pending = await adapter.connect({})
         assert isinstance(pending, LoginRequired)
@@ -219,8 +221,8 @@ async def test_a_fi_login_that_ran_out() -> None:
 
 @pytest.mark.full_only
 @pytest.mark.parametrize("make", [make_zerodha, make_fi])
-async def test_a_sandbox_that_is_gone(make: Callable[[Sandbox, LoginDriver], Platform]) -> None:
-    with running_sandbox() as sandbox:
+async def test_a_sandbox_that_is_gone(make: Callable[[Running, LoginDriver], Platform]) -> None:
+    with running() as sandbox:
         platform = make(sandbox, LoginDriver(sandbox.zerodha))
         session = await connected(platform)
     with pytest.raises(Exception, match="cannot be reached") as caught:
@@ -230,7 +232,7 @@ async def test_a_sandbox_that_is_gone(make: Callable[[Sandbox, LoginDriver], Pla
 
 
 async def test_no_secret_reaches_the_log(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    sandbox: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     driver = LoginDriver(sandbox.zerodha, sandbox.fi_money)

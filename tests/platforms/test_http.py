@@ -11,8 +11,7 @@ from aiohttp.http_exceptions import ContentEncodingError
 
 from server.platforms.base import PlatformDataError, PlatformError, PlatformUnavailable
 from server.platforms.http import Retry, Wire, is_loopback, parse_retry_after, transport_error
-
-from .scripted import NoWait, Say, ScriptedServer
+from tests.platforms.scripted import NoWait, Say, ScriptedServer
 
 NOW = datetime(2026, 2, 3, 4, 0, tzinfo=UTC)
 Clock = Callable[[], datetime]
@@ -88,7 +87,7 @@ def test_every_transport_error_has_a_meaning(kind: type[Exception]) -> None:
 async def test_nobody_listens(clock: Clock) -> None:
     async with ScriptedServer(Say()) as server:
         url = server.url
-    wire = Wire("Testbank", url, clock)
+    wire = Wire("testbank", "Testbank", url, clock)
     with pytest.raises(
         PlatformUnavailable, match=r"^Testbank cannot be reached \(ClientConnectorError\)$"
     ):
@@ -115,7 +114,7 @@ async def test_a_request_goes_out_once_also_where_its_connection_had_served_befo
     server = await asyncio.start_server(answer_one_and_hang_up_on_the_next, "127.0.0.1", 0)
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        wire = Wire("Testbank", url, clock)
+        wire = Wire("testbank", "Testbank", url, clock)
         assert (await wire.send("GET", url, call="test")).body == b"[]"
         with pytest.raises(PlatformUnavailable, match="cannot be reached"):
             await wire.send("GET", url, call="test")
@@ -125,7 +124,7 @@ async def test_a_request_goes_out_once_also_where_its_connection_had_served_befo
 
 async def test_an_answer_that_breaks_off(clock: Clock) -> None:
     async with ScriptedServer(Say(body=b"x" * 100, cut=10)) as server:
-        wire = Wire("Testbank", server.url, clock)
+        wire = Wire("testbank", "Testbank", server.url, clock)
         with pytest.raises(PlatformUnavailable):
             await wire.send("GET", server.url, call="test")
         await wire.aclose()
@@ -133,7 +132,7 @@ async def test_an_answer_that_breaks_off(clock: Clock) -> None:
 
 async def test_an_answer_that_never_ends(clock: Clock) -> None:
     async with ScriptedServer(Say(body=b"[", hang=True)) as server:
-        wire = Wire("Testbank", server.url, clock, call_seconds=0.05)
+        wire = Wire("testbank", "Testbank", server.url, clock, call_seconds=0.05)
         with pytest.raises(PlatformUnavailable, match="in time"):
             await wire.send("GET", server.url, call="test")
         await wire.aclose()
@@ -142,7 +141,7 @@ async def test_an_answer_that_never_ends(clock: Clock) -> None:
 async def test_an_answer_that_is_too_long_packed_or_not(clock: Clock) -> None:
     bomb = Say(body=gzip.compress(b" " * 100_000), headers={"Content-Encoding": "gzip"})
     async with ScriptedServer(Say(body=b" " * 1001), bomb, Say(body=b" " * 1000)) as server:
-        wire = Wire("Testbank", server.url, clock, most_bytes=1000)
+        wire = Wire("testbank", "Testbank", server.url, clock, most_bytes=1000)
         for _ in range(2):
             with pytest.raises(PlatformDataError, match="more than 1000 bytes"):
                 await wire.send("GET", server.url, call="test")
@@ -155,7 +154,7 @@ async def test_packed_answers_are_unpacked_and_broken_ones_refused(clock: Clock)
     async with ScriptedServer(
         Say(body=gzip.compress(b"[]"), headers=packed), Say(body=b"not gzip", headers=packed)
     ) as server:
-        wire = Wire("Testbank", server.url, clock)
+        wire = Wire("testbank", "Testbank", server.url, clock)
         assert (await wire.send("GET", server.url, call="test")).body == b"[]"
         with pytest.raises(PlatformDataError, match="decompress"):
             await wire.send("GET", server.url, call="test")
@@ -165,7 +164,7 @@ async def test_packed_answers_are_unpacked_and_broken_ones_refused(clock: Clock)
 async def test_redirects_are_not_followed_and_cookies_not_kept(clock: Clock) -> None:
     redirect = Say(302, headers={"Location": "/elsewhere", "Set-Cookie": "user=mira; Path=/"})
     async with ScriptedServer(redirect) as server:
-        wire = Wire("Testbank", server.url, clock)
+        wire = Wire("testbank", "Testbank", server.url, clock)
         assert (await wire.send("GET", server.url, call="test")).status == 302
         await wire.send("GET", server.url, call="test")
         assert [asked.path for asked in server.asked] == ["/", "/"]

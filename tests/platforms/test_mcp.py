@@ -18,8 +18,7 @@ from server.platforms.base import (
 )
 from server.platforms.http import Wire
 from server.platforms.mcp import EventStream, McpClient
-
-from .scripted import Asked, Line, Say, ScriptedServer, impatient
+from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient
 
 Clock = Callable[[], datetime]
 SESSION_ID = "mcp-session-00000000-0000-0000-0000-000000000001"
@@ -29,7 +28,7 @@ STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}
 @asynccontextmanager
 async def mcp(clock: Clock, *script: Line) -> AsyncIterator[tuple[McpClient, ScriptedServer]]:
     async with ScriptedServer(*script) as server:
-        wire = Wire("Testbank", server.url, clock)
+        wire = Wire("testbank", "Testbank", server.url, clock)
         yield McpClient("Testbank", f"{server.url}/mcp/stream", wire, impatient()), server
         await wire.aclose()
 

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import nullcontext
 from typing import Any
 
-from finlink_words import PLATFORMS
+import pytest
+from finlink_words import PLATFORMS as CONTRACTED
 
 from server.config import Settings
-from server.platforms.registry import build_platforms
+from server.platforms.building import build_platforms
+from server.platforms.registry import PLATFORMS
+from server.settings import load
 
 
-def never(*_: Any) -> Any:
+def built(settings: Settings) -> Any:
+    return build_platforms(settings, b"key", lambda *_: never, lambda _: lambda _: nullcontext())
+
+
+async def never(*_: Any) -> Any:
     raise AssertionError("nothing is called")
 
 
-def test_every_word_for_a_platform_has_one_built() -> None:
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    platforms = build_platforms(settings, b"key", never, never)
-    assert set(platforms) == set(PLATFORMS)
-    assert all(platform.data_types for platform in platforms.values())
+def test_the_registry_has_the_contracts_platforms_in_its_order() -> None:
+    assert tuple(manifest.name for manifest in PLATFORMS) == CONTRACTED
+
+
+def test_every_platform_is_built_as_its_manifest_says() -> None:
+    platforms = built(load(_env_file=None))
+    assert list(platforms) == [manifest.name for manifest in PLATFORMS]
+    for manifest in PLATFORMS:
+        platform = platforms[manifest.name]
+        assert (platform.name, platform.data_types) == (manifest.name, manifest.data_types)
+
+
+ADDRESSES = [f"{each.name}_{name}" for each in PLATFORMS for name in each.addresses]
+PRODUCTION = {"app_env": "production", "encryption_key": secrets.token_hex(32)}
+
+
+@pytest.mark.parametrize(
+    ("given", "driven"),
+    [
+        ({}, True),
+        ({"sandbox": False}, False),
+        ({**PRODUCTION, **dict.fromkeys(ADDRESSES, "http://127.0.0.1:1")}, False),
+    ],
+)
+def test_logins_are_driven_at_this_machine_only(given: dict[str, object], driven: bool) -> None:
+    """Not at real addresses, and never in production."""
+    platforms = built(load(_env_file=None, **given))
+    assert {each._driver is not None for each in platforms.values()} == {driven}

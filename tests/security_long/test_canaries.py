@@ -26,6 +26,7 @@ from server.observability.exposition import FOLDER_SETTING
 from server.rpc.middleware import errors as error_step
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as steps
+from tests.platforms.addresses import addresses_at
 from tests.sandbox import driver
 from tests.sandbox.accounts import Accounts, accounts_at
 from tests.security_long import canaries as look
@@ -105,9 +106,7 @@ def site(folder: Path) -> Iterator[Site]:
             "LOG_LEVEL": "DEBUG",
             "WORKERS": "1",
             "ENCRYPTION_KEY": key,
-            "KITE_BASE_URL": sandbox.zerodha,
-            "KITE_LOGIN_URL": f"{sandbox.zerodha}/connect/login",
-            "FI_BASE_URL": f"{sandbox.fi_money}/mcp/stream",
+            **addresses_at(sandbox.urls),
             "ZERODHA_API_KEY": app_key,
             "ZERODHA_API_SECRET": app_secret,
             "API_KEYS": ",".join(f"{s}-key:{s}:{digest(key)}" for s, key in keys.items()),

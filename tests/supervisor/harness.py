@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
-from server.config import PORT_SETTINGS
 from server.edge.probes import until
+from server.settings import PORT_SETTINGS
 from server.supervisor.piece import Spec
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from server.config import PORT_SETTINGS, Settings
+from server.config import Settings
 from server.edge.errors import StartError
 from server.edge.probes import port_answers, until
 from server.edge.programs import find_mongod
+from server.platforms.registry import PLATFORMS
+from server.settings import PORT_SETTINGS, load
 from server.supervisor.pieces import bare_env, needs_sandbox, worker_env
 from server.supervisor.preflight import (
     Listener,
@@ -79,7 +81,7 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
     assert names() == always
     assert names(metrics=9464) == [*always, "METRICS_PORT"]
     assert names(embedded=True) == [*always, "MONGO_PORT"]
-    of_sandbox = [name for name in PORT_SETTINGS if name.startswith("SANDBOX_")]
+    of_sandbox = [name for name in PORT_SETTINGS if name.endswith("_SANDBOX_PORT")]
     assert names(sandbox=True) == [*always, *of_sandbox]
 
 
@@ -127,28 +129,21 @@ async def test_what_is_left_is_ended_and_killed_if_need_be(
 
 
 def test_the_sandbox_runs_while_an_address_points_to_it() -> None:
-    real = {"kite_base_url": "http://k", "kite_login_url": "http://k", "fi_base_url": "http://f"}
-    assert needs_sandbox(settings())
-    assert needs_sandbox(settings(kite_base_url="http://k"))
-    assert not needs_sandbox(settings(**real))
-    assert not needs_sandbox(settings(sandbox=False))
+    real = [f"{each.name}_{name}" for each in PLATFORMS for name in each.addresses]
+    assert needs_sandbox(load(_env_file=None))
+    assert needs_sandbox(load(_env_file=None, **{real[0]: "http://there"}))
+    assert not needs_sandbox(load(_env_file=None, **dict.fromkeys(real, "http://there")))
+    assert not needs_sandbox(load(_env_file=None, sandbox=False))
 
 
 def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ZERODHA_API_KEY", "ZERODHA_API_SECRET", "ENCRYPTION_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    env = worker_env(settings(), "mongodb://here", "key", **SHARED)
+    monkeypatch.delenv("ENCRYPTION_KEY", raising=False)
+    env = worker_env("mongodb://here", "key", **SHARED)
     assert env["MONGODB_URI"] == "mongodb://here"
     assert env["GENERATIONS_FILE"] == str(SHARED["generations"])
     assert env["ENCRYPTION_KEY"] == "key"
-    assert (env["ZERODHA_API_KEY"], env["ZERODHA_API_SECRET"]) == ("sandbox_key", "sandbox_secret")
-    own = worker_env(settings(zerodha_api_key="mine"), "mongodb://here", None, **SHARED)
-    assert "ZERODHA_API_KEY" not in own  # as the environment, or .env, has it
-    assert "ENCRYPTION_KEY" not in own
-    real = worker_env(
-        settings(kite_base_url="https://api.kite.trade"), "mongodb://here", None, **SHARED
-    )
-    assert "ZERODHA_API_KEY" not in real
+    own = worker_env("mongodb://here", None, **SHARED)
+    assert "ENCRYPTION_KEY" not in own  # as the environment, or .env, has it
 
 
 def test_other_pieces_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from server.config import Settings
+from server.platforms.registry import PLATFORMS
 from server.supervisor.run import Run
 from server.supervisor.screen import Screen
 from tests.supervisor.harness import (
@@ -57,8 +58,7 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
         "admin": run.port("ADMIN_PORT"),
         "metrics": run.port("METRICS_PORT"),
         "mongo": run.port("MONGO_PORT"),
-        "kite": run.port("SANDBOX_KITE_PORT"),
-        "fi": run.port("SANDBOX_FI_PORT"),
+        **{each.name: run.port(f"{each.name}_SANDBOX_PORT".upper()) for each in PLATFORMS},
     }
     assert get_users(run) == 200
     said = run.output.read_text()

@@ -23,6 +23,7 @@ from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database
 from tests.edge.pki import Authority, authority
+from tests.platforms.addresses import addresses_at
 from tests.sandbox import driver
 from tests.sandbox.accounts import APPROVED, Accounts, accounts_at
 from tests.sandbox.driver import API_KEY, API_SECRET
@@ -127,9 +128,7 @@ async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
                 "MONGODB_URI": database.mongodb_uri,
                 "MONGO_TIMEOUT_MS": "5000",  # as in deploy/: most elections fit into it
                 "ENCRYPTION_KEY": secrets.token_hex(32),
-                "KITE_BASE_URL": sandbox.zerodha,
-                "KITE_LOGIN_URL": f"{sandbox.zerodha}/connect/login",
-                "FI_BASE_URL": f"{sandbox.fi_money}/mcp/stream",
+                **addresses_at(sandbox.urls),
                 "ZERODHA_API_KEY": API_KEY,
                 "ZERODHA_API_SECRET": API_SECRET,
             }

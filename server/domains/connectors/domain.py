@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from finlink.connectors.v1 import connector_service_pb2, connector_service_pb2_grpc
 
-from server.domains.connectors import budgets, metrics
-from server.domains.connectors.budgets import Budget, Turns
+from server.domains.connectors import metrics, rate_limits
 from server.domains.connectors.connections import refusals, store
 from server.domains.connectors.connections.lists import ConnectorLists
 from server.domains.connectors.connections.logins import Logins
@@ -21,6 +19,7 @@ from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
+from server.domains.connectors.rate_limits import RateLimiter, SessionLocks
 from server.domains.connectors.records import store as record_store
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
@@ -38,13 +37,9 @@ from server.domains.connectors.watch.hub import Hub
 from server.domains.connectors.watch.service import WatchService
 from server.domains.connectors.watch.store import ConnectorChanges
 from server.kernel import Counted, Domain, Kernel, Parts
-from server.platforms.registry import build_platforms
+from server.platforms.building import build_platforms
 from server.storage.counters import Values
 from server.storage.data_keys import DataKeyStore
-
-# Zerodha allows 10 calls in any second of one app. 11 of them then take 1.2 seconds, which leaves 0.05
-# for setting out late (see budgets.py) and 0.15 for a way there that takes longer for some.
-KITE_SPACING = timedelta(milliseconds=120)
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
@@ -53,10 +48,11 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     syncs = SyncStore(database)
     records = RecordStore(database)
     sessions = SessionVault(DataKeyStore(database, kernel.ring))
-    kite_budget = Budget(database, "zerodha", KITE_SPACING)
-    fi_turns = Turns(leases, "fi-session")
     platforms = build_platforms(
-        kernel.settings, kernel.secrets.user_ids, kite_budget.reserve, fi_turns.hold
+        kernel.settings,
+        kernel.secrets.user_ids,
+        lambda name, spacing: RateLimiter(database, name, spacing).reserve,
+        lambda name: SessionLocks(leases, f"session/{name}").acquire,
     )
     metrics.show_zeros(platforms, FAILURES, SUSPICION)
     refused = RefusedLogins(database, kernel.trail)
@@ -112,7 +108,7 @@ DOMAIN = Domain(
     contract=[connector_service_pb2.DESCRIPTOR],
     build=build,
     indexes=lambda _: {
-        **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **budgets.INDEXES,
+        **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **rate_limits.INDEXES,
         **refusals.INDEXES,
     },
     images=[store.CONNECTORS],

@@ -32,13 +32,15 @@ from server.platforms.base import (
 from server.platforms.document import Node, parse
 from server.platforms.fi_money import items as fi_items
 from server.platforms.fi_money import net_worth as fi_net_worth
+from server.platforms.fi_money.platform import FI_MONEY, FiMoneySettings
 from server.platforms.http import Retry, Wire, is_loopback
 from server.platforms.login_driver import LoginDriver
+from server.platforms.manifest import Resources
 from server.platforms.mcp import McpClient
 from server.platforms.records import Item
-from server.platforms.turns import Turn, Turns
+from server.platforms.session_lock import SessionLock, SessionLocks
 
-FI = "Fi Money"
+LABEL = "Fi Money"
 ACCOUNT_TYPE = "mcp"
 # Small for every user, and asked for whatever data the user granted.
 _CHEAP_TOOL = "fetch_epf_details"
@@ -54,27 +56,38 @@ _READ_BY: Mapping[DataType, Sequence[str]] = {
 }
 
 
+def build(resources: Resources[FiMoneySettings]) -> FiMoney:
+    return FiMoney(
+        clock=resources.clock,
+        hash_key=resources.hash_key,
+        base_url=resources.urls["base_url"],
+        session_ttl=timedelta(seconds=resources.settings.session_ttl),
+        driver=resources.login_driver,
+        session_locks=resources.session_locks,
+    )
+
+
 class FiMoney:
-    name = "fi_money"
-    data_types: Sequence[DataType] = ("transactions", "portfolio", "trades", "profile")
+    name = FI_MONEY.name
+    data_types = FI_MONEY.data_types
 
     def __init__(
         self,
         *,
         clock: Callable[[], datetime],
         hash_key: bytes,
-        base_url: str = "https://mcp.fi.money:8080/mcp/stream",
+        base_url: str,
         session_ttl: timedelta = timedelta(minutes=30),
         allowed_login_hosts: Collection[str] = ("fi.money",),
         driver: LoginDriver | None = None,
         retry: Retry | None = None,
-        turns: Turns | None = None,
+        session_locks: SessionLocks | None = None,
     ) -> None:
         """`session_ttl`: how long a login is taken to last; Fi publishes no figure.
 
         `hash_key` keeps logins from being guessed from their hashes. `allowed_login_hosts`: where
         a user may be sent to log in. `driver` logs in without the user, at a sandbox only. Without
-        `turns` the calls of a session take turns within this process only.
+        `session_locks` the calls of a session follow each other within this process only.
         """
         self._clock = clock
         self._hash_key = hash_key
@@ -83,9 +96,9 @@ class FiMoney:
         self._sandbox = is_loopback(base_url)
         self._driver = driver
         self._retry = retry or Retry()
-        self._wire = Wire(FI, base_url, clock)
-        self._mcp = McpClient(FI, base_url, self._wire, self._retry)
-        self._turns = turns
+        self._wire = Wire(self.name, LABEL, base_url, clock)
+        self._mcp = McpClient(LABEL, base_url, self._wire, self._retry)
+        self._session_locks = session_locks
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # -- sessions
@@ -100,7 +113,9 @@ class FiMoney:
         try:
             return await self._log_in(session_id, credentials, known_as)
         except SessionEnded:
-            raise PlatformDataError(f"{FI} does not keep the session it has just begun") from None
+            raise PlatformDataError(
+                f"{LABEL} does not keep the session it has just begun"
+            ) from None
 
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
@@ -145,7 +160,7 @@ class FiMoney:
             text = await self._call(session_id, _CHEAP_TOOL)
         except PermissionRefused:
             # Fi takes any number at its login page and says afterwards whom it does not serve.
-            raise CredentialsRefused(f"{FI} does not serve this user", "username") from None
+            raise CredentialsRefused(f"{LABEL} does not serve this user", "username") from None
         answer = _understood(text)
         return self._checked(answer.get("login_url")) if _wants_login(answer) else None
 
@@ -161,7 +176,7 @@ class FiMoney:
         on_sandbox = self._sandbox and url.scheme in {"http", "https"} and is_loopback(text)
         names_somebody = url.user is not None or url.password is not None
         if not (on_fi or on_sandbox) or names_somebody or not _VISIBLE.fullmatch(text):
-            raise node.bad(f"an address at {FI}")
+            raise node.bad(f"an address at {LABEL}")
         return text
 
     def _user_id(self, login: str) -> str:
@@ -173,13 +188,13 @@ class FiMoney:
         try:
             text = await self._call(session.secrets["session_id"], _CHEAP_TOOL)
         except PermissionRefused:
-            raise SessionEnded(f"{FI} does not serve this user any more") from None
+            raise SessionEnded(f"{LABEL} does not serve this user any more") from None
         if _wants_login(_understood(text)):
-            raise SessionEnded(f"{FI} wants a new login")
+            raise SessionEnded(f"{LABEL} wants a new login")
         return session
 
     async def disconnect(self, session: Session) -> None:
-        async with self._turn(session.secrets["session_id"]) as turn, turn.call():
+        async with self._session_lock(session.secrets["session_id"]) as lock, lock.call():
             await self._mcp.close_session(session.secrets["session_id"])
 
     async def abandon(self, login: LoginRequired) -> None:
@@ -192,27 +207,29 @@ class FiMoney:
 
     @asynccontextmanager
     async def reading(self, session: Session) -> AsyncIterator[FiReading]:
-        async with self._turn(session.secrets["session_id"]) as turn:
-            yield FiReading(self._mcp, session, turn)
+        async with self._session_lock(session.secrets["session_id"]) as lock:
+            yield FiReading(self._mcp, session, lock)
 
     async def _call(self, session_id: str, tool: str) -> str:
-        async with self._turn(session_id) as turn, turn.call():
+        async with self._session_lock(session_id) as lock, lock.call():
             return await self._mcp.call_tool(session_id, tool)
 
-    def _turn(self, session_id: str) -> Turn:
+    def _session_lock(self, session_id: str) -> SessionLock:
         """Fi publishes no limits: the calls of one session go one after another."""
         lock = self._locks.get(session_id)
         if lock is None:
             lock = self._locks[session_id] = asyncio.Lock()
         name = hashlib.sha256(session_id.encode()).hexdigest()
-        return Turn(lock, None if self._turns is None else partial(self._turns, name))
+        return SessionLock(
+            lock, None if self._session_locks is None else partial(self._session_locks, name)
+        )
 
 
 class FiReading:
-    def __init__(self, mcp: McpClient, session: Session, turn: Turn) -> None:
+    def __init__(self, mcp: McpClient, session: Session, lock: SessionLock) -> None:
         self._mcp = mcp
         self._session = session
-        self._turn = turn
+        self._lock = lock
         self._texts: dict[str, str] = {}  # by tool
 
     async def fetch(self, data_type: DataType) -> Fetched:
@@ -224,7 +241,7 @@ class FiReading:
 
     async def _text(self, tool: str) -> str:
         if tool not in self._texts:
-            async with self._turn.call():
+            async with self._lock.call():
                 text = await self._mcp.call_tool(self._session.secrets["session_id"], tool)
             if _LOGIN_REQUIRED in text:
                 _document(text, tool)  # which mostly says that there is no more to be had
@@ -253,7 +270,7 @@ def _document(text: str, tool: str) -> Node:
     """Raises SessionEnded or PlatformDataError."""
     document = parse(text, tool)
     if _wants_login(document):
-        raise SessionEnded(f"{FI} wants a new login")
+        raise SessionEnded(f"{LABEL} wants a new login")
     return document
 
 

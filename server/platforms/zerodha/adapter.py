@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
-from typing import TypeAlias
 from urllib.parse import urlencode
-
-from finlink_words import DataType
 
 from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,
     PermissionRefused,
+    PlatformDataError,
+    RateLimit,
     Session,
     SessionEnded,
     Slot,
@@ -28,37 +27,48 @@ from server.platforms.base import (
 from server.platforms.document import IST, Node
 from server.platforms.http import Reply, Retry, Wire
 from server.platforms.login_driver import LoginDriver
-from server.platforms.zerodha.answers import ZERODHA, RequestRefused, looks_like_data, read_answer
+from server.platforms.manifest import Resources
+from server.platforms.zerodha.answers import LABEL, RequestRefused, looks_like_data, read_answer
+from server.platforms.zerodha.platform import ZERODHA, ZerodhaSettings
 from server.platforms.zerodha.reading import BEGUN, KiteReading
 
 _SESSIONS_END_AT = time(6, 0)
 # They go into a header and a checksum: nothing but visible ASCII makes sense there.
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
 
-# The moments for so many calls of an api key, by which Zerodha counts them. Raises OverBudget where the
-# first is further away than one is willing to wait.
-Budget: TypeAlias = Callable[[str, timedelta, int], Awaitable[Sequence[Slot]]]
+
+def build(resources: Resources[ZerodhaSettings]) -> Zerodha:
+    settings, urls = resources.settings, resources.urls
+    return Zerodha(
+        clock=resources.clock,
+        base_url=urls["base_url"],
+        login_url=urls["login_url"],
+        api_key=settings.api_key,
+        api_secret=settings.api_secret.get_secret_value() if settings.api_secret else None,
+        driver=resources.login_driver,
+        rate_limit=resources.rate_limit,
+    )
 
 
 class Zerodha:
-    name = "zerodha"
-    data_types: Sequence[DataType] = ("portfolio", "trades", "profile")
+    name = ZERODHA.name
+    data_types = ZERODHA.data_types
 
     def __init__(
         self,
         *,
         clock: Callable[[], datetime],
-        base_url: str = "https://api.kite.trade",
-        login_url: str = "https://kite.zerodha.com/connect/login",
+        base_url: str,
+        login_url: str,
         api_key: str | None = None,
         api_secret: str | None = None,
         driver: LoginDriver | None = None,
         retry: Retry | None = None,
-        budget: Budget | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """`api_key` and `api_secret` serve the callers who send none of their own.
 
-        `driver` logs in without the user, at a sandbox only. `budget` is asked before each call.
+        `driver` logs in without the user, at a sandbox only. `rate_limit` is asked before each call.
         """
         self._base_url = base_url.rstrip("/")
         self._login_url = login_url
@@ -67,8 +77,8 @@ class Zerodha:
         self._driver = driver
         self._clock = clock
         self._retry = retry or Retry()
-        self._budget = budget
-        self._wire = Wire(ZERODHA, self._base_url, clock)
+        self._rate_limit = rate_limit
+        self._wire = Wire(self.name, LABEL, self._base_url, clock)
 
     # -- sessions
 
@@ -93,7 +103,9 @@ class Zerodha:
             return await self._exchange(api_key, api_secret, request_token, "requestToken")
         username, password = credentials.get("username"), credentials.get("password")
         if self._driver is not None and username and password:
-            request_token = await self._driver.request_token(login_url, username, password)
+            handed = await self._driver.log_in(login_url, username, password)
+            if not (request_token := handed.get("request_token")):
+                raise PlatformDataError("The sandbox login page gave no request token")
             return await self._exchange(api_key, api_secret, request_token, None)
         return LoginRequired(login_url, {"api_key": api_key, "api_secret": api_secret})
 
@@ -186,9 +198,9 @@ class Zerodha:
     async def _reserve(
         self, session: Session, patience: timedelta, calls: int
     ) -> Sequence[Slot | None]:
-        if self._budget is None:
+        if self._rate_limit is None:
             return [None] * calls
-        return await self._budget(session.secrets["api_key"], patience, calls)
+        return await self._rate_limit(session.secrets["api_key"], patience, calls)
 
     # -- calls
 
@@ -218,8 +230,8 @@ class Zerodha:
         keys = session.secrets if session is not None else form or {}
         if session is not None:
             headers["Authorization"] = f"token {keys['api_key']}:{keys['access_token']}"
-        if slot is None and self._budget is not None:
-            (slot,) = await self._budget(keys["api_key"], BEGUN, 1)
+        if slot is None and self._rate_limit is not None:
+            (slot,) = await self._rate_limit(keys["api_key"], BEGUN, 1)
         if slot is not None:
             await slot()
         return await self._wire.send(

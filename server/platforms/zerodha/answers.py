@@ -17,7 +17,7 @@ from server.platforms.base import (
 from server.platforms.document import Node, parse
 from server.platforms.http import Reply
 
-ZERODHA = "Zerodha"
+LABEL = "Zerodha"
 
 
 class RequestRefused(PlatformDataError):
@@ -47,13 +47,13 @@ def read_answer(reply: Reply, place: str) -> Node:
         answer = parse(reply.body, place)
         members = answer.as_object()
     except PlatformDataError:
-        reply.raise_for_unavailable(ZERODHA)
+        reply.raise_for_unavailable(LABEL)
         raise PlatformDataError(
             f"{place}: expected a JSON object, got something else with status {reply.status}"
         ) from None
     if members.get("status") == "error" or "error_type" in members:
         raise _refusal(reply, members, place)
-    reply.raise_for_unavailable(ZERODHA)
+    reply.raise_for_unavailable(LABEL)
     if not 200 <= reply.status < 300:
         raise PlatformDataError(f"{place}: Zerodha answered {reply.status}")
     return answer.get("data")

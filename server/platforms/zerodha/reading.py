@@ -28,7 +28,7 @@ from server.platforms.zerodha.answers import read_answer
 _HOLDINGS = "/portfolio/holdings"
 # In an answer without a row.
 _NONE = re.compile(rb'"data"\s*:\s*(\[\s*\]|null)')
-# For how long calls wait for their turn under the app's budget. A fetch that has not begun comes back
+# For how long calls wait under the app's rate limit. A fetch that has not begun comes back
 # later; one that has would lose what it got, and somebody waits for a login.
 _NOT_BEGUN = timedelta(seconds=0.5)
 BEGUN = timedelta(seconds=30)
@@ -43,7 +43,7 @@ class KiteReading:
         reserve: Callable[[timedelta, int], Awaitable[Sequence[Slot | None]]],
         retry: Retry,
     ) -> None:
-        """`get` makes one call at its slot; without one it asks the budget itself."""
+        """`get` makes one call at its slot; without one it asks the rate limit itself."""
         self._once = get
         self._reserve = reserve
         self._retry = retry

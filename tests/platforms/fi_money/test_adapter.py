@@ -20,10 +20,9 @@ from server.platforms.base import (
 )
 from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.records import Profile
-
-from .scripted import Asked, Line, Say, ScriptedServer, impatient, read
-from .test_fi_items import LINE
-from .test_mcp import HELLO, SESSION_ID, answer, text
+from tests.platforms.fi_money.test_items import LINE
+from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient, read
+from tests.platforms.test_mcp import HELLO, SESSION_ID, answer, text
 
 Clock = Callable[[], datetime]
 KEY = b"0123456789abcdef"

@@ -21,11 +21,11 @@ from server.platforms.base import (
 from server.platforms.document import IST
 from server.platforms.records import Trade
 from server.platforms.zerodha.adapter import Zerodha, checksum, next_session_end
-
-from .scripted import Line, Say, ScriptedServer, impatient, read
-from .test_kite_items import HOLDING, TRADE
+from tests.platforms.scripted import Line, Say, ScriptedServer, impatient, read
+from tests.platforms.zerodha.test_items import HOLDING, TRADE
 
 Clock = Callable[[], datetime]
+LOGIN_PAGE = "https://kite.zerodha.com/connect/login"
 KEYS = {"apiKey": "demo_key", "apiSecret": "demo_secret"}
 LOGGED_IN = {
     "user_id": "QX4821", "user_type": "individual", "access_token": "at1", "refresh_token": "",
@@ -56,7 +56,7 @@ async def zerodha(
 ) -> AsyncIterator[tuple[Zerodha, ScriptedServer]]:
     async with ScriptedServer(*script) as server:
         adapter = Zerodha(
-            base_url=server.url, clock=clock, retry=impatient(), api_key=api_key,
+            base_url=server.url, login_url=LOGIN_PAGE, clock=clock, retry=impatient(), api_key=api_key,
             api_secret=api_secret,
         )  # fmt: skip
         yield adapter, server

@@ -1,7 +1,7 @@
 """How fast a platform may be called, and how many at a time, shared by all workers through MongoDB.
 
-A budget is the generic cell rate algorithm: a key's next free moment moves on by one spacing with
-each call. It is kept on MongoDB's clock, so the clocks of workers do not matter. Turns are leases.
+A rate limit is the generic cell rate algorithm: a key's next free moment moves on by one spacing with
+each call. It is kept on MongoDB's clock, so the clocks of workers do not matter. Session locks are leases.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.domains.connectors import expressions as x
-from server.platforms.base import OverBudget, Slot, Throttled
+from server.platforms.base import OverRateLimit, Slot, Throttled
 from server.storage.driver import Database, Document
 from server.storage.leases import LeaseBusy, Leases
 
-BUDGETS = "platform_budgets"
+RATE_LIMITS = "platform_rate_limits"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    BUDGETS: [IndexModel("nextFree", expireAfterSeconds=3600)]
+    RATE_LIMITS: [IndexModel("nextFree", expireAfterSeconds=3600)]
 }
 
 # A call that this process, being busy, would make this much after its moment lets it pass and takes
@@ -32,7 +32,7 @@ LATE_SECONDS = 0.05
 LATE_PATIENCE = timedelta(seconds=30)  # at least with that one, as what it is for has begun
 
 
-class Budget:
+class RateLimiter:
     """At most one call of a key each `spacing`, with no bursts.
 
     Who would have to wait longer than they are willing to is refused instead and uses nothing up, so
@@ -47,7 +47,7 @@ class Budget:
         spacing: timedelta,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._budgets = database.collection(BUDGETS)
+        self._rate_limits = database.collection(RATE_LIMITS)
         self._name = name
         self._spacing = _milliseconds(spacing)
         self._sleep = sleep
@@ -55,7 +55,7 @@ class Budget:
     async def take(self, key: str, patience: timedelta) -> None:
         """Wait for the next free moment of `key`.
 
-        Raises OverBudget where that is more than `patience` away, with when to come back.
+        Raises OverRateLimit where that is more than `patience` away, with when to come back.
         """
         (slot,) = await self.reserve(key, patience, 1)
         await slot()
@@ -63,7 +63,7 @@ class Budget:
     async def reserve(self, key: str, patience: timedelta, calls: int) -> Sequence[Slot]:
         """The next free moments of `key`, for calls that follow each other; each slot is awaited once.
 
-        Raises OverBudget where the first is more than `patience` away, with when to come back.
+        Raises OverRateLimit where the first is more than `patience` away, with when to come back.
         """
         asked = asyncio.get_running_loop().time()
         first = await self._reserve(key, patience, calls)
@@ -89,7 +89,7 @@ class Budget:
         document = await self._update(identifier, _milliseconds(patience), calls * self._spacing)
         wait: timedelta = document["slot"] - document["asked"]
         if not document["granted"]:
-            raise OverBudget("Too many calls of this app are waiting for the platform", wait)
+            raise OverRateLimit("Too many calls of this app are waiting for the platform", wait)
         return wait.total_seconds()
 
     async def _update(self, identifier: str, patience: int, taken: int) -> Document:
@@ -110,7 +110,7 @@ class Budget:
         ]
         while True:
             try:
-                document = await self._budgets.find_one_and_update(
+                document = await self._rate_limits.find_one_and_update(
                     {"_id": identifier},
                     update,
                     upsert=True,
@@ -121,23 +121,23 @@ class Budget:
             return dict(document or {})
 
 
-class Turns:
+class SessionLocks:
     """One call of a key at a time."""
 
     def __init__(
-        self, leases: Leases, name: str, patience: timedelta = timedelta(seconds=15)
+        self, leases: Leases, name: str, timeout: timedelta = timedelta(seconds=15)
     ) -> None:
         self._leases = leases
         self._name = name
-        self._patience = patience
+        self._timeout = timeout
 
     @asynccontextmanager
-    async def hold(self, key: str) -> AsyncIterator[None]:
-        """Hold the turn of `key` while inside. Raises Throttled where it does not come."""
+    async def acquire(self, key: str) -> AsyncIterator[None]:
+        """Lock `key` while inside. Raises Throttled if it cannot be had in time."""
         async with AsyncExitStack() as stack:
             try:
-                turn = self._leases.acquire(f"{self._name}/{key}", self._patience)
-                await stack.enter_async_context(turn)
+                lease = self._leases.acquire(f"{self._name}/{key}", self._timeout)
+                await stack.enter_async_context(lease)
             except LeaseBusy:
                 raise Throttled("Another call of this session takes too long") from None
             yield

@@ -1,4 +1,4 @@
-"""How long Zerodha's calls wait for their turn: a fetch to begin not long, all else while it takes."""
+"""How long Zerodha's calls wait under the rate limit: a fetch to begin not long, all else while it takes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from functools import partial
 import pytest
 from finlink_words import DataType
 
-from server.platforms.base import OverBudget, PlatformUnavailable, SessionEnded, Slot
+from server.platforms.base import OverRateLimit, PlatformUnavailable, SessionEnded, Slot
 from server.platforms.zerodha.adapter import Zerodha
-
-from .scripted import Asked, Line, Say, ScriptedServer, impatient, read
-from .test_zerodha import KEYS, RENEWABLE, SESSION, failure, success
+from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient, read
+from tests.platforms.zerodha.test_adapter import KEYS, RENEWABLE, SESSION, failure, success
 
 Clock = Callable[[], datetime]
 SOON = timedelta(seconds=1)
 RENEWED = {"user_id": "QX4821", "access_token": "at2", "refresh_token": "rt2"}
 
 
-class Budget:
-    """A budget that notes for how long calls would wait, and may have run out."""
+class RateLimiter:
+    """Notes for how long calls would wait, and may have no slots."""
 
     def __init__(self) -> None:
         self.patience: list[timedelta] = []
@@ -35,7 +34,7 @@ class Budget:
         self.patience.append(patience)
         self.calls.append(calls)
         if self.over:
-            raise OverBudget("Too many calls", SOON)
+            raise OverRateLimit("Too many calls", SOON)
         return [partial(self._begin, place) for place in range(calls)]
 
     async def _begin(self, place: int) -> None:
@@ -49,10 +48,16 @@ class Budget:
 @asynccontextmanager
 async def zerodha(
     clock: Clock, *script: Line
-) -> AsyncIterator[tuple[Zerodha, ScriptedServer, Budget]]:
-    asked = Budget()
+) -> AsyncIterator[tuple[Zerodha, ScriptedServer, RateLimiter]]:
+    asked = RateLimiter()
     async with ScriptedServer(*script) as server:
-        adapter = Zerodha(base_url=server.url, clock=clock, retry=impatient(), budget=asked)
+        adapter = Zerodha(
+            base_url=server.url,
+            login_url=server.url,
+            clock=clock,
+            retry=impatient(),
+            rate_limit=asked,
+        )
         yield adapter, server, asked
         await adapter.aclose()
 
@@ -72,7 +77,7 @@ def with_fills(request: Asked) -> Say:
 
 
 @pytest.mark.parametrize(("data_type", "calls"), [("portfolio", 4), ("trades", 2), ("profile", 1)])
-async def test_a_fetch_has_all_its_calls_from_the_budget_or_none(
+async def test_a_fetch_has_all_its_calls_from_the_rate_limit_or_none(
     clock: Clock, data_type: DataType, calls: int
 ) -> None:
     async with zerodha(clock, answers) as (adapter, server, asked):
@@ -136,11 +141,11 @@ async def test_somebody_waits_for_logins_and_renewals(clock: Clock) -> None:
     assert asked.hurried == [False, False, False]
 
 
-async def test_who_is_over_budget_neither_calls_nor_asks_again(clock: Clock) -> None:
+async def test_who_is_over_the_limit_neither_calls_nor_asks_again(clock: Clock) -> None:
     async with zerodha(clock) as (adapter, server, asked):
         asked.over = True
         for call in (read(adapter, SESSION, "profile"), adapter.renew(RENEWABLE)):
-            with pytest.raises(OverBudget) as refused:
+            with pytest.raises(OverRateLimit) as refused:
                 await call
             assert refused.value.retry_after == SOON
     assert len(asked.patience) == 2

@@ -14,9 +14,8 @@ from server.platforms.base import (
     PlatformUnavailable,
     SessionEnded,
 )
-
-from .scripted import Say, read
-from .test_zerodha import HTML, SESSION, failure, success, zerodha
+from tests.platforms.scripted import Say, read
+from tests.platforms.zerodha.test_adapter import HTML, SESSION, failure, success, zerodha
 
 Clock = Callable[[], datetime]
 

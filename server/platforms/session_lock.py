@@ -1,0 +1,70 @@
+"""The lock of a session at a platform that wants its calls one after another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self, TypeAlias
+
+# Locks a session, by an opaque name of it, against all processes. Raises PlatformUnavailable if the lock
+# cannot be had.
+SessionLocks: TypeAlias = Callable[[str], AbstractAsyncContextManager[None]]
+
+# The lock is released after a call that ends later than this after it was acquired, for others who wait.
+KEPT_SECONDS = 1.0
+
+
+class SessionLock:
+    """The lock of a session, for several calls that follow each other.
+
+    It is acquired with the first, and kept between them: acquiring it costs more than a quick call. It is
+    released on leaving, at the latest.
+    """
+
+    def __init__(
+        self,
+        local: asyncio.Lock,
+        acquire: Callable[[], AbstractAsyncContextManager[None]] | None,
+    ) -> None:
+        """`local`: of the session in this process, so that it does not compete with itself.
+
+        `acquire` locks it against other processes; without it, there are none.
+        """
+        self._local = local
+        self._acquire = acquire
+        self._acquired: AsyncExitStack | None = None
+        self._since = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._release()
+
+    @asynccontextmanager
+    async def call(self) -> AsyncIterator[None]:
+        """Around each call."""
+        now = asyncio.get_running_loop().time
+        if self._acquired is None:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._local)
+                if self._acquire is not None:
+                    await stack.enter_async_context(self._acquire())
+                self._acquired, self._since = stack.pop_all(), now()
+        try:
+            yield
+        finally:
+            if now() - self._since > KEPT_SECONDS:
+                await self._release()
+
+    async def _release(self) -> None:
+        acquired, self._acquired = self._acquired, None
+        if acquired is not None:
+            await acquired.aclose()
