@@ -95,7 +95,7 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
 
 
 async def _measure(up: Session, plan: Plan, running: dict[str, Stack]) -> dict[str, Any]:
-    mongod = up.supervisor.pieces[0].pid
+    mongod = up.supervisor.processes[0].pid
     each = measure.Turns(running, mongod, plan.users, data.HOT, up.tell)
     measured = [await each.measure(case, plan.turns, float(plan.seconds)) for case in plan.wanted()]
     found = [one.as_dict() for one in measured]

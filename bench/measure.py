@@ -89,7 +89,7 @@ class Turns:
         if case.writes and stack.rest_port is not None:
             writer = Writer(stack.rest_port, self._users, max(1.0, writes), seed)
             writer.start()
-        pids = (stack.piece.pid if stack.piece else None, self._mongod_pid)
+        pids = (stack.process.pid if stack.process else None, self._mongod_pid)
         used = [processor_seconds(pid) for pid in pids]
         try:
             found = await self._send(case, entrant, seconds, seed)

@@ -53,7 +53,7 @@ def run(users: int, turns: int, seconds: float, console: Console) -> dict[str, A
                 await up.start(made)
                 await up.settle()
                 running: dict[str, Stack] = {stack.name: stack for stack in made}
-                mongod = up.supervisor.pieces[0].pid
+                mongod = up.supervisor.processes[0].pid
                 each = measure.Turns(running, mongod, users, data.HOT, up.tell)
                 found = [await each.measure(case, turns, seconds) for case in CASES]
                 memory = {name: stack.memory_mb() for name, stack in running.items()}

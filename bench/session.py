@@ -19,8 +19,9 @@ from bench.folders import LOGS
 from bench.stacks import Stack, processor_seconds
 from bench.tools import MissingTool
 from bench.wrk import LoadError
-from server.edge.errors import PieceFailedError, StartError
+from server.edge.errors import StartError
 from server.observability.logging import setup_logging
+from server.supervisor.process import ProcessFailedError
 from server.supervisor.supervisor import Supervisor
 
 T = TypeVar("T")
@@ -60,16 +61,16 @@ class Session:
     async def start(self, wanted: Sequence[Stack]) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
         self.tell(f"starting {', '.join(stack.name for stack in wanted)}")
-        pieces = await self.supervisor.start([stack.spec for stack in wanted])
-        for stack, piece in zip(wanted, pieces, strict=True):
-            stack.piece = piece
+        processes = await self.supervisor.start([stack.spec for stack in wanted])
+        for stack, process in zip(wanted, processes, strict=True):
+            stack.process = process
 
     async def settle(self) -> None:
         """Wait until nothing is busy any more: caches fill, counts are brought up, files are written."""
         until = time.monotonic() + _SETTLE_SECONDS
         told = False
         while time.monotonic() < until:
-            pids = [piece.pid for piece in self.supervisor.pieces]
+            pids = [process.pid for process in self.supervisor.processes]
             before = [processor_seconds(pid) for pid in pids]
             await asyncio.sleep(_LOOK_SECONDS)
             used = [processor_seconds(pid) - was for pid, was in zip(pids, before, strict=True)]
@@ -80,7 +81,7 @@ class Session:
                 told = True
 
     async def stop(self, wanted: Sequence[Stack]) -> None:
-        await self.supervisor.stop([stack.piece for stack in wanted if stack.piece is not None])
+        await self.supervisor.stop([stack.process for stack in wanted if stack.process is not None])
 
 
 @asynccontextmanager
@@ -91,9 +92,9 @@ async def running(console: Console) -> AsyncIterator[Session]:
         await session.start_database()
         yield session
     finally:
-        pieces = session.supervisor.pieces  # the database is the first
-        await session.supervisor.stop(pieces[1:])
-        await session.supervisor.stop(pieces[:1])
+        processes = session.supervisor.processes  # the database is the first
+        await session.supervisor.stop(processes[1:])
+        await session.supervisor.stop(processes[:1])
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
@@ -121,7 +122,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         Disagreement,
         LoadError,
         MissingTool,
-        PieceFailedError,
+        ProcessFailedError,
         StartError,
     ) as error:
         sys.exit(f"bench: {error}")

@@ -18,8 +18,8 @@ from bench import tools
 from bench.folders import DATA, LOGS, PEERS
 from server.edge.probes import port_answers, until
 from server.settings import PORT_SETTINGS
-from server.supervisor.piece import Piece, Spec
-from server.supervisor.pieces import bare_env
+from server.supervisor.process import ProcessSpec, SupervisedProcess
+from server.supervisor.specs import env_without_secrets
 
 
 @dataclass
@@ -28,20 +28,20 @@ class Stack:
 
     name: str
     label: str
-    spec: Spec
+    spec: ProcessSpec
     rest_port: int | None = None
     grpc_port: int | None = None
     run_file: Path | None = None  # of Finlink: names its processes
-    piece: Piece | None = field(default=None, repr=False)
+    process: SupervisedProcess | None = field(default=None, repr=False)
 
     def worker_pids(self) -> list[int]:
         """The processes that serve; without supervisors and proxies."""
         if self.run_file is not None:
             pids: Mapping[str, int] = json.loads(self.run_file.read_text())["pids"]
             return [pid for name, pid in pids.items() if name.startswith("worker-")]
-        if self.piece is None or self.piece.pid is None:
+        if self.process is None or self.process.pid is None:
             return []
-        process = psutil.Process(self.piece.pid)
+        process = psutil.Process(self.process.pid)
         # uvicorn has one that tracks resources, which serves nobody.
         children = [
             child.pid
@@ -88,7 +88,7 @@ def finlink(name: str, uri: str, database: str, **settings: str) -> Stack:
     folder = DATA / name
     run_file = folder / "run.json"
     env = {
-        **bare_env(),
+        **env_without_secrets(),
         **{setting: str(port) for setting, port in ports.items()},
         "MONGODB_URI": uri,
         "DB_NAME": database,
@@ -108,13 +108,13 @@ def finlink(name: str, uri: str, database: str, **settings: str) -> Stack:
     return Stack(
         name=name,
         label="Finlink",
-        spec=Spec(
+        spec=ProcessSpec(
             name=name,
             argv=(sys.executable, "-m", "bench.noop", "run"),
             env=env,
             ready=ready,
-            ready_within=180,
-            stop_within=40,
+            ready_timeout=180,
+            stop_timeout=40,
             log=LOGS / f"{name}.log",
             log_stdout=True,
         ),
@@ -168,16 +168,16 @@ def _many(workers: int) -> str:
 
 def _peer_env(uri: str, database: str, workers: int, port: int) -> dict[str, str]:
     own = {"MONGODB_URI": uri, "DB_NAME": database, "WORKERS": str(workers), "PORT": str(port)}
-    return {**bare_env(), **own, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**env_without_secrets(), **own, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _peer_spec(name: str, argv: tuple[str, ...], env: Mapping[str, str], port: int) -> Spec:
-    return Spec(
+def _peer_spec(name: str, argv: tuple[str, ...], env: Mapping[str, str], port: int) -> ProcessSpec:
+    return ProcessSpec(
         name=name,
         argv=argv,
         env=env,
         ready=partial(until, partial(port_answers, port)),
-        ready_within=60,
+        ready_timeout=60,
         log=LOGS / f"{name}.log",
         log_stdout=True,
     )

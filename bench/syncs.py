@@ -34,8 +34,8 @@ from sandbox.platforms.zerodha.generated import GeneratedKiteData
 from server.domains.connectors.connections.store import CONNECTORS
 from server.edge.probes import port_answers, until
 from server.platforms.registry import PLATFORMS
-from server.supervisor.piece import Spec
-from server.supervisor.pieces import bare_env
+from server.supervisor.process import ProcessSpec
+from server.supervisor.specs import env_without_secrets
 
 RECORDED = DATA / "recorded"
 LOGIN = "9876543210"
@@ -68,7 +68,7 @@ CASES = (
 class Sandbox:
     """Fi Money's and Zerodha's stand-ins without latency."""
 
-    spec: Spec
+    spec: ProcessSpec
     settings: dict[str, str]  # that lead Finlink to them
 
 
@@ -94,12 +94,12 @@ def sandbox() -> Sandbox:
         sys.executable, "-m", "sandbox", "--port", f"zerodha={kite}", "--port", f"fi_money={fi}",
         "--latency-ms", "0", "--data", str(record(RECORDED)),
     )  # fmt: skip
-    spec = Spec(
+    spec = ProcessSpec(
         name="sandbox",
         argv=argv,
-        env=bare_env(),
+        env=env_without_secrets(),
         ready=partial(until, partial(port_answers, fi)),
-        ready_within=60,
+        ready_timeout=60,
         log=LOGS / "sandbox.log",
         log_stdout=True,
     )

@@ -30,7 +30,7 @@ LEFT_SECONDS = 5.0
 
 
 def _settings(**given: object) -> config.Settings:
-    """The environment's settings, what was given on the command line before all."""
+    """The settings, in which options of the command line win."""
     try:
         return settings.load(**given)
     except config.ConfigError as error:
@@ -41,13 +41,11 @@ def _settings(**given: object) -> config.Settings:
 def run(
     workers: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=128, help="Server processes. Default: WORKERS, else one for each core."
-        ),
+        typer.Option(min=1, max=128, help="Server processes. Default: WORKERS, else one a core."),
     ] = None,
 ) -> None:
-    """Start all of Finlink: MongoDB where none is given, the sandbox, the workers and Envoy."""
-    from server.supervisor.run import run as supervise  # noqa: PLC0415 - workers never need it
+    """Start all of Finlink: MongoDB unless one is set, the sandbox, the workers and Envoy."""
+    from server.supervisor.run import run as supervise  # noqa: PLC0415 - workers do not need it
 
     sys.exit(supervise(_settings(**({} if workers is None else {"workers": workers}))))
 
@@ -56,8 +54,8 @@ def run(
 def edge(
     servers: Annotated[list[str], typer.Argument(help="Where `serve` listens: HOST:PORT …")],
 ) -> None:
-    """Run Envoy alone, before servers on other hosts; SERVER_TLS_* secure the way to them."""
-    from server.supervisor.edge import edge as run_edge  # noqa: PLC0415 - workers never need it
+    """Run Envoy alone, for servers on other hosts; SERVER_TLS_* secure the connections to them."""
+    from server.supervisor.edge import edge as run_edge  # noqa: PLC0415 - workers do not need it
 
     # It seals nothing, so it needs no key of the deployment, which production asks everybody for.
     run_edge(_settings(encryption_key=secrets.token_hex(32)), servers)
@@ -87,11 +85,11 @@ def worker() -> None:
 def health(
     address: Annotated[str, typer.Argument(help="Where `serve` listens: HOST:PORT.")],
 ) -> None:
-    """Tell by the exit code whether a server is SERVING: for container engines.
+    """Exit with 0 if a server is SERVING: for container engines.
 
     SERVER_TLS_* are the server's own.
     """
-    from server.commands.health import health as ask  # noqa: PLC0415 - the others never need it
+    from server.commands.health import health as ask  # noqa: PLC0415 - other commands do not need it
 
     if (reason := ask(_settings(), address)) is not None:
         raise SystemExit(f"finlink: {reason}")
@@ -100,38 +98,41 @@ def health(
 @app.command()
 def rotate_keys(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; tell what still needs which key.")
+        bool, typer.Option("--check", help="Change nothing; report which keys are still needed.")
     ] = False,
     rate: Annotated[
         int,
-        typer.Option(min=1, help="Keys re-wrapped a second, at most; fewer spare the database."),
+        typer.Option(
+            min=1, help="Keys re-wrapped a second, at most; a lower rate spares the database."
+        ),
     ] = 2_000,
 ) -> None:
-    """Wrap what is encrypted with the first of ENCRYPTION_KEYS, so that the others can be removed.
+    """Re-wrap all data keys with the first of ENCRYPTION_KEYS, so that the others can be removed.
 
-    The servers go on meanwhile. Stopped, it goes on where it was when it is run again. It works on
-    MONGODB_URI, else on the database of the `run` that is up. The exit code is 0 when nothing needs
-    another key than the first. docs/operations.md tells the whole procedure.
+    Servers may run meanwhile. If it is stopped, the next run continues where it was. It works on
+    MONGODB_URI, else on the database of the running `run`. The exit code is 0 if only the first key is
+    needed. docs/operations.md describes the whole procedure.
     """
-    from server.commands.rotate_keys import rotate_keys as rotate  # noqa: PLC0415 - the others never need it
+    from server.commands.rotate_keys import rotate_keys as rotate  # noqa: PLC0415 - other commands do not need it
 
     try:
         sys.exit(rotate(_settings(), check=check, rate=rate))
     except KeyboardInterrupt:
-        raise SystemExit("finlink: stopped; run it again to go on") from None
+        raise SystemExit("finlink: stopped; run it again to continue") from None
 
 
 @app.command("verify-audit")
 def verify_audit(
     known: Annotated[
         str | None,
-        typer.Option(help="The head an earlier run told, SEQUENCE:LINK; finds a trail set back."),
+        typer.Option(
+            help="The head printed by an earlier run, SEQUENCE:LINK; detects a reset trail."
+        ),
     ] = None,
 ) -> None:
-    """Tell whether anything of the audit trail was changed, removed, put in or cut off.
+    """Check whether events of the audit trail were changed, removed, inserted or cut off.
 
-    It works on MONGODB_URI, else on the database of the `run` that is up. The exit code is 0 where
-    nothing was.
+    It works on MONGODB_URI, else on the database of the running `run`. The exit code is 0 if none were.
     """
     from server.commands.verify_audit import verify_audit as verify  # noqa: PLC0415 - as above
 
@@ -140,10 +141,9 @@ def verify_audit(
 
 @app.command()
 def prepare() -> None:
-    """Make the indexes of this version, ahead of its first server, which would make them at its start.
+    """Create the indexes of this version before its first server, which would create them at its start.
 
-    It works on MONGODB_URI, else on the database of the `run` that is up. Where all are there it
-    changes nothing.
+    It works on MONGODB_URI, else on the database of the running `run`. If all exist, it changes nothing.
     """
     from server.commands.prepare import prepare as make  # noqa: PLC0415 - as above
 
@@ -152,16 +152,18 @@ def prepare() -> None:
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where to; `-` is the output.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; `-` is stdout.")],
     without: Annotated[
         list[str] | None,
-        typer.Option(help="A collection to leave out, as data_keys for what is kept long."),
+        typer.Option(
+            help="A collection to leave out, such as data_keys in backups that are kept long."
+        ),
     ] = None,
 ) -> None:
-    """Write all that the database holds at one moment to a file, while Finlink serves.
+    """Write a snapshot of the whole database to a file, while Finlink runs.
 
-    It works on MONGODB_URI, else on the database of the `run` that is up. docs/operations.md tells
-    what else belongs to a backup.
+    It works on MONGODB_URI, else on the database of the running `run`. docs/operations.md lists what else
+    belongs in a backup.
     """
     from server.commands.backup import backup as write  # noqa: PLC0415 - as above
 
@@ -170,14 +172,12 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="What `backup` has written.")],
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Remove first what the database holds.")
-    ] = False,
+    file: Annotated[Path, typer.Argument(help="A file that `backup` has written.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Empty the database first.")] = False,
 ) -> None:
     """Fill an empty database from a file; servers and workers must be stopped.
 
-    It works on MONGODB_URI, else on the database of the `run` that is up.
+    It works on MONGODB_URI, else on the database of the running `run`.
     """
     from server.commands.backup import restore as fill  # noqa: PLC0415 - as above
 
@@ -187,12 +187,12 @@ def restore(
 def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
     import uvloop  # noqa: PLC0415
 
-    from server import app as application  # noqa: PLC0415 - the other commands start faster
+    from server import app as application  # noqa: PLC0415 - other commands start faster
 
     settings = _settings()
     if settings.mongodb_uri is None:
         raise SystemExit(
-            "finlink: MONGODB_URI must be set; `python -m server run` brings its own MongoDB"
+            "finlink: MONGODB_URI must be set; `python -m server run` starts its own MongoDB"
         )
     setup_logging(settings.log_level, process=process)
 
@@ -200,7 +200,7 @@ def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
         try:
             await application.serve(settings, listen, syncs=syncs)
         finally:
-            # All is done by now. What the libraries leave may wait for ever, as on a MongoDB that died.
+            # The work is done. Threads of libraries may wait for ever, as for a MongoDB that died.
             end = threading.Timer(LEFT_SECONDS, os._exit, [1])
             end.daemon = True
             end.start()

@@ -18,7 +18,7 @@ import httpx
 
 from server.edge import probes
 from server.settings import PORT_SETTINGS, every
-from server.supervisor.pieces import DEFAULT_METRICS_PORT
+from server.supervisor.specs import DEFAULT_METRICS_PORT
 from tests.stack import free_ports
 
 PORTS: dict[str, int] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from server.edge.programs import find_mongod
 from server.supervisor import mongod
-from server.supervisor.pieces import bare_env
+from server.supervisor.specs import env_without_secrets
 from server.supervisor.supervisor import Supervisor
 
 
@@ -29,10 +29,10 @@ async def running(folder: Path, port: int) -> AsyncIterator[MongoDb]:
     """Start it on what is in the folder, or on nothing; stop it at the end."""
     (folder / "data").mkdir(exist_ok=True)
     log = folder / "mongod.log"
-    spec = mongod.spec(find_mongod(), port, folder / "data", log, bare_env())
+    spec = mongod.spec(find_mongod(), port, folder / "data", log, env_without_secrets())
     supervisor = Supervisor()
     try:
         await supervisor.start([spec])
         yield MongoDb(port)
     finally:
-        await supervisor.stop(supervisor.pieces)
+        await supervisor.stop(supervisor.processes)

@@ -53,7 +53,7 @@ class Stack:
         return f"mongodb://127.0.0.1:{self.ports['MONGO_PORT']}/?replicaSet=finlink"
 
     def status(self) -> dict[str, Any]:
-        """What the supervisor says of its pieces, pids included."""
+        """What the supervisor reports of its processes, pids included."""
         content: dict[str, Any] = json.loads((self.data_dir / "run.json").read_text())
         return content
 

@@ -29,18 +29,18 @@ class _Nothing:
 
 
 def _run() -> None:
-    from server.supervisor import pieces, run  # noqa: PLC0415 - workers never need it
+    from server.supervisor import run, specs  # noqa: PLC0415 - workers never need it
 
     run.ENVOY_TEMPLATE = descriptors.build(run.ENVOY_TEMPLATE, silent=SILENT)
     run.DESCRIPTORS = descriptors.FOR_ENVOY
-    product_worker = pieces.worker
+    product_worker = specs.worker
 
     def worker(*args: Any, **more: Any) -> Any:
         spec = product_worker(*args, **more)
         words = ["bench.noop" if word == "server" else word for word in spec.argv]
         return dataclasses.replace(spec, argv=tuple(words))
 
-    pieces.worker = worker  # the supervisor looks it up for each worker
+    specs.worker = worker  # the supervisor looks it up for each worker
 
 
 def _worker() -> None:

@@ -1,1 +1,1 @@
-"""What operators run beside the servers: `python -m server COMMAND`."""
+"""Commands of operators: `python -m server COMMAND`."""

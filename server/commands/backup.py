@@ -1,4 +1,4 @@
-"""`python -m server backup` and `restore`: all that the database holds, in one file."""
+"""`python -m server backup` and `restore`: the whole database in one file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OUTPUT = Path("-")
 
 
 def backup(path: Path, without: Sequence[str]) -> None:
-    """Write the file, `-` for the output. Ends the program with one line where that cannot be done."""
+    """Write the file; `-` is stdout. Exits with one line if it cannot."""
     if path.exists():
-        raise SystemExit(f"finlink: {path} is there already")
+        raise SystemExit(f"finlink: {path} exists already")
 
     async def write(database: Database, _: Settings) -> Mapping[str, int]:
         if unknown := set(without) - set(await database.names()):
@@ -29,39 +29,39 @@ def backup(path: Path, without: Sequence[str]) -> None:
             return await archive.write(database, path, without)
         except archive.SnapshotExpired:
             raise ConfigError(
-                "MongoDB does not keep the moment that is written any longer, or an index was made "
-                "meanwhile; try again, with a longer minSnapshotHistoryWindowInSeconds"
+                "the snapshot has expired, or an index was created meanwhile; try again, with a longer "
+                "minSnapshotHistoryWindowInSeconds"
             ) from None
 
     try:
         counts = on_database(write)
     except OSError as error:
         raise SystemExit(f"finlink: {path} cannot be written ({error.strerror})") from None
-    print(f"{_told(counts)} are in {path}.", file=sys.stderr if path == OUTPUT else sys.stdout)
+    print(f"{_total(counts)} are in {path}.", file=sys.stderr if path == OUTPUT else sys.stdout)
 
 
 def restore(path: Path, *, replace: bool) -> None:
-    """Fill the database from the file. Ends the program with one line where that cannot be done."""
+    """Fill the database from the file. Exits with one line if it cannot."""
     try:
         counts = archive.check(path)
     except OSError as error:
         raise SystemExit(f"finlink: {path} cannot be read ({error.strerror})") from None
     except archive.NotWhole as error:
-        raise SystemExit(f"finlink: {path} is no whole backup: {error}") from None
+        raise SystemExit(f"finlink: {path} is not a complete backup: {error}") from None
 
     async def fill(database: Database, settings: Settings) -> None:
         if await database.names():
             if not replace:
                 raise ConfigError(
-                    f"the database {settings.database} is not empty; --replace removes what it holds"
+                    f"the database {settings.database} is not empty; --replace removes its contents first"
                 )
             await database.drop()
         await prepare(database, settings)
         await archive.read(database, path)
 
     on_database(fill)
-    print(f"{_told(counts)} are restored.")
+    print(f"{_total(counts)} are restored.")
 
 
-def _told(counts: Mapping[str, int]) -> str:
+def _total(counts: Mapping[str, int]) -> str:
     return f"{sum(counts.values()):,} documents of {len(counts)} collections"

@@ -1,4 +1,4 @@
-"""The database a command works on, and how commands talk to people and to pipes."""
+"""The database of a command, and its output for people and for pipes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from server.supervisor.datadir import DataDir
 
 T = TypeVar("T")
 
-TIMEOUT_MS = 60_000  # of an operation: counting millions takes longer than a caller would wait
+TIMEOUT_MS = 60_000  # of an operation: counting millions takes longer than calls may
 
 
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
-    """Run `work` on MONGODB_URI's database, or on that of the `make run` that is up.
+    """Run `work` on the database of MONGODB_URI, or of the running `make run`.
 
-    Ends the program with one line where a setting is wrong or MongoDB does not answer.
+    Exits with one line if a setting is wrong or MongoDB does not reply.
     """
 
     async def connected() -> T:
@@ -56,7 +56,7 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
 
 
 def with_data_folder(settings: Settings) -> Settings:
-    """The settings, with the database and key of `make run` where none are given. Raises ConfigError."""
+    """The settings, with the database and key of `make run` if none are set. Raises ConfigError."""
     found: dict[str, object] = {"mongo_timeout_ms": TIMEOUT_MS}
     if settings.data_dir.is_dir():
         data = DataDir(settings.data_dir, make=False)
@@ -68,21 +68,21 @@ def with_data_folder(settings: Settings) -> Settings:
     complete = settings.model_copy(update=found)
     if complete.mongodb_uri is None:
         raise config.ConfigError(
-            "MONGODB_URI: must be set, or `make run` be up with its data folder "
+            "MONGODB_URI: must be set, or `make run` must be running with the data folder "
             f"{settings.data_dir.absolute()}"
         )
     return complete
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """Raises ConfigError where there is none."""
+    """Raises ConfigError if there is none."""
     if not settings.key_ring:
-        raise config.ConfigError("ENCRYPTION_KEYS: must be set, to the ring that the servers have")
+        raise config.ConfigError("ENCRYPTION_KEYS: must be set to the key ring of the servers")
     return KeyRing(settings.key_ring)
 
 
 async def audit_trail(database: Database, settings: Settings) -> AuditTrail:
-    """The trail, for what an operator does. Raises ConfigError without the key ring."""
+    """The trail, for actions of an operator. Raises ConfigError without the key ring."""
     enter_actor(Actor("command", user_agent=f"{getpass.getuser()} on {platform.node()}"))
     return AuditTrail(
         database, Codes(await KeyedSecrets(database, key_ring(settings)).get(CODES_KEY))
@@ -90,7 +90,7 @@ async def audit_trail(database: Database, settings: Settings) -> AuditTrail:
 
 
 async def existing_audit_trail(database: Database, settings: Settings) -> AuditTrail:
-    """The trail, to be read. Raises ConfigError without the key ring, and where there is no trail."""
+    """The trail, for reading. Raises ConfigError without the key ring, and if there is no trail."""
     key = await KeyedSecrets(database, key_ring(settings)).find(CODES_KEY)
     if key is None:
         raise config.ConfigError(
@@ -104,7 +104,7 @@ def _uri(settings: Settings) -> str:
 
 
 def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], empty: str) -> None:
-    """A table for people; for pipes one JSON list."""
+    """A table on a terminal, otherwise one JSON list."""
     if not sys.stdout.isatty():
         print(json.dumps(list(rows), default=str))
         return

@@ -1,4 +1,4 @@
-"""`python -m server health`: what a container engine asks of a server in its container."""
+"""`python -m server health`: the check that a container engine makes inside a server's container."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from grpc_health.v1 import health_pb2
 
 from server.config import Settings
 
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 
 
 def health(settings: Settings, address: str) -> str | None:
-    """What keeps the server at HOST:PORT from being SERVING; None where it is."""
+    """Why the server at HOST:PORT is not SERVING; None if it is."""
     with _channel(settings, address) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -20,22 +20,22 @@ def health(settings: Settings, address: str) -> str | None:
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
         try:
-            answer = check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS)
+            reply = check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
         except grpc.RpcError as error:
-            return f"{address} does not answer ({error.code().name})"
-    if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        return f"{address} is {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}"
+            return f"{address} does not reply ({error.code().name})"
+    if reply.status != health_pb2.HealthCheckResponse.SERVING:
+        return f"{address} is {health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)}"
     return None
 
 
 def _channel(settings: Settings, address: str) -> grpc.Channel:
-    """With the server's own certificate, which its CA has signed as it has Envoy's."""
+    """With the server's certificate, which is signed by the same CA as Envoy's."""
     cert, key, ca = settings.server_tls_cert, settings.server_tls_key, settings.server_tls_ca
     if cert is None or key is None or ca is None:
         return grpc.insecure_channel(address)
     chain = cert.read_bytes()
     credentials = grpc.ssl_channel_credentials(ca.read_bytes(), key.read_bytes(), chain)
-    # Whatever name the certificate has, it is reached as localhost.
+    # The server is reached as localhost, which the certificate need not name.
     options = [("grpc.ssl_target_name_override", name) for name in _names(chain)[:1]]
     return grpc.secure_channel(address, credentials, options=options)
 

@@ -22,7 +22,7 @@ keys = typer.Typer(
     name="keys",
     no_args_is_help=True,
     help="Make, list and revoke the API keys that guard Finlink. "
-    "As soon as there is one, every call needs one; running servers follow within two seconds.",
+    "Once there is one, every call needs a key; running servers follow within two seconds.",
 )
 COLUMNS = ("name", "scope", "created", "revoked", "from")
 
@@ -33,20 +33,20 @@ class ScopeName(StrEnum):
     ADMIN = "admin"
 
 
-Name = Annotated[str, typer.Argument(help="Who or what uses it: letters, digits, `.`, `_`, `-`.")]
+Name = Annotated[str, typer.Argument(help="Who uses the key: letters, digits, `.`, `_`, `-`.")]
 
 
 @keys.command()
 def create(
     name: Name,
     scope: Annotated[
-        ScopeName, typer.Option(help="What it allows; each includes those before it.")
+        ScopeName, typer.Option(help="What the key allows; each scope includes those before it.")
     ] = ScopeName.WRITE,
 ) -> None:
-    """Make a key and print it, once: only its hash is kept."""
+    """Make a key and print it, once: only its hash is stored."""
     if not NAME.fullmatch(name):
         raise SystemExit(
-            "finlink: NAME must be 1 to 63 letters, digits, `.`, `_`, `-`, the first a letter or digit"
+            "finlink: NAME must be 1 to 63 letters, digits, `.`, `_` or `-`, and begin with a letter or digit"
         )
     key = new_key()
 
@@ -64,28 +64,28 @@ def create(
         on_database(add)
     except NameTaken:
         raise SystemExit(
-            f"finlink: there is a key {name}, or was one; choose another name, as {name}-2"
+            f"finlink: a key {name} exists, or existed; choose another name, such as {name}-2"
         ) from None
     if sys.stdout.isatty():
-        print(f"{key}\n\nKeep it: it is shown only now. Send it as the header x-api-key.")
+        print(f"{key}\n\nStore it now: it is not shown again. Send it as the header x-api-key.")
     else:
         print(json.dumps({"name": name, "scope": scope.value, "key": key}))
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """Show all keys, those revoked included; never the keys themselves."""
+    """List all keys by name, including revoked ones."""
 
     async def read(database: Database, settings: Settings) -> list[dict[str, object]]:
         stored = [_row(key, "database") for key in await ApiKeyStore(database).all()]
         return stored + [_row(key, "API_KEYS") for key in settings.fixed_keys]
 
-    show(on_database(read), COLUMNS, "There are no API keys: anybody may call.")
+    show(on_database(read), COLUMNS, "There are no API keys: anyone may call.")
 
 
 @keys.command()
 def revoke(name: Name) -> None:
-    """Have a key hold no longer. It stays in the list, and its name is not used again."""
+    """Revoke a key. It stays in the list, and its name cannot be used again."""
 
     async def end(database: Database, settings: Settings) -> ApiKey | None:
         changes = RecordedChanges(database, await audit_trail(database, settings))
@@ -97,10 +97,10 @@ def revoke(name: Name) -> None:
     key = on_database(end)
     if key is None:
         raise SystemExit(
-            f"finlink: there is no key {name} in the database; `keys list` shows them. "
-            "Keys of API_KEYS are taken out there"
+            f"finlink: the database has no key {name}; `keys list` shows all. "
+            "Remove a key of API_KEYS from that setting"
         )
-    print(f"{name} was revoked before" if key.revoked_at else f"{name} is revoked")
+    print(f"{name} was already revoked" if key.revoked_at else f"{name} is revoked")
 
 
 def _row(key: ApiKey, source: str) -> dict[str, object]:

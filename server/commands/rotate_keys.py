@@ -1,6 +1,6 @@
-"""`python -m server rotate-keys`: finds database and keys, rotates, and tells how far it is.
+"""`python -m server rotate-keys`: finds the database and the keys, rotates, and reports its progress.
 
-On a terminal there is a progress bar and sentences; elsewhere one JSON object a line.
+On a terminal this is a progress bar and sentences, otherwise one JSON object a line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from server.commands.database import audit_trail, key_ring, with_data_folder
@@ -27,27 +27,27 @@ from server.storage.errors import translate
 from server.storage.keyed_secrets import keyed_secrets
 from server.supervisor import preflight
 
-EVERY_SECONDS = 1.0  # a line of progress, where no terminal is
+EVERY_SECONDS = 1.0  # between lines of progress
 
 
 def rotate_keys(settings: Settings, *, check: bool, rate: int) -> int:
-    """Re-wrap everything with the first key, or with `check` only look. Gives the exit code."""
-    screen: Screen = OnTerminal() if sys.stdout.isatty() else Piped()
+    """Re-wrap everything with the first key, or with `check` only count. Returns the exit code."""
+    console: Console = TerminalConsole() if sys.stdout.isatty() else PipedConsole()
     try:
-        return asyncio.run(_rotate(with_data_folder(settings), screen, check=check, rate=rate))
+        return asyncio.run(_rotate(with_data_folder(settings), console, check=check, rate=rate))
     except (ConfigError, StartError) as error:
-        screen.fail(str(error))
+        console.fail(str(error))
     except Exception as error:
         if translate(error) is None:
             raise
-        screen.fail(
-            f"MongoDB failed ({type(error).__name__}). What was re-wrapped stays so; "
-            "run this again to go on."
+        console.fail(
+            f"MongoDB failed ({type(error).__name__}). Keys re-wrapped so far stay so; "
+            "run this again to continue."
         )
     return 1
 
 
-async def _rotate(settings: Settings, screen: Screen, *, check: bool, rate: int) -> int:
+async def _rotate(settings: Settings, console: Console, *, check: bool, rate: int) -> int:
     ring = key_ring(settings)
     if settings.mongodb_uri is not None:
         await preflight.check_mongodb(settings.mongodb_uri.get_secret_value())
@@ -57,17 +57,17 @@ async def _rotate(settings: Settings, screen: Screen, *, check: bool, rate: int)
         if check:
             rotation = await survey(ring, collections)
         else:
-            with screen:
-                rotation = await rotate(ring, collections, screen.progress, rate)
+            with console:
+                rotation = await rotate(ring, collections, console.progress, rate)
             if rotation.complete:
                 trail = await audit_trail(database, settings)
                 await trail.add(Event("encryption_key.rotated", fields=[ring.first]))
-        screen.result(rotation, ring.first, time.monotonic() - started, check=check)
+        console.result(rotation, ring.first, time.monotonic() - started, check=check)
     return 0 if rotation.complete else 1
 
 
-class Screen(Protocol):
-    """How the command speaks. Inside the `with`, progress is shown."""
+class Console(Protocol):
+    """The output of the command. Inside the `with`, progress is shown."""
 
     def __enter__(self) -> Self: ...
 
@@ -85,9 +85,9 @@ class Screen(Protocol):
     def fail(self, message: str) -> None: ...
 
 
-class OnTerminal:
+class TerminalConsole:
     def __init__(self) -> None:
-        self._out = Console(highlight=False, soft_wrap=True, markup=False)
+        self._out = RichConsole(highlight=False, soft_wrap=True, markup=False)
         columns = (
             TextColumn("Re-wrapping"),
             BarColumn(),
@@ -119,9 +119,9 @@ class OnTerminal:
         _fail(message)
 
 
-class Piped:
+class PipedConsole:
     def __init__(self) -> None:
-        self._told = 0.0
+        self._printed_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -130,8 +130,8 @@ class Piped:
         return
 
     def progress(self, done: int, wanted: int) -> None:
-        if time.monotonic() - self._told >= EVERY_SECONDS or done == wanted:
-            self._told = time.monotonic()
+        if time.monotonic() - self._printed_at >= EVERY_SECONDS or done == wanted:
+            self._printed_at = time.monotonic()
             _print_json({"event": "progress", "rewrapped": done, "of": wanted})
 
     def result(self, rotation: Rotation, first: str, seconds: float, *, check: bool) -> None:
@@ -154,26 +154,26 @@ class Piped:
 
 
 def sentences(rotation: Rotation, first: str) -> Sequence[str]:
-    """What a person has to know of the state, and to do about it."""
+    """The state, and what to do about it."""
     if rotation.complete:
         every = f"All {rotation.total:,} keys are wrapped by {first}."
-        return [f"{every} Once every server has {first} first, the others may be removed."]
+        return [f"{every} Once {first} is first on every server, the others may be removed."]
     lines = []
     for key_id, count in rotation.waiting.items():
         if key_id in rotation.missing:
             lines.append(
                 f"{count:,} need the key {key_id}, which is missing. Put it back as {key_id}:KEY "
-                "and run this again; without it those connections must be made anew."
+                "and run this again; without it, those connections must be made again."
             )
         else:
             lines.append(
                 f"{count:,} still need the key {key_id}; do not remove it. Run `python -m server "
-                f"rotate-keys` when every server has {first} first."
+                f"rotate-keys` once {first} is first on every server."
             )
     if rotation.broken:
         some = ", ".join(rotation.broken[:5])
         lines.append(
-            f"{len(rotation.broken):,} do not open with the key they name and stay as they are: {some}"
+            f"{len(rotation.broken):,} cannot be decrypted with the key they name and stay unchanged: {some}"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""`python -m server verify-audit`: whether the audit trail is whole."""
+"""`python -m server verify-audit`: whether the audit trail is intact."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from server.storage.driver import Database
 
 
 def verify_audit(known: str | None) -> int:
-    """Walk the trail and tell what is wrong with it; 0 where nothing is.
+    """Read the trail and report what is wrong with it. Returns 0 if nothing is.
 
-    `known` is a head that an earlier run told, `SEQUENCE:LINK`.
+    `known` is a head that an earlier run printed, `SEQUENCE:LINK`.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     head = _head(known) if known else None
@@ -31,16 +31,16 @@ def verify_audit(known: str | None) -> int:
                 trail, trail.codes, head, lambda done: status.update(f"{done:,} events read …")
             )
 
-    gc.disable()  # events are no cycles; looking for some takes a seventh of the time
+    gc.disable()  # events have no cycles; collection would take a seventh of the time
     report = on_database(walk)
     if sys.stdout.isatty():
-        _tell(report)
+        _print(report)
     else:
         print(json.dumps(asdict(report)))
     return 1 if report.problems else 0
 
 
-def _tell(report: Report) -> None:
+def _print(report: Report) -> None:
     out = Console(highlight=False, soft_wrap=True, markup=False)
     for problem in report.problems:
         out.print(problem, style="red")
@@ -48,13 +48,13 @@ def _tell(report: Report) -> None:
         out.print(f"and {report.unshown:,} more", style="red")
     out.print(f"{report.sealed:,} events sealed, {report.unsealed:,} not yet.")
     if not report.problems:
-        out.print("The audit trail is whole.", style="green")
-        out.print("Keep this where nobody can change it, and give it to the next run as --known:")
+        out.print("The audit trail is intact.", style="green")
+        out.print("Keep this where nobody can change it, and pass it to the next run as --known:")
         out.print(f"{report.head.sequence}:{report.head.link}")
 
 
 def _head(text: str) -> Head:
     number, _, link = text.partition(":")
     if not number.isdecimal() or len(link) != len(Head().link):
-        raise SystemExit("finlink: --known must be SEQUENCE:LINK, as an earlier run told it")
+        raise SystemExit("finlink: --known must be SEQUENCE:LINK, as an earlier run printed it")
     return Head(int(number), link)

@@ -1,21 +1,14 @@
-"""The supervisor behind `python -m server run`: starts, watches and stops all of Finlink's pieces.
+"""The supervisor behind `python -m server run`: starts, watches and stops all processes of Finlink.
 
-run.py           composition: what starts when, what stops when
-piece.py         one supervised process: start, ready, watch, start again, stop
-restarts.py      whether and when a piece that died is started again
-supervisor.py    a set of pieces, and the first of them that gave up
-pieces.py        what the sandbox, the workers and Envoy are started with
-mongod.py        the same for the embedded mongod, and its replica set of one
-envoy_config.py  envoy.yaml with this run's ports and endpoints
-envoy_limits.py  what it lets callers do: rate limits, trusted proxies, CORS, memory
-envoy_tls.py     HTTPS, and client certificates on the gRPC port
-access_log.py    puts Envoy's access log aside when it is long
-certificates.py  those given are checked; one is made for development
-edge.py          Envoy alone, for servers on other hosts (`python -m server edge`)
-drain.py         Envoy takes no new requests and finishes those it has
-datadir.py       the data folder: lock, key, run.json, what a killed run left behind
-preflight.py     ports and MONGODB_URI, looked at before anything is started
-programs.py      where mongod and Envoy are
-probes.py        does a port, an HTTP path, a worker answer
-leash.py         runs a program that ends when the supervisor does
+run.py                  the order in which processes are started and stopped
+process.py              one supervised process: start, readiness, restart, stop
+restarts.py             whether and when a process that ended is started again
+supervisor.py           several processes, and the first of them that failed for good
+specs.py                how the sandbox, the workers and Envoy are started
+mongod.py               the same for the embedded mongod, and its replica set of one
+edge.py                 Envoy alone, for servers on other hosts (`python -m server edge`)
+datadir.py              the data folder: lock, key, run.json, processes that a killed run left behind
+preflight.py            checks of ports and MONGODB_URI before anything is started
+parent_death_signal.py  runs a program that ends with the supervisor
+console.py              the output of `run`
 """

@@ -1,13 +1,13 @@
 """The data folder: one supervisor at a time, the encryption key, and what is running.
 
-lock             held while a supervisor runs; has its pid
-run.json         the pieces' pids and ports while they run
-encryption.key   made once, where no key is set
-envoy.yaml       what Envoy runs with
+lock             locked while a supervisor runs; has its pid
+run.json         pids and ports of the processes while they run
+encryption.key   made once, if no key is set
+envoy.yaml       Envoy's configuration
 mongo/           the embedded mongod's data
 tls/             a certificate for development and its key
-metrics/         what the workers of this run count
-log/             what mongod and Envoy say, and Envoy's access log
+metrics/         counters of this run's workers
+log/             logs of mongod and Envoy, and Envoy's access log
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from server.edge.errors import StartError
 from server.security.keys import SINGLE, decode_key
 
 KEY_FILE = "encryption.key"
-LOG_LIMIT = 10 * 1024 * 1024  # a longer log is put aside, once, at the next start
-UNIX_PATH_LIMIT = 100  # the kernel's is 107 bytes; a path beyond it cannot be bound
-CLOCK_SLACK = 2.0  # seconds by which a process's start time may seem to move
+LOG_LIMIT = 10 * 1024 * 1024  # a longer log is renamed at the next start
+UNIX_PATH_LIMIT = 100  # the kernel's is 107 bytes
+CLOCK_SLACK = 2.0  # seconds by which the reported start time of a process may vary
 
 
 class DataDir:
-    """The folder, made where missing; private to the user, as there are keys in it."""
+    """The folder, created if it is missing; private to the user, since there are keys in it."""
 
     def __init__(self, path: Path, *, make: bool = True) -> None:
-        """Without `make` it is only looked into: a container's may be read-only."""
+        """Without `make` it is only read: a container's may be read-only."""
         self.path = path.absolute()
         self.mongo = self.path / "mongo"
         self.run_file = self.path / "run.json"
@@ -54,14 +54,14 @@ class DataDir:
             raise _unusable(self.path, error) from None
 
     def log(self, name: str) -> Path:
-        """The file of this log, the former one put aside when it had grown long."""
+        """The file of this log. A long one from before is renamed."""
         path = self.path / "log" / f"{name}.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
         return path
 
     def fresh_metrics(self) -> Path:
-        """An empty folder for what workers count; counts begin anew with each run."""
+        """An empty folder for the workers' counters, which start at zero with each run."""
         path = self.path / "metrics"
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(mode=0o700)
@@ -69,7 +69,7 @@ class DataDir:
 
     @contextmanager
     def locked(self) -> Iterator[Self]:
-        """Hold the folder. Raises StartError when another supervisor does."""
+        """Lock the folder. Raises StartError if another supervisor has locked it."""
         lock = self.path / "lock"
         try:
             file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -88,14 +88,16 @@ class DataDir:
             os.write(file, f"{os.getpid()}\n".encode())
             yield self
         finally:
-            os.close(file)  # releases the lock; the file stays, removing it would let two hold it
+            os.close(
+                file
+            )  # releases the lock; the file stays, since two could lock it if it were removed
 
     def encryption_key(self) -> tuple[str, bool]:
-        """The folder's own key, and whether it was made just now."""
+        """The folder's key, and whether it was made just now."""
         path = self.path / KEY_FILE
         made = not path.exists()
         if made:
-            # Complete or absent: a key cut short by a crash would be taken for a wrong one.
+            # Complete or absent: a key truncated by a crash would look like a wrong one.
             scratch = path.with_suffix(".new")
             _write_private(scratch, secrets.token_hex(32) + "\n")
             scratch.replace(path)
@@ -104,20 +106,20 @@ class DataDir:
             decode_key(key)
         except (OSError, ValueError):
             raise StartError(
-                f"{path} does not hold an encryption key. Put back the one that was there; without "
-                "it the credentials stored so far cannot be read."
+                f"{path} is not an encryption key. Put back the one that was there; without it, "
+                "stored credentials cannot be read."
             ) from None
         path.chmod(0o600)
         return key, made
 
     def has_key(self) -> bool:
-        """Whether a key was made here before."""
+        """Whether the folder has a key."""
         return (self.path / KEY_FILE).exists()
 
     def key_for(self, settings: Settings) -> tuple[str | None, bool]:
-        """The folder's key where these settings need it, and whether it was made just now.
+        """The folder's key if these settings need it, and whether it was made just now.
 
-        Beside ENCRYPTION_KEYS it still opens what it sealed before those were set.
+        With ENCRYPTION_KEYS set, it still decrypts what it encrypted before.
         """
         if not settings.key_ring:
             return self.encryption_key()
@@ -126,7 +128,7 @@ class DataDir:
         return self.encryption_key()
 
     def running_mongod(self) -> int | None:
-        """The port of the folder's own mongod, where one runs."""
+        """The port of the folder's mongod, if it runs."""
         try:
             record: dict[str, Any] = json.loads(self.run_file.read_text())
             pid, at = record["started"]["mongod"]
@@ -144,9 +146,9 @@ class DataDir:
         self.run_file.unlink(missing_ok=True)
 
     def leftovers(self) -> dict[str, psutil.Process]:
-        """Pieces of an earlier supervisor that was killed, and its socket folder removed.
+        """The processes of an earlier supervisor that was killed. Removes its socket folder.
 
-        The leash has told them to end already (see leash.py); mongod takes a second for it.
+        They have had SIGTERM already (see parent_death_signal.py); mongod takes a second to end.
         """
         try:
             record: dict[str, Any] = json.loads(self.run_file.read_text())
@@ -163,7 +165,7 @@ class DataDir:
 
 
 def started_at(pid: int) -> float:
-    """When a process was started: with its pid it tells a process from a later one."""
+    """When a process was started, which with its pid identifies it."""
     with suppress(psutil.Error):
         return float(psutil.Process(pid).create_time())
     return 0.0
@@ -171,7 +173,7 @@ def started_at(pid: int) -> float:
 
 @contextmanager
 def socket_folder() -> Iterator[Path]:
-    """A short-lived folder with a short name, since the path of a unix socket has to be short."""
+    """A temporary folder with a short name, since the path of a unix socket must be short."""
     path = Path(tempfile.mkdtemp(prefix="finlink-"))
     if len(os.fsencode(path)) + len("/worker-999.sock") > UNIX_PATH_LIMIT:
         path.rmdir()
@@ -204,5 +206,5 @@ def _write_private(path: Path, text: str) -> None:
 def _unusable(path: Path, error: OSError) -> StartError:
     return StartError(
         f"The data folder {path} cannot be used ({error.strerror}). "
-        "Set DATA_DIR to a folder that may be written."
+        "Set DATA_DIR to a writable folder."
     )

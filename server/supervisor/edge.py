@@ -1,7 +1,7 @@
 """`python -m server edge`: Envoy alone, before servers on other hosts.
 
-Told to end, it first has Envoy take no new connections and finish what it has, so that one Envoy of
-several can be replaced without a call failing.
+Before it stops, Envoy accepts no new connections and finishes the calls under way, so that one Envoy of
+several can be replaced without failed calls.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from server.edge.programs import find_envoy
 from server.edge.tracing import tracing_of
 from server.supervisor import preflight
 from server.supervisor.datadir import DataDir
-from server.supervisor.piece import LEASH
-from server.supervisor.pieces import bare_env
+from server.supervisor.process import WITH_PARENT
 from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE, ROOT
+from server.supervisor.specs import env_without_secrets
 
 
 def edge(settings: Settings, servers: Sequence[str]) -> None:
-    """Run Envoy until it ends or SIGTERM or SIGINT comes. Exits with one line if it cannot."""
+    """Run Envoy until it ends or SIGTERM or SIGINT arrives. Exits with one line if it cannot."""
     try:
         data = DataDir(settings.data_dir)
         program = find_envoy()
@@ -65,14 +65,14 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
 
 
 async def _run(argv: Sequence[str], admin_port: int, access_log: Path) -> int:
-    """The exit code: Envoy's, 1 where a signal ended it."""
+    """Return the exit code: Envoy's, or 1 if a signal ended it."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    leash = (sys.executable, "-I", "-S", str(LEASH), str(os.getpid()))
-    # A session of its own: Ctrl-C would end Envoy before it has finished anything.
+    with_parent = (sys.executable, "-I", "-S", str(WITH_PARENT), str(os.getpid()))
+    # In a session of its own: Ctrl-C would end Envoy at once, with calls under way.
     envoy = await asyncio.create_subprocess_exec(
-        *leash, *argv, env=bare_env(), start_new_session=True
+        *with_parent, *argv, env=env_without_secrets(), start_new_session=True
     )
     shortening = asyncio.create_task(keep_short(access_log, admin_port))
     ended, asked = asyncio.create_task(envoy.wait()), asyncio.create_task(stop.wait())

@@ -1,4 +1,4 @@
-"""What can be found wrong before anything is started."""
+"""Checks that are made before anything is started."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from server.config import Settings
 from server.edge.errors import StartError
 from server.edge.probes import until
 from server.supervisor import mongod
-from server.supervisor.pieces import sandbox_ports
+from server.supervisor.specs import sandbox_ports
 
-ANSWER_WITHIN_MS = 3_000
-MONGOD_ENDS_WITHIN = 20.0  # as long as a stop gives it
+REPLY_TIMEOUT_MS = 3_000
+MONGOD_END_TIMEOUT = 20.0  # as in a stop
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A port Finlink is about to use."""
+    """A port that Finlink is about to listen on."""
 
     what: str
     setting: str
@@ -37,7 +37,7 @@ class Listener:
 def listeners(
     settings: Settings, *, metrics: int = 0, embedded: bool = False, sandbox: bool = False
 ) -> list[Listener]:
-    """Envoy's, and of what else runs here; `metrics` is their port, 0 where they are not served."""
+    """All ports of this run; `metrics` is theirs, 0 if they are not served."""
     found = (
         [] if settings.http == "off" else [Listener("REST", "PORT", settings.host, settings.port)]
     )
@@ -59,10 +59,10 @@ def listeners(
 
 
 def check_ports(wanted: Sequence[Listener]) -> None:
-    """Raise StartError for the first port that cannot be had.
+    """Raise StartError for the first port that cannot be used.
 
-    Envoy would not notice: it binds with SO_REUSEPORT, so that two of them share a port and each
-    gets half of the other's requests.
+    Envoy would not notice: it binds with SO_REUSEPORT, so that two Envoys would share a port, and each
+    would get half of the requests.
     """
     seen: dict[int, Listener] = {}
     for listener in wanted:
@@ -79,7 +79,7 @@ def _check_port(listener: Listener) -> None:
     what, setting, port = listener.what, listener.setting, listener.port
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # Otherwise the port of a server that has just stopped would seem in use for a minute.
+        # Otherwise the port of a server that has just stopped would look used for a minute.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((listener.host, port))
@@ -87,12 +87,12 @@ def _check_port(listener: Listener) -> None:
             if error.errno == errno.EADDRINUSE:
                 raise StartError(
                     f"Port {port} is in use ({what}). "
-                    f"Set {setting} to a free one, or stop what uses it."
+                    f"Set {setting} to a free port, or stop the program that uses this one."
                 ) from None
             if error.errno == errno.EACCES:
                 raise StartError(
-                    f"Port {port} ({what}) needs rights this user lacks. "
-                    f"Set {setting} to one above 1023."
+                    f"This user may not listen on port {port} ({what}). "
+                    f"Set {setting} to a port above 1023."
                 ) from None
             raise StartError(
                 f"Cannot listen on {listener.host}:{port} ({what}): {error.strerror or error}. "
@@ -101,46 +101,46 @@ def _check_port(listener: Listener) -> None:
 
 
 async def check_mongodb(uri: str) -> None:
-    """Raise StartError unless a replica set (or a sharded cluster) answers at the address."""
+    """Raise StartError unless a replica set (or a sharded cluster) replies at this address."""
     try:
         nodes = parse_uri(uri, warn=False)["nodelist"]
         where = ", ".join(f"{host}:{port}" for host, port in nodes)  # never the user or password
         client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(
-            uri, serverSelectionTimeoutMS=ANSWER_WITHIN_MS, connectTimeoutMS=ANSWER_WITHIN_MS
+            uri, serverSelectionTimeoutMS=REPLY_TIMEOUT_MS, connectTimeoutMS=REPLY_TIMEOUT_MS
         )
     except (InvalidURI, ConfigurationError, ValueError):
         # The driver's message may quote the URI.
         raise StartError(
-            "MONGODB_URI is not a MongoDB address that can be used. It has the form "
-            "mongodb://user:password@host:port/?replicaSet=name; its host must be known by name, "
-            "and special characters in the password are written as %XX."
+            "MONGODB_URI is not a usable MongoDB address. Its form is "
+            "mongodb://user:password@host:port/?replicaSet=name; its host name must resolve, and "
+            "special characters in the password are written as %XX."
         ) from None
     async with client:
         try:
             hello = await client.admin.command("hello")
         except OperationFailure as error:
             raise StartError(
-                f"MongoDB at {where} refuses the user or password in MONGODB_URI "
+                f"MongoDB at {where} refuses the user or password of MONGODB_URI "
                 f"(error {error.code})."
             ) from None
         except PyMongoError:
             raise StartError(
-                f"MongoDB at {where} does not answer within {ANSWER_WITHIN_MS // 1000} s, or has "
-                "no primary. Start it or correct MONGODB_URI; without MONGODB_URI, Finlink starts "
-                "a database of its own."
+                f"MongoDB at {where} does not reply within {REPLY_TIMEOUT_MS // 1000} s, or has no "
+                "primary. Start it or correct MONGODB_URI; without MONGODB_URI, Finlink starts its own "
+                "database."
             ) from None
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise StartError(
-            f"MongoDB at {where} stands alone, but Finlink needs transactions: it must be a "
-            "replica set. Start it with --replSet and run rs.initiate() once; one node is enough."
+            f"MongoDB at {where} is standalone, but Finlink needs transactions and so a replica set. "
+            "Start it with --replSet and run rs.initiate() once; one node is enough."
         )
 
 
 async def end_leftovers(left: Mapping[str, psutil.Process]) -> None:
-    """End what a killed supervisor left behind, so that its ports and data are free.
+    """End the processes that a killed supervisor has left, so that its ports and data are free.
 
-    Only mongod is given time: the others can no longer serve anybody, as Envoy and the database
-    were told to end when the supervisor died.
+    Only mongod is given time. The others serve nobody any more, since Envoy and the database had SIGTERM
+    when the supervisor died.
     """
     for name, process in left.items():
         _signal(process, kill=name != mongod.NAME)
@@ -149,7 +149,7 @@ async def end_leftovers(left: Mapping[str, psutil.Process]) -> None:
         return not any(_alive(process) for process in left.values())
 
     with suppress(TimeoutError):
-        async with asyncio.timeout(MONGOD_ENDS_WITHIN):
+        async with asyncio.timeout(MONGOD_END_TIMEOUT):
             await until(gone)
     for process in left.values():
         _signal(process, kill=True)

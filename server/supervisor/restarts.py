@@ -1,4 +1,4 @@
-"""Whether and when a piece that died is started again."""
+"""Whether and when a process that crashed is started again."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass, field
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
-STABLE = 30.0  # having been ready this long, a piece starts over with the first delay
-DEATHS = 5
+STABLE = 30.0  # after this long in readiness, delays begin with the first again
+MAX_CRASHES = 5
 WINDOW = 60.0
 
 
 @dataclass
 class Restarts:
-    """The deaths of one piece. Times are seconds of any clock that only goes forward."""
+    """When one process crashed, in seconds of any monotonic clock."""
 
-    _deaths: deque[float] = field(default_factory=deque)
+    _crashes: deque[float] = field(default_factory=deque)
     _delay: float = FIRST_DELAY
 
-    def delay_after_death(self, now: float, lived: float) -> float | None:
-        """Seconds until the next start; None at the fifth death within the window: give up.
+    def delay_after_crash(self, now: float, ready_for: float) -> float | None:
+        """Seconds until the next start; None at the fifth crash within the window: no further start.
 
-        `lived` is how long the piece had been ready when it died.
+        `ready_for` is how long the process had been ready.
         """
-        self._deaths.append(now)
-        while now - self._deaths[0] >= WINDOW:
-            self._deaths.popleft()
-        if len(self._deaths) >= DEATHS:
+        self._crashes.append(now)
+        while now - self._crashes[0] >= WINDOW:
+            self._crashes.popleft()
+        if len(self._crashes) >= MAX_CRASHES:
             return None
-        delay = FIRST_DELAY if lived >= STABLE else self._delay
+        delay = FIRST_DELAY if ready_for >= STABLE else self._delay
         self._delay = min(delay * 2, LONGEST_DELAY)
         return delay

@@ -1,14 +1,13 @@
 """`python -m server run`: all of Finlink on one machine.
 
-Started: mongod beside the sandbox, then the workers side by side, then Envoy; each when those
-before it are ready, so that the first request already finds everything.
+Start: mongod and the sandbox together, then all workers, then Envoy. Each waits until those before it are
+ready, so that the first request finds everything in place.
 
-Stopped the other way round, and so that no request is lost: Envoy closes its ports and finishes
-what is under way; only then are the workers told to stop, so none of those requests meets a worker
-that takes no more (told first, they would be out of Envoy's rotation within a second, and requests
-already accepted would get 503); Envoy itself ends after them, as their last answers (streams that
-were still open) go through it; then the sandbox, which the workers' last syncs may need; the
-database last.
+Stop: the reverse order, without losing a request. Envoy closes its ports and finishes the calls under way.
+Only then are the workers stopped; if they were stopped first, Envoy would take them out within a second and
+reply 503 to requests that it had accepted. Envoy ends after them, since the last replies (streams that are
+still open) pass through it. Then the sandbox ends, which the workers' last syncs may need, and the database
+last.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from server.edge import config as envoy_config
 from server.edge.access_log import keep_short
 from server.edge.certificates import tls_of
 from server.edge.drain import drain
-from server.edge.errors import PieceFailedError, StartError
+from server.edge.errors import StartError
 from server.edge.limits import limits_of
 from server.edge.pages import pages_of
 from server.edge.programs import find_envoy, find_mongod
@@ -34,10 +33,10 @@ from server.edge.tls import Tls
 from server.edge.tracing import tracing_of
 from server.observability.exposition import serving_metrics
 from server.observability.logging import setup_logging
-from server.supervisor import mongod, pieces, preflight
+from server.supervisor import mongod, preflight, specs
+from server.supervisor.console import RunConsole
 from server.supervisor.datadir import DataDir, socket_folder, started_at
-from server.supervisor.piece import race
-from server.supervisor.screen import Screen
+from server.supervisor.process import ProcessFailedError, race
 from server.supervisor.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -48,56 +47,56 @@ DESCRIPTORS = ROOT / "gen" / "envoy.binpb"
 def run(settings: Settings) -> int:
     """Start all of Finlink and keep it running until Ctrl-C. Returns the exit code."""
     setup_logging(settings.log_level, process="supervisor")
-    screen = Screen()
+    console = RunConsole()
     try:
-        asyncio.run(Run(settings, screen).main())
-    except (StartError, PieceFailedError) as error:
-        screen.fail(str(error))
+        asyncio.run(Run(settings, console).main())
+    except (StartError, ProcessFailedError) as error:
+        console.fail(str(error))
         return 1
     return 0
 
 
 class Run:
-    """One run, from the checks to the last process gone."""
+    """One run, from the first check until the last process has ended."""
 
-    def __init__(self, settings: Settings, screen: Screen) -> None:
+    def __init__(self, settings: Settings, console: RunConsole) -> None:
         self.settings = settings
-        self.screen = screen
+        self.console = console
         self.data = DataDir(settings.data_dir)
         self.embedded = settings.mongodb_uri is None
-        self.sandboxed = pieces.needs_sandbox(settings)
-        self.stop_asked = asyncio.Event()
+        self.sandboxed = specs.needs_sandbox(settings)
+        self.stop_requested = asyncio.Event()
         self.supervisor = Supervisor(on_change=self._record)
         self.sockets = Path()
         self.announced = False
         self.tls = Tls()
 
     async def main(self) -> None:
-        """Return after a stop that was asked for; raise what went wrong otherwise."""
+        """Return after a requested stop; otherwise raise the error."""
         with self._signals(), ExitStack() as held:
             held.enter_context(self.data.locked())
-            await race(self.stop_asked.wait(), self._prepare())
-            if self.stop_asked.is_set():
+            await race(self.stop_requested.wait(), self._check())
+            if self.stop_requested.is_set():
                 return
             self.sockets = held.enter_context(socket_folder())
             held.callback(self.data.remove_run_file)
             try:
-                await race(self.stop_asked.wait(), self._start_and_watch(held))
+                await race(self.stop_requested.wait(), self._start_and_watch(held))
             finally:
-                self.screen.done()
+                self.console.end_progress()
                 await self.stop()
 
-    async def _prepare(self) -> None:
-        """Find what would go wrong before anything is started."""
+    async def _check(self) -> None:
+        """Find errors before anything is started."""
         left = self.data.leftovers()
         if left:
-            self.screen.step("An earlier run was killed; waiting for what it left to end")
+            self.console.progress("Ending processes that an earlier, killed run has left")
             await preflight.end_leftovers(left)
         self.data.remove_run_file()
         self.envoy_program = find_envoy()
         wanted = preflight.listeners(
             self.settings,
-            metrics=pieces.metrics_port(self.settings),
+            metrics=specs.metrics_port(self.settings),
             embedded=self.embedded,
             sandbox=self.sandboxed,
         )
@@ -106,9 +105,9 @@ class Run:
             self.mongod_program = find_mongod()
             self.mongodb_uri = mongod.uri(self.settings.mongo_port)
             if self.settings.production:
-                self.screen.warn(
-                    "Production runs on the embedded database: one node, no copy of the data. "
-                    "Set MONGODB_URI to a replica set, or back up the data folder."
+                self.console.warn(
+                    "The embedded database is a single node without a copy of the data. For production, "
+                    "set MONGODB_URI to a replica set, or back up the data folder."
                 )
         else:
             self.mongodb_uri = self.settings.mongodb_uri.get_secret_value()
@@ -117,11 +116,11 @@ class Run:
         self.tls = tls_of(self.settings, self.data.path)
 
     def _encryption_key(self) -> str | None:
-        """The data folder's key where none is set; production refuses to start without one."""
+        """The data folder's key if none is set; production refuses to start without one."""
         key, made = self.data.key_for(self.settings)
         if made:
-            self.screen.line(
-                f"Made an encryption key: {self.data.path}/encryption.key. Keep it with the data."
+            self.console.line(
+                f"Created the encryption key {self.data.path}/encryption.key. Keep it with the data."
             )
         return key
 
@@ -147,38 +146,38 @@ class Run:
         first = []
         if self.embedded:
             port, log = settings.mongo_port, data.log("mongod")
-            env = pieces.bare_env()
+            env = specs.env_without_secrets()
             first.append(mongod.spec(self.mongod_program, port, data.mongo, log, env))
         if self.sandboxed:
-            first.append(pieces.sandbox(settings))
+            first.append(specs.sandbox(settings))
         if first:
-            self.screen.step(f"Starting {' and '.join(spec.name for spec in first)}")
+            self.console.progress(f"Starting {' and '.join(spec.name for spec in first)}")
             await self.supervisor.start(first)
 
         count = settings.workers
-        self.screen.step(f"Starting {count} worker{'s' if count > 1 else ''}")
+        self.console.progress(f"Starting {count} worker{'s' if count > 1 else ''}")
         metrics = data.fresh_metrics()
-        env = pieces.worker_env(
+        env = specs.worker_env(
             self.mongodb_uri,
             self.encryption_key,
             metrics=metrics,
             generations=self.sockets / "generations",
         )
         await self.supervisor.start(
-            [pieces.worker(i, socket, env) for i, socket in enumerate(sockets)]
+            [specs.worker(i, socket, env) for i, socket in enumerate(sockets)]
         )
 
-        self.screen.step("Starting Envoy")
+        self.console.progress("Starting Envoy")
         log = data.log("envoy")
         admin = settings.admin_port
         program, config = self.envoy_program, data.envoy_config
-        await self.supervisor.start([pieces.envoy(program, config, admin, log, workers=count)])
+        await self.supervisor.start([specs.envoy(program, config, admin, log, workers=count)])
         held.enter_context(self._metrics(metrics))
         self._announce()
         await race(self.supervisor.watch(), keep_short(edge.access_log, admin))
 
     def _metrics(self, folder: Path) -> AbstractContextManager[None]:
-        port = pieces.metrics_port(self.settings)
+        port = specs.metrics_port(self.settings)
         return serving_metrics(self.settings.metrics_host, port, folder) if port else nullcontext()
 
     def _announce(self) -> None:
@@ -195,42 +194,42 @@ class Run:
             "Console": f"{pages}/console/",
             "Data": str(self.data.path),
         }
-        self.screen.banner(facts, hint="Ctrl-C stops it.")
+        self.console.announce(facts, hint="Press Ctrl-C to stop.")
 
     async def stop(self) -> None:
-        """See the top of this file for the order."""
-        if not self.supervisor.pieces:
+        """In the order described at the top of this file."""
+        if not self.supervisor.processes:
             return
-        self.screen.line("Stopping …")
-        by_name = {piece.spec.name: piece for piece in self.supervisor.pieces}
+        self.console.line("Stopping …")
+        by_name = {each.spec.name: each for each in self.supervisor.processes}
         envoy, sandbox, database = (by_name.pop(n, None) for n in ("envoy", "sandbox", "mongod"))
         if envoy is not None and envoy.is_ready:
             await race(self.supervisor.hurry.wait(), drain(self.settings.admin_port))
         await self.supervisor.stop(list(by_name.values()))
-        for piece in (envoy, sandbox, database):
-            if piece is not None:
-                await self.supervisor.stop([piece])
-        self.screen.line("Stopped.")
+        for process in (envoy, sandbox, database):
+            if process is not None:
+                await self.supervisor.stop([process])
+        self.console.line("Stopped.")
 
     def _record(self) -> None:
-        """run.json: what runs where; for operators, tests, and the next run if this is killed."""
-        running = {p.spec.name: p.pid for p in self.supervisor.pieces if p.pid is not None}
+        """Write run.json: processes and ports, for operators, tests, and the next run after a kill."""
+        running = {p.spec.name: p.pid for p in self.supervisor.processes if p.pid is not None}
         settings = self.settings
         ports = {"grpc": settings.grpc_port, "admin": settings.admin_port}
         if self.tls.http != "off":
             ports["rest"] = settings.port
         if self.tls.rest is not None:
             ports["https"] = settings.tls_port
-        if port := pieces.metrics_port(settings):
+        if port := specs.metrics_port(settings):
             ports["metrics"] = port
         if self.embedded:
             ports["mongo"] = settings.mongo_port
         if self.sandboxed:
-            ports |= pieces.sandbox_ports(settings)
+            ports |= specs.sandbox_ports(settings)
         self.data.write_run_file(
             {
                 "pid": os.getpid(),
-                "ready": self.announced and all(p.is_ready for p in self.supervisor.pieces),
+                "ready": self.announced and all(p.is_ready for p in self.supervisor.processes),
                 "pids": running,
                 "ports": ports,
                 "sockets": str(self.sockets),
@@ -240,19 +239,19 @@ class Run:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM and a closed terminal ask for a stop; asking again hurries it."""
+        """Ctrl-C, SIGTERM and a closed terminal request a stop; a second one hurries it."""
         loop = asyncio.get_running_loop()
-        asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        for number in asked:
-            loop.add_signal_handler(number, partial(self._asked, number))
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in numbers:
+            loop.add_signal_handler(number, partial(self._requested, number))
         try:
             yield
         finally:
-            for number in asked:
+            for number in numbers:
                 loop.remove_signal_handler(number)
 
-    def _asked(self, number: signal.Signals) -> None:
-        if not self.stop_asked.is_set():
-            self.stop_asked.set()
+    def _requested(self, number: signal.Signals) -> None:
+        if not self.stop_requested.is_set():
+            self.stop_requested.set()
         elif number != signal.SIGHUP:
             self.supervisor.hurry.set()

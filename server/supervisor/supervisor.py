@@ -1,43 +1,43 @@
-"""A set of pieces, and the first of them that gave up."""
+"""Several supervised processes, and the first of them that failed for good."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from server.supervisor.piece import Piece, Spec, race
+from server.supervisor.process import ProcessSpec, SupervisedProcess, race
 
 
 class Supervisor:
-    """Starts pieces, watches them from then on, stops them."""
+    """Starts processes, watches them from then on, stops them."""
 
     def __init__(self, on_change: Callable[[], object] = lambda: None) -> None:
-        self.pieces: list[Piece] = []
+        self.processes: list[SupervisedProcess] = []
         self.hurry = asyncio.Event()
         self._on_change = on_change
         self._ended = asyncio.Event()
 
-    async def start(self, specs: Sequence[Spec]) -> list[Piece]:
-        """Start the pieces side by side; returns when each is ready, raises PieceFailedError."""
-        pieces = [Piece(spec, self.hurry, self._on_change) for spec in specs]
-        self.pieces += pieces
-        for piece in pieces:
-            piece.launch().add_done_callback(lambda _: self._ended.set())
-        await race(self._all_ready(pieces), self.watch())
-        return pieces
+    async def start(self, specs: Sequence[ProcessSpec]) -> list[SupervisedProcess]:
+        """Start them side by side. Returns when all are ready, raises ProcessFailedError."""
+        processes = [SupervisedProcess(spec, self.hurry, self._on_change) for spec in specs]
+        self.processes += processes
+        for process in processes:
+            process.launch().add_done_callback(lambda _: self._ended.set())
+        await race(self._all_ready(processes), self.watch())
+        return processes
 
     async def watch(self) -> None:
-        """Wait for a piece that gives up, and raise its PieceFailedError."""
+        """Wait for a process that fails for good, and raise its ProcessFailedError."""
         await self._ended.wait()
-        for piece in self.pieces:
-            if piece.task is not None and piece.task.done():
-                piece.task.result()
+        for process in self.processes:
+            if process.task is not None and process.task.done():
+                process.task.result()
 
-    async def stop(self, pieces: Sequence[Piece]) -> None:
-        """Stop these side by side; returns when all of them are gone."""
-        await asyncio.gather(*(piece.stop() for piece in pieces))
+    async def stop(self, processes: Sequence[SupervisedProcess]) -> None:
+        """Stop these side by side. Returns when all of them have ended."""
+        await asyncio.gather(*(process.stop() for process in processes))
 
     @staticmethod
-    async def _all_ready(pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            await piece.until_ready()
+    async def _all_ready(processes: Sequence[SupervisedProcess]) -> None:
+        for process in processes:
+            await process.until_ready()

@@ -121,7 +121,7 @@ async def _until(rest_of: httpx.AsyncClient, key: str, status: int) -> None:
     ("arguments", "says"),
     [
         (("create", "two words"), "NAME must be"),
-        (("revoke", "nobody"), "there is no key nobody"),
+        (("revoke", "nobody"), "the database has no key nobody"),
         (("create", "x", "--scope", "all"), "'all' is not one of"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_backup_has_what_was_there(
     assert restored.exit_code == 0, restored.output
     assert restored.output.partition(" are ")[0] == made.output.partition(" are ")[0]
     refused = server("restore", file)
-    assert "--replace removes what it holds" in str(refused.exception)
+    assert "--replace removes its contents first" in str(refused.exception)
     assert server("restore", "--replace", file).exit_code == 0
     with MongoClient[dict[str, dict[str, str]]](stack.mongodb_uri) as client:
         user = client[elsewhere]["users"].find_one({"userId": new_id})
@@ -80,13 +80,13 @@ def test_a_command_that_cannot_be_done_says_why(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_bytes(b"x")
     told = {
-        "is there already": server("backup", there),
+        "exists already": server("backup", there),
         "cannot be written": server("backup", tmp_path / "no" / "where"),
         "there is no collection nothing": server(
             "backup", tmp_path / "new", "--without", "nothing"
         ),
         "cannot be read": server("restore", tmp_path / "none"),
-        "is no whole backup": server("restore", there),
+        "is not a complete backup": server("restore", there),
     }
     for what, result in told.items():
         assert result.exit_code == 1

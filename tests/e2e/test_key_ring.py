@@ -14,7 +14,7 @@ import pytest
 from bson import ObjectId
 
 from server.app import running_worker
-from server.commands.rotate_keys import OnTerminal, rotate_keys, sentences
+from server.commands.rotate_keys import TerminalConsole, rotate_keys, sentences
 from server.config import ConfigError, Settings, load
 from server.security.rotation import Rotation
 from tests.e2e import connector_steps as step
@@ -126,11 +126,14 @@ async def test_a_server_does_not_start_with_the_wrong_ring(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"encryption_keys": f"other:{OTHER}"}, "MONGODB_URI: must be set, or `make run` be up"),
+        (
+            {"encryption_keys": f"other:{OTHER}"},
+            "MONGODB_URI: must be set, or `make run` must be running",
+        ),
         ({"mongodb_uri": NOBODY}, "ENCRYPTION_KEYS: must be set"),
         (
             {"mongodb_uri": NOBODY, "encryption_keys": f"other:{OTHER}"},
-            "MongoDB at 127.0.0.1:1 does not answer",
+            "MongoDB at 127.0.0.1:1 does not reply",
         ),
     ],
 )
@@ -149,17 +152,17 @@ def test_what_a_person_is_told() -> None:
     gone, old, broken = sentences(state, "new")
     assert gone.startswith("1,200 need the key gone, which is missing. Put it back as gone:KEY")
     assert old.startswith("3 still need the key old; do not remove it.")
-    assert broken.startswith("1 do not open with the key they name")
+    assert broken.startswith("1 cannot be decrypted with the key they name")
     (done,) = sentences(Rotation(total=9), "new")
     assert done.startswith("All 9 keys are wrapped by new.")
 
 
 def test_a_person_sees_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = OnTerminal()
-    with screen:
-        screen.progress(0, 1_500)
-        screen.progress(1_500, 1_500)
-    screen.result(Rotation(total=1_500, rewrapped=1_500), "new", 2.2, check=False)
+    console = TerminalConsole()
+    with console:
+        console.progress(0, 1_500)
+        console.progress(1_500, 1_500)
+    console.result(Rotation(total=1_500, rewrapped=1_500), "new", 2.2, check=False)
     told = capsys.readouterr().out
     assert "1500/1500" in told
     assert "Re-wrapped 1,500 keys with new in 2 s." in told

@@ -1,4 +1,4 @@
-"""Load over REST that remembers what it was told, and a way to kill pieces under it."""
+"""Load over REST that remembers what it was told, and a way to kill its processes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Load:
 
 
 class Running(Protocol):
-    """A Finlink whose pieces can be killed."""
+    """A Finlink whose processes can be killed."""
 
     @property
     def ports(self) -> Mapping[str, int]: ...
@@ -87,14 +87,14 @@ async def under(*callers: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
             going = False
 
 
-async def kill(stack: Running, piece: str) -> None:
-    """`kill -9` of a piece; returns once another one has taken its place and Envoy sends to it."""
-    victim = stack.status()["pids"][piece]
+async def kill(stack: Running, name: str) -> None:
+    """`kill -9` of a process; returns once another one has taken its place and Envoy sends to it."""
+    victim = stack.status()["pids"][name]
     os.kill(victim, signal.SIGKILL)
 
     def replaced() -> bool:
         status = stack.status()
-        return bool(status["ready"]) and status["pids"].get(piece, victim) != victim
+        return bool(status["ready"]) and status["pids"].get(name, victim) != victim
 
     await until(replaced)
     await until(lambda: healthy_workers(stack) == 2)

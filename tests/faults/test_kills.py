@@ -35,10 +35,10 @@ async def test_the_death_of_a_worker_fails_no_read(victim: Stack, load: Load) ->
     (user_id,) = load.acknowledged
     reads = ("GET", 200)
     async with under(*[partial(load.get, user_id)] * 6):
-        for piece in ("worker-0", "worker-1"):
+        for name in ("worker-0", "worker-1"):
             seen = load.statuses[reads]
             await until(lambda seen=seen: load.statuses[reads] >= seen + CALLS_BETWEEN)  # type: ignore[misc]
-            await kill(victim, piece)
+            await kill(victim, name)
         seen = load.statuses[reads]
         await until(lambda: load.statuses[reads] >= seen + CALLS_BETWEEN)
     print(f"\nworker kills 2, answers {dict(load.statuses)}")

@@ -237,8 +237,8 @@ async def _claims_lapse(site: Watched) -> None:
 
 
 @contextmanager
-def _frozen(site: Watched, piece: str) -> Iterator[None]:
-    pid = site.ground.stack.status()["pids"][piece]
+def _frozen(site: Watched, name: str) -> Iterator[None]:
+    pid = site.ground.stack.status()["pids"][name]
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

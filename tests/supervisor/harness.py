@@ -20,7 +20,7 @@ import psutil
 
 from server.edge.probes import until
 from server.settings import PORT_SETTINGS
-from server.supervisor.piece import Spec
+from server.supervisor.process import ProcessSpec
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 120.0  # never reached unless something is broken
@@ -44,23 +44,23 @@ while True:
 
 def child(
     name: str, said: Path, program: str = CHILD, *args: str, ready_word: str = "up", lives: int = 1
-) -> Spec:
-    """A piece that is ready when it has said so, `lives` times in all."""
+) -> ProcessSpec:
+    """A process that is ready when it has said so, `lives` times in all."""
 
     async def is_up() -> bool:
         return words(said).count(f"{name} {ready_word}") >= lives
 
-    return Spec(
+    return ProcessSpec(
         name=name,
         argv=(sys.executable, "-I", "-S", "-c", program, str(said), name, *args),
         env={},
         ready=partial(until, is_up),
-        ready_within=DEADLINE,
-        stop_within=DEADLINE,
+        ready_timeout=DEADLINE,
+        stop_timeout=DEADLINE,
     )
 
 
-def quick(spec: Spec, **changes: Any) -> Spec:
+def quick(spec: ProcessSpec, **changes: Any) -> ProcessSpec:
     return replace(spec, **changes)
 
 

@@ -60,7 +60,7 @@ def test_the_key_is_made_once_and_private(tmp_path: Path) -> None:
 
 def test_a_spoilt_key_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "encryption.key").write_text("not hex")
-    with pytest.raises(StartError, match="does not hold an encryption key") as caught:
+    with pytest.raises(StartError, match="is not an encryption key") as caught:
         DataDir(tmp_path).encryption_key()
     assert "not hex" not in str(caught.value)
     assert (tmp_path / "encryption.key").read_text() == "not hex"

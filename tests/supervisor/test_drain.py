@@ -13,7 +13,7 @@ import pytest
 from server.edge.drain import active_requests, drain
 from server.edge.probes import envoy_ready, port_answers, until
 from server.edge.programs import find_envoy
-from server.supervisor import pieces
+from server.supervisor import specs
 from server.supervisor.supervisor import Supervisor
 from tests.supervisor.harness import DEADLINE, free_ports
 
@@ -70,8 +70,8 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
     supervisor = Supervisor()
     async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(slow, path):
         try:
-            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log", workers=1)
-            await supervisor.start([spec])
+            wanted = specs.envoy(find_envoy(), config, admin, tmp_path / "envoy.log", workers=1)
+            await supervisor.start([wanted])
             reader, writer = await asyncio.open_connection("127.0.0.1", rest)
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             await asked.wait()
@@ -91,7 +91,7 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
             writer.close()
             await draining
         finally:
-            await supervisor.stop(supervisor.pieces)
+            await supervisor.stop(supervisor.processes)
 
 
 async def test_nobody_is_told_to_leave_while_a_part_of_the_port_is_open(tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ async def test_nobody_is_told_to_leave_while_a_part_of_the_port_is_open(tmp_path
     supervisor = Supervisor()
     async with asyncio.timeout(DEADLINE), await asyncio.start_unix_server(hello, path):
         try:
-            spec = pieces.envoy(find_envoy(), config, admin, tmp_path / "envoy.log", workers=1)
-            await supervisor.start([spec])
+            wanted = specs.envoy(find_envoy(), config, admin, tmp_path / "envoy.log", workers=1)
+            await supervisor.start([wanted])
             reader, writer = await asyncio.open_connection("127.0.0.1", rest)
 
             async def said() -> bytes:
@@ -127,7 +127,7 @@ async def test_nobody_is_told_to_leave_while_a_part_of_the_port_is_open(tmp_path
             writer.close()
             await draining
         finally:
-            await supervisor.stop(supervisor.pieces)
+            await supervisor.stop(supervisor.processes)
 
 
 async def test_an_envoy_that_is_gone_needs_no_draining() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 
-from server.edge.errors import PieceFailedError
 from server.supervisor import mongod
 from server.supervisor.preflight import check_mongodb
+from server.supervisor.process import ProcessFailedError
 from tests.mongodb import running
 from tests.supervisor.harness import free_ports
 
@@ -21,8 +21,8 @@ def test_errors_are_picked_from_the_log() -> None:
         "not JSON",
         '{"s":"I","msg":"Shutting down"}',
     ]
-    assert mongod.errors_among(lines) == ['Failed: {"error": "DBPathInUse: locked"}']
-    assert mongod.errors_among(lines[1:]) == lines[1:]
+    assert mongod.errors_in(lines) == ['Failed: {"error": "DBPathInUse: locked"}']
+    assert mongod.errors_in(lines[1:]) == lines[1:]
 
 
 async def test_data_outlives_a_run_and_a_change_of_port(tmp_path: Path) -> None:
@@ -46,6 +46,6 @@ async def test_data_outlives_a_run_and_a_change_of_port(tmp_path: Path) -> None:
 async def test_a_data_folder_in_use_is_said(tmp_path: Path) -> None:
     first, second = free_ports(2)
     async with running(tmp_path, first):
-        with pytest.raises(PieceFailedError, match=r"(?s)mongod did not start.*DBPathInUse"):
+        with pytest.raises(ProcessFailedError, match=r"(?s)mongod did not start.*DBPathInUse"):
             async with running(tmp_path, second):
                 pass

@@ -19,7 +19,6 @@ from server.edge.probes import port_answers, until
 from server.edge.programs import find_mongod
 from server.platforms.registry import PLATFORMS
 from server.settings import PORT_SETTINGS, load
-from server.supervisor.pieces import bare_env, needs_sandbox, worker_env
 from server.supervisor.preflight import (
     Listener,
     check_mongodb,
@@ -27,6 +26,7 @@ from server.supervisor.preflight import (
     end_leftovers,
     listeners,
 )
+from server.supervisor.specs import env_without_secrets, needs_sandbox, worker_env
 from tests.supervisor.harness import DEADLINE, free_ports
 
 SHARED = {"metrics": Path("metrics"), "generations": Path("generations")}
@@ -46,7 +46,7 @@ def test_a_port_in_use_is_one_line(taken: int) -> None:
     with pytest.raises(StartError) as caught:
         check_ports([Listener("REST", "PORT", "0.0.0.0", taken)])  # noqa: S104 - the default
     assert str(caught.value) == (
-        f"Port {taken} is in use (REST). Set PORT to a free one, or stop what uses it."
+        f"Port {taken} is in use (REST). Set PORT to a free port, or stop the program that uses this one."
     )
 
 
@@ -86,16 +86,16 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
 
 
 async def test_a_mongodb_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.supervisor.preflight.ANSWER_WITHIN_MS", 300)
+    monkeypatch.setattr("server.supervisor.preflight.REPLY_TIMEOUT_MS", 300)
     (port,) = free_ports(1)
-    with pytest.raises(StartError, match=f"MongoDB at 127.0.0.1:{port} does not answer") as caught:
+    with pytest.raises(StartError, match=f"MongoDB at 127.0.0.1:{port} does not reply") as caught:
         await check_mongodb(f"mongodb://someone:hunter2@127.0.0.1:{port}/?replicaSet=rs")
     assert "hunter2" not in str(caught.value)
     assert "someone" not in str(caught.value)
 
 
 async def test_an_address_that_is_none() -> None:
-    with pytest.raises(StartError, match="not a MongoDB address") as caught:
+    with pytest.raises(StartError, match="not a usable MongoDB address") as caught:
         await check_mongodb("mongodb://someone:hunt/er2@host:nan/")
     assert "er2" not in str(caught.value)
 
@@ -109,7 +109,7 @@ async def test_a_mongodb_without_replica_set(tmp_path: Path) -> None:
         try:
             async with asyncio.timeout(DEADLINE):
                 await until(partial(port_answers, port))
-            with pytest.raises(StartError, match="must be a replica set"):
+            with pytest.raises(StartError, match="needs transactions and so a replica set"):
                 await check_mongodb(f"mongodb://127.0.0.1:{port}/")
         finally:
             mongod.kill()
@@ -118,7 +118,7 @@ async def test_a_mongodb_without_replica_set(tmp_path: Path) -> None:
 async def test_what_is_left_is_ended_and_killed_if_need_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.supervisor.preflight.MONGOD_ENDS_WITHIN", 0.5)
+    monkeypatch.setattr("server.supervisor.preflight.MONGOD_END_TIMEOUT", 0.5)
     stubborn = "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); signal.pause()"
     argv = [sys.executable, "-c", stubborn]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220
@@ -146,10 +146,10 @@ def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> No
     assert "ENCRYPTION_KEY" not in own  # as the environment, or .env, has it
 
 
-def test_other_pieces_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_processes_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENCRYPTION_KEY", "hunter2")
     monkeypatch.setenv("MONGODB_URI", "mongodb://u:hunter2@h")
     monkeypatch.setenv("zerodha_api_secret", "hunter2")
     monkeypatch.setenv("LANG", "C.UTF-8")
-    assert "hunter2" not in str(bare_env())
-    assert bare_env()["LANG"] == "C.UTF-8"
+    assert "hunter2" not in str(env_without_secrets())
+    assert env_without_secrets()["LANG"] == "C.UTF-8"

@@ -1,4 +1,4 @@
-"""`python -m server run` itself, with the real pieces."""
+"""`python -m server run` itself, with the real processes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 
 from server.config import Settings
 from server.platforms.registry import PLATFORMS
+from server.supervisor.console import RunConsole
 from server.supervisor.run import Run
-from server.supervisor.screen import Screen
 from tests.supervisor.harness import (
     DEADLINE,
     WholeRun,
@@ -30,7 +30,7 @@ from tests.supervisor.harness import (
     words,
 )
 
-PIECES = {"mongod", "sandbox", "worker-0", "worker-1", "envoy"}
+PROCESSES = {"mongod", "sandbox", "worker-0", "worker-1", "envoy"}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def get_users(run: WholeRun) -> int:
 
 def test_everything_runs_and_is_announced(run: WholeRun) -> None:
     record = run.record()
-    assert record["pids"].keys() == PIECES
+    assert record["pids"].keys() == PROCESSES
     assert record["ports"] == {
         "rest": run.port("PORT"),
         "https": run.port("TLS_PORT"),
@@ -89,12 +89,12 @@ def test_no_secret_on_a_command_line_or_in_the_output(run: WholeRun) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker-1", "envoy", "sandbox"])
-def test_a_killed_piece_comes_back(run: WholeRun, name: str) -> None:
+def test_a_killed_process_is_restarted(run: WholeRun, name: str) -> None:
     pid = run.pids()[name]
     os.kill(pid, signal.SIGKILL)
     run.wait(lambda: run.record()["ready"] and run.pids()[name] != pid)
     assert get_users(run) == 200
-    assert f"{name} ended: signal SIGKILL" in run.output.read_text()
+    assert f"{name} ended with signal SIGKILL" in run.output.read_text()
 
 
 @pytest.mark.full_only
@@ -114,7 +114,7 @@ def test_a_second_run_on_the_same_ports_is_refused(run: WholeRun, tmp_path: Path
 
 
 @pytest.mark.full_only
-def test_killed_itself_it_takes_its_pieces_along_and_starts_again(run: WholeRun) -> None:
+def test_killed_itself_it_takes_its_processes_along_and_starts_again(run: WholeRun) -> None:
     pids, sockets = run.pids(), Path(run.record()["sockets"])
     assert sockets.is_dir()
     run.process.kill()
@@ -149,7 +149,7 @@ async def test_order_of_stopping(tmp_path: Path) -> None:
     said = tmp_path / "said"
     given: dict[str, Any] = {"data_dir": tmp_path / "data", "admin_port": free_ports(1)[0]}
     settings = Settings(_env_file=None, **given)  # type: ignore[call-arg]
-    run = Run(settings, Screen())
+    run = Run(settings, RunConsole())
     names = ["mongod", "sandbox", "worker-0", "envoy"]
     await run.supervisor.start([child(name, said) for name in names])
     await run.stop()

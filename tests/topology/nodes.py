@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from server.supervisor.piece import LEASH
+from server.supervisor.process import WITH_PARENT
 from tests.stack import ROOT
 
 # Never reached unless something is broken. A mongod that died with a write that no other member has
@@ -36,9 +36,9 @@ class Node:
     def start(self) -> None:
         self.starts += 1
         with self.log.open("ab") as output:
-            leash = (sys.executable, "-I", "-S", LEASH, str(os.getpid()))
+            with_parent = (sys.executable, "-I", "-S", WITH_PARENT, str(os.getpid()))
             self.process = subprocess.Popen(
-                [*leash, *self.argv],
+                [*with_parent, *self.argv],
                 cwd=ROOT, env={**os.environ, **self.env}, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
 

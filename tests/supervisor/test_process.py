@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.edge.errors import PieceFailedError
-from server.supervisor.piece import LEASH, Piece
+from server.supervisor.process import WITH_PARENT, ProcessFailedError, SupervisedProcess
 from server.supervisor.supervisor import Supervisor
 from tests.supervisor.harness import DEADLINE, alive, child, eventually, quick, words
 
@@ -58,15 +57,15 @@ def said(tmp_path: Path) -> Path:
 
 async def test_started_and_stopped(said: Path) -> None:
     supervisor = Supervisor()
-    (piece,) = await supervisor.start([child("a", said)])
-    pid = piece.pid
+    (process,) = await supervisor.start([child("a", said)])
+    pid = process.pid
     assert pid is not None
-    assert piece.is_ready
+    assert process.is_ready
     assert os.getsid(pid) == pid  # a terminal's Ctrl-C does not reach it
-    await supervisor.stop([piece])
+    await supervisor.stop([process])
     assert words(said) == ["a up", "a ended"]
     assert not alive(pid)
-    assert piece.pid is None
+    assert process.pid is None
 
 
 async def test_started_again_after_a_kill(said: Path) -> None:
@@ -76,102 +75,104 @@ async def test_started_again_after_a_kill(said: Path) -> None:
         child("a", said), before_start=lambda: before.append("start"), after_end=after.append
     )
     supervisor = Supervisor()
-    (piece,) = await supervisor.start([spec])
-    first = piece.pid
+    (process,) = await supervisor.start([spec])
+    first = process.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    await eventually(lambda: piece.pid not in {None, first} and piece.is_ready)
+    await eventually(lambda: process.pid not in {None, first} and process.is_ready)
     assert before == ["start", "start"]
     assert after == [first]
-    await supervisor.stop([piece])
+    await supervisor.stop([process])
     assert not alive(first)
 
 
-async def test_five_deaths_end_it_with_the_reason(
+async def test_five_crashes_end_it_with_the_reason(
     said: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.supervisor.restarts.LONGEST_DELAY", 0.01)
     log = tmp_path / "a.log"
     supervisor = Supervisor()
-    (piece,) = await supervisor.start([quick(child("a", said, CRASHES), log=log)])
+    (process,) = await supervisor.start([quick(child("a", said, CRASHES), log=log)])
     async with asyncio.timeout(DEADLINE):
-        with pytest.raises(PieceFailedError) as caught:
+        with pytest.raises(ProcessFailedError) as caught:
             await supervisor.watch()
     text = str(caught.value)
     assert "a ended 5 times within 60 s" in text
     assert "signal SIGABRT" in text
     assert "the last thing it said 5" in text
-    assert "the last thing it said 4" not in text  # that was the life before
+    assert "the last thing it said 4" not in text  # that was the process before
     assert words(said) == ["a up"] * 5
-    await supervisor.stop([piece])
+    await supervisor.stop([process])
 
 
 async def test_one_that_refuses_to_start_is_not_tried_again(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     supervisor = Supervisor()
-    with pytest.raises(PieceFailedError, match=r"(?s)a did not start: exit code 3.*no such thing"):
+    with pytest.raises(
+        ProcessFailedError, match=r"(?s)a did not start: exit code 3.*no such thing"
+    ):
         await supervisor.start([quick(child("a", tmp_path / "said", REFUSES), log=log)])
     assert log.read_text() == "no such thing\n"
-    await supervisor.stop(supervisor.pieces)
+    await supervisor.stop(supervisor.processes)
 
 
 async def test_one_that_never_gets_ready_is_ended(said: Path) -> None:
-    spec = quick(child("a", said, ready_word="never"), ready_within=0.5)
+    spec = quick(child("a", said, ready_word="never"), ready_timeout=0.5)
     pids: list[int] = []
     supervisor = Supervisor(
-        on_change=lambda: pids.extend(p.pid for p in supervisor.pieces if p.pid is not None)
+        on_change=lambda: pids.extend(p.pid for p in supervisor.processes if p.pid is not None)
     )
-    with pytest.raises(PieceFailedError, match=r"not ready within 0\.5 s"):
+    with pytest.raises(ProcessFailedError, match=r"not ready within 0\.5 s"):
         await supervisor.start([spec])
     assert pids
     assert not any(alive(pid) for pid in pids)
 
 
 async def test_stopped_while_starting(said: Path) -> None:
-    piece = Piece(child("a", said, ready_word="never"), asyncio.Event())
-    piece.launch()
+    process = SupervisedProcess(child("a", said, ready_word="never"), asyncio.Event())
+    process.launch()
     await eventually(lambda: "a up" in words(said))
-    await piece.stop()
+    await process.stop()
     assert words(said) == ["a up", "a ended"]
 
 
-async def test_stopped_between_two_lives(said: Path) -> None:
+async def test_stopped_while_it_waits_for_its_restart(said: Path) -> None:
     supervisor = Supervisor()
-    (piece,) = await supervisor.start([child("a", said, CRASHES)])
-    await eventually(lambda: piece.pid is None)
-    await supervisor.stop([piece])
-    assert piece.pid is None
-    assert piece.task is not None
-    assert piece.task.done()
+    (process,) = await supervisor.start([child("a", said, CRASHES)])
+    await eventually(lambda: process.pid is None)
+    await supervisor.stop([process])
+    assert process.pid is None
+    assert process.task is not None
+    assert process.task.done()
 
 
 async def test_killed_when_it_does_not_end(said: Path) -> None:
     supervisor = Supervisor()
-    spec = quick(child("a", said, STUBBORN), stop_within=0.2)
-    (piece,) = await supervisor.start([spec])
-    pid = piece.pid
+    spec = quick(child("a", said, STUBBORN), stop_timeout=0.2)
+    (process,) = await supervisor.start([spec])
+    pid = process.pid
     assert pid is not None
-    await supervisor.stop([piece])
+    await supervisor.stop([process])
     assert not alive(pid)
 
 
 async def test_second_ctrl_c_hurries(said: Path) -> None:
     supervisor = Supervisor()
-    (piece,) = await supervisor.start([child("a", said, STUBBORN)])
-    pid = piece.pid
+    (process,) = await supervisor.start([child("a", said, STUBBORN)])
+    pid = process.pid
     assert pid is not None
     supervisor.hurry.set()
-    await supervisor.stop([piece])
+    await supervisor.stop([process])
     assert not alive(pid)
 
 
-async def test_second_ctrl_c_does_not_hurry_a_patient_piece(said: Path, tmp_path: Path) -> None:
+async def test_second_ctrl_c_does_not_hurry_one_that_ignores_it(said: Path, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     supervisor = Supervisor()
-    spec = quick(child("db", said, SLOW_TO_END, str(fifo)), patient=True)
-    (piece,) = await supervisor.start([spec])
-    stopping = asyncio.create_task(supervisor.stop([piece]))
+    spec = quick(child("db", said, SLOW_TO_END, str(fifo)), ignores_hurry=True)
+    (process,) = await supervisor.start([spec])
+    stopping = asyncio.create_task(supervisor.stop([process]))
     await eventually(lambda: "db told" in words(said))
     supervisor.hurry.set()
     with fifo.open("w") as held:  # opens when the child, still alive, has opened its end
@@ -184,13 +185,13 @@ async def test_its_log_gets_both_streams_when_asked(said: Path, tmp_path: Path) 
     program = "print('out'); raise SystemExit('err')"
     log = tmp_path / "a.log"
     supervisor = Supervisor()
-    with pytest.raises(PieceFailedError):
+    with pytest.raises(ProcessFailedError):
         await supervisor.start([quick(child("a", said, program), log=log, log_stdout=True)])
     assert sorted(log.read_text().split()) == ["err", "out"]
 
 
-def test_the_leash_names_a_program_that_cannot_be_run() -> None:
-    argv = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), "/nowhere/envoy"]
+def test_a_program_that_cannot_be_run_is_named() -> None:
+    argv = [sys.executable, "-I", "-S", str(WITH_PARENT), str(os.getpid()), "/nowhere/envoy"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "/nowhere/envoy cannot be run: No such file or directory\n"

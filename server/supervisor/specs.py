@@ -1,4 +1,4 @@
-"""What the sandbox, the workers and Envoy are started with."""
+"""How the sandbox, the workers and Envoy are started."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.edge.probes import envoy_ready, port_answers, serving, until
 from server.observability.exposition import FOLDER_SETTING, forget_process
 from server.platforms.registry import PLATFORMS
 from server.settings import SECRET_SETTINGS
-from server.supervisor.piece import Spec
+from server.supervisor.process import ProcessSpec
 
 DEFAULT_METRICS_PORT = 9464
 
@@ -30,12 +30,12 @@ def sandbox_ports(settings: Settings) -> Mapping[str, int]:
 
 
 def metrics_port(settings: Settings) -> int:
-    """Where this run's metrics are served; 0 where they are not."""
+    """The port where this run serves its metrics; 0 for none."""
     return DEFAULT_METRICS_PORT if settings.metrics_port is None else settings.metrics_port
 
 
-def bare_env() -> dict[str, str]:
-    """The environment without secrets, for the pieces that need none."""
+def env_without_secrets() -> dict[str, str]:
+    """The environment without secrets, for processes that need none."""
     return {
         name: value for name, value in os.environ.items() if name.upper() not in SECRET_SETTINGS
     }
@@ -48,7 +48,7 @@ def worker_env(
     metrics: Path,
     generations: Path,
 ) -> dict[str, str]:
-    """The environment, passed on, with what this run decided.
+    """The environment, with the values that this run has chosen.
 
     Workers count into the folder `metrics`, and share the file `generations`.
     """
@@ -62,12 +62,12 @@ def worker_env(
     return env
 
 
-def sandbox(settings: Settings) -> Spec:
+def sandbox(settings: Settings) -> ProcessSpec:
     ports = sandbox_ports(settings)
     argv = [sys.executable, "-m", "sandbox"]
     for name, port in ports.items():
         argv += ["--port", f"{name}={port}"]
-    # Logins outlive a restart, as they do at the platforms.
+    # Logins survive a restart, as they do at the platforms.
     argv += ["--memory", str(settings.data_dir / "sandbox.json")]
     if settings.sandbox_data is not None:
         argv += ["--data", str(settings.sandbox_data)]
@@ -76,38 +76,40 @@ def sandbox(settings: Settings) -> Spec:
         for port in ports.values():
             await until(partial(port_answers, port))
 
-    return Spec("sandbox", tuple(argv), bare_env(), ready=all_answer, ready_within=30)
+    return ProcessSpec(
+        "sandbox", tuple(argv), env_without_secrets(), ready=all_answer, ready_timeout=30
+    )
 
 
-def worker(index: int, socket: Path, env: dict[str, str]) -> Spec:
+def worker(index: int, socket: Path, env: dict[str, str]) -> ProcessSpec:
     target = f"unix:{socket}"
-    return Spec(
+    return ProcessSpec(
         name=f"worker-{index}",
         argv=(sys.executable, "-m", "server", "serve", "--listen", target),
         env=env,
         ready=partial(until, partial(serving, target)),
-        ready_within=60,
-        # Envoy sends it nothing by then; calls under way have 10 s more, see app.py.
+        ready_timeout=60,
+        # Envoy sends no calls by then; those under way have another 10 s, see app.py.
         stop_signal=signal.SIGINT,
-        stop_within=15,
-        # A worker killed before has left its socket file, on which nobody can listen again.
+        stop_timeout=15,
+        # A killed worker leaves its socket file, and no process can listen on it again.
         before_start=partial(socket.unlink, missing_ok=True),
         after_end=partial(forget_process, Path(env[FOLDER_SETTING])),
     )
 
 
-def envoy(program: Path, config: Path, admin_port: int, log: Path, *, workers: int) -> Spec:
+def envoy(program: Path, config: Path, admin_port: int, log: Path, *, workers: int) -> ProcessSpec:
     options = (
         *("--log-level", "warn", "--log-format", "%Y-%m-%dT%T.%e %l %n %v"),
-        # A worker has more to do for a call than Envoy; more threads would only take turns with them.
+        # A call costs a worker more time than Envoy; more threads would only compete with the workers.
         *("--concurrency", str(max(1, workers // 2))),
     )
-    return Spec(
+    return ProcessSpec(
         name="envoy",
-        # Hot restart shares memory among all Envoys of a machine with one id; each is alone here.
+        # With hot restart, all Envoys of a machine that have the same id would share memory.
         argv=(str(program), "-c", str(config), "--disable-hot-restart", *options),
-        env=bare_env(),
+        env=env_without_secrets(),
         ready=partial(until, partial(envoy_ready, admin_port)),
-        ready_within=30,
+        ready_timeout=30,
         log=log,
     )
