@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from google.api import annotations_pb2, httpbody_pb2
+from google.api import annotations_pb2, http_pb2, httpbody_pb2
 from google.protobuf import any_pb2
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 
 # Where the API is found. The first is the contract's own; the other documents publish the others.
 BASES = ("/api/v1", "/v1", "/api")
@@ -43,33 +43,15 @@ def descriptors(source: FileDescriptorSet) -> FileDescriptorSet:
     }
     for file in result.file:
         requests = {f".{file.package}.{message.name}": message for message in file.message_type}
+        for name in requests.keys() & rules.keys():
+            _keep_path_and_body(requests[name], rules[name])
         for service in file.service:
             for method in service.method:
                 method.output_type = _HTTP_BODY
-        for name in requests.keys() & rules.keys():
-            request, rule = requests[name], rules[name]
-            pattern = str(rule.WhichOneof("pattern"))
-            path = str(getattr(rule, pattern))
-            kept = [field for field in request.field if f"{{{field.name}}}" in path]
-            del request.field[:]
-            del request.oneof_decl[:]
-            request.field.extend(kept)
-            for bound in published(path)[1:]:
-                setattr(
-                    rule.additional_bindings.add(body=rule.body and "http_body"), pattern, bound
-                )
-            if rule.body:
-                rule.body = "http_body"
-                request.field.add(
-                    name="http_body",
-                    json_name="httpBody",
-                    number=HTTP_BODY_FIELD,
-                    label=FieldDescriptorProto.LABEL_OPTIONAL,
-                    type=FieldDescriptorProto.TYPE_MESSAGE,
-                    type_name=_HTTP_BODY,
-                )
-        if file.service:
-            file.dependency.append("google/api/httpbody.proto")
+                _bind_everywhere(method.options.Extensions[annotations_pb2.http])
+        named = httpbody_pb2.DESCRIPTOR.name
+        if (file.service or requests.keys() & rules.keys()) and named not in file.dependency:
+            file.dependency.append(named)
     # Envoy wants every file after those it imports.
     known = {file.name for file in result.file}
     ordered = FileDescriptorSet()
@@ -78,3 +60,28 @@ def descriptors(source: FileDescriptorSet) -> FileDescriptorSet:
             module.DESCRIPTOR.CopyToProto(ordered.file.add())
     ordered.file.extend(result.file)
     return ordered
+
+
+def _keep_path_and_body(request: DescriptorProto, rule: http_pb2.HttpRule) -> None:
+    path = str(getattr(rule, rule.WhichOneof("pattern")))
+    kept = [field for field in request.field if f"{{{field.name}}}" in path]
+    del request.field[:]
+    del request.oneof_decl[:]
+    request.field.extend(kept)
+    if rule.body:
+        rule.body = "http_body"
+        request.field.add(
+            name="http_body",
+            json_name="httpBody",
+            number=HTTP_BODY_FIELD,
+            label=FieldDescriptorProto.LABEL_OPTIONAL,
+            type=FieldDescriptorProto.TYPE_MESSAGE,
+            type_name=_HTTP_BODY,
+        )
+
+
+def _bind_everywhere(rule: http_pb2.HttpRule) -> None:
+    """Bind the path of a rule under the other base paths, too."""
+    pattern = str(rule.WhichOneof("pattern"))
+    for path in published(getattr(rule, pattern))[1:]:
+        setattr(rule.additional_bindings.add(body=rule.body), pattern, path)

@@ -26,7 +26,6 @@ from server.rpc.method import Method, methods_of
 FILE = "envoy-routes.json"
 BUFFER = "envoy.filters.http.buffer"
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
-BODY_BYTES = 64 * 1024  # of a request whose RPC does not say otherwise
 
 _ENVOY = "type.googleapis.com/envoy"
 _FILTERS = f"{_ENVOY}.extensions.filters.http"
@@ -157,15 +156,19 @@ def _route(path: str, method: Method) -> dict[str, Any]:
     if method.streams:
         # The server sends a heartbeat each 15 seconds: silence means that one end is gone or stuck.
         action["idle_timeout"] = _seconds(rules.stream_idle_timeout, 60)
-    literal = [re.escape(text) for text in _VARIABLE.split(path)]
-    matched = {"safe_regex": {"regex": "[^/]+".join(literal)}} if "{" in path else {"path": path}
-    verb = {"name": ":method", "string_match": {"exact": method.verb.upper()}}
+    headers = [{"name": ":method", "string_match": {"exact": method.verb.upper()}}]
+    *_, tail = literal = _VARIABLE.split(path)
+    matched: dict[str, Any] = {"path": path}
+    if len(literal) > 1:
+        matched = {"safe_regex": {"regex": "[^/]+".join(re.escape(text) for text in literal)}}
+        if tail:  # a tenth of what the expression costs, and asked first
+            headers.append({"name": ":path", "string_match": {"contains": tail}})
     route = {
         "name": method.descriptor.name,
-        "match": {**matched, "headers": [verb]},
+        "match": {**matched, "headers": headers},
         "route": action,
         "metadata": _metadata(
-            rules.max_request_bytes or BODY_BYTES,
+            method.max_request_bytes,
             group=method.rate_limit_group,
             overall=limits.groups()[method.rate_limit_group].overall,
         ),
@@ -210,7 +213,7 @@ def _not_found() -> dict[str, Any]:
         "name": "not-found",
         "match": {"prefix": "/"},
         "route": {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"},
-        "metadata": _metadata(BODY_BYTES),
+        "metadata": _metadata(64 * 1024),
     }
 
 

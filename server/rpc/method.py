@@ -103,6 +103,11 @@ class Method:
         return name.removeprefix("RATE_LIMIT_GROUP_").lower()
 
     @cached_property
+    def max_request_bytes(self) -> int:
+        """The largest body over REST, and message over gRPC."""
+        return self.rules.max_request_bytes or 64 * 1024
+
+    @cached_property
     def success_status(self) -> int:
         """The HTTP status of a success."""
         return self.rules.success_status or 200

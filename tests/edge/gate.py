@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -94,39 +94,49 @@ def gate(
     tracing: Tracing | None = None,
     pages: Sequence[Page] = (),
     every_call: bool = False,
+    descriptors: Path = DESCRIPTORS,
 ) -> Iterator[Gate]:
     """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it."""
     rest, tls_port, rpc, admin = free_ports(4)
     folder.mkdir(parents=True, exist_ok=True)
     opened = Gate(rest, tls_port, rpc, admin, folder / "envoy.log", folder / "access.log")
-    with ExitStack() as held:
-        socket = held.enter_context(socket_folder()) / "worker-0.sock"
-        server = grpc.server(ThreadPoolExecutor(8))
-        server.add_generic_rpc_handlers((_Anything(opened.seen),))
-        server.add_insecure_port(f"unix:{socket}")
-        server.start()
-        held.callback(lambda: server.stop(None).wait())
+    with worker(opened) as socket:
         given = tls or Tls()
         edge = Edge(
             host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket],
-            descriptors=DESCRIPTORS, access_log=opened.access_log, limits=limits or Limits(),
+            descriptors=descriptors, access_log=opened.access_log, limits=limits or Limits(),
             tls=replace(given, rest_port=tls_port), tracing=tracing, pages=pages, every_call=every_call,
         )  # fmt: skip
         config = folder / "envoy.yaml"
         envoy_config.write(ENVOY_TEMPLATE, config, edge)
-        held.enter_context(_envoy(config, opened.log, folder))
-        patiently(lambda: _healthy(opened), opened.log)
-        yield opened
+        with envoy(opened, config, folder):
+            yield opened
 
 
 @contextmanager
-def _envoy(config: Path, log: Path, folder: Path) -> Iterator[None]:
+def worker(opened: Gate) -> Iterator[Path]:
+    """The server that answers every call; its socket."""
+    with socket_folder() as folder:
+        socket = folder / "worker-0.sock"
+        server = grpc.server(ThreadPoolExecutor(8))
+        server.add_generic_rpc_handlers((_Anything(opened.seen),))
+        server.add_insecure_port(f"unix:{socket}")
+        server.start()
+        yield socket
+        server.stop(None).wait()
+
+
+@contextmanager
+def envoy(opened: Gate, config: Path, folder: Path) -> Iterator[None]:
+    """Envoy with this configuration, from when it has a healthy server."""
+    log = opened.log
     command: Sequence[str | Path] = [find_envoy(), "-c", config, "--disable-hot-restart"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--log-level", "warn"], cwd=folder, stdout=output, stderr=output
         )
     try:
+        patiently(lambda: _healthy(opened), log)
         yield
     finally:
         process.terminate()

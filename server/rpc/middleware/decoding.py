@@ -10,19 +10,17 @@ from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
 from server.rpc.validation import Validation
 
-MAX_REQUEST_BYTES = 64 * 1024
-
 
 def request_decoding(method: Method, inner: Handler) -> Handler:
     """Decodes, binds what REST sent, and validates by the contract's rules."""
     binding = HttpBinding(method)
     validation = Validation(method.request)
-    request_class = method.request_class
+    request_class, most = method.request_class, method.max_request_bytes
 
     async def handle(raw: bytes, context: Context) -> bytes:
         call = current_call()
-        if len(raw) > MAX_REQUEST_BYTES and not call.is_rest:
-            raise PayloadTooLarge
+        if len(raw) > most and not call.is_rest:
+            raise PayloadTooLarge(f"The request is larger than {most >> 10} KiB")
         message = request_class()
         try:
             message.MergeFromString(raw)
