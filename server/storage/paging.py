@@ -9,12 +9,14 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from bson import ObjectId
 
 from server.core.errors import InvalidRequest
 from server.storage.driver import Document
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PAGE = 2**31 - 1  # counts are 32-bit numbers
@@ -39,6 +41,29 @@ class Position:
         if not ObjectId.is_valid(self.id):
             raise InvalidRequest.of("pageToken", "is not a token of this list")
         return ObjectId(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A page of a list whose items are counted."""
+
+    items: Sequence[T]
+    current_page: int  # counted from 1
+    limit: int
+    total: int
+    next_page_token: str | None
+
+    @property
+    def total_pages(self) -> int:
+        return -(-self.total // self.limit)
+
+    @property
+    def has_next(self) -> bool:
+        return self.next_page_token is not None
+
+    @property
+    def has_prev(self) -> bool:
+        return self.current_page > 1
 
 
 async def read(

@@ -1,0 +1,148 @@
+"""Models as the contract's messages and back, by the names of their fields.
+
+What a message and a model both name is carried over, the rest is left alone. Where a model has a date the
+message has a text, and a Timestamp where it has a time. A domain's `convert.py` says only what is more than
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date
+from functools import cache, partial
+from operator import methodcaller
+from typing import Any, TypeVar, get_args
+
+import msgspec
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from server.core.model import Changes, Model
+from server.rpc.formats import parse_date
+
+M = TypeVar("M", bound=Model)
+P = TypeVar("P", bound=Message)
+Convert = Callable[[Any], Any]
+
+_TIMESTAMP = "google.protobuf.Timestamp"
+_NOTHING = (msgspec.NODEFAULT, None, ())  # defaults that a field has by being removed
+
+
+def to_message(kind: type[P], value: Any, **others: Any) -> P:
+    """A message of what `value`, a model or any other object, has by the names of the message's fields."""
+    return kind(**_arguments(kind.DESCRIPTOR, value.__class__)(value), **others)
+
+
+def to_model(kind: type[M], message: Message, **others: Any) -> M:
+    """A model of what a message has by the names of the model's fields; what was not sent has its default."""
+    values = {
+        name: convert(getattr(message, name))
+        for name, has_presence, convert in _shared(kind, message.DESCRIPTOR)
+        if not has_presence or message.HasField(name)
+    }
+    return kind(**{**values, **others})
+
+
+def to_changes(section: str, kind: type[Model], message: Any) -> Changes:
+    """What an update sends and names, by path in the document whose `section` is a `kind`.
+
+    A field that `update_mask` names and that is not sent goes back to its default, or is removed.
+    """
+    changes: Changes = {}
+    for path in message.update_mask.paths:
+        _reset(section, kind, path.split("."), changes)
+    _send(section, kind, message, changes)
+    return changes
+
+
+def _reset(section: str, kind: type[Model], path: Sequence[str], changes: Changes) -> None:
+    for field in msgspec.structs.fields(kind):
+        if path and field.name != path[0]:
+            continue
+        place = f"{section}.{field.encode_name}"
+        if (inner := _section(field.type)) is not None:
+            _reset(place, inner, path[1:], changes)
+        else:
+            changes[place] = field.default if field.default not in _NOTHING else None
+
+
+def _send(section: str, kind: type[Model], message: Any, changes: Changes) -> None:
+    sent = {field.name: field for field, _ in message.ListFields()}
+    for field in msgspec.structs.fields(kind):
+        if field.name not in sent:
+            continue
+        place, value = f"{section}.{field.encode_name}", getattr(message, field.name)
+        if (inner := _section(field.type)) is not None and isinstance(value, Message):
+            _send(place, inner, value, changes)
+        else:
+            changes[place] = _from_field(sent[field.name], field.type)(value)
+
+
+def _section(kind: Any) -> type[Model] | None:
+    """The model that a field's type is, may be or has as its items."""
+    kinds = (kind, *get_args(kind))
+    return next(
+        (each for each in kinds if isinstance(each, type) and issubclass(each, Model)), None
+    )
+
+
+def _is_date(kind: Any) -> bool:
+    return kind is date or date in get_args(kind)
+
+
+@cache
+def _shared(kind: type[Model], descriptor: Descriptor) -> list[tuple[str, bool, Convert]]:
+    """Fields of both, whether a message tells if it has one, and what makes the model's value of its."""
+    return [
+        (field.name, sent.has_presence, _from_field(sent, field.type))
+        for field in msgspec.structs.fields(kind)
+        if (sent := descriptor.fields_by_name.get(field.name)) is not None
+    ]
+
+
+def _from_field(field: FieldDescriptor, kind: Any) -> Convert:
+    """What makes a model's value of a message's."""
+    convert: Convert = parse_date if _is_date(kind) else lambda value: value
+    if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
+        convert = methodcaller("ToDatetime", UTC)
+    elif (section := _section(kind)) is not None:
+        convert = partial(to_model, section)
+    return (lambda items: tuple(map(convert, items))) if field.is_repeated else convert
+
+
+@cache
+def _arguments(descriptor: Descriptor, kind: type) -> Convert:
+    """What makes the arguments of a message of an object of one type."""
+    dates = set()
+    if issubclass(kind, Model):
+        dates = {each.name for each in msgspec.structs.fields(kind) if _is_date(each.type)}
+    known = {*dir(kind), *getattr(kind, "__dataclass_fields__", ())}
+    shared = [field for field in descriptor.fields if field.name in known]
+    names = [field.name for field in shared]
+    converts = [
+        (field.name, convert)
+        for field in shared
+        if (convert := date.isoformat if field.name in dates else _to_field(field)) is not None
+    ]
+
+    def arguments(value: Any) -> dict[str, Any]:
+        values = {name: getattr(value, name) for name in names}
+        for name, convert in converts:
+            if (part := values[name]) is not None:
+                values[name] = convert(part)
+        return values
+
+    return arguments
+
+
+def _to_field(field: FieldDescriptor) -> Convert | None:
+    """How a message takes a model's value; None for as it is, a time and a mapping too."""
+    kind = field.message_type
+    if kind is None or kind.file.package == "google.protobuf" or kind.GetOptions().map_entry:
+        return None
+
+    def convert(value: Any) -> dict[str, Any]:
+        arguments: dict[str, Any] = _arguments(kind, value.__class__)(value)
+        return arguments
+
+    return (lambda items: list(map(convert, items))) if field.is_repeated else convert

@@ -1,0 +1,174 @@
+"""The documents of one collection as models of one type: what most stores are made of.
+
+A store says what a domain asks, in the domain's words and errors; it has a repository for the part that is
+the same for all. Names in queries and changes are those of documents, values are those of models. Driver
+errors pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from bson import ObjectId
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.collation import Collation
+
+from server.core.clock import utc_now
+from server.core.errors import InvalidRequest
+from server.core.model import Changes, Model
+from server.storage import paging
+from server.storage.data_loader import DataLoader
+from server.storage.driver import Database, Document, Session, insert
+from server.storage.mapping import Mapped
+from server.storage.paging import Page
+
+M = TypeVar("M", bound=Model)
+# Which document: the one under a key, or the one that has these values.
+Match: TypeAlias = str | Mapping[str, Any]
+
+NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
+LOCK = "lockVersion"  # a field of documents that were locked; of no meaning to anybody else
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which documents a list has, newest first by `createdAt`, ties by id."""
+
+    query: Mapping[str, Any]
+    filters: Mapping[str, Any]  # its page tokens are good for the same filters only
+    index: str | None = None  # the name of one that has the list's whole order
+    collation: Collation | None = None
+    # How many documents there are, where that is known at any moment. Otherwise they are counted for the
+    # first page of a walk.
+    total: Callable[[], Awaitable[int]] | None = None
+
+
+def new_id() -> str:
+    """An `Id` that is given once."""
+    return str(ObjectId())
+
+
+class Repository(Generic[M]):
+    def __init__(
+        self,
+        database: Database,
+        collection: str,
+        model: type[M],
+        *,
+        key: str = "_id",
+        allow_stale: bool = False,
+    ) -> None:
+        """`key` is the unique field that documents are found by. `allow_stale`: see `Database.collection`."""
+        self._collection = database.collection(collection, allow_stale=allow_stale)
+        self._mapped = Mapped(model)
+        self._key = key
+        self._has_update_time = "updated_at" in model.__struct_fields__
+        self._loader = DataLoader(self.get_many)
+
+    async def get(self, key: str) -> M | None:
+        """The model under a key. All who ask at this moment share a query, so it is for no transaction."""
+        return await self._loader.load(key)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, M]:
+        """Those that exist, by their keys."""
+        query = self._mapped.values({self._key: {"$in": list(keys)}})
+        documents = await self._collection.find(query).to_list(None)
+        return {str(document[self._key]): self._mapped.read(document) for document in documents}
+
+    async def find(self, match: Match, session: Session | None = None) -> M | None:
+        return self._read(await self._collection.find_one(self._query(match), session=session))
+
+    async def exists(self, match: Match) -> bool:
+        return bool(await self._collection.find_one(self._query(match), {"_id": 1}))
+
+    async def insert(self, models: Sequence[M], session: Session | None = None) -> None:
+        """One; or many, in a transaction. Raises DuplicateKeyError."""
+        await insert(self._collection, [self._mapped.write(model) for model in models], session)
+
+    async def update(
+        self, match: Match, changes: Changes, session: Session | None = None
+    ) -> M | None:
+        """Make all changes at once, and note the time; the model after that, None if there is none.
+
+        What the changes do not name stays, also what the model does not know.
+        """
+        fields: Document = {"updatedAt": utc_now()} if self._has_update_time else {}
+        for path, value in self._mapped.values(changes).items():
+            fields[path] = "$$REMOVE" if value is None else {"$literal": value}
+        # A pipeline also gets under a section that another tool stored as null.
+        document = await self._collection.find_one_and_update(
+            self._query(match),
+            [{"$set": fields}],
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return self._read(document)
+
+    async def lock(self, match: Match, session: Session) -> M | None:
+        """`find` inside a transaction that keeps others from changing or removing the document."""
+        return self._read(
+            await self._collection.find_one_and_update(
+                self._query(match), {"$inc": {LOCK: 1}}, session=session
+            )
+        )
+
+    async def remove(self, match: Match, session: Session | None = None) -> Document | None:
+        """Delete a document; gives it as it was stored, None if there is none."""
+        document: Document | None = await self._collection.find_one_and_delete(
+            self._query(match), session=session
+        )
+        return document
+
+    async def page(
+        self, listing: Listing, limit: int, *, number: int | None = None, token: str | None = None
+    ) -> Page[M]:
+        """One page by its number, or the one that a token leads to; by default the first.
+
+        Raises InvalidRequest naming `pageToken` for one of another list, and for both.
+        """
+        if token is not None and number is not None:
+            raise InvalidRequest.of("pageToken", "must not come together with page")
+        query = self._mapped.values(listing.query)
+        if token is None:
+            number, total = number or 1, await self.total(listing)
+            skip = (number - 1) * limit
+            documents = await self._find(listing, query, limit + 1, skip) if skip < total else []
+        else:
+            position = paging.decode(token, listing.filters)
+            find = partial(self._find, listing)
+            documents = await paging.read(find, query, position, "createdAt", limit)
+            number = min(position.page + 1, paging.MAX_PAGE)
+            known = position.total if listing.total is None else None
+            total = await self.total(listing) if known is None else known
+        counted = total if listing.total is None else None
+        following = paging.next_token(
+            documents, limit, "createdAt", listing.filters, number, counted
+        )
+        items = [self._mapped.read(document) for document in documents[:limit]]
+        return Page(items, number, limit, total, following)
+
+    async def total(self, listing: Listing) -> int:
+        """How many documents a list has, at this moment."""
+        if listing.total is not None:
+            return await listing.total()
+        hint: dict[str, Any] = {"hint": listing.index} if listing.index else {}
+        return await self._collection.count_documents(
+            self._mapped.values(listing.query), collation=listing.collation, **hint
+        )
+
+    async def _find(
+        self, listing: Listing, query: Document, count: int, skip: int = 0
+    ) -> list[Document]:
+        cursor = self._collection.find(query, collation=listing.collation).sort(NEWEST_FIRST)
+        if listing.index is not None:
+            cursor = cursor.hint(listing.index)
+        return await cursor.skip(skip).limit(count).to_list(None)
+
+    def _query(self, match: Match) -> Document:
+        return self._mapped.values({self._key: match} if isinstance(match, str) else match)
+
+    def _read(self, document: Document | None) -> M | None:
+        return self._mapped.read(document) if document else None

@@ -1,0 +1,196 @@
+"""Models as messages and back, by the names of their fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import pytest
+from finlink.users.v1 import user_pb2 as pb
+from finlink.users.v1 import user_service_pb2 as rpc
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from server.core.model import Id, Model
+from server.rpc.fields import to_changes, to_message, to_model
+from server.rpc.times import timestamp
+
+AT = datetime(2024, 1, 31, 10, 30, 0, 123000, UTC)
+
+
+class Channels(Model, frozen=True):
+    email: bool = True
+    sms: bool = False
+    push: bool = True
+
+
+class Wishes(Model, frozen=True):
+    currency: str = "INR"
+    language: str | None = None
+    notifications: Channels = Channels()
+
+
+class About(Model, frozen=True):
+    first_name: str | None = None
+    date_of_birth: date | None = None
+    income: float | None = None
+    shoe_size: int = 42  # of which the messages know nothing
+
+
+class Origin(Model, frozen=True):
+    source: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Person(Model, frozen=True):
+    id: Id
+    user_id: str
+    created_at: datetime
+    profile: About = About()
+    preferences: Wishes = Wishes()
+    metadata: Origin | None = None
+    updated_at: datetime | None = None
+
+
+class People(Model, frozen=True):
+    users: tuple[Person, ...] = ()
+    missing_user_ids: tuple[str, ...] = ()
+
+
+FULL = Person(
+    id="0" * 24,
+    user_id="asha",
+    created_at=AT,
+    profile=About("Asha", date(1990, 1, 2), 12.5),
+    preferences=Wishes("USD", "hi", Channels(False, True, False)),
+    metadata=Origin("web", ("a", "b")),
+    updated_at=AT,
+)
+MESSAGE = pb.User(
+    id="0" * 24,
+    user_id="asha",
+    created_at=timestamp(AT),
+    updated_at=timestamp(AT),
+    profile=pb.Profile(first_name="Asha", date_of_birth="1990-01-02", income=12.5),
+    preferences=pb.Preferences(
+        currency="USD",
+        language="hi",
+        notifications=pb.Notifications(email=False, sms=True, push=False),
+    ),
+    metadata=pb.UserMetadata(source="web", tags=["a", "b"]),
+)
+BARE = Person("1" * 24, "bare", AT)
+
+
+def test_a_model_is_a_message_and_again_a_model() -> None:
+    assert to_message(pb.User, FULL) == MESSAGE
+    assert to_model(Person, MESSAGE) == FULL
+
+
+def test_what_is_none_is_absent() -> None:
+    message = to_message(pb.User, BARE)
+    assert not message.HasField("metadata")
+    assert not message.HasField("updated_at")
+    assert not message.profile.HasField("first_name")
+    assert message.preferences.notifications.HasField("sms")  # though it is the default
+    assert to_model(Person, message) == BARE
+
+
+def test_items_of_a_list_are_converted_too() -> None:
+    people = People((FULL, BARE), ("nobody",))
+    message = to_message(rpc.BatchGetUsersData, people)
+    assert list(message.users) == [to_message(pb.User, each) for each in people.users]
+    assert list(message.missing_user_ids) == ["nobody"]
+    assert to_model(People, message) == people
+
+
+def test_what_was_not_sent_has_its_default() -> None:
+    assert to_model(Wishes, pb.Preferences()) == Wishes()
+    sent = pb.Preferences(currency="", notifications=pb.Notifications(push=False))
+    assert to_model(Wishes, sent) == Wishes("", None, Channels(push=False))
+    assert to_model(Origin, pb.UserMetadata()) == Origin()
+
+
+def test_one_message_may_be_of_several_models() -> None:
+    request = rpc.CreateUserRequest(
+        user_id="asha",
+        first_name="Asha",
+        date_of_birth="1990-01-02",
+        metadata=pb.UserMetadata(tags=["a"]),
+    )
+    person = to_model(Person, request, id="x", created_at=AT, profile=to_model(About, request))
+    assert person == Person(
+        "x", "asha", AT, About("Asha", date(1990, 1, 2)), Wishes(), Origin(tags=("a",))
+    )
+
+
+def test_what_is_given_comes_before_what_is_there() -> None:
+    assert to_model(Origin, pb.UserMetadata(source="WEB"), source="web") == Origin("web")
+    message = to_message(rpc.UserPagination, object(), total_users=3)
+    assert message == rpc.UserPagination(total_users=3)
+
+
+def test_any_object_can_be_a_message() -> None:
+    @dataclass(frozen=True)
+    class Walk:
+        current_page: int
+        items: tuple[str, ...] = ()
+
+        @property
+        def has_next(self) -> bool:
+            return True
+
+    walk = to_message(rpc.UserPagination, Walk(2))
+    assert walk == rpc.UserPagination(current_page=2, has_next=True)
+
+
+def update(mask: tuple[str, ...] = (), **fields: object) -> rpc.UpdateUserPreferencesRequest:
+    message = rpc.UpdateUserPreferencesRequest(user_id="asha", **fields)  # type: ignore[arg-type]
+    message.update_mask.CopyFrom(FieldMask(paths=mask))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("request_", "changes"),
+    [
+        pytest.param(update(), {}, id="nothing"),
+        pytest.param(
+            update(currency="USD", notifications={"sms": True}),
+            {"w.currency": "USD", "w.notifications.sms": True},
+            id="what is sent",
+        ),
+        pytest.param(
+            update(("currency", "language")), {"w.currency": "INR", "w.language": None},
+            id="what is named goes back to its default",
+        ),
+        pytest.param(
+            update(("notifications",)),
+            {f"w.notifications.{name}": getattr(Channels(), name) for name in Channels.__struct_fields__},
+            id="a whole section is named",
+        ),
+        pytest.param(
+            update(("notifications.sms",)), {"w.notifications.sms": False},
+            id="a field of a section is named",
+        ),
+        pytest.param(
+            update(("notifications", "currency"), currency="EUR", notifications={"sms": True}),
+            {
+                "w.currency": "EUR", "w.notifications.email": True,
+                "w.notifications.sms": True, "w.notifications.push": True,
+            },
+            id="what is sent counts, named or not",
+        ),
+    ],
+)  # fmt: skip
+def test_an_update_is_changes_by_path(
+    request_: rpc.UpdateUserPreferencesRequest, changes: dict[str, object]
+) -> None:
+    assert to_changes("w", Wishes, request_) == changes
+
+
+def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:
+    about = rpc.UpdateUserProfileRequest(date_of_birth="1990-01-02", city="unknown to the model")
+    assert to_changes("about", About, about) == {"about.dateOfBirth": date(1990, 1, 2)}
+    origin = rpc.UpdateUserMetadataRequest(tags=["b", "a"])
+    assert to_changes("origin", Origin, origin) == {"origin.tags": ("b", "a")}
+    none = rpc.UpdateUserMetadataRequest(update_mask=FieldMask(paths=["tags", "source"]))
+    assert to_changes("origin", Origin, none) == {"origin.tags": None, "origin.source": None}
