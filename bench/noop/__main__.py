@@ -23,7 +23,7 @@ SILENT = "BENCH_SILENT" in os.environ
 
 
 class _Nothing:
-    """Takes the place of an `observability.later.Later`."""
+    """Takes the place of an `observability.deferred_batch.DeferredBatch`."""
 
     def add(self, item: object) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, or readable lines where a person watches a terminal."""
+"""Logs: one JSON object a line, or readable stream where a person watches a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from server.observability.lines import Lines
+from server.observability.buffered_stream import BufferedStream
 
 # The request id of the call being served, in every line that is about it.
 request_id: ContextVar[str | None] = ContextVar("finlink_request_id", default=None)
@@ -34,7 +34,7 @@ def cause_of(error: BaseException) -> dict[str, object]:
 
 
 def timestamp(at: float) -> str:
-    """A time (seconds, POSIX) as log lines have it."""
+    """A time (seconds, POSIX) as log stream have it."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -76,15 +76,15 @@ def setup_logging(level: str, *, process: str) -> None:
         ]
     else:
         renderer = [structlog.processors.format_exc_info, _to_json]
-    lines = Lines(sys.stdout)
+    stream = BufferedStream(sys.stdout)
     # Past the standard library, whose records cost more than all the rest of a call that is cached.
     structlog.configure(
         processors=[*shared, *renderer],
-        logger_factory=lambda name="": _Logger(name, lines),
+        logger_factory=lambda name="": _Logger(name, stream),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(lines)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -99,12 +99,12 @@ def setup_logging(level: str, *, process: str) -> None:
 class _Logger:
     """What structlog hands a finished line to."""
 
-    def __init__(self, name: str, lines: Lines) -> None:
+    def __init__(self, name: str, stream: BufferedStream) -> None:
         self.name = name
-        self._lines = lines
+        self._stream = stream
 
     def msg(self, line: str) -> None:
-        self._lines.write(line + "\n")
+        self._stream.write(line + "\n")
 
     debug = info = warning = error = critical = msg
 

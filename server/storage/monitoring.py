@@ -7,7 +7,7 @@ from opentelemetry.trace import Span, SpanKind
 from pymongo import monitoring
 
 from server.observability import metrics
-from server.observability.later import Later
+from server.observability.deferred_batch import DeferredBatch
 from server.observability.tracing import current_tracing, failed
 
 
@@ -25,8 +25,8 @@ def _count_use(waited: float | None) -> None:
         metrics.MONGODB_WAITS.observe(waited)
 
 
-_COMMANDS = Later(_count_command)
-_POOL = Later(_count_use)
+_COMMANDS = DeferredBatch(_count_command)
+_POOL = DeferredBatch(_count_use)
 
 
 class Commands(monitoring.CommandListener):

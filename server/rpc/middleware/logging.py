@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import structlog
 
-from server.observability.later import Later
+from server.observability.deferred_batch import DeferredBatch
 from server.observability.logging import timestamp
 from server.observability.metrics import CACHED_RESPONSES, CALLS
 from server.rpc.call import Call, Context, Handler
@@ -40,7 +40,7 @@ def call_logging(method: Method, inner: Handler) -> Handler:
     return handle
 
 
-def _tell(ended: _Ended) -> None:
+def _record(ended: _Ended) -> None:
     method, call, seconds, at = ended
     CALLS.labels(method.path, call.code, "rest" if call.is_rest else "grpc").observe(seconds)
     if call.cached is not None:
@@ -60,4 +60,4 @@ def _tell(ended: _Ended) -> None:
     )
 
 
-_ENDED = Later(_tell)
+_ENDED = DeferredBatch(_record)

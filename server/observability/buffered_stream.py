@@ -1,4 +1,4 @@
-"""Lines of a log, written together: one write for all that one round of the event loop has to say."""
+"""A log's stream, written once for all lines of one round of the event loop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TextIO
 _MANY = 100
 
 
-class Lines:
-    """Where a line is written at the end of the round, or at once where no event loop runs."""
+class BufferedStream:
+    """Writes at the end of the round, or at once if no event loop runs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -24,7 +24,7 @@ class Lines:
         with self._writing:
             self._waiting.append(text)
             if 1 < len(self._waiting) < _MANY:
-                return  # whoever was first sees to it, unless its event loop has ended
+                return  # the first one has scheduled the flush, unless its event loop has ended
         try:
             asyncio.get_running_loop().call_soon(self.flush)
         except RuntimeError:

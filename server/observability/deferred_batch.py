@@ -1,7 +1,7 @@
-"""What is told of many things at once, a moment after they happened.
+"""Work on many things at once, shortly after they happened.
 
-Counting and logging a call costs several times less when it is done for a row of calls than between
-two others, as it finds its code and data in the processor's caches. Nobody waits for it meanwhile.
+Counting and logging a call costs several times less for a row of calls than between two others, because the
+code and its data are in the processor's caches. No caller waits for it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ T = TypeVar("T")
 SECONDS = 0.02
 
 
-class Later(Generic[T]):
-    """Hands what is added to `tell`, one by one in that order, at most `SECONDS` later.
+class DeferredBatch(Generic[T]):
+    """Passes what is added to `process`, one by one in that order, at most `SECONDS` later.
 
-    Only one thread may add at a time; where it runs no event loop, it is told at once.
+    Only one thread may add at a time. Without a running event loop an item is processed at once.
     """
 
-    def __init__(self, tell: Callable[[T], None]) -> None:
-        self._tell = tell
+    def __init__(self, process: Callable[[T], None]) -> None:
+        self._process = process
         self._waiting: list[T] = []
-        self._loop: asyncio.AbstractEventLoop | None = None  # that will tell of what waits
+        self._loop: asyncio.AbstractEventLoop | None = None  # that will flush
         atexit.register(self.flush)
 
     def add(self, item: T) -> None:
@@ -37,11 +37,11 @@ class Later(Generic[T]):
         except RuntimeError:
             self.flush()
         else:
-            # Not in the context of whoever happened to be first.
+            # Not in the context of the caller who happened to be first.
             self._loop.call_later(SECONDS, self.flush, context=Context())
 
     def flush(self) -> None:
-        """Tell of what waits."""
+        """Process what waits."""
         waiting, self._waiting, self._loop = self._waiting, [], None
         for item in waiting:
-            self._tell(item)
+            self._process(item)
