@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, or readable stream where a person watches a terminal."""
+"""Logs: one JSON object a line, or readable lines at a terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cause_of(error: BaseException) -> dict[str, object]:
 
 
 def timestamp(at: float) -> str:
-    """A time (seconds, POSIX) as log stream have it."""
+    """A time (seconds, POSIX) as log lines have it."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
