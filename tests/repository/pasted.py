@@ -10,13 +10,13 @@ from tests.deploy.guide import Block, blocks
 from tests.stack import ROOT
 
 README = ROOT / "README.md"
+API = ROOT / "docs" / "api.md"  # goes on where README's first session ends
 GUIDES = (ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "contributing").glob("*.md")))
 
 # Blocks of README that are not pasted: how they begin, and why.
 LEFT_OUT: Mapping[str, str] = {
     "make run\n": "the clone is started with it, and it runs beside all others",
     "make test\n": "takes minutes; .ci/run runs it in a fresh checkout",
-    " REST clients ": "a drawing",
 }
 # Blocks that show an answer: how they begin, and words of the block that is answered so.
 SHOWN: Mapping[str, str] = {
@@ -35,10 +35,14 @@ LINES_LEFT_OUT: Mapping[str, str] = {
 }
 
 
+def read() -> list[Block]:
+    """All blocks of README and of the API's page, in their order."""
+    return [*blocks(README), *blocks(API)]
+
+
 def of_readme() -> list[Block]:
-    """What is pasted of README, in its order."""
-    found = blocks(README)
-    return [block for block in found if block.language == "console" and not is_left_out(block)]
+    """What is pasted of them."""
+    return [block for block in read() if block.language == "console" and not is_left_out(block)]
 
 
 def is_left_out(block: Block) -> bool:
@@ -52,7 +56,7 @@ def is_shown(block: Block) -> bool:
 def shown_after(block: Block) -> list[str]:
     """What README shows of the answers to a block."""
     starts = tuple(start for start, part in SHOWN.items() if part in block.text)
-    return [each.text for each in blocks(README) if each.text.startswith(starts)]
+    return [each.text for each in read() if each.text.startswith(starts)]
 
 
 def lines(guide: Path) -> list[str]:

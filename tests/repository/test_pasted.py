@@ -9,7 +9,7 @@ from tests.repository import pasted
 
 
 def test_every_block_of_readme_is_pasted_or_shown_or_left_out_for_a_reason() -> None:
-    found = blocks(pasted.README)
+    found = pasted.read()
     for start in (*pasted.LEFT_OUT, *pasted.SHOWN):
         assert len([block for block in found if block.text.startswith(start)]) == 1, start
     for part in pasted.SHOWN.values():
