@@ -104,7 +104,8 @@ def parameters(
         found.append(described)
     known = {name.rpartition(".")[2] for name in comments}
     for parameter in found:
-        parameter["help"] = in_options(parameter["help"], names, known)
+        others = {path: name for path, name in names.items() if path != parameter["path"]}
+        parameter["help"] = in_options(parameter["help"], others, known)
     return found
 
 

@@ -5,7 +5,7 @@ commands, arguments and options there are is worked out here, from the contract 
 needs nothing but its `.proto` for that. Beside it a `commands.yaml` may refine what comes out:
 
     samples:  {user_id: asha}            values for the examples in helps
-    columns:  {User: [userId, email]}    what tables show of a message; `?`: unless all are empty
+    columns:  {User: [userId, email]}    what tables show of a message, what matters most first
     commands:                            of an RPC, each as far as it is to be other than by itself
       DeleteUser: {name: users delete, arguments: [user_id], options: {force_sync: force}, example: …,
                    help: …, confirm: "Delete {user}?", by_hand: true}
@@ -128,7 +128,7 @@ def _command(
             {key: value for key, value in field.items() if key != "path"} for field in fields
         ],
     }
-    if rule.body and method.input_type.full_name != _FILE:
+    if rule.body and any(not field.get("in_path") for field in fields):
         command["body"] = True
     if rule.HasField("delete") or "confirm" in hint:
         command["confirm"] = hint.get("confirm") or _question(path, noun, fields)

@@ -124,6 +124,8 @@ def generate(sources: list[Path]) -> None:
             "buf/validate/validate.proto",
             folders=(),
         )
+        sys.path.insert(0, str(stubs))  # it reads rules, with a module of these
+        importlib.import_module("codegen.commands").write(contract.files, PROTOS, stubs)
         for top in (stubs / "finlink", stubs / "buf"):
             for folder in [top, *(path for path in top.rglob("*") if path.is_dir())]:
                 (folder / "__init__.py").touch()
@@ -142,10 +144,6 @@ def generate(sources: list[Path]) -> None:
     routes.write(contract.files, GEN)
     document = yaml.safe_load(DOCUMENT.read_bytes())
     (GEN / "openapi.json").write_text(json.dumps(document))
-    # It reads rules with the modules that are there now, and that may not be installed yet.
-    sys.path.append(str(STUBS))
-    importlib.invalidate_caches()
-    importlib.import_module("codegen.commands").write(contract.files, PROTOS, STUBS)
 
 
 def main() -> None:

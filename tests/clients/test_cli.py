@@ -98,7 +98,7 @@ def test_a_list_is_one_object_and_all_of_it_lines(at_stack: Run, new_id: str) ->
 
     shown = done(at_stack(*filtered)).out
     assert shown.splitlines()[0].split() == [
-        "user", "id", "email", "status", "first", "name", "city", "created", "at",
+        "user", "id", "email", "status", "city", "created", "at",
     ]  # fmt: skip
     assert "3 in all." in shown
     assert "There are more: --all, or --page-token" in shown

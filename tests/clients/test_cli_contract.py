@@ -67,7 +67,7 @@ def test_hints_are_about_what_there_is() -> None:
     }
     assert hints["columns"].keys() <= messages
     for column in (column for columns in hints["columns"].values() for column in columns):
-        assert set(column.removesuffix("?").split(".")) <= fields, column
+        assert set(column.split(".")) <= fields, column
 
 
 def reached(message: Descriptor) -> set[Descriptor]:

@@ -20,7 +20,8 @@ Json: TypeAlias = dict[str, Any]
 
 _UNLIMITED = 100_000  # columns: what is no terminal has no edge to wrap at
 _ROWS = 10
-_WIDE = 40  # what is longer may be folded
+_WIDE = 24  # what is longer may be folded
+_GAP = 2  # between columns
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _STYLES = {
     **dict.fromkeys(("connected", "active", "success", "yes"), "green"),
@@ -101,36 +102,37 @@ def cell(value: Any) -> Text:
 def table(rows: Sequence[Json], columns: Sequence[str], width: int = _UNLIMITED) -> RenderableType:
     """A line for each row; a column is a path in it, as `profile.city`.
 
-    One that ends with `?` is left out where no row has it, or where it does not fit into the width.
+    Left out are those that no row has, and those but the first for which there is no room.
     """
-    shown, left_out = _shown(rows, columns, width)
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for path, title in _titles(shown).items():
-        whole = path.endswith(("Id", "At")) or path.rpartition(".")[2] == "id"
-        made.add_column(title, no_wrap=whole, overflow="fold")
-    for row in rows:
-        made.add_row(*(cell(_at(row, path)) for path in shown))
-    if not left_out:
-        return made
-    names = ", ".join(_titles(left_out).values())
-    return Group(made, Text(f"Not shown for lack of room: {names}. --json has all.", "dim"))
-
-
-def _shown(rows: Sequence[Json], columns: Sequence[str], width: int) -> tuple[list[str], list[str]]:
-    """Which columns are shown, and which are not although some row has them."""
+    cells = {path: [cell(_at(row, path)) for row in rows] for path in columns}
+    wanted = [path for path in columns if any(cells[path])]
     shown: list[str] = []
     left_out: list[str] = []
     room = width
-    for column in columns:
-        path = column.removesuffix("?")
-        cells = [cell(_at(row, path)).cell_len for row in rows]
-        needed = max(len(label(path.rpartition(".")[2])), min(max(cells, default=0), _WIDE)) + 2
-        if path == column or (any(cells) and (needed <= room + 2 or not shown)):
-            shown.append(path)
-            room -= needed
-        elif any(cells):
-            left_out.append(path)
-    return shown, left_out
+    for path, title in _titles(wanted).items():
+        whole = path.endswith(("Id", "At")) or path.rpartition(".")[2] == "id"
+        needed = _needed(title, cells[path], whole=whole)
+        if shown and needed > room:
+            left_out.append(title)
+            continue
+        shown.append(path)
+        room -= needed + _GAP
+        made.add_column(title, no_wrap=whole, overflow="fold", min_width=min(needed, width))
+    for row in zip(*(cells[path] for path in shown), strict=True):
+        made.add_row(*row)
+    if not left_out:
+        return made
+    names = ", ".join(left_out)
+    return Group(made, Text(f"Not shown for lack of room: {names}. --json has all.", "dim"))
+
+
+def _needed(title: str, cells: Sequence[Text], *, whole: bool) -> int:
+    """How wide a column is at least; long texts may be folded, and titles between words."""
+    longest = max((each.cell_len for each in cells), default=0)
+    if whole:
+        return max(len(title), longest)
+    return max(*map(len, title.split()), min(longest, _WIDE))
 
 
 def _titles(paths: Sequence[str]) -> dict[str, str]:

@@ -70,7 +70,7 @@ def show_list(cli: Cli, call: Any, request: Any, *, everything: bool) -> None:
     for total in [key for key in pagination if key.startswith("total") and key != "totalPages"]:
         cli.say(f"\n{pagination[total]} in all.")
     if token := pagination.get("nextPageToken"):
-        cli.say(f"\nThere are more: --all, or --page-token {token}")
+        cli.screen.print(f"\nThere are more: --all, or --page-token {token}", soft_wrap=True)
 
 
 def _show_all(cli: Cli, pages: Iterator[Any]) -> None:
@@ -110,7 +110,7 @@ def _table(cli: Cli, data: Any, name: str, rows: Sequence[output.Json]) -> None:
 def _columns(item: Descriptor) -> Sequence[str]:
     """Columns of a message."""
     hint = contract.columns().get(item.name)
-    return hint if hint is not None else [f"{column}?" for column in _scalars(item, "")]
+    return hint if hint is not None else list(_scalars(item, ""))
 
 
 def _scalars(message: Any, prefix: str) -> Iterator[str]:
