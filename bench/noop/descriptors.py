@@ -32,8 +32,8 @@ def build(envoy_template: Path, *, silent: bool) -> Path:
     both.CopyFrom(contract)
     both.MergeFromString(_OWN.read_bytes())
     FOR_ENVOY.write_bytes(envoy.descriptors(both).SerializeToString())
-    load()
     names = [*routes.services_of(contract), SERVICE]
+    load()
     FOR_ENVOY.with_name(routes.FILE).write_text(routes.text(names, str(FOR_ENVOY)))
     config = yaml.safe_load(envoy_template.read_text())
     if silent:
