@@ -23,7 +23,7 @@ from tests.e2e.connector_steps import (
     new_login,
 )
 from tests.e2e.replies import content_of
-from tests.requests import CHANGES, new_key, over_grpc, over_rest, prepared, state
+from tests.gathered_requests import CHANGES, new_key, over_grpc, over_rest, prepared, state
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.connector_steps import Documents, create_user, database, new_login
 from tests.e2e.replies import content_of
 from tests.e2e.users_errors import rest_error
-from tests.requests import CHANGES, METHODS, new_key, over_grpc, over_rest, prepared, state
+from tests.gathered_requests import CHANGES, METHODS, new_key, over_grpc, over_rest, prepared, state
 from tests.stack import Stack
 
 every_change = pytest.mark.parametrize("name", CHANGES)

@@ -17,7 +17,7 @@ from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
 from tests.e2e.strictness_calls import chunked, raw, streamed, zeros
 from tests.e2e.users_errors import Failure, failed
-from tests.requests import contents, opened
+from tests.gathered_requests import contents, opened
 from tests.stack import Stack
 
 METHODS = methods()

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
 from tests.e2e.users_errors import Failure, grpc_error
-from tests.requests import contents, opened
+from tests.gathered_requests import contents, opened
 from tests.stack import Stack
 
 METHODS = methods()

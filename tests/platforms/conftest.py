@@ -15,16 +15,6 @@ def sandbox() -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture(scope="session", params=["json", "event stream"])
-def fi_sandbox(request: pytest.FixtureRequest, sandbox: Running) -> Iterator[Running]:
-    """Both ways an MCP server may answer."""
-    if request.param == "json":
-        yield sandbox
-    else:
-        with running("--option", "fi_money.sse=true") as started:
-            yield started
-
-
 @pytest.fixture
 def clock() -> Callable[[], datetime]:
     return lambda: datetime(2026, 2, 3, 4, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from sandbox.clock import Clock
 
 ROOT = Path(__file__).parents[2]
 API_KEY = "demo_key"
-API_SECRET = "demo_secret"
+API_SECRET = "sandbox_secret"
 
 
 class SetClock(Clock):
@@ -55,8 +55,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 @contextmanager
 def running(*arguments: object) -> Iterator[Running]:
     """A sandbox on free ports that stops cleanly and says nothing on stderr."""
-    secret = f"zerodha.secret={API_SECRET}"
-    process = start("--free-ports", "--latency-ms", 0, "--option", secret, *arguments)
+    process = start("--free-ports", "--latency-ms", 0, *arguments)
     try:
         ports = _ready_line(process)["ports"]
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
