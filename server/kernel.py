@@ -39,7 +39,7 @@ class Users(Protocol):
         """`User.id`, which is never given again, unlike `userId`."""
         ...
 
-    async def hold(self, user_id: str, session: Session) -> bool:
+    async def lock(self, user_id: str, session: Session) -> bool:
         """`is_active` inside a transaction, which keeps the user from changing until it ends."""
         ...
 

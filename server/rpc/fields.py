@@ -33,6 +33,12 @@ def to_message(kind: type[P], value: Any, **others: Any) -> P:
     return kind(**_arguments(kind.DESCRIPTOR, value.__class__)(value), **others)
 
 
+def reply(kind: type[P], data: Any, message: str | None = None) -> P:
+    """A response with `message`, whose `data` is made of a model or another object as in `to_message`."""
+    shown = _arguments(kind.DESCRIPTOR.fields_by_name["data"].message_type, data.__class__)(data)
+    return kind(data=shown) if message is None else kind(data=shown, message=message)
+
+
 def to_model(kind: type[M], message: Message, **others: Any) -> M:
     """A model of what a message has by the names of the model's fields; what was not sent has its default."""
     values = {

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from bson import ObjectId
 
 from server.core.errors import InvalidRequest
+from server.core.model import Model
 from server.storage.driver import Document
 
 T = TypeVar("T")
@@ -43,11 +44,19 @@ class Position:
         return ObjectId(self.id)
 
 
+class PageRequest(Model, frozen=True):
+    """Which page of a list: by number, counted from 1, or by token; the first one by default."""
+
+    page: int | None = None
+    page_token: str | None = None
+    limit: int = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """A page of a list whose items are counted."""
 
-    items: Sequence[T]
+    items: list[T]
     current_page: int  # counted from 1
     limit: int
     total: int

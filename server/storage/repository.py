@@ -23,7 +23,7 @@ from server.storage import paging
 from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document, Session, insert
 from server.storage.mapping import Mapped
-from server.storage.paging import Page
+from server.storage.paging import Page, PageRequest
 
 M = TypeVar("M", bound=Model)
 # Which document: the one under a key, or the one that has these values.
@@ -122,20 +122,16 @@ class Repository(Generic[M]):
         )
         return document
 
-    async def page(
-        self, listing: Listing, limit: int, *, number: int | None = None, token: str | None = None
-    ) -> Page[M]:
-        """One page by its number, or the one that a token leads to; by default the first.
-
-        Raises InvalidRequest naming `pageToken` for one of another list, and for both.
-        """
-        if token is not None and number is not None:
-            raise InvalidRequest.of("pageToken", "must not come together with page")
+    async def page(self, listing: Listing, wanted: PageRequest) -> Page[M]:
+        """Raises InvalidRequest naming `pageToken`, which is of another list or comes with a number."""
+        limit, token = wanted.limit, wanted.page_token
         query = self._mapped.values(listing.query)
         if token is None:
-            number, total = number or 1, await self.total(listing)
+            number, total = wanted.page or 1, await self.total(listing)
             skip = (number - 1) * limit
             documents = await self._find(listing, query, limit + 1, skip) if skip < total else []
+        elif wanted.page is not None:
+            raise InvalidRequest.of("pageToken", "must not come together with page")
         else:
             position = paging.decode(token, listing.filters)
             find = partial(self._find, listing)

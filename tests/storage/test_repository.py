@@ -18,6 +18,7 @@ from server.core.errors import InvalidRequest
 from server.core.model import Id, Model
 from server.storage.driver import Database, Session
 from server.storage.indexes import ensure_indexes
+from server.storage.paging import PageRequest
 from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository, new_id
 
 NOTES = "repository_notes"
@@ -252,7 +253,7 @@ async def filled(notes: Repository[Note]) -> list[Note]:
 
 async def test_a_walk_by_number(notes: Repository[Note]) -> None:
     made = await filled(notes)
-    pages = [await notes.page(OF_O, 3, number=number) for number in (1, 2, 3, 4)]
+    pages = [await notes.page(OF_O, PageRequest(number, limit=3)) for number in (1, 2, 3, 4)]
     assert [list(page.items) for page in pages] == [made[:3], made[3:6], made[6:], []]
     assert [(page.current_page, page.total, page.total_pages) for page in pages] == [
         (number, 7, 3) for number in (1, 2, 3, 4)
@@ -268,7 +269,7 @@ async def test_a_walk_by_token(notes: Repository[Note], index: str | None) -> No
     listing = Listing({"owner": "o"}, {"owner": "o"}, index=index)
     numbers = []
     while True:
-        page = await notes.page(listing, 2, token=token)
+        page = await notes.page(listing, PageRequest(None, token, 2))
         found += page.items
         numbers.append(page.current_page)
         if token is None:  # the total is that of the first page
@@ -286,7 +287,7 @@ async def test_what_has_no_time_comes_last(database: Database, notes: Repository
     await database.collection(NOTES).insert_many([dict(each) for each in timeless])
     names, token = [], None
     while True:
-        page = await notes.page(OF_O, 2, token=token)
+        page = await notes.page(OF_O, PageRequest(None, token, 2))
         names += [each.name for each in page.items]
         if (token := page.next_page_token) is None:
             break
@@ -301,23 +302,23 @@ async def test_a_total_that_is_known_is_not_counted(notes: Repository[Note]) -> 
 
     await filled(notes)
     listing = Listing({"owner": "o"}, {}, total=total)
-    first = await notes.page(listing, 2)
-    second = await notes.page(listing, 2, token=first.next_page_token)
+    first = await notes.page(listing, PageRequest(limit=2))
+    second = await notes.page(listing, PageRequest(None, first.next_page_token, 2))
     assert (first.total, second.total) == (40, 41)
 
 
 async def test_a_list_may_be_without_regard_to_case(notes: Repository[Note]) -> None:
     await filled(notes)
     listing = Listing({"name": "N3"}, {}, collation=Collation(locale="en", strength=2))
-    page = await notes.page(listing, 2)
+    page = await notes.page(listing, PageRequest(limit=2))
     assert [each.name for each in page.items] == ["n3"]
     assert page.total == await notes.total(listing) == 1
 
 
 async def test_a_token_is_good_for_its_list_alone(notes: Repository[Note]) -> None:
     await filled(notes)
-    token = (await notes.page(OF_O, 2)).next_page_token
+    token = (await notes.page(OF_O, PageRequest(limit=2))).next_page_token
     for listing, number in ((Listing({"owner": "x"}, {"owner": "x"}), None), (OF_O, 1)):
         with pytest.raises(InvalidRequest) as raised:
-            await notes.page(listing, 2, number=number, token=token)
+            await notes.page(listing, PageRequest(number, token, 2))
         assert [error.field for error in raised.value.fields] == ["pageToken"]

@@ -23,9 +23,9 @@ class UserDirectory:
             raise UserNotFound
         return user.id
 
-    async def hold(self, user_id: str, session: Session) -> bool:
+    async def lock(self, user_id: str, session: Session) -> bool:
         """The same inside a transaction, keeping the user from being deleted or changed meanwhile."""
-        return _active(await self._store.hold(user_id, session))
+        return _active(await self._store.lock(user_id, session))
 
 
 def _active(user: User | None) -> bool:

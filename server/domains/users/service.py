@@ -10,16 +10,16 @@ import structlog
 
 from server.core.errors import InvalidRequest
 from server.core.events import Event
+from server.core.model import Changes
 from server.domains.users.errors import UserNotFound
-from server.domains.users.model import Changes, NewUser, User, UserFilter, UserPage, given
+from server.domains.users.model import NewUser, User, UserFilter
 from server.domains.users.store import UserStore
 from server.kernel import Exported, UserDependents, UserExporter
 from server.storage.changes import GroupCommitChanges, RecordedChanges
 from server.storage.driver import Session
+from server.storage.paging import Page, PageRequest
 
 _log = structlog.stdlib.get_logger("finlink.users")
-
-DEFAULT_LIMIT = 20
 
 
 class UserService:
@@ -34,9 +34,9 @@ class UserService:
         self._store = store
         self._creations = GroupCommitChanges(
             changes,
-            store.insert,
-            store.insert_all,
-            lambda new, _: Event("user.created", new.user_id, fields=given(new)),
+            store.create,
+            store.create_all,
+            lambda new, _: Event("user.created", new.user_id, fields=new.given),
         )
         self._dependents = dependents
         self._exporters = exporters
@@ -60,15 +60,9 @@ class UserService:
         users = [found[user_id] for user_id in user_ids if user_id in found]
         return users, [user_id for user_id in user_ids if user_id not in found]
 
-    async def list(
-        self, where: UserFilter, page: int | None, token: str | None, limit: int | None
-    ) -> UserPage:
-        """One page, by number or by token. Raises InvalidRequest where both are given."""
-        if token is not None and page is not None:
-            raise InvalidRequest.of("pageToken", "must not come together with page")
-        if token is not None:
-            return await self._store.page_after(where, token, limit or DEFAULT_LIMIT)
-        return await self._store.page(where, page or 1, limit or DEFAULT_LIMIT)
+    async def list(self, where: UserFilter, wanted: PageRequest) -> Page[User]:
+        """Raises InvalidRequest where a page number and a token are given."""
+        return await self._store.list(where, wanted)
 
     async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
         """Everything held on the user, the `user` first, which is told of before any of it.

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
+from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_service_pb2_grpc
+from google.protobuf.message import Message
 
 from server.cache.responses import Shown
 from server.core.idempotency import answered
+from server.core.model import Changes
 from server.domains.users import convert
-from server.domains.users.model import UserFilter
+from server.domains.users.model import Metadata, Preferences, Profile, User, UserFilter
 from server.domains.users.service import UserService
 from server.rpc.call import Context, answer_shows
-from server.rpc.times import timestamp
+from server.rpc.fields import reply, to_changes, to_message, to_model
+from server.storage.paging import PageRequest
+
+P = TypeVar("P", bound=Message)
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
@@ -32,124 +38,65 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     async def CreateUser(
         self, request: rpc.CreateUserRequest, context: Context
     ) -> rpc.CreateUserResponse:
-        return await answered(
-            self._service.create(convert.new_user(request)),
-            lambda user: rpc.CreateUserResponse(
-                message="User created successfully", data=convert.user(user)
-            ),
-        )
+        user = self._service.create(convert.new_user(request))
+        return await _changed(rpc.CreateUserResponse, "User created successfully", user)
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
         user = await self._service.get(request.user_id)
         answer_shows(Shown([user.id]))
-        return rpc.GetUserResponse(data=convert.user(user))
+        return reply(rpc.GetUserResponse, user)
 
     async def BatchGetUsers(
         self, request: rpc.BatchGetUsersRequest, context: Context
     ) -> rpc.BatchGetUsersResponse:
-        users, missing = await self._service.batch_get(request.user_ids)
-        data = rpc.BatchGetUsersData(users=map(convert.user, users), missing_user_ids=missing)
+        found, missing = await self._service.batch_get(request.user_ids)
+        users = [to_message(pb.User, user) for user in found]
+        data = rpc.BatchGetUsersData(users=users, missing_user_ids=missing)
         return rpc.BatchGetUsersResponse(data=data)
 
     async def ListUsers(
         self, request: rpc.ListUsersRequest, context: Context
     ) -> rpc.ListUsersResponse:
-        where = UserFilter(
-            status=request.status if request.HasField("status") else None,
-            city=request.city if request.HasField("city") else None,
-            risk_tolerance=request.risk_tolerance if request.HasField("risk_tolerance") else None,
-        )
-        page = await self._service.list(
-            where,
-            page=request.page if request.HasField("page") else None,
-            token=request.page_token if request.HasField("page_token") else None,
-            limit=request.limit if request.HasField("limit") else None,
-        )
-        data = rpc.ListUsersData(
-            users=map(convert.user, page.users),
-            pagination=rpc.UserPagination(
-                current_page=page.page,
-                total_pages=page.total_pages,
-                total_users=page.total,
-                has_next=page.next_page_token is not None,
-                has_prev=page.page > 1,
-                next_page_token=page.next_page_token,
-            ),
-        )
-        return rpc.ListUsersResponse(data=data)
+        where, wanted = to_model(UserFilter, request), to_model(PageRequest, request)
+        page = await self._service.list(where, wanted)
+        return rpc.ListUsersResponse(data=convert.page(page))
 
     async def UpdateUserProfile(
         self, request: rpc.UpdateUserProfileRequest, context: Context
     ) -> rpc.UpdateUserProfileResponse:
-        return await answered(
-            self._service.update(request.user_id, convert.profile_changes(request)),
-            lambda user: rpc.UpdateUserProfileResponse(
-                message="Profile updated successfully",
-                data=rpc.UpdateUserProfileData(
-                    user_id=user.user_id,
-                    profile=convert.profile(user.profile),
-                    updated_at=timestamp(user.updated_at),
-                ),
-            ),
-        )
+        changes = to_changes("profile", Profile, request)
+        user = self._service.update(request.user_id, changes)
+        return await _changed(rpc.UpdateUserProfileResponse, "Profile updated successfully", user)
 
     async def UpdateUserPreferences(
         self, request: rpc.UpdateUserPreferencesRequest, context: Context
     ) -> rpc.UpdateUserPreferencesResponse:
-        return await answered(
-            self._service.update(request.user_id, convert.preference_changes(request)),
-            lambda user: rpc.UpdateUserPreferencesResponse(
-                message="Preferences updated successfully",
-                data=rpc.UpdateUserPreferencesData(
-                    user_id=user.user_id,
-                    preferences=convert.preferences(user.preferences),
-                    updated_at=timestamp(user.updated_at),
-                ),
-            ),
+        changes = to_changes("preferences", Preferences, request)
+        user = self._service.update(request.user_id, changes)
+        return await _changed(
+            rpc.UpdateUserPreferencesResponse, "Preferences updated successfully", user
         )
 
     async def UpdateUserStatus(
         self, request: rpc.UpdateUserStatusRequest, context: Context
     ) -> rpc.UpdateUserStatusResponse:
-        return await answered(
-            self._service.set_status(request.user_id, request.status),
-            lambda user: rpc.UpdateUserStatusResponse(
-                message="Status updated successfully",
-                data=rpc.UpdateUserStatusData(
-                    user_id=user.user_id, status=user.status, updated_at=timestamp(user.updated_at)
-                ),
-            ),
-        )
+        user = self._service.set_status(request.user_id, request.status)
+        return await _changed(rpc.UpdateUserStatusResponse, "Status updated successfully", user)
 
     async def UpdateUserMetadata(
         self, request: rpc.UpdateUserMetadataRequest, context: Context
     ) -> rpc.UpdateUserMetadataResponse:
-        return await answered(
-            self._service.update(request.user_id, convert.metadata_changes(request)),
-            lambda user: rpc.UpdateUserMetadataResponse(
-                message="Metadata updated successfully",
-                data=rpc.UpdateUserMetadataData(
-                    user_id=user.user_id,
-                    metadata=convert.metadata(user.metadata),
-                    updated_at=timestamp(user.updated_at),
-                ),
-            ),
-        )
+        changes = to_changes("metadata", Metadata, request)
+        user = self._service.update(request.user_id, changes)
+        return await _changed(rpc.UpdateUserMetadataResponse, "Metadata updated successfully", user)
 
     async def UpdateUserEmailVerified(
         self, request: rpc.UpdateUserEmailVerifiedRequest, context: Context
     ) -> rpc.UpdateUserEmailVerifiedResponse:
-        changes: dict[str, object] = {"emailVerified": request.email_verified}
-        return await answered(
-            self._service.update(request.user_id, changes),
-            lambda user: rpc.UpdateUserEmailVerifiedResponse(
-                message="Email verification updated successfully",
-                data=rpc.UpdateUserEmailVerifiedData(
-                    user_id=user.user_id,
-                    email_verified=user.email_verified,
-                    updated_at=timestamp(user.updated_at),
-                ),
-            ),
+        changes: Changes = {"emailVerified": request.email_verified}
+        user = self._service.update(request.user_id, changes)
+        return await _changed(
+            rpc.UpdateUserEmailVerifiedResponse, "Email verification updated successfully", user
         )
 
     async def DeleteUser(
@@ -174,3 +121,8 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             audit_events=counts["audit_event"],
         )
         yield rpc.ExportUserResponse(completed=completed)
+
+
+async def _changed(response: type[P], message: str, user: Awaitable[User]) -> P:
+    """The reply to a change of a user, with what its `data` shows of the user afterwards."""
+    return await answered(user, lambda changed: reply(response, changed, message))

@@ -34,8 +34,7 @@ from server.domains.connectors.watch.hub import Hub
 from server.domains.connectors.watch.service import WatchService
 from server.domains.connectors.watch.store import ConnectorChanges
 from server.domains.users.directory import UserDirectory
-from server.domains.users.model import Metadata, NewUser, Preferences
-from server.domains.users.model import Profile as UserProfile
+from server.domains.users.model import NewUser
 from server.domains.users.service import UserService
 from server.domains.users.store import UserStore
 from server.platforms.base import (
@@ -262,9 +261,7 @@ class World:
         return await self.user_named(f"user_{uuid.uuid4().hex}")
 
     async def user_named(self, user_id: str) -> str:
-        await self.users.insert(
-            NewUser(user_id, f"{user_id}@example.com", UserProfile(), Preferences(), Metadata())
-        )
+        await self.users.create(NewUser(user_id, f"{user_id}@example.com"))
         return user_id
 
     async def connected(self, *data_types: DataType) -> Connector:

@@ -7,7 +7,17 @@ from typing import Any
 
 from bson import ObjectId
 
-from server.domains.users.model import Metadata, NewUser, Notifications, Preferences, Profile
+from server.domains.users.model import (
+    Metadata,
+    NewUser,
+    Notifications,
+    Preferences,
+    Profile,
+    User,
+    UserFilter,
+)
+from server.domains.users.store import UserStore
+from server.storage.paging import Page, PageRequest
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -50,3 +60,11 @@ def document(user_id: str, minutes: float = 0, **fields: Any) -> dict[str, Any]:
         "createdAt": START + timedelta(minutes=minutes),
         **fields,
     }
+
+
+async def page_of(store: UserStore, where: UserFilter, number: int, limit: int) -> Page[User]:
+    return await store.list(where, PageRequest(number, None, limit))
+
+
+async def page_after(store: UserStore, where: UserFilter, token: str, limit: int) -> Page[User]:
+    return await store.list(where, PageRequest(None, token, limit))

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec import to_builtins
 
 from server.core.errors import InvalidRequest
-from server.domains.users.model import User, UserFilter, UserPage
+from server.domains.users.model import User, UserFilter
 from server.domains.users.store import USERS, UserStore
 from server.storage import paging
 from server.storage.driver import Database
-from tests.domains.users.samples import document
+from server.storage.paging import Page
+from tests.domains.users.samples import document, page_after, page_of
 
 EVERYONE = UserFilter()
 
@@ -38,10 +40,10 @@ def ids(users: list[User]) -> list[str]:
     return [user.user_id for user in users]
 
 
-async def walk(store: UserStore, where: UserFilter, limit: int) -> list[UserPage]:
-    pages = [await store.page(where, 1, limit)]
+async def walk(store: UserStore, where: UserFilter, limit: int) -> list[Page[User]]:
+    pages = [await page_of(store, where, 1, limit)]
     while token := pages[-1].next_page_token:
-        pages.append(await store.page_after(where, token, limit))
+        pages.append(await page_after(store, where, token, limit))
         assert len(pages) < 1000
     return pages
 
@@ -55,13 +57,13 @@ async def test_pages_are_the_list_newest_first(
     expected = newest_first(written)
 
     by_token = await walk(store, EVERYONE, limit)
-    assert [name for page in by_token for name in ids(page.users)] == expected
+    assert [name for page in by_token for name in ids(page.items)] == expected
     by_number = [
-        await store.page(EVERYONE, number, limit) for number in range(1, len(by_token) + 1)
+        await page_of(store, EVERYONE, number, limit) for number in range(1, len(by_token) + 1)
     ]
     for number, (one, other) in enumerate(zip(by_token, by_number, strict=True), start=1):
         assert one == other
-        assert (one.page, one.total, one.limit) == (number, 14, limit)
+        assert (one.current_page, one.total, one.limit) == (number, 14, limit)
         assert one.total_pages == len(by_token)
     assert [page.next_page_token is None for page in by_token] == [False] * (len(by_token) - 1) + [
         True
@@ -71,15 +73,15 @@ async def test_pages_are_the_list_newest_first(
 async def test_past_the_end_there_is_nothing(database: Database, store: UserStore) -> None:
     await database.collection(USERS).insert_many(some(5))
     for number in (3, 4, 1000, 2**31 - 1):
-        page = await store.page(EVERYONE, number, 3)
+        page = await page_of(store, EVERYONE, number, 3)
         expected = 2 if number == 2 else 0
-        assert len(page.users) == expected
+        assert len(page.items) == expected
         assert (page.total, page.total_pages, page.next_page_token) == (5, 2, None)
 
 
 async def test_no_users_at_all(store: UserStore) -> None:
-    page = await store.page(EVERYONE, 1, 20)
-    assert page == UserPage([], 1, 0, 20, None)
+    page = await page_of(store, EVERYONE, 1, 20)
+    assert page == Page([], 1, 20, 0, None)
     assert page.total_pages == 0
 
 
@@ -104,9 +106,9 @@ async def test_a_walk_neither_skips_nor_repeats_who_was_there_throughout(
     assert leaves
 
     seen: list[str] = []
-    page = await store.page(where, 1, chance.randint(1, 9))
+    page = await page_of(store, where, 1, chance.randint(1, 9))
     while True:
-        seen += ids(page.users)
+        seen += ids(page.items)
         for number in range(chance.randrange(4)):  # newer, older, and between
             await users.insert_one(
                 document(f"comes{len(seen)}_{number}", chance.randrange(-2, 10), **matching)
@@ -116,7 +118,7 @@ async def test_a_walk_neither_skips_nor_repeats_who_was_there_throughout(
             await users.delete_one({"userId": gone})
         if page.next_page_token is None:
             break
-        page = await store.page_after(where, page.next_page_token, chance.randint(1, 9))
+        page = await page_after(store, where, page.next_page_token, chance.randint(1, 9))
 
     assert len(seen) == len(set(seen)), "nobody twice"
     assert [name for name in seen if name.startswith("stays")] == newest_first(stays)
@@ -131,23 +133,23 @@ async def test_a_walk_does_not_skip_users_without_a_time(
         del each["createdAt"]
     await database.collection(USERS).insert_many(written)
     pages = await walk(store, EVERYONE, 1)
-    names = [name for page in pages for name in ids(page.users)]
+    names = [name for page in pages for name in ids(page.items)]
     assert sorted(names) == sorted(each["userId"] for each in written)
 
 
 async def test_a_walk_counts_its_pages(database: Database, store: UserStore) -> None:
     await database.collection(USERS).insert_many(some(7))
-    assert [page.page for page in await walk(store, EVERYONE, 2)] == [1, 2, 3, 4]
+    assert [page.current_page for page in await walk(store, EVERYONE, 2)] == [1, 2, 3, 4]
 
 
 async def test_a_token_belongs_to_its_filters(database: Database, store: UserStore) -> None:
     await database.collection(USERS).insert_many(some(5, status="active"))
-    token = (await store.page(UserFilter(status="active"), 1, 2)).next_page_token
+    token = (await page_of(store, UserFilter(status="active"), 1, 2)).next_page_token
     assert token is not None
-    assert (await store.page_after(UserFilter(status="active"), token, 2)).users
+    assert (await page_after(store, UserFilter(status="active"), token, 2)).items
     for other in (EVERYONE, UserFilter(status="inactive"), UserFilter("active", "Pune")):
         with pytest.raises(InvalidRequest) as raised:
-            await store.page_after(other, token, 2)
+            await page_after(store, other, token, 2)
         assert [error.field for error in raised.value.fields] == ["pageToken"]
 
 
@@ -180,9 +182,9 @@ async def test_a_walk_costs_the_same_at_any_depth(
     await raw.command("profile", 2)
     try:
         costs = []
-        page = await store.page(where, 1, 10)
+        page = await page_of(store, where, 1, 10)
         while page.next_page_token:
-            page = await store.page_after(where, page.next_page_token, 10)
+            page = await page_after(store, where, page.next_page_token, 10)
             costs.append(await cost(database, USERS))
     finally:
         await raw.command("profile", 0)
@@ -195,7 +197,7 @@ def forged(content: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
-DIGEST = paging._digest(EVERYONE.as_dict())
+DIGEST = paging._digest(to_builtins(EVERYONE))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ DIGEST = paging._digest(EVERYONE.as_dict())
 )  # fmt: skip
 async def test_what_is_no_token_is_refused(store: UserStore, token: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        await store.page_after(EVERYONE, token, 10)
+        await page_after(store, EVERYONE, token, 10)
     assert [error.field for error in raised.value.fields] == ["pageToken"]
 
 
@@ -217,10 +219,10 @@ async def test_a_forged_page_number_stays_within_the_answer(store: UserStore) ->
     """`currentPage` is a 32-bit number, and the page after the token's is one more."""
     token = forged([0, "0" * 24, 2**31 - 1, DIGEST])
     try:
-        page = await store.page_after(EVERYONE, token, 10)
+        page = await page_after(store, EVERYONE, token, 10)
     except InvalidRequest:
         return
-    assert page.page < 2**31
+    assert page.current_page < 2**31
 
 
 FILTERS = [
@@ -258,7 +260,7 @@ async def test_a_page_reads_no_users_but_those_it_shows(
     finally:
         await raw.command("profile", 0)
     assert len({page.total for page in pages}) == 1
-    assert sum(len(page.users) for page in pages) == pages[0].total >= 20
+    assert sum(len(page.items) for page in pages) == pages[0].total >= 20
     found = await profile.find({"ns": {"$regex": f"{USERS}$"}}).sort("ts", 1).to_list(None)
     counts = [each for each in found if "aggregate" in each["command"]]
     lists = [each for each in found if each["op"] == "query"]
@@ -279,14 +281,16 @@ async def test_how_many_there_were_comes_with_the_token(
     """A walk tells what its first page counted; a token made before that is still good."""
     where = UserFilter(city="Pune")
     await database.collection(USERS).insert_many(some(7, profile={"city": "Pune"}))
-    page = await store.page(where, 1, 2)
+    page = await page_of(store, where, 1, 2)
     await database.collection(USERS).insert_many(
         [document(f"new{number}", 9, profile={"city": "Pune"}) for number in range(3)]
     )
     assert page.next_page_token is not None
-    assert (await store.page_after(where, page.next_page_token, 2)).total == 7
-    assert (await store.page(where, 2, 2)).total == 10
-    position = paging.decode(page.next_page_token, where.as_dict())
-    old = paging.encode(paging.Position(position.at, position.id, position.page), where.as_dict())
+    assert (await page_after(store, where, page.next_page_token, 2)).total == 7
+    assert (await page_of(store, where, 2, 2)).total == 10
+    position = paging.decode(page.next_page_token, to_builtins(where))
+    old = paging.encode(
+        paging.Position(position.at, position.id, position.page), to_builtins(where)
+    )
     assert len(json.loads(base64.urlsafe_b64decode(old + "=="))) == 4
-    assert (await store.page_after(where, old, 2)).total == 10
+    assert (await page_after(store, where, old, 2)).total == 10

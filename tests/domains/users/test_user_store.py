@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec.structs import asdict, replace
 
 from server.core.clock import utc_now
 from server.core.errors import FieldError
@@ -26,7 +26,7 @@ from server.domains.users.store import ARCHIVE, USERS, UserStore
 from server.storage.driver import Database
 from server.storage.indexes import ensure_indexes
 from tests.domains.users.conftest import ARCHIVE_DAYS, new_database
-from tests.domains.users.samples import START, bare_user, document, new_user
+from tests.domains.users.samples import START, bare_user, document, new_user, page_of
 from tests.mongodb import MongoDb
 
 EVERYONE = UserFilter()
@@ -40,7 +40,7 @@ async def stored(database: Database, user_id: str) -> dict[str, Any]:
 
 async def test_a_new_user_is_returned_as_it_is_stored(store: UserStore) -> None:
     before = utc_now()
-    made = await store.insert(new_user())
+    made = await store.create(new_user())
     wanted = new_user()
     assert made == User(
         id=made.id,
@@ -62,7 +62,7 @@ async def test_a_new_user_is_returned_as_it_is_stored(store: UserStore) -> None:
 async def test_the_document_has_the_shape_of_the_product(
     database: Database, store: UserStore
 ) -> None:
-    made = await store.insert(new_user())
+    made = await store.create(new_user())
     assert await stored(database, "user_12345") == {
         "_id": ObjectId(made.id),
         "userId": "user_12345",
@@ -93,7 +93,7 @@ async def test_the_document_has_the_shape_of_the_product(
 async def test_defaults_are_stored_and_what_was_not_given_is_not(
     database: Database, store: UserStore
 ) -> None:
-    made = await store.insert(bare_user("bare"))
+    made = await store.create(bare_user("bare"))
     found = await stored(database, "bare")
     assert found["profile"] == {}
     assert found["metadata"] == {"tags": []}
@@ -136,10 +136,10 @@ async def test_defaults_are_stored_and_what_was_not_given_is_not(
 async def test_what_is_taken_is_named(
     store: UserStore, user_id: str, email: str, message: str, fields: list[FieldError]
 ) -> None:
-    first = await store.insert(bare_user("taken"))
-    await store.insert(bare_user("other"))
+    first = await store.create(bare_user("taken"))
+    await store.create(bare_user("other"))
     with pytest.raises(UserExists) as raised:
-        await store.insert(new_user(user_id, email))
+        await store.create(new_user(user_id, email))
     assert raised.value.message == message
     assert list(raised.value.fields) == fields
     assert await store.get("taken") == first
@@ -148,7 +148,7 @@ async def test_what_is_taken_is_named(
 
 async def test_of_many_at_once_one_is_made(database: Database, store: UserStore) -> None:
     results = await asyncio.gather(
-        *(store.insert(bare_user("same", f"user{n}@example.com")) for n in range(12)),
+        *(store.create(bare_user("same", f"user{n}@example.com")) for n in range(12)),
         return_exceptions=True,
     )
     made = [result for result in results if isinstance(result, User)]
@@ -165,13 +165,13 @@ async def test_nobody_is_none(store: UserStore) -> None:
 
 
 async def test_many_are_got_by_their_ids(store: UserStore) -> None:
-    made = {name: await store.insert(bare_user(name)) for name in ("a", "b", "c")}
+    made = {name: await store.create(bare_user(name)) for name in ("a", "b", "c")}
     found = await store.get_many(["c", "nobody", "a"])
     assert found == {"a": made["a"], "c": made["c"]}
 
 
 async def test_an_update_changes_what_it_names(database: Database, store: UserStore) -> None:
-    made = await store.insert(new_user())
+    made = await store.create(new_user())
     changed = await store.update(
         "user_12345",
         {
@@ -208,7 +208,7 @@ async def test_an_update_changes_what_it_names(database: Database, store: UserSt
 
 
 async def test_updates_at_once_are_all_kept(store: UserStore) -> None:
-    await store.insert(bare_user("busy"))
+    await store.create(bare_user("busy"))
     names = ["firstName", "lastName", "city", "country", "phoneNumber"]
     await asyncio.gather(*(store.update("busy", {f"profile.{name}": name}) for name in names))
     user = await store.get("busy")
@@ -219,7 +219,7 @@ async def test_updates_at_once_are_all_kept(store: UserStore) -> None:
 async def test_an_update_in_a_transaction_that_fails_is_none(
     database: Database, store: UserStore
 ) -> None:
-    made = await store.insert(bare_user("rolled"))
+    made = await store.create(bare_user("rolled"))
 
     async def work(session: Any) -> None:
         await store.update("rolled", {"status": "suspended"}, session)
@@ -231,14 +231,14 @@ async def test_an_update_in_a_transaction_that_fails_is_none(
 
 
 async def test_a_deleted_user_moves_to_the_archive(database: Database, store: UserStore) -> None:
-    made = await store.insert(new_user())
-    other = await store.insert(bare_user("other"))
+    made = await store.create(new_user())
+    other = await store.create(bare_user("other"))
     before = utc_now()
     assert await database.transact(lambda session: store.archive("user_12345", session))
     assert await store.get("user_12345") is None
     assert await store.get_many(["user_12345", "other"]) == {"other": other}
-    page = await store.page(EVERYONE, 1, 10)
-    assert (page.users, page.total) == ([other], 1)
+    page = await page_of(store, EVERYONE, 1, 10)
+    assert (page.items, page.total) == ([other], 1)
 
     archived = await database.collection(ARCHIVE).find_one({"userId": "user_12345"})
     assert archived is not None
@@ -247,7 +247,7 @@ async def test_a_deleted_user_moves_to_the_archive(database: Database, store: Us
     assert before <= archived["archivedAt"] <= utc_now()
     assert not await database.transact(lambda session: store.archive("user_12345", session))
 
-    again = await store.insert(bare_user("user_12345"))
+    again = await store.create(bare_user("user_12345"))
     assert again.id != made.id
     assert again.profile == Profile()
     assert again.metadata == Metadata()
@@ -258,7 +258,7 @@ async def test_a_deleted_user_moves_to_the_archive(database: Database, store: Us
 async def test_a_deletion_that_fails_leaves_everything(
     database: Database, store: UserStore
 ) -> None:
-    made = await store.insert(new_user())
+    made = await store.create(new_user())
 
     async def work(session: Any) -> None:
         assert await store.archive("user_12345", session)
@@ -274,19 +274,19 @@ async def test_a_deletion_that_fails_leaves_everything(
 async def test_a_city_is_found_in_any_case(store: UserStore, city: str) -> None:
     names = {"one": "Bangalore", "two": "BANGALORE", "three": "Bangalore East", "four": "Bangalor"}
     for name, lives in names.items():
-        await store.insert(replace(bare_user(name), profile=Profile(city=lives)))
-    await store.insert(bare_user("nowhere"))
-    page = await store.page(UserFilter(city=city), 1, 10)
-    assert {user.user_id for user in page.users} == {"one", "two"}
+        await store.create(replace(bare_user(name), profile=Profile(city=lives)))
+    await store.create(bare_user("nowhere"))
+    page = await page_of(store, UserFilter(city=city), 1, 10)
+    assert {user.user_id for user in page.items} == {"one", "two"}
     assert page.total == 2
 
 
 async def test_a_city_is_text_and_no_pattern(store: UserStore) -> None:
     for name, lives in {"one": "São Paulo", "two": "Sao Paulo", "three": ".*"}.items():
-        await store.insert(replace(bare_user(name), profile=Profile(city=lives)))
+        await store.create(replace(bare_user(name), profile=Profile(city=lives)))
     for city, expected in {".*": {"three"}, "são PAULO": {"one"}, "Sao": set(), "": set()}.items():
-        page = await store.page(UserFilter(city=city), 1, 10)
-        assert {user.user_id for user in page.users} == expected, city
+        page = await page_of(store, UserFilter(city=city), 1, 10)
+        assert {user.user_id for user in page.items} == expected, city
 
 
 async def test_filters_are_combined(store: UserStore) -> None:
@@ -295,15 +295,15 @@ async def test_filters_are_combined(store: UserStore) -> None:
         for city in cities:
             for status in ("active", "suspended"):
                 name = f"{risk}_{city}_{status}"
-                await store.insert(
+                await store.create(
                     replace(bare_user(name), profile=Profile(city=city, risk_tolerance=risk))
                 )
                 await store.update(name, {"status": status})
-    page = await store.page(UserFilter("suspended", "pune", "low"), 1, 10)
-    assert [user.user_id for user in page.users] == ["low_Pune_suspended"]
-    assert (await store.page(UserFilter("suspended"), 1, 10)).total == 4
-    assert (await store.page(UserFilter(risk_tolerance="low"), 1, 10)).total == 4
-    assert (await store.page(UserFilter(risk_tolerance="high"), 1, 10)).total == 0
+    page = await page_of(store, UserFilter("suspended", "pune", "low"), 1, 10)
+    assert [user.user_id for user in page.items] == ["low_Pune_suspended"]
+    assert (await page_of(store, UserFilter("suspended"), 1, 10)).total == 4
+    assert (await page_of(store, UserFilter(risk_tolerance="low"), 1, 10)).total == 4
+    assert (await page_of(store, UserFilter(risk_tolerance="high"), 1, 10)).total == 0
 
 
 FOREIGN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -376,7 +376,7 @@ async def test_what_another_tool_wrote_is_served(
     )
     user = replace(user, **expected)
     assert await store.get(name) == user
-    assert (await store.page(EVERYONE, 1, 10)).users == [user]
+    assert (await page_of(store, EVERYONE, 1, 10)).items == [user]
     assert await store.get_many([name]) == {name: user}
 
     changed = await store.update(name, {"emailVerified": True, "status": "inactive"})

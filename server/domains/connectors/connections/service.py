@@ -48,7 +48,7 @@ class UserDirectory(Protocol):
         """What tells a user from a later one of the same name. Raises UserNotFound."""
         ...
 
-    async def hold(self, user_id: str, session: Transaction) -> bool:
+    async def lock(self, user_id: str, session: Transaction) -> bool:
         """The same as `is_active` inside a transaction, where the user cannot be changed meanwhile."""
         ...
 
@@ -186,7 +186,7 @@ class ConnectorService:
             outcome = await answer(platform.connect(credentials))
 
         async def store(session: Transaction) -> tuple[Connector, str | None]:
-            active = await self._users.hold(user_id, session)
+            active = await self._users.lock(user_id, session)
             key = self._sessions.new_key(user_id, platform.name)
             await self._sessions.store_key(key, session)
             if isinstance(outcome, LoginRequired):
