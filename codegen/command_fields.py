@@ -13,9 +13,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from codegen.command_names import option_names
 
-_DEEPEST = 3  # messages within messages whose fields are options; what is deeper is given as JSON
-_ARGUMENTS = 3  # more than these are easier to get right with their names
-# Of all commands, or of those that are generated.
+_DEEPEST = 3  # levels of messages whose fields become options; deeper ones are given as JSON
+_ARGUMENTS = 3  # with more of them the order is hard to remember: then they are options
+# Options of all commands, and those that are added to commands of RPCs.
 RESERVED = {
     "json", "address", "api-key", "tls", "plain", "no-tls", "ca", "client-cert", "client-key", "help", "all",
     "body", "output", "remove", "reset", "yes", "no",
@@ -32,7 +32,7 @@ _WHOLE_FILE = {
     "path": "file", "json": "", "name": "file", "type": "content",
     "argument": True, "needed": True, "in_path": True,
 }  # fmt: skip
-# Written as one text in JSON, or as any JSON.
+# Messages whose JSON form is a string.
 _AS_TEXT = ("google.protobuf.Timestamp", "google.protobuf.Duration")
 _NUMBERS: Sequence[Literal["int32", "int64", "uint32", "uint64", "double", "float"]] = (
     "int32", "int64", "uint32", "uint64", "double", "float",
@@ -43,7 +43,7 @@ _NUMBERS: Sequence[Literal["int32", "int64", "uint32", "uint64", "double", "floa
 class Hints:
     """How a domain refines the parameters of one command."""
 
-    arguments: Sequence[str] = ()  # fields, in place of those that are needed
+    arguments: Sequence[str] = ()  # fields, if not those that are needed
     options: Mapping[str, str] | None = None  # field: name, or `yes/no` of a boolean
 
 
@@ -75,10 +75,12 @@ def parameters(
     noun: Sequence[str],
     hints: Hints,
 ) -> list[dict[str, Any]]:
-    """Those of a command; what a person must know to fill them in, and their place in the request's JSON."""
+    """The parameters of a command, each with its help and its place in the request's JSON."""
     if request.full_name == _FILE:
-        told = comments.get(f"{request.full_name}.data") or "What to send; `-` reads the input."
-        return [{**_WHOLE_FILE, "help": told}]
+        help_text = (
+            comments.get(f"{request.full_name}.data") or "What to send; `-` reads the input."
+        )
+        return [{**_WHOLE_FILE, "help": help_text}]
     fields = list(_fields(request, (), needed=True))
     first = _arguments(fields, in_path, hints)
     names = _names(fields, noun, first, hints)
@@ -110,7 +112,7 @@ def parameters(
 
 
 def allowed(field: FieldDescriptor) -> list[str]:
-    """The words that a field, or each of its items, is held to."""
+    """The words that a field, or each of its items, may have."""
     if field.enum_type is not None:
         prefix = f"{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', field.enum_type.name).upper()}_"
         return [value.name.removeprefix(prefix).lower() for value in field.enum_type.values[1:]]
@@ -124,7 +126,7 @@ def allowed(field: FieldDescriptor) -> list[str]:
 def _fields(
     message: Descriptor, outer: tuple[FieldDescriptor, ...], *, needed: bool
 ) -> Iterator[_Field]:
-    """The fields of a request; of a message in it, its own."""
+    """The fields of a request, and those of the messages in it instead of these."""
     for field in message.fields:
         chain = (*outer, field)
         of_it = field.message_type
@@ -151,7 +153,7 @@ def _is_needed(field: FieldDescriptor) -> bool:
 
 
 def _only_bounded(rules: validate_pb2.FieldRules) -> bool:
-    """Whether the rules of a text are met by an empty one."""
+    """Whether an empty string follows the rules."""
     return all(rule.name == "max_len" for rule, _ in rules.string.ListFields())
 
 
@@ -160,7 +162,7 @@ def _rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
 
 
 def _arguments(fields: Sequence[_Field], in_path: Sequence[str], hints: Hints) -> list[str]:
-    """The fields that stand by their place: those of the path, and the few that are needed beside them."""
+    """The fields that are arguments: those of the path, and others that are needed if they are few."""
     if hints.arguments:
         return list(hints.arguments)
     needed = [
@@ -179,7 +181,7 @@ def _arguments(fields: Sequence[_Field], in_path: Sequence[str], hints: Hints) -
 
 
 def _kind(field: _Field) -> dict[str, Any]:
-    """The type of a parameter, and what a value of it may be."""
+    """The type of a parameter, and the words it may have."""
     own = field.own
     of_it = own.message_type
     if of_it is not None and of_it.GetOptions().map_entry:
@@ -207,7 +209,7 @@ def _kind(field: _Field) -> dict[str, Any]:
 def _names(
     fields: Sequence[_Field], noun: Sequence[str], arguments: Sequence[str], hints: Hints
 ) -> dict[str, str]:
-    """A name for each field by its path: the shortest that no other has, the request's own fields first."""
+    """A name for each field, by path: the shortest that is free; the request's own fields come first."""
     chosen = dict(hints.options or {})
     wanted = {
         field.path: option_names(field.path.split("."), noun, repeated=field.own.is_repeated)
@@ -221,14 +223,14 @@ def _names(
             wanted.pop(field.path, None)
     taken = {*RESERVED, *chosen.values()}
     while wanted:
-        claims: Counter[tuple[int, str]] = Counter(
+        demand: Counter[tuple[int, str]] = Counter(
             (depth[path], names[0]) for path, names in wanted.items()
         )
-        least = {name: min(level for level, each in claims if each == name) for _, name in claims}
+        least = {name: min(level for level, each in demand if each == name) for _, name in demand}
         for path in list(wanted):
             name = wanted[path][0]
             free = path in arguments or name not in taken
-            if free and claims[least[name], name] == 1 and depth[path] == least[name]:
+            if free and demand[least[name], name] == 1 and depth[path] == least[name]:
                 chosen[path] = name
                 del wanted[path]
             elif len(wanted[path]) == 1:
@@ -242,7 +244,7 @@ def _names(
 
 
 def in_options(text: str, names: Mapping[str, str], known: Set[str]) -> str:
-    """The text with fields of the request named as their options are, and other known ones as in JSON."""
+    """The text with the request's fields named as their options, and other known fields as in JSON."""
     return re.sub(
         r"`([a-z]+(?:[_.][a-z]+)+)`",
         lambda word: (

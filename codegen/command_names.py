@@ -1,4 +1,4 @@
-"""What the commands of `finlink` and their options are called: words of the contract's own names.
+"""Names of the commands of `finlink` and of their options, derived from names in the contract.
 
 UserService.GetUser              users show          Get of the service's noun shows it
 UserService.ListUsers            users list          other verbs stand as they are
@@ -37,7 +37,7 @@ def singular(word: str) -> str:
 
 
 def without(noun: Sequence[str], name: Sequence[str]) -> list[str]:
-    """The words of a name but for a noun, singular or plural, that it begins or ends with."""
+    """The words of a name without the noun, singular or plural, that it begins or ends with."""
     for form in (list(noun), [*noun[:-1], plural(noun[-1])]):
         if list(name[: len(form)]) == form:
             return list(name[len(form) :])
@@ -47,7 +47,7 @@ def without(noun: Sequence[str], name: Sequence[str]) -> list[str]:
 
 
 def group(service: str, methods: Sequence[str]) -> str:
-    """The group of a service's commands: its noun, plural where an RPC has it so."""
+    """The group of a service's commands: its noun, in the plural if an RPC uses that."""
     noun = words(service.removesuffix("Service"))
     many = [*noun[:-1], plural(noun[-1])]
     if any(words(method)[-len(many) :] == many for method in methods):
@@ -68,9 +68,9 @@ def command(service: str, method: str) -> str:
 
 
 def option_names(path: Sequence[str], noun: Sequence[str], *, repeated: bool) -> list[str]:
-    """What the option of a field may be called, the shortest first: taken is the first that is free."""
+    """Possible names for the option of a field, in order of preference."""
     *outer, field = path
-    if field == "value" and outer:  # of an amount: named by what it is the amount of
+    if field == "value" and outer:  # an amount is named after the field that has it
         *outer, field = outer
     full = field.split("_")
     if repeated:

@@ -1,16 +1,16 @@
-"""What the command line `finlink` makes its commands of: `commands.json` among the Python stubs.
+"""Writes `commands.json` among the Python stubs: the commands of `finlink`, one for each RPC.
 
-Comments are not in generated modules, and help must be there before any of those is imported. So what
-commands, arguments and options there are is worked out here, from the contract with its comments. An RPC
-needs nothing but its `.proto` for that. Beside it a `commands.yaml` may refine what comes out:
+Python modules that protoc generates have no comments, and `finlink --help` must not import them anyway. So
+the commands with their help, arguments and options are derived here from the contract. An RPC needs only its
+`.proto`. A `commands.yaml` beside it may refine the result:
 
     samples:  {user_id: asha}            values for the examples in helps
-    columns:  {User: [userId, email]}    what tables show of a message, what matters most first
-    commands:                            of an RPC, each as far as it is to be other than by itself
+    columns:  {User: [userId, email]}    columns of tables, most important first
+    commands:                            what is to differ from the default, by RPC
       DeleteUser: {name: users delete, arguments: [user_id], options: {force_sync: force}, example: …,
                    help: …, confirm: "Delete {user}?", by_hand: true}
 
-One `by_hand` is a function of finlink_cli, which takes the arguments and options from here too.
+A command that is `by_hand` is a function of finlink_cli; its arguments and options come from here, too.
 """
 
 from __future__ import annotations
@@ -34,20 +34,25 @@ RESOURCE = Path("finlink") / "commands.json"
 HINTS = "commands.yaml"
 _HINTS = {"name", "arguments", "options", "example", "help", "confirm", "by_hand"}
 _VARIABLE = re.compile(r"{([a-z_.]+)")
+_AMOUNT = {"value": "12.50", "currency": "INR"}
 _FILE = "google.api.HttpBody"
 
 
 def write(contract: descriptor_pb2.FileDescriptorSet, protos: Path, stubs: Path) -> None:
-    """Write the resource of a contract, with the hints beside its files."""
-    content = made(contract, hints(protos))
+    """Write the file for a contract, refined by the hints in `protos`."""
+    content = build(contract, hints(protos))
     (stubs / RESOURCE).write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
 
 
 def hints(protos: Path) -> dict[str, dict[str, Any]]:
-    """All that the hints say, put together."""
+    """The hints of all packages, merged; columns by the full name of their message."""
     together: dict[str, dict[str, Any]] = {"samples": {}, "columns": {}, "commands": {}}
     for path in sorted(protos.rglob(HINTS)):
-        for part, said in yaml.safe_load(path.read_text()).items():
+        package = ".".join(path.parent.relative_to(protos).parts)
+        found = yaml.safe_load(path.read_text())
+        columns = found.get("columns", {})
+        found["columns"] = {f"{package}.{message}": columns[message] for message in columns}
+        for part, said in found.items():
             if twice := together[part].keys() & said.keys():
                 raise ValueError(f"{path}: {', '.join(sorted(twice))} stands elsewhere, too")
             together[part].update(said)
@@ -57,7 +62,7 @@ def hints(protos: Path) -> dict[str, dict[str, Any]]:
     return together
 
 
-def made(
+def build(
     contract: descriptor_pb2.FileDescriptorSet, hints: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Groups with their commands, and columns of tables."""
@@ -105,7 +110,7 @@ def _command(
     hint: Mapping[str, Any],
     samples: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """All that the command line must know of an RPC before it calls it."""
+    """What the command line knows of an RPC before it calls it."""
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     noun = command_names.words(command_names.singular(path[0]))
     fields = command_fields.parameters(
@@ -170,7 +175,7 @@ def _sentence(text: str) -> str:
 def _example(
     path: Sequence[str], fields: Iterable[Mapping[str, Any]], samples: Mapping[str, Any]
 ) -> str:
-    """A command line with what is needed, and one thing that may be chosen."""
+    """A command line with what is needed, and one option."""
     line = ["finlink", *path]
     chosen: list[str] = []
     for field in fields:
@@ -198,5 +203,8 @@ def _sample(field: Mapping[str, Any], samples: Mapping[str, Any]) -> str:
         return str(samples[field["path"]])
     if words := field.get("words"):
         return str(words[0])
+    name = str(field["path"]).rpartition(".")[2]
     plain = {"int": "5", "float": "12.50", "bool": "true"}
-    return plain.get(field["type"], str(field["name"]).upper())
+    return _AMOUNT.get(name) or plain.get(
+        field["type"], str(field["name"]).rpartition(".")[2].upper()
+    )

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from finlink_cli import contract, output, settings
-from finlink_cli.app import _tell_of_fault, program_commands
+from finlink_cli.app import _report_fault, program_commands
 from finlink_cli.command import BY_HAND
 from finlink_cli.failures import BY_REASON, HINTS, Exit, Failure, exit_of
 from finlink_cli.trends import plot
@@ -41,7 +41,7 @@ COMMANDS = dict(found(program_commands()))
 def test_every_call_of_the_contract_has_a_command() -> None:
     """By itself, or one that is a function and calls it."""
     generated = {
-        told["rpc"] for group in contract.groups().values() for told in group["commands"].values()
+        rpc["rpc"] for group in contract.groups().values() for rpc in group["commands"].values()
     }
     source = "".join(path.read_text() for path in SOURCES.glob("*.py"))
     for method in policy.METHODS.values():
@@ -61,7 +61,7 @@ def test_hints_are_about_what_there_is() -> None:
         for field in message.fields
     }
     messages = {
-        message.name
+        message.full_name
         for method in policy.METHODS.values()
         for message in reached(method.output_type)
     }
@@ -91,8 +91,8 @@ def test_reasons_end_with_the_exit_code_of_their_status() -> None:
 def test_every_command_has_help_with_an_example_that_holds(
     finlink: Run, path: tuple[str, ...]
 ) -> None:
-    told = finlink(*path, "--help")
-    assert told.code == 0
+    shown = finlink(*path, "--help")
+    assert shown.code == 0
     example = COMMANDS[path].epilog.splitlines()[0].removeprefix("Example: ")
     assert example.partition(" | ")[0].split()[:2] == ["finlink", path[0]]
     _, *arguments = shlex.split(example.partition(" | ")[0])
@@ -108,7 +108,7 @@ def test_without_a_command_help_is_shown(finlink: Run, group: tuple[str, ...]) -
 
 
 def test_a_fault_is_told_without_a_stack_trace(capsys: pytest.CaptureFixture[str]) -> None:
-    _tell_of_fault(KeyError, KeyError("mask"), None)
+    _report_fault(KeyError, KeyError("mask"), None)
     assert capsys.readouterr().err.startswith(
         "finlink: this command has a fault: KeyError: 'mask'."
     )
@@ -199,7 +199,7 @@ def test_a_missing_certificate_is_told(finlink: Run, tmp_path: Path) -> None:
 
 
 def test_the_documentation_has_every_exit_code_and_each_command_with_a_name_of_its_own() -> None:
-    """Names that follow from the contract's are told by a rule."""
+    """Names that follow from the contract's are in its table of rules."""
     text = (ROOT / "docs" / "cli.md").read_text()
     named = {
         hint["name"]
@@ -209,5 +209,5 @@ def test_the_documentation_has_every_exit_code_and_each_command_with_a_name_of_i
     for path in (*map(str.split, named | BY_HAND.keys()),):
         assert f"`finlink {path[0]}`" in text
         assert f"`{path[-1]}`" in text or len(path) == 1, path
-    told = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
-    assert [int(code) for code in told] == list(Exit)
+    shown = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
+    assert [int(code) for code in shown] == list(Exit)

@@ -47,14 +47,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.syspath_prepend(folder)
         import_module(MODULE)
     files = descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes())
-    return commands.made(files, {"samples": {}, "columns": {}, "commands": {}})
+    return commands.build(files, {"samples": {}, "columns": {}, "commands": {}})
 
 
 @pytest.fixture
 def wallets(
     made: dict[str, Any], script: Script, finlink: Run, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Run]:
-    """`finlink wallets …`, at a server that answers as told."""
+    """`finlink wallets …`, at a server that is scripted."""
     monkeypatch.setattr(contract, "_resource", lambda: made)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FINLINK_ADDRESS", script.address)
@@ -86,8 +86,8 @@ WALLET = {
 
 
 def test_every_rpc_has_a_command_with_help(wallets: Run) -> None:
-    told = wallets("--help").out
-    assert "Wallets: where small change is kept [until it is spent]." in told
+    shown = wallets("--help").out
+    assert "Wallets: where small change is kept [until it is spent]." in shown
     for name, sentence in {
         "create": "Creates a wallet.",
         "show": "Returns a wallet with its rules.",
@@ -100,7 +100,7 @@ def test_every_rpc_has_a_command_with_help(wallets: Run) -> None:
         "statement": "Gives a statement, in pieces.",
         "watch": "Tells what happens.",
     }.items():
-        assert any(line.split() == [name, *sentence.split()] for line in told.splitlines()), name
+        assert any(line.split() == [name, *sentence.split()] for line in shown.splitlines()), name
         of_it = wallets(name, "--help")
         assert of_it.code == 0
         assert f"Example: finlink wallets {name}" in of_it.out
@@ -108,13 +108,13 @@ def test_every_rpc_has_a_command_with_help(wallets: Run) -> None:
 
 
 def test_help_says_what_fields_are(wallets: Run) -> None:
-    told = " ".join(wallets("create", "--help").out.split())
-    assert "name <str> Needed. What it is called." in told
-    assert "kind <cash|gift_card> Needed. What it is for." in told
-    assert "--limit <str> Needed. A decimal number: `12.50`." in told
-    assert "--home-address.city <str>" in told
-    assert "--shared / --no-shared" in told
-    assert "--colour <red|deep_blue>" in told
+    shown = " ".join(wallets("create", "--help").out.split())
+    assert "name <str> Needed. What it is called." in shown
+    assert "kind <cash|gift_card> Needed. What it is for." in shown
+    assert "--limit <str> Needed. A decimal number: `12.50`." in shown
+    assert "--home-address.city <str>" in shown
+    assert "--shared / --no-shared" in shown
+    assert "--colour <red|deep_blue>" in shown
     assert "A field named in `--remove`" in " ".join(wallets("update", "--help").out.split())
     assert "Walk by `--page-token`." in wallets("list", "--help").out
 
@@ -160,7 +160,7 @@ def test_create_from_json(wallets: Run, script: Script, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("create",), "Missing argument 'name'"),
-        (("create", "a", "cash"), "Missing option --limit"),
+        (("create", "a", "cash"), "Missing option '--limit'"),
         (("create", "a", "gold"), "'cash', 'gift_card'"),
         (("create", "a", "cash", "--limit", "1", "--rule", "{"), "rule must be JSON"),
         (("create", "a", "cash", "--limit", "1", "--label", "x"), "--label must be KEY=VALUE"),
@@ -176,6 +176,13 @@ def test_what_is_wrong_is_named(wallets: Run, arguments: tuple[str, ...], said: 
     outcome = wallets(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert said in outcome.err
+
+
+def test_no_secret_is_quoted(wallets: Run) -> None:
+    for body in ('{"secret": {"is": "hush"}}', '{"secret": ["hush"]}', '{"secret": "hush'):
+        outcome = wallets("lock", "w1", "--body", "-", stdin=body)
+        assert outcome.code == 2
+        assert "hush" not in outcome.err
 
 
 def test_show_update_and_delete(wallets: Run, script: Script) -> None:
@@ -199,9 +206,9 @@ def page(*names: str, more: bool) -> bytes:
 
 def test_list(wallets: Run, script: Script) -> None:
     script.answers["ListWallets"].append(page("Holiday", more=True))
-    told = wallets("list", "--kind", "cash").out
-    assert told.splitlines()[0].split() == ["wallet", "id", "name", "limit", "opened", "at"]
-    assert "There are more: --all, or --page-token next" in told
+    shown = wallets("list", "--kind", "cash").out
+    assert shown.splitlines()[0].split() == ["wallet", "id", "name", "limit", "opened", "at"]
+    assert "There are more: --all, or --page-token next" in shown
     script.answers["ListWallets"].extend([page("a", "b", more=True), page("c", more=False)])
     assert [each["name"] for each in wallets("list", "--all", "--json").lines] == ["a", "b", "c"]
     assert received(script, "ListWalletsRequest") == {"limit": 100, "pageToken": "next"}
@@ -210,16 +217,16 @@ def test_list(wallets: Run, script: Script) -> None:
     script.answers["ListWalletCoins"].append(
         message("ListWalletCoinsResponse", {"data": {"coins": [WALLET["limit"]], "totalCoins": 1}})
     )
-    told = wallets("coins", "w1").out
-    assert told.split() == ["value", "currency", "12.50", "INR", "total", "coins", "1"]
+    shown = wallets("coins", "w1").out
+    assert shown.split() == ["value", "currency", "12.50", "INR", "total", "coins", "1"]
 
 
 def test_files_and_streams(wallets: Run, script: Script, tmp_path: Path) -> None:
     file = tmp_path / "statement.pdf"
     pieces = [HttpBody(data=each).SerializeToString() for each in (b"%PDF", b"-1.7")]
     script.streams["GetStatement"].append(pieces)
-    told = wallets("statement", "w1", "--output", str(file), "--json")
-    assert told.json == {"file": str(file), "bytes": 8}
+    shown = wallets("statement", "w1", "--output", str(file), "--json")
+    assert shown.json == {"file": str(file), "bytes": 8}
     assert file.read_bytes() == b"%PDF-1.7"
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"x" * 100_000)

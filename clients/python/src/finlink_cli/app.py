@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from finlink_cli import connectors, export, status, sync, sync_failures, tree, trends, watch
-from finlink_cli.command import Command, takes_common_options, tell
+from finlink_cli.command import Command, report, takes_common_options
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if message.startswith("Usage: "):  # help, in place of a command that was not given
             typer.echo(message)
         else:
-            tell(wrong_usage(message, "See --help."), as_json="--json" in arguments)
+            report(wrong_usage(message, "See --help."), as_json="--json" in arguments)
         return Exit.USAGE
     except typer.Abort:  # Ctrl-C or Ctrl-D at a question, or the answer no
         return Exit.INTERRUPTED
@@ -59,14 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def program() -> None:
     """What is installed as `finlink`."""
-    sys.excepthook = _tell_of_fault
+    sys.excepthook = _report_fault
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal may not know the rupee sign
     sys.exit(main())
 
 
-def _tell_of_fault(
+def _report_fault(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
     """People can do nothing with a stack trace; who mends the fault asks for it."""
@@ -74,5 +74,5 @@ def _tell_of_fault(
         sys.__excepthook__(kind, error, traceback)
         return
     message = f"this command has a fault: {kind.__name__}: {error}"
-    hint = "Please tell of it, with what it says where FINLINK_DEBUG=1 is set."
-    tell(Failure("FAULT", message, Exit.FAILED, hint=hint), as_json="--json" in sys.argv)
+    hint = "Please report it, with the output when FINLINK_DEBUG=1 is set."
+    report(Failure("FAULT", message, Exit.FAILED, hint=hint), as_json="--json" in sys.argv)

@@ -1,4 +1,4 @@
-"""Commands that are an RPC and no more: asked about, called, and its reply shown."""
+"""Commands that make one call: confirm it, call, show the reply."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from google.api.httpbody_pb2 import HttpBody
     from google.protobuf.message import Message
 
-# Beside the fields, as far as the RPC has use for them.
+# Parameters beside the fields.
 _BODY, _YES, _ALL, _OUTPUT = "body", "yes", "everything", "file"
 
 
 def function_of(rpc: Rpc) -> Callable[..., None]:
-    """The function of an RPC's command, with the parameters that Typer is to read."""
+    """The function of an RPC's command; Typer reads its parameters from the signature."""
 
     def run(cli: Cli, **values: Any) -> None:
         _run(cli, rpc, values)
@@ -72,27 +72,27 @@ def _question(rpc: Rpc, values: Mapping[str, Any]) -> str:
 
 
 def _request(cli: Cli, rpc: Rpc, values: Mapping[str, Any]) -> Message | Iterator[Message]:
-    """A request, or the pieces of a file. Raises Failure."""
+    """A request, or the chunks of a file. Raises Failure."""
     method = rpcs.method_of(rpc)
     if method.input_type.full_name == requests.FILE:
-        pieces = requests.pieces(values[parameters.name_of(0)])
-        return iter(pieces) if method.client_streaming else pieces[0]
-    request = requests.made(cli, rpc, values, values.get(_BODY))
+        chunks = requests.chunks(values[parameters.name_of(0)])
+        return iter(chunks) if method.client_streaming else chunks[0]
+    request = requests.build(cli, rpc, values, values.get(_BODY))
     return iter([request]) if method.client_streaming else request
 
 
-def _keep(cli: Cli, pieces: Iterator[HttpBody], path: Path | None) -> None:
+def _keep(cli: Cli, chunks: Iterator[HttpBody], path: Path | None) -> None:
     """Write bytes to the output, or to a file that is not there yet."""
     if path is None:
-        for piece in pieces:
-            sys.stdout.buffer.write(piece.data)
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk.data)
         return
     count = 0
     with new_file(path) as file, cli.progress("Fetching") as note:
-        for piece in pieces:
-            count += file.write(piece.data)
+        for chunk in chunks:
+            count += file.write(chunk.data)
             note(f"{count} bytes")
-    cli.tell({"file": str(path), "bytes": count})
+    cli.show({"file": str(path), "bytes": count})
 
 
 @contextmanager

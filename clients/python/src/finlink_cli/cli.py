@@ -1,4 +1,4 @@
-"""What every command works with: the client, and a way to tell what came of it."""
+"""What every command works with: the client, and a way to show the outcome."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ class Cli:
     def __init__(self, settings: Settings, *, as_json: bool) -> None:
         self.settings = settings
         self.as_json = as_json
+        self.options: Mapping[str, str] = {}  # names of a request's fields on the command line
         self.screen = output.screen()
         self.notes = output.screen(stderr=True)
 
     @cached_property
     def finlink(self) -> BlockingFinlink:
         """Connected with the first call."""
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # failures are told by us
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # failures are reported here
         import finlink_client
 
         return finlink_client.connect_blocking(
@@ -46,9 +47,9 @@ class Cli:
         if "finlink" in self.__dict__:
             self.finlink.close()
 
-    # -- telling
+    # -- showing
 
-    def tell(self, data: output.Json, lists: Mapping[str, Sequence[str]] | None = None) -> None:
+    def show(self, data: output.Json, lists: Mapping[str, Sequence[str]] | None = None) -> None:
         """An object; `lists` says which columns its lists have for people."""
         if self.as_json:
             output.print_json(data)

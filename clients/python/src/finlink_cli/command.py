@@ -1,4 +1,4 @@
-"""How a function becomes a command: with the options that all have, and its failures told."""
+"""Makes functions commands: with the options of all commands, and failures reported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from finlink_cli.failures import Exit, Failure, of_call, wrong_usage
 
 Command: TypeAlias = Any  # Typer has no name for what it makes
 
-# Commands that are functions, by the words that lead to them.
+# Makers of the commands written by hand, by path, as `users export`.
 BY_HAND: dict[str, Callable[[], Command]] = {}
 
 
@@ -58,7 +58,7 @@ def _common(
         str | None, typer.Option(metavar="FILE", help="Its key; or FINLINK_CLIENT_KEY.")
     ] = None,
 ) -> None:
-    """The options of all commands; only their declaration is used. Help has them once, at the top."""
+    """The options of all commands; only the declaration is used. `finlink --help` alone shows them."""
 
 
 _COMMON = list(inspect.signature(_common, eval_str=True).parameters.values())
@@ -79,9 +79,10 @@ def takes_common_options(app: typer.Typer) -> None:
 def command(
     path: str, *, example: str, rpc: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function, which takes the Cli and what its other parameters declare, the command `path`.
+    """Make a function the command `path`. It takes the Cli, then arguments and options.
 
-    With `rpc`, the name of one, it also has that RPC's arguments and options, and takes its request second.
+    With `rpc`, the command also has the arguments and options of that RPC, and the function takes the request
+    built from them second.
     """
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
@@ -96,11 +97,11 @@ def command(
 
 
 def with_request(function: Callable[..., None], rpc: Rpc) -> Callable[..., None]:
-    """The function, given the request that the arguments and options of an RPC make."""
+    """The function with the arguments and options of an RPC, which become its request."""
 
     def run(cli: Cli, **values: Any) -> None:
         fields = {name: values.pop(name) for name in of_fields}
-        function(cli, requests.made(cli, rpc, fields), **values)
+        function(cli, requests.build(cli, rpc, fields), **values)
 
     first, _, *own = inspect.signature(function, eval_str=True).parameters.values()
     fields = parameters.of_rpc(rpc)
@@ -118,7 +119,7 @@ def build(function: Callable[..., None], name: str, help_text: str, example: str
         given = {each.name: values.pop(each.name) for each in _COMMON}
         given.update({name: value for name, value in context.obj.items() if given[name] is None})
         as_json = bool(given.pop("as_json"))
-        with _failures_told(as_json=as_json):
+        with _failures_reported(as_json=as_json):
             cli = Cli(settings.load(_with_key_asked_for(given)), as_json=as_json)
             try:
                 _call(function, cli, values)
@@ -147,7 +148,7 @@ def _set_parameters(
 
 
 def _hidden(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The same option, without help."""
+    """The same option, not shown in help."""
     kind, option = get_args(parameter.annotation)
     quiet = copy.copy(option)
     quiet.hidden = True
@@ -162,7 +163,7 @@ def _call(function: Callable[..., None], cli: Cli, values: dict[str, Any]) -> No
         # Nothing was called where the client was not even imported.
         client = sys.modules.get("finlink_client")
         if client is not None and isinstance(error, client.FinlinkError):
-            raise of_call(error, cli.settings.address) from error
+            raise of_call(error, cli.settings.address, cli.options) from error
         raise
 
 
@@ -175,13 +176,13 @@ def _with_key_asked_for(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _failures_told(*, as_json: bool) -> Iterator[None]:
+def _failures_reported(*, as_json: bool) -> Iterator[None]:
     """Say what went wrong and end with its exit code."""
     try:
         yield
         sys.stdout.flush()
     except Failure as failure:
-        tell(failure, as_json=as_json)
+        report(failure, as_json=as_json)
         raise typer.Exit(failure.exit_code) from None
     except BrokenPipeError:
         # Nobody reads on, as after `| head`. What is left to write at the end goes nowhere.
@@ -189,7 +190,7 @@ def _failures_told(*, as_json: bool) -> Iterator[None]:
         raise typer.Exit(Exit.PIPE_CLOSED) from None
 
 
-def tell(failure: Failure, *, as_json: bool) -> None:
+def report(failure: Failure, *, as_json: bool) -> None:
     """Say to stderr what went wrong."""
     if as_json:
         output.print_json(failure.as_json(), stderr=True)

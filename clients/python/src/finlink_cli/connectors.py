@@ -64,13 +64,13 @@ def connect(
     given = logins.from_stdin() if credentials_stdin else logins.ask(cli, request.platform)
     if given is not None:
         request.credentials.CopyFrom(given)
-    made = rpcs.named(cli, "CreateConnector")(request)
-    connected, connector_id = made, made.data.id
-    if made.data.login_url:
+    created = rpcs.named(cli, "CreateConnector")(request)
+    connected, connector_id = created, created.data.id
+    if created.data.login_url:
         if credentials_stdin:
-            replies.one(cli, made.data)
-            raise logins.pending(connector_id, made.data.login_url)
-        connected = logins.complete(cli, connector_id, made.data.login_url)
+            replies.one(cli, created.data)
+            raise logins.pending(connector_id, created.data.login_url)
+        connected = logins.complete(cli, connector_id, created.data.login_url)
     name = f"{request.user_id}/{request.platform}"
     if wait:
         cli.say(f"{connected.message}.")

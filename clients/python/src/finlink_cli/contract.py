@@ -1,6 +1,6 @@
-"""What `make protos` wrote of the contract for the command line: its commands, with help, without gRPC.
+"""The commands that `make protos` derived from the contract, with their help; read without gRPC.
 
-codegen/commands.py says what is in it and where it is from.
+See codegen/commands.py.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Rpc:
     example: str
     fields: Sequence[Field]
     body: bool = False  # takes a request as JSON
-    confirm: str = ""  # the question before it; what cannot be undone has one
+    confirm: str = ""  # the question to ask first
     paged: bool = False
-    file: bool = False  # answers with bytes
+    file: bool = False  # replies with bytes
 
     @property
     def service(self) -> str:
@@ -65,34 +65,34 @@ def _resource() -> Mapping[str, Any]:
 
 
 def groups() -> Mapping[str, Any]:
-    """Groups, each with its help and its commands; those of the group `` stand by themselves."""
+    """Groups, each with its help and its commands; the group `` has those at the top."""
     found: Mapping[str, Any] = _resource()["groups"]
     return found
 
 
 def columns() -> Mapping[str, Sequence[str]]:
-    """What tables show of a message, by its name."""
+    """Columns of tables, by the full name of the message in a row."""
     found: Mapping[str, Sequence[str]] = _resource()["columns"]
     return found
 
 
 def by_hand(method: str) -> Rpc:
-    """An RPC whose command is a function, which sees itself to what is no argument."""
+    """An RPC whose command is written by hand; only arguments are checked for it."""
     found = rpc(_resource()["by_hand"][method])
     fields = [replace(field, needed=field.needed and field.argument) for field in found.fields]
     return replace(found, fields=fields)
 
 
-def rpc(told: Mapping[str, Any]) -> Rpc:
-    fields = [Field(**field) for field in told["fields"]]
-    return Rpc(**{**told, "fields": fields})
+def rpc(described: Mapping[str, Any]) -> Rpc:
+    fields = [Field(**field) for field in described["fields"]]
+    return Rpc(**{**described, "fields": fields})
 
 
 @cache
 def find(method: str) -> Rpc:
     """Any RPC, by its name."""
     for group in groups().values():
-        for told in group["commands"].values():
-            if told["rpc"].endswith(f".{method}"):
-                return rpc(told)
+        for described in group["commands"].values():
+            if described["rpc"].endswith(f".{method}"):
+                return rpc(described)
     return by_hand(method)

@@ -21,17 +21,17 @@ def export(cli: Cli, request: Any, file: Output = None) -> None:
     A file that exists is not written over, and an export that breaks off leaves none. It needs an
     API key of the scope admin, where keys are used.
     """
-    pieces = map(output.to_json, cli.finlink.export_user(request))
+    items = map(output.to_json, cli.finlink.export_user(request))
     if file is None:
-        for piece in pieces:
-            output.print_json(piece)
+        for item in items:
+            output.print_json(item)
     else:
-        _into(cli, pieces, file)
+        _into(cli, items, file)
 
 
-def _into(cli: Cli, pieces: Iterable[output.Json], file: Path) -> None:
+def _into(cli: Cli, items: Iterable[output.Json], file: Path) -> None:
     with new_file(file) as lines, cli.progress("Exporting") as note:
-        for number, piece in enumerate(pieces, 1):
-            note(f"{number} pieces")
-            lines.write(f"{json.dumps(piece)}\n".encode())
-    cli.tell({"file": str(file), **piece["completed"]})
+        for number, item in enumerate(items, 1):
+            note(f"{number} items")
+            lines.write(f"{json.dumps(item)}\n".encode())
+    cli.show({"file": str(file), **item["completed"]})

@@ -36,14 +36,19 @@ class Failure(Exception):
         *,
         hint: str = "",
         fields: Sequence[tuple[str, str]] = (),
+        options: Mapping[str, str] | None = None,
     ) -> None:
-        """`code` is for programs, the message and the hint, what to do next, for people."""
+        """`code` is for programs, the message and the hint, what to do next, for people.
+
+        `options` are the names that fields have on the command line.
+        """
         super().__init__(message)
         self.code = code
         self.message = message
         self.exit_code = exit_code
         self.hint = hint
         self.fields = tuple(fields)
+        self.options = options or {}
 
     def as_json(self) -> dict[str, Any]:
         """In the shape of Finlink's errors over REST, with the hint beside."""
@@ -57,7 +62,8 @@ class Failure(Exception):
         if not self.fields:
             end = "" if message.endswith("?") else "."
             return f"finlink: {message}{end} {self.hint}".rstrip()
-        lines = [f"finlink: {message}:", *(f"  {name}: {rule}" for name, rule in self.fields)]
+        named = ((self.options.get(field, field), rule) for field, rule in self.fields)
+        lines = [f"finlink: {message}:", *(f"  {name}: {rule}" for name, rule in named)]
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
@@ -117,8 +123,8 @@ def exit_of(reason: str, status: str) -> Exit:
     return BY_REASON.get(reason, _BY_STATUS.get(status, Exit.FAILED))
 
 
-def of_call(error: FinlinkError, address: str) -> Failure:
-    """Why a call to the Finlink at `address` failed."""
+def of_call(error: FinlinkError, address: str, options: Mapping[str, str]) -> Failure:
+    """Why a call to the Finlink at `address` failed. `options` names fields as the command line does."""
     exit_code = exit_of(error.code, error.grpc_code.name)
     hint = HINTS.get(error.code, "")
     fields = [(each.field, each.message) for each in error.fields]
@@ -130,7 +136,14 @@ def of_call(error: FinlinkError, address: str) -> Failure:
         hint = f"Finlink's log has the cause under the request id {error.request_id}."
     if (page := error.metadata.get("loginUrl")) is not None:
         hint = f"Log in at {page} and then run 'finlink connectors refresh CONNECTOR'."
-    return Failure(error.code, error.message or error.code, exit_code, hint=hint, fields=fields)
+    return Failure(
+        error.code,
+        error.message or error.code,
+        exit_code,
+        hint=hint,
+        fields=fields,
+        options=options,
+    )
 
 
 def _unreachable(detail: str, address: str) -> Failure:
@@ -149,7 +162,7 @@ _SYNC_ADVICE: Mapping[str, str] = {
     "REAUTH_REQUIRED": "the platform wants a new login: finlink connectors connect {user} {platform}",
     "PLATFORM_UNAVAILABLE": "nothing to do here: the platform is tried again by itself",
     "PLATFORM_THROTTLED": "nothing to do here: the platform wants fewer calls and is tried again",
-    "PLATFORM_DATA_ERROR": "the platform answers what Finlink cannot read: tell its developers",
+    "PLATFORM_DATA_ERROR": "the platform sends what Finlink cannot read: report it to its developers",
     "PERMISSION_REFUSED": "the platform refuses a data type; sync others: "
     "finlink sync settings {connector} --data-type …",
     "RUN_ABANDONED": "the worker stopped; another run follows: finlink sync status {connector}",

@@ -57,7 +57,7 @@ def from_stdin() -> Any:
 
 
 def complete(cli: Cli, connector_id: str, login_url: str) -> Any:
-    """Have a person log in on the platform's page, then tell Finlink so."""
+    """Have a person log in on the platform's page, then complete the login."""
     cli.notes.print(output.safe(f"Log in at {login_url}"), soft_wrap=True)
     question = "Once done, paste the request token where one is shown, and press Enter"
     pasted = typer.prompt(question, default="", show_default=False, hide_input=True, err=True)

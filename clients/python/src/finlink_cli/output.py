@@ -102,29 +102,29 @@ def cell(value: Any) -> Text:
 def table(rows: Sequence[Json], columns: Sequence[str], width: int = _UNLIMITED) -> RenderableType:
     """A line for each row; a column is a path in it, as `profile.city`.
 
-    Left out are those that no row has, and those but the first for which there is no room.
+    Left out are those that no row has, and those but the first for which there is no space.
     """
     made = Table(box=None, pad_edge=False, header_style="bold")
     cells = {path: [cell(_at(row, path)) for row in rows] for path in columns}
     wanted = [path for path in columns if any(cells[path])]
     shown: list[str] = []
     left_out: list[str] = []
-    room = width
+    space = width
     for path, title in _titles(wanted).items():
         whole = path.endswith(("Id", "At")) or path.rpartition(".")[2] == "id"
         needed = _needed(title, cells[path], whole=whole)
-        if shown and needed > room:
+        if shown and needed > space:
             left_out.append(title)
             continue
         shown.append(path)
-        room -= needed + _GAP
+        space -= needed + _GAP
         made.add_column(title, no_wrap=whole, overflow="fold", min_width=min(needed, width))
     for row in zip(*(cells[path] for path in shown), strict=True):
         made.add_row(*row)
     if not left_out:
         return made
     names = ", ".join(left_out)
-    return Group(made, Text(f"Not shown for lack of room: {names}. --json has all.", "dim"))
+    return Group(made, Text(f"Not shown for lack of space: {names}. --json has all.", "dim"))
 
 
 def _needed(title: str, cells: Sequence[Text], *, whole: bool) -> int:

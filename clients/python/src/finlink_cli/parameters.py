@@ -1,4 +1,4 @@
-"""Arguments and options: of all commands, of several, and those that the contract's fields become."""
+"""Arguments and options that several commands have, and those for fields of requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ Body = Annotated[
     typer.Option(
         "--body",
         metavar="FILE",
-        help="The request as one JSON object, with REST's names; `-` reads the input. Options come on top.",
+        help="Read the request from a file: one JSON object, as in REST. `-` reads standard input. "
+        "Options take precedence.",
     ),
 ]
 Output = Annotated[
@@ -34,7 +35,7 @@ Output = Annotated[
 ]
 
 CONNECTOR = "connectorId"
-# What says more on the command line than in the contract.
+# Help that differs from the comment in the contract.
 _HELP = {
     CONNECTOR: "The connector: its id, or USER/PLATFORM as asha/zerodha.",
     "pageToken": "`nextPageToken` of the page before.",
@@ -43,14 +44,14 @@ _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool}
 
 
 def name_of(index: int) -> str:
-    """The parameter of a field: names of options need not be Python's."""
+    """The name of a field's parameter; names of options may not be identifiers."""
     return f"field{index}"
 
 
 def of_rpc(rpc: Rpc, *, body: bool = False) -> list[Parameter]:
-    """A parameter for each field that a command line can have; arguments first.
+    """A parameter for each field except secrets.
 
-    Where the request may also come as a `body`, those that are no part of the path may be left out.
+    Where the request may also come as a `body`, arguments that are not part of the path may be omitted.
     """
     return [
         _parameter(name_of(index), field, body=body)

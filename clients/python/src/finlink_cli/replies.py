@@ -1,6 +1,6 @@
-"""What RPCs answer, shown: JSON as REST has it; for people a sentence, facts and tables.
+"""Replies of RPCs, shown: JSON as REST has it; for people a sentence, facts and tables.
 
-Columns are those that `commands.yaml` has for a message, or its own fields as far as there is room for them.
+Columns are those that `commands.yaml` has for a message, or its own fields as far as there is space for them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def show(cli: Cli, reply: Any, *, listed: bool = False) -> None:
 
 def one(cli: Cli, message: Message) -> None:
     """An object's facts, and its lists as tables under them."""
-    cli.tell(output.to_json(message), _lists(message.DESCRIPTOR))
+    cli.show(output.to_json(message), _lists(message.DESCRIPTOR))
 
 
 def show_rows(cli: Cli, data: Message, name: str) -> None:
@@ -109,7 +109,7 @@ def _table(cli: Cli, data: Any, name: str, rows: Sequence[output.Json]) -> None:
 
 def _columns(item: Descriptor) -> Sequence[str]:
     """Columns of a message."""
-    hint = contract.columns().get(item.name)
+    hint = contract.columns().get(item.full_name)
     return hint if hint is not None else list(_scalars(item, ""))
 
 

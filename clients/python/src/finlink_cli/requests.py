@@ -1,4 +1,4 @@
-"""Requests, made of what the command line and `--body` say."""
+"""Requests, built from the command line and `--body`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 
 FILE = "google.api.HttpBody"
-_PIECE = 64 << 10
+_CHUNK = 64 << 10
 _UNKNOWN = "application/octet-stream"
 
 
-def made(cli: Cli, rpc: Rpc, values: Mapping[str, Any], body: str | None = None) -> Message:
+def build(cli: Cli, rpc: Rpc, values: Mapping[str, Any], body: str | None = None) -> Message:
     """The request of an RPC; `values` are those of its parameters. Raises Failure."""
     content = _body(body)
+    cli.options = {field.json: _named(field) for field in rpc.fields if field.type != "secret"}
     for index, field in enumerate(rpc.fields):
         value = values.get(name_of(index))
         if value is not None and value != []:
@@ -66,19 +67,23 @@ def _missing(cli: Cli, field: Field) -> Any:
         return typer.prompt(field.name.capitalize(), hide_input=True, err=True)
     if field.type == "secret":
         raise wrong_usage(f"{field.name} is needed", "Give it in a file: --body FILE.")
-    named = f"argument '{field.name}'" if field.argument else f"option --{field.name}"
-    raise wrong_usage(f"Missing {named}", "See --help.")
+    kind = "argument" if field.argument else "option"
+    raise wrong_usage(f"Missing {kind} '{_named(field)}'", "See --help.")
 
 
-def pieces(path: str) -> Sequence[Message]:
+def _named(field: Field) -> str:
+    return field.name if field.argument else f"--{field.name.partition('/')[0]}"
+
+
+def chunks(path: str) -> Sequence[Message]:
     """A file as the messages that carry one. Raises Failure."""
     from google.api.httpbody_pb2 import HttpBody
 
     content = _read("file", path)
     kind = mimetypes.guess_type(path)[0] or _UNKNOWN
     return [
-        HttpBody(content_type=kind, data=content[start : start + _PIECE])
-        for start in range(0, len(content) or 1, _PIECE)
+        HttpBody(content_type=kind, data=content[start : start + _CHUNK])
+        for start in range(0, len(content) or 1, _CHUNK)
     ]
 
 

@@ -1,4 +1,4 @@
-"""RPCs of the contract, called by their names: which service and module has one is no matter here."""
+"""Calls of RPCs by name, whatever service and module they are in."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def blank(rpc: Rpc, **fields: Any) -> Any:
 
 def call(cli: Cli, rpc: Rpc, request: Any, **settings: Any) -> Any:
     """The one reply to a request, or to a stream of them."""
-    made = _callable(cli, rpc, "unary")
+    function = _callable(cli, rpc, "unary")
     if not method_of(rpc).client_streaming:
-        return made(request, **settings)
+        return function(request, **settings)
     import grpc
     from finlink_client.errors import from_stream_error
 
     try:
-        return made(request, metadata=_metadata(cli))
+        return function(request, metadata=_metadata(cli))
     except grpc.RpcError as error:
         raise from_stream_error(error) from error
 
@@ -48,8 +48,8 @@ def stream(cli: Cli, rpc: Rpc, request: Any) -> Iterator[Any]:
         return iter([call(cli, rpc, request)])
     from finlink_client.exporting import export_blocking
 
-    made = _callable(cli, rpc, "stream")
-    return export_blocking(partial(made, request, metadata=_metadata(cli)))
+    function = _callable(cli, rpc, "stream")
+    return export_blocking(partial(function, request, metadata=_metadata(cli)))
 
 
 def named(cli: Cli, method: str) -> Callable[..., Any]:
@@ -73,7 +73,7 @@ def connector_id(cli: Cli, connector: str) -> str:
 
 
 def _metadata(cli: Cli) -> list[tuple[str, str]]:
-    """What the client adds by itself to calls that are no streams."""
+    """The headers of a stream; to other calls the client adds them."""
     from finlink_client.policy import API_KEY
 
     return [(API_KEY, cli.settings.api_key)] if cli.settings.api_key else []

@@ -26,4 +26,4 @@ def status(cli: Cli, request: Any) -> None:
     platforms = [{"platform": name, **counts} for name, counts in data["byPlatform"].items()]
     cli.screen.print(output.table([*platforms, {"platform": "all", **summary}], _COLUMNS))
     if data["summary"]["errorConnections"] + data["summary"]["expiredConnections"]:
-        cli.say("\n'finlink sync failures' tells why connectors fail.")
+        cli.say("\n'finlink sync failures' shows why connectors fail.")

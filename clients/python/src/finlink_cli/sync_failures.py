@@ -16,7 +16,7 @@ from finlink_cli.failures import sync_advice
 # By what the audit trail calls them. A run that finds its session over ends with the last: it failed as well.
 _STATUSES = {"sync.failed": "failed", "sync.partial": "partial", "session.expired": "expired"}
 _COLUMNS = ("at", "userId", "platform", "connectorId", "status", "missing", "code", "message")
-_TOGETHER = 60.0  # seconds within which a run and the event about it are told
+_TOGETHER = 60.0  # seconds within which a run and the event about it are recorded
 
 
 @command("sync failures", example="finlink sync failures --platform zerodha")
@@ -68,7 +68,7 @@ def failures(
 def _events(
     cli: Cli, user: str | None, platform: Platform | None, from_date: str | None, limit: int
 ) -> list[output.Json]:
-    """The newest failures that the audit trail tells of."""
+    """The newest failures in the audit trail."""
     from finlink_client.paging import pages_blocking
 
     listing = contract.find("ListAuditEvents")

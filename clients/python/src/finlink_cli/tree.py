@@ -1,4 +1,4 @@
-"""All commands: those that are functions, and one for each other RPC. Each is made when it is wanted."""
+"""All commands: those written by hand, and one for each other RPC. Each is built when it is used."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def commands() -> Lazy:
     groups: dict[str, dict[str, _Maker]] = {}
     for name, group in contract.groups().items():
         groups[name] = {
-            each: partial(_of_rpc, each, told) for each, told in group["commands"].items()
+            each: partial(_of_rpc, each, described) for each, described in group["commands"].items()
         }
     for path, maker in BY_HAND.items():
         group_name, _, own = path.rpartition(" ")
@@ -59,14 +59,13 @@ def commands() -> Lazy:
     )
 
 
-def _of_rpc(name: str, told: Mapping[str, Any]) -> Command:
-    rpc = contract.rpc(told)
+def _of_rpc(name: str, described: Mapping[str, Any]) -> Command:
+    rpc = contract.rpc(described)
     return build(calls.function_of(rpc), name, rpc.help, rpc.example)
 
 
 def _group(name: str, makers: Mapping[str, _Maker]) -> Command:
-    told = contract.groups().get(name, {}).get("help")
-    help_text = told or f"Commands of {name}."
+    help_text = contract.groups().get(name, {}).get("help") or f"Commands of {name}."
     app = typer.Typer(name=name, help=help_text, no_args_is_help=True, rich_markup_mode=None)
     app.callback()(lambda: None)
     group = get_group(app)
