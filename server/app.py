@@ -23,7 +23,7 @@ from server.core.clock import CLOCK
 from server.domains.registry import CONTRACT, FOLLOWED, build
 from server.domains.users.directory import UserDirectory
 from server.domains.users.store import UserStore
-from server.kernel import Kernel, Parts
+from server.kernel import Engine, Kernel, Parts
 from server.observability.exposition import serving_metrics
 from server.observability.tracing import Tracing, current_tracing, enter_tracing
 from server.rpc.credentials import server_credentials
@@ -189,10 +189,15 @@ async def running_worker(
             await stack.enter_async_context(
                 _listening(server, health, completion, domains, listen, tls, uncalled)
             )
-        for engine in (each for parts in domains for each in parts.engines) if syncs else ():
+        engines = [each for parts in domains for each in parts.engines if syncs]
+        for engine in engines:
             engine.start()
-            stack.push_async_callback(engine.stop, SYNC_STOP_SECONDS)
+        stack.push_async_callback(_stop, engines)
         yield
+
+
+async def _stop(engines: Sequence[Engine]) -> None:
+    await asyncio.gather(*(engine.stop(SYNC_STOP_SECONDS) for engine in engines))
 
 
 def _rollup(kernel: Kernel, domains: Sequence[Parts]) -> CounterRollup:

@@ -14,10 +14,14 @@ _log = structlog.stdlib.get_logger("finlink.storage")
 
 PAUSE_SECONDS = 1.0
 STOP_SECONDS = 5.0
+LATE_SECONDS = 3.0  # for work that was cancelled
 
 
 class Background:
-    """Does `work`, `pause` seconds after it has done it last. `start` it once; `stop` lets it finish."""
+    """Does `work`, `pause` seconds after it has done it last, or at once while that returns True.
+
+    `start` it once; `stop` lets it finish.
+    """
 
     def __init__(
         self, name: str, work: Callable[[], Awaitable[object]], pause: float = PAUSE_SECONDS
@@ -36,12 +40,13 @@ class Background:
     def start(self) -> None:
         self._loop = asyncio.create_task(self._work_on())
 
-    async def stop(self) -> None:
+    async def stop(self, grace: float = STOP_SECONDS) -> None:
         self._stop.set()
         if self._loop is not None:
-            _, late = await asyncio.wait({self._loop}, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
+            _, late = await asyncio.wait({self._loop}, timeout=max(grace, STOP_SECONDS))
+            if late:
+                self._loop.cancel()
+                await asyncio.wait(late, timeout=LATE_SECONDS)
 
     async def pause(self, seconds: float) -> None:
         """Ends at once where all is to stop."""
@@ -51,7 +56,8 @@ class Background:
     async def _work_on(self) -> None:
         while not self.stopping:
             try:
-                await self._work()
+                while await self._work() is True and not self.stopping:
+                    pass
             except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
                 _log.warning("background work failed", work=self._name, **cause_of(error))
             await self.pause(self._pause)

@@ -21,7 +21,7 @@ CLAIM_SECONDS = 15.0
 # What a run may come to, as its worker logs it.
 _BEGUN, _ENDS = (
     "sync started",
-    ("sync finished", "sync deferred", "sync handed back", "sync lost its claim"),
+    ("sync finished", "sync deferred", "sync handed back", "sync lost its lease"),
 )
 _INSTANT = timedelta(milliseconds=50)
 _TOLD_WITHIN = timedelta(seconds=2)  # after it has begun with a run, a worker has logged so

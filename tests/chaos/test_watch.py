@@ -25,7 +25,8 @@ from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
 from server.domains.connectors.model import Connector, DataTypeCount, ErrorEntry, HistoryEntry
-from server.domains.connectors.sync.store import Outcome, SyncStore, under_way
+from server.domains.connectors.sync.store import Outcome, SyncStore
+from server.jobs.queue import Job
 from server.platforms.base import Session
 from server.storage.driver import Database, Document, connected
 from tests.chaos.figures import Figures
@@ -115,6 +116,7 @@ class Writer:
         fetched: list[DataTypeCount] = []
         sync_id = new_sync_id()
         claimed = await self._begin(connector_id, sync_id)
+        before = claimed.item.status
         for data_type in ("profile", "trades", "portfolio")[: self._dice.randint(0, 3)]:
             assert await self._syncs.keep(claimed)  # of no interest to anybody
             fetched.append(DataTypeCount(data_type, 3, 1))
@@ -129,16 +131,16 @@ class Writer:
             await self._read(connector_id, "sync", (sync_id, "cancelled"))
             return
         end, status = self._dice.choice(
-            [("success", "connected"), ("partial", claimed.status), ("failed", "error")]
+            [("success", "connected"), ("partial", before), ("failed", "error")]
         )
         entry = HistoryEntry(utc_now(), end, 3, 1, sync_id=sync_id, counts=tuple(fetched))
         assert await self._syncs.finish(claimed, Outcome(entry, 0, status))
-        kind = "sync" if status == claimed.status else "connector"
+        kind = "sync" if status == before else "connector"
         await self._read(connector_id, kind, (sync_id, end))
 
     async def _begin(
         self, connector_id: str, sync_id: str, done: list[DataTypeCount] | None = None
-    ) -> Connector:
+    ) -> Job[Connector]:
         now = utc_now()
         run: Document = {
             "syncId": sync_id, "dataTypes": ["profile", "trades", "portfolio"], "requestedAt": now,
@@ -152,7 +154,8 @@ class Writer:
             {"_id": ObjectId(connector_id)},
             {"$set": {"sync.run": run, "sync.dueAt": now + FAR}, "$inc": {"sync.fence": 1}},
         )
-        return await self._read(connector_id, "sync")
+        begun = await self._read(connector_id, "sync")
+        return Job(begun, ObjectId(begun.id), begun.fence, abandoned=False)
 
     async def _renew(self, connector_id: str) -> None:
         connector = await self._get(connector_id)
@@ -168,7 +171,9 @@ class Writer:
         now = utc_now()
         entry = HistoryEntry(now, "failed", error_code="REAUTH_REQUIRED", sync_id=sync_id)
         error = ErrorEntry("REAUTH_REQUIRED", "The session is over", now)
-        ended = await self._connectors.expire(claimed, under_way(claimed), entry, error)
+        ended = await self._connectors.expire(
+            claimed.item, self._syncs.jobs.held(claimed), entry, error
+        )
         assert ended is not None
         self._note(ended, "connector", (sync_id, "failed"))
         begun = await self._connectors.begin_session(

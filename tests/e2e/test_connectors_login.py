@@ -570,7 +570,7 @@ async def test_a_sync_under_way_leaves_nothing_of_who_is_deleted(
         async def ended() -> bool:
             """Broken off; or done, where it was faster than the deletion."""
             lines = [line for line in stack.log.read_text().splitlines() if made["id"] in line]
-            return any("sync lost its claim" in line or "sync finished" in line for line in lines)
+            return any("sync lost its lease" in line or "sync finished" in line for line in lines)
 
         async def erased() -> bool:
             return await documents["record_erasures"].find_one({"_id": made["id"]}) is None

@@ -189,7 +189,7 @@ async def run_under_way(site: Watched) -> AsyncIterator[None]:
         assert answer.is_success, answer.text
     sandbox.control.delete(hold).raise_for_status()
     await site.line("sync cancelled", sync_id=sync_id)
-    await site.line("sync lost its claim", sync_id=sync_id)
+    await site.line("sync lost its lease", sync_id=sync_id)
 
 
 @asynccontextmanager

@@ -26,7 +26,6 @@ from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.sync.overdue import Overdue
 from server.domains.connectors.sync.renewals import SessionRenewals
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
-from server.domains.connectors.sync.scheduler import SyncScheduler
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends import store as trend_store
@@ -36,10 +35,15 @@ from server.domains.connectors.trends.store import TrendStore
 from server.domains.connectors.watch.hub import Hub
 from server.domains.connectors.watch.service import WatchService
 from server.domains.connectors.watch.store import ConnectorChanges
+from server.jobs.scheduler import JobScheduler
 from server.kernel import Counted, Domain, Kernel, Parts
 from server.platforms.building import build_platforms
+from server.storage.background import Background
 from server.storage.counters import Values
 from server.storage.data_keys import DataKeyStore
+
+CHECK_SECONDS = 2.0  # between two looks for sessions to check
+ERASE_SECONDS = 5.0  # between two looks for records of removed connectors
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
@@ -62,7 +66,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     runner = SyncRunner(changes, connectors, syncs, records, logins, recorder)
     renewals = SessionRenewals(syncs, logins)
     concurrency = kernel.settings.sync_concurrency
-    scheduler = SyncScheduler(syncs, records, renewals, runner, concurrency)
+    scheduler = JobScheduler("syncs", syncs, runner.run, concurrency)
     service = ConnectorService(
         changes, connectors, ConnectorLists(database), records, leases, sessions, logins, platforms,
         kernel.users, scheduler.wake,
@@ -84,7 +88,11 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     return Parts(
         register=register,
         background=[recorder, Overdue(syncs)],
-        engines=[scheduler],
+        engines=[
+            scheduler,
+            Background("check sessions", renewals.check_some, CHECK_SECONDS),
+            Background("erase records", records.erase_some, ERASE_SECONDS),
+        ],
         closing=[hub.close],
         closed=[platform.aclose for platform in platforms.values()],
         dependents=[service],

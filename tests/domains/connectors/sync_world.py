@@ -25,7 +25,6 @@ from server.domains.connectors.model import Connector
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.sync.renewals import SessionRenewals
 from server.domains.connectors.sync.runner import SyncRunner
-from server.domains.connectors.sync.scheduler import SyncScheduler
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends.recorder import TrendRecorder
@@ -37,6 +36,8 @@ from server.domains.users.directory import UserDirectory
 from server.domains.users.model import NewUser
 from server.domains.users.service import UserService
 from server.domains.users.store import UserStore
+from server.jobs.queue import Job
+from server.jobs.scheduler import JobScheduler
 from server.platforms.base import (
     CredentialsRefused,
     Fetched,
@@ -48,6 +49,7 @@ from server.platforms.base import (
 from server.platforms.records import Holding, Item, Money, Profile, Trade, Transaction
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail, Codes
+from server.storage.background import Background
 from server.storage.changes import RecordedChanges
 from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database, Document
@@ -252,10 +254,16 @@ class World:
             self.changes, self.connectors, syncs or self.syncs, self.records, logins, self.recorder
         )
 
-    def scheduler(self, runner: SyncRunner | None = None, concurrency: int = 5) -> SyncScheduler:
-        return SyncScheduler(
-            self.syncs, self.records, self.renewals, runner or self.runner, concurrency
-        )
+    def scheduler(
+        self, runner: SyncRunner | None = None, concurrency: int = 5
+    ) -> JobScheduler[Connector]:
+        return JobScheduler("syncs", self.syncs, (runner or self.runner).run, concurrency)
+
+    def session_checks(self) -> Background:
+        return Background("check sessions", self.renewals.check_some, 0.02)
+
+    def erasing(self) -> Background:
+        return Background("erase records", self.records.erase_some, 0.02)
 
     async def user(self) -> str:
         return await self.user_named(f"user_{uuid.uuid4().hex}")
@@ -284,12 +292,12 @@ class World:
         await self.runner.run(await self.claim(connector_id))
         return await self.get(connector_id)
 
-    async def claim(self, connector_id: str) -> Connector:
+    async def claim(self, connector_id: str) -> Job[Connector]:
         """Claim this connector, the only one that is due."""
-        claimed = await self.syncs.claim(new_sync_id())
-        assert claimed is not None
-        assert claimed.id == connector_id
-        return claimed
+        job = await self.syncs.claim()
+        assert job is not None
+        assert job.item.id == connector_id
+        return job
 
     async def make_due(self, connector_id: str) -> None:
         """As time does: what was to happen an hour from now at most is due, leases have lapsed."""

@@ -195,7 +195,7 @@ async def test_round_trip(world: World) -> None:
     connector = await world.connected()
     assert await world.get(connector.id) == connector
     claimed = await world.claim(connector.id)
-    assert await world.get(connector.id) == claimed
+    assert await world.get(connector.id) == claimed.item
     await world.runner.run(claimed)
     refreshed = await world.service.refresh(connector.id, {})
     assert await world.get(connector.id) == refreshed

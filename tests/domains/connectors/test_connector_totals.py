@@ -90,7 +90,7 @@ class Life:
             return
         for _ in range(times):
             await self.world.syncs.request_run(found.id, new_sync_id(), [])
-            if claimed := await self.world.syncs.claim(new_sync_id()):
+            if claimed := await self.world.syncs.claim():
                 await self.world.runner.run(claimed)
 
     async def user_leaves(self) -> None:

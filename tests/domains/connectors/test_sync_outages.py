@@ -167,8 +167,8 @@ async def settings(world: World, connector: Connector) -> None:
 async def cancelled(world: World, connector: Connector) -> None:
     await world.make_due(connector.id)
     claimed = await world.claim(connector.id)
-    assert claimed.run is not None
-    await world.sync_service.cancel(connector.id, claimed.run.sync_id)
+    assert claimed.item.run is not None
+    await world.sync_service.cancel(connector.id, claimed.item.run.sync_id)
 
 
 async def reconnected(world: World, connector: Connector) -> None:
@@ -225,10 +225,10 @@ async def test_forced_syncs_wait_their_turn(world: World) -> None:
         await world.change(other.id, {"sync.dueAt": due})
     served = []
     types: list[DataType] = []
-    for number in range(5):
+    for _ in range(5):
         await world.sync_service.trigger(pushy.id, types, force=True)
-        claimed = await syncs.claim(f"sync_{number:024}")
+        claimed = await syncs.claim()
         assert claimed is not None
-        served.append(claimed.id)
+        served.append(claimed.item.id)
         await world.runner.run(claimed)
     assert served == [*(other.id for other in others), pushy.id, pushy.id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,14 +11,17 @@ from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from server.core.clock import utc_now
+from server.domains.connectors import documents
 from server.domains.connectors.connections.sessions import new_sync_id
-from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.connections.store import CONNECTORS, SYNC_JOBS
 from server.domains.connectors.model import Connector, ConnectorFilter, DataTypeCount, Missing
 from server.domains.connectors.sync import runner as runner_module
 from server.domains.connectors.sync.store import Outcome, SyncStore
+from server.jobs import queue
+from server.jobs.queue import Job, JobQueue
 from server.platforms.base import PermissionRefused, PlatformDataError, PlatformUnavailable
 from server.storage import persistence
-from server.storage.driver import Database, Session
+from server.storage.driver import Database, Document, Session
 from tests.domains.connectors.sync_world import ALL, Gate, InProcess, World, transaction
 from tests.domains.connectors.waiting import eventually
 
@@ -211,7 +214,7 @@ async def test_an_ended_session_expires_the_connector(world: World) -> None:
     assert connector.failures == 0  # `error` is for other reasons
     assert await world.sessions.login_url(connector) == "https://platform.test/login"
     await world.make_due(connector.id)
-    assert await world.syncs.claim(new_sync_id()) is None
+    assert await world.syncs.claim() is None
 
 
 async def test_a_session_that_the_platform_renews_goes_on(world: World) -> None:
@@ -396,7 +399,7 @@ async def test_a_run_whose_worker_died_is_written_off_and_another_follows(world:
     dead = await world.get(connector.id)
     assert dead.run is not None
     assert dead.run.started_at is not None
-    assert await world.syncs.claim(new_sync_id()) is None  # nobody touches it while its claim holds
+    assert await world.syncs.claim() is None  # nobody touches it while its claim holds
     await world.make_due(connector.id)
     rescuer = world.another_runner(InProcess())
     await rescuer.run(await world.claim(connector.id))
@@ -453,11 +456,11 @@ async def test_a_lost_claim_closes_no_holdings(world: World) -> None:
 async def test_the_heartbeat_notices_a_lost_claim(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
     connector = await world.synced()
     _, run = await under_way(world, connector)
     await world.make_due(connector.id)
-    while await world.syncs.claim(new_sync_id()) is None:  # a heartbeat may have come in between
+    while await world.syncs.claim() is None:  # a heartbeat may have come in between
         await world.make_due(connector.id)
     document = await world.document(connector.id)
     async with asyncio.timeout(10):
@@ -466,7 +469,7 @@ async def test_the_heartbeat_notices_a_lost_claim(
 
 
 async def test_the_heartbeat_keeps_the_claim(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     first = (await world.document(connector.id))["sync"]["dueAt"]
@@ -482,21 +485,21 @@ async def test_the_heartbeat_keeps_the_claim(world: World, monkeypatch: pytest.M
 async def test_a_heartbeat_that_failed_comes_again_soon(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "HEARTBEAT_SECONDS", 0.01)
-    monkeypatch.setattr(runner_module, "HEARTBEAT_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
+    monkeypatch.setattr(queue, "RETRY_SECONDS", 0.01)
     connector = await world.synced()
-    keep, again = world.syncs.keep, asyncio.Event()
+    keep, again = world.syncs.jobs.keep, asyncio.Event()
 
-    async def failing_once(claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
+    async def failing_once(job: Job[Connector], fields: Document) -> bool:
         if not failed.is_set():
-            monkeypatch.setattr(runner_module, "HEARTBEAT_SECONDS", 3600)
+            monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 0.001)
             failed.set()
             raise AutoReconnect
         again.set()
-        return await keep(claimed, done)
+        return await keep(job, fields)
 
     failed = asyncio.Event()
-    monkeypatch.setattr(world.syncs, "keep", failing_once)
+    monkeypatch.setattr(world.syncs.jobs, "keep", failing_once)
     gate, run = await under_way(world, connector)
     async with asyncio.timeout(10):
         await again.wait()
@@ -530,7 +533,7 @@ async def test_a_silent_database_fails_no_run(
             raise error
 
     world.platform.before_fetch = silent_once
-    monkeypatch.setattr(world.syncs, "_connectors", Lossy())
+    monkeypatch.setattr(world.syncs.jobs, "_collection", Lossy())
     await world.runner.run(claimed)
     after = await world.get(connector.id)
     assert [entry.status for entry in after.history] == ["success"]
@@ -636,9 +639,9 @@ class SlowToReturn(SyncStore):
         self.finished = asyncio.Event()
 
     async def finish(
-        self, claimed: Connector, outcome: Outcome, session: Session | None = None
+        self, job: Job[Connector], outcome: Outcome, session: Session | None = None
     ) -> bool:
-        await super().finish(claimed, outcome, session)
+        await super().finish(job, outcome, session)
         self.finished.set()
         return await asyncio.Future()
 
@@ -657,13 +660,13 @@ async def test_cancelled_while_it_ends_a_run_is_not_done_twice(world: World) -> 
     after = await world.get(connector.id)
     assert [entry.sync_id for entry in after.history] == [connector.run.sync_id]
     assert after.run is None
-    assert await world.syncs.claim(new_sync_id()) is None
+    assert await world.syncs.claim() is None
 
 
-class Dying(SyncStore):
+class Dying(JobQueue[Connector]):
     """Of a worker that dies: it hands nothing back."""
 
-    async def release(self, claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
+    async def release(self, job: Job[Connector], fields: Mapping[str, Any] | None = None) -> bool:
         return False
 
 
@@ -671,7 +674,9 @@ async def dies(world: World, connector: Connector) -> None:
     """A worker begins what is due and dies; its claim lapses."""
     gate = Gate()
     world.platform.before_fetch = gate
-    runner = world.another_runner(syncs=Dying(world.database))
+    syncs = SyncStore(world.database)
+    syncs.jobs = Dying(world.database, SYNC_JOBS, documents.connector)
+    runner = world.another_runner(syncs=syncs)
     run = asyncio.create_task(runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
         await gate.reached.wait()

@@ -8,15 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import structlog
 
 from server.domains.connectors.model import Connector
-from server.domains.connectors.sync import scheduler as scheduler_module
-from server.domains.connectors.sync.renewals import SessionRenewals
-from server.domains.connectors.sync.runner import SyncRunner
-from server.domains.connectors.sync.scheduler import SyncScheduler
-from server.domains.connectors.sync.store import SyncStore
-from server.storage.driver import Database
+from server.jobs import scheduler as scheduler_module
+from server.kernel import Engine
 from tests.domains.connectors.sync_world import Gate, InProcess, World
 from tests.domains.connectors.waiting import eventually
 
@@ -24,12 +19,10 @@ from tests.domains.connectors.waiting import eventually
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(scheduler_module, "ERASE_SECONDS", 0.02)
-    monkeypatch.setattr(scheduler_module, "RETRY_SECONDS", 0.02)
 
 
 @asynccontextmanager
-async def working(*schedulers: SyncScheduler, grace: float = 1) -> AsyncIterator[None]:
+async def working(*schedulers: Engine, grace: float = 1) -> AsyncIterator[None]:
     for scheduler in schedulers:
         scheduler.start()
     try:
@@ -38,7 +31,7 @@ async def working(*schedulers: SyncScheduler, grace: float = 1) -> AsyncIterator
         await asyncio.gather(*(stopped(scheduler, grace) for scheduler in schedulers))
 
 
-async def stopped(scheduler: SyncScheduler, grace: float = 1) -> None:
+async def stopped(scheduler: Engine, grace: float = 1) -> None:
     async with asyncio.timeout(grace + 10):
         await scheduler.stop(grace)
 
@@ -142,72 +135,13 @@ async def test_without_auto_sync_only_wanted_runs(world: World) -> None:
 
 async def test_a_crashed_worker_s_run_is_taken_over(world: World) -> None:
     connector = await world.connected()
-    dead = (await world.claim(connector.id)).run
+    dead = (await world.claim(connector.id)).item.run
     assert dead is not None
     async with working(world.scheduler(), world.scheduler()):
         await world.make_due(connector.id)  # as the claim lapses
         after = await runs_of(world, connector, 2)
     assert [entry.error_code for entry in after.history] == [None, "RUN_ABANDONED"]
     assert after.history[1].sync_id == dead.sync_id
-
-
-class HardOfHearing(SyncStore):
-    """Loses a cancellation, once.
-
-    PyMongo's asyncio API does so on Python 3.11, whose `asyncio.wait_for` can lose one.
-    """
-
-    lost = False
-
-    async def claim(self, sync_id: str, *, look_for_left: bool = True) -> Connector | None:
-        try:
-            await asyncio.sleep(0.1)  # MongoDB is about to answer
-        except asyncio.CancelledError:
-            if self.lost:
-                raise
-            self.lost = True
-        return None
-
-
-async def test_a_worker_stops_though_the_driver_loses_a_cancellation(world: World) -> None:
-    syncs = HardOfHearing(world.database)
-    scheduler = SyncScheduler(
-        syncs, world.records, SessionRenewals(syncs, world.logins), world.runner, concurrency=1
-    )
-    scheduler.start()
-    await asyncio.sleep(0)  # its loops begin
-    await stopped(scheduler, grace=0)
-
-
-class SlowToAnswer(SyncStore):
-    """MongoDB has made the claim, and its answer is still on the way."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.claimed = asyncio.Event()
-
-    async def claim(self, sync_id: str, *, look_for_left: bool = True) -> Connector | None:
-        claimed = await super().claim(sync_id, look_for_left=look_for_left)
-        self.claimed.set()
-        await asyncio.sleep(0.1)
-        return claimed
-
-
-async def test_a_stopping_worker_hands_back_what_it_was_just_claiming(world: World) -> None:
-    connector = await world.connected()
-    world.platform.before_fetch = Gate()
-    syncs = SlowToAnswer(world.database)
-    runner = world.another_runner(syncs=syncs)
-    scheduler = SyncScheduler(
-        syncs, world.records, SessionRenewals(syncs, world.logins), runner, concurrency=1
-    )
-    scheduler.start()
-    async with asyncio.timeout(10):
-        await syncs.claimed.wait()
-    await stopped(scheduler, grace=0)
-    after = await world.get(connector.id)
-    assert after.run is not None
-    assert after.run.started_at is None
 
 
 async def test_a_stopping_worker_lets_its_runs_end(world: World) -> None:
@@ -241,62 +175,10 @@ async def test_a_stopping_worker_hands_back_what_does_not_end(world: World) -> N
     assert after.history[0].status == "success"
 
 
-async def test_a_stopped_worker_claims_nothing(world: World) -> None:
-    scheduler = world.scheduler()
-    async with working(scheduler):
-        pass
-    connector = await world.connected()
-    scheduler.wake()
-    await world.claim(connector.id)  # which is possible only where nobody else has it
-
-
-class Faulty(SyncRunner):
-    async def run(self, claimed: Connector) -> None:
-        raise RuntimeError("a fault of ours")
-
-
-async def test_a_fault_in_one_run_stops_nothing_else(world: World) -> None:
-    runner = Faulty(
-        world.changes, world.connectors, world.syncs, world.records, world.logins, world.recorder
-    )
-    connector = await world.connected()
-    scheduler = world.scheduler(runner, concurrency=1)
-    with structlog.testing.capture_logs() as logs:
-        async with working(scheduler):
-
-            async def said() -> bool:
-                return any(line["event"] == "sync run broken off" for line in logs)
-
-            await eventually(said, "the fault to be logged")
-            scheduler._runner = world.runner
-            await world.make_due(connector.id)
-            assert (await runs_of(world, connector, 1)).history[0].status == "success"
-
-
-async def test_a_failing_database_is_asked_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connector = await world.connected()
-    claim = world.syncs.claim
-    failures = iter([ConnectionError("away"), ConnectionError("still away")])
-
-    async def failing(sync_id: str, *, look_for_left: bool = True) -> Connector | None:
-        for failure in failures:
-            raise failure
-        return await claim(sync_id, look_for_left=look_for_left)
-
-    monkeypatch.setattr(world.syncs, "claim", failing)
-    with structlog.testing.capture_logs() as logs:
-        async with working(world.scheduler(concurrency=1)):
-            await runs_of(world, connector, 1)
-    told = [line for line in logs if line["event"] == "cannot claim due connectors"]
-    assert [line["cause"] for line in told] == ["ConnectionError", "ConnectionError"]
-
-
 async def test_records_of_removed_connectors_are_erased(world: World) -> None:
     gone, other = await world.synced(), await world.synced()
     await world.user_service.delete(gone.user_id)
-    async with working(world.scheduler(), world.scheduler()):
+    async with working(world.erasing(), world.erasing()):
 
         async def erased() -> bool:
             erasures = world.database.collection("record_erasures")

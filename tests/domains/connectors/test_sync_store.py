@@ -9,16 +9,17 @@ import pytest
 
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import new_sync_id
-from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.connectors.connections.store import CONNECTORS, SYNC_JOBS
 from server.domains.connectors.model import Connector, HistoryEntry
-from server.domains.connectors.sync.store import CLAIM_LIFE, Outcome
+from server.domains.connectors.sync.store import Outcome
+from server.jobs.queue import Job
 from tests.domains.connectors.sync_world import World
 
 SLACK = timedelta(seconds=1)  # between this clock and MongoDB's, which cuts at milliseconds
 
 
-def outcome(claimed: Connector, status: str = "connected") -> Outcome:
-    sync_id = claimed.run.sync_id if claimed.run else None
+def outcome(job: Job[Connector], status: str = "connected") -> Outcome:
+    sync_id = job.item.run.sync_id if job.item.run else None
     return Outcome(HistoryEntry(utc_now(), "success", 1, 1, sync_id=sync_id), 0, status)
 
 
@@ -33,7 +34,7 @@ async def due_by_itself(world: World) -> Connector:
 
 
 async def all_done(world: World) -> None:
-    while (due := await world.syncs.claim(new_sync_id())) is not None:
+    while (due := await world.syncs.claim()) is not None:
         await world.runner.run(due)
 
 
@@ -41,35 +42,35 @@ async def all_done(world: World) -> None:
 
 
 async def test_nothing_due_nothing_claimed(world: World) -> None:
-    assert await world.syncs.claim(new_sync_id()) is None
+    assert await world.syncs.claim() is None
     await world.synced()
-    assert await world.syncs.claim(new_sync_id()) is None
+    assert await world.syncs.claim() is None
 
 
 async def test_a_claim_holds_for_a_while(world: World) -> None:
     connector = await world.connected()
     claimed = await world.claim(connector.id)
     assert claimed.fence == connector.fence + 1
-    assert claimed.run is not None
-    assert claimed.run.started_at is not None
+    assert claimed.item.run is not None
+    assert claimed.item.run.started_at is not None
     lapses = (await world.document(connector.id))["sync"]["dueAt"]
-    assert abs(lapses - claimed.run.started_at - CLAIM_LIFE) < SLACK
-    assert await world.syncs.claim(new_sync_id()) is None
+    assert abs(lapses - claimed.item.run.started_at - SYNC_JOBS.lease) < SLACK
+    assert await world.syncs.claim() is None
 
 
 async def test_of_many_claims_at_once_one_wins(world: World) -> None:
     connector = await world.connected()
-    claims = await asyncio.gather(*(world.syncs.claim(new_sync_id()) for _ in range(20)))
-    assert [claimed.id for claimed in claims if claimed] == [connector.id]
+    claims = await asyncio.gather(*(world.syncs.claim() for _ in range(20)))
+    assert [claimed.item.id for claimed in claims if claimed] == [connector.id]
 
 
 async def test_what_has_been_due_longest_comes_first(world: World) -> None:
     connectors = [await world.connected() for _ in range(3)]
     for age, connector in zip((1, 3, 2), connectors, strict=True):
         await world.change(connector.id, {"sync.dueAt": utc_now() - timedelta(minutes=age)})
-    claimed = [await world.syncs.claim(new_sync_id()) for _ in range(4)]
+    claimed = [await world.syncs.claim() for _ in range(4)]
     expected = [connectors[1].id, connectors[2].id, connectors[0].id]
-    assert [each.id for each in claimed if each] == expected
+    assert [each.item.id for each in claimed if each] == expected
 
 
 async def test_a_run_that_its_worker_left_comes_before_all_that_is_due(world: World) -> None:
@@ -79,16 +80,16 @@ async def test_a_run_that_its_worker_left_comes_before_all_that_is_due(world: Wo
     await world.change(left.id, {"sync.dueAt": utc_now() - timedelta(seconds=1)})
     for connector in waiting:
         await world.change(connector.id, {"sync.dueAt": utc_now() - timedelta(minutes=9)})
-    claimed = await world.syncs.claim(new_sync_id())
+    claimed = await world.syncs.claim()
     assert claimed is not None
-    assert (claimed.id, claimed.history[0].error_code) == (left.id, "RUN_ABANDONED")
+    assert (claimed.item.id, claimed.item.history[0].error_code) == (left.id, "RUN_ABANDONED")
 
 
 async def test_only_live_connectors_are_claimed(world: World) -> None:
     connector = await world.connected()
     for status in ("disconnected", "expired"):
         await world.change(connector.id, {"connectionStatus": status})
-        assert await world.syncs.claim(new_sync_id()) is None
+        assert await world.syncs.claim() is None
     await world.change(connector.id, {"connectionStatus": "error"})
     await world.claim(connector.id)
 
@@ -112,8 +113,8 @@ async def test_looking_for_what_is_due_reads_nothing_that_is_not(world: World) -
         async def find_one_and_update(self, query, *_, sort, hint, **__):  # type: ignore[no-untyped-def]
             asked.append({"filter": query, "sort": dict(sort), "hint": hint})
 
-    world.syncs._connectors = Recording()  # type: ignore[assignment]
-    assert await world.syncs.claim(new_sync_id()) is None
+    world.syncs.jobs._collection = Recording()  # type: ignore[assignment]
+    assert await world.syncs.claim() is None
     assert len(asked) == 2  # for runs that were left, and for all
     for find in asked:
         plan = await world.database._database.command(
@@ -133,7 +134,7 @@ async def test_no_write_of_a_lost_claim_counts(world: World) -> None:
     holding = await world.claim(connector.id)
     document = await world.document(connector.id)
     assert not await world.syncs.keep(lost)
-    assert not await world.syncs.release(lost, [])
+    assert not await world.syncs.jobs.release(lost)
     assert not await world.syncs.finish(lost, outcome(lost))
     assert await world.document(connector.id) == document
     assert await world.syncs.keep(holding)
@@ -146,7 +147,7 @@ async def test_no_write_of_a_finished_run_counts(world: World) -> None:
     document = await world.document(connector.id)
     assert not await world.syncs.finish(claimed, outcome(claimed))
     assert not await world.syncs.keep(claimed)
-    assert not await world.syncs.release(claimed, [])
+    assert not await world.syncs.jobs.release(claimed)
     assert await world.document(connector.id) == document
 
 
@@ -178,9 +179,9 @@ async def test_a_wanted_run_is_due_at_once(world: World) -> None:
     assert (wanted.run.sync_id, wanted.run.data_types) == ("sync_1", ("trades",))
     assert wanted.run.started_at is None
     claimed = await world.claim(connector.id)
-    assert claimed.run is not None
-    assert (claimed.run.sync_id, claimed.run.data_types) == ("sync_1", ("trades",))
-    assert claimed.run.requested_at == wanted.run.requested_at
+    assert claimed.item.run is not None
+    assert (claimed.item.run.sync_id, claimed.item.run.data_types) == ("sync_1", ("trades",))
+    assert claimed.item.run.requested_at == wanted.run.requested_at
 
 
 async def test_without_data_types_a_run_fetches_what_the_settings_say(world: World) -> None:
@@ -225,7 +226,7 @@ async def test_settings_changed_just_as_the_interval_claims_start_no_second_run(
     connector = await due_by_itself(world)
     claimed = await world.claim(connector.id)
     await world.sync_service.update_settings(connector.id, None, [], True)
-    assert await world.syncs.claim(new_sync_id()) is None
+    assert await world.syncs.claim() is None
     await world.runner.run(claimed)
     assert (await world.get(connector.id)).total_syncs == 2
 
@@ -263,14 +264,14 @@ async def test_a_finished_run_changes_all_at_once(world: World) -> None:
 async def test_a_released_run_waits_under_its_own_id(world: World) -> None:
     connector = await world.connected()
     claimed = await world.claim(connector.id)
-    assert await world.syncs.release(claimed, [])
+    assert await world.syncs.jobs.release(claimed)
     assert not await world.syncs.keep(claimed)
     again = await world.claim(connector.id)
-    assert again.run is not None
-    assert claimed.run is not None
-    assert again.run.sync_id == claimed.run.sync_id
-    assert again.run.requested_at == claimed.run.requested_at
-    assert again.history == ()
+    assert again.item.run is not None
+    assert claimed.item.run is not None
+    assert again.item.run.sync_id == claimed.item.run.sync_id
+    assert again.item.run.requested_at == claimed.item.run.requested_at
+    assert again.item.history == ()
 
 
 # Settings

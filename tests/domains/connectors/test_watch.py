@@ -107,7 +107,7 @@ async def test_a_connection_and_its_first_sync_are_told_step_by_step(world: Worl
 async def test_what_has_been_fetched_can_be_read_while_the_run_goes_on(world: World) -> None:
     connector = await world.connected("transactions", "portfolio")
     claimed = await world.claim(connector.id)
-    assert claimed.run is not None
+    assert claimed.item.run is not None
     gate = Gate()
 
     async def before_the_second() -> None:
@@ -117,7 +117,7 @@ async def test_what_has_been_fetched_can_be_read_while_the_run_goes_on(world: Wo
     world.platform.before_fetch = before_the_second
     run = asyncio.create_task(world.runner.run(claimed))
     await gate.reached.wait()
-    state = await world.sync_service.get(connector.id, claimed.run.sync_id)
+    state = await world.sync_service.get(connector.id, claimed.item.run.sync_id)
     assert state.state == "in_progress"
     assert [(count.data_type, count.records, count.added) for count in state.counts] == [
         ("transactions", 2, 2)
@@ -144,7 +144,7 @@ async def test_what_nobody_needs_to_know_is_not_told(world: World) -> None:
         claimed = await world.claim(connector.id)  # told: a run begins
         for _ in range(3):
             assert await world.syncs.keep(claimed)
-        await world.syncs.release(claimed, [])
+        await world.syncs.jobs.release(claimed)
         await world.service.disconnect(connector.id)
         events = await until(stream, ended)
     assert story(events) == [
@@ -179,11 +179,11 @@ async def test_a_deferred_a_failed_and_an_abandoned_run(world: World) -> None:
     assert change is not None
     assert change.ended is not None
     assert change.sync is not None
-    assert left.run is not None
-    assert taken_over.run is not None
+    assert left.item.run is not None
+    assert taken_over.item.run is not None
     assert (change.ended.sync_id, change.sync.sync_id) == (
-        left.run.sync_id,
-        taken_over.run.sync_id,
+        left.item.run.sync_id,
+        taken_over.item.run.sync_id,
     )
 
 

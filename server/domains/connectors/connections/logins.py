@@ -148,7 +148,7 @@ class Logins:
         except (NotConnected, ReauthRequired, InvalidCredentials) as error:
             raise SessionEnded("The session ended and could not be renewed") from error
 
-    async def look_after(self, connector: Connector) -> None:
+    async def check(self, connector: Connector) -> None:
         """Renew a session before it ends, or find out whether it goes on past its expected end.
 
         Where the platform cannot be asked just now, nothing changes.
@@ -170,7 +170,7 @@ class Logins:
         except (NotConnected, ReauthRequired):
             return  # somebody has changed it meanwhile
         except (PlatformNotAvailable, InvalidCredentials) as error:
-            log.warning("session not looked after", cause=str(error))
+            log.warning("session not checked", cause=str(error))
 
     async def _renew(self, connector: Connector) -> Connector:
         """Raises SessionEnded where only a new login helps.

@@ -29,13 +29,12 @@ from server.domains.connectors.model import (
     ErrorEntry,
     HistoryEntry,
 )
+from server.jobs.queue import JobKind
 from server.storage.cache_feed import Followed
 from server.storage.counters import COUNTED_AS, Counters, CounterSpec
 from server.storage.driver import Database, Document, Session
 
 CONNECTORS = "connectors"
-DUE_INDEX = "sync.dueAt_1"
-CLAIMED_INDEX = "sync.dueAt_1_claimed"
 # Of each list, by the fields it is filtered by.
 LIST_INDEXES: Mapping[tuple[str, ...], str] = {
     (): "createdAt_-1__id_-1",
@@ -54,6 +53,16 @@ FOLLOWED = Followed(
         "credentials.encryptedToken", "credentials.encryptedLogin", COUNTED_AS,
     ],
 )  # fmt: skip
+# A long history takes longer to read than all else that a run needs.
+SYNC_JOBS = JobKind(
+    CONNECTORS,
+    due="sync.dueAt",
+    leased="sync.run.startedAt",
+    fence="sync.fence",
+    lease=timedelta(seconds=15),
+    where={"connectionStatus": {"$in": LIVE}},
+    projection={"syncHistory": {"$slice": 1}, "errors": 0},
+)
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 COUNTED = CounterSpec(
     CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*CONNECTION_STATUSES, None)}
@@ -61,15 +70,10 @@ COUNTED = CounterSpec(
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CONNECTORS: [
+        *SYNC_JOBS.indexes,
         COUNTED.index,
         IndexModel([("userId", ASCENDING), ("platform", ASCENDING)], unique=True),
         IndexModel("sessionId", unique=True, sparse=True),
-        IndexModel("sync.dueAt", name=DUE_INDEX, sparse=True),
-        IndexModel(
-            "sync.dueAt",
-            name=CLAIMED_INDEX,
-            partialFilterExpression={"sync.run.startedAt": {"$exists": True}},
-        ),
         IndexModel("session.checkAt", sparse=True),
         *(
             IndexModel([(field, ASCENDING) for field in fields] + NEWEST_FIRST, name=name)

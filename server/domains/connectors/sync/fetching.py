@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
 from finlink_words import DataType
 
 from server.domains.connectors.connections.logins import Logins
-from server.domains.connectors.model import Answered, Connector, DataTypeCount, Run
+from server.domains.connectors.model import Answered, DataTypeCount
 from server.domains.connectors.records.store import RecordStore, answer_digest, digest
+from server.domains.connectors.sync.run import SyncRun
 from server.domains.connectors.sync.store import SyncStore
+from server.jobs.queue import LeaseLost
 from server.platforms.base import (
     Fetched,
     PermissionRefused,
-    PlatformError,
     PlatformUnavailable,
     Reading,
     SessionEnded,
@@ -27,140 +27,102 @@ from server.platforms.records import Item
 from server.storage.driver import Session as Transaction
 from server.storage.persistence import persistently
 
-TELLS_SECONDS = 1.0  # how often a run that changes nothing tells so, which finds a lost claim too
-
-
-class ClaimLost(Exception):
-    """Another worker has the connector, or it was disconnected: nothing more may be written."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a run has brought so far."""
-
-    counts: list[DataTypeCount] = field(default_factory=list)
-    failures: dict[str, PlatformError] = field(
-        default_factory=dict
-    )  # by data type; the run went on
-    failure: PlatformError | None = None  # of the run
-    answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
-    told: float | None = None  # when it was last told what changed nothing, on the loop's clock
-
-    def missing(self, run: Run) -> list[str]:
-        """The data types that a later try may bring."""
-        settled = {count.data_type for count in self.counts} | {
-            data_type
-            for data_type, failure in self.failures.items()
-            if isinstance(failure, PermissionRefused)
-        }
-        return [data_type for data_type in run.data_types if data_type not in settled]
+NOTE_SECONDS = (
+    1.0  # how often a run that changes nothing says how far it is, which finds a lost lease too
+)
 
 
 class Fetching:
-    """Fetches and keeps what runs are about. Raises PlatformError, and ClaimLost."""
+    """Fetches and keeps what runs are about. Raises PlatformError, and LeaseLost."""
 
     def __init__(self, syncs: SyncStore, records: RecordStore, logins: Logins) -> None:
         self._syncs = syncs
         self._records = records
         self._logins = logins
 
-    async def fetch_all(self, claimed: Connector, run: Run, progress: Progress) -> None:
-        """Fetch and keep each data type, under a renewed session where the first has ended.
+    async def fetch_all(self, sync: SyncRun) -> None:
+        """Fetch and keep each data type, under a renewed session if the first has ended.
 
         One that the platform fails to give does not keep the others away; two mean that it is away.
         """
-        session = await persistently(partial(self._logins.session, claimed))
-        platform = self._logins.platform(claimed)
-        goes_on = run.began_at != run.started_at  # of what it stored before it may not know
-        wanted, renewed = progress.missing(run), False
+        connector = sync.connector
+        session = await persistently(partial(self._logins.session, connector))
+        platform = self._logins.platform(connector)
+        wanted, renewed = sync.missing(), False
         while wanted:
             try:
                 async with platform.reading(session) as reading:
                     while wanted:
-                        await self._fetch(claimed, run, reading, wanted[0], progress, again=goes_on)
+                        await self._fetch(sync, reading, wanted[0])
                         wanted, renewed = wanted[1:], False
             except SessionEnded:
                 if renewed:
                     raise
-                session = await persistently(partial(self._logins.revive, claimed))
+                session = await persistently(partial(self._logins.revive, connector))
                 renewed = True
 
-    async def _fetch(
-        self,
-        claimed: Connector,
-        run: Run,
-        reading: Reading,
-        data_type: str,
-        progress: Progress,
-        *,
-        again: bool,
-    ) -> None:
+    async def _fetch(self, sync: SyncRun, reading: Reading, data_type: str) -> None:
         """Fetch and keep one data type."""
         try:
             # A platform's budget is in MongoDB.
             fetched = await persistently(lambda: reading.fetch(cast("DataType", data_type)))
-            items = self._unknown(claimed, data_type, fetched, progress)
+            items = self._unknown(sync, data_type, fetched)
         except PermissionRefused as error:
-            progress.failures[data_type] = error
-            progress.failure = progress.failure or error  # the other data types may be allowed
+            sync.failures[data_type] = error
+            sync.failure = sync.failure or error  # the other data types may be allowed
         except Throttled:
             raise
         except PlatformUnavailable as error:
-            if isinstance(progress.failure, PlatformUnavailable):
+            if isinstance(sync.failure, PlatformUnavailable):
                 raise
-            progress.failures[data_type] = progress.failure = error
+            sync.failures[data_type] = sync.failure = error
         else:
-            await self._keep(claimed, run, data_type, items, progress, again=again)
+            await self._keep(sync, data_type, items)
 
-    def _unknown(
-        self, claimed: Connector, data_type: str, fetched: Fetched, progress: Progress
-    ) -> Sequence[Item] | int:
-        """What was fetched; how many there are where it is what was stored last."""
-        answer = answer_digest(claimed.records_id, fetched.digest)
-        known, kept = claimed.answers.get(data_type), claimed.kept.get(data_type)
+    def _unknown(self, sync: SyncRun, data_type: str, fetched: Fetched) -> Sequence[Item] | int:
+        """What was fetched; how many there are if it is what was stored last."""
+        connector = sync.connector
+        answer = answer_digest(connector.records_id, fetched.digest)
+        known, kept = connector.answers.get(data_type), connector.kept.get(data_type)
         if known is not None and (known.digest, known.kept) == (answer, kept):
             return known.records
         items = fetched.items()
-        found = digest(claimed.records_id, items)
-        progress.answers[data_type] = Answered(answer, found, len(items))
+        found = digest(connector.records_id, items)
+        sync.answers[data_type] = Answered(answer, found, len(items))
         return len(items) if found == kept else items
 
-    async def _keep(
-        self,
-        claimed: Connector,
-        run: Run,
-        data_type: str,
-        items: Sequence[Item] | int,
-        progress: Progress,
-        *,
-        again: bool,
-    ) -> None:
-        """Store what was fetched; nothing where it is what was stored last."""
+    async def _keep(self, sync: SyncRun, data_type: str, items: Sequence[Item] | int) -> None:
+        """Store what was fetched; nothing if it is what was stored last."""
         if isinstance(items, int):
-            progress.counts.append(DataTypeCount(data_type, items, 0))
-            await self._tell(claimed, run, progress)
+            sync.counts.append(DataTypeCount(data_type, items, 0))
+            await self._note_unchanged(sync)
             return
-        fetched = progress.answers[data_type].kept
+        fetched = sync.answers[data_type].kept
 
         async def note(session: Transaction, added: int | None) -> None:
             # However the run ends, and whoever ends it: these items were new to this run only.
-            done = [*progress.counts, DataTypeCount(data_type, len(items), added or 0)]
+            done = [*sync.counts, DataTypeCount(data_type, len(items), added or 0)]
             whole = None if added is None else fetched
-            if not await self._syncs.note_kept(claimed, data_type, whole, done, session):
-                raise ClaimLost
+            if not await self._syncs.note_kept(sync.job, data_type, whole, done, session):
+                raise LeaseLost
 
-        closes = data_type == "portfolio"
         added = await self._records.keep(
-            claimed.records_id, data_type, items, run.sync_id, note, again=again, closes=closes
+            sync.connector.records_id,
+            data_type,
+            items,
+            sync.run.sync_id,
+            note,
+            again=sync.resumed,
+            closes=data_type == "portfolio",
         )
-        progress.counts.append(DataTypeCount(data_type, len(items), added))
+        sync.counts.append(DataTypeCount(data_type, len(items), added))
 
-    async def _tell(self, claimed: Connector, run: Run, progress: Progress) -> None:
-        """Of the first data type that changed nothing, then now and then: the end of the run tells all."""
+    async def _note_unchanged(self, sync: SyncRun) -> None:
+        """For the first data type that changed nothing, then now and then: the run's end notes all."""
         now = asyncio.get_running_loop().time
-        lately = progress.told is not None and now() - progress.told < TELLS_SECONDS
-        if lately or not progress.missing(run):
+        lately = sync.noted_at is not None and now() - sync.noted_at < NOTE_SECONDS
+        if lately or not sync.missing():
             return
-        if not await persistently(partial(self._syncs.keep, claimed, progress.counts)):
-            raise ClaimLost
-        progress.told = now()
+        if not await persistently(partial(self._syncs.keep, sync.job, sync.counts)):
+            raise LeaseLost
+        sync.noted_at = now()

@@ -1,4 +1,4 @@
-"""Looks after platform sessions: renews them before they end, and finds out which have ended.
+"""Checks platform sessions: renews them before they end, and finds out which have ended.
 
 A connector must tell the truth between its syncs as well, and where it has none.
 """
@@ -19,8 +19,8 @@ from server.observability.logging import cause_of
 _log = structlog.stdlib.get_logger("finlink.sync")
 
 AT_A_TIME = 5
-# How long until a session is looked after again where the platform, or this worker, was away; longer
-# than one attempt takes.
+# How long until a session is checked again if the platform, or this worker, was away; longer than one
+# attempt takes.
 LEASE = timedelta(seconds=60)
 JITTER = 0.25
 
@@ -30,8 +30,8 @@ class SessionRenewals:
         self._syncs = syncs
         self._logins = logins
 
-    async def look_after_some(self) -> bool:
-        """Look after the few sessions that have waited longest; False where none is due."""
+    async def check_some(self) -> bool:
+        """Check the few sessions that have waited longest; False if none is due."""
         claimed: list[Connector] = []
         while len(claimed) < AT_A_TIME:
             lease = LEASE * (1 + random.uniform(0, JITTER))  # noqa: S311 - not all come at once
@@ -39,13 +39,11 @@ class SessionRenewals:
             if connector is None:
                 break
             claimed.append(connector)
-        await asyncio.gather(*(self._look_after(connector) for connector in claimed))
+        await asyncio.gather(*(self._check(connector) for connector in claimed))
         return bool(claimed)
 
-    async def _look_after(self, connector: Connector) -> None:
+    async def _check(self, connector: Connector) -> None:
         try:
-            await self._logins.look_after(connector)
+            await self._logins.check(connector)
         except Exception as error:  # noqa: BLE001 - of one connector; the lease brings it again
-            _log.warning(
-                "cannot look after a session", connector_id=connector.id, **cause_of(error)
-            )
+            _log.warning("cannot check a session", connector_id=connector.id, **cause_of(error))

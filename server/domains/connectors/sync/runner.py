@@ -6,10 +6,8 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-
-import structlog
 
 from server.core.clock import utc_now
 from server.domains.connectors import metrics
@@ -21,16 +19,15 @@ from server.domains.connectors.model import (
     FAILURES_TO_ERROR,
     MAX_INTERVAL,
     Connector,
-    ErrorEntry,
-    HistoryEntry,
-    Missing,
     Run,
 )
 from server.domains.connectors.records.store import RecordStore
-from server.domains.connectors.sync.fetching import ClaimLost, Fetching, Progress
-from server.domains.connectors.sync.store import CLAIM_LIFE, Outcome, SyncStore, under_way
-from server.domains.connectors.sync.telling import Telling
+from server.domains.connectors.sync.fetching import Fetching
+from server.domains.connectors.sync.reporter import RunReporter
+from server.domains.connectors.sync.run import SyncRun
+from server.domains.connectors.sync.store import Outcome, SyncStore, progress
 from server.domains.connectors.trends.recorder import TrendRecorder
+from server.jobs.queue import Job, LeaseLost
 from server.observability.logging import cause_of, sync_id
 from server.platforms.base import (
     PermissionRefused,
@@ -44,8 +41,6 @@ from server.storage.changes import RecordedChanges
 from server.storage.driver import Session as Transaction
 from server.storage.persistence import persistently
 
-HEARTBEAT_SECONDS = 5.0
-HEARTBEAT_RETRY_SECONDS = 1.0  # after the database failed
 RUN_SECONDS = 300.0  # a run that takes longer is broken off
 MAY_WAIT = timedelta(hours=1)  # a throttled run, from when it was asked for
 LONGEST_WAIT_SECONDS = 60
@@ -92,169 +87,107 @@ class SyncRunner:
         self._fetching = Fetching(syncs, records, logins)
         self._trends = trends
 
-    async def run(self, claimed: Connector) -> None:
-        """Do the run of a claimed connector. Cancelled, it gives the run back for another worker."""
-        telling = Telling(claimed, claimed.run, self._trends)
-        await self._tell_of_abandoned(claimed, telling)
-        if claimed.run is None:  # nothing is to run after all; the claim has settled that
-            return
-        sync_id.set(claimed.run.sync_id)  # for all that is logged on the way, and for the platform
-        telling.begun(claimed.run)
-        with metrics.SYNCS_RUNNING.track_inprogress():
-            await self._run(claimed, claimed.run, telling)
-
-    async def _run(self, claimed: Connector, run: Run, telling: Telling) -> None:
-        progress = Progress(list(run.done))
-        work = asyncio.create_task(self._work(claimed, run, progress, telling))
-        heartbeat = asyncio.create_task(self._heartbeat(claimed, progress, telling.log))
-        try:
-            done, _ = await asyncio.wait({work, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
-            if work not in done:
-                raise ClaimLost
-            work.result()
-        except ClaimLost:
-            telling.lost()
-        except asyncio.CancelledError:
-            await _ended(work)
-            await asyncio.shield(self._syncs.release(claimed, progress.counts))
-            telling.log.info("sync handed back")
-            raise
-        finally:
-            await _ended(work, heartbeat)
-
-    async def _tell_of_abandoned(self, claimed: Connector, telling: Telling) -> None:
-        """The claim may have written off a run that another worker left."""
-        if tells_of_abandoned(claimed):
-            telling.abandoned(claimed.history[0])
-            event = about("sync.failed", claimed, code=ABANDONED)
+    async def run(self, job: Job[Connector]) -> None:
+        """Do the run of a claimed connector. Cancelled, it hands the run back for another worker."""
+        connector, run = job.item, job.item.run
+        report = RunReporter(connector, run, self._trends)
+        if job.abandoned:  # the claim has written off a run that another worker left
+            report.abandoned(connector.history[0])
+            event = about("sync.failed", connector, code=ABANDONED)
             await persistently(lambda: self._changes.tell(event))
-
-    async def _heartbeat(
-        self, claimed: Connector, progress: Progress, log: structlog.stdlib.BoundLogger
-    ) -> None:
-        """Keep the claim, and tell what was fetched and changed nothing.
-
-        It returns once the claim is lost, or could not be kept for as long as it lasts.
-        """
-        now = asyncio.get_running_loop().time
-        kept, pause = now(), HEARTBEAT_SECONDS
-        while now() - kept < CLAIM_LIFE.total_seconds():
-            await asyncio.sleep(pause)
+        if run is None:  # nothing is to run after all; the claim has settled that
+            return
+        sync_id.set(run.sync_id)  # for all that is logged on the way, and for the platform
+        report.begun(run)
+        sync = SyncRun(job, run, report, list(run.done))
+        with metrics.SYNCS_RUNNING.track_inprogress():
             try:
-                if not await self._syncs.keep(claimed, progress.counts):
-                    return
-            except Exception as error:  # noqa: BLE001 - the claim may still hold; the next beat tells
-                log.warning("heartbeat failed", cause=type(error).__name__)
-                pause = HEARTBEAT_RETRY_SECONDS
-            else:
-                kept, pause = now(), HEARTBEAT_SECONDS
+                await self._syncs.jobs.run(job, self._work(sync), lambda: progress(sync.counts))
+            except LeaseLost:
+                report.lost()
+            except asyncio.CancelledError:
+                report.log.info("sync handed back")
+                raise
 
-    async def _work(
-        self,
-        claimed: Connector,
-        run: Run,
-        progress: Progress,
-        telling: Telling,
-    ) -> None:
+    async def _work(self, sync: SyncRun) -> None:
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                await self._fetching.fetch_all(claimed, run, progress)
+                await self._fetching.fetch_all(sync)
         except TimeoutError:
-            progress.failure = PlatformError("The sync took too long and was broken off")
+            sync.failure = PlatformError("The sync took too long and was broken off")
         except PlatformError as error:
-            progress.failure = error
-        except ClaimLost:
+            sync.failure = error
+        except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - a run that fails must end as one
-            telling.log.error("sync run failed", **cause_of(error))
-            progress.failure = RunFailed("The sync failed for a reason of Finlink's own")
-        if isinstance(progress.failure, Throttled) and _may_wait(run):
-            await self._defer(claimed, run, progress, progress.failure, telling)
-        elif isinstance(progress.failure, SessionEnded):
-            await self._expire(claimed, run, progress, telling)
+            sync.report.log.error("sync run failed", **cause_of(error))
+            sync.failure = RunFailed("The sync failed for a reason of Finlink's own")
+        if isinstance(sync.failure, Throttled) and _may_wait(sync.run):
+            await self._defer(sync, sync.failure)
+        elif isinstance(sync.failure, SessionEnded):
+            await self._expire(sync)
         else:
-            await self._finish(claimed, run, progress, telling)
+            await self._finish(sync)
 
-    async def _defer(
-        self,
-        claimed: Connector,
-        run: Run,
-        progress: Progress,
-        throttled: Throttled,
-        telling: Telling,
-    ) -> None:
+    async def _defer(self, sync: SyncRun, throttled: Throttled) -> None:
         """The platform, or its budget, wants fewer calls: the run keeps what it has and waits."""
         wait = throttled.retry_after or timedelta(
-            seconds=min(2**run.deferrals, LONGEST_WAIT_SECONDS)
+            seconds=min(2**sync.run.deferrals, LONGEST_WAIT_SECONDS)
         )
         wait += wait * random.uniform(0, JITTER)  # noqa: S311 - so that not all come back at once
-        if not await self._syncs.defer(claimed, wait, progress.counts):
-            raise ClaimLost
-        telling.deferred(wait, str(throttled))
+        if not await self._syncs.defer(sync.job, wait, sync.counts):
+            raise LeaseLost
+        sync.report.deferred(wait, str(throttled))
 
-    async def _finish(
-        self, claimed: Connector, run: Run, progress: Progress, telling: Telling
-    ) -> None:
-        entry = _entry(run, progress)
-        failures = claimed.failures + 1 if entry.status == "failed" else 0
-        status: str = claimed.status
+    async def _finish(self, sync: SyncRun) -> None:
+        entry, connector = sync.entry(), sync.connector
+        failures = connector.failures + 1 if entry.status == "failed" else 0
+        status: str = connector.status
         if entry.status == "success":
             status = "connected"
         elif failures >= FAILURES_TO_ERROR:
             status = "error"
-        error = _error_entry(progress.failure, entry.synced_at)
-        outcome = Outcome(entry, failures, status, error, answers=progress.answers)
-        if isinstance(progress.failure, PlatformUnavailable):
-            outcome = _after_outage(outcome, claimed, progress.missing(run), progress.failure)
-        if not await persistently(partial(self._end, claimed, outcome)):
-            raise ClaimLost
-        telling.ended(entry)
+        outcome = Outcome(entry, failures, status, sync.error(entry), answers=sync.answers)
+        if isinstance(sync.failure, PlatformUnavailable):
+            outcome = _after_outage(outcome, connector, sync.missing(), sync.failure)
+        if not await persistently(partial(self._end, sync, outcome)):
+            raise LeaseLost
+        sync.report.ended(entry)
 
-    async def _end(self, claimed: Connector, outcome: Outcome) -> bool:
-        events = of_run(claimed, outcome.entry)
+    async def _end(self, sync: SyncRun, outcome: Outcome) -> bool:
+        events = of_run(sync.connector, outcome.entry)
         if not events:
-            with self._changes.changing(claimed.user_id):
-                return await self._syncs.finish(claimed, outcome)
+            with self._changes.changing(sync.connector.user_id):
+                return await self._syncs.finish(sync.job, outcome)
 
         async def work(transaction: Transaction) -> bool | None:
-            return await self._syncs.finish(claimed, outcome, transaction) or None
+            return await self._syncs.finish(sync.job, outcome, transaction) or None
 
         return await self._changes.make(work, lambda _: events, answers=False) is True
 
-    async def _expire(
-        self, claimed: Connector, run: Run, progress: Progress, telling: Telling
-    ) -> None:
+    async def _expire(self, sync: SyncRun) -> None:
         """The platform ended the session: say so, and prepare the login that is needed."""
-        entry = _entry(run, progress)
-        error = _error_entry(progress.failure, entry.synced_at)
+        entry = sync.entry()
+        error = sync.error(entry)
         ended = None
         if error is not None:
-            expire = partial(self._connectors.expire, claimed, under_way(claimed), entry, error)
-            told = partial(about, "session.expired", code=error.code)
-            ended = await persistently(lambda: self._changes.make(expire, told, answers=False))
+            held = self._syncs.jobs.held(sync.job)
+            expire = partial(self._connectors.expire, sync.connector, held, entry, error)
+            event_of = partial(about, "session.expired", code=error.code)
+            ended = await persistently(lambda: self._changes.make(expire, event_of, answers=False))
         if ended is None:  # refreshed meanwhile: the next run sees what holds now
-            await self._finish(claimed, run, progress, telling)
+            await self._finish(sync)
             return
-        telling.ended(entry)
-        telling.log.warning("session expired", cause=entry.error_message)
+        sync.report.ended(entry)
+        sync.report.log.warning("session expired", cause=entry.error_message)
         await self._logins.prepare(ended)
 
 
-def tells_of_abandoned(claimed: Connector) -> bool:
-    """Whether the claim has written off a run that another worker left."""
-    newest = claimed.history[0] if claimed.history else None
-    return (
-        newest is not None
-        and newest.error_code == ABANDONED
-        and newest.synced_at == claimed.updated_at
-    )
-
-
 def _after_outage(
-    outcome: Outcome, claimed: Connector, missing: Sequence[str], outage: PlatformUnavailable
+    outcome: Outcome, connector: Connector, missing: Sequence[str], outage: PlatformUnavailable
 ) -> Outcome:
     """The next run, where a few may still come soon, is about what is missing."""
-    outages = claimed.outages + 1
+    outages = connector.outages + 1
     not_within = min(outage.retry_after or timedelta(0), MAX_INTERVAL)
     if outages > CATCH_UPS or outcome.status == "error":
         return replace(outcome, outages=outages, not_within=not_within)
@@ -265,43 +198,3 @@ def _after_outage(
 
 def _may_wait(run: Run) -> bool:
     return utc_now() - run.requested_at < MAY_WAIT
-
-
-async def _ended(*tasks: asyncio.Task[None]) -> None:
-    """Cancel the tasks, again where a driver loses a cancellation, until they have ended."""
-    going = {task for task in tasks if not task.done()}
-    while going:
-        for task in going:
-            task.cancel()
-        _, going = await asyncio.wait(going, timeout=1)
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _entry(run: Run, progress: Progress) -> HistoryEntry:
-    failure = progress.failure
-    status = "success" if failure is None else "partial" if progress.counts else "failed"
-    fetched = failure is None or bool(progress.counts)
-    return HistoryEntry(
-        synced_at=utc_now(),
-        status=status,
-        records_count=sum(count.records for count in progress.counts) if fetched else None,
-        added_count=sum(count.added for count in progress.counts) if fetched else None,
-        error_message=str(failure) if failure else None,
-        error_code=failure.code if failure else None,
-        sync_id=run.sync_id,
-        started_at=run.began_at or run.started_at,
-        counts=tuple(progress.counts),
-        missing=_missing(run, progress, failure) if failure and status == "partial" else (),
-    )
-
-
-def _missing(run: Run, progress: Progress, failure: PlatformError) -> tuple[Missing, ...]:
-    """Each for a reason of its own, or because `failure` ended the run before its turn."""
-    brought = {count.data_type for count in progress.counts}
-    lacking = [data_type for data_type in run.data_types if data_type not in brought]
-    causes = [(data_type, progress.failures.get(data_type, failure)) for data_type in lacking]
-    return tuple(Missing(data_type, cause.code, str(cause)) for data_type, cause in causes)
-
-
-def _error_entry(failure: PlatformError | None, now: datetime) -> ErrorEntry | None:
-    return ErrorEntry(failure.code, str(failure), now) if failure else None

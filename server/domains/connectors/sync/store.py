@@ -1,7 +1,6 @@
-"""The sync engine's writes: claiming due connectors, keeping claims, finishing runs.
+"""The sync engine's writes: claiming due connectors, noting progress, finishing runs.
 
-A claim puts a run under way in one atomic step, on MongoDB's clock, and raises the connector's fence.
-Every later write of the run names fence and run, and is refused once either has changed.
+A connector's run is a job (`server/jobs`): due, under a lease, fenced.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ from bson import ObjectId
 from pymongo import ASCENDING, ReturnDocument
 
 from server.domains.connectors import expressions as x
-from server.domains.connectors.connections.store import CLAIMED_INDEX, CONNECTORS, DUE_INDEX
+from server.domains.connectors.connections.sessions import new_sync_id
+from server.domains.connectors.connections.store import CONNECTORS, SYNC_JOBS
 from server.domains.connectors.documents import connector
 from server.domains.connectors.model import (
-    ABANDONED,
     CANCELLED,
-    ERRORS_KEPT,
     FAILURES_TO_ERROR,
     LIVE,
     MAX_INTERVAL,
@@ -29,28 +27,12 @@ from server.domains.connectors.model import (
     DataTypeCount,
     ErrorEntry,
     HistoryEntry,
-    Run,
 )
+from server.domains.connectors.sync import stages
+from server.jobs.queue import Job, JobQueue, milliseconds
 from server.storage.driver import Database, Document, Session
-from server.storage.persistence import persistently
 
-CLAIM_LIFE = timedelta(seconds=15)
 _CANCELLED_MESSAGE = "The sync was cancelled"
-_ABANDONED_MESSAGE = "The worker of this run stopped; the run was taken over"
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)
-
-
-# A long history takes longer to read than all else that a run needs.
-_CLAIMED = {"syncHistory": {"$slice": 1}, "errors": 0}
-_CLAIM_ENDS = {"$add": [x.NOW, _milliseconds(CLAIM_LIFE)]}
-_DUE: Document = {
-    "sync.dueAt": {"$type": "date"},
-    "$expr": {"$lte": ["$sync.dueAt", x.NOW]},
-    "connectionStatus": {"$in": LIVE},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +57,7 @@ class SyncStore:
 
     def __init__(self, database: Database) -> None:
         self._connectors = database.collection(CONNECTORS)
+        self.jobs = JobQueue(database, SYNC_JOBS, connector)
 
     async def request_run(
         self,
@@ -109,107 +92,28 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def claim(self, sync_id: str, *, look_for_left: bool = True) -> Connector | None:
-        """Take the connector that has been due longest and put its run under way; None if none is due.
+    async def claim(self, *, abandoned: bool = True) -> Job[Connector] | None:
+        """Put the run of the connector that has been due longest under way; None if none is due.
 
-        `sync_id` names the run where it has no name yet. A run that another worker left is written
-        off as abandoned, and counts as failed; such connectors come first where `look_for_left`, as
-        their turn had come before. Of history and errors the connector has the newest entry of history
-        alone. The connector comes without a run where it turned out that nothing is to run: it
-        stands still, or has failed too often and rests first.
+        Of history and errors the connector has the newest entry of history alone. It comes without a
+        run if nothing is to run after all: it does not sync by itself, or has failed too often and
+        rests first.
         """
-        abandoned = x.RUN_STARTED
-        failures = x.when(
-            abandoned, x.plus_one("sync.failures"), {"$ifNull": ["$sync.failures", 0]}
+        sync_id = new_sync_id()
+        return await self.jobs.claim(
+            then=stages.begin(sync_id), abandoned=stages.take_over(sync_id) if abandoned else None
         )
-        # What follows reads the fields of this stage.
-        judged = {"sync.failures": failures, "sync.wasAbandoned": abandoned}
-        worn_out = {"$and": ["$sync.wasAbandoned", {"$gte": ["$sync.failures", FAILURES_TO_ERROR]}]}
-        wanted = {"$or": [x.HAS_RUN, x.SYNCS_BY_ITSELF]}
-        runs = {"$and": [wanted, {"$not": [x.IS_PAUSED]}, {"$not": [worn_out]}]}
-        # A run that was deferred or handed back goes on with what it has done.
-        goes_on = {"$and": [x.HAS_RUN, {"$not": ["$sync.wasAbandoned"]}]}
-        run = {
-            "syncId": x.when(goes_on, "$sync.run.syncId", sync_id),
-            "dataTypes": {
-                "$ifNull": [
-                    "$sync.run.dataTypes",
-                    "$sync.owed",
-                    "$metadata.dataTypes",
-                    "$metadata.permissions",
-                ]
-            },
-            "requestedAt": {"$ifNull": ["$sync.run.requestedAt", x.NOW]},
-            "beganAt": x.NOW,
-            "startedAt": x.NOW,
-        }
-        kept = {
-            "done": {"$ifNull": ["$sync.run.done", []]},
-            "deferrals": {"$ifNull": ["$sync.run.deferrals", 0]},
-            "beganAt": {"$ifNull": ["$sync.run.beganAt", x.NOW]},
-        }
-        run_on = x.when(goes_on, {"$mergeObjects": [run, kept]}, run)
-        rests_until = {"$add": [x.NOW, x.INTERVAL_MS]}
-        rests = {"$and": [worn_out, x.SYNCS_BY_ITSELF]}
-        entry = x.broken_off(ABANDONED, _ABANDONED_MESSAGE)
-        error = {"errorCode": ABANDONED, "errorMessage": _ABANDONED_MESSAGE, "occurredAt": x.NOW}
-        update: list[Document] = [
-            {"$set": judged},
-            {
-                "$set": {
-                    **x.count_run_if("$sync.wasAbandoned", entry),
-                    "errors": x.when(
-                        "$sync.wasAbandoned",
-                        x.prepended("errors", error, ERRORS_KEPT),
-                        "$errors",
-                    ),
-                    "connectionStatus": x.when(worn_out, "error", "$connectionStatus"),
-                    "sync.fence": x.plus_one("sync.fence"),
-                    "sync.dueAt": x.when(runs, _CLAIM_ENDS, x.keep_or_remove(rests, rests_until)),
-                    "connectionDetails.nextSyncAt": x.when(
-                        runs,
-                        {"$ifNull": ["$connectionDetails.nextSyncAt", "$$REMOVE"]},
-                        x.keep_or_remove(rests, rests_until),
-                    ),
-                    "sync.run": x.keep_or_remove(runs, run_on),
-                    # Where another tool began the session.
-                    "session.checkAt": {
-                        "$ifNull": ["$session.checkAt", "$credentials.tokenExpiresAt", "$$REMOVE"]
-                    },
-                    "updatedAt": x.NOW,
-                }
-            },
-            {"$unset": "sync.wasAbandoned"},
-        ]
-        left = {**_DUE, "sync.run.startedAt": {"$exists": True}}
-        looks = [(left, CLAIMED_INDEX), (_DUE, DUE_INDEX)]
-        for where, index in looks if look_for_left else looks[1:]:
-            document = await self._connectors.find_one_and_update(
-                where,
-                update,
-                projection=_CLAIMED,
-                sort=[("sync.dueAt", ASCENDING)],
-                hint=index,
-                return_document=ReturnDocument.AFTER,
-            )
-            if document:
-                return connector(document)
-        return None
 
     async def due_since(self) -> datetime | None:
         """Since when the connector that has been due longest waits for a worker; None if none is due."""
-        document = await self._connectors.find_one(
-            _DUE, {"sync.dueAt": 1}, sort=[("sync.dueAt", ASCENDING)], hint=DUE_INDEX
-        )
-        since: datetime | None = document["sync"]["dueAt"] if document else None
-        return since
+        return await self.jobs.due_since()
 
     async def claim_check(self, lease: timedelta) -> Connector | None:
         """Take the connector whose session has been waiting longest to be looked after, if one does.
 
         It comes again after `lease`, unless its session is renewed or ended before.
         """
-        again = {"$add": [x.NOW, _milliseconds(lease)]}
+        again = {"$add": [x.NOW, milliseconds(lease)]}
         document = await self._connectors.find_one_and_update(
             {
                 "session.checkAt": {"$type": "date"},
@@ -222,58 +126,33 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def keep(self, claimed: Connector, done: Sequence[DataTypeCount] = ()) -> bool:
-        """Extend the claim, and say what the run has fetched so far; False where the claim is lost."""
-        fields: Document = {"sync.dueAt": _CLAIM_ENDS}
-        if done:
-            fields["sync.run.done"] = _the_longer(done)
-        return await self._fenced(claimed, fields)
+    async def keep(self, job: Job[Connector], done: Sequence[DataTypeCount] = ()) -> bool:
+        """Extend the lease, and write what the run has fetched so far; False if the lease is lost."""
+        return await self.jobs.keep(job, progress(done))
 
     async def note_kept(
         self,
-        claimed: Connector,
+        job: Job[Connector],
         data_type: str,
         digest: str | None,
         done: Sequence[DataTypeCount],
         session: Session,
     ) -> bool:
-        """Say what the run has stored, where that is all of a data type, in the transaction that stores.
+        """Note what the run has stored, if that is all of a data type, in the transaction that stores.
 
-        It extends the claim; False where it is lost. Without a digest there is more to store.
+        It extends the lease; False if that is lost. Without a digest there is more to store.
         """
-        fields: Document = {
-            "sync.dueAt": _CLAIM_ENDS,
-            f"sync.kept.{data_type}": digest or "$$REMOVE",
-        }
+        fields: Document = {f"sync.kept.{data_type}": digest or "$$REMOVE"}
         if digest is not None:
             fields["sync.run.done"] = x.count_documents(done)
-        return await self._fenced(claimed, fields, session)
-
-    async def release(self, claimed: Connector, done: Sequence[DataTypeCount]) -> bool:
-        """Give the run back unfinished, for another worker to go on with at once under the same id.
-
-        It goes on with what is not `done`.
-        """
-        fields: Document = {
-            "sync.run.startedAt": "$$REMOVE",
-            "sync.run.done": _the_longer(done),
-            "sync.dueAt": x.NOW,
-            "sync.fence": x.plus_one("sync.fence"),
-        }
-        return await self._fenced(claimed, fields)
+        return await self.jobs.keep(job, fields, session)
 
     async def defer(
-        self, claimed: Connector, wait: timedelta, done: Sequence[DataTypeCount]
+        self, job: Job[Connector], wait: timedelta, done: Sequence[DataTypeCount]
     ) -> bool:
         """Let the run wait and go on later, by any worker, with what is not `done` yet."""
-        fields: Document = {
-            "sync.run.startedAt": "$$REMOVE",
-            "sync.run.done": _the_longer(done),
-            "sync.run.deferrals": x.plus_one("sync.run.deferrals"),
-            "sync.dueAt": {"$add": [x.NOW, _milliseconds(wait)]},
-            "sync.fence": x.plus_one("sync.fence"),
-        }
-        return await persistently(lambda: self._fenced(claimed, fields))
+        fields = {**progress(done), "sync.run.deferrals": x.plus_one("sync.run.deferrals")}
+        return await self.jobs.defer(job, {"$add": [x.NOW, milliseconds(wait)]}, fields)
 
     async def cancel(
         self, connector_id: str, sync_id: str, session: Session | None = None
@@ -301,7 +180,7 @@ class SyncStore:
         return connector(document) if document else None
 
     async def finish(
-        self, claimed: Connector, outcome: Outcome, session: Session | None = None
+        self, job: Job[Connector], outcome: Outcome, session: Session | None = None
     ) -> bool:
         """End the run: history, totals, status and the next time, all at once.
 
@@ -310,19 +189,18 @@ class SyncStore:
         """
         pause: Any = x.INTERVAL_MS
         if outcome.retry_in is not None:
-            pause = {"$min": [x.INTERVAL_MS, _milliseconds(outcome.retry_in)]}
+            pause = {"$min": [x.INTERVAL_MS, milliseconds(outcome.retry_in)]}
         if outcome.status == "error":
             doublings = min(outcome.failures - FAILURES_TO_ERROR + 1, 6)
             longest = int(MAX_INTERVAL.total_seconds() * 1000)
             slower = {"$min": [{"$multiply": [x.INTERVAL_MS, 2**doublings]}, longest]}
             pause = {"$max": [x.INTERVAL_MS, slower]}
-        pause = {"$max": [pause, _milliseconds(outcome.not_within)]}
+        pause = {"$max": [pause, milliseconds(outcome.not_within)]}
         next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, pause]})
         fields: Document = {
             **x.count_run(x.history_entry(outcome.entry), outcome.entry.status),
             "connectionStatus": outcome.status,
             "connectionDetails.nextSyncAt": next_run,
-            "sync.dueAt": next_run,
             "sync.failures": outcome.failures,
             "sync.outages": outcome.outages,
             "sync.owed": list(outcome.owed) or "$$REMOVE",
@@ -338,7 +216,7 @@ class SyncStore:
             fields["sync.lastSuccessAt"] = outcome.entry.synced_at
         if outcome.error is not None:
             fields |= x.add_error(outcome.error)
-        return await self._fenced(claimed, fields, session)
+        return await self.jobs.finish(job, fields, session, due=next_run)
 
     async def set_settings(
         self,
@@ -383,29 +261,12 @@ class SyncStore:
         )
         return connector(document) if document else None
 
-    async def _fenced(
-        self, claimed: Connector, fields: Document, session: Session | None = None
-    ) -> bool:
-        result = await self._connectors.update_one(
-            under_way(claimed), [{"$set": fields}], session=session
-        )
-        return result.matched_count == 1
 
-
-def under_way(claimed: Connector) -> Document:
-    """The filter for a claimed connector while the claim and its run still hold."""
-    run: Run | None = claimed.run
-    return {
-        "_id": ObjectId(claimed.id),
-        "sync.fence": claimed.fence,
-        "sync.run.syncId": run.sync_id if run else None,
-    }
-
-
-def _the_longer(done: Sequence[DataTypeCount]) -> Document:
-    """What was fetched so far: as it is noted, where what is stored just now is one more."""
+def progress(done: Sequence[DataTypeCount]) -> Document:
+    """What was fetched so far: as it is noted, unless what is stored just now is one more."""
     noted = {"$ifNull": ["$sync.run.done", []]}
-    return x.when({"$lt": [{"$size": noted}, len(done)]}, x.count_documents(done), noted)
+    longer = {"$lt": [{"$size": noted}, len(done)]}
+    return {"sync.run.done": x.when(longer, x.count_documents(done), noted)} if done else {}
 
 
 def _as_it_is(path: str) -> Document:

@@ -1,4 +1,4 @@
-"""What the log, Prometheus and the trends are told of runs."""
+"""Reports runs to the log, Prometheus and the trends."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from server.domains.connectors.trends.recorder import TrendRecorder
 _log = structlog.stdlib.get_logger("finlink.sync")
 
 
-class Telling:
-    """Tells of one run. Each line has its connector, platform and sync."""
+class RunReporter:
+    """Reports one run. Each line has its connector, platform and sync."""
 
-    def __init__(self, claimed: Connector, run: Run | None, trends: TrendRecorder) -> None:
-        self._claimed = claimed
+    def __init__(self, connector: Connector, run: Run | None, trends: TrendRecorder) -> None:
+        self._connector = connector
         self._trends = trends
-        self._platform = claimed.platform
-        self.log = _log.bind(connector_id=claimed.id, platform=claimed.platform)
+        self._platform = connector.platform
+        self.log = _log.bind(connector_id=connector.id, platform=connector.platform)
         if run is not None:
             self.log = self.log.bind(sync_id=run.sync_id)
 
     def begun(self, run: Run) -> None:
         self.log.info("sync started", data_types=list(run.data_types))
-        due = self._claimed.next_sync_at
+        due = self._connector.next_sync_at
         if run.started_at is None:
             return
         late = None if due is None else max(timedelta(0), run.started_at - due)
@@ -67,7 +67,7 @@ class Telling:
         self._count(entry)
 
     def lost(self) -> None:
-        self.log.warning("sync lost its claim")
+        self.log.warning("sync lost its lease")
         metrics.LEASES_LOST.labels(self._platform).inc()
 
     def _count(self, entry: HistoryEntry) -> None:

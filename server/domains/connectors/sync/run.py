@@ -1,0 +1,83 @@
+"""One sync run while a worker has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server.core.clock import utc_now
+from server.domains.connectors.model import (
+    Answered,
+    Connector,
+    DataTypeCount,
+    ErrorEntry,
+    HistoryEntry,
+    Missing,
+    Run,
+)
+from server.domains.connectors.sync.reporter import RunReporter
+from server.jobs.queue import Job
+from server.platforms.base import PermissionRefused, PlatformError
+
+
+@dataclass(slots=True)
+class SyncRun:
+    """What a run is about, and what it has brought so far."""
+
+    job: Job[Connector]
+    run: Run
+    report: RunReporter
+    counts: list[DataTypeCount]
+    failures: dict[str, PlatformError] = field(
+        default_factory=dict
+    )  # by data type; the run went on
+    failure: PlatformError | None = None  # of the run
+    answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
+    noted_at: float | None = None  # when an unchanged data type was last noted, on the loop's clock
+
+    @property
+    def connector(self) -> Connector:
+        return self.job.item
+
+    @property
+    def resumed(self) -> bool:
+        """Whether another worker had it before; what that one stored is not known here."""
+        return self.run.began_at != self.run.started_at
+
+    def missing(self) -> list[str]:
+        """The data types that a later try may bring."""
+        settled = {count.data_type for count in self.counts} | {
+            data_type
+            for data_type, failure in self.failures.items()
+            if isinstance(failure, PermissionRefused)
+        }
+        return [data_type for data_type in self.run.data_types if data_type not in settled]
+
+    def entry(self) -> HistoryEntry:
+        """How it ends, if it ends now."""
+        failure = self.failure
+        status = "success" if failure is None else "partial" if self.counts else "failed"
+        fetched = status != "failed"
+        return HistoryEntry(
+            synced_at=utc_now(),
+            status=status,
+            records_count=sum(count.records for count in self.counts) if fetched else None,
+            added_count=sum(count.added for count in self.counts) if fetched else None,
+            error_message=str(failure) if failure else None,
+            error_code=failure.code if failure else None,
+            sync_id=self.run.sync_id,
+            started_at=self.run.began_at or self.run.started_at,
+            counts=tuple(self.counts),
+            missing=self._causes(failure) if failure and status == "partial" else (),
+        )
+
+    def _causes(self, failure: PlatformError) -> tuple[Missing, ...]:
+        """Each for a reason of its own, or because `failure` ended the run before its turn."""
+        brought = {count.data_type for count in self.counts}
+        lacking = [data_type for data_type in self.run.data_types if data_type not in brought]
+        causes = [(data_type, self.failures.get(data_type, failure)) for data_type in lacking]
+        return tuple(Missing(data_type, cause.code, str(cause)) for data_type, cause in causes)
+
+    def error(self, entry: HistoryEntry) -> ErrorEntry | None:
+        """What of it stands among the connector's errors."""
+        failure = self.failure
+        return ErrorEntry(failure.code, str(failure), entry.synced_at) if failure else None

@@ -1,0 +1,263 @@
+"""Due documents of any collection, each worked on by one worker at a time, over all processes.
+
+A claim takes the document that has been due longest and puts it under a lease, in one atomic step: its due
+field then says when the lease lapses, and its fence grows. Every write of its worker names the fence, and is
+refused once the lease is over or another worker has the document. The lease is kept by heartbeats; if a
+worker dies or freezes, it lapses, and the next claim gets the document as abandoned.
+
+Leases go by MongoDB's clock. Due times go by the `now` that a claim is given, or else by MongoDB's clock too.
+Fields that a domain writes are aggregation expressions; a value from outside belongs under `$literal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import structlog
+from pymongo import ASCENDING, IndexModel, ReturnDocument
+
+from server.observability.logging import cause_of
+from server.storage.driver import Database, Document, Session
+from server.storage.persistence import persistently
+
+T = TypeVar("T")
+
+NOW = "$$NOW"
+HEARTBEATS_A_LEASE = 3
+RETRY_SECONDS = 1.0  # a heartbeat that failed with the database
+
+_log = structlog.stdlib.get_logger("finlink.jobs")
+
+
+class LeaseLost(Exception):
+    """Another worker has the document, or its work was called off: nothing more may be written."""
+
+
+def milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """Which documents of a collection are work. Fields are named by their paths."""
+
+    collection: str
+    due: str  # when a document wants a worker; under a lease, when that lapses
+    leased: str  # since when it is under a lease; missing where it is not
+    fence: str  # grows with every claim
+    lease: timedelta
+    where: Mapping[str, Any] = field(default_factory=dict)  # what else a document must be like
+    projection: Mapping[str, Any] | None = None  # what its worker reads of it
+
+    @property
+    def due_index(self) -> str:
+        return f"{self.due}_1"
+
+    @property
+    def leased_index(self) -> str:
+        return f"{self.due}_1_claimed"
+
+    @property
+    def indexes(self) -> list[IndexModel]:
+        leased = {self.leased: {"$exists": True}}
+        return [
+            IndexModel(self.due, name=self.due_index, sparse=True),
+            IndexModel(self.due, name=self.leased_index, partialFilterExpression=leased),
+        ]
+
+    @property
+    def lease_end(self) -> Document:
+        return {"$add": [NOW, milliseconds(self.lease)]}
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T]):
+    """A document as it was claimed."""
+
+    item: T
+    id: Any
+    fence: int
+    abandoned: bool  # the worker that had it before let its lease lapse
+
+
+class JobQueue(Generic[T]):
+    """The due documents of one kind. Driver errors pass through."""
+
+    def __init__(
+        self, database: Database, kind: JobKind, read: Callable[[Mapping[str, Any]], T]
+    ) -> None:
+        self._collection = database.collection(kind.collection)
+        self._kind = kind
+        self._read = read
+
+    async def claim(
+        self,
+        *,
+        now: datetime | None = None,
+        then: Sequence[Document] = (),
+        abandoned: Sequence[Document] | None = (),
+    ) -> Job[T] | None:
+        """Take the document that has been due longest, abandoned ones first; None if none is due.
+
+        `then` are stages that follow in the same step; `abandoned` those for a document that another
+        worker abandoned, None where such are not looked for. They may call the job off by taking the
+        lease back: the job then comes without one, and nothing may be written for it.
+        """
+        kind = self._kind
+        if abandoned is not None:
+            lapsed = {**_past(kind.due, None), kind.leased: {"$exists": True}, **kind.where}
+            job = await self._claim(lapsed, kind.leased_index, abandoned, abandoned=True)
+            if job is not None:
+                return job
+        due = {**_past(kind.due, now), kind.leased: {"$exists": False}, **kind.where}
+        return await self._claim(due, kind.due_index, then, abandoned=False)
+
+    async def _claim(
+        self, where: Document, index: str, then: Sequence[Document], *, abandoned: bool
+    ) -> Job[T] | None:
+        kind = self._kind
+        fence = {"$add": [{"$ifNull": [f"${kind.fence}", 0]}, 1]}
+        document = await self._collection.find_one_and_update(
+            where,
+            [{"$set": {kind.fence: fence, kind.due: kind.lease_end, kind.leased: NOW}}, *then],
+            projection=kind.projection,
+            sort=[(kind.due, ASCENDING)],
+            hint=index,
+            return_document=ReturnDocument.AFTER,
+        )
+        if document is None:
+            return None
+        return Job(self._read(document), document["_id"], _at(document, kind.fence), abandoned)
+
+    async def due_since(self, now: datetime | None = None) -> datetime | None:
+        """Since when the document that has been due longest waits for a worker; None if none is due."""
+        kind = self._kind
+        where = {**_past(kind.due, now), **kind.where}
+        if now is not None:  # a lease has not lapsed by that clock
+            where["$or"] = [{kind.leased: {"$exists": False}}, _past(kind.due, None)]
+        document = await self._collection.find_one(
+            where, {kind.due: 1}, sort=[(kind.due, ASCENDING)], hint=kind.due_index
+        )
+        return _at(document, kind.due) if document else None
+
+    # What its worker writes: False where the lease is over
+
+    async def keep(
+        self, job: Job[T], fields: Mapping[str, Any] | None = None, session: Session | None = None
+    ) -> bool:
+        """Extend the lease, and write how far the work is."""
+        return await self._write(job, {self._kind.due: self._kind.lease_end}, fields, session)
+
+    async def release(self, job: Job[T], fields: Mapping[str, Any] | None = None) -> bool:
+        """Hand the job back unfinished: it is due at once, for any worker."""
+        return await self._end(job, NOW, fields, None)
+
+    async def defer(self, job: Job[T], due: Any, fields: Mapping[str, Any] | None = None) -> bool:
+        """Hand it back until a later time. Once MongoDB answers: it must not count as abandoned."""
+        return await persistently(lambda: self._end(job, due, fields, None))
+
+    async def finish(
+        self,
+        job: Job[T],
+        fields: Mapping[str, Any] | None = None,
+        session: Session | None = None,
+        *,
+        due: Any = "$$REMOVE",
+    ) -> bool:
+        """End the job; `due` is for a document that comes again."""
+        return await self._end(job, due, fields, session)
+
+    async def _end(
+        self, job: Job[T], due: Any, fields: Mapping[str, Any] | None, session: Session | None
+    ) -> bool:
+        ended = {self._kind.due: due, self._kind.leased: "$$REMOVE"}
+        return await self._write(job, ended, fields, session)
+
+    async def _write(
+        self,
+        job: Job[T],
+        lease: Document,
+        fields: Mapping[str, Any] | None,
+        session: Session | None,
+    ) -> bool:
+        stages = [{"$set": dict(each)} for each in (lease, fields) if each]
+        result = await self._collection.update_one(self.held(job), stages, session=session)
+        return result.matched_count == 1
+
+    def held(self, job: Job[T]) -> Document:
+        """The filter for a document while its job is still this one."""
+        return {
+            "_id": job.id,
+            self._kind.fence: job.fence,
+            self._kind.leased: {"$exists": True},
+        }
+
+    # Working under a lease
+
+    async def run(
+        self,
+        job: Job[T],
+        work: Coroutine[Any, Any, None],
+        progress: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        """Do the work and keep the lease meanwhile; `progress` gives the fields that say how far it is.
+
+        Raises LeaseLost, with the work cancelled. If this is cancelled, the job is handed back.
+        """
+        working = asyncio.create_task(work)
+        heartbeat = asyncio.create_task(self._heartbeat(job, progress))
+        try:
+            done, _ = await asyncio.wait({working, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
+            if working not in done:
+                raise LeaseLost
+            working.result()
+        except asyncio.CancelledError:
+            await _ended(working)
+            await asyncio.shield(self.release(job, progress()))
+            raise
+        finally:
+            await _ended(working, heartbeat)
+
+    async def _heartbeat(self, job: Job[T], progress: Callable[[], Mapping[str, Any]]) -> None:
+        """Return once the lease is lost, or could not be kept for as long as it lasts."""
+        now = asyncio.get_running_loop().time
+        lease = self._kind.lease.total_seconds()
+        kept, pause = now(), lease / HEARTBEATS_A_LEASE
+        while now() - kept < lease:
+            await asyncio.sleep(pause)
+            try:
+                if not await self.keep(job, progress()):
+                    return
+            except Exception as error:  # noqa: BLE001 - the lease may still hold; the next beat finds out
+                _log.warning("heartbeat failed", job=str(job.id), **cause_of(error))
+                pause = min(RETRY_SECONDS, pause)
+            else:
+                kept, pause = now(), lease / HEARTBEATS_A_LEASE
+
+
+def _past(path: str, now: datetime | None) -> Document:
+    """The filter for a time that has come, by MongoDB's clock without `now`; both can use an index."""
+    if now is not None:
+        return {path: {"$type": "date", "$lte": now}}
+    return {path: {"$type": "date"}, "$expr": {"$lte": [f"${path}", NOW]}}
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    value: Any = document
+    for name in path.split("."):
+        value = value[name]
+    return value
+
+
+async def _ended(*tasks: asyncio.Task[None]) -> None:
+    """Cancel the tasks, again where a driver loses a cancellation, until they have ended."""
+    going = {task for task in tasks if not task.done()}
+    while going:
+        for task in going:
+            task.cancel()
+        _, going = await asyncio.wait(going, timeout=1)
+    await asyncio.gather(*tasks, return_exceptions=True)
