@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 
+from codegen.comments import comments
 from server.rpc.method import Method
 
 ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTORS = ROOT / "gen" / "finlink.binpb"
-# Places in a descriptor, as source_code_info counts them.
-_FILE_MESSAGE, _FILE_ENUM, _FILE_SERVICE = 4, 5, 6
-_FIELD, _METHOD, _VALUE = 2, 2, 2
 
 _CODE = re.compile(r"`[^`]*`")
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
@@ -59,13 +57,12 @@ def in_json(text: str) -> str:
 
 @cache
 def _comments() -> Mapping[str, str]:
-    return {name: _told(text) for file in files() for name, text in _raw(file)}
-
-
-def _told(text: str) -> str:
-    """Lines put together, and fields in backticks named as JSON names them."""
-    paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
-    return _CODE.sub(lambda code: in_json(code.group()), "\n\n".join(paragraphs))
+    """Fields in backticks are named as JSON names them."""
+    return {
+        name: _CODE.sub(lambda code: in_json(code.group()), text)
+        for file in files()
+        for name, text in comments(file).items()
+    }
 
 
 @cache
@@ -77,25 +74,3 @@ def _names_in_json() -> Mapping[str, str]:
         for field in message.field
         if field.name != field.json_name
     }
-
-
-def _raw(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
-    said = {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
-
-    def of(*path: int) -> str:
-        return said.get(path, "")
-
-    for index, message in enumerate(file.message_type):
-        name = f"{file.package}.{message.name}"
-        yield name, of(_FILE_MESSAGE, index)
-        for number, field in enumerate(message.field):
-            yield f"{name}.{field.name}", of(_FILE_MESSAGE, index, _FIELD, number)
-    for index, enum in enumerate(file.enum_type):
-        yield f"{file.package}.{enum.name}", of(_FILE_ENUM, index)
-        for number, value in enumerate(enum.value):
-            yield f"{file.package}.{value.name}", of(_FILE_ENUM, index, _VALUE, number)
-    for index, service in enumerate(file.service):
-        name = f"{file.package}.{service.name}"
-        yield name, of(_FILE_SERVICE, index)
-        for number, method in enumerate(service.method):
-            yield f"{name}.{method.name}", of(_FILE_SERVICE, index, _METHOD, number)

@@ -28,7 +28,7 @@ def ask(cli: Cli, platform: str) -> Any:
             "nobody is there to be asked for a login",
             "Run it in a terminal, or give the credentials with --credentials-stdin.",
         )
-    name, secret = _ASKED_FOR[platform]
+    name, secret = _ASKED_FOR.get(platform, ("User name", "Password"))
     name = f"{name} (empty to log in on the platform's own page)"
     username = typer.prompt(name, default="", show_default=False, err=True)
     if not username:
