@@ -9,7 +9,7 @@ import grpc
 import httpx
 import pytest
 
-from codegen.envoy import BASES
+from codegen.envoy import BASES, published
 from server.edge.access_log import shorten
 from server.edge.limits import Limits
 from tests.e2e.strictness_calls import raw
@@ -152,10 +152,11 @@ async def test_a_long_access_log_is_put_aside(talkative: Gate) -> None:
         assert '"before"' not in logged(talkative, "after")
 
 
-def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate) -> None:
-    secret, request_id = "hunter2hunter2", "log-test-1"
+@pytest.mark.parametrize("path", published(USER))
+def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate, path: str) -> None:
+    secret, request_id = "hunter2hunter2", f"log-test-{path}"
     httpx.get(
-        f"{talkative.rest}{USER}?token={secret}",
+        f"{talkative.rest}{path}?token={secret}",
         headers={"authorization": f"Bearer {secret}", "x-request-id": request_id, "cookie": secret,
                  "user-agent": secret, "referer": f"https://a.example/{secret}"},
     )  # fmt: skip
@@ -164,7 +165,7 @@ def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate) -> None
     lines = [json.loads(line) for line in text.splitlines()]
     (line,) = (line for line in lines if line.get("request_id") == request_id)
     assert line["method"] == "GET"
-    assert line["path"] == USER
+    assert line["path"] == path
     assert line["rpc"] == "/finlink.users.v1.UserService/GetUser"
     assert (line["code"], line["grpc_code"], line["route"]) == (200, "OK", "GetUser")
     assert line["address"] == "127.0.0.1"

@@ -17,7 +17,7 @@ from tests.e2e.strictness_calls import connected
 from tests.edge.gate import HOUR_MS, Gate, gate
 
 STATUS = "/api/v1/connectors/status"
-KEPT = 20_000  # buckets of a group, see envoy.yaml
+KEPT = 20_000  # buckets of a group, see codegen/limits.py
 AT_ONCE = 50  # connections
 
 
@@ -73,7 +73,7 @@ def call_from(opened: Gate, first: int, last: int) -> None:
                 connection.sendall(f"{head}\r\n\r\n".encode())
             for connection in connections:
                 answer = b""
-                while not answer.endswith(b"}}\n"):
+                while not answer.endswith(b"}\n"):
                     piece = connection.recv(65_536)
                     assert piece, answer
                     answer += piece
