@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from finlink_words import PLATFORMS, RISK_TOLERANCES, USER_STATUSES
 
 from tests.clients.command_line import PATIENCE, PROGRAM, Outcome, at_terminal, started
 from tests.deploy.guide import blocks
@@ -124,12 +125,19 @@ def test_the_session_of_the_documentation(at_stack: Run) -> None:
     assert done.stdout.endswith("User deleted successfully.\n")
 
 
-def test_the_shell_completes_words_of_the_contract() -> None:
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("finlink status --platform ", PLATFORMS),  # by hand
+        ("finlink users list --risk-tolerance ", RISK_TOLERANCES),
+        ("finlink users status asha ", USER_STATUSES),
+    ],
+)
+def test_the_shell_completes_words_of_the_contract(line: str, words: tuple[str, ...]) -> None:
     asked = {
-        "_FINLINK_COMPLETE": "complete_bash", "COMP_WORDS": "finlink status --platform ",
-        "COMP_CWORD": "3",
+        "_FINLINK_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split())),
     }  # fmt: skip
     done = subprocess.run(
         PROGRAM, env={**os.environ, **asked}, check=True, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["fi_money", "zerodha"]
+    assert done.stdout.split() == list(words)
