@@ -21,7 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from codegen import limits
 from codegen.envoy import BASES, published
 from server.edge.limits import CLUSTER, CORS, OVERALL, RATE_LIMIT
-from server.rpc.method import Method, methods_of
+from server.rpc.method import MAX_REQUEST_BYTES, Method, methods_of
 
 FILE = "envoy-routes.json"
 BUFFER = "envoy.filters.http.buffer"
@@ -173,11 +173,19 @@ def _route(path: str, method: Method) -> dict[str, Any]:
             overall=limits.groups()[method.rate_limit_group].overall,
         ),
     }
-    if rules.max_request_bytes:
-        buffer = {"max_request_bytes": rules.max_request_bytes}
-        per_route = {"@type": f"{_FILTERS}.buffer.v3.BufferPerRoute", "buffer": buffer}
+    if buffer := _buffer(method):
+        per_route = {"@type": f"{_FILTERS}.buffer.v3.BufferPerRoute", **buffer}
         route["typed_per_filter_config"] = {BUFFER: per_route}
     return route
+
+
+def _buffer(method: Method) -> dict[str, Any]:
+    """How a request is held back until it is whole, where that is not as for most."""
+    if method.takes_stream:
+        return {"disabled": True}  # the server counts
+    if method.rules.max_request_bytes:
+        return {"buffer": {"max_request_bytes": method.rules.max_request_bytes}}
+    return {}
 
 
 def _seconds(given: Duration, default: int) -> str:
@@ -213,7 +221,7 @@ def _not_found() -> dict[str, Any]:
         "name": "not-found",
         "match": {"prefix": "/"},
         "route": {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"},
-        "metadata": _metadata(64 * 1024),
+        "metadata": _metadata(MAX_REQUEST_BYTES),
     }
 
 
@@ -236,7 +244,7 @@ def _cors() -> dict[str, Any]:
     return {
         "@type": f"{_FILTERS}.cors.v3.CorsPolicy",
         "allow_origin_string_match": [],  # CORS_ORIGINS; none
-        "allow_methods": "GET, POST, PUT, DELETE",
+        "allow_methods": "GET, POST, PUT, PATCH, DELETE",
         "allow_headers": "content-type, idempotency-key, last-event-id, x-api-key, x-request-id",
         "expose_headers": (
             "retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-request-id"

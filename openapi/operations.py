@@ -19,6 +19,7 @@ from server.rpc.streams import FORMS
 Operation = dict[str, Any]
 
 _STATUS_WORDS = {200: "Done.", 201: "Created."}
+_BYTES = {"type": "string", "format": "binary"}
 _LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
@@ -53,7 +54,7 @@ class Operations:
 
     def _parameters(self, method: Method) -> list[dict[str, Any]]:
         in_path = [f for f in method.request.fields if f.name in method.path_fields]
-        in_query = [] if method.has_body else list(method.sent_fields.values())
+        in_query = method.query_fields.values()
         return [
             *(self._parameter(field, "path") for field in in_path),
             *(self._parameter(field, "query") for field in in_query),
@@ -75,11 +76,16 @@ class Operations:
         return made
 
     def _body(self, method: Method) -> dict[str, Any]:
+        if method.takes_raw_body:
+            return {"required": True, "content": {"*/*": {"schema": _BYTES}}}
         schema, required = self._schemas.body(method)
         shown = example("bodies", method.descriptor.name)
         return {"required": required, "content": {"application/json": _content(schema, shown)}}
 
     def _success(self, method: Method) -> dict[str, Any]:
+        if method.returns_raw_body:
+            made = {"description": _STATUS_WORDS[method.success_status], "headers": HEADERS}
+            return made | {"content": {"*/*": {"schema": _BYTES}}}
         answer = method.descriptor.output_type
         schema = (self._schemas.answer if method.streams else self._schemas.reply)(answer)
         headers = HEADERS | {

@@ -83,6 +83,19 @@ def many(field: FieldDescriptor, items: Schema) -> Schema:
     return schema
 
 
+def mapped(field: FieldDescriptor, values: Schema) -> Schema:
+    """Values by text."""
+    rules = rules_of(field).map
+    schema: Schema = {"type": "object", "additionalProperties": values}
+    if rules.min_pairs:
+        schema["minProperties"] = rules.min_pairs
+    if rules.max_pairs:
+        schema["maxProperties"] = rules.max_pairs
+    if rules.keys.string.max_len:
+        schema["propertyNames"] = {"maxLength": rules.keys.string.max_len}
+    return schema
+
+
 def field_mask(field: FieldDescriptor) -> Schema:
     """Names of fields and of what is in them, separated by commas."""
     words = sorted(_camel(path) for path in _mask_paths(field))

@@ -105,10 +105,12 @@ class Schemas:
         if field.message_type.full_name == _FIELD_MASK:
             return rules.field_mask(field)
         message = field.message_type
+        if message.GetOptions().map_entry:
+            return rules.mapped(field, self._sent_value(message.fields_by_name["value"]))
         name = message.name + ("Input" if message.full_name in self._got else "")
         if self._claim(name, message):
             self.components[name] = self._sent_object(message, list(message.fields))
-        return _reference(name)
+        return rules.many(field, _reference(name)) if field.is_repeated else _reference(name)
 
     def _got_field(self, field: FieldDescriptor) -> Schema:
         message = field.message_type

@@ -63,7 +63,6 @@ LONGEST_STOP_SECONDS = DRAIN_SECONDS + 2 * STOP_SECONDS + 5.0  # within what con
 
 _SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),  # past 64 KiB a step refuses it
     ("grpc.max_metadata_size", 32 * 1024),  # a REST call brings its path and query along
     ("grpc.absolute_max_metadata_size", 64 * 1024),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -170,12 +169,13 @@ async def running_worker(
         cache = None
         if settings.answer_cache_mb and listen is not None:
             cache = await stack.enter_async_context(_answer_cache(settings, generations))
-        services = _services(
+        steps = middleware(
             Authentication(await keys_of(database, settings)),
             completion,
             CachedAnswers(cache),
             Idempotency(answers, secrets.requests, generations.close_one_or_all),
         )
+        services = SteppedServices(methods_of(_service_names(*CONTRACT)), steps)
         for parts in domains:
             parts.register(cast("grpc.aio.Server", services))
         server = _server(services)
@@ -229,15 +229,15 @@ async def _answer_cache(settings: Settings, generations: Generations) -> AsyncIt
             await feed.stop()
 
 
-def _services(
+def middleware(
     authentication: Authentication,
     completion: Completion,
     answers: CachedAnswers,
     idempotency: Idempotency,
-) -> SteppedServices:
-    """The steps every call takes, outermost first."""
+) -> list[Step]:
+    """What every call passes through, outermost first."""
     tracing = current_tracing()
-    steps: list[Step] = [
+    return [
         call_logging,
         *([] if tracing is None else [CallTracing(tracing)]),
         error_status(translate),
@@ -249,12 +249,14 @@ def _services(
         answer_encoding,
         cast("Step", idempotency),
     ]
-    return SteppedServices(methods_of(_service_names(*CONTRACT)), steps)
 
 
 def _server(services: SteppedServices) -> grpc.aio.Server:
     """A server of these, and of what infrastructure there is."""
-    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    # What an RPC takes less of is refused by its middleware, in the contract's words.
+    longest = max(4 * 1024 * 1024, *(method.max_request_bytes for method in services.methods))
+    options = [*_SERVER_OPTIONS, ("grpc.max_receive_message_length", longest + 1024)]
+    server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((services,))
     infrastructure = [*_service_names(health_pb2.DESCRIPTOR), reflection.SERVICE_NAME]
     reflection.enable_server_reflection([*_service_names(*CONTRACT), *infrastructure], server)

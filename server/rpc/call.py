@@ -20,6 +20,8 @@ REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 # Of a REST client that comes back to a stream of server-sent events.
 LAST_EVENT_ID = "last-event-id"
+# Of the body, as its REST caller named it; `content-type` itself is Envoy's.
+CONTENT_TYPE = "x-finlink-content-type"
 API_KEY = "x-api-key"
 TRACEPARENT = "traceparent"
 USER_AGENT = "user-agent"
@@ -67,6 +69,10 @@ class Call:
     @property
     def last_event_id(self) -> str | None:
         return self.metadata.get(LAST_EVENT_ID) or None
+
+    @property
+    def content_type(self) -> str:
+        return self.metadata.get(CONTENT_TYPE, "")
 
     @property
     def traceparent(self) -> str:

@@ -39,26 +39,25 @@ class HttpBinding:
 
     def __init__(self, method: Method) -> None:
         self._method = method
-        self._fields = method.sent_fields
         self._in_path = {
             field.json_name for field in method.request.fields if field.name in method.path_fields
         }
 
-    def bind(self, message: Message, query: str) -> list[FieldError]:
+    def bind(self, message: Message, query: str, content_type: str = "") -> list[FieldError]:
         """Add body and query to `message`, which has the path variables. Returns what is wrong.
 
-        Raises InvalidRequest where the body is no JSON object at all.
+        Raises InvalidRequest where the body is to be JSON and is no JSON object at all.
         """
         wrong: list[FieldError] = []
-        body = _take_body(message)
-        if self._method.has_body:
-            if body.strip():
-                self._bind_body(message, body, wrong)
-            fields: dict[str, FieldDescriptor] = {}
-        else:
-            fields = self._fields
+        method = self._method
+        body = message if isinstance(message, httpbody_pb2.HttpBody) else _take_body(message)
+        body.content_type = content_type
+        if (field := method.raw_body_field) is not None:
+            getattr(message, field.name).CopyFrom(body)
+        elif method.has_body and not method.takes_raw_body and body.data.strip():
+            self._bind_body(message, body.data, wrong)
         if query:
-            self._bind_query(message, query, fields, wrong)
+            self._bind_query(message, query, method.query_fields, wrong)
         return wrong
 
     def _bind_body(self, message: Message, body: bytes, wrong: list[FieldError]) -> None:
@@ -111,21 +110,17 @@ class _Body:
         self._request = request
         self._in_path = in_path
         self._wrong = wrong
-        self._emptied: list[str] = []
+        self._emptied: list[tuple[str, int]] = []  # with the least number of items
         self._has_mask = "update_mask" in request.fields_by_name
-
-    def _means_something_else_when_empty(self, field: FieldDescriptor) -> bool:
-        rules = field.GetOptions().Extensions[validate_pb2.field]
-        return self._has_mask or rules.repeated.min_items > 0
 
     def fill(self, message: Message, value: JsonObject) -> None:
         self._object(message, value, "", self._in_path)
-        # An empty list looks like one that was not sent once it is in a message. Where the request
-        # has a mask, that is the way to say "remove it"; where a rule wants items, it is refused.
-        for path in self._emptied:
-            if self._has_mask:
-                message.update_mask.paths.append(path)  # type: ignore[attr-defined]
-            else:
+        # An empty list or map looks like one that was not sent once it is in a message. Where the
+        # request has a mask, that is the way to say "remove it"; where a rule wants items, it is refused.
+        for path, least in self._emptied:
+            if self._has_mask and "[" not in path:
+                message.update_mask.paths.append(_snake(path))  # type: ignore[attr-defined]
+            elif least > 0:
                 self._wrong.append(FieldError(path, "must have at least one item, or be left out"))
 
     def _object(
@@ -147,30 +142,58 @@ class _Body:
                     self._wrong.append(FieldError(path, str(error)))
 
     def _field(self, message: Message, field: FieldDescriptor, item: Any, path: str) -> None:
-        if field.is_repeated:
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            self._map(message, field, _object(item), path)
+            if not item:
+                self._emptied.append((path, rules.map.min_pairs))
+        elif field.is_repeated:
+            if not isinstance(item, list):
+                raise _WrongType("must be a list")
             self._list(message, field, item, path)
+            if not item:
+                self._emptied.append((path, rules.repeated.min_items))
         elif field.message_type is None:
             setattr(message, field.name, _scalar(field, item))
         elif field.message_type.full_name == field_mask_pb2.FieldMask.DESCRIPTOR.full_name:
             getattr(message, field.name).paths.extend(_mask_paths(item))
-        elif isinstance(item, JsonObject):
+        else:
             child = getattr(message, field.name)
             child.SetInParent()
-            self._object(child, item, path + ".", set())
-        else:
-            raise _WrongType("must be an object")
+            self._object(child, _object(item), path + ".", set())
 
-    def _list(self, message: Message, field: FieldDescriptor, item: Any, path: str) -> None:
-        if not isinstance(item, list):
-            raise _WrongType("must be a list")
-        if not item and self._means_something_else_when_empty(field):
-            self._emptied.append(path)
+    def _list(self, message: Message, field: FieldDescriptor, item: list[Any], path: str) -> None:
+        """What is wrong leaves its place empty, so that those after it keep theirs."""
         target = getattr(message, field.name)
         for index, entry in enumerate(item):
+            place = f"{path}[{index}]"
             try:
-                target.append(_scalar(field, entry))
+                if field.message_type is not None:
+                    self._object(target.add(), _object(entry), place + ".", set())
+                else:
+                    target.append(_scalar(field, entry))
             except _WrongType as error:
-                self._wrong.append(FieldError(f"{path}[{index}]", str(error)))
+                self._wrong.append(FieldError(place, str(error)))
+                if field.message_type is None:
+                    target.append(_EMPTY[field.type])
+
+    def _map(self, message: Message, field: FieldDescriptor, item: JsonObject, path: str) -> None:
+        """A map from texts; null is as a key that is not there."""
+        target, of = getattr(message, field.name), _map_value(field)
+        for key, entry in item.items():
+            place = f"{path}.{key}"
+            try:
+                _string(key)
+                if key in item.repeated:
+                    raise _WrongType("must be given once")
+                if entry is None:
+                    continue
+                if of.message_type is not None:
+                    self._object(target[key], _object(entry), place + ".", set())
+                else:
+                    target[key] = _scalar(of, entry)
+            except _WrongType as error:
+                self._wrong.append(FieldError(place, str(error)))
 
 
 @cache  # there are as many as the contract has messages
@@ -178,13 +201,21 @@ def _by_json_name(message: Descriptor) -> dict[str, FieldDescriptor]:
     return {field.json_name: field for field in message.fields}
 
 
-def _take_body(message: Message) -> bytes:
+@cache
+def _map_value(field: FieldDescriptor) -> FieldDescriptor:
+    entry = field.message_type
+    if entry is None or entry.fields_by_name["key"].type != FieldDescriptor.TYPE_STRING:
+        raise TypeError(f"{field.full_name} is no map from texts")
+    return entry.fields_by_name["value"]
+
+
+def _take_body(message: Message) -> httpbody_pb2.HttpBody:
     """The raw body Envoy put beside the path variables; it is removed from the message."""
-    body = b""
+    body = httpbody_pb2.HttpBody()
     fields = UnknownFieldSet(message)
     for unknown in (fields[index] for index in range(len(fields))):
         if unknown.field_number == HTTP_BODY_FIELD and isinstance(unknown.data, bytes):
-            body += httpbody_pb2.HttpBody.FromString(unknown.data).data
+            body.MergeFromString(unknown.data)
     message.DiscardUnknownFields()
     return body
 
@@ -197,6 +228,12 @@ def _unknown(name: str, fields: dict[str, FieldDescriptor], in_path: set[str], n
         return f"unknown {noun}; did you mean {camel}?"
     known = ", ".join(sorted(fields))
     return f"unknown {noun}; known are {known}" if known else f"unknown {noun}; none are known here"
+
+
+def _object(value: Any) -> JsonObject:
+    if not isinstance(value, JsonObject):
+        raise _WrongType("must be an object")
+    return value
 
 
 def _scalar(field: FieldDescriptor, value: Any) -> Any:
@@ -252,6 +289,12 @@ _FROM_JSON: dict[int, Callable[[Any], Any]] = {
     FieldDescriptor.TYPE_DOUBLE: _double,
     FieldDescriptor.TYPE_INT32: _int32,
 }
+_EMPTY: dict[int, Any] = {
+    FieldDescriptor.TYPE_STRING: "",
+    FieldDescriptor.TYPE_BOOL: False,
+    FieldDescriptor.TYPE_DOUBLE: 0.0,
+    FieldDescriptor.TYPE_INT32: 0,
+}
 
 
 def _from_text(field: FieldDescriptor, text: str) -> Any:
@@ -280,4 +323,8 @@ def _mask_paths(value: Any) -> list[str]:
     for path in paths:
         if not _MASK_PATH.fullmatch(path):
             raise _WrongType("must be field names separated by commas")
-    return [re.sub(r"[A-Z]", lambda match: "_" + match.group().lower(), path) for path in paths]
+    return [_snake(path) for path in paths]
+
+
+def _snake(path: str) -> str:
+    return re.sub(r"[A-Z]", lambda match: "_" + match.group().lower(), path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from finlink.rules.v1 import rate_limit_pb2, rules_pb2
-from google.api import annotations_pb2
+from google.api import annotations_pb2, httpbody_pb2
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
@@ -16,6 +16,8 @@ from google.protobuf.message import Message
 from server.core.access import Scope
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
+MAX_REQUEST_BYTES = 64 * 1024  # of an RPC that does not say otherwise
+_HTTP_BODY = httpbody_pb2.HttpBody.DESCRIPTOR.full_name
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,22 @@ class Method:
 
     @cached_property
     def verb(self) -> str:
-        """`get`, `post`, `put` or `delete`."""
+        """`get`, `post`, `put`, `patch` or `delete`."""
         return str(self._rule.WhichOneof("pattern"))
 
     @cached_property
     def changes_state(self) -> bool:
-        return self.verb != "get"
+        return self.verb != "get" and self.rules.idempotency != rules_pb2.IDEMPOTENCY_NO_EFFECT
+
+    @cached_property
+    def stores_reply(self) -> bool:
+        """Whether the reply to a call with an idempotency key is stored, and returned again."""
+        return self.changes_state and self.rules.idempotency != rules_pb2.IDEMPOTENCY_OWN
+
+    @cached_property
+    def takes_stream(self) -> bool:
+        """Whether its request is a stream of messages."""
+        return self.descriptor.client_streaming
 
     @cached_property
     def streams(self) -> bool:
@@ -79,12 +91,42 @@ class Method:
         return bool(self._rule.body)
 
     @cached_property
+    def returns_raw_body(self) -> bool:
+        """Whether its reply over REST is a body as the RPC makes it, of whatever type."""
+        return self.response_class is httpbody_pb2.HttpBody
+
+    @cached_property
+    def takes_raw_body(self) -> bool:
+        """Whether the REST body is taken as it is, of whatever type, as a `google.api.HttpBody`."""
+        return self.request.full_name == _HTTP_BODY or self.raw_body_field is not None
+
+    @cached_property
+    def raw_body_field(self) -> FieldDescriptor | None:
+        """The field that holds the raw body, where the request is not that body itself."""
+        field = self.request.fields_by_name.get(self._rule.body)
+        if field is None or field.message_type is None:
+            return None
+        return field if field.message_type.full_name == _HTTP_BODY else None
+
+    @cached_property
+    def body_fields(self) -> dict[str, FieldDescriptor]:
+        """Request fields by JSON name that a JSON body carries."""
+        return self.sent_fields if self.has_body and not self.takes_raw_body else {}
+
+    @cached_property
+    def query_fields(self) -> dict[str, FieldDescriptor]:
+        """Request fields by JSON name that the query carries."""
+        return {} if self.body_fields else self.sent_fields
+
+    @cached_property
     def sent_fields(self) -> dict[str, FieldDescriptor]:
         """Request fields by JSON name that come in the REST body or query, not in the path."""
+        if self.request.full_name == _HTTP_BODY:
+            return {}
         return {
             field.json_name: field
             for field in self.request.fields
-            if field.name not in self.path_fields
+            if field.name not in self.path_fields and field != self.raw_body_field
         }
 
     @cached_property
@@ -104,8 +146,8 @@ class Method:
 
     @cached_property
     def max_request_bytes(self) -> int:
-        """The largest body over REST, and message over gRPC."""
-        return self.rules.max_request_bytes or 64 * 1024
+        """Of the request, or of all messages of a stream together."""
+        return self.rules.max_request_bytes or MAX_REQUEST_BYTES
 
     @cached_property
     def success_status(self) -> int:

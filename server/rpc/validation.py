@@ -17,6 +17,7 @@ from server.core.errors import FieldError
 from server.rpc.formats import CHECKS
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_END_OF_PART = re.compile(r"[.\[]")
 _VALIDATOR = protovalidate.Validator()
 
 # What would be right, where the rule's own text would be a regular expression.
@@ -69,6 +70,7 @@ class _Field(NamedTuple):
 
     name: str  # in JSON
     nested: bool
+    is_map: bool
     repeated: bool
     text: bool
     check: Callable[[str], str | None] | None
@@ -79,6 +81,7 @@ def _known(field: FieldDescriptor) -> _Field:
     return _Field(
         field.json_name,
         field.message_type is not None,
+        field.message_type is not None and field.message_type.GetOptions().map_entry,
         field.is_repeated,
         field.type == FieldDescriptor.TYPE_STRING,
         CHECKS.get(field.GetOptions().Extensions[format_pb2.format]),
@@ -89,18 +92,34 @@ def _text_errors(message: Message, prefix: str) -> Iterator[FieldError]:
     """Control characters in any string, and strings that break their format."""
     for descriptor, value in message.ListFields():
         field = _known(descriptor)
-        if field.nested:
-            if not field.repeated:
-                yield from _text_errors(value, prefix + field.name + ".")
+        place = prefix + field.name
+        if field.is_map:
+            for key, each in value.items():
+                yield from _in_text(key, f"{place}.{key}", None)
+                if isinstance(each, Message):
+                    yield from _text_errors(each, f"{place}.{key}.")
+                elif isinstance(each, str):
+                    yield from _in_text(each, f"{place}.{key}", None)
+        elif field.nested:
+            if field.repeated:
+                for index, each in enumerate(value):
+                    yield from _text_errors(each, f"{place}[{index}].")
+            else:
+                yield from _text_errors(value, place + ".")
+        elif field.text and field.repeated:
+            for index, text in enumerate(value):
+                yield from _in_text(text, f"{place}[{index}]", field.check)
         elif field.text:
-            for index, text in enumerate(value if field.repeated else (value,)):
-                if _CONTROL.search(text):
-                    problem: str | None = "must not contain control characters"
-                else:
-                    problem = field.check(text) if field.check is not None else None
-                if problem is not None:
-                    place = prefix + field.name
-                    yield FieldError(f"{place}[{index}]" if field.repeated else place, problem)
+            yield from _in_text(value, place, field.check)
+
+
+def _in_text(
+    text: str, place: str, check: Callable[[str], str | None] | None
+) -> Iterator[FieldError]:
+    if _CONTROL.search(text):
+        yield FieldError(place, "must not contain control characters")
+    elif check is not None and (problem := check(text)) is not None:
+        yield FieldError(place, problem)
 
 
 def _mask_errors(message: Message) -> Iterator[FieldError]:
@@ -119,7 +138,7 @@ def _mask_errors(message: Message) -> Iterator[FieldError]:
 
 
 def _json_path(descriptor: Descriptor, elements: Sequence[protovalidate.FieldPathElementPb]) -> str:
-    """`metadata.tags[2]` of protovalidate's field path."""
+    """`metadata.tags[2]` or `labels.home` of protovalidate's field path."""
     path = ""
     current: Descriptor | None = descriptor
     for element in elements:
@@ -127,10 +146,32 @@ def _json_path(descriptor: Descriptor, elements: Sequence[protovalidate.FieldPat
         field = current.fields_by_name[name] if current else None
         path += ("." if path else "") + (field.json_name if field else name)
         subscript = element.subscript
-        if subscript is not None and subscript.field == "index":
-            path += f"[{subscript.value}]"
+        if subscript is not None:
+            path += f"[{subscript.value}]" if subscript.field == "index" else f".{subscript.value}"
         current = field.message_type if field else None
+        if current is not None and current.GetOptions().map_entry:
+            current = current.fields_by_name["value"].message_type
     return path
+
+
+def unnamed(found: Sequence[FieldError], named: Sequence[FieldError]) -> list[FieldError]:
+    """Those of `found` that are not about what `named` has refused already.
+
+    That is the same place, what is in it, and the list that it is an item of.
+    """
+    places = {error.field for error in named}
+    lists = {place.rpartition("[")[0] for place in places if place.endswith("]")}
+    return [
+        error
+        for error in found
+        if error.field not in lists and places.isdisjoint(_place_and_those_around(error.field))
+    ]
+
+
+def _place_and_those_around(place: str) -> Iterator[str]:
+    yield place
+    for end in _END_OF_PART.finditer(place):
+        yield place[: end.start()]
 
 
 def _camel(path: str) -> str:

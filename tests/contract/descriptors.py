@@ -20,7 +20,8 @@ OPTIONS = (annotations_pb2.http, rules_pb2.method, format_pb2.format, validate_p
 
 GEN = ROOT / "gen"
 # Well-known messages that the strict JSON binder and the validation treat as one value.
-VALUES = frozenset({"google.protobuf.FieldMask"})
+MASK, RAW_BODY = "google.protobuf.FieldMask", "google.api.HttpBody"
+VALUES = frozenset({MASK, RAW_BODY})
 
 
 @cache
@@ -51,7 +52,8 @@ def nested(message: Descriptor) -> Iterator[Descriptor]:
         if current.full_name in seen or current.full_name in VALUES:
             continue
         seen.add(current.full_name)
-        yield current
+        if not current.GetOptions().map_entry:
+            yield current
         waiting += [field.message_type for field in current.fields if field.message_type]
 
 

@@ -18,7 +18,7 @@ from tests.contract.descriptors import ids, methods
 from tests.stack import ROOT
 
 METHODS = methods()
-VERBS = ("get", "post", "put", "delete")
+VERBS = ("get", "post", "put", "patch", "delete")
 HOLE = "\0"
 PREFIX = "/api/v1"
 

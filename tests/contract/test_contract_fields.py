@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from server.rpc import http_binding
 from server.rpc.formats import CHECKS
 from server.rpc.method import Method
-from tests.contract.descriptors import VALUES, ids, methods, request_fields
+from tests.contract.descriptors import MASK, VALUES, ids, methods, request_fields
 
 METHODS = methods()
 FIELDS = request_fields()
@@ -44,19 +44,24 @@ def test_is_of_a_kind_the_json_binder_reads(field: FieldDescriptor) -> None:
         assert field.type in http_binding._FROM_JSON
         if field.is_repeated:
             assert field.type == FieldDescriptor.TYPE_STRING
+    elif field.message_type.GetOptions().map_entry:
+        of = http_binding._map_value(field)  # a map from texts
+        assert of.type in http_binding._FROM_JSON or is_of_ours(of)
+    elif field.is_repeated:
+        assert is_of_ours(field)
     else:
-        assert not field.is_repeated, "neither lists of messages nor maps are read"
-        assert field.message_type.full_name in VALUES or field.message_type.full_name.startswith(
-            "finlink."
-        )
+        assert is_of_ours(field) or field.message_type.full_name in VALUES
+
+
+def is_of_ours(field: FieldDescriptor) -> bool:
+    message = field.message_type
+    return message is not None and message.full_name.startswith("finlink.")
 
 
 @every_rpc
 def test_a_query_holds_simple_values_only(method: Method) -> None:
-    if method.has_body:
-        return
     known = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_BOOL}
-    for field in method.sent_fields.values():
+    for field in method.query_fields.values():
         assert field.type in known, f"{field.full_name} cannot be read from a query"
 
 
@@ -71,7 +76,14 @@ def test_what_may_be_absent_has_presence(method: Method) -> None:
 @every_field
 def test_is_bounded(field: FieldDescriptor) -> None:
     rules = rules_of(field)
-    if field.is_repeated:
+    if field.message_type and field.message_type.GetOptions().map_entry:
+        assert rules.map.max_pairs
+        assert is_bounded(rules.map.keys.string)
+        text = http_binding._map_value(field).type == FieldDescriptor.TYPE_STRING
+        assert not text or is_bounded(rules.map.values.string)
+    elif field.is_repeated and field.message_type:
+        assert rules.repeated.max_items
+    elif field.is_repeated:
         items = rules.repeated.items.string
         words = getattr(items, "in")
         assert rules.repeated.max_items or (rules.repeated.unique and words)
@@ -82,7 +94,7 @@ def test_is_bounded(field: FieldDescriptor) -> None:
         assert rules.double.finite
     elif field.type == FieldDescriptor.TYPE_INT32:
         assert rules.int32.HasField("gte")
-    elif field.message_type and field.message_type.full_name in VALUES:
+    elif field.message_type and field.message_type.full_name == MASK:
         assert getattr(rules.field_mask, "in")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections import Counter
 
 import pytest
 from finlink.errors.v1.error_reason_pb2 import ErrorReason
-from finlink.rules.v1 import rate_limit_pb2
+from finlink.rules.v1 import rate_limit_pb2, rules_pb2
+from google.api import annotations_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 from server.core.access import Scope
@@ -42,13 +44,22 @@ def test_every_service_is_in_the_composition_root() -> None:
 
 @every_rpc
 def test_http_rule(method: Method) -> None:
-    assert method.verb in {"get", "post", "put", "delete"}
+    assert method.verb in {"get", "post", "put", "patch", "delete"}
     assert method.http_path.startswith("/api/v1/")
-    assert method.has_body == (method.verb in {"post", "put"})
+    variables = re.findall(r"\{.*?\}", method.http_path)
+    assert set(variables) == {f"{{{name}}}" for name in method.path_fields}, "names of fields alone"
     fields = {field.name: field for field in method.request.fields}
     for name in method.path_fields:
         assert fields[name].type == FieldDescriptor.TYPE_STRING
         assert not fields[name].has_presence, "a field of the path is always there"
+
+
+@every_rpc
+def test_a_body_is_all_that_the_path_does_not_have_or_taken_as_it_is(method: Method) -> None:
+    body = method.descriptor.GetOptions().Extensions[annotations_pb2.http].body
+    assert not body or method.verb != "get"
+    assert body or method.verb in {"get", "delete"}
+    assert body in {"", "*"} or method.raw_body_field is not None
 
 
 def test_no_two_rpcs_have_the_same_route() -> None:
@@ -75,7 +86,7 @@ def test_errors_are_documented(method: Method) -> None:
     assert set(documented) <= STATUSES.keys()
     assert not set(documented) & COMMON, "what every RPC can fail with is not repeated"
     assert len(documented) == len(set(documented))
-    if method.path_fields or method.verb == "post":
+    if method.path_fields or method.changes_state:
         assert documented, "an RPC that acts on something can fail to find it, or finds it taken"
     if method.path_fields:
         assert any(STATUSES[reason][1] == 404 for reason in documented)
@@ -83,8 +94,20 @@ def test_errors_are_documented(method: Method) -> None:
 
 @every_rpc
 def test_success_status(method: Method) -> None:
-    creates = method.verb == "post" and not method.path_fields
-    assert method.success_status == (201 if creates else 200)
+    """201 says that something was created."""
+    assert method.success_status in {200, 201}
+    if method.success_status == 201:
+        assert method.verb == "post"
+        assert method.changes_state
+
+
+@every_rpc
+def test_idempotency(method: Method) -> None:
+    """A GET changes nothing without saying so, and of a stream no reply is stored."""
+    says = method.rules.idempotency
+    assert says == rules_pb2.IDEMPOTENCY_UNSPECIFIED or method.verb != "get"
+    if method.takes_stream:
+        assert not method.stores_reply
 
 
 @every_rpc
@@ -112,7 +135,15 @@ EVENTS = [method for method in STREAMS if method.is_resumed]
 def test_a_stream_and_no_other_rpc_has_a_form(method: Method) -> None:
     assert (method.stream_form in FORMS) == method.streams
     assert bool(method.stream_form) == method.streams
-    assert method.verb == "get" or not method.streams
+    assert not (method.streams and method.changes_state)
+
+
+@every_rpc
+def test_a_stream_of_requests_is_a_raw_body_over_rest(method: Method) -> None:
+    """Which comes in pieces wherever it is cut; and no middleware is made for streams both ways."""
+    if method.takes_stream:
+        assert method.takes_raw_body
+        assert not method.streams
 
 
 @pytest.mark.parametrize("method", EVENTS, ids=ids(EVENTS))

@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -95,12 +95,16 @@ def gate(
     pages: Sequence[Page] = (),
     every_call: bool = False,
     descriptors: Path = DESCRIPTORS,
+    server: Path | None = None,
 ) -> Iterator[Gate]:
-    """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it."""
+    """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it.
+
+    `server`: the socket of one that answers otherwise.
+    """
     rest, tls_port, rpc, admin = free_ports(4)
     folder.mkdir(parents=True, exist_ok=True)
     opened = Gate(rest, tls_port, rpc, admin, folder / "envoy.log", folder / "access.log")
-    with worker(opened) as socket:
+    with nullcontext(server) if server else worker(opened) as socket:
         given = tls or Tls()
         edge = Edge(
             host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket],

@@ -67,7 +67,7 @@ def test_an_operation_says_what_it_is(method: Method) -> None:
 @every_rpc
 def test_errors_are_those_of_the_contract(method: Method) -> None:
     codes = {*COMMON, *reasons(method)}
-    if method.verb != "get":
+    if method.changes_state:
         codes.add("IDEMPOTENCY_KEY_REUSED")
     expected = {str(STATUSES[code][1]): set[str]() for code in codes} | PROTOCOL
     for code in codes:
@@ -100,11 +100,11 @@ def test_parameters_are_the_fields_that_come_without_a_body(method: Method) -> N
     expected = {
         ("path" if field.name in method.path_fields else "query", camel(field.name)): field
         for field in method.request.fields
-        if field.name in method.path_fields or not method.has_body
+        if field.name in method.path_fields or field in method.query_fields.values()
     }
     headers = {name for place, name in found if place == "header"}
     assert {key for key in found if key[0] != "header"} == expected.keys()
-    assert ("Idempotency-Key" in headers) == (method.verb != "get")
+    assert ("Idempotency-Key" in headers) == method.changes_state
     assert ("Last-Event-ID" in headers) == (
         method.rules.stream_form == rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS
     )

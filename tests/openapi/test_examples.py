@@ -23,7 +23,8 @@ from tests.openapi.test_completeness import operation
 
 METHODS = methods()
 STREAMS = [method for method in METHODS if method.streams]
-SENT = [method for method in METHODS if method.has_body]
+SHOWN = [method for method in METHODS if not method.returns_raw_body]
+SENT = [method for method in METHODS if method.has_body and not method.takes_raw_body]
 
 every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 
@@ -49,7 +50,7 @@ def parameters(method: Method) -> dict[str, Any]:
 def test_requests_are_taken(method: Method) -> None:
     """As the server takes them: read strictly, then held against the rules."""
     given = parameters(method)
-    if method.has_body:
+    if method in SENT:
         content = operation(method)["requestBody"]["content"]["application/json"]
         for body in shown(content):
             assert problems(content["schema"], body) == []
@@ -89,7 +90,7 @@ def varint(number: int) -> bytes:
     return bytes([*digits, number])
 
 
-@every_rpc
+@pytest.mark.parametrize("method", SHOWN, ids=ids(SHOWN))
 def test_answers_are_as_the_server_writes_them(method: Method) -> None:
     success = operation(method)["responses"][str(method.success_status)]
     (content,) = success["content"].values()
@@ -128,7 +129,7 @@ def test_errors_have_their_shape(method: Method) -> None:
 
 
 def test_no_example_is_left_over() -> None:
-    names = {method.descriptor.name for method in METHODS}
+    names = {method.descriptor.name for method in SHOWN}
     streams = {method.descriptor.name for method in STREAMS}
     assert examples.BODIES.keys() == {method.descriptor.name for method in SENT}
     assert examples.ANSWERS.keys() == names - streams

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -23,7 +23,8 @@ class SteppedServices(grpc.GenericRpcHandler):
     It stands for a server where servicers are added, and is a server's handler itself; an interceptor,
     grpc.aio's own way, costs every call more than some of the steps do.
 
-    A server stream takes the same steps; its innermost one sends the messages and gives no answer.
+    A server stream takes the same steps; its innermost one sends the messages and gives no answer. A
+    client stream arrives as an asynchronous iterator in the place of the request.
 
     Requests arrive at the steps as raw bytes: decoding is a step of its own, so that bad bytes are
     refused, logged and counted like any other bad request. So is encoding.
@@ -33,6 +34,10 @@ class SteppedServices(grpc.GenericRpcHandler):
         self._methods = methods
         self._steps = tuple(reversed(steps))
         self._handlers: dict[str, _RpcHandler] = {}
+
+    @property
+    def methods(self) -> Collection[Method]:
+        return self._methods.values()
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """What generated code calls beside the next one, with the same in another form."""
@@ -49,17 +54,18 @@ class SteppedServices(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
     def _stepped(self, method: Method, handler: _RpcHandler) -> _RpcHandler:
-        chain: Handler = (
-            sending(method, cast("Any", handler.unary_stream))
-            if method.streams
-            else cast("Handler", handler.unary_unary)
-        )
+        if method.takes_stream and method.streams:
+            raise TypeError(f"{method.path} streams both ways, which no middleware is made for")
+        chain: Any
+        make: Callable[[Any], _RpcHandler]
+        if method.takes_stream:
+            chain, make = handler.stream_unary, grpc.stream_unary_rpc_method_handler
+        elif method.streams:
+            chain = sending(method, cast("Any", handler.unary_stream))
+            make = grpc.unary_stream_rpc_method_handler
+        else:
+            chain, make = handler.unary_unary, grpc.unary_unary_rpc_method_handler
         for step in self._steps:
             chain = step(method, chain)
-        if method.streams:
-            return grpc.unary_stream_rpc_method_handler(
-                cast("Any", chain), request_deserializer=None, response_serializer=None
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            cast("Any", chain), request_deserializer=None, response_serializer=None
-        )
+        # Without functions that read and write messages: what comes and goes is bytes.
+        return make(chain)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
 import structlog
 
 from server.observability.logging import cause_of
-from server.rpc.call import Context, Handler
+from server.rpc.call import Context, Handler, current_call
 from server.rpc.method import Method
 
 _log = structlog.stdlib.get_logger("finlink.rpc")
 
 
 class Completion:
-    """A step that shields changes from cancellation, and knows which are still under way."""
+    """Middleware that shields changes from cancellation, and knows which are still under way."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[bytes]] = set()
@@ -31,18 +32,44 @@ class Completion:
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
-                task.add_done_callback(partial(_tell_of_failure, method.path))
+                if isinstance(request, _Requests) and not request.have_ended:
+                    task.cancel()
+                task.add_done_callback(partial(_report_failure, method.path))
                 raise
 
-        return handle
+        async def handle_stream(requests: AsyncIterator[bytes], context: Context) -> bytes:
+            return await handle(_Requests(requests, context), context)
 
-    async def drain(self, patience: float) -> None:
-        """Wait for the changes under way, at most `patience` seconds."""
+        return handle_stream if method.takes_stream else handle
+
+    async def drain(self, grace: float) -> None:
+        """Wait for the changes under way, at most `grace` seconds."""
         if self._running:
-            await asyncio.wait(self._running, timeout=patience)
+            await asyncio.wait(self._running, timeout=grace)
 
 
-def _tell_of_failure(method: str, task: asyncio.Task[bytes]) -> None:
-    """Nobody waits for the answer any more, so the log is the place to say that there is none."""
+class _Requests:
+    """The messages of a stream, and whether its caller has sent all of them.
+
+    For grpc.aio a caller who goes away looks like one who has sent all, until something is sent to that
+    caller. Over REST that would be the status, so there a body shows by itself that it is whole, as
+    `multipart/form-data` does.
+    """
+
+    def __init__(self, messages: AsyncIterator[bytes], context: Context) -> None:
+        self._messages = messages
+        self._context = context
+        self.have_ended = False
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        async for message in self._messages:
+            yield message
+        if not current_call().is_rest:
+            await self._context.send_initial_metadata(())
+        self.have_ended = True
+
+
+def _report_failure(method: str, task: asyncio.Task[bytes]) -> None:
+    """Nobody waits for the reply any more, so the log is the place to say that there is none."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.warning("change failed after its caller had gone", method=method, **cause_of(error))

@@ -1,43 +1,74 @@
-"""Innermost: raw bytes become a valid request message, or every wrong field is named."""
+"""Raw bytes become a valid request message, or every wrong field is named."""
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
+from collections.abc import AsyncIterator
+
+from google.protobuf.message import DecodeError, Message
 
 from server.core.errors import InvalidRequest, PayloadTooLarge
-from server.rpc.call import Context, Handler, current_call
+from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
-from server.rpc.validation import Validation
+from server.rpc.validation import Validation, unnamed
 
 
-def request_decoding(method: Method, inner: Handler) -> Handler:
+class _Decoder:
     """Decodes, binds what REST sent, and validates by the contract's rules."""
-    binding = HttpBinding(method)
-    validation = Validation(method.request)
-    request_class, most = method.request_class, method.max_request_bytes
 
-    async def handle(raw: bytes, context: Context) -> bytes:
-        call = current_call()
-        if len(raw) > most and not call.is_rest:
-            raise PayloadTooLarge(f"The request is larger than {most >> 10} KiB")
-        message = request_class()
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._binding = HttpBinding(method)
+        self._validation = Validation(method.request)
+        self._request_class = method.request_class
+
+    def message(self, raw: bytes, call: Call, *, is_first: bool = True) -> Message:
+        """Raises InvalidRequest. Of a raw body only the first piece comes with what else is sent."""
+        message = self._request_class()
         try:
             message.MergeFromString(raw)
         except (DecodeError, UnicodeDecodeError):
             raise InvalidRequest(
-                f"The request is not a valid {method.request.full_name} message"
+                f"The request is not a valid {self._method.request.full_name} message"
                 if not call.is_rest
                 else "The path is not valid UTF-8"
             ) from None
-        wrong = binding.bind(message, call.rest_query) if call.is_rest else []
-        if method.is_resumed and call.is_rest and call.last_event_id is not None:
-            # A browser repeats its first URL, old token included, and says here how far it came.
-            message.resume_token = call.last_event_id  # type: ignore[attr-defined]
-        named = {entry.field for entry in wrong}
-        wrong += [entry for entry in validation.check(message) if entry.field not in named]
+        wrong = []
+        if call.is_rest:
+            query = call.rest_query if is_first else ""
+            wrong = self._binding.bind(message, query, call.content_type)
+            if self._method.is_resumed and call.last_event_id is not None:
+                # A browser repeats its first URL, old token included, and says here how far it came.
+                message.resume_token = call.last_event_id  # type: ignore[attr-defined]
+        if is_first or not self._method.takes_raw_body:
+            found = self._validation.check(message)
+            wrong += unnamed(found, wrong) if wrong else found
         if wrong:
             raise InvalidRequest(fields=wrong)
-        return await inner(message, context)
+        return message
 
-    return handle
+
+def request_decoding(method: Method, inner: Handler) -> Handler:
+    """A stream of requests is decoded message by message, as the servicer takes them."""
+    decoder, limit = _Decoder(method), method.max_request_bytes
+    too_large = f"The request is larger than {limit >> 10} KiB"
+
+    async def handle(raw: bytes, context: Context) -> bytes:
+        call = current_call()
+        if len(raw) > limit and not call.is_rest:  # over REST Envoy counts, without path and query
+            raise PayloadTooLarge(too_large)
+        return await inner(decoder.message(raw, call), context)
+
+    async def messages(raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        call, size, is_first = current_call(), 0, True
+        async for raw in raws:
+            size += len(raw)
+            if size > limit:
+                raise PayloadTooLarge(too_large)
+            yield decoder.message(raw, call, is_first=is_first)
+            is_first = False
+
+    async def handle_stream(raws: AsyncIterator[bytes], context: Context) -> bytes:
+        return await inner(messages(raws), context)
+
+    return handle_stream if method.takes_stream else handle

@@ -17,11 +17,11 @@ def answer_encoding(method: Method, inner: Handler) -> Handler:
     if method.streams:
         return inner
     serve = cast("Serving", inner)
-    write = json_writer(method.descriptor.output_type)
+    write = None if method.returns_raw_body else json_writer(method.descriptor.output_type)
 
     async def handle(request: Message, context: Context) -> bytes:
         answer = await serve(request, context)
-        if current_call().is_rest:
+        if write is not None and current_call().is_rest:
             return envelope.success(write(answer))
         return answer.SerializeToString()
 

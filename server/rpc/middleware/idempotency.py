@@ -58,15 +58,17 @@ class Idempotency:
     def __call__(self, method: Method, inner: Serving) -> Serving:
         if not method.changes_state:
             return inner
+        if method.takes_stream and method.stores_reply:
+            raise TypeError(f"{method.path}: of a stream no reply is stored; say IDEMPOTENCY_OWN")
         response = method.response_class
 
         async def handle(request: Message, context: Context) -> Message:
             key = current_call().idempotency_key
-            if key is None:
-                return await inner(request, context)
-            if not _KEY.fullmatch(key):
+            if key is not None and not _KEY.fullmatch(key):
                 message = "must be 1 to 255 visible ASCII characters, without spaces"
                 raise InvalidRequest.of(FIELD, message)
+            if key is None or not method.stores_reply:
+                return await inner(request, context)
             path = [getattr(request, name) for name in sorted(method.path_fields)]
             name = self._fingerprint(json.dumps([method.path, path, key]).encode())
             asked = self._fingerprint(request.SerializeToString(deterministic=True))
