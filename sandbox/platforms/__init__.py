@@ -1,1 +1,1 @@
-"""One package a platform, each with a manifest; `registry.py` has one line for each of them."""
+"""One package a platform, each with a manifest."""

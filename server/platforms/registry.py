@@ -1,15 +1,21 @@
-"""Every platform, one line each, in the contract's order."""
+"""Every platform of the contract, in its order: a word there is a folder here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-from server.platforms.fi_money.platform import FI_MONEY
-from server.platforms.manifest import Manifest
-from server.platforms.zerodha.platform import ZERODHA
+import finlink_words
 
-PLATFORMS: Sequence[Manifest[Any]] = (
-    FI_MONEY,
-    ZERODHA,
-)
+from server.platforms.manifest import Manifest
+
+
+def _manifest(name: str) -> Manifest[Any]:
+    manifest: Manifest[Any] = getattr(
+        import_module(f"server.platforms.{name}.platform"), name.upper()
+    )
+    return manifest
+
+
+PLATFORMS: Sequence[Manifest[Any]] = tuple(map(_manifest, finlink_words.PLATFORMS))

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from finlink_words import PLATFORMS as CONTRACTED
 
 from server.config import Settings
 from server.platforms.building import build_platforms
@@ -21,10 +20,6 @@ def built(settings: Settings) -> Any:
 
 async def never(*_: Any) -> Any:
     raise AssertionError("nothing is called")
-
-
-def test_the_registry_has_the_contracts_platforms_in_its_order() -> None:
-    assert tuple(manifest.name for manifest in PLATFORMS) == CONTRACTED
 
 
 def test_every_platform_is_built_as_its_manifest_says() -> None:

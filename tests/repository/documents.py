@@ -60,6 +60,7 @@ def make_targets() -> set[str]:
 def paths(document: Path) -> set[str]:
     """What names a file of the sources, or begins with a folder of the repository."""
     top = {name.partition("/")[0] for name in names()}
+    made = set(re.findall(r"^```python\n# (\S+)$", document.read_text(), re.MULTILINE))
     return {
         path
         for part in code(document)
@@ -67,7 +68,7 @@ def paths(document: Path) -> set[str]:
         for path in _PATH.findall(part)
         if ("/" in path and path.partition("/")[0] in top)
         or (path.endswith(_SOURCES) and path not in _SOURCES)
-    }
+    } - made  # by whoever follows it
 
 
 def exists(path: str) -> bool:

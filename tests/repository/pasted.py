@@ -61,7 +61,8 @@ def shown_after(block: Block) -> list[str]:
 
 def lines(guide: Path) -> list[str]:
     """The command lines of a guide, without their comments."""
-    told = (line.partition(" #")[0] for block in blocks(guide) for line in block.text.splitlines())
+    commands = [block for block in blocks(guide) if block.language == "sh"]
+    told = (line.partition(" #")[0] for block in commands for line in block.text.splitlines())
     return [line.strip() for line in told if line.strip()]
 
 

@@ -1,8 +1,14 @@
 /** The contract's words as people read them. */
 
-import type { Platform, RunState, Status } from "../api/types";
+import { PLATFORMS, type Platform, type RunState, type Status } from "../api/types";
 
-export const PLATFORM_NAMES: Record<Platform, string> = { fi_money: "Fi Money", zerodha: "Zerodha" };
+/** `fi_money` is Fi Money. */
+export const PLATFORM_NAMES = Object.fromEntries(
+  PLATFORMS.map((word) => [
+    word,
+    word.replace(/(^|_)([a-z])/g, (_, gap, first) => (gap && " ") + first.toUpperCase()),
+  ]),
+) as Record<Platform, string>;
 
 export const STATUS_WORDS: Record<Status, { name: string; sign: string; means: string }> = {
   connected: { name: "Connected", sign: "●", means: "Syncs at its interval." },
