@@ -44,12 +44,12 @@ from server.security.encryption import Vault
 from server.security.ring import KeyRing
 from server.startup import keyed_secrets_of, keys_of, prepare
 from server.storage import driver
-from server.storage.answers import AnswerStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.cache_feed import CacheFeed
 from server.storage.changes import RecordedChanges
 from server.storage.counters import Counters
 from server.storage.errors import translate
+from server.storage.idempotency import IdempotencyStore
 from server.storage.leases import Leases
 from server.storage.rollup import CounterRollup
 
@@ -165,7 +165,7 @@ async def running_worker(
             each.start()
 
         completion = Completion()
-        answers = AnswerStore(database, leases, Vault(secrets.answers))
+        records = IdempotencyStore(database, leases, Vault(secrets.answers))
         cache = None
         if settings.answer_cache_mb and listen is not None:
             cache = await stack.enter_async_context(_answer_cache(settings, generations))
@@ -173,7 +173,7 @@ async def running_worker(
             Authentication(await keys_of(database, settings)),
             completion,
             CachedAnswers(cache),
-            Idempotency(answers, secrets.requests, generations.close_one_or_all),
+            Idempotency(records, secrets.requests, generations.close_one_or_all),
         )
         services = SteppedServices(methods_of(_service_names(*CONTRACT)), steps)
         for parts in domains:

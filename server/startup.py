@@ -8,8 +8,7 @@ from server.domains import registry
 from server.kernel import Indexes
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
-from server.storage import answers as answer_store
-from server.storage import api_keys, counters, data_keys, driver, keyed_secrets
+from server.storage import api_keys, counters, data_keys, driver, idempotency, keyed_secrets
 from server.storage import leases as lease_store
 from server.storage.api_keys import ApiKeyStore, CurrentKeys
 from server.storage.audit import CODES_KEY
@@ -26,7 +25,7 @@ from server.storage.keyed_secrets import KeyedSecrets
 
 def indexes(settings: Settings) -> Indexes:
     """Of all collections, by their names."""
-    shared = (lease_store, answer_store, api_keys, data_keys, keyed_secrets, counters)
+    shared = (lease_store, idempotency, api_keys, data_keys, keyed_secrets, counters)
     return {
         **registry.indexes(settings),
         **{name: models for store in shared for name, models in store.INDEXES.items()},

@@ -58,6 +58,7 @@ def create(
         await changes.make(
             partial(ApiKeyStore(database).add, made),
             lambda _: Event("api_key.created", fields=[name]),
+            None,
         )
 
     try:
@@ -92,6 +93,7 @@ def revoke(name: Name) -> None:
         return await changes.make(
             partial(ApiKeyStore(database).revoke, name),
             lambda _: Event("api_key.revoked", fields=[name]),
+            None,
         )
 
     key = on_database(end)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from server.cache.responses import Shown
 from server.core.events import Actor
+from server.core.idempotency import KeyedCall, KeyedReply
 
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"
@@ -31,11 +32,16 @@ MAX_TEXT = 200  # of what a caller says of itself
 
 _SUBJECT = re.compile(r'Subject="([^"]*)"')
 
+T = TypeVar("T")
+R = TypeVar("R")
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 # A step of the way a call takes: bytes go in at the outer end, messages inside of decoding.
 Handler: TypeAlias = Callable[[Any, Context], Awaitable[bytes]]
 # The same inside of encoding, down to the servicer.
 Serving: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
+
+# A use case that changes something; it is given the reply to store with the change.
+Change: TypeAlias = Callable[[KeyedReply | None], Awaitable[T]]
 
 
 @dataclass(slots=True)
@@ -57,6 +63,7 @@ class Call:
     cached: str | None = None  # hit or miss, where the answer may be kept
     raw: bytes | None = field(default=None, repr=False)  # the request in that case
     shown: Shown | None = None
+    keyed: KeyedCall | None = field(default=None, repr=False)  # of a change with an idempotency key
 
     @property
     def api_key(self) -> str | None:
@@ -120,3 +127,9 @@ def enter_call(call: Call) -> None:
 def answer_shows(shown: Shown) -> None:
     """Say what the answer to the current call is made of; without that it is not kept."""
     _current.get().shown = shown
+
+
+async def replied(change: Change[T], build: Callable[[T], R]) -> R:
+    """The reply to a change, built of what the use case returns; the use case stores it with the change."""
+    keyed = _current.get().keyed
+    return build(await change(None if keyed is None else KeyedReply(keyed, build)))

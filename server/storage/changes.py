@@ -1,4 +1,4 @@
-"""How use cases change things: with the event that tells of it, and the answer to its caller, at once."""
+"""How use cases change things: together with the events that record it, and the reply to the caller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from server.cache.generations import Generations
 from server.core.events import Actor, Event, current_actor
-from server.core.idempotency import KeyedCall, keep_answers, keyed_call
+from server.core.idempotency import KeyedReply, store_replies
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Session, TransactionAborted
 from server.storage.group_commit import GroupCommit
@@ -22,18 +22,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a change is made for: the actor of its events, and the call that it answers."""
+    """Whom a change is made for: the actor of its events, and the reply to store with it."""
 
     actor: Actor
-    call: KeyedCall | None
-
-    @classmethod
-    def current(cls, *, answers: bool = True) -> Caller:
-        """Of this task."""
-        return cls(current_actor(), keyed_call() if answers else None)
+    reply: KeyedReply | None
 
 
-# A change that was made: for whom, its result, and what is told of it.
+# A change that was made: for whom, its result, and the events that record it.
 Done: TypeAlias = tuple[Caller, Any, Sequence[Event]]
 
 
@@ -49,25 +44,24 @@ class RecordedChanges:
     async def make(
         self,
         work: Callable[[Session], Awaitable[T]],
-        told: Callable[[Any], Event | Sequence[Event]],
+        events_of: Callable[[Any], Event | Sequence[Event]],
+        reply: KeyedReply | None,
         *,
-        answers: bool = True,
         deadline: float | None = None,
     ) -> T:
-        """Run `work` in a transaction, with the events that tell of its result.
+        """Run `work` in a transaction, with the events that record its result.
 
-        None from `work` says that nothing was changed after all. Where the caller sent an idempotency
-        key the answer is stored too: `work` gives what the use case gives, see
-        `idempotency.answered`. `answers=False` is for a change on the way to that. `work` may run
-        several times, until `deadline` on the monotonic clock.
+        None from `work` says that nothing was changed after all. `reply` is the one that the use case was
+        given: `work` returns what the use case returns. A change on the way to that has none. `work` may
+        run several times, until `deadline` on the monotonic clock.
         """
-        caller = Caller.current(answers=answers)
+        caller = Caller(current_actor(), reply)
 
         async def changed(session: Session) -> tuple[T, list[Done]]:
             result = await work(session)
             if result is None:
                 return result, []
-            events = told(result)
+            events = events_of(result)
             return result, [(caller, result, [events] if isinstance(events, Event) else events)]
 
         return await self.commit(changed, deadline=deadline)
@@ -79,20 +73,18 @@ class RecordedChanges:
         deadline: float | None = None,
         once: bool = False,
     ) -> T:
-        """Run `work` in a transaction, with the events and answers of all that it has done.
+        """Run `work` in a transaction, with the events and replies of all that it has done.
 
         `deadline` and `once` are those of `Database.transact`.
         """
 
         async def together(session: Session) -> T:
             result, done = await work(session)
-            told = [(event, caller.actor) for caller, _, events in done for event in events]
-            await self._trail.add_all(told, session)
-            opening(*(event.user_id for event, _ in told if event.user_id is not None))
-            await keep_answers(
-                [(caller.call, answer) for caller, answer, _ in done if caller.call is not None],
-                session,
-            )
+            events = [(event, caller.actor) for caller, _, events in done for event in events]
+            await self._trail.add_all(events, session)
+            opening(*(event.user_id for event, _ in events if event.user_id is not None))
+            replies = [(caller.reply, result) for caller, result, _ in done if caller.reply]
+            await store_replies(replies, session)
             return result
 
         with self._generations.committing() as opening:
@@ -125,8 +117,8 @@ class GroupAborted(Exception):
 class GroupCommitChanges(Generic[I, T]):
     """Changes of one kind that share transactions.
 
-    Each is told of and answered as if it were made alone. Where a group fails, nothing of it is kept and
-    its members go alone, so that none has another answer because of the others.
+    Each is recorded and replied to as if it were made alone. If a group fails, nothing of it is stored and
+    its members are made alone, so that none gets another reply because of the others.
     """
 
     def __init__(
@@ -134,25 +126,26 @@ class GroupCommitChanges(Generic[I, T]):
         changes: RecordedChanges,
         alone: Callable[[I, Session], Awaitable[T]],
         together: Callable[[Sequence[I], Session], Awaitable[Sequence[T]]],
-        told: Callable[[I, T], Event],
+        event_of: Callable[[I, T], Event],
     ) -> None:
         """`alone` makes one change, `together` many; the latter may raise whatever it likes."""
         self._changes = changes
         self._alone = alone
         self._together = together
-        self._told = told
+        self._event_of = event_of
         self._groups: GroupCommit[tuple[I, Caller], T] = GroupCommit(self._commit)
 
-    async def make(self, item: I) -> T:
+    async def make(self, item: I, reply: KeyedReply | None) -> T:
         """Raises what `alone` raises, and driver errors."""
         try:
-            return await self._groups.join((item, Caller.current()))
+            return await self._groups.join((item, Caller(current_actor(), reply)))
         except GroupAborted as aborted:
             if time.monotonic() >= aborted.deadline and aborted.__cause__ is not None:
                 raise aborted.__cause__ from None
             return await self._changes.make(
                 partial(self._alone, item),
-                partial(self._told, item),
+                partial(self._event_of, item),
+                reply,
                 deadline=aborted.deadline,
             )
 
@@ -169,7 +162,7 @@ class GroupCommitChanges(Generic[I, T]):
             else:
                 results = await self._together(items, session)
             return results, [
-                (caller, result, [self._told(item, result)])
+                (caller, result, [self._event_of(item, result)])
                 for (item, caller), result in zip(members, results, strict=True)
             ]
 

@@ -20,7 +20,7 @@ from server.cache.generations import Generations
 from server.cache.responses import AnswerCache, Shown
 from server.core.access import ApiKey, Keys, Scope
 from server.core.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
-from server.core.idempotency import Answer
+from server.core.idempotency import IdempotencyRecord
 from server.rpc.call import Call, Context, Handler, answer_shows, enter_call
 from server.rpc.middleware.authentication import Authentication
 from server.rpc.middleware.cached_answers import CachedAnswers
@@ -127,27 +127,29 @@ async def test_nothing_is_kept_that_does_not_say_what_it_shows() -> None:
     assert [await way.call(), await way.call()] == ["ann1", "ann2"]
 
 
-class Answers:
-    """`idempotency.Answers` in memory."""
+class Records:
+    """`idempotency.IdempotencyRecords` in memory."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Answer] = {}
+        self._kept: dict[str, IdempotencyRecord] = {}
 
     @asynccontextmanager
-    async def serving(self, name: str, patience: timedelta) -> AsyncIterator[None]:
+    async def serving(self, name: str, wait: timedelta) -> AsyncIterator[None]:
         yield
 
-    async def find(self, name: str) -> Answer | None:
+    async def find(self, name: str) -> IdempotencyRecord | None:
         return self._kept.get(name)
 
-    async def keep(self, answers: Sequence[tuple[str, Answer]], session: Any = None) -> None:
-        self._kept |= dict(answers)
+    async def add(
+        self, records: Sequence[tuple[str, IdempotencyRecord]], session: Any = None
+    ) -> None:
+        self._kept |= dict(records)
 
 
 async def test_an_answer_of_a_change_that_is_given_again_drops_what_may_be_older() -> None:
     """Who made the change may have died on another host, before this one heard of it."""
     dropped: list[str | None] = []
-    step = Idempotency(Answers(), b"key", dropped.append)
+    step = Idempotency(Records(), b"key", dropped.append)
 
     async def serve(request: Any, context: Context) -> Any:
         return method.response_class()

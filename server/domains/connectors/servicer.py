@@ -6,13 +6,13 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import connector_service_pb2_grpc
 
 from server.cache.responses import Shown
 from server.core.clock import utc_now
-from server.core.idempotency import answered
 from server.domains.connectors import convert
 from server.domains.connectors.connections.service import ConnectorService
 from server.domains.connectors.model import Connector, ConnectorFilter
@@ -22,7 +22,7 @@ from server.domains.connectors.trends import convert as trend_convert
 from server.domains.connectors.trends.service import TrendService
 from server.domains.connectors.watch import convert as watch_convert
 from server.domains.connectors.watch.service import WatchService
-from server.rpc.call import Context, answer_shows
+from server.rpc.call import Context, answer_shows, replied
 from server.rpc.times import timestamp
 
 
@@ -42,8 +42,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def CreateConnector(
         self, request: rpc.CreateConnectorRequest, context: Context
     ) -> rpc.CreateConnectorResponse:
-        return await answered(
-            self._connectors.connect(
+        return await replied(
+            partial(
+                self._connectors.connect,
                 request.user_id,
                 request.platform,
                 request.permissions,
@@ -114,9 +115,11 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def DisconnectConnector(
         self, request: rpc.DisconnectConnectorRequest, context: Context
     ) -> rpc.DisconnectConnectorResponse:
-        return await answered(
-            self._connectors.disconnect(
-                request.connector_id, delete_records=request.delete_records
+        return await replied(
+            partial(
+                self._connectors.disconnect,
+                request.connector_id,
+                delete_records=request.delete_records,
             ),
             lambda connector: rpc.DisconnectConnectorResponse(
                 message="Disconnected successfully",
@@ -131,9 +134,11 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def RefreshSession(
         self, request: rpc.RefreshSessionRequest, context: Context
     ) -> rpc.RefreshSessionResponse:
-        return await answered(
-            self._connectors.refresh(
-                request.connector_id, convert.credentials(request.credentials)
+        return await replied(
+            partial(
+                self._connectors.refresh,
+                request.connector_id,
+                convert.credentials(request.credentials),
             ),
             lambda connector: rpc.RefreshSessionResponse(
                 message="Session refreshed successfully",
@@ -153,8 +158,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def UpdateSyncSettings(
         self, request: rpc.UpdateSyncSettingsRequest, context: Context
     ) -> rpc.UpdateSyncSettingsResponse:
-        return await answered(
-            self._syncs.update_settings(
+        return await replied(
+            partial(
+                self._syncs.update_settings,
                 request.connector_id,
                 request.sync_interval if request.HasField("sync_interval") else None,
                 request.data_types,
@@ -174,8 +180,8 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         self, request: rpc.TriggerSyncRequest, context: Context
     ) -> rpc.TriggerSyncResponse:
         force = request.force_sync if request.HasField("force_sync") else True
-        return await answered(
-            self._syncs.trigger(request.connector_id, request.data_types, force=force),
+        return await replied(
+            partial(self._syncs.trigger, request.connector_id, request.data_types, force=force),
             convert.triggered,
         )
 
@@ -186,8 +192,8 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def CancelSync(
         self, request: rpc.CancelSyncRequest, context: Context
     ) -> rpc.CancelSyncResponse:
-        return await answered(
-            self._syncs.cancel(request.connector_id, request.sync_id), convert.cancelled
+        return await replied(
+            partial(self._syncs.cancel, request.connector_id, request.sync_id), convert.cancelled
         )
 
     async def ListRecords(

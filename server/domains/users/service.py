@@ -10,6 +10,7 @@ import structlog
 
 from server.core.errors import InvalidRequest
 from server.core.events import Event
+from server.core.idempotency import KeyedReply
 from server.core.model import Changes
 from server.domains.users.errors import UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
@@ -41,9 +42,9 @@ class UserService:
         self._dependents = dependents
         self._exporters = exporters
 
-    async def create(self, new: NewUser) -> User:
+    async def create(self, new: NewUser, reply: KeyedReply | None = None) -> User:
         """Raises UserExists."""
-        user = await self._creations.make(new)
+        user = await self._creations.make(new, reply)
         _log.info("user created", user_id=user.user_id)
         return user
 
@@ -80,7 +81,7 @@ class UserService:
         if (await self.get(user_id)).id != user.id:  # somebody else by now
             raise UserNotFound
 
-    async def update(self, user_id: str, changes: Changes) -> User:
+    async def update(self, user_id: str, changes: Changes, reply: KeyedReply | None = None) -> User:
         """Apply changes by document path. Raises UserNotFound, or InvalidRequest where there are none."""
         if not changes:
             raise InvalidRequest(
@@ -89,13 +90,14 @@ class UserService:
         user = await self._changes.make(
             partial(self._store.update, user_id, changes),
             lambda _: Event("user.updated", user_id, fields=sorted(changes)),
+            reply,
         )
         if user is None:
             raise UserNotFound
         _log.info("user updated", user_id=user_id, fields=sorted(changes))
         return user
 
-    async def set_status(self, user_id: str, status: str) -> User:
+    async def set_status(self, user_id: str, status: str, reply: KeyedReply | None = None) -> User:
         """Change the status, and let the user's syncs run or stop with it. Raises UserNotFound."""
 
         async def work(session: Session) -> User:
@@ -107,12 +109,12 @@ class UserService:
             return user
 
         user = await self._changes.make(
-            work, lambda _: Event("user.status_changed", user_id, fields=["status"])
+            work, lambda _: Event("user.status_changed", user_id, fields=["status"]), reply
         )
         _log.info("user status changed", user_id=user_id, status=status)
         return user
 
-    async def delete(self, user_id: str) -> None:
+    async def delete(self, user_id: str, reply: KeyedReply | None = None) -> None:
         """Remove the user and all that depends on it, or nothing.
 
         Raises UserNotFound, and what a dependent raises that refuses.
@@ -130,5 +132,5 @@ class UserService:
                 await dependent.delete(user_id, session)
             return user_id
 
-        await self._changes.make(work, lambda _: Event("user.deleted", user_id))
+        await self._changes.make(work, lambda _: Event("user.deleted", user_id), reply)
         _log.info("user deleted", user_id=user_id)

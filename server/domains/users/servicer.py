@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 from finlink.users.v1 import user_pb2 as pb
@@ -13,12 +14,11 @@ from finlink.users.v1 import user_service_pb2_grpc
 from google.protobuf.message import Message
 
 from server.cache.responses import Shown
-from server.core.idempotency import answered
 from server.core.model import Changes
 from server.domains.users import convert
 from server.domains.users.model import Metadata, Preferences, Profile, User, UserFilter
 from server.domains.users.service import UserService
-from server.rpc.call import Context, answer_shows
+from server.rpc.call import Change, Context, answer_shows, replied
 from server.rpc.fields import reply, to_changes, to_message, to_model
 from server.storage.paging import PageRequest
 
@@ -38,8 +38,8 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     async def CreateUser(
         self, request: rpc.CreateUserRequest, context: Context
     ) -> rpc.CreateUserResponse:
-        user = self._service.create(convert.new_user(request))
-        return await _changed(rpc.CreateUserResponse, "User created successfully", user)
+        change = partial(self._service.create, convert.new_user(request))
+        return await _changed(rpc.CreateUserResponse, "User created successfully", change)
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
         user = await self._service.get(request.user_id)
@@ -65,45 +65,47 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         self, request: rpc.UpdateUserProfileRequest, context: Context
     ) -> rpc.UpdateUserProfileResponse:
         changes = to_changes("profile", Profile, request)
-        user = self._service.update(request.user_id, changes)
-        return await _changed(rpc.UpdateUserProfileResponse, "Profile updated successfully", user)
+        change = partial(self._service.update, request.user_id, changes)
+        return await _changed(rpc.UpdateUserProfileResponse, "Profile updated successfully", change)
 
     async def UpdateUserPreferences(
         self, request: rpc.UpdateUserPreferencesRequest, context: Context
     ) -> rpc.UpdateUserPreferencesResponse:
         changes = to_changes("preferences", Preferences, request)
-        user = self._service.update(request.user_id, changes)
+        change = partial(self._service.update, request.user_id, changes)
         return await _changed(
-            rpc.UpdateUserPreferencesResponse, "Preferences updated successfully", user
+            rpc.UpdateUserPreferencesResponse, "Preferences updated successfully", change
         )
 
     async def UpdateUserStatus(
         self, request: rpc.UpdateUserStatusRequest, context: Context
     ) -> rpc.UpdateUserStatusResponse:
-        user = self._service.set_status(request.user_id, request.status)
-        return await _changed(rpc.UpdateUserStatusResponse, "Status updated successfully", user)
+        change = partial(self._service.set_status, request.user_id, request.status)
+        return await _changed(rpc.UpdateUserStatusResponse, "Status updated successfully", change)
 
     async def UpdateUserMetadata(
         self, request: rpc.UpdateUserMetadataRequest, context: Context
     ) -> rpc.UpdateUserMetadataResponse:
         changes = to_changes("metadata", Metadata, request)
-        user = self._service.update(request.user_id, changes)
-        return await _changed(rpc.UpdateUserMetadataResponse, "Metadata updated successfully", user)
+        change = partial(self._service.update, request.user_id, changes)
+        return await _changed(
+            rpc.UpdateUserMetadataResponse, "Metadata updated successfully", change
+        )
 
     async def UpdateUserEmailVerified(
         self, request: rpc.UpdateUserEmailVerifiedRequest, context: Context
     ) -> rpc.UpdateUserEmailVerifiedResponse:
         changes: Changes = {"emailVerified": request.email_verified}
-        user = self._service.update(request.user_id, changes)
+        change = partial(self._service.update, request.user_id, changes)
         return await _changed(
-            rpc.UpdateUserEmailVerifiedResponse, "Email verification updated successfully", user
+            rpc.UpdateUserEmailVerifiedResponse, "Email verification updated successfully", change
         )
 
     async def DeleteUser(
         self, request: rpc.DeleteUserRequest, context: Context
     ) -> rpc.DeleteUserResponse:
-        return await answered(
-            self._service.delete(request.user_id),
+        return await replied(
+            partial(self._service.delete, request.user_id),
             lambda _: rpc.DeleteUserResponse(message="User deleted successfully"),
         )
 
@@ -123,6 +125,6 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         yield rpc.ExportUserResponse(completed=completed)
 
 
-async def _changed(response: type[P], message: str, user: Awaitable[User]) -> P:
+async def _changed(response: type[P], message: str, change: Change[User]) -> P:
     """The reply to a change of a user, with what its `data` shows of the user afterwards."""
-    return await answered(user, lambda changed: reply(response, changed, message))
+    return await replied(change, lambda changed: reply(response, changed, message))

@@ -1,4 +1,4 @@
-"""Innermost: a change that is sent again with its idempotency key has one effect and one answer."""
+"""Innermost: a change that is sent again with its idempotency key has one effect and one reply."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from google.protobuf.message import Message
 
 from server.core.errors import ApiError, FieldError, InvalidRequest, Unavailable
 from server.core.idempotency import (
-    Answer,
-    AnswerExists,
-    Answers,
+    AlreadyReplied,
     CallUnderWay,
+    IdempotencyRecord,
+    IdempotencyRecords,
     KeyedCall,
-    enter_keyed_call,
 )
 from server.rpc.call import Context, Serving, current_call
 from server.rpc.method import Method
@@ -30,7 +29,7 @@ from server.rpc.status import STATUSES
 FIELD = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # Less than Envoy waits for a change.
-PATIENCE = timedelta(seconds=25)
+WAIT = timedelta(seconds=25)
 
 
 class IdempotencyKeyReused(ApiError):
@@ -39,21 +38,24 @@ class IdempotencyKeyReused(ApiError):
 
 
 class Idempotency:
-    """A step that serves `Idempotency-Key` on every change.
+    """Middleware that serves `Idempotency-Key` on every change.
 
-    Scope is the RPC with the fields of its path. Successes and refusals (4xx) are kept and given
-    again; of what failed for want of a database or platform nothing is kept, so it may be tried again.
+    Scope is the RPC with the fields of its path. Successes and refusals (4xx) are stored and returned
+    again. Of a call that failed because the database or a platform did, nothing is stored, so it may be
+    tried again.
     """
 
-    def __init__(self, answers: Answers, key: bytes, again: Callable[[str | None], object]) -> None:
+    def __init__(
+        self, records: IdempotencyRecords, key: bytes, replaying: Callable[[str | None], object]
+    ) -> None:
         """`key` hides requests, which hold passwords, behind their fingerprints.
 
-        `again` is called before an answer is given again, with the user that the request names: who
-        made the change may have died before it told anybody of it.
+        `replaying` is called before a reply is returned again, with the user that the request names: the
+        process that made the change may have died before it notified anybody of it.
         """
-        self._answers = answers
+        self._records = records
         self._key = key
-        self._again = again
+        self._replaying = replaying
 
     def __call__(self, method: Method, inner: Serving) -> Serving:
         if not method.changes_state:
@@ -72,47 +74,47 @@ class Idempotency:
             path = [getattr(request, name) for name in sorted(method.path_fields)]
             name = self._fingerprint(json.dumps([method.path, path, key]).encode())
             asked = self._fingerprint(request.SerializeToString(deterministic=True))
-            kept = await self._answers.find(name)
-            if kept is None:
+            record = await self._records.find(name)
+            if record is None:
                 try:
-                    async with self._answers.serving(name, PATIENCE):
-                        kept = await self._answers.find(name)
-                        if kept is None:
+                    async with self._records.serving(name, WAIT):
+                        record = await self._records.find(name)
+                        if record is None:
                             return await self._serve(name, asked, inner, request, context)
                 except CallUnderWay:
                     raise Unavailable(
                         f"Another call with this {FIELD} is still being served",
                         retry_after=timedelta(seconds=1),
                     ) from None
-                except AnswerExists:
-                    # Served elsewhere, while this process had been taken for dead.
-                    kept = await self._answers.find(name)
-                    if kept is None:
+                except AlreadyReplied:
+                    # Served by another process, while this one had been taken for dead.
+                    record = await self._records.find(name)
+                    if record is None:
                         raise
-            self._again(getattr(request, "user_id", None))
-            return _given_again(kept, asked, response)
+            self._replaying(getattr(request, "user_id", None))
+            return _replay(record, asked, response)
 
         return handle
 
     async def _serve(
         self, name: str, asked: str, inner: Serving, request: Message, context: Context
     ) -> Message:
-        """Serve the call and keep its answer, with its change where it makes one."""
+        """Serve the call and store its reply, with its change if it makes one."""
 
-        def answer(reply: Message) -> Answer:
-            return Answer(asked, {"reply": base64.b64encode(reply.SerializeToString()).decode()})
+        def record(reply: Message) -> IdempotencyRecord:
+            content = base64.b64encode(reply.SerializeToString()).decode()
+            return IdempotencyRecord(asked, {"reply": content})
 
-        call = KeyedCall(self._answers, name, answer)
-        enter_keyed_call(call)
+        call = current_call().keyed = KeyedCall(self._records, name, record)
         try:
             reply = await inner(request, context)
         except ApiError as error:
             if _is_refusal(error):
                 content = {"error": json.dumps(_as_json(error))}
-                await self._answers.keep([(name, Answer(asked, content))])
+                await self._records.add([(name, IdempotencyRecord(asked, content))])
             raise
         if call.stored is None:  # nothing was changed
-            await self._answers.keep([(name, answer(reply))])
+            await self._records.add([(name, record(reply))])
             return reply
         return cast("Message", call.stored)
 
@@ -120,14 +122,14 @@ class Idempotency:
         return hmac.new(self._key, content, hashlib.sha256).hexdigest()
 
 
-def _given_again(kept: Answer, asked: str, response: type[Message]) -> Message:
-    """Raises IdempotencyKeyReused, or the error that was the answer."""
-    if not hmac.compare_digest(kept.request, asked):
+def _replay(record: IdempotencyRecord, asked: str, response: type[Message]) -> Message:
+    """Raises IdempotencyKeyReused, or the error that was the reply."""
+    if not hmac.compare_digest(record.request, asked):
         raise IdempotencyKeyReused
     current_call().facts["replayed"] = True
-    if "error" in kept.content:
-        raise _from_json(json.loads(kept.content["error"]))
-    return response.FromString(base64.b64decode(kept.content["reply"]))
+    if "error" in record.content:
+        raise _from_json(json.loads(record.content["error"]))
+    return response.FromString(base64.b64decode(record.content["reply"]))
 
 
 def _is_refusal(error: ApiError) -> bool:

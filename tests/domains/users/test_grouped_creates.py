@@ -16,19 +16,19 @@ from pymongo.errors import PyMongoError
 
 from server import config
 from server.core.events import Actor, enter_actor
-from server.core.idempotency import Answer, AnswerExists, KeyedCall, enter_keyed_call
+from server.core.idempotency import AlreadyReplied, IdempotencyRecord, KeyedCall, KeyedReply
 from server.domains.audit.verification import verify
 from server.domains.users import store as user_store
 from server.domains.users.errors import UserExists
 from server.domains.users.service import UserService
 from server.domains.users.store import USERS, UserStore
 from server.security.encryption import Vault
-from server.storage import answers, audit, driver
-from server.storage.answers import ANSWERS, AnswerStore
+from server.storage import audit, driver, idempotency
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Database
 from server.storage.errors import translate
+from server.storage.idempotency import ANSWERS, IdempotencyStore
 from server.storage.indexes import ensure_indexes
 from server.storage.leases import Leases
 from tests.chaos.wire import wire
@@ -55,12 +55,12 @@ class Create:
 class World:
     database: Database
     trail: AuditTrail = field(init=False)
-    answers: AnswerStore = field(init=False)
+    records: IdempotencyStore = field(init=False)
     users: UserService = field(init=False)
 
     def __post_init__(self) -> None:
         self.trail = AuditTrail(self.database, Codes(KEY))
-        self.answers = AnswerStore(self.database, Leases(self.database), Vault(KEY))
+        self.records = IdempotencyStore(self.database, Leases(self.database), Vault(KEY))
         changes = RecordedChanges(self.database, self.trail)
         self.users = UserService(changes, UserStore(self.database))
 
@@ -73,16 +73,17 @@ class World:
 
         async def call() -> object:
             enter_actor(Actor("caller", request_id=request_id))
+            reply = None
             if create.keyed:
-                enter_keyed_call(
-                    KeyedCall(self.answers, request_id, _answer, reply=lambda user: user.id)
+                reply = KeyedReply(
+                    KeyedCall(self.records, request_id, _record), lambda user: user.id
                 )
             new = bare_user(create.user_id, f"e{create.email}@example.com")
             try:
-                return (await self.users.create(new)).id
+                return (await self.users.create(new, reply)).id
             except UserExists as taken:
                 return frozenset(error.field for error in taken.fields)
-            except (PyMongoError, AnswerExists) as error:
+            except (PyMongoError, AlreadyReplied) as error:
                 return error
 
         return asyncio.create_task(call())
@@ -99,8 +100,8 @@ class World:
         return {document["userId"]: str(document["_id"]) for document in found}
 
 
-def _answer(reply: str) -> Answer:
-    return Answer("r", {"reply": reply})
+def _record(reply: str) -> IdempotencyRecord:
+    return IdempotencyRecord("r", {"reply": reply})
 
 
 @asynccontextmanager
@@ -116,7 +117,7 @@ async def _world(uri: str, name: str, driver_name: str, patience_ms: int) -> Asy
 async def lasting(mongodb: MongoDb, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     name = f"test_groups_{uuid.uuid4().hex[:12]}"
     async with _world(mongodb.uri, name, request.param, 20_000) as world:
-        indexes = {**user_store.indexes(30), **answers.INDEXES, **audit.INDEXES}
+        indexes = {**user_store.indexes(30), **idempotency.INDEXES, **audit.INDEXES}
         await ensure_indexes(world.database, indexes)
         try:
             yield world
@@ -189,7 +190,7 @@ async def _check(world: World, creates: Sequence[Create]) -> None:
     assert await world.told() == {request: by_request[request].user_id for request in made}
     assert (await verify(world.trail, world.trail.codes)).problems == []
     for request, create in by_request.items():
-        kept = await world.answers.find(request)
+        kept = await world.records.find(request)
         assert (kept and kept.content["reply"]) == (made.get(request) if create.keyed else None)
 
 
@@ -203,14 +204,14 @@ async def test_a_group_is_one_transaction(world: World) -> None:
     assert len(await world.told()) == 20
 
 
-async def test_an_answer_given_elsewhere_fails_its_own_call_only(world: World) -> None:
-    await world.answers.keep([("r1", Answer("elsewhere", {"reply": "first"}))])
+async def test_a_reply_of_another_process_fails_its_own_call_only(world: World) -> None:
+    await world.records.add([("r1", IdempotencyRecord("elsewhere", {"reply": "first"}))])
     calls = [world.call(Create(number, number, keyed=True), f"r{number}") for number in range(4)]
     results = await asyncio.gather(*calls)
-    assert [type(result) for result in results] == [str, AnswerExists, str, str]
+    assert [type(result) for result in results] == [str, AlreadyReplied, str, str]
     assert set(await world.stored()) == {"u0", "u2", "u3"}
-    kept = await world.answers.find("r1")
-    assert kept == Answer("elsewhere", {"reply": "first"})
+    kept = await world.records.find("r1")
+    assert kept == IdempotencyRecord("elsewhere", {"reply": "first"})
 
 
 async def test_who_leaves_does_not_change_the_others(world: World) -> None:

@@ -21,7 +21,7 @@ from grpc_health.v1._async import HealthServicer
 from codegen import envoy, routes, stubs
 from server.app import middleware
 from server.core.access import ApiKey, Keys, Scope
-from server.core.idempotency import Answer
+from server.core.idempotency import IdempotencyRecord
 from server.edge.limits import Limits
 from server.rpc.method import Method, methods_of
 from server.rpc.middleware.authentication import Authentication
@@ -132,21 +132,23 @@ class _Admission:
         return None
 
 
-class _Answers:
-    """`idempotency.Answers` in memory."""
+class _Records:
+    """`idempotency.IdempotencyRecords` in memory."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Answer] = {}
+        self._kept: dict[str, IdempotencyRecord] = {}
 
     @asynccontextmanager
-    async def serving(self, name: str, patience: timedelta) -> AsyncIterator[None]:
+    async def serving(self, name: str, wait: timedelta) -> AsyncIterator[None]:
         yield
 
-    async def find(self, name: str) -> Answer | None:
+    async def find(self, name: str) -> IdempotencyRecord | None:
         return self._kept.get(name)
 
-    async def keep(self, answers: Sequence[tuple[str, Answer]], session: Any = None) -> None:
-        self._kept |= dict(answers)
+    async def add(
+        self, records: Sequence[tuple[str, IdempotencyRecord]], session: Any = None
+    ) -> None:
+        self._kept |= dict(records)
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ async def serving(folder: Path) -> AsyncIterator[Site]:
         Authentication(cast("Keys", _Admission())),
         completion,
         CachedAnswers(None),
-        Idempotency(_Answers(), b"key", lambda user_id: None),
+        Idempotency(_Records(), b"key", lambda user_id: None),
     )
     services = SteppedServices({method.path: method for method in methods.values()}, steps)
     services.add_registered_method_handlers(SERVICE, bills.handlers())

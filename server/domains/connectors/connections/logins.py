@@ -13,7 +13,7 @@ import structlog
 
 from server.core.clock import utc_now
 from server.core.errors import FieldError
-from server.core.idempotency import keyed_call
+from server.core.idempotency import KeyedReply
 from server.domains.connectors import metrics
 from server.domains.connectors.audit_events import about
 from server.domains.connectors.connections.refusals import RefusedLogins
@@ -88,23 +88,30 @@ class Logins:
             _log.error("session does not open", connector_id=connector.id, cause=str(error))
             raise SessionEnded("The stored session cannot be read; log in again") from None
 
-    async def refresh(self, connector: Connector, credentials: Mapping[str, str]) -> Connector:
+    async def refresh(
+        self,
+        connector: Connector,
+        credentials: Mapping[str, str],
+        reply: KeyedReply | None = None,
+    ) -> Connector:
         """Extend the session, or complete a login that is pending; one at a time a connector.
 
         One asked for within REFRESH_REUSE of another gets what that one brought. Raises NotConnected,
         ReauthRequired, InvalidCredentials or PlatformNotAvailable.
         """
-        if credentials or keyed_call() is not None:  # the key's answer is stored with the change
-            return await self._refresh_alone(connector.id, credentials)
+        if credentials or reply is not None:
+            return await self._refresh_alone(connector.id, credentials, reply)
         # Callers of one process share one refresh, so that one of them waits for other processes.
         shared = self._refreshes.get(connector.id)
         if shared is None:
-            shared = asyncio.create_task(self._refresh_alone(connector.id, {}))
+            shared = asyncio.create_task(self._refresh_alone(connector.id, {}, None))
             self._refreshes[connector.id] = shared
             shared.add_done_callback(lambda _: self._refreshes.pop(connector.id))
         return await asyncio.shield(shared)
 
-    async def _refresh_alone(self, connector_id: str, credentials: Mapping[str, str]) -> Connector:
+    async def _refresh_alone(
+        self, connector_id: str, credentials: Mapping[str, str], reply: KeyedReply | None
+    ) -> Connector:
         try:
             async with self._leases.acquire(_refresh_lease(connector_id), REFRESH_TIMEOUT):
                 refreshed = await self._store.refreshed_within(connector_id, REFRESH_REUSE)
@@ -113,14 +120,16 @@ class Logins:
                 current = await self._store.get(connector_id)
                 if current is None:
                     raise NotConnected
-                return await self._refresh(current, credentials)
+                return await self._refresh(current, credentials, reply)
         except LeaseBusy:
             raise PlatformNotAvailable("Another refresh of this connector takes too long") from None
 
-    async def _refresh(self, connector: Connector, credentials: Mapping[str, str]) -> Connector:
+    async def _refresh(
+        self, connector: Connector, credentials: Mapping[str, str], reply: KeyedReply | None
+    ) -> Connector:
         if connector.live:
             try:
-                return await self._renew(connector)
+                return await self._renew(connector, reply)
             except SessionEnded as error:
                 ended = await self._expire(connector, str(error))
             if ended is None:
@@ -128,7 +137,7 @@ class Logins:
             connector = ended
         elif connector.status != "expired" and not connector.login_pending:
             raise NotConnected
-        return await self._complete(connector, credentials)
+        return await self._complete(connector, credentials, reply)
 
     async def revive(self, connector: Connector) -> Session:
         """The session that goes on after `connector`'s ended, where the platform can renew it.
@@ -172,15 +181,15 @@ class Logins:
         except (PlatformNotAvailable, InvalidCredentials) as error:
             log.warning("session not checked", cause=str(error))
 
-    async def _renew(self, connector: Connector) -> Connector:
+    async def _renew(self, connector: Connector, reply: KeyedReply | None = None) -> Connector:
         """Raises SessionEnded where only a new login helps.
 
         Once begun it is brought to its end, also where whoever wants it stops: what the platform
         gives for a token that works once must be stored.
         """
-        return await _to_its_end(self._renew_now(connector))
+        return await _to_its_end(self._renew_now(connector, reply))
 
-    async def _renew_now(self, connector: Connector) -> Connector:
+    async def _renew_now(self, connector: Connector, reply: KeyedReply | None) -> Connector:
         platform = self.platform(connector)
         before = await self.session(connector)
         key = await self._sessions.key_of(connector)
@@ -190,6 +199,7 @@ class Logins:
             partial(self._store.renew_session, connector.id, connector.generation, connected),
             key,
             "session.refreshed",
+            reply,
         )
         if stored is None:
             if after.secrets != before.secrets:
@@ -211,7 +221,9 @@ class Logins:
             raise ReauthRequired(await self._sessions.login_url(current))
         raise NotConnected
 
-    async def _complete(self, connector: Connector, credentials: Mapping[str, str]) -> Connector:
+    async def _complete(
+        self, connector: Connector, credentials: Mapping[str, str], reply: KeyedReply | None
+    ) -> Connector:
         """Finish a login that is pending, or begin one that the user must finish."""
         platform = self.platform(connector)
         secrets = await self._secrets(connector)
@@ -233,6 +245,7 @@ class Logins:
             partial(self._store.begin_session, connector.id, generation, connected, sync_id),
             key,
             "connector.connected",
+            reply,
         )
         if stored is None:
             await self.log_out(platform, outcome)
@@ -285,7 +298,7 @@ class Logins:
             partial(self._store.set_login, connector.id, connector.generation, sealed),
             key,
             "connector.login_started",
-            answers=False,
+            None,
         )
         return kept is not None
 
@@ -295,7 +308,7 @@ class Logins:
         ended = await self._changes.make(
             partial(self._store.end_session, connector, "expired", error=error),
             partial(about, "session.expired", code=SessionEnded.code),
-            answers=False,
+            None,
         )
         if ended is not None:
             _log.warning("session expired", connector_id=connector.id, platform=connector.platform)
@@ -306,8 +319,7 @@ class Logins:
         write: Callable[[Transaction], Awaitable[Connector | None]],
         key: DataKey,
         action: str,
-        *,
-        answers: bool = True,
+        reply: KeyedReply | None,
     ) -> Connector | None:
         """Write what `key` sealed, and with it the key where that is new."""
 
@@ -317,7 +329,7 @@ class Logins:
                 await self._sessions.store_key(key, transaction)
             return changed
 
-        return await self._changes.make(work, partial(about, action), answers=answers)
+        return await self._changes.make(work, partial(about, action), reply)
 
     async def _secrets(self, connector: Connector) -> Mapping[str, str]:
         """What a login of this connector goes on from: one that is pending, or the session before."""

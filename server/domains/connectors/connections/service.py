@@ -12,6 +12,7 @@ import structlog
 
 from server.core.errors import ApiError, FieldError
 from server.core.events import Event
+from server.core.idempotency import KeyedReply
 from server.domains.connectors import metrics
 from server.domains.connectors.audit_events import about
 from server.domains.connectors.connections.lists import ConnectorLists
@@ -119,6 +120,7 @@ class ConnectorService:
         platform_name: str,
         permissions: Sequence[str],
         credentials: Mapping[str, str],
+        reply: KeyedReply | None = None,
     ) -> tuple[Connector, str | None]:
         """Log in and start the first sync; or a connector with a login pending, and its URL.
 
@@ -127,7 +129,7 @@ class ConnectorService:
         """
         outcome = "INTERNAL"
         try:
-            made = await self._connect_once(user_id, platform_name, permissions, credentials)
+            made = await self._connect_once(user_id, platform_name, permissions, credentials, reply)
             outcome = "connected" if made[1] is None else "login_required"
             return made
         except ApiError as error:
@@ -149,6 +151,7 @@ class ConnectorService:
         platform_name: str,
         permissions: Sequence[str],
         credentials: Mapping[str, str],
+        reply: KeyedReply | None,
     ) -> tuple[Connector, str | None]:
         await self._users.is_active(user_id)
         platform = self._platforms[platform_name]
@@ -166,7 +169,7 @@ class ConnectorService:
                 existing = await self._store.find(user_id, platform_name)
                 if _generation(existing) != _generation(before):
                     raise AlreadyConnected
-                return await self._connect(user_id, platform, granted, credentials, existing)
+                return await self._connect(user_id, platform, granted, credentials, existing, reply)
         except LeaseBusy:
             raise AlreadyConnected from None
 
@@ -177,6 +180,7 @@ class ConnectorService:
         granted: Sequence[str],
         credentials: Mapping[str, str],
         existing: Connector | None,
+        reply: KeyedReply | None,
     ) -> tuple[Connector, str | None]:
         if existing is not None and existing.live:
             raise AlreadyConnected
@@ -208,7 +212,7 @@ class ConnectorService:
             return connector, None
 
         try:
-            connector, login_url = await self._changes.make(store, _connected)
+            connector, login_url = await self._changes.make(store, _connected, reply)
         except BaseException:
             if isinstance(outcome, Session):
                 await self._logins.log_out(platform, outcome)
@@ -224,19 +228,30 @@ class ConnectorService:
             self._wake()
         return connector, login_url
 
-    async def refresh(self, connector_id: str, credentials: Mapping[str, str]) -> Connector:
+    async def refresh(
+        self,
+        connector_id: str,
+        credentials: Mapping[str, str],
+        reply: KeyedReply | None = None,
+    ) -> Connector:
         """Extend the session, or complete a login that is pending.
 
         Raises ConnectorNotFound, NotConnected, ReauthRequired, InvalidCredentials or
         PlatformNotAvailable.
         """
-        refreshed = await self._logins.refresh(await self.get(connector_id), credentials)
+        refreshed = await self._logins.refresh(await self.get(connector_id), credentials, reply)
         self._wake()
         return refreshed
 
     # Disconnecting
 
-    async def disconnect(self, connector_id: str, *, delete_records: bool = False) -> Connector:
+    async def disconnect(
+        self,
+        connector_id: str,
+        reply: KeyedReply | None = None,
+        *,
+        delete_records: bool = False,
+    ) -> Connector:
         """End the session and all syncing, and erase what was fetched where that is asked for.
 
         On a disconnected connector, what already holds. Raises ConnectorNotFound.
@@ -252,6 +267,7 @@ class ConnectorService:
             ended = await self._changes.make(
                 partial(self._disconnect, connector, delete_records),
                 partial(_told, actions),
+                reply,
             )
             if ended is not None:
                 break

@@ -163,7 +163,7 @@ class SyncRunner:
         async def work(transaction: Transaction) -> bool | None:
             return await self._syncs.finish(sync.job, outcome, transaction) or None
 
-        return await self._changes.make(work, lambda _: events, answers=False) is True
+        return await self._changes.make(work, lambda _: events, None) is True
 
     async def _expire(self, sync: SyncRun) -> None:
         """The platform ended the session: say so, and prepare the login that is needed."""
@@ -174,7 +174,7 @@ class SyncRunner:
             held = self._syncs.jobs.held(sync.job)
             expire = partial(self._connectors.expire, sync.connector, held, entry, error)
             event_of = partial(about, "session.expired", code=error.code)
-            ended = await persistently(lambda: self._changes.make(expire, event_of, answers=False))
+            ended = await persistently(lambda: self._changes.make(expire, event_of, None))
         if ended is None:  # refreshed meanwhile: the next run sees what holds now
             await self._finish(sync)
             return

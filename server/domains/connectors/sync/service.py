@@ -12,6 +12,7 @@ import structlog
 from server.core.clock import utc_now
 from server.core.errors import InvalidRequest
 from server.core.events import Event
+from server.core.idempotency import KeyedReply
 from server.domains.connectors.audit_events import about
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import ConnectorStore
@@ -63,7 +64,12 @@ class SyncService:
         return await self._get(connector_id)
 
     async def trigger(
-        self, connector_id: str, data_types: Sequence[str], *, force: bool
+        self,
+        connector_id: str,
+        data_types: Sequence[str],
+        reply: KeyedReply | None = None,
+        *,
+        force: bool,
     ) -> Triggered:
         """Start a run, or find the one under way.
 
@@ -85,6 +91,7 @@ class SyncService:
             started = await self._changes.make(
                 partial(self._start, connector, data_types),
                 partial(_told, "sync.requested", connector),
+                reply,
             )
             if started is not None:
                 _log.info("sync requested", connector_id=connector.id, sync_id=started.sync_id)
@@ -106,7 +113,9 @@ class SyncService:
             raise SyncNotFound
         return state
 
-    async def cancel(self, connector_id: str, sync_id: str) -> tuple[RunState, bool]:
+    async def cancel(
+        self, connector_id: str, sync_id: str, reply: KeyedReply | None = None
+    ) -> tuple[RunState, bool]:
         """Cancel a run; how it stands now, and whether this call ended it.
 
         Raises ConnectorNotFound or SyncNotFound.
@@ -119,6 +128,7 @@ class SyncService:
             cancelled = await self._changes.make(
                 partial(self._cancel, connector_id, sync_id),
                 partial(_told, "sync.cancelled", connector),
+                reply,
             )
             if cancelled is not None:
                 _log.info("sync cancelled", connector_id=connector_id, sync_id=sync_id)
@@ -137,6 +147,7 @@ class SyncService:
         interval: int | None,
         data_types: Sequence[str],
         auto_sync: bool | None,
+        reply: KeyedReply | None = None,
     ) -> Connector:
         """Change what is given and leave the rest. Raises ConnectorNotFound or InvalidRequest."""
         if interval is None and not data_types and auto_sync is None:
@@ -154,6 +165,7 @@ class SyncService:
             changed = await self._changes.make(
                 partial(self._syncs.set_settings, connector.id, fields, list(data_types)),
                 partial(about, "sync.settings_changed", fields=sorted(fields)),
+                reply,
             )
             if changed is not None:
                 break

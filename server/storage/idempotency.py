@@ -1,4 +1,4 @@
-"""Answers of calls that had an idempotency key: collection `answers`, kept for a day, encrypted."""
+"""Replies to calls that had an idempotency key: collection `answers`, stored for a day, encrypted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
-from server.core.idempotency import Answer, AnswerExists, CallUnderWay
+from server.core.idempotency import AlreadyReplied, CallUnderWay, IdempotencyRecord
 from server.storage.driver import Database, Session, insert
 from server.storage.leases import LeaseBusy, Leases
 
@@ -30,48 +30,48 @@ class Sealer(Protocol):
     def open(self, text: str, *, place: str) -> dict[str, str]: ...
 
 
-class AnswerStore:
-    """Implements `idempotency.Answers`. Driver errors pass through."""
+class IdempotencyStore:
+    """Implements `core.idempotency.IdempotencyRecords`. Driver errors pass through."""
 
     def __init__(self, database: Database, leases: Leases, sealer: Sealer) -> None:
-        self._answers = database.collection(ANSWERS)
+        self._records = database.collection(ANSWERS)
         self._leases = leases
         self._sealer = sealer
 
     @asynccontextmanager
-    async def serving(self, name: str, patience: timedelta) -> AsyncIterator[None]:
+    async def serving(self, name: str, wait: timedelta) -> AsyncIterator[None]:
         try:
-            async with self._leases.acquire(f"answer/{name}", patience):
+            async with self._leases.acquire(f"answer/{name}", wait):
                 yield
         except LeaseBusy:
             raise CallUnderWay from None
 
-    async def find(self, name: str) -> Answer | None:
-        document = await self._answers.find_one({"_id": name})
+    async def find(self, name: str) -> IdempotencyRecord | None:
+        document = await self._records.find_one({"_id": name})
         if document is None:
             return None
         if document["createdAt"] <= utc_now() - KEPT:  # MongoDB has not come to remove it yet
-            await self._answers.delete_one({"_id": name, "createdAt": document["createdAt"]})
+            await self._records.delete_one({"_id": name, "createdAt": document["createdAt"]})
             return None
         content = self._sealer.open(document["answer"], place=_place(name))
-        return Answer(document["request"], content)
+        return IdempotencyRecord(document["request"], content)
 
-    async def keep(
-        self, answers: Sequence[tuple[str, Answer]], session: Session | None = None
+    async def add(
+        self, records: Sequence[tuple[str, IdempotencyRecord]], session: Session | None = None
     ) -> None:
         documents = [
             {
                 "_id": name,
-                "request": answer.request,
-                "answer": self._sealer.seal(answer.content, place=_place(name)),
+                "request": record.request,
+                "answer": self._sealer.seal(record.content, place=_place(name)),
                 "createdAt": utc_now(),
             }
-            for name, answer in answers
+            for name, record in records
         ]
         try:
-            await insert(self._answers, documents, session)
+            await insert(self._records, documents, session)
         except DuplicateKeyError:
-            raise AnswerExists from None
+            raise AlreadyReplied from None
 
 
 def _place(name: str) -> str:
