@@ -35,8 +35,8 @@ class Users(Protocol):
 
     async def is_active(self, user_id: str) -> bool: ...
 
-    async def identity(self, user_id: str) -> str:
-        """`User.id`, which is never given again, unlike `userId`."""
+    async def identity(self, user_id: str, *, expected: str | None = None) -> str:
+        """`User.id`, which is never given again, unlike `userId`; a user of another is not found."""
         ...
 
     async def lock(self, user_id: str, session: Session) -> bool:

@@ -10,6 +10,7 @@ import grpc
 import httpx
 import pytest
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
+from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceStub
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
@@ -132,6 +133,11 @@ def users(channel: grpc.aio.Channel) -> UserServiceStub:
 @pytest.fixture(scope="session")
 def connectors(channel: grpc.aio.Channel) -> ConnectorServiceStub:
     return ConnectorServiceStub(channel)
+
+
+@pytest.fixture(scope="session")
+def syncs(channel: grpc.aio.Channel) -> SyncServiceStub:
+    return SyncServiceStub(channel)
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ from google.protobuf.descriptor import FileDescriptor
 from server.config import Settings
 from server.domains.audit.domain import DOMAIN as AUDIT
 from server.domains.connectors.domain import DOMAIN as CONNECTORS
+from server.domains.exports.domain import DOMAIN as EXPORTS
 from server.domains.users.domain import DOMAIN as USERS
 from server.kernel import Domain, Indexes, Kernel, Parts
 from server.storage.cache_feed import Followed
 
-# Users last: they ask all others for what is kept of a user.
-DOMAINS: Sequence[Domain] = (CONNECTORS, AUDIT, USERS)
+# Users after all that keep something of a user: they ask those before one is deleted. Exports ask all.
+DOMAINS: Sequence[Domain] = (AUDIT, CONNECTORS, USERS, EXPORTS)
 
 CONTRACT: Sequence[FileDescriptor] = [file for domain in DOMAINS for file in domain.contract]
 FOLLOWED: Sequence[Followed] = [each for domain in DOMAINS for each in domain.followed]

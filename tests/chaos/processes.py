@@ -7,11 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
-from finlink.connectors.v1.connector_service_pb2 import (
-    RefreshSessionRequest,
-    RefreshSessionResponse,
-)
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
+from finlink.connectors.v1.session_pb2 import RefreshSessionRequest, RefreshSessionResponse
 from google.protobuf.json_format import MessageToDict
 
 from tests.chaos.ground import Ground, Worker, worker

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 import httpx
 import pytest
-from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import sync_service_pb2
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 
 from tests.chaos.figures import Figures
@@ -18,6 +18,7 @@ from tests.e2e import connector_steps as step
 
 if TYPE_CHECKING:
     from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
+    from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceAsyncStub
 
 EACH_WAY = 50
 
@@ -30,7 +31,7 @@ def connectors(stubs: grpc.aio.Channel) -> ConnectorServiceAsyncStub:
 async def test_a_hundred_triggers_of_a_held_run(
     site: Ground,
     api: httpx.AsyncClient,
-    connectors: ConnectorServiceAsyncStub,
+    syncs: SyncServiceAsyncStub,
     new_id: str,
     figures: Figures,
 ) -> None:
@@ -51,8 +52,8 @@ async def test_a_hundred_triggers_of_a_held_run(
     first = await step.trigger(api, connector_id)
     await site.sandbox.held("the run")
     rest = [step.trigger(api, connector_id) for _ in range(EACH_WAY)]
-    request = rpc.TriggerSyncRequest(connector_id=connector_id)
-    calls = [connectors.TriggerSync(request) for _ in range(EACH_WAY)]
+    request = sync_service_pb2.TriggerSyncRequest(connector_id=connector_id)
+    calls = [syncs.TriggerSync(request) for _ in range(EACH_WAY)]
     replies, answers = await asyncio.gather(asyncio.gather(*rest), asyncio.gather(*calls))
     still = await step.sync_status(api, connector_id)
     site.sandbox.control.delete("/breakpoints/the run").raise_for_status()

@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 import httpx
 from bson import ObjectId
-from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import watch_pb2
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from google.protobuf import json_format
 
@@ -254,7 +254,7 @@ async def over_rest(
 async def over_grpc(
     stubs: grpc.aio.Channel, token: str | None
 ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-    request = rpc.WatchConnectorsRequest(resume_token=token)
+    request = watch_pb2.WatchConnectorsRequest(resume_token=token)
     call = ConnectorServiceStub(stubs).WatchConnectors(request)
     try:
         yield (
@@ -296,7 +296,7 @@ async def test_ten_thousand_events_over_twenty_reconnects(
         async def stand_by() -> list[str]:
             """Watch without a break: the tokens of all that was told."""
             tokens = []
-            call = ConnectorServiceStub(stubs).WatchConnectors(rpc.WatchConnectorsRequest())
+            call = ConnectorServiceStub(stubs).WatchConnectors(watch_pb2.WatchConnectorsRequest())
             async for event in call:
                 if event.type == "ready":
                     standing_by.release()

@@ -16,6 +16,8 @@ from google.protobuf.message import Message
 SERVICES = {
     "finlink.users.v1.UserService": "users",
     "finlink.connectors.v1.ConnectorService": "connectors",
+    "finlink.connectors.v1.SyncService": "syncs",
+    "finlink.exports.v1.ExportService": "exports",
     "finlink.audit.v1.AuditService": "audit",
 }
 _METHODS = {method.input_type.full_name: method for method in policy.METHODS.values()}

@@ -10,7 +10,7 @@ from itertools import pairwise
 import finlink_client
 import grpc
 import pytest
-from finlink.connectors.v1.connector_service_pb2 import RefreshSessionRequest
+from finlink.connectors.v1.session_pb2 import RefreshSessionRequest
 from finlink.errors.v1.error_reason_pb2 import ErrorReason
 from finlink_client import FieldError, FinlinkError, Internal, NotFound, ReauthRequired, errors
 from google.rpc import error_details_pb2, status_pb2

@@ -6,12 +6,9 @@ import asyncio
 
 import grpc
 import pytest
+from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
 from finlink.users.v1.user_pb2 import User
-from finlink.users.v1.user_service_pb2 import (
-    CreateUserRequest,
-    ExportUserRequest,
-    ExportUserResponse,
-)
+from finlink.users.v1.user_service_pb2 import CreateUserRequest
 from finlink_client import Cancelled, DeadlineExceeded, Unavailable, UserNotFound
 
 from tests.clients.flavours import Client
@@ -29,7 +26,7 @@ async def test_a_user_s_export(client: Client, new_id: str) -> None:
     kinds = [piece.WhichOneof("item") for piece in pieces]
     assert kinds == ["user", "audit_event", "audit_event", "completed"]
     assert pieces[0].user.user_id == new_id
-    assert pieces[-1].completed.audit_events == 2
+    assert pieces[-1].completed.counts["auditEvent"] == 2
 
 
 async def test_nobody_s_export(client: Client, new_id: str) -> None:

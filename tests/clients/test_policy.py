@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from finlink.connectors.v1.connector_service_pb2 import RefreshSessionRequest
+from finlink.connectors.v1.session_pb2 import RefreshSessionRequest
 from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest
 from finlink_client import DeadlineExceeded, Unavailable, policy
 from google.protobuf.descriptor import MethodDescriptor

@@ -13,23 +13,20 @@ import pytest
 from finlink.audit.v1.audit_service_pb2 import ListAuditEventsRequest
 from finlink.connectors.v1.connector_service_pb2 import (
     CreateConnectorRequest,
+    GetConnectorRequest,
+    ListConnectorsRequest,
+    ListUserConnectorsRequest,
+)
+from finlink.connectors.v1.record_pb2 import ListRecordsRequest
+from finlink.connectors.v1.session_pb2 import (
     Credentials,
     DisconnectConnectorRequest,
-    GetConnectorRequest,
-    GetSyncRequest,
-    ListConnectorsRequest,
-    ListRecordsRequest,
-    ListUserConnectorsRequest,
     RefreshSessionRequest,
-    TriggerSyncRequest,
-    WatchConnectorsRequest,
 )
-from finlink.users.v1.user_service_pb2 import (
-    CreateUserRequest,
-    ExportUserRequest,
-    GetUserRequest,
-    ListUsersRequest,
-)
+from finlink.connectors.v1.sync_service_pb2 import GetSyncRequest, TriggerSyncRequest
+from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest
+from finlink.exports.v1.export_service_pb2 import ExportUserRequest
+from finlink.users.v1.user_service_pb2 import CreateUserRequest, GetUserRequest, ListUsersRequest
 from finlink_client import (
     DeadlineExceeded,
     FinlinkError,
@@ -230,9 +227,9 @@ async def test_exports_a_user(client: Client) -> None:
     kinds = Counter(piece.WhichOneof("item") for piece in pieces)
     assert pieces[0].user.user_id == user_id
     completed = pieces[-1].completed
-    assert completed.connectors == kinds["connector"] == 1
-    assert completed.records == kinds["record"]
-    assert completed.audit_events == kinds["audit_event"] > 0
+    assert completed.counts["connector"] == kinds["connector"] == 1
+    assert completed.counts["record"] == kinds["record"]
+    assert completed.counts["auditEvent"] == kinds["audit_event"] > 0
     with pytest.raises(UserNotFound):
         await client.export(ExportUserRequest(user_id=f"{user_id}_"))
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import pytest
 from finlink.connectors.v1.connector_service_pb2 import (
     CreateConnectorRequest,
-    Credentials,
-    DisconnectConnectorRequest,
     GetConnectorRequest,
     GetUserPlatformConnectorRequest,
     ListConnectorsRequest,
-    ListRecordsRequest,
-    ListRecordsResponse,
+)
+from finlink.connectors.v1.record_pb2 import ListRecordsRequest, ListRecordsResponse
+from finlink.connectors.v1.session_pb2 import (
+    Credentials,
+    DisconnectConnectorRequest,
     RefreshSessionRequest,
 )
 from finlink.users.v1.user_service_pb2 import (

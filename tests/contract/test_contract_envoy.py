@@ -89,6 +89,23 @@ def test_the_generated_files_are_of_the_contract_as_it_is(generated: dict[str, A
     assert routes.build(names, "gen/envoy.binpb") == generated
 
 
+def test_in_envoy_s_copy_a_file_imports_what_it_uses() -> None:
+    files = descriptor_set("envoy.binpb").file
+    owner = {
+        f".{file.package}.{message.name}": file.name
+        for file in files
+        for message in file.message_type
+    }
+    for file in files:
+        used = [field.type_name for message in file.message_type for field in message.field]
+        for service in file.service:
+            used += [name for rpc in service.method for name in (rpc.input_type, rpc.output_type)]
+        imported = {file.name, *file.dependency}
+        assert [name for name in used if owner.get(name, file.name) not in imported] == [], (
+            file.name
+        )
+
+
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_envoy_sees_the_path_and_the_raw_body_of_a_request(method: Method) -> None:
     if method.request == httpbody_pb2.HttpBody.DESCRIPTOR:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from buf.validate import validate_pb2
+from finlink.connectors.v1 import session_pb2
 from finlink.rules.v1 import format_pb2
 from finlink_words import PLATFORMS
 from google.protobuf.descriptor import FieldDescriptor
@@ -141,8 +142,6 @@ def test_a_platform_is_one_of_the_same_words_wherever_it_is_asked_for() -> None:
 
 
 def test_secrets_are_marked_so_that_nothing_prints_them() -> None:
-    from finlink.connectors.v1 import connector_service_pb2  # noqa: PLC0415
-
-    fields = connector_service_pb2.Credentials.DESCRIPTOR.fields
+    fields = session_pb2.Credentials.DESCRIPTOR.fields
     assert fields
     assert [field.name for field in fields if not field.GetOptions().debug_redact] == []

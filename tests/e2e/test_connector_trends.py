@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import grpc
 import httpx
 import pytest
-from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import trend_pb2
 from google.protobuf import json_format
 
@@ -83,7 +82,7 @@ async def test_what_became_of_connections_and_syncs(
     await step.eventually(connected, "the connections in the trends")
 
     # The same over gRPC, of steps that nothing is added to any more.
-    over_grpc = (await connectors.GetConnectorTrends(rpc.GetConnectorTrendsRequest())).data
+    over_grpc = (await connectors.GetConnectorTrends(trend_pb2.GetConnectorTrendsRequest())).data
     over_rest = json_format.ParseDict(await of_last(rest, 60), trend_pb2.ConnectorTrends())
     assert over_grpc.step_seconds == over_rest.step_seconds
     old = {point.at.seconds: point for point in over_grpc.points[:-3]}
@@ -100,7 +99,7 @@ async def test_steps_grow_with_the_span(
         over_rest = await of_last(rest, minutes)
         assert over_rest["stepSeconds"] == step_minutes * 60
         assert len(over_rest["points"]) == points
-        request = rpc.GetConnectorTrendsRequest(minutes=minutes)
+        request = trend_pb2.GetConnectorTrendsRequest(minutes=minutes)
         over_grpc = (await connectors.GetConnectorTrends(request)).data
         assert (over_grpc.step_seconds, len(over_grpc.points)) == (step_minutes * 60, points)
 
@@ -114,7 +113,7 @@ async def test_only_such_spans_are_told_of(rest: httpx.AsyncClient, minutes: str
 
 async def test_a_wrong_span_over_grpc(connectors: ConnectorServiceAsyncStub) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await connectors.GetConnectorTrends(rpc.GetConnectorTrendsRequest(minutes=4))
+        await connectors.GetConnectorTrends(trend_pb2.GetConnectorTrendsRequest(minutes=4))
     span = "must be greater than or equal to 5 and less than or equal to 1440"
     assert grpc_error(raised.value) == Failure(
         "VALIDATION_ERROR", "Validation failed", {"minutes": span}

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from finlink.connectors.v1 import connector_pb2 as pb
 from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import record_pb2, session_pb2, status_summary_pb2, sync_service_pb2
 from finlink.users.v1 import user_service_pb2 as user_rpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -22,6 +23,7 @@ from tests.e2e.users_errors import Failure, grpc_error
 
 if TYPE_CHECKING:  # the names are in the type stubs only
     from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
+    from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceAsyncStub
     from finlink.users.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 NOWHERE = "0123456789abcdef01234567"
@@ -43,7 +45,7 @@ def request_for(
     """A request for the profile, with a login of its own, unless told otherwise."""
     given = {
         "permissions": step.LITTLE,
-        "credentials": rpc.Credentials(
+        "credentials": session_pb2.Credentials(
             username=step.new_login(), password="platformPassword", api_key="platform_api_key"
         ),
         **fields,
@@ -107,7 +109,10 @@ async def test_connect_as_the_requirements_print_it(
 
 
 async def test_rest_and_grpc_say_the_same(
-    connectors: ConnectorServiceAsyncStub, rest: httpx.AsyncClient, user: str
+    connectors: ConnectorServiceAsyncStub,
+    syncs: SyncServiceAsyncStub,
+    rest: httpx.AsyncClient,
+    user: str,
 ) -> None:
     made = [await connect(connectors, user, name, permissions=ALL) for name in PLATFORMS]
     for connector in made:
@@ -115,7 +120,9 @@ async def test_rest_and_grpc_say_the_same(
     await step.disconnect(rest, made[1].id)
     for connector in made:
         assert same(await get(connectors, connector.id), await step.get(rest, connector.id))
-        status = await connectors.GetSyncStatus(rpc.GetSyncStatusRequest(connector_id=connector.id))
+        status = await syncs.GetSyncStatus(
+            sync_service_pb2.GetSyncStatusRequest(connector_id=connector.id)
+        )
         assert same(status.data, await step.sync_status(rest, connector.id))
         found = await connectors.GetUserPlatformConnector(
             rpc.GetUserPlatformConnectorRequest(user_id=user, platform=connector.platform)
@@ -123,7 +130,7 @@ async def test_rest_and_grpc_say_the_same(
         over_rest = await rest.get(f"/connectors/user/{user}/platform/{connector.platform}")
         assert same(found, content_of(over_rest))
         page = await connectors.ListRecords(
-            rpc.ListRecordsRequest(connector_id=connector.id, data_type="trades", limit=7)
+            record_pb2.ListRecordsRequest(connector_id=connector.id, data_type="trades", limit=7)
         )
         over_rest = await rest.get(
             f"/connectors/{connector.id}/records", params={"dataType": "trades", "limit": 7}
@@ -141,7 +148,9 @@ async def test_lists(
     made = []
     for number in range(3):
         await step.create_user(rest, f"{new_id}_{number}")
-        request = request_for(f"{new_id}_{number}", "zerodha", credentials=rpc.Credentials())
+        request = request_for(
+            f"{new_id}_{number}", "zerodha", credentials=session_pb2.Credentials()
+        )
         made.append((await connectors.CreateConnector(request)).data)
     newest_first = [connector.id for connector in reversed(made)]
     where: dict[str, Any] = {"platform": "zerodha", "status": "disconnected", "limit": 2}
@@ -175,35 +184,41 @@ async def test_the_summary(
     made = await connect(connectors, user, "zerodha")
     moment = made.connected_at.ToJsonString()
     answer = await connectors.GetConnectorStatusSummary(
-        rpc.GetConnectorStatusSummaryRequest(
+        status_summary_pb2.GetConnectorStatusSummaryRequest(
             platform="zerodha", status="connected", from_date=moment, to_date="9999-12-31"
         )
     )
-    assert answer == rpc.GetConnectorStatusSummaryResponse(
-        data=rpc.ConnectorStatusSummary(
-            summary=rpc.ConnectionCounts(total_connections=1, active_connections=1),
+    assert answer == status_summary_pb2.GetConnectorStatusSummaryResponse(
+        data=status_summary_pb2.ConnectorStatusSummary(
+            summary=status_summary_pb2.ConnectionCounts(total_connections=1, active_connections=1),
             by_platform={
-                **{name: rpc.PlatformCounts() for name in PLATFORMS},
-                "zerodha": rpc.PlatformCounts(total=1, active=1),
+                **{name: status_summary_pb2.PlatformCounts() for name in PLATFORMS},
+                "zerodha": status_summary_pb2.PlatformCounts(total=1, active=1),
             },
         )
     )
-    everything = await connectors.GetConnectorStatusSummary(rpc.GetConnectorStatusSummaryRequest())
+    everything = await connectors.GetConnectorStatusSummary(
+        status_summary_pb2.GetConnectorStatusSummaryRequest()
+    )
     assert same(everything.data, await step.summary(rest))
-    backwards = rpc.GetConnectorStatusSummaryRequest(from_date="2024-02-01", to_date="2024-01-31")
+    backwards = status_summary_pb2.GetConnectorStatusSummaryRequest(
+        from_date="2024-02-01", to_date="2024-01-31"
+    )
     assert await refused(connectors.GetConnectorStatusSummary(backwards)) == Failure(
         "VALIDATION_ERROR", "Validation failed", {"fromDate": "must not be after toDate"}
     )
 
 
-async def test_refresh_and_disconnect(connectors: ConnectorServiceAsyncStub, user: str) -> None:
+async def test_refresh_and_disconnect(
+    connectors: ConnectorServiceAsyncStub, syncs: SyncServiceAsyncStub, user: str
+) -> None:
     made = await connect(connectors, user, "zerodha")
     before = await get(connectors, made.id)
-    refresh = rpc.RefreshSessionRequest(connector_id=made.id)
+    refresh = session_pb2.RefreshSessionRequest(connector_id=made.id)
     refreshed = await connectors.RefreshSession(refresh)
-    assert refreshed == rpc.RefreshSessionResponse(
+    assert refreshed == session_pb2.RefreshSessionResponse(
         message="Session refreshed successfully",
-        data=rpc.RefreshSessionData(
+        data=session_pb2.RefreshSessionData(
             session_id=refreshed.data.session_id,
             expires_at=before.connection_details.expires_at,
         ),
@@ -211,11 +226,11 @@ async def test_refresh_and_disconnect(connectors: ConnectorServiceAsyncStub, use
     assert refreshed.data.session_id != made.session_id
     assert await connectors.RefreshSession(refresh) == refreshed
 
-    disconnect = rpc.DisconnectConnectorRequest(connector_id=made.id)
+    disconnect = session_pb2.DisconnectConnectorRequest(connector_id=made.id)
     gone = await connectors.DisconnectConnector(disconnect)
-    assert gone == rpc.DisconnectConnectorResponse(
+    assert gone == session_pb2.DisconnectConnectorResponse(
         message="Disconnected successfully",
-        data=rpc.DisconnectConnectorData(
+        data=session_pb2.DisconnectConnectorData(
             platform="zerodha", disconnected_at=gone.data.disconnected_at, session_duration=0
         ),
     )
@@ -225,35 +240,46 @@ async def test_refresh_and_disconnect(connectors: ConnectorServiceAsyncStub, use
     assert after.connection_status == "disconnected"
     assert not after.HasField("session_id")
     assert await refused(connectors.RefreshSession(refresh)) == NOT_CONNECTED
-    begin = rpc.TriggerSyncRequest(connector_id=made.id)
-    assert await refused(connectors.TriggerSync(begin)) == NOT_CONNECTED
+    begin = sync_service_pb2.TriggerSyncRequest(connector_id=made.id)
+    assert await refused(syncs.TriggerSync(begin)) == NOT_CONNECTED
 
 
 async def test_settings_and_syncs(
-    connectors: ConnectorServiceAsyncStub, rest: httpx.AsyncClient, user: str
+    connectors: ConnectorServiceAsyncStub,
+    syncs: SyncServiceAsyncStub,
+    rest: httpx.AsyncClient,
+    user: str,
 ) -> None:
     made = await connect(connectors, user, permissions=["transactions", "profile"])
     await step.synced(rest, made.id)
-    answer = await connectors.UpdateSyncSettings(
-        rpc.UpdateSyncSettingsRequest(
+    answer = await syncs.UpdateSyncSettings(
+        sync_service_pb2.UpdateSyncSettingsRequest(
             connector_id=made.id, sync_interval=10, data_types=["profile"], auto_sync=False
         )
     )
-    assert answer == rpc.UpdateSyncSettingsResponse(
+    assert answer == sync_service_pb2.UpdateSyncSettingsResponse(
         message="Sync settings updated successfully",
-        data=rpc.SyncSettings(sync_interval=10, data_types=["profile"], auto_sync=False),
+        data=sync_service_pb2.SyncSettings(
+            sync_interval=10, data_types=["profile"], auto_sync=False
+        ),
     )
     # Over gRPC an empty list cannot be told from none: it leaves the data types as they are.
-    answer = await connectors.UpdateSyncSettings(
-        rpc.UpdateSyncSettingsRequest(connector_id=made.id, data_types=[], auto_sync=True)
+    answer = await syncs.UpdateSyncSettings(
+        sync_service_pb2.UpdateSyncSettingsRequest(
+            connector_id=made.id, data_types=[], auto_sync=True
+        )
     )
-    assert answer.data == rpc.SyncSettings(sync_interval=10, data_types=["profile"], auto_sync=True)
-    begun = await connectors.TriggerSync(
-        rpc.TriggerSyncRequest(connector_id=made.id, data_types=["transactions", "profile"])
+    assert answer.data == sync_service_pb2.SyncSettings(
+        sync_interval=10, data_types=["profile"], auto_sync=True
     )
-    assert begun == rpc.TriggerSyncResponse(
+    begun = await syncs.TriggerSync(
+        sync_service_pb2.TriggerSyncRequest(
+            connector_id=made.id, data_types=["transactions", "profile"]
+        )
+    )
+    assert begun == sync_service_pb2.TriggerSyncResponse(
         message="Sync initiated successfully",
-        data=rpc.TriggerSyncData(
+        data=sync_service_pb2.TriggerSyncData(
             sync_id=begun.data.sync_id,
             status="in_progress",
             estimated_duration="less than a minute",
@@ -261,16 +287,18 @@ async def test_settings_and_syncs(
     )
     entry = await step.finished(rest, made.id, begun.data.sync_id)
     assert [count["dataType"] for count in entry["counts"]] == ["transactions", "profile"]
-    skipped = await connectors.TriggerSync(
-        rpc.TriggerSyncRequest(connector_id=made.id, force_sync=False)
+    skipped = await syncs.TriggerSync(
+        sync_service_pb2.TriggerSyncRequest(connector_id=made.id, force_sync=False)
     )
-    assert skipped == rpc.TriggerSyncResponse(
+    assert skipped == sync_service_pb2.TriggerSyncResponse(
         message="Sync skipped",
-        data=rpc.TriggerSyncData(
+        data=sync_service_pb2.TriggerSyncData(
             sync_id=begun.data.sync_id, status="skipped", reason="recent_success"
         ),
     )
-    status = (await connectors.GetSyncStatus(rpc.GetSyncStatusRequest(connector_id=made.id))).data
+    status = (
+        await syncs.GetSyncStatus(sync_service_pb2.GetSyncStatusRequest(connector_id=made.id))
+    ).data
     assert (status.total_syncs, status.successful_syncs, status.failed_syncs) == (2, 2, 0)
     assert status.success_rate == 100
     assert status.sync_interval == 10
@@ -288,7 +316,7 @@ async def test_records(
         "trades": "trade",
     }  # fmt: skip
     for count in entry["counts"]:
-        request = rpc.ListRecordsRequest(
+        request = record_pb2.ListRecordsRequest(
             connector_id=made.id.upper(), data_type=count["dataType"], limit=100
         )
         seen: list[str] = []
@@ -304,7 +332,9 @@ async def test_records(
         assert len(seen) == len(set(seen)) == count["recordsCount"]
 
 
-async def test_a_login_that_is_pending(connectors: ConnectorServiceAsyncStub, user: str) -> None:
+async def test_a_login_that_is_pending(
+    connectors: ConnectorServiceAsyncStub, syncs: SyncServiceAsyncStub, user: str
+) -> None:
     request = request_for(user, "zerodha", credentials=None, permissions=["profile"])
     answer = await connectors.CreateConnector(request)
     assert answer == rpc.CreateConnectorResponse(
@@ -324,9 +354,9 @@ async def test_a_login_that_is_pending(connectors: ConnectorServiceAsyncStub, us
         "The platform wants a new login",
         metadata={"loginUrl": answer.data.login_url},
     )
-    begin = rpc.TriggerSyncRequest(connector_id=answer.data.id)
-    assert await refused(connectors.TriggerSync(begin)) == required
-    refresh = rpc.RefreshSessionRequest(connector_id=answer.data.id)
+    begin = sync_service_pb2.TriggerSyncRequest(connector_id=answer.data.id)
+    assert await refused(syncs.TriggerSync(begin)) == required
+    refresh = session_pb2.RefreshSessionRequest(connector_id=answer.data.id)
     assert await refused(connectors.RefreshSession(refresh)) == required
     token = await step.request_token(answer.data.login_url, step.new_login())
     refresh.credentials.request_token = token
@@ -341,13 +371,13 @@ async def test_a_login_that_is_pending(connectors: ConnectorServiceAsyncStub, us
 
 
 async def test_an_error_comes_with_its_details(
-    connectors: ConnectorServiceAsyncStub, user: str
+    connectors: ConnectorServiceAsyncStub, syncs: SyncServiceAsyncStub, user: str
 ) -> None:
     """As google.rpc.Status has them, taken apart without help."""
     request = request_for(user, "zerodha", credentials=None)
     made = (await connectors.CreateConnector(request)).data
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await connectors.TriggerSync(rpc.TriggerSyncRequest(connector_id=made.id))
+        await syncs.TriggerSync(sync_service_pb2.TriggerSyncRequest(connector_id=made.id))
     trailers = dict(raised.value.trailing_metadata() or ())
     details = trailers["grpc-status-details-bin"]
     assert isinstance(details, bytes)
@@ -379,7 +409,7 @@ async def test_who_is_there_already(connectors: ConnectorServiceAsyncStub, user:
 async def test_refused_credentials(
     connectors: ConnectorServiceAsyncStub, user: str, platform: str
 ) -> None:
-    wrong = rpc.Credentials(username=step.new_login(), password="wrong")
+    wrong = session_pb2.Credentials(username=step.new_login(), password="wrong")
     failure = await refused(
         connectors.CreateConnector(request_for(user, platform, credentials=wrong))
     )
@@ -422,18 +452,23 @@ async def test_zerodha_has_no_transactions(
     ],
 )
 async def test_a_connector_that_is_not_there(
-    connectors: ConnectorServiceAsyncStub, connector_id: str, failure: Failure
+    connectors: ConnectorServiceAsyncStub,
+    syncs: SyncServiceAsyncStub,
+    connector_id: str,
+    failure: Failure,
 ) -> None:
     calls = [
         connectors.GetConnector(rpc.GetConnectorRequest(connector_id=connector_id)),
-        connectors.DisconnectConnector(rpc.DisconnectConnectorRequest(connector_id=connector_id)),
-        connectors.RefreshSession(rpc.RefreshSessionRequest(connector_id=connector_id)),
-        connectors.GetSyncStatus(rpc.GetSyncStatusRequest(connector_id=connector_id)),
-        connectors.UpdateSyncSettings(
-            rpc.UpdateSyncSettingsRequest(connector_id=connector_id, auto_sync=True)
+        connectors.DisconnectConnector(
+            session_pb2.DisconnectConnectorRequest(connector_id=connector_id)
         ),
-        connectors.TriggerSync(rpc.TriggerSyncRequest(connector_id=connector_id)),
-        connectors.ListRecords(rpc.ListRecordsRequest(connector_id=connector_id)),
+        connectors.RefreshSession(session_pb2.RefreshSessionRequest(connector_id=connector_id)),
+        syncs.GetSyncStatus(sync_service_pb2.GetSyncStatusRequest(connector_id=connector_id)),
+        syncs.UpdateSyncSettings(
+            sync_service_pb2.UpdateSyncSettingsRequest(connector_id=connector_id, auto_sync=True)
+        ),
+        syncs.TriggerSync(sync_service_pb2.TriggerSyncRequest(connector_id=connector_id)),
+        connectors.ListRecords(record_pb2.ListRecordsRequest(connector_id=connector_id)),
     ]
     for call in calls:
         assert await refused(call) == failure
@@ -449,37 +484,38 @@ async def test_a_user_who_is_not_there(connectors: ConnectorServiceAsyncStub, ne
 
 async def test_every_wrong_field_is_named_by_its_json_name(
     connectors: ConnectorServiceAsyncStub,
+    syncs: SyncServiceAsyncStub,
 ) -> None:
     request = rpc.CreateConnectorRequest(
         user_id="no spaces",
         platform="groww",
         permissions=["portfolio", "payments"],
-        credentials=rpc.Credentials(api_key="", request_token="x" * 1025),
+        credentials=session_pb2.Credentials(api_key="", request_token="x" * 1025),
     )
     failure = await refused(connectors.CreateConnector(request))
     assert failure.code == "VALIDATION_ERROR"
     assert failure.fields.keys() == {
         "userId", "platform", "permissions[1]", "credentials.apiKey", "credentials.requestToken",
     }  # fmt: skip
-    settings = rpc.UpdateSyncSettingsRequest(
+    settings = sync_service_pb2.UpdateSyncSettingsRequest(
         connector_id=NOWHERE, sync_interval=61, data_types=["profile", "profile"]
     )
-    failure = await refused(connectors.UpdateSyncSettings(settings))
+    failure = await refused(syncs.UpdateSyncSettings(settings))
     assert failure.fields.keys() == {"syncInterval", "dataTypes"}
 
 
 async def test_an_update_of_nothing_is_refused(
-    connectors: ConnectorServiceAsyncStub, user: str
+    connectors: ConnectorServiceAsyncStub, syncs: SyncServiceAsyncStub, user: str
 ) -> None:
     made = await connect(connectors, user)
-    empty = rpc.UpdateSyncSettingsRequest(connector_id=made.id)
-    assert await refused(connectors.UpdateSyncSettings(empty)) == Failure(
+    empty = sync_service_pb2.UpdateSyncSettingsRequest(connector_id=made.id)
+    assert await refused(syncs.UpdateSyncSettings(empty)) == Failure(
         "VALIDATION_ERROR", "Nothing to update: send syncInterval, dataTypes or autoSync"
     )
 
 
 async def test_what_is_not_granted_cannot_be_synced(
-    connectors: ConnectorServiceAsyncStub, user: str
+    connectors: ConnectorServiceAsyncStub, syncs: SyncServiceAsyncStub, user: str
 ) -> None:
     made = await connect(connectors, user, "zerodha", permissions=["profile", "trades"])
     refusal = Failure(
@@ -488,10 +524,10 @@ async def test_what_is_not_granted_cannot_be_synced(
         {"dataTypes": ("portfolio not granted to this connector; granted are profile, trades")},
     )
     asked = ["profile", "portfolio"]
-    begin = rpc.TriggerSyncRequest(connector_id=made.id, data_types=asked)
-    assert await refused(connectors.TriggerSync(begin)) == refusal
-    settings = rpc.UpdateSyncSettingsRequest(connector_id=made.id, data_types=asked)
-    assert await refused(connectors.UpdateSyncSettings(settings)) == refusal
+    begin = sync_service_pb2.TriggerSyncRequest(connector_id=made.id, data_types=asked)
+    assert await refused(syncs.TriggerSync(begin)) == refusal
+    settings = sync_service_pb2.UpdateSyncSettingsRequest(connector_id=made.id, data_types=asked)
+    assert await refused(syncs.UpdateSyncSettings(settings)) == refusal
 
 
 async def test_deleting_the_user_takes_the_connectors_along(
@@ -500,5 +536,5 @@ async def test_deleting_the_user_takes_the_connectors_along(
     made = await connect(connectors, user)
     await users.DeleteUser(user_rpc.DeleteUserRequest(user_id=user))
     assert await refused(get(connectors, made.id)) == NOT_FOUND
-    records = rpc.ListRecordsRequest(connector_id=made.id)
+    records = record_pb2.ListRecordsRequest(connector_id=made.id)
     assert await refused(connectors.ListRecords(records)) == NOT_FOUND

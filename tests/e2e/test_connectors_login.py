@@ -14,6 +14,7 @@ import pytest
 from bson import CodecOptions, ObjectId
 from bson.raw_bson import RawBSONDocument
 from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import session_pb2
 
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.documents import connector
@@ -781,7 +782,9 @@ async def test_secrets_are_nowhere(
                     user_id=users[0],
                     platform=platform,
                     permissions=["profile"],
-                    credentials=rpc.Credentials(username=given["username"], password="wrong"),
+                    credentials=session_pb2.Credentials(
+                        username=given["username"], password="wrong"
+                    ),
                 )
             )
         assert found_in([str(raised.value).encode()], secrets) == set()

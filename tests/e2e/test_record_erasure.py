@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import httpx
 import pytest
-from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import session_pb2
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 
 from tests.e2e import connector_steps as steps
@@ -45,10 +45,10 @@ async def test_over_rest(rest: httpx.AsyncClient, stack: Stack, synced: str, new
 
 async def test_over_grpc(rest: httpx.AsyncClient, channel: grpc.aio.Channel, synced: str) -> None:
     stub = ConnectorServiceStub(channel)
-    kept = rpc.DisconnectConnectorRequest(connector_id=synced, delete_records=False)
+    kept = session_pb2.DisconnectConnectorRequest(connector_id=synced, delete_records=False)
     first = await stub.DisconnectConnector(kept)
     assert await steps.records(rest, synced)
-    erasing = rpc.DisconnectConnectorRequest(connector_id=synced, delete_records=True)
+    erasing = session_pb2.DisconnectConnectorRequest(connector_id=synced, delete_records=True)
     assert await stub.DisconnectConnector(erasing) == first
     assert await steps.records(rest, synced) == []
 

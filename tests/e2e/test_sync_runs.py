@@ -9,7 +9,7 @@ import grpc
 import httpx
 import pytest
 from bson import ObjectId
-from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import sync_service_pb2
 
 from server.domains.connectors.connections.sessions import new_sync_id
 from tests.e2e.connector_steps import (
@@ -25,7 +25,7 @@ from tests.e2e.replies import content_of
 from tests.stack import Stack
 
 if TYPE_CHECKING:
-    from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
+    from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceAsyncStub
 
 
 @pytest.fixture
@@ -108,23 +108,23 @@ async def test_a_run_that_succeeded_is_not_cancelled(
 
 
 async def test_runs_over_grpc(
-    stack: Stack, rest: httpx.AsyncClient, connectors: ConnectorServiceAsyncStub, connector_id: str
+    stack: Stack, rest: httpx.AsyncClient, syncs: SyncServiceAsyncStub, connector_id: str
 ) -> None:
     entry = (await sync_status(rest, connector_id))["syncHistory"][0]
-    found = await connectors.GetSync(
-        rpc.GetSyncRequest(connector_id=connector_id, sync_id=entry["syncId"])
+    found = await syncs.GetSync(
+        sync_service_pb2.GetSyncRequest(connector_id=connector_id, sync_id=entry["syncId"])
     )
     assert (found.data.state, found.data.counts[0].records_count) == ("success", 1)
     assert not found.data.HasField("error")
 
     sync_id = await under_way(stack, connector_id)
-    cancelled = await connectors.CancelSync(
-        rpc.CancelSyncRequest(connector_id=connector_id, sync_id=sync_id)
+    cancelled = await syncs.CancelSync(
+        sync_service_pb2.CancelSyncRequest(connector_id=connector_id, sync_id=sync_id)
     )
     assert (cancelled.message, cancelled.data.state) == ("Sync cancelled", "cancelled")
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await connectors.GetSync(
-            rpc.GetSyncRequest(connector_id=connector_id, sync_id=new_sync_id())
+        await syncs.GetSync(
+            sync_service_pb2.GetSyncRequest(connector_id=connector_id, sync_id=new_sync_id())
         )
     assert failed.value.code() is grpc.StatusCode.NOT_FOUND
 

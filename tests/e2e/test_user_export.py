@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
+from finlink.exports.v1 import export_service_pb2
+from finlink.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from google.protobuf import json_format
 
 from tests.e2e import connector_steps as steps
@@ -76,8 +76,8 @@ async def test_all_of_a_user(rest: httpx.AsyncClient, stack: Stack, user: str) -
     assert sorted(actions[1:]) == [
         "connector.connected", "connector.connected", "user.created", "user.updated",
     ]  # fmt: skip
-    counts = {"connectors": 2, "records": place - 3, "auditEvents": 5}
-    assert lines[-1] == {"completed": counts}
+    counts = {"user": 1, "connector": 2, "record": place - 3, "auditEvent": 5}
+    assert lines[-1] == {"completed": {"counts": counts}}
 
     text = json.dumps(lines)
     async with steps.database(stack) as documents:
@@ -91,8 +91,10 @@ async def test_all_of_a_user(rest: httpx.AsyncClient, stack: Stack, user: str) -
 async def test_over_grpc_it_is_the_same(
     rest: httpx.AsyncClient, channel: grpc.aio.Channel, user: str
 ) -> None:
-    stub = UserServiceStub(channel)
-    parts = [part async for part in stub.ExportUser(rpc.ExportUserRequest(user_id=user))]
+    stub = ExportServiceStub(channel)
+    parts = [
+        part async for part in stub.ExportUser(export_service_pb2.ExportUserRequest(user_id=user))
+    ]
     assert parts[-1].WhichOneof("item") == "completed"
     lines = await exported(rest, user)
     told = [line for line in lines if line.get("auditEvent", {}).get("action") == "user.exported"]
@@ -113,9 +115,9 @@ async def test_nobody_s_export(
     failure = rest_error(answer.status_code, answer.content, f"/api/v1/users/{new_id}/export")
     assert (answer.status_code, failure.code) == (404, "USER_NOT_FOUND")
     assert answer.headers["content-type"] == "application/json"
-    stub = UserServiceStub(channel)
+    stub = ExportServiceStub(channel)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await anext(aiter(stub.ExportUser(rpc.ExportUserRequest(user_id=new_id))))
+        await anext(aiter(stub.ExportUser(export_service_pb2.ExportUserRequest(user_id=new_id))))
     assert grpc_error(caught.value).code == "USER_NOT_FOUND"
 
 
@@ -182,6 +184,6 @@ async def test_a_large_one_is_streamed_and_a_deletion_meanwhile_ends_it(
 
 async def test_a_large_one_is_complete(rest: httpx.AsyncClient, large: str) -> None:
     lines = await exported(rest, large)
-    assert lines[-1]["completed"]["records"] == kinds(lines).count("record") > MANY
+    assert lines[-1]["completed"]["counts"]["record"] == kinds(lines).count("record") > MANY
     ids = {line["record"]["id"] for line in lines if "record" in line}
-    assert len(ids) == lines[-1]["completed"]["records"]
+    assert len(ids) == lines[-1]["completed"]["counts"]["record"]

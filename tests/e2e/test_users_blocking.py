@@ -10,6 +10,7 @@ import grpc
 import pytest
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
+from finlink.users.v1 import user_updates_pb2
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e.users_errors import Failure, grpc_error
@@ -39,14 +40,20 @@ def test_a_users_life(grpc_stub: UserServiceStub, new_id: str) -> None:
     assert created.message == "User created successfully"
     assert grpc_stub.GetUser(rpc.GetUserRequest(user_id=new_id)).data == created.data
 
-    grpc_stub.UpdateUserProfile(rpc.UpdateUserProfileRequest(user_id=new_id, city="Delhi"))
-    grpc_stub.UpdateUserPreferences(
-        rpc.UpdateUserPreferencesRequest(user_id=new_id, currency="USD")
+    grpc_stub.UpdateUserProfile(
+        user_updates_pb2.UpdateUserProfileRequest(user_id=new_id, city="Delhi")
     )
-    grpc_stub.UpdateUserMetadata(rpc.UpdateUserMetadataRequest(user_id=new_id, tags=["a"]))
-    grpc_stub.UpdateUserStatus(rpc.UpdateUserStatusRequest(user_id=new_id, status="suspended"))
+    grpc_stub.UpdateUserPreferences(
+        user_updates_pb2.UpdateUserPreferencesRequest(user_id=new_id, currency="USD")
+    )
+    grpc_stub.UpdateUserMetadata(
+        user_updates_pb2.UpdateUserMetadataRequest(user_id=new_id, tags=["a"])
+    )
+    grpc_stub.UpdateUserStatus(
+        user_updates_pb2.UpdateUserStatusRequest(user_id=new_id, status="suspended")
+    )
     grpc_stub.UpdateUserEmailVerified(
-        rpc.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=True)
+        user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=True)
     )
     batch = grpc_stub.BatchGetUsers(rpc.BatchGetUsersRequest(user_ids=[new_id]))
     (user,) = batch.data.users

@@ -11,6 +11,7 @@ import pytest
 from finlink.connectors.v1 import connector_service_pb2 as connector_rpc
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
+from finlink.users.v1 import user_updates_pb2
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -109,7 +110,7 @@ async def test_rest_and_grpc_say_the_same(
 async def test_profile(users: UserServiceAsyncStub, new_id: str) -> None:
     await create(users, new_id, first_name="John", country="India", income=5)
     answer = await users.UpdateUserProfile(
-        rpc.UpdateUserProfileRequest(
+        user_updates_pb2.UpdateUserProfileRequest(
             user_id=new_id,
             last_name="Smith",
             date_of_birth="1990-01-01",
@@ -128,9 +129,9 @@ async def test_profile(users: UserServiceAsyncStub, new_id: str) -> None:
         country="India",
         risk_tolerance="high",
     )
-    assert answer == rpc.UpdateUserProfileResponse(
+    assert answer == user_updates_pb2.UpdateUserProfileResponse(
         message="Profile updated successfully",
-        data=rpc.UpdateUserProfileData(
+        data=user_updates_pb2.UpdateUserProfileData(
             user_id=new_id, profile=profile, updated_at=answer.data.updated_at
         ),
     )
@@ -142,7 +143,7 @@ async def test_profile(users: UserServiceAsyncStub, new_id: str) -> None:
 async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
     await create(users, new_id)
     answer = await users.UpdateUserPreferences(
-        rpc.UpdateUserPreferencesRequest(
+        user_updates_pb2.UpdateUserPreferencesRequest(
             user_id=new_id,
             currency="USD",
             language="hi",
@@ -154,14 +155,14 @@ async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
         language="hi",
         notifications=pb.Notifications(email=False, sms=True, push=True),
     )
-    assert answer == rpc.UpdateUserPreferencesResponse(
+    assert answer == user_updates_pb2.UpdateUserPreferencesResponse(
         message="Preferences updated successfully",
-        data=rpc.UpdateUserPreferencesData(
+        data=user_updates_pb2.UpdateUserPreferencesData(
             user_id=new_id, preferences=preferences, updated_at=answer.data.updated_at
         ),
     )
     masked = await users.UpdateUserPreferences(
-        rpc.UpdateUserPreferencesRequest(
+        user_updates_pb2.UpdateUserPreferencesRequest(
             user_id=new_id, update_mask=FieldMask(paths=["currency", "language", "notifications"])
         )
     )
@@ -172,11 +173,11 @@ async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
 async def test_metadata(users: UserServiceAsyncStub, new_id: str) -> None:
     await create(users, new_id, metadata=pb.UserMetadata(source="web", tags=["a", "b"]))
     answer = await users.UpdateUserMetadata(
-        rpc.UpdateUserMetadataRequest(user_id=new_id, referral_code="R1", tags=["c"])
+        user_updates_pb2.UpdateUserMetadataRequest(user_id=new_id, referral_code="R1", tags=["c"])
     )
-    assert answer == rpc.UpdateUserMetadataResponse(
+    assert answer == user_updates_pb2.UpdateUserMetadataResponse(
         message="Metadata updated successfully",
-        data=rpc.UpdateUserMetadataData(
+        data=user_updates_pb2.UpdateUserMetadataData(
             user_id=new_id,
             metadata=pb.UserMetadata(source="web", referral_code="R1", tags=["c"]),
             updated_at=answer.data.updated_at,
@@ -184,7 +185,7 @@ async def test_metadata(users: UserServiceAsyncStub, new_id: str) -> None:
     )
     # Over gRPC an empty list cannot be told from none; the mask says it is to go.
     emptied = await users.UpdateUserMetadata(
-        rpc.UpdateUserMetadataRequest(
+        user_updates_pb2.UpdateUserMetadataRequest(
             user_id=new_id, update_mask=FieldMask(paths=["tags", "source"])
         )
     )
@@ -195,11 +196,11 @@ async def test_metadata(users: UserServiceAsyncStub, new_id: str) -> None:
 async def test_status(users: UserServiceAsyncStub, new_id: str, status: str) -> None:
     await create(users, new_id)
     answer = await users.UpdateUserStatus(
-        rpc.UpdateUserStatusRequest(user_id=new_id, status=status)
+        user_updates_pb2.UpdateUserStatusRequest(user_id=new_id, status=status)
     )
-    assert answer == rpc.UpdateUserStatusResponse(
+    assert answer == user_updates_pb2.UpdateUserStatusResponse(
         message="Status updated successfully",
-        data=rpc.UpdateUserStatusData(
+        data=user_updates_pb2.UpdateUserStatusData(
             user_id=new_id, status=status, updated_at=answer.data.updated_at
         ),
     )
@@ -210,11 +211,11 @@ async def test_status(users: UserServiceAsyncStub, new_id: str, status: str) -> 
 async def test_email_verified(users: UserServiceAsyncStub, new_id: str, verified: bool) -> None:
     await create(users, new_id)
     answer = await users.UpdateUserEmailVerified(
-        rpc.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=verified)
+        user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=verified)
     )
-    assert answer == rpc.UpdateUserEmailVerifiedResponse(
+    assert answer == user_updates_pb2.UpdateUserEmailVerifiedResponse(
         message="Email verification updated successfully",
-        data=rpc.UpdateUserEmailVerifiedData(
+        data=user_updates_pb2.UpdateUserEmailVerifiedData(
             user_id=new_id, email_verified=verified, updated_at=answer.data.updated_at
         ),
     )
@@ -291,14 +292,20 @@ async def test_nobody_is_not_found(
 ) -> None:
     calls = [
         users.GetUser(rpc.GetUserRequest(user_id=new_id)),
-        users.UpdateUserProfile(rpc.UpdateUserProfileRequest(user_id=new_id, city="Pune")),
-        users.UpdateUserPreferences(
-            rpc.UpdateUserPreferencesRequest(user_id=new_id, currency="USD")
+        users.UpdateUserProfile(
+            user_updates_pb2.UpdateUserProfileRequest(user_id=new_id, city="Pune")
         ),
-        users.UpdateUserStatus(rpc.UpdateUserStatusRequest(user_id=new_id, status="active")),
-        users.UpdateUserMetadata(rpc.UpdateUserMetadataRequest(user_id=new_id, source="web")),
+        users.UpdateUserPreferences(
+            user_updates_pb2.UpdateUserPreferencesRequest(user_id=new_id, currency="USD")
+        ),
+        users.UpdateUserStatus(
+            user_updates_pb2.UpdateUserStatusRequest(user_id=new_id, status="active")
+        ),
+        users.UpdateUserMetadata(
+            user_updates_pb2.UpdateUserMetadataRequest(user_id=new_id, source="web")
+        ),
         users.UpdateUserEmailVerified(
-            rpc.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=True)
+            user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=True)
         ),
         users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id)),
         connectors.ListUserConnectors(connector_rpc.ListUserConnectorsRequest(user_id=new_id)),
@@ -310,11 +317,15 @@ async def test_nobody_is_not_found(
 async def test_an_empty_update_is_refused(users: UserServiceAsyncStub, new_id: str) -> None:
     before = await create(users, new_id)
     for call in (
-        users.UpdateUserProfile(rpc.UpdateUserProfileRequest(user_id=new_id)),
+        users.UpdateUserProfile(user_updates_pb2.UpdateUserProfileRequest(user_id=new_id)),
         users.UpdateUserPreferences(
-            rpc.UpdateUserPreferencesRequest(user_id=new_id, notifications=pb.Notifications())
+            user_updates_pb2.UpdateUserPreferencesRequest(
+                user_id=new_id, notifications=pb.Notifications()
+            )
         ),
-        users.UpdateUserMetadata(rpc.UpdateUserMetadataRequest(user_id=new_id, tags=[])),
+        users.UpdateUserMetadata(
+            user_updates_pb2.UpdateUserMetadataRequest(user_id=new_id, tags=[])
+        ),
     ):
         assert await refused(call) == Failure("VALIDATION_ERROR", EMPTY_UPDATE)
     assert await get(users, new_id) == before

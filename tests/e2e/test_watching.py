@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import grpc
 import httpx
 import pytest
-from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import watch_pb2
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
 
 WATCH = "/finlink.connectors.v1.ConnectorService/WatchConnectors"
-Response = rpc.WatchConnectorsResponse
+Response = watch_pb2.WatchConnectorsResponse
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def as_json(event: Response) -> dict[str, object]:
     return json_format.MessageToDict(event, always_print_fields_with_no_presence=True)
 
 
-def requested(user_id: str, token: str | None = None) -> rpc.WatchConnectorsRequest:
-    return rpc.WatchConnectorsRequest(user_id=user_id, resume_token=token)
+def requested(user_id: str, token: str | None = None) -> watch_pb2.WatchConnectorsRequest:
+    return watch_pb2.WatchConnectorsRequest(user_id=user_id, resume_token=token)
 
 
 async def test_a_connection_from_its_start_over_both(
@@ -128,7 +128,7 @@ async def test_a_watch_goes_on_from_where_it_was(
     assert again[0].id == token
     assert again[1:] == whole[1:]
     # Over the other protocol too, and for all users.
-    stream = connectors.WatchConnectors(rpc.WatchConnectorsRequest(resume_token=token))
+    stream = connectors.WatchConnectors(watch_pb2.WatchConnectorsRequest(resume_token=token))
     told = await until(
         aiter(stream), lambda event: ended(event) and event.connector.user_id == user
     )
@@ -163,7 +163,7 @@ async def refused_over_rest(rest: httpx.AsyncClient, query: str, **headers: str)
 
 
 async def refused_over_grpc(
-    connectors: ConnectorServiceAsyncStub, request: rpc.WatchConnectorsRequest
+    connectors: ConnectorServiceAsyncStub, request: watch_pb2.WatchConnectorsRequest
 ) -> Failure:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await anext(aiter(connectors.WatchConnectors(request)))
@@ -188,7 +188,7 @@ async def test_what_is_no_token(
     expected = Failure("VALIDATION_ERROR", "Validation failed", NO_TOKEN)
     assert await refused_over_rest(rest, f"resumeToken={token}") == expected
     assert await refused_over_rest(rest, "", last_event_id=token) == expected
-    request = rpc.WatchConnectorsRequest(resume_token=token)
+    request = watch_pb2.WatchConnectorsRequest(resume_token=token)
     assert await refused_over_grpc(connectors, request) == expected
 
 

@@ -22,7 +22,7 @@ from tests.e2e.users_errors import Failure, failed
 from tests.edge.gate import HOUR_MS, Gate, gate, untyped
 
 METHODS = methods()
-TRIGGER = "/finlink.connectors.v1.ConnectorService/TriggerSync"
+TRIGGER = "/finlink.connectors.v1.SyncService/TriggerSync"
 CONNECTOR = "0123456789abcdef01234567"
 SYNC = f"/api/v1/connectors/{CONNECTOR}/sync"
 CALLS = {

@@ -9,22 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from buf.validate import validate_pb2
-from finlink.connectors.v1 import connector_service_pb2
 from finlink.rules.v1 import format_pb2
-from finlink.users.v1 import user_service_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from server.rpc.method import Method, methods_of
+from server.rpc.method import Method
+from tests.contract.descriptors import methods
 
-FILES = (user_service_pb2.DESCRIPTOR, connector_service_pb2.DESCRIPTOR)
-METHODS: dict[str, Method] = {
-    method.descriptor.name: method
-    for method in methods_of(
-        [service.full_name for file in FILES for service in file.services_by_name.values()]
-    ).values()
-}
+METHODS: dict[str, Method] = {method.descriptor.name: method for method in methods()}
 
 # What a person may write: no control characters, no lone surrogates.
 TEXT = st.characters(exclude_categories=["Cc", "Cs"])

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from finlink.connectors.v1.connector_service_pb2 import CancelSyncRequest
+from finlink.connectors.v1.sync_service_pb2 import CancelSyncRequest
 from finlink.users.v1 import user_pb2
 from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest, GetUserResponse
 from google.api.httpbody_pb2 import HttpBody

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
+from finlink.users.v1 import user_updates_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from server.core.model import Id, Model
@@ -143,8 +144,10 @@ def test_any_object_can_be_a_message() -> None:
     assert walk == rpc.UserPagination(current_page=2, has_next=True)
 
 
-def update(mask: tuple[str, ...] = (), **fields: object) -> rpc.UpdateUserPreferencesRequest:
-    message = rpc.UpdateUserPreferencesRequest(user_id="asha", **fields)  # type: ignore[arg-type]
+def update(
+    mask: tuple[str, ...] = (), **fields: object
+) -> user_updates_pb2.UpdateUserPreferencesRequest:
+    message = user_updates_pb2.UpdateUserPreferencesRequest(user_id="asha", **fields)  # type: ignore[arg-type]
     message.update_mask.CopyFrom(FieldMask(paths=mask))
     return message
 
@@ -182,15 +185,19 @@ def update(mask: tuple[str, ...] = (), **fields: object) -> rpc.UpdateUserPrefer
     ],
 )  # fmt: skip
 def test_an_update_is_changes_by_path(
-    request_: rpc.UpdateUserPreferencesRequest, changes: dict[str, object]
+    request_: user_updates_pb2.UpdateUserPreferencesRequest, changes: dict[str, object]
 ) -> None:
     assert to_changes("w", Wishes, request_) == changes
 
 
 def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:
-    about = rpc.UpdateUserProfileRequest(date_of_birth="1990-01-02", city="unknown to the model")
+    about = user_updates_pb2.UpdateUserProfileRequest(
+        date_of_birth="1990-01-02", city="unknown to the model"
+    )
     assert to_changes("about", About, about) == {"about.dateOfBirth": date(1990, 1, 2)}
-    origin = rpc.UpdateUserMetadataRequest(tags=["b", "a"])
+    origin = user_updates_pb2.UpdateUserMetadataRequest(tags=["b", "a"])
     assert to_changes("origin", Origin, origin) == {"origin.tags": ("b", "a")}
-    none = rpc.UpdateUserMetadataRequest(update_mask=FieldMask(paths=["tags", "source"]))
+    none = user_updates_pb2.UpdateUserMetadataRequest(
+        update_mask=FieldMask(paths=["tags", "source"])
+    )
     assert to_changes("origin", Origin, none) == {"origin.tags": None, "origin.source": None}

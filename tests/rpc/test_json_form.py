@@ -48,7 +48,10 @@ def filled(draw: st.DrawFn, descriptor: Descriptor) -> Message:
         if nested is not None and nested.GetOptions().map_entry:
             entry = getattr(message, field.name)
             for each in draw(st.lists(filled(nested), max_size=2)):
-                entry[each.key].CopyFrom(each.value)  # type: ignore[attr-defined]
+                if nested.fields_by_name["value"].message_type is not None:
+                    entry[each.key].CopyFrom(each.value)  # type: ignore[attr-defined]
+                else:
+                    entry[each.key] = each.value  # type: ignore[attr-defined]
         elif field.is_repeated:
             getattr(message, field.name).extend(draw(st.lists(value, max_size=2)))
         elif nested is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from finlink.connectors.v1 import connector_service_pb2 as connectors
-from finlink.users.v1 import user_pb2
+from finlink.users.v1 import user_pb2, user_updates_pb2
 from finlink.users.v1 import user_service_pb2 as users
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
@@ -74,6 +74,7 @@ def test_what_is_needed_is_named_where_it_is_missing(method: Method) -> None:
         "GetUserPlatformConnector": {"userId", "platform"},
         "ListUserConnectors": {"userId"},
         "WatchConnectors": set(),
+        "ListAuditEvents": set(),
     }.get(
         method.descriptor.name,
         {
@@ -94,27 +95,29 @@ WORDED: list[tuple[Message, dict[str, str]]] = [
         {"connectorId": "must be 24 hexadecimal digits"},
     ),
     (
-        users.UpdateUserEmailVerifiedRequest(user_id="u"),
+        user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id="u"),
         {"emailVerified": "is required"},
     ),
     (
-        users.UpdateUserStatusRequest(user_id="u", status="gone"),
+        user_updates_pb2.UpdateUserStatusRequest(user_id="u", status="gone"),
         {"status": "must be one of active, inactive, suspended"},
     ),
     (
-        users.UpdateUserMetadataRequest(user_id="u", tags=["a", "a"]),
+        user_updates_pb2.UpdateUserMetadataRequest(user_id="u", tags=["a", "a"]),
         {"tags": "must not have the same item twice"},
     ),
     (
-        users.UpdateUserMetadataRequest(user_id="u", tags=["a", ""]),
+        user_updates_pb2.UpdateUserMetadataRequest(user_id="u", tags=["a", ""]),
         {"tags[1]": "must not be empty"},
     ),
     (
-        users.UpdateUserProfileRequest(user_id="u", city="Pune\x00"),
+        user_updates_pb2.UpdateUserProfileRequest(user_id="u", city="Pune\x00"),
         {"city": "must not contain control characters"},
     ),
     (
-        users.UpdateUserProfileRequest(user_id="u", update_mask=FieldMask(paths=["last_nam"])),
+        user_updates_pb2.UpdateUserProfileRequest(
+            user_id="u", update_mask=FieldMask(paths=["last_nam"])
+        ),
         {"updateMask": "names lastNam, which is no field"},
     ),
     (
@@ -157,7 +160,7 @@ def test_no_emails(email: str) -> None:
 @pytest.mark.parametrize("path", ["notifications", "notifications.sms", "currency"])
 def test_a_mask_may_lead_into_a_message(path: str) -> None:
     mask = FieldMask(paths=[path])
-    request = users.UpdateUserPreferencesRequest(user_id="u", update_mask=mask)
+    request = user_updates_pb2.UpdateUserPreferencesRequest(user_id="u", update_mask=mask)
     assert problems(request) == {}
 
 
@@ -166,14 +169,14 @@ def test_a_mask_may_lead_into_a_message(path: str) -> None:
 )
 def test_a_mask_may_not_lead_nowhere(path: str) -> None:
     mask = FieldMask(paths=[path])
-    request = users.UpdateUserPreferencesRequest(user_id="u", update_mask=mask)
+    request = user_updates_pb2.UpdateUserPreferencesRequest(user_id="u", update_mask=mask)
     assert list(problems(request)) == ["updateMask"]
 
 
 @given(content=st.dictionaries(st.sampled_from(["city", "country", "first_name"]), st.text()))
 def test_any_text_is_checked_without_a_fault(content: dict[str, Any]) -> None:
     plain = {name: text.encode("utf-8", "ignore").decode() for name, text in content.items()}
-    message = users.UpdateUserProfileRequest(user_id="u", **plain)
+    message = user_updates_pb2.UpdateUserProfileRequest(user_id="u", **plain)
     wrong = problems(message)
     for name, text in plain.items():
         json_name = {"first_name": "firstName"}.get(name, name)

@@ -19,6 +19,7 @@ import grpc
 import httpx
 import pytest
 from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import session_pb2
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 
 from server.core.access import digest, new_key
@@ -267,11 +268,11 @@ class Caller:
         )  # fmt: skip
         request = rpc.CreateConnectorRequest(
             user_id=user_id, platform="fi_money", permissions=["profile"],
-            credentials=rpc.Credentials(username=steps.new_login(), password=self._new("password")),
+            credentials=session_pb2.Credentials(username=steps.new_login(), password=self._new("password")),
         )  # fmt: skip
         made = await connectors.CreateConnector(request, metadata=metadata)
         await connectors.RefreshSession(
-            rpc.RefreshSessionRequest(connector_id=made.data.id), metadata=metadata
+            session_pb2.RefreshSessionRequest(connector_id=made.data.id), metadata=metadata
         )
         self._at.answers.append(("answer over gRPC", made.SerializeToString()))
         bad = [
@@ -282,7 +283,7 @@ class Caller:
             ).SerializeToString(),
             rpc.CreateConnectorRequest(
                 user_id=user_id, platform="zerodha", permissions=["profile"],
-                credentials=rpc.Credentials(username="x", password=self._new("password"),
+                credentials=session_pb2.Credentials(username="x", password=self._new("password"),
                                             api_key=self._new("apiKey"), api_secret=self._new("apiSecret")),
             ).SerializeToString(),
         ]  # fmt: skip

@@ -15,6 +15,7 @@ import (
 
 	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
 	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
+	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
 	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
 )
 
@@ -27,6 +28,8 @@ const minConnectTimeout = 5 * time.Second
 type Client struct {
 	Users      usersv1.UserServiceClient
 	Connectors connectorsv1.ConnectorServiceClient
+	Syncs      connectorsv1.SyncServiceClient
+	Exports    exportsv1.ExportServiceClient
 	Audit      auditv1.AuditServiceClient
 	// Conn is the connection itself, for services that have no client here, as gRPC's health service.
 	Conn *grpc.ClientConn
@@ -99,6 +102,8 @@ func Connect(address string, options ...Option) (*Client, error) {
 	return &Client{
 		Users:      usersv1.NewUserServiceClient(conn),
 		Connectors: connectorsv1.NewConnectorServiceClient(conn),
+		Syncs:      connectorsv1.NewSyncServiceClient(conn),
+		Exports:    exportsv1.NewExportServiceClient(conn),
 		Audit:      auditv1.NewAuditServiceClient(conn),
 		Conn:       conn,
 	}, nil

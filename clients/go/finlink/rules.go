@@ -15,6 +15,7 @@ import (
 	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
 	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
 	errorsv1 "github.com/finlink/finlink/clients/go/finlink/errors/v1"
+	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
 	rulesv1 "github.com/finlink/finlink/clients/go/finlink/rules/v1"
 	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
 )
@@ -28,6 +29,8 @@ var rules = proto.GetExtension(
 var methods = methodsOf(
 	usersv1.File_finlink_users_v1_user_service_proto,
 	connectorsv1.File_finlink_connectors_v1_connector_service_proto,
+	connectorsv1.File_finlink_connectors_v1_sync_service_proto,
+	exportsv1.File_finlink_exports_v1_export_service_proto,
 	auditv1.File_finlink_audit_v1_audit_service_proto,
 )
 

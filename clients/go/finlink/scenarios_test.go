@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 
 	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
 	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
+	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
 	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
 )
 
@@ -41,13 +43,13 @@ func newID() string { return "go_" + strings.ToLower(rand.Text()) }
 
 func createsAUser(t *testing.T, finlink *Client) {
 	id := newID()
-	request := &usersv1.CreateUserRequest{UserId: id, Email: id + "@example.com", FirstName: proto.String("Asha")}
+	request := &usersv1.CreateUserRequest{UserId: proto.String(id), Email: id + "@example.com", FirstName: proto.String("Asha")}
 	created := must(finlink.Users.CreateUser(t.Context(), request))(t)
 	read := must(finlink.Users.GetUser(t.Context(), &usersv1.GetUserRequest{UserId: id}))(t)
 	if !proto.Equal(read.GetData(), created.GetData()) || read.GetData().GetProfile().GetFirstName() != "Asha" {
 		t.Errorf("created %v, read %v", created, read)
 	}
-	_, err := finlink.Users.CreateUser(t.Context(), &usersv1.CreateUserRequest{UserId: newID(), Email: request.Email})
+	_, err := finlink.Users.CreateUser(t.Context(), &usersv1.CreateUserRequest{UserId: proto.String(newID()), Email: request.Email})
 	taken := failed(t, CodeUserExists, err)
 	if len(taken.Fields) != 1 || taken.Fields[0].Field != "email" {
 		t.Errorf("fields %v", taken.Fields)
@@ -83,13 +85,13 @@ func followsASync(t *testing.T, finlink *Client) {
 		t.Fatalf("first came %v", ready)
 	}
 	connector := connectTo(t, finlink, id, "fi_money")
-	started := must(finlink.Connectors.TriggerSync(t.Context(), &connectorsv1.TriggerSyncRequest{ConnectorId: connector}))(t)
+	started := must(finlink.Syncs.TriggerSync(t.Context(), &connectorsv1.TriggerSyncRequest{ConnectorId: connector}))(t)
 	syncID := started.GetData().GetSyncId()
 	for nextEvent(t, next).GetEndedSync().GetSyncId() != syncID {
 	}
 
 	request := &connectorsv1.GetSyncRequest{ConnectorId: connector, SyncId: syncID}
-	run := must(finlink.Connectors.GetSync(t.Context(), request))(t).GetData()
+	run := must(finlink.Syncs.GetSync(t.Context(), request))(t).GetData()
 	if run.GetState() != "success" {
 		t.Fatalf("the run is %v", run)
 	}
@@ -128,7 +130,7 @@ func watchesAndResumes(t *testing.T, finlink *Client) {
 func tellsWhatIsWrong(t *testing.T, finlink *Client) {
 	id := newUser(t, finlink)
 	traced := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "from-a-test")
-	wrong := &usersv1.CreateUserRequest{UserId: newID(), Email: "nobody", FirstName: proto.String(strings.Repeat("x", 101))}
+	wrong := &usersv1.CreateUserRequest{UserId: proto.String(newID()), Email: "nobody", FirstName: proto.String(strings.Repeat("x", 101))}
 	_, err := finlink.Users.CreateUser(traced, wrong)
 	invalid := failed(t, CodeValidationError, err)
 	fields := each(invalid.Fields, func(field FieldError) string { return field.Field })
@@ -201,7 +203,7 @@ func survivesAKilledWorker(t *testing.T, finlink *Client) {
 	for range 3 {
 		caller(func(ctx context.Context) error {
 			user := newID()
-			request := &usersv1.CreateUserRequest{UserId: user, Email: user + "@example.com", City: &city}
+			request := &usersv1.CreateUserRequest{UserId: proto.String(user), Email: user + "@example.com", City: &city}
 			_, err := finlink.Users.CreateUser(ctx, request)
 			created.Store(user, true)
 			return err
@@ -239,7 +241,7 @@ func walksLists(t *testing.T, finlink *Client) {
 	newestFirst := []string{}
 	for number := range 5 {
 		id := fmt.Sprintf("%s_%d", city, number)
-		must(finlink.Users.CreateUser(t.Context(), &usersv1.CreateUserRequest{UserId: id, Email: id + "@example.com", City: &city}))(t)
+		must(finlink.Users.CreateUser(t.Context(), &usersv1.CreateUserRequest{UserId: proto.String(id), Email: id + "@example.com", City: &city}))(t)
 		newestFirst = slices.Insert(newestFirst, 0, id)
 	}
 	request := &usersv1.ListUsersRequest{City: &city, Limit: proto.Int32(2)}
@@ -269,26 +271,27 @@ func walksLists(t *testing.T, finlink *Client) {
 func exportsAUser(t *testing.T, finlink *Client) {
 	id := newUser(t, finlink)
 	connectTo(t, finlink, id, "zerodha")
-	pieces := must(all(finlink.ExportUser(t.Context(), &usersv1.ExportUserRequest{UserId: id})))(t)
+	pieces := must(all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: id})))(t)
 	if first := pieces[0]; first.GetUser().GetUserId() != id {
 		t.Errorf("first came %v", first)
 	}
-	var connectors, records, events int32
+	came := map[string]int32{}
 	for _, piece := range pieces {
 		switch piece.Item.(type) {
-		case *usersv1.ExportUserResponse_Connector:
-			connectors++
-		case *usersv1.ExportUserResponse_Record:
-			records++
-		case *usersv1.ExportUserResponse_AuditEvent:
-			events++
+		case *exportsv1.ExportUserResponse_User:
+			came["user"]++
+		case *exportsv1.ExportUserResponse_Connector:
+			came["connector"]++
+		case *exportsv1.ExportUserResponse_Record:
+			came["record"]++
+		case *exportsv1.ExportUserResponse_AuditEvent:
+			came["auditEvent"]++
 		}
 	}
-	completed := pieces[len(pieces)-1].GetCompleted()
-	if connectors != 1 || completed.GetConnectors() != connectors || completed.GetRecords() != records || completed.GetAuditEvents() != events {
-		t.Errorf("came %d, %d, %d, told %v", connectors, records, events, completed)
+	if counts := pieces[len(pieces)-1].GetCompleted().GetCounts(); came["connector"] != 1 || !maps.Equal(counts, came) {
+		t.Errorf("came %v, told %v", came, counts)
 	}
-	_, err := all(finlink.ExportUser(t.Context(), &usersv1.ExportUserRequest{UserId: newID()}))
+	_, err := all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: newID()}))
 	failed(t, CodeUserNotFound, err)
 }
 
@@ -298,7 +301,7 @@ func keepsDeadlines(t *testing.T, finlink *Client) {
 	defer cancel()
 	_, err := finlink.Users.GetUser(short, &usersv1.GetUserRequest{UserId: id})
 	failed(t, CodeDeadlineExceeded, err)
-	_, err = all(finlink.ExportUser(short, &usersv1.ExportUserRequest{UserId: id}))
+	_, err = all(finlink.ExportUser(short, &exportsv1.ExportUserRequest{UserId: id}))
 	failed(t, CodeDeadlineExceeded, err)
 	must(finlink.Users.GetUser(t.Context(), &usersv1.GetUserRequest{UserId: id}))(t)
 }

@@ -47,7 +47,7 @@ func kill(ctx context.Context, t *testing.T, worker string) {
 func newUser(t *testing.T, finlink *Client) string {
 	t.Helper()
 	id := newID()
-	must(finlink.Users.CreateUser(t.Context(), &usersv1.CreateUserRequest{UserId: id, Email: id + "@example.com"}))(t)
+	must(finlink.Users.CreateUser(t.Context(), &usersv1.CreateUserRequest{UserId: proto.String(id), Email: id + "@example.com"}))(t)
 	return id
 }
 

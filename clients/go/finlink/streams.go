@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
-	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
+	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
 )
 
 // WatchConnectors gives every event of a watch, for as long as it is listened to; see WatchConnectors in the contract.
@@ -61,9 +61,9 @@ func (c *Client) WatchConnectors(ctx context.Context, request *connectorsv1.Watc
 // ExportUser gives everything held on a user, piece by piece; see ExportUser in the contract.
 //
 // It is complete once the piece Completed has come. One that breaks off ends with an error and has to be begun anew.
-func (c *Client) ExportUser(ctx context.Context, request *usersv1.ExportUserRequest) iter.Seq2[*usersv1.ExportUserResponse, error] {
-	return listen(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[usersv1.ExportUserResponse], error) {
-		return c.Users.ExportUser(ctx, request)
+func (c *Client) ExportUser(ctx context.Context, request *exportsv1.ExportUserRequest) iter.Seq2[*exportsv1.ExportUserResponse, error] {
+	return listen(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[exportsv1.ExportUserResponse], error) {
+		return c.Exports.ExportUser(ctx, request)
 	})
 }
 

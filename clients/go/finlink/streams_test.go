@@ -13,6 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
+	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
+	typesv1 "github.com/finlink/finlink/clients/go/finlink/types/v1"
 	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
 )
 
@@ -84,9 +86,9 @@ func TestAWatchEndsWithItsContextAndWithTheClient(t *testing.T) {
 
 func TestAnExportThatBreaksOffIsNotTakenForTheWhole(t *testing.T) {
 	script, finlink := serving(t)
-	piece := &usersv1.ExportUserResponse{Item: &usersv1.ExportUserResponse_User{User: &usersv1.User{UserId: "ann"}}}
+	piece := &exportsv1.ExportUserResponse{Item: &exportsv1.ExportUserResponse_User{User: &usersv1.User{UserId: "ann"}}}
 	script.answers = []answer{{messages: []proto.Message{piece}, err: down.err}}
-	pieces, err := all(finlink.ExportUser(t.Context(), &usersv1.ExportUserRequest{UserId: "ann"}))
+	pieces, err := all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: "ann"}))
 	if failed(t, CodeUnavailable, err); len(pieces) != 1 || len(script.received) != 1 {
 		t.Errorf("%d pieces of %d exports", len(pieces), len(script.received))
 	}
@@ -96,7 +98,7 @@ func TestListsAreWalkedInLargePagesAndNothingIsFetchedAhead(t *testing.T) {
 	script, finlink := serving(t)
 	page := func(next *string, ids ...string) answer {
 		records := each(ids, func(id string) *connectorsv1.Record { return &connectorsv1.Record{Id: id} })
-		data := &connectorsv1.ListRecordsData{Records: records, Pagination: &connectorsv1.TokenPagination{NextPageToken: next}}
+		data := &connectorsv1.ListRecordsData{Records: records, Pagination: &typesv1.Pagination{NextPageToken: next}}
 		return answer{messages: []proto.Message{&connectorsv1.ListRecordsResponse{Data: data}}}
 	}
 	script.answers = []answer{page(proto.String("next"), "a", "b"), page(nil, "c")}

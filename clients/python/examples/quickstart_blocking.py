@@ -11,15 +11,11 @@ import sys
 import time
 
 import finlink_client
-from finlink.connectors.v1.connector_service_pb2 import (
-    CreateConnectorRequest,
-    Credentials,
-    DisconnectConnectorRequest,
-    GetSyncStatusRequest,
-    ListRecordsRequest,
-)
-from finlink.connectors.v1.record_pb2 import Record
+from finlink.connectors.v1.connector_service_pb2 import CreateConnectorRequest
+from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
+from finlink.connectors.v1.session_pb2 import Credentials, DisconnectConnectorRequest
 from finlink.connectors.v1.sync_pb2 import SyncHistoryEntry
+from finlink.connectors.v1.sync_service_pb2 import GetSyncStatusRequest
 from finlink.users.v1.user_service_pb2 import CreateUserRequest, DeleteUserRequest
 from finlink_client import BlockingFinlink
 
@@ -76,7 +72,7 @@ def visit(finlink: BlockingFinlink, user_id: str, platform: str, permissions: li
 def first_sync(finlink: BlockingFinlink, connector_id: str) -> SyncHistoryEntry:
     """The first run, once it has finished. Raises TimeoutError after half a minute."""
     for _ in range(150):
-        answer = finlink.connectors.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
+        answer = finlink.syncs.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
         if answer.data.sync_history:
             return answer.data.sync_history[-1]
         time.sleep(0.2)

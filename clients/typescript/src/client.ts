@@ -14,18 +14,20 @@ import type { ConnectorSummary } from "./gen/finlink/connectors/v1/connector_pb.
 import {
   ConnectorService,
   ListConnectorsRequestSchema,
-  ListRecordsRequestSchema,
+} from "./gen/finlink/connectors/v1/connector_service_pb.js";
+import { ListRecordsRequestSchema, type Record } from "./gen/finlink/connectors/v1/record_pb.js";
+import { SyncService } from "./gen/finlink/connectors/v1/sync_service_pb.js";
+import {
   WatchConnectorsRequestSchema,
   type WatchConnectorsResponse,
-} from "./gen/finlink/connectors/v1/connector_service_pb.js";
-import type { Record } from "./gen/finlink/connectors/v1/record_pb.js";
-import type { User } from "./gen/finlink/users/v1/user_pb.js";
+} from "./gen/finlink/connectors/v1/watch_pb.js";
 import {
+  ExportService,
   type ExportUserRequestSchema,
   type ExportUserResponse,
-  ListUsersRequestSchema,
-  UserService,
-} from "./gen/finlink/users/v1/user_service_pb.js";
+} from "./gen/finlink/exports/v1/export_service_pb.js";
+import type { User } from "./gen/finlink/users/v1/user_pb.js";
+import { ListUsersRequestSchema, UserService } from "./gen/finlink/users/v1/user_service_pb.js";
 import { pages } from "./paging.js";
 import { milliseconds, RULES } from "./rules.js";
 import { listen, watch } from "./streams.js";
@@ -76,6 +78,8 @@ export function connect(address: string, options: ConnectOptions = {}): Finlink 
 export class Finlink {
   readonly users: Client<typeof UserService>;
   readonly connectors: Client<typeof ConnectorService>;
+  readonly syncs: Client<typeof SyncService>;
+  readonly exports: Client<typeof ExportService>;
   readonly audit: Client<typeof AuditService>;
   /** For services that have no client here, as gRPC's health service. */
   readonly transport: Transport;
@@ -86,6 +90,8 @@ export class Finlink {
     this.transport = transport;
     this.users = createClient(UserService, transport);
     this.connectors = createClient(ConnectorService, transport);
+    this.syncs = createClient(SyncService, transport);
+    this.exports = createClient(ExportService, transport);
     this.audit = createClient(AuditService, transport);
     this.#closing = closing;
     this.#sessions = sessions;
@@ -163,7 +169,7 @@ export class Finlink {
     request: MessageInitShape<typeof ExportUserRequestSchema>,
     options?: CallOptions,
   ): AsyncGenerator<ExportUserResponse, void, undefined> {
-    return listen((given) => this.users.exportUser(request, given), options);
+    return listen((given) => this.exports.exportUser(request, given), options);
   }
 }
 

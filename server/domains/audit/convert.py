@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from finlink.audit.v1 import audit_service_pb2 as rpc
-from finlink.users.v1 import user_service_pb2
+from finlink.exports.v1 import export_service_pb2
 
 from server.rpc.times import timestamp
 
 
-def exported(document: Mapping[str, Any]) -> user_service_pb2.ExportUserResponse:
+def exported(document: Mapping[str, Any]) -> export_service_pb2.ExportUserResponse:
     """As a piece of the export of its user."""
-    return user_service_pb2.ExportUserResponse(audit_event=event(document))
+    return export_service_pb2.ExportUserResponse(audit_event=event(document))
 
 
 def event(document: Mapping[str, Any]) -> rpc.AuditEvent:

@@ -6,6 +6,7 @@ from typing import Any
 
 from finlink.audit.v1 import audit_service_pb2 as rpc
 from finlink.audit.v1 import audit_service_pb2_grpc
+from finlink.types.v1 import pagination_pb2
 
 from server.domains.audit import convert
 from server.domains.audit.service import AuditService, EventFilter
@@ -29,6 +30,7 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         )
         page, token = await self._service.list(where, sent("page_token"), sent("limit"))
         data = rpc.ListAuditEventsData(
-            events=map(convert.event, page), pagination=rpc.AuditPagination(next_page_token=token)
+            events=map(convert.event, page),
+            pagination=pagination_pb2.Pagination(next_page_token=token),
         )
         return rpc.ListAuditEventsResponse(data=data)

@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from finlink.connectors.v1 import connector_service_pb2, connector_service_pb2_grpc
+from finlink.connectors.v1 import (
+    connector_service_pb2,
+    connector_service_pb2_grpc,
+    sync_service_pb2,
+    sync_service_pb2_grpc,
+)
 
 from server.domains.connectors import metrics, rate_limits
 from server.domains.connectors.connections import refusals, store
@@ -27,6 +32,7 @@ from server.domains.connectors.sync.overdue import Overdue
 from server.domains.connectors.sync.renewals import SessionRenewals
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
 from server.domains.connectors.sync.service import SyncService
+from server.domains.connectors.sync.servicer import SyncServicer
 from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends import store as trend_store
 from server.domains.connectors.trends.recorder import TrendRecorder
@@ -74,11 +80,14 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     connector_changes = ConnectorChanges(database, kernel.generations.close)
     hub = Hub(connector_changes)
 
+    sync_service = SyncService(changes, connectors, syncs, records, sessions, scheduler.wake)
+
     def register(server: Any) -> None:
+        sync_service_pb2_grpc.add_SyncServiceServicer_to_server(SyncServicer(sync_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
             ConnectorServicer(
                 service,
-                SyncService(changes, connectors, syncs, records, sessions, scheduler.wake),
+                sync_service,
                 WatchService(connector_changes, hub, kernel.users),
                 TrendService(trends),
             ),
@@ -113,7 +122,7 @@ def _report(recorder: TrendRecorder, totals: Mapping[Values, int]) -> None:
 
 
 DOMAIN = Domain(
-    contract=[connector_service_pb2.DESCRIPTOR],
+    contract=[connector_service_pb2.DESCRIPTOR, sync_service_pb2.DESCRIPTOR],
     build=build,
     indexes=lambda _: {
         **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **rate_limits.INDEXES,

@@ -9,7 +9,15 @@ from datetime import datetime
 from functools import partial
 
 from finlink.connectors.v1 import connector_service_pb2 as rpc
-from finlink.connectors.v1 import connector_service_pb2_grpc
+from finlink.connectors.v1 import (
+    connector_service_pb2_grpc,
+    record_pb2,
+    session_pb2,
+    status_summary_pb2,
+    trend_pb2,
+    watch_pb2,
+)
+from finlink.types.v1 import pagination_pb2
 
 from server.cache.responses import Shown
 from server.core.clock import utc_now
@@ -68,21 +76,23 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         now = utc_now()
         data = rpc.ListConnectorsData(
             connectors=[convert.summary(connector, now) for connector in page],
-            pagination=rpc.TokenPagination(next_page_token=token),
+            pagination=pagination_pb2.Pagination(next_page_token=token),
         )
         return rpc.ListConnectorsResponse(data=data)
 
     async def GetConnectorStatusSummary(
-        self, request: rpc.GetConnectorStatusSummaryRequest, context: Context
-    ) -> rpc.GetConnectorStatusSummaryResponse:
+        self, request: status_summary_pb2.GetConnectorStatusSummaryRequest, context: Context
+    ) -> status_summary_pb2.GetConnectorStatusSummaryResponse:
         counts = await self._connectors.count(convert.status_filter(request))
-        return rpc.GetConnectorStatusSummaryResponse(data=convert.status_summary(counts))
+        return status_summary_pb2.GetConnectorStatusSummaryResponse(
+            data=convert.status_summary(counts)
+        )
 
     async def GetConnectorTrends(
-        self, request: rpc.GetConnectorTrendsRequest, context: Context
-    ) -> rpc.GetConnectorTrendsResponse:
+        self, request: trend_pb2.GetConnectorTrendsRequest, context: Context
+    ) -> trend_pb2.GetConnectorTrendsResponse:
         trends = await self._trends.last(request.minutes if request.HasField("minutes") else None)
-        return rpc.GetConnectorTrendsResponse(data=trend_convert.trends(trends))
+        return trend_pb2.GetConnectorTrendsResponse(data=trend_convert.trends(trends))
 
     async def GetConnector(
         self, request: rpc.GetConnectorRequest, context: Context
@@ -113,17 +123,17 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         return rpc.GetUserPlatformConnectorResponse(data=data)
 
     async def DisconnectConnector(
-        self, request: rpc.DisconnectConnectorRequest, context: Context
-    ) -> rpc.DisconnectConnectorResponse:
+        self, request: session_pb2.DisconnectConnectorRequest, context: Context
+    ) -> session_pb2.DisconnectConnectorResponse:
         return await replied(
             partial(
                 self._connectors.disconnect,
                 request.connector_id,
                 delete_records=request.delete_records,
             ),
-            lambda connector: rpc.DisconnectConnectorResponse(
+            lambda connector: session_pb2.DisconnectConnectorResponse(
                 message="Disconnected successfully",
-                data=rpc.DisconnectConnectorData(
+                data=session_pb2.DisconnectConnectorData(
                     platform=connector.platform,
                     disconnected_at=timestamp(connector.disconnected_at),
                     session_duration=connector.session_duration(utc_now()),
@@ -132,88 +142,41 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         )
 
     async def RefreshSession(
-        self, request: rpc.RefreshSessionRequest, context: Context
-    ) -> rpc.RefreshSessionResponse:
+        self, request: session_pb2.RefreshSessionRequest, context: Context
+    ) -> session_pb2.RefreshSessionResponse:
         return await replied(
             partial(
                 self._connectors.refresh,
                 request.connector_id,
                 convert.credentials(request.credentials),
             ),
-            lambda connector: rpc.RefreshSessionResponse(
+            lambda connector: session_pb2.RefreshSessionResponse(
                 message="Session refreshed successfully",
-                data=rpc.RefreshSessionData(
+                data=session_pb2.RefreshSessionData(
                     session_id=connector.session_id or "",
                     expires_at=timestamp(connector.expires_at),
                 ),
             ),
         )
 
-    async def GetSyncStatus(
-        self, request: rpc.GetSyncStatusRequest, context: Context
-    ) -> rpc.GetSyncStatusResponse:
-        connector = await self._syncs.status(request.connector_id)
-        return rpc.GetSyncStatusResponse(data=convert.sync_status(connector))
-
-    async def UpdateSyncSettings(
-        self, request: rpc.UpdateSyncSettingsRequest, context: Context
-    ) -> rpc.UpdateSyncSettingsResponse:
-        return await replied(
-            partial(
-                self._syncs.update_settings,
-                request.connector_id,
-                request.sync_interval if request.HasField("sync_interval") else None,
-                request.data_types,
-                request.auto_sync if request.HasField("auto_sync") else None,
-            ),
-            lambda connector: rpc.UpdateSyncSettingsResponse(
-                message="Sync settings updated successfully",
-                data=rpc.SyncSettings(
-                    sync_interval=connector.sync_interval,
-                    data_types=connector.data_types,
-                    auto_sync=connector.auto_sync,
-                ),
-            ),
-        )
-
-    async def TriggerSync(
-        self, request: rpc.TriggerSyncRequest, context: Context
-    ) -> rpc.TriggerSyncResponse:
-        force = request.force_sync if request.HasField("force_sync") else True
-        return await replied(
-            partial(self._syncs.trigger, request.connector_id, request.data_types, force=force),
-            convert.triggered,
-        )
-
-    async def GetSync(self, request: rpc.GetSyncRequest, context: Context) -> rpc.GetSyncResponse:
-        state = await self._syncs.get(request.connector_id, request.sync_id)
-        return rpc.GetSyncResponse(data=convert.sync_run(state))
-
-    async def CancelSync(
-        self, request: rpc.CancelSyncRequest, context: Context
-    ) -> rpc.CancelSyncResponse:
-        return await replied(
-            partial(self._syncs.cancel, request.connector_id, request.sync_id), convert.cancelled
-        )
-
     async def ListRecords(
-        self, request: rpc.ListRecordsRequest, context: Context
-    ) -> rpc.ListRecordsResponse:
+        self, request: record_pb2.ListRecordsRequest, context: Context
+    ) -> record_pb2.ListRecordsResponse:
         page, token = await self._syncs.records(
             request.connector_id,
             request.data_type if request.HasField("data_type") else None,
             request.page_token if request.HasField("page_token") else None,
             request.limit if request.HasField("limit") else None,
         )
-        data = rpc.ListRecordsData(
+        data = record_pb2.ListRecordsData(
             records=map(record_convert.record, page),
-            pagination=rpc.TokenPagination(next_page_token=token),
+            pagination=pagination_pb2.Pagination(next_page_token=token),
         )
-        return rpc.ListRecordsResponse(data=data)
+        return record_pb2.ListRecordsResponse(data=data)
 
     async def WatchConnectors(
-        self, request: rpc.WatchConnectorsRequest, context: Context
-    ) -> AsyncIterator[rpc.WatchConnectorsResponse]:
+        self, request: watch_pb2.WatchConnectorsRequest, context: Context
+    ) -> AsyncIterator[watch_pb2.WatchConnectorsResponse]:
         events = self._watches.watch(
             request.user_id if request.HasField("user_id") else None,
             request.resume_token if request.HasField("resume_token") else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from finlink.exports.v1 import export_service_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 
@@ -23,5 +24,5 @@ def page(users: Page[User]) -> rpc.ListUsersData:
     )
 
 
-def exported(value: User) -> rpc.ExportUserResponse:
-    return rpc.ExportUserResponse(user=to_message(pb.User, value))
+def exported(value: User) -> export_service_pb2.ExportUserResponse:
+    return export_service_pb2.ExportUserResponse(user=to_message(pb.User, value))

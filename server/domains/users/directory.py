@@ -16,10 +16,10 @@ class UserDirectory:
         """Raises UserNotFound."""
         return _active(await self._store.get(user_id))
 
-    async def identity(self, user_id: str) -> str:
+    async def identity(self, user_id: str, *, expected: str | None = None) -> str:
         """What tells a user from a later one of the same name. Raises UserNotFound."""
         user = await self._store.get(user_id)
-        if user is None:
+        if user is None or expected not in {None, user.id}:
             raise UserNotFound
         return user.id
 

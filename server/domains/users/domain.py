@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 
-from server.domains.users import metrics, store
+from server.domains.users import convert, metrics, store
 from server.domains.users.service import UserService
 from server.domains.users.servicer import UserServicer
 from server.domains.users.store import UserStore
@@ -20,16 +19,15 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
         kernel.changes,
         UserStore(kernel.database),
         [each for parts in others for each in parts.dependents],
-        [each for parts in others for each in parts.exporters],
     )
-    exported = {kind: how for parts in others for kind, how in parts.exported.items()}
-
-    def register(server: Any) -> None:
-        user_service_pb2_grpc.add_UserServiceServicer_to_server(
-            UserServicer(service, exported), server
-        )
-
-    return Parts(register=register, counted=[Counted(store.COUNTED, _report)])
+    return Parts(
+        register=lambda server: user_service_pb2_grpc.add_UserServiceServicer_to_server(
+            UserServicer(service), server
+        ),
+        exporters=[service],
+        exported={"user": convert.exported},
+        counted=[Counted(store.COUNTED, _report)],
+    )
 
 
 def _report(totals: Mapping[Values, int]) -> None:

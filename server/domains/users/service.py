@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from functools import partial
 
 import structlog
@@ -15,7 +14,7 @@ from server.core.model import Changes
 from server.domains.users.errors import UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
 from server.domains.users.store import UserStore
-from server.kernel import Exported, UserDependents, UserExporter
+from server.kernel import Exported, UserDependents
 from server.storage.changes import GroupCommitChanges, RecordedChanges
 from server.storage.driver import Session
 from server.storage.paging import Page, PageRequest
@@ -29,7 +28,6 @@ class UserService:
         changes: RecordedChanges,
         store: UserStore,
         dependents: Sequence[UserDependents] = (),
-        exporters: Sequence[UserExporter] = (),
     ) -> None:
         self._changes = changes
         self._store = store
@@ -40,7 +38,6 @@ class UserService:
             lambda new, _: Event("user.created", new.user_id, fields=new.given),
         )
         self._dependents = dependents
-        self._exporters = exporters
 
     async def create(self, new: NewUser, reply: KeyedReply | None = None) -> User:
         """Raises UserExists."""
@@ -66,20 +63,8 @@ class UserService:
         return await self._store.list(where, wanted)
 
     async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
-        """Everything held on the user, the `user` first, which is told of before any of it.
-
-        Raises UserNotFound, also at the end where the user was deleted meanwhile.
-        """
-        user = await self.get(user_id)
-        await self._changes.tell(Event("user.exported", user_id))
-        _log.info("user export begun", user_id=user_id)
-        yield "user", user
-        for exporter in self._exporters:
-            async with aclosing(exporter.export(user_id)) as parts:
-                async for part in parts:
-                    yield part
-        if (await self.get(user_id)).id != user.id:  # somebody else by now
-            raise UserNotFound
+        """The user, for the user's export. Raises UserNotFound."""
+        yield "user", await self.get(user_id)
 
     async def update(self, user_id: str, changes: Changes, reply: KeyedReply | None = None) -> User:
         """Apply changes by document path. Raises UserNotFound, or InvalidRequest where there are none."""

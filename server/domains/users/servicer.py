@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1 import user_service_pb2_grpc
+from finlink.users.v1 import user_service_pb2_grpc, user_updates_pb2
 from google.protobuf.message import Message
 
 from server.cache.responses import Shown
@@ -26,14 +23,8 @@ P = TypeVar("P", bound=Message)
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
-    def __init__(
-        self,
-        service: UserService,
-        exported: Mapping[str, Callable[[Any], rpc.ExportUserResponse]],
-    ) -> None:
-        """`exported`: how what other domains export becomes a message, by its kind."""
+    def __init__(self, service: UserService) -> None:
         self._service = service
-        self._exported = {"user": convert.exported, **exported}
 
     async def CreateUser(
         self, request: rpc.CreateUserRequest, context: Context
@@ -62,43 +53,51 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         return rpc.ListUsersResponse(data=convert.page(page))
 
     async def UpdateUserProfile(
-        self, request: rpc.UpdateUserProfileRequest, context: Context
-    ) -> rpc.UpdateUserProfileResponse:
+        self, request: user_updates_pb2.UpdateUserProfileRequest, context: Context
+    ) -> user_updates_pb2.UpdateUserProfileResponse:
         changes = to_changes("profile", Profile, request)
         change = partial(self._service.update, request.user_id, changes)
-        return await _changed(rpc.UpdateUserProfileResponse, "Profile updated successfully", change)
+        return await _changed(
+            user_updates_pb2.UpdateUserProfileResponse, "Profile updated successfully", change
+        )
 
     async def UpdateUserPreferences(
-        self, request: rpc.UpdateUserPreferencesRequest, context: Context
-    ) -> rpc.UpdateUserPreferencesResponse:
+        self, request: user_updates_pb2.UpdateUserPreferencesRequest, context: Context
+    ) -> user_updates_pb2.UpdateUserPreferencesResponse:
         changes = to_changes("preferences", Preferences, request)
         change = partial(self._service.update, request.user_id, changes)
         return await _changed(
-            rpc.UpdateUserPreferencesResponse, "Preferences updated successfully", change
+            user_updates_pb2.UpdateUserPreferencesResponse,
+            "Preferences updated successfully",
+            change,
         )
 
     async def UpdateUserStatus(
-        self, request: rpc.UpdateUserStatusRequest, context: Context
-    ) -> rpc.UpdateUserStatusResponse:
+        self, request: user_updates_pb2.UpdateUserStatusRequest, context: Context
+    ) -> user_updates_pb2.UpdateUserStatusResponse:
         change = partial(self._service.set_status, request.user_id, request.status)
-        return await _changed(rpc.UpdateUserStatusResponse, "Status updated successfully", change)
+        return await _changed(
+            user_updates_pb2.UpdateUserStatusResponse, "Status updated successfully", change
+        )
 
     async def UpdateUserMetadata(
-        self, request: rpc.UpdateUserMetadataRequest, context: Context
-    ) -> rpc.UpdateUserMetadataResponse:
+        self, request: user_updates_pb2.UpdateUserMetadataRequest, context: Context
+    ) -> user_updates_pb2.UpdateUserMetadataResponse:
         changes = to_changes("metadata", Metadata, request)
         change = partial(self._service.update, request.user_id, changes)
         return await _changed(
-            rpc.UpdateUserMetadataResponse, "Metadata updated successfully", change
+            user_updates_pb2.UpdateUserMetadataResponse, "Metadata updated successfully", change
         )
 
     async def UpdateUserEmailVerified(
-        self, request: rpc.UpdateUserEmailVerifiedRequest, context: Context
-    ) -> rpc.UpdateUserEmailVerifiedResponse:
+        self, request: user_updates_pb2.UpdateUserEmailVerifiedRequest, context: Context
+    ) -> user_updates_pb2.UpdateUserEmailVerifiedResponse:
         changes: Changes = {"emailVerified": request.email_verified}
         change = partial(self._service.update, request.user_id, changes)
         return await _changed(
-            rpc.UpdateUserEmailVerifiedResponse, "Email verification updated successfully", change
+            user_updates_pb2.UpdateUserEmailVerifiedResponse,
+            "Email verification updated successfully",
+            change,
         )
 
     async def DeleteUser(
@@ -108,21 +107,6 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             partial(self._service.delete, request.user_id),
             lambda _: rpc.DeleteUserResponse(message="User deleted successfully"),
         )
-
-    async def ExportUser(
-        self, request: rpc.ExportUserRequest, context: Context
-    ) -> AsyncIterator[rpc.ExportUserResponse]:
-        counts: Counter[str] = Counter()
-        async with aclosing(self._service.export(request.user_id)) as parts:
-            async for kind, value in parts:
-                counts[kind] += 1
-                yield self._exported[kind](value)
-        completed = rpc.ExportCompleted(
-            connectors=counts["connector"],
-            records=counts["record"],
-            audit_events=counts["audit_event"],
-        )
-        yield rpc.ExportUserResponse(completed=completed)
 
 
 async def _changed(response: type[P], message: str, change: Change[User]) -> P:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import ObjectId
-from finlink.connectors.v1 import connector_service_pb2 as rpc
+from finlink.connectors.v1 import session_pb2, status_summary_pb2
 from finlink_words import PLATFORMS
 from google.protobuf.json_format import MessageToDict
 
 from server.core.errors import InvalidRequest
 from server.domains.connectors import convert, documents
+from server.domains.connectors.sync import convert as sync_convert
 
 NOW = datetime(2024, 1, 15, 11, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -19,11 +20,11 @@ MS = timedelta(milliseconds=1)
 
 
 def test_credentials_have_their_json_names_and_only_what_was_sent() -> None:
-    sent = rpc.Credentials(username="u", api_key="k", api_secret="s", request_token="t")
+    sent = session_pb2.Credentials(username="u", api_key="k", api_secret="s", request_token="t")
     assert convert.credentials(sent) == {
         "username": "u", "apiKey": "k", "apiSecret": "s", "requestToken": "t",
     }  # fmt: skip
-    assert convert.credentials(rpc.Credentials()) == {}
+    assert convert.credentials(session_pb2.Credentials()) == {}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_dates_are_inclusive_bounds(
     first: str | None, last: str | None, expected: tuple[datetime | None, datetime | None]
 ) -> None:
     where = convert.status_filter(
-        rpc.GetConnectorStatusSummaryRequest(from_date=first, to_date=last)
+        status_summary_pb2.GetConnectorStatusSummaryRequest(from_date=first, to_date=last)
     )
     assert (where.connected_from, where.connected_to) == expected
 
@@ -53,7 +54,7 @@ def test_dates_are_inclusive_bounds(
     [("2024-02-01", "2024-01-31"), ("2024-01-31T10:00:01Z", "2024-01-31T10:00:00Z")],
 )
 def test_dates_the_wrong_way_round(first: str, last: str) -> None:
-    request = rpc.GetConnectorStatusSummaryRequest(from_date=first, to_date=last)
+    request = status_summary_pb2.GetConnectorStatusSummaryRequest(from_date=first, to_date=last)
     with pytest.raises(InvalidRequest) as caught:
         convert.status_filter(request)
     assert [field.field for field in caught.value.fields] == ["fromDate"]
@@ -106,7 +107,7 @@ def test_what_never_happened_is_absent() -> None:
     whole = convert.connector(bare, NOW)
     for absent in ("connected_at", "disconnected_at", "last_sync_at", "expires_at"):
         assert not whole.connection_details.HasField(absent)
-    status = convert.sync_status(bare)
+    status = sync_convert.sync_status(bare)
     assert not status.HasField("last_sync_at")
     assert not status.HasField("next_sync_at")
     assert not status.HasField("current_sync_id")

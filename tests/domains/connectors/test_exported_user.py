@@ -12,23 +12,25 @@ from server.domains.audit.service import AuditService
 from server.domains.connectors.export import service as export
 from server.domains.connectors.export.service import ConnectorExport
 from server.domains.connectors.model import Connector
+from server.domains.exports.service import ExportService
+from server.domains.users.directory import UserDirectory
 from server.domains.users.errors import UserNotFound
-from server.domains.users.service import UserService
 from server.kernel import UserExporter
 from server.storage.audit import AUDIT_EVENTS
 from tests.domains.connectors.sync_world import ALL, World, transaction
 
 
 @pytest.fixture
-def users(world: World, monkeypatch: pytest.MonkeyPatch) -> UserService:
-    """Users with what a worker exports of them, in pages of three."""
+def exports(world: World, monkeypatch: pytest.MonkeyPatch) -> ExportService:
+    """What a worker exports of users, in pages of three."""
     monkeypatch.setattr(export, "PAGE", 3)
     monkeypatch.setattr("server.domains.audit.service.EXPORT_PAGE", 2)
     exporters: list[UserExporter] = [
+        world.user_service,
         ConnectorExport(world.connectors, world.records),
         AuditService(world.trail),
     ]
-    return UserService(world.changes, world.users, [world.service], exporters)
+    return ExportService(world.changes, UserDirectory(world.users), exporters)
 
 
 async def synced(world: World, transactions: int = 10) -> Connector:
@@ -43,17 +45,17 @@ async def _rest(stream: AsyncIterator[tuple[str, Any]], parts: list[tuple[str, A
         parts.append(part)  # noqa: PERF401
 
 
-async def exported(users: UserService, user_id: str) -> list[tuple[str, Any]]:
-    return [part async for part in users.export(user_id)]
+async def exported(exports: ExportService, user_id: str) -> list[tuple[str, Any]]:
+    return [part async for part in exports.export(user_id)]
 
 
 def of(kind: str, parts: list[tuple[str, Any]]) -> list[Any]:
     return [value for each, value in parts if each == kind]
 
 
-async def test_every_page_of_everything(world: World, users: UserService) -> None:
+async def test_every_page_of_everything(world: World, exports: ExportService) -> None:
     connector, other = await synced(world), await synced(world)
-    parts = await exported(users, connector.user_id)
+    parts = await exported(exports, connector.user_id)
     assert [kind for kind, _ in parts] == [
         "user", "connector", *["record"] * 10, *["audit_event"] * 2,
     ]  # fmt: skip
@@ -67,15 +69,17 @@ async def test_every_page_of_everything(world: World, users: UserService) -> Non
     assert other.user_id not in str(parts)
 
 
-async def test_nobody_is_not_exported_and_nothing_is_told(world: World, users: UserService) -> None:
+async def test_nobody_is_not_exported_and_nothing_is_told(
+    world: World, exports: ExportService
+) -> None:
     with pytest.raises(UserNotFound):
-        await anext(users.export("nobody"))
+        await anext(exports.export("nobody"))
     where = {"action": "user.exported"}
     assert await world.database.collection(AUDIT_EVENTS).count_documents(where) == 0
 
 
 async def test_it_is_told_before_anything_is_given(
-    world: World, users: UserService, monkeypatch: pytest.MonkeyPatch
+    world: World, exports: ExportService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(event: object, session: object = None) -> None:
         raise RuntimeError("no trail")
@@ -83,18 +87,18 @@ async def test_it_is_told_before_anything_is_given(
     connector = await synced(world)
     monkeypatch.setattr(world.trail, "add", broken)
     with pytest.raises(RuntimeError):
-        await anext(users.export(connector.user_id))
+        await anext(exports.export(connector.user_id))
 
 
 @pytest.mark.parametrize("after", [0, 4, 11])
 async def test_a_user_deleted_meanwhile_ends_it(
-    world: World, users: UserService, after: int
+    world: World, exports: ExportService, after: int
 ) -> None:
     """Nothing is read of what has become unreadable, and the end does not look like one."""
     connector = await synced(world)
-    stream = users.export(connector.user_id)
+    stream = exports.export(connector.user_id)
     parts = [await anext(stream) for _ in range(after + 1)]
-    await users.delete(connector.user_id)
+    await world.user_service.delete(connector.user_id)
     with pytest.raises(UserNotFound):
         await _rest(stream, parts)
     # No further page was read.
@@ -102,23 +106,25 @@ async def test_a_user_deleted_meanwhile_ends_it(
 
 
 async def test_somebody_else_of_the_same_name_is_not_the_user(
-    world: World, users: UserService
+    world: World, exports: ExportService
 ) -> None:
     connector = await synced(world)
-    stream = users.export(connector.user_id)
+    stream = exports.export(connector.user_id)
     await anext(stream)
-    user = await users.get(connector.user_id)
-    await users.delete(connector.user_id)
+    user = await world.user_service.get(connector.user_id)
+    await world.user_service.delete(connector.user_id)
     await world.user_named(user.user_id)
     with pytest.raises(UserNotFound):
         async for _ in stream:
             pass
 
 
-async def test_records_erased_meanwhile_are_given_no_more(world: World, users: UserService) -> None:
+async def test_records_erased_meanwhile_are_given_no_more(
+    world: World, exports: ExportService
+) -> None:
     connector = await synced(world)
     parts = []
-    async with aclosing(users.export(connector.user_id)) as stream:
+    async with aclosing(exports.export(connector.user_id)) as stream:
         async for part in stream:
             parts.append(part)
             if len(parts) == 3:  # in the first page

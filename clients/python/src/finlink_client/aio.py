@@ -11,20 +11,15 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
-from finlink.connectors.v1.connector_service_pb2 import (
-    ListConnectorsRequest,
-    ListRecordsRequest,
-    WatchConnectorsRequest,
-    WatchConnectorsResponse,
-)
+from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
-from finlink.connectors.v1.record_pb2 import Record
+from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
+from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceStub
+from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
+from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
+from finlink.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from finlink.users.v1.user_pb2 import User
-from finlink.users.v1.user_service_pb2 import (
-    ExportUserRequest,
-    ExportUserResponse,
-    ListUsersRequest,
-)
+from finlink.users.v1.user_service_pb2 import ListUsersRequest
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from finlink_client import policy
@@ -36,6 +31,8 @@ from finlink_client.watching import watch
 if TYPE_CHECKING:  # these exist for type checkers only
     from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
+    from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceAsyncStub
+    from finlink.exports.v1.export_service_pb2_grpc import ExportServiceAsyncStub
     from finlink.users.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 RequestT = TypeVar("RequestT")
@@ -74,19 +71,23 @@ def connect(
 class Finlink:
     """Finlink's services over one channel. Made by `connect`.
 
-    users, connectors, audit: the generated stubs. Calls raise FinlinkError; for the streams there are
-        `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
+    users, connectors, syncs, exports, audit: the generated stubs. Calls raise FinlinkError; for the streams
+        there are `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
     users: UserServiceAsyncStub
     connectors: ConnectorServiceAsyncStub
+    syncs: SyncServiceAsyncStub
+    exports: ExportServiceAsyncStub
     audit: AuditServiceAsyncStub
 
     def __init__(self, channel: grpc.aio.Channel, calls: _Calls) -> None:
         self.channel = channel
         self.users = UserServiceStub(channel)
         self.connectors = ConnectorServiceStub(channel)
+        self.syncs = SyncServiceStub(channel)
+        self.exports = ExportServiceStub(channel)
         self.audit = AuditServiceStub(channel)
         self._calls = calls
 
@@ -165,7 +166,7 @@ class Finlink:
         has to be begun anew. `timeout`: seconds for all of it.
         """
         headers = self._calls.defaults.headers_of_stream()
-        call = partial(self.users.ExportUser, request, metadata=headers, timeout=timeout)
+        call = partial(self.exports.ExportUser, request, metadata=headers, timeout=timeout)
         return export(call)
 
 

@@ -11,20 +11,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import grpc
 from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
-from finlink.connectors.v1.connector_service_pb2 import (
-    ListConnectorsRequest,
-    ListRecordsRequest,
-    WatchConnectorsRequest,
-    WatchConnectorsResponse,
-)
+from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
-from finlink.connectors.v1.record_pb2 import Record
+from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
+from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceStub
+from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
+from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
+from finlink.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from finlink.users.v1.user_pb2 import User
-from finlink.users.v1.user_service_pb2 import (
-    ExportUserRequest,
-    ExportUserResponse,
-    ListUsersRequest,
-)
+from finlink.users.v1.user_service_pb2 import ListUsersRequest
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from finlink_client import policy
@@ -68,8 +63,8 @@ def connect_blocking(
 class BlockingFinlink:
     """Finlink's services over one channel. Made by `connect_blocking`.
 
-    users, connectors, audit: the generated stubs. Calls raise FinlinkError; for the streams there are
-        `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
+    users, connectors, syncs, exports, audit: the generated stubs. Calls raise FinlinkError; for the streams
+        there are `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
@@ -78,6 +73,8 @@ class BlockingFinlink:
         self.channel = grpc.intercept_channel(channel, self._calls)
         self.users = UserServiceStub(self.channel)
         self.connectors = ConnectorServiceStub(self.channel)
+        self.syncs = SyncServiceStub(self.channel)
+        self.exports = ExportServiceStub(self.channel)
         self.audit = AuditServiceStub(self.channel)
 
     def __enter__(self) -> Self:
@@ -140,7 +137,7 @@ class BlockingFinlink:
         has to be begun anew. `timeout`: seconds for all of it.
         """
         headers = self._calls.defaults.headers_of_stream()
-        call = partial(self.users.ExportUser, request, metadata=headers, timeout=timeout)
+        call = partial(self.exports.ExportUser, request, metadata=headers, timeout=timeout)
         return export_blocking(call)
 
 

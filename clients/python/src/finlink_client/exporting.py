@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import grpc
-from finlink.users.v1.user_service_pb2 import ExportUserRequest, ExportUserResponse
+from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
 
 from finlink_client.errors import from_stream_error
 from finlink_client.watching import closed

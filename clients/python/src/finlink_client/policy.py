@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from importlib import metadata
 
 from finlink.audit.v1 import audit_service_pb2
-from finlink.connectors.v1 import connector_service_pb2
+from finlink.connectors.v1 import connector_service_pb2, sync_service_pb2
 from finlink.errors.v1 import error_reason_pb2
+from finlink.exports.v1 import export_service_pb2
 from finlink.rules.v1 import client_pb2, rules_pb2
 from finlink.users.v1 import user_service_pb2
 from google.api import annotations_pb2
@@ -32,6 +33,8 @@ API_KEY = "x-api-key"
 SERVICES: tuple[ServiceDescriptor, ...] = (
     user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
     connector_service_pb2.DESCRIPTOR.services_by_name["ConnectorService"],
+    sync_service_pb2.DESCRIPTOR.services_by_name["SyncService"],
+    export_service_pb2.DESCRIPTOR.services_by_name["ExportService"],
     audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
 )
 METHODS: Mapping[str, MethodDescriptor] = {

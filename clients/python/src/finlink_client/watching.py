@@ -9,10 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import grpc
-from finlink.connectors.v1.connector_service_pb2 import (
-    WatchConnectorsRequest,
-    WatchConnectorsResponse,
-)
+from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
 
 from finlink_client import policy
 from finlink_client.errors import Cancelled, FinlinkError, Unavailable, from_stream_error

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from finlink.connectors.v1 import export_pb2 as pb
-from finlink.users.v1 import user_service_pb2 as rpc
+from finlink.exports.v1 import export_service_pb2
 
 from server.core.clock import utc_now
 from server.domains.connectors import convert
@@ -16,10 +16,10 @@ from server.domains.connectors.model import Connector
 from server.domains.connectors.records import convert as record_convert
 
 
-def connector(value: Connector, now: datetime) -> rpc.ExportUserResponse:
+def connector(value: Connector, now: datetime) -> export_service_pb2.ExportUserResponse:
     """Field by field, so that none comes in by itself: the message a reader gets has a session id."""
     whole = convert.connector(value, now)
-    return rpc.ExportUserResponse(
+    return export_service_pb2.ExportUserResponse(
         connector=pb.ExportedConnector(
             id=whole.id,
             platform=whole.platform,
@@ -38,13 +38,13 @@ def connector(value: Connector, now: datetime) -> rpc.ExportUserResponse:
     )
 
 
-def record(value: ExportedRecord) -> rpc.ExportUserResponse:
-    return rpc.ExportUserResponse(
+def record(value: ExportedRecord) -> export_service_pb2.ExportUserResponse:
+    return export_service_pb2.ExportUserResponse(
         connector_id=value.connector_id, record=record_convert.record(value.record)
     )
 
 
-EXPORTED: Mapping[str, Callable[[Any], rpc.ExportUserResponse]] = {
+EXPORTED: Mapping[str, Callable[[Any], export_service_pb2.ExportUserResponse]] = {
     "connector": lambda value: connector(value, utc_now()),
     "record": record,
 }

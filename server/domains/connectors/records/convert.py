@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from finlink.connectors.v1 import record_pb2 as pb
+from finlink.types.v1 import money_pb2
 
 from server.domains.connectors.records.store import StoredRecord
 from server.rpc.times import timestamp
@@ -32,12 +33,12 @@ def record(value: StoredRecord) -> pb.Record:
     return message
 
 
-def _amount(data: Mapping[str, Any] | None) -> pb.Amount | None:
-    return pb.Amount(value=data["value"], currency=data.get("currency")) if data else None
+def _amount(data: Mapping[str, Any] | None) -> money_pb2.Money | None:
+    return money_pb2.Money(value=data["value"], currency=data.get("currency")) if data else None
 
 
-def _transaction(data: Mapping[str, Any]) -> pb.Transaction:
-    return pb.Transaction(
+def _transaction(data: Mapping[str, Any]) -> pb.TransactionRecord:
+    return pb.TransactionRecord(
         date=data["date"],
         direction=data["direction"],
         amount=_amount(data["amount"]),
@@ -48,8 +49,8 @@ def _transaction(data: Mapping[str, Any]) -> pb.Transaction:
     )
 
 
-def _trade(data: Mapping[str, Any]) -> pb.Trade:
-    return pb.Trade(
+def _trade(data: Mapping[str, Any]) -> pb.TradeRecord:
+    return pb.TradeRecord(
         time=timestamp(data.get("time")),
         date=data.get("date"),
         side=data["side"],
@@ -64,8 +65,8 @@ def _trade(data: Mapping[str, Any]) -> pb.Trade:
     )
 
 
-def _holding(data: Mapping[str, Any]) -> pb.Holding:
-    return pb.Holding(
+def _holding(data: Mapping[str, Any]) -> pb.HoldingRecord:
+    return pb.HoldingRecord(
         kind=data["kind"],
         name=data["name"],
         isin=data.get("isin"),
@@ -81,8 +82,8 @@ def _holding(data: Mapping[str, Any]) -> pb.Holding:
     )
 
 
-def _profile(data: Mapping[str, Any]) -> pb.PlatformProfile:
-    return pb.PlatformProfile(
+def _profile(data: Mapping[str, Any]) -> pb.ProfileRecord:
+    return pb.ProfileRecord(
         platform_user_id=data.get("platformUserId"),
         name=data.get("name"),
         email=data.get("email"),

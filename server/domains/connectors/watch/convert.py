@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import watch_pb2 as pb
 
-from server.domains.connectors import convert
 from server.domains.connectors.model import Connector
+from server.domains.connectors.sync import convert as sync_convert
 from server.domains.connectors.watch.service import Event
 from server.rpc.times import timestamp
 
 
-def response(event: Event) -> rpc.WatchConnectorsResponse:
+def response(event: Event) -> pb.WatchConnectorsResponse:
     change = event.change
-    return rpc.WatchConnectorsResponse(
+    return pb.WatchConnectorsResponse(
         resume_token=event.resume_token,
         type=event.kind,
         occurred_at=timestamp(event.at),
         connector=_connector(change.connector) if change else None,
-        sync=convert.sync_run(change.sync) if change and change.sync else None,
-        ended_sync=convert.sync_run(change.ended) if change and change.ended else None,
+        sync=sync_convert.sync_run(change.sync) if change and change.sync else None,
+        ended_sync=sync_convert.sync_run(change.ended) if change and change.ended else None,
     )
 
 

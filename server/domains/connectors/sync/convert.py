@@ -1,0 +1,97 @@
+"""Syncs between the domain and the contract's messages; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from finlink.connectors.v1 import sync_pb2 as pb
+from finlink.connectors.v1 import sync_service_pb2 as rpc
+
+from server.domains.connectors.model import (
+    Connector,
+    DataTypeCount,
+    HistoryEntry,
+    Missing,
+    RunState,
+)
+from server.domains.connectors.sync.service import Triggered
+from server.rpc.times import timestamp
+
+
+def triggered(run: Triggered) -> rpc.TriggerSyncResponse:
+    skipped = run.skipped is not None
+    return rpc.TriggerSyncResponse(
+        message="Sync skipped" if skipped else "Sync initiated successfully",
+        data=rpc.TriggerSyncData(
+            sync_id=run.sync_id,
+            status="skipped" if skipped else "in_progress",
+            estimated_duration=run.estimated_duration,
+            reason=run.skipped,
+        ),
+    )
+
+
+def cancelled(run: tuple[RunState, bool]) -> rpc.CancelSyncResponse:
+    """A run as it stands, and whether it was ended just now."""
+    state, ended = run
+    return rpc.CancelSyncResponse(
+        message="Sync cancelled" if ended else "Sync already finished", data=sync_run(state)
+    )
+
+
+def sync_status(value: Connector) -> rpc.SyncStatus:
+    return rpc.SyncStatus(
+        last_sync_at=timestamp(value.last_sync_at),
+        next_sync_at=timestamp(value.next_sync_at),
+        sync_interval=value.sync_interval,
+        sync_history=map(history_entry, value.history),
+        total_syncs=value.total_syncs,
+        successful_syncs=value.successful_syncs,
+        failed_syncs=value.failed_syncs,
+        success_rate=value.success_rate,
+        auto_sync=value.auto_sync,
+        current_sync_id=value.run.sync_id if value.run else None,
+    )
+
+
+def sync_run(value: RunState) -> pb.SyncRun:
+    error = None
+    if value.error_code is not None:
+        error = pb.SyncError(code=value.error_code, message=value.error_message or "")
+    return pb.SyncRun(
+        sync_id=value.sync_id,
+        state=value.state,
+        started_at=timestamp(value.started_at),
+        finished_at=timestamp(value.finished_at),
+        counts=_counts(value.counts),
+        error=error,
+        missing=map(_missing, value.missing),
+    )
+
+
+def history_entry(value: HistoryEntry) -> pb.SyncHistoryEntry:
+    return pb.SyncHistoryEntry(
+        synced_at=timestamp(value.synced_at),
+        status=value.status,
+        records_count=value.records_count,
+        added_count=value.added_count,
+        error_message=value.error_message,
+        error_code=value.error_code,
+        sync_id=value.sync_id,
+        started_at=timestamp(value.started_at),
+        counts=_counts(value.counts),
+        missing=map(_missing, value.missing),
+    )
+
+
+def _missing(value: Missing) -> pb.MissingDataType:
+    return pb.MissingDataType(data_type=value.data_type, code=value.code, message=value.message)
+
+
+def _counts(counts: Sequence[DataTypeCount]) -> list[pb.DataTypeCount]:
+    return [
+        pb.DataTypeCount(
+            data_type=count.data_type, records_count=count.records, added_count=count.added
+        )
+        for count in counts
+    ]

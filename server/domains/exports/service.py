@@ -1,0 +1,38 @@
+"""Giving out everything that is held on a user."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import structlog
+
+from server.core.events import Event
+from server.kernel import Exported, UserExporter, Users
+from server.storage.changes import RecordedChanges
+
+_log = structlog.stdlib.get_logger("finlink.exports")
+
+
+class ExportService:
+    def __init__(
+        self, changes: RecordedChanges, users: Users, exporters: Sequence[UserExporter]
+    ) -> None:
+        """`exporters` in the order in which callers get what they have."""
+        self._changes = changes
+        self._users = users
+        self._exporters = exporters
+
+    async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
+        """Everything held on the user, recorded in the audit trail before any of it is given.
+
+        Raises UserNotFound, also at the end if the user was deleted meanwhile.
+        """
+        identity = await self._users.identity(user_id)
+        await self._changes.tell(Event("user.exported", user_id))
+        _log.info("user export begun", user_id=user_id)
+        for exporter in self._exporters:
+            async with aclosing(exporter.export(user_id)) as parts:
+                async for part in parts:
+                    yield part
+        await self._users.identity(user_id, expected=identity)

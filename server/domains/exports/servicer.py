@@ -1,0 +1,37 @@
+"""The RPCs of finlink.exports.v1.ExportService: call the service, convert out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from finlink.exports.v1 import export_service_pb2 as rpc
+from finlink.exports.v1 import export_service_pb2_grpc
+
+from server.domains.exports.service import ExportService
+from server.rpc.call import Context
+
+_PIECES = rpc.ExportUserResponse.DESCRIPTOR.fields_by_name
+
+
+class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
+    def __init__(
+        self,
+        service: ExportService,
+        exported: Mapping[str, Callable[[Any], rpc.ExportUserResponse]],
+    ) -> None:
+        """`exported`: how what domains export becomes a message, by its kind."""
+        self._service = service
+        self._exported = exported
+
+    async def ExportUser(
+        self, request: rpc.ExportUserRequest, context: Context
+    ) -> AsyncIterator[rpc.ExportUserResponse]:
+        counts: Counter[str] = Counter()
+        async with aclosing(self._service.export(request.user_id)) as parts:
+            async for kind, value in parts:
+                counts[_PIECES[kind].json_name] += 1
+                yield self._exported[kind](value)
+        yield rpc.ExportUserResponse(completed=rpc.ExportCompleted(counts=counts))
