@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from server import config, settings
 from server.commands.keys import keys
+from server.config import Settings
+from server.edge.settings import EdgeSettings
 from server.observability.logging import setup_logging
 
 app = typer.Typer(
@@ -20,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Finlink: users and their connections to financial platforms, over gRPC and REST.",
-    epilog="Settings come from the environment; the README has the table of them.",
+    epilog="Settings come from the environment; docs/configuration.md lists them.",
 )
 
 
@@ -29,10 +32,10 @@ app.add_typer(keys)
 LEFT_SECONDS = 5.0
 
 
-def _settings(**given: object) -> config.Settings:
+def _settings(load: Callable[..., Settings] = settings.load, **given: object) -> Settings:
     """The settings, in which options of the command line win."""
     try:
-        return settings.load(**given)
+        return load(**given)
     except config.ConfigError as error:
         raise SystemExit(f"finlink: {error}") from None
 
@@ -47,7 +50,8 @@ def run(
     """Start all of Finlink: MongoDB unless one is set, the sandbox, the workers and Envoy."""
     from server.supervisor.run import run as supervise  # noqa: PLC0415 - workers do not need it
 
-    sys.exit(supervise(_settings(**({} if workers is None else {"workers": workers}))))
+    given: dict[str, Any] = {} if workers is None else {"workers": workers}
+    sys.exit(supervise(_settings(**given)))
 
 
 @app.command()
@@ -57,8 +61,7 @@ def edge(
     """Run Envoy alone, for servers on other hosts; SERVER_TLS_* secure the connections to them."""
     from server.supervisor.edge import edge as run_edge  # noqa: PLC0415 - workers do not need it
 
-    # It seals nothing, so it needs no key of the deployment, which production asks everybody for.
-    run_edge(_settings(encryption_key=secrets.token_hex(32)), servers)
+    run_edge(_settings(partial(config.load, EdgeSettings)), servers)
 
 
 @app.command()
@@ -91,7 +94,7 @@ def health(
     """
     from server.commands.health import health as ask  # noqa: PLC0415 - other commands do not need it
 
-    if (reason := ask(_settings(), address)) is not None:
+    if (reason := ask(_settings(config.load), address)) is not None:
         raise SystemExit(f"finlink: {reason}")
 
 
@@ -116,7 +119,7 @@ def rotate_keys(
     from server.commands.rotate_keys import rotate_keys as rotate  # noqa: PLC0415 - other commands do not need it
 
     try:
-        sys.exit(rotate(_settings(), check=check, rate=rate))
+        sys.exit(rotate(check=check, rate=rate))
     except KeyboardInterrupt:
         raise SystemExit("finlink: stopped; run it again to continue") from None
 

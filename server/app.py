@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from server.cache.generations import Generations
 from server.cache.responses import AnswerCache
-from server.config import ConfigError, Settings
+from server.config import ConfigError, KeySettings, Settings
 from server.core.clock import CLOCK
 from server.domains.registry import CONTRACT, FOLLOWED, build
 from server.domains.users.directory import UserDirectory
@@ -140,9 +140,10 @@ async def running_worker(
 
     Until `uncalled` is set the server gives its callers time to notice that it leaves.
     """
-    if not settings.key_ring:
+    keys = settings.of(KeySettings).ring
+    if not keys:
         raise ConfigError("ENCRYPTION_KEY: must be set; `openssl rand -hex 32` makes one")
-    ring = KeyRing(settings.key_ring)
+    ring = KeyRing(keys)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
         await prepare(database, settings)
@@ -167,7 +168,7 @@ async def running_worker(
         completion = Completion()
         records = IdempotencyStore(database, leases, Vault(secrets.answers))
         cache = None
-        if settings.answer_cache_mb and listen is not None:
+        if settings.response_cache_mb and listen is not None:
             cache = await stack.enter_async_context(_answer_cache(settings, generations))
         steps = middleware(
             Authentication(await keys_of(database, settings)),
@@ -219,7 +220,7 @@ def _generations(settings: Settings) -> Generations:
 @asynccontextmanager
 async def _answer_cache(settings: Settings, generations: Generations) -> AsyncIterator[AnswerCache]:
     """A cache of answers, told of what MongoDB commits while inside."""
-    cache = AnswerCache(generations.numbers, settings.answer_cache_mb * 1024 * 1024)
+    cache = AnswerCache(generations.numbers, settings.response_cache_mb * 1024 * 1024)
     async with driver.connected_for_feed(settings) as database:
         feed = CacheFeed(database, cache, FOLLOWED)
         feed.start()

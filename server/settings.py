@@ -1,37 +1,50 @@
-"""All settings there are: those that all of Finlink shares, and those that platforms bring."""
+"""All settings: those that all share, and those of Envoy, of each platform and of each domain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings
 
 from server import config
-from server.config import Settings
+from server.config import KeySettings, Settings, SettingsBase, name_in_environment
+from server.edge.settings import EdgeSettings
 from server.platforms.registry import PLATFORMS
 
-PARTS: tuple[type[BaseSettings], ...] = tuple(platform.settings for platform in PLATFORMS)
+
+def _of_domains() -> Iterator[type[SettingsBase]]:
+    """The classes of each `server/domains/<domain>/settings.py`; the domains themselves are not imported."""
+    for path in sorted(Path(__file__).parent.glob("domains/*/settings.py")):
+        module = import_module(f"server.domains.{path.parent.name}.settings")
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                yield value
 
 
-def load(**overrides: object) -> Settings:
-    """Read and check the settings. Raises ConfigError with one line for each that is wrong."""
-    return config.load(*PARTS, **overrides)
+PARTS: tuple[type[SettingsBase], ...] = (
+    KeySettings, EdgeSettings, *(each.settings for each in PLATFORMS), *_of_domains(),
+)  # fmt: skip
+
+
+def load(**given: object) -> Settings:
+    """Read and check all settings; see `config.load`."""
+    return config.load(*PARTS, **given)
 
 
 def every() -> Iterator[tuple[str, FieldInfo]]:
     """Each setting by its name in the environment."""
-    kinds: tuple[type[BaseSettings], ...] = (Settings, *PARTS)
+    kinds: tuple[type[SettingsBase], ...] = (Settings, *PARTS)
     for kind in kinds:
-        prefix = kind.model_config.get("env_prefix", "")
-        for name, info in kind.model_fields.items():
-            yield f"{prefix}{name}".upper(), info
+        for field, info in kind.model_fields.items():
+            yield name_in_environment(kind, field), info
 
 
-# What two Finlinks on one machine must not share.
+# Two Finlinks on one machine must not share these.
 PORT_SETTINGS = tuple(name for name, _ in every() if name.endswith("PORT"))
-# What processes that need no secrets are not given.
+# Processes that need no secrets do not get these.
 SECRET_SETTINGS = frozenset(
     name for name, info in every() if info.annotation in {SecretStr, SecretStr | None}
 )

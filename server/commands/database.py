@@ -10,12 +10,11 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
 from server import config
-from server.config import Settings
+from server.config import KeySettings, Settings
 from server.core.events import Actor, enter_actor
 from server.edge.errors import StartError
 from server.security.ring import KeyRing
@@ -40,7 +39,7 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     """
 
     async def connected() -> T:
-        settings = with_data_folder(load())
+        settings = with_data_folder()
         await preflight.check_mongodb(_uri(settings))
         async with driver.connected(settings) as database:
             return await work(database, settings)
@@ -55,17 +54,18 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
         raise SystemExit(f"finlink: MongoDB failed ({type(error).__name__}); try again") from None
 
 
-def with_data_folder(settings: Settings) -> Settings:
+def with_data_folder(**given: object) -> Settings:
     """The settings, with the database and key of `make run` if none are set. Raises ConfigError."""
-    found: dict[str, object] = {"mongo_timeout_ms": TIMEOUT_MS}
+    settings = load(**given)
+    given["mongo_timeout_ms"] = TIMEOUT_MS
     if settings.data_dir.is_dir():
         data = DataDir(settings.data_dir, make=False)
-        if data.has_key() and (key := data.key_for(settings)[0]) is not None:
-            found["encryption_key"] = SecretStr(key)
+        if data.has_key() and (key := data.key_for(settings.of(KeySettings).ring)[0]) is not None:
+            given["encryption_key"] = key
         port = data.running_mongod()
         if settings.mongodb_uri is None and port is not None:
-            found["mongodb_uri"] = SecretStr(mongod.uri(port))
-    complete = settings.model_copy(update=found)
+            given["mongodb_uri"] = mongod.uri(port)
+    complete = load(**given)
     if complete.mongodb_uri is None:
         raise config.ConfigError(
             "MONGODB_URI: must be set, or `make run` must be running with the data folder "
@@ -76,9 +76,10 @@ def with_data_folder(settings: Settings) -> Settings:
 
 def key_ring(settings: Settings) -> KeyRing:
     """Raises ConfigError if there is none."""
-    if not settings.key_ring:
+    ring = settings.of(KeySettings).ring
+    if not ring:
         raise config.ConfigError("ENCRYPTION_KEYS: must be set to the key ring of the servers")
-    return KeyRing(settings.key_ring)
+    return KeyRing(ring)
 
 
 async def audit_trail(database: Database, settings: Settings) -> AuditTrail:

@@ -30,11 +30,14 @@ from server.supervisor import preflight
 EVERY_SECONDS = 1.0  # between lines of progress
 
 
-def rotate_keys(settings: Settings, *, check: bool, rate: int) -> int:
-    """Re-wrap everything with the first key, or with `check` only count. Returns the exit code."""
+def rotate_keys(*, check: bool, rate: int, **given: object) -> int:
+    """Re-wrap everything with the first key, or with `check` only count. Returns the exit code.
+
+    Settings that are `given` beat the environment.
+    """
     console: Console = TerminalConsole() if sys.stdout.isatty() else PipedConsole()
     try:
-        return asyncio.run(_rotate(with_data_folder(settings), console, check=check, rate=rate))
+        return asyncio.run(_rotate(with_data_folder(**given), console, check=check, rate=rate))
     except (ConfigError, StartError) as error:
         console.fail(str(error))
     except Exception as error:

@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from server.config import Settings
 from server.edge.errors import StartError
+from server.edge.settings import EdgeSettings
 from server.edge.tls import Certificate, Tls
 
 VALID_FOR = timedelta(days=365)
@@ -28,11 +29,12 @@ def tls_of(settings: Settings, data_dir: Path) -> Tls:
 
     Raises StartError, one line, for files that cannot be used, and in production without any.
     """
+    edge = settings.of(EdgeSettings)
     rest: Certificate | None = None
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        rest = Certificate(settings.tls_cert.absolute(), settings.tls_key.absolute())
+    if edge.tls_cert is not None and edge.tls_key is not None:
+        rest = Certificate(edge.tls_cert.absolute(), edge.tls_key.absolute())
         _check(rest, "TLS_CERT", "TLS_KEY")
-        if settings.production and settings.http == "on":
+        if settings.production and edge.http == "on":
             # Each port has rate limits of its own, so two would let callers through twice.
             raise StartError(
                 "PLAIN_HTTP=on in production is for a proxy in front that speaks TLS; "
@@ -40,25 +42,25 @@ def tls_of(settings: Settings, data_dir: Path) -> Tls:
             )
     elif not settings.production:
         rest = development_certificate(data_dir / "tls")
-    elif settings.http != "on":
+    elif edge.http != "on":
         raise StartError(
             "Production speaks HTTPS: set TLS_CERT and TLS_KEY, or PLAIN_HTTP=on where a proxy in "
             "front of it speaks TLS."
         )
     grpc: Certificate | None = None
     client_ca: Path | None = None
-    if settings.grpc_tls_cert and settings.grpc_tls_key and settings.grpc_tls_client_ca:
-        grpc = Certificate(settings.grpc_tls_cert.absolute(), settings.grpc_tls_key.absolute())
+    if edge.grpc_tls_cert and edge.grpc_tls_key and edge.grpc_tls_client_ca:
+        grpc = Certificate(edge.grpc_tls_cert.absolute(), edge.grpc_tls_key.absolute())
         _check(grpc, "GRPC_TLS_CERT", "GRPC_TLS_KEY")
-        client_ca = settings.grpc_tls_client_ca.absolute()
+        client_ca = edge.grpc_tls_client_ca.absolute()
         _certificates(client_ca, "GRPC_TLS_CLIENT_CA")
     server, server_ca = _towards_servers(settings)
     return Tls(
-        http=settings.http,
+        http=edge.http,
         rest=rest,
-        rest_port=settings.tls_port,
+        rest_port=edge.tls_port,
         # With the development certificate it would take http://localhost, any port, from browsers.
-        hsts=settings.tls_cert is not None,
+        hsts=edge.tls_cert is not None,
         grpc=grpc,
         grpc_client_ca=client_ca,
         server=server,

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.config import Settings
 from server.edge.errors import StartError
+from server.edge.settings import EdgeSettings
 
 HEAP = "envoy.resource_monitors.fixed_heap"
 RATE_LIMIT = "envoy.filters.http.local_ratelimit"
@@ -35,7 +35,7 @@ class Limits:
     service: str | None = None  # HOST:PORT of a rate limit service that counts for many Envoys
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: EdgeSettings) -> Limits:
     return Limits(
         enabled=settings.rate_limits == "on",
         window_ms=settings.rate_limit_window_ms,

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from finlink_words import DataType
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server.config import Port, Settings
+from server.config import Port, Settings, SettingsBase
 
 if TYPE_CHECKING:
     from server.platforms.base import RateLimit
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
     from server.platforms.session_lock import SessionLocks
 
 
-class PlatformSettings(BaseSettings):
+class PlatformSettings(SettingsBase):
     """Settings of one platform. Their names begin with the platform's, by `env_prefix`."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
 
     sandbox_port: Port
 

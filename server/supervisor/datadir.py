@@ -25,7 +25,6 @@ from typing import Any, Self
 
 import psutil
 
-from server.config import Settings
 from server.edge.errors import StartError
 from server.security.keys import SINGLE, decode_key
 
@@ -116,14 +115,14 @@ class DataDir:
         """Whether the folder has a key."""
         return (self.path / KEY_FILE).exists()
 
-    def key_for(self, settings: Settings) -> tuple[str | None, bool]:
-        """The folder's key if these settings need it, and whether it was made just now.
+    def key_for(self, ring: Mapping[str, bytes]) -> tuple[str | None, bool]:
+        """The folder's key if this ring needs it, and whether it was made just now.
 
         With ENCRYPTION_KEYS set, it still decrypts what it encrypted before.
         """
-        if not settings.key_ring:
+        if not ring:
             return self.encryption_key()
-        if SINGLE in settings.key_ring or not self.has_key():
+        if SINGLE in ring or not self.has_key():
             return None, False
         return self.encryption_key()
 

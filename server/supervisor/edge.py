@@ -15,20 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from server.config import Settings
-from server.edge import config as envoy_config
 from server.edge.access_log import keep_short
 from server.edge.certificates import tls_of
 from server.edge.drain import drain
 from server.edge.errors import StartError
-from server.edge.limits import limits_of
 from server.edge.metrics import Metrics
-from server.edge.pages import pages_of
 from server.edge.programs import find_envoy
-from server.edge.tracing import tracing_of
 from server.supervisor import preflight
 from server.supervisor.datadir import DataDir
 from server.supervisor.process import WITH_PARENT
-from server.supervisor.run import DESCRIPTORS, ENVOY_TEMPLATE, ROOT
+from server.supervisor.run import configure_envoy
 from server.supervisor.specs import env_without_secrets
 
 
@@ -39,29 +35,16 @@ def edge(settings: Settings, servers: Sequence[str]) -> None:
         program = find_envoy()
         port = settings.metrics_port or 0
         preflight.check_ports(preflight.listeners(settings, metrics=port))
-        wanted = envoy_config.Edge(
-            host=settings.host,
-            rest_port=settings.port,
-            grpc_port=settings.grpc_port,
-            admin_port=settings.admin_port,
-            sockets=(),
-            servers=servers,
-            descriptors=DESCRIPTORS,
-            access_log=data.log("access"),
-            every_call=settings.access_log == "all",
-            limits=limits_of(settings),
-            tls=tls_of(settings, data.path),
-            tracing=tracing_of(settings),
-            metrics=Metrics(settings.metrics_host, port) if port else None,
-            pages=pages_of(ROOT),
+        metrics = Metrics(settings.metrics_host, port) if port else None
+        tls = tls_of(settings, data.path)
+        configured = configure_envoy(
+            settings, data, tls, sockets=(), servers=servers, metrics=metrics
         )
-        envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, wanted)
     except StartError as error:
         sys.exit(f"finlink: {error}")
     argv = [str(program), "-c", str(data.envoy_config), "--disable-hot-restart"]
-    sys.exit(
-        asyncio.run(_run([*argv, "--log-level", "warn"], settings.admin_port, wanted.access_log))
-    )
+    argv += ["--log-level", "warn"]
+    sys.exit(asyncio.run(_run(argv, configured.admin_port, configured.access_log)))
 
 
 async def _run(argv: Sequence[str], admin_port: int, access_log: Path) -> int:

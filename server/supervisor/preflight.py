@@ -17,6 +17,7 @@ from pymongo.uri_parser import parse_uri
 from server.config import Settings
 from server.edge.errors import StartError
 from server.edge.probes import until
+from server.edge.settings import EdgeSettings
 from server.supervisor import mongod
 from server.supervisor.specs import sandbox_ports
 
@@ -38,14 +39,13 @@ def listeners(
     settings: Settings, *, metrics: int = 0, embedded: bool = False, sandbox: bool = False
 ) -> list[Listener]:
     """All ports of this run; `metrics` is theirs, 0 if they are not served."""
-    found = (
-        [] if settings.http == "off" else [Listener("REST", "PORT", settings.host, settings.port)]
-    )
-    if settings.tls_cert is not None or not settings.production:
-        found.append(Listener("HTTPS", "TLS_PORT", settings.host, settings.tls_port))
+    edge = settings.of(EdgeSettings)
+    found = [] if edge.http == "off" else [Listener("REST", "PORT", edge.host, edge.port)]
+    if edge.tls_cert is not None or not edge.production:
+        found.append(Listener("HTTPS", "TLS_PORT", edge.host, edge.tls_port))
     found += [
-        Listener("gRPC", "GRPC_PORT", settings.host, settings.grpc_port),
-        Listener("Envoy's admin", "ADMIN_PORT", "127.0.0.1", settings.admin_port),
+        Listener("gRPC", "GRPC_PORT", edge.host, edge.grpc_port),
+        Listener("Envoy's admin", "ADMIN_PORT", "127.0.0.1", edge.admin_port),
     ]
     if metrics:
         found.append(Listener("metrics", "METRICS_PORT", settings.metrics_host, metrics))

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from server.config import Settings
+from server.config import KeySettings, Settings
 from server.edge import config as envoy_config
 from server.edge.access_log import keep_short
 from server.edge.certificates import tls_of
@@ -29,6 +30,7 @@ from server.edge.errors import StartError
 from server.edge.limits import limits_of
 from server.edge.pages import pages_of
 from server.edge.programs import find_envoy, find_mongod
+from server.edge.settings import EdgeSettings
 from server.edge.tls import Tls
 from server.edge.tracing import tracing_of
 from server.observability.exposition import serving_metrics
@@ -56,11 +58,35 @@ def run(settings: Settings) -> int:
     return 0
 
 
+def configure_envoy(
+    settings: Settings, data: DataDir, tls: Tls, **servers: Any
+) -> envoy_config.Edge:
+    """Write Envoy's configuration to the data folder; `servers` are the fields of `Edge` that name them."""
+    own = settings.of(EdgeSettings)
+    edge = envoy_config.Edge(
+        host=own.host,
+        rest_port=own.port,
+        grpc_port=own.grpc_port,
+        admin_port=own.admin_port,
+        descriptors=DESCRIPTORS,
+        access_log=data.log("access"),
+        every_call=own.access_log == "all",
+        limits=limits_of(own),
+        tls=tls,
+        tracing=tracing_of(settings),
+        pages=pages_of(ROOT),
+        **servers,
+    )
+    envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, edge)
+    return edge
+
+
 class Run:
     """One run, from the first check until the last process has ended."""
 
     def __init__(self, settings: Settings, console: RunConsole) -> None:
         self.settings = settings
+        self.edge = settings.of(EdgeSettings)
         self.console = console
         self.data = DataDir(settings.data_dir)
         self.embedded = settings.mongodb_uri is None
@@ -117,7 +143,7 @@ class Run:
 
     def _encryption_key(self) -> str | None:
         """The data folder's key if none is set; production refuses to start without one."""
-        key, made = self.data.key_for(self.settings)
+        key, made = self.data.key_for(self.settings.of(KeySettings).ring)
         if made:
             self.console.line(
                 f"Created the encryption key {self.data.path}/encryption.key. Keep it with the data."
@@ -127,21 +153,7 @@ class Run:
     async def _start_and_watch(self, held: ExitStack) -> None:
         settings, data = self.settings, self.data
         sockets = [self.sockets / f"worker-{i}.sock" for i in range(settings.workers)]
-        edge = envoy_config.Edge(
-            host=settings.host,
-            rest_port=settings.port,
-            grpc_port=settings.grpc_port,
-            admin_port=settings.admin_port,
-            sockets=sockets,
-            descriptors=DESCRIPTORS,
-            access_log=data.log("access"),
-            every_call=settings.access_log == "all",
-            limits=limits_of(settings),
-            tls=self.tls,
-            tracing=tracing_of(settings),
-            pages=pages_of(ROOT),
-        )
-        envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, edge)
+        edge = configure_envoy(settings, data, self.tls, sockets=sockets)
 
         first = []
         if self.embedded:
@@ -169,7 +181,7 @@ class Run:
 
         self.console.progress("Starting Envoy")
         log = data.log("envoy")
-        admin = settings.admin_port
+        admin = self.edge.admin_port
         program, config = self.envoy_program, data.envoy_config
         await self.supervisor.start([specs.envoy(program, config, admin, log, workers=count)])
         held.enter_context(self._metrics(metrics))
@@ -183,13 +195,13 @@ class Run:
     def _announce(self) -> None:
         self.announced = True
         self._record()
-        https = f"https://localhost:{self.settings.tls_port}"
+        https = f"https://localhost:{self.edge.tls_port}"
         facts = {"HTTPS": https} if self.tls.rest else {}
-        if self.settings.http == "on":
-            facts = {"REST": f"http://localhost:{self.settings.port}", **facts}
+        if self.edge.http == "on":
+            facts = {"REST": f"http://localhost:{self.edge.port}", **facts}
         pages = next(iter(facts.values()), https)
         facts |= {
-            "gRPC": f"localhost:{self.settings.grpc_port}",
+            "gRPC": f"localhost:{self.edge.grpc_port}",
             "API docs": f"{pages}/docs",
             "Console": f"{pages}/console/",
             "Data": str(self.data.path),
@@ -204,7 +216,7 @@ class Run:
         by_name = {each.spec.name: each for each in self.supervisor.processes}
         envoy, sandbox, database = (by_name.pop(n, None) for n in ("envoy", "sandbox", "mongod"))
         if envoy is not None and envoy.is_ready:
-            await race(self.supervisor.hurry.wait(), drain(self.settings.admin_port))
+            await race(self.supervisor.hurry.wait(), drain(self.edge.admin_port))
         await self.supervisor.stop(list(by_name.values()))
         for process in (envoy, sandbox, database):
             if process is not None:
@@ -214,12 +226,12 @@ class Run:
     def _record(self) -> None:
         """Write run.json: processes and ports, for operators, tests, and the next run after a kill."""
         running = {p.spec.name: p.pid for p in self.supervisor.processes if p.pid is not None}
-        settings = self.settings
-        ports = {"grpc": settings.grpc_port, "admin": settings.admin_port}
+        settings, edge = self.settings, self.edge
+        ports = {"grpc": edge.grpc_port, "admin": edge.admin_port}
         if self.tls.http != "off":
-            ports["rest"] = settings.port
+            ports["rest"] = edge.port
         if self.tls.rest is not None:
-            ports["https"] = settings.tls_port
+            ports["https"] = edge.tls_port
         if port := specs.metrics_port(settings):
             ports["metrics"] = port
         if self.embedded:

@@ -6,8 +6,8 @@ import importlib
 import pkgutil
 
 import server
-from server import startup as preparation
-from server.config import Settings
+from server.settings import load
+from server.startup import indexes
 
 
 def declared() -> set[str]:
@@ -23,4 +23,4 @@ def declared() -> set[str]:
 def test_all_are_made() -> None:
     found = declared()
     assert found >= {"connectors", "records", "audit_events"}
-    assert found <= preparation.indexes(Settings()).keys()
+    assert found <= indexes(load(_env_file=None)).keys()

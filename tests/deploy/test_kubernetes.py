@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from server.app import LONGEST_STOP_SECONDS
-from server.config import Settings
 from server.edge import drain
+from server.edge.settings import EdgeSettings
 from server.settings import SECRET_SETTINGS, every, load
 from tests.deploy import files
 from tests.deploy.commands import understood
@@ -95,8 +95,8 @@ def test_probes_ask_what_is_served(name: str) -> None:
     listens = {
         "server": {"grpc": 50061},
         "worker": {},
-        "edge": {"https": Settings.model_fields["tls_port"].default,
-                 "grpc": Settings.model_fields["grpc_port"].default},
+        "edge": {"https": EdgeSettings.model_fields["tls_port"].default,
+                 "grpc": EdgeSettings.model_fields["grpc_port"].default},
     }[name]  # fmt: skip
     assert ports == {**listens, "metrics": int(files.config_map()["METRICS_PORT"])}
     served = {"/metrics", *paths_of_envoy()}

@@ -15,8 +15,9 @@ from bson import ObjectId
 
 from server.app import running_worker
 from server.commands.rotate_keys import TerminalConsole, rotate_keys, sentences
-from server.config import ConfigError, Settings, load
+from server.config import ConfigError, Settings
 from server.security.rotation import Rotation
+from server.settings import load
 from tests.e2e import connector_steps as step
 from tests.stack import ROOT, Stack
 
@@ -25,9 +26,13 @@ NOBODY = "mongodb://127.0.0.1:1/?replicaSet=none"
 
 
 def given(**settings: object) -> Settings:
+    return load(**only(**settings))
+
+
+def only(**settings: object) -> dict[str, object]:
     """These settings and no others, whatever the machine's environment says."""
     nothing = {"mongodb_uri": None, "encryption_key": None, "encryption_keys": None}
-    return load(_env_file=None, **{**nothing, "db_name": "financial_app", **settings})
+    return {"_env_file": None, **nothing, "db_name": "financial_app", **settings}
 
 
 @pytest.mark.parametrize("platform", step.PLATFORMS)
@@ -84,7 +89,7 @@ def test_the_command_finds_what_make_run_made(stack: Stack) -> None:
 def test_with_nothing_to_do_it_says_complete(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert rotate_keys(given(data_dir=stack.data_dir), check=False, rate=1_000) == 0
+    assert rotate_keys(check=False, rate=1_000, **only(data_dir=stack.data_dir)) == 0
     begun, ended = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert begun == {"event": "progress", "rewrapped": 0, "of": 0}
     assert (ended["event"], ended["key"], ended["rewrapped"]) == ("complete", "default", 0)
@@ -93,10 +98,10 @@ def test_with_nothing_to_do_it_says_complete(
 def test_the_command_names_a_missing_key(
     stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = given(
+    settings = only(
         data_dir=tmp_path / "none", mongodb_uri=stack.mongodb_uri, encryption_keys=f"other:{OTHER}"
     )
-    assert rotate_keys(settings, check=False, rate=1_000) == 1
+    assert rotate_keys(check=False, rate=1_000, **settings) == 1
     state = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (state["event"], state["rewrapped"], state["missing"]) == ("incomplete", 0, ["default"])
 
@@ -140,7 +145,7 @@ async def test_a_server_does_not_start_with_the_wrong_ring(
 def test_without_a_database_or_a_key_the_command_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, str], said: str
 ) -> None:
-    assert rotate_keys(given(data_dir=tmp_path / "none", **settings), check=False, rate=1_000) == 1
+    assert rotate_keys(check=False, rate=1_000, **only(data_dir=tmp_path / "none", **settings)) == 1
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith(f"finlink: {said}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +64,3 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         settings(port=0, zerodha_base_url="kite.trade", fi_money_session_ttl=1)
     named = [line.partition(":")[0] for line in str(caught.value).splitlines()]
     assert set(named) == {"PORT", "FI_MONEY_SESSION_TTL", "ZERODHA_BASE_URL"}
-
-
-@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda each: each.name)
-def test_its_readme_has_all_of_its_settings(platform: Any) -> None:
-    readme = (ROOT / "server" / "platforms" / platform.name / "README.md").read_text()
-    told = set(re.findall(rf"`({platform.name.upper()}_[A-Z_]+)`", readme))
-    assert told == {f"{platform.name}_{name}".upper() for name in platform.settings.model_fields}

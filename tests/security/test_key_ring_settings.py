@@ -11,8 +11,9 @@ import sys
 
 import pytest
 
-from server.config import ConfigError, Settings, load
+from server.config import ConfigError, KeySettings, Settings
 from server.security.keys import weakness
+from server.settings import load
 from tests.stack import ROOT
 
 # The same in every process that collects these tests.
@@ -28,18 +29,20 @@ def given(**changes: object) -> Settings:
 
 
 def test_the_ring_is_in_the_order_of_its_keys() -> None:
-    ring = given(encryption_keys=f"new_2:{text(ONE)}, old-1:{TWO.hex()}").key_ring
+    ring = given(encryption_keys=f"new_2:{text(ONE)}, old-1:{TWO.hex()}").of(KeySettings).ring
     assert list(ring.items()) == [("new_2", ONE), ("old-1", TWO)]
 
 
 def test_the_single_key_is_one_of_the_ring() -> None:
-    assert given().key_ring == {}
-    assert given(encryption_key=text(ONE)).key_ring == {"default": ONE}
-    both = given(encryption_keys=f"new:{text(TWO)}", encryption_key=text(ONE)).key_ring
+    assert given().of(KeySettings).ring == {}
+    assert given(encryption_key=text(ONE)).of(KeySettings).ring == {"default": ONE}
+    both = given(encryption_keys=f"new:{text(TWO)}", encryption_key=text(ONE)).of(KeySettings).ring
     assert list(both.items()) == [("new", TWO), ("default", ONE)]
-    moved = given(
-        encryption_keys=f"default:{text(ONE)},new:{text(TWO)}", encryption_key=text(ONE)
-    ).key_ring
+    moved = (
+        given(encryption_keys=f"default:{text(ONE)},new:{text(TWO)}", encryption_key=text(ONE))
+        .of(KeySettings)
+        .ring
+    )
     assert list(moved.items()) == [("default", ONE), ("new", TWO)]
 
 
@@ -91,7 +94,7 @@ def test_weak_keys_are_refused_in_production_alone(key: bytes, what: str) -> Non
     key = key[:32]
     assert weakness(key) == what
     for form in (text(key), key.hex()):
-        assert given(encryption_key=form).key_ring == {"default": key}
+        assert given(encryption_key=form).of(KeySettings).ring == {"default": key}
         with pytest.raises(ConfigError) as caught:
             given(app_env="production", encryption_keys=f"a:{text(ONE)},b:{form}")
         (line,) = str(caught.value).splitlines()
@@ -103,7 +106,7 @@ def test_keys_made_as_advised_are_taken() -> None:
     for _ in range(1000):
         assert weakness(os.urandom(32)) is None
     assert weakness(string.ascii_letters.encode()[1:48:3] + os.urandom(16)) is None
-    ring = given(app_env="production", encryption_keys=f"a:{text(ONE)}").key_ring
+    ring = given(app_env="production", encryption_keys=f"a:{text(ONE)}").of(KeySettings).ring
     assert ring == {"a": ONE}
 
 

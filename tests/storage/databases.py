@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 
 from server.config import Settings
 from server.domains.connectors.connections.store import CONNECTORS
+from server.settings import load
 from server.startup import indexes
 from server.storage.driver import Database, Document, connected
 from server.storage.indexes import ensure_images, ensure_indexes
 
 DRIVERS = ("pymongo", "motor")
-INDEXES = indexes(Settings())
+INDEXES = indexes(load(_env_file=None))
 
 
 def settings(uri: str, driver: str, **changes: object) -> Settings:
@@ -24,7 +25,7 @@ def settings(uri: str, driver: str, **changes: object) -> Settings:
         "db_name": f"test_{uuid.uuid4().hex[:16]}",
         **changes,
     }
-    return Settings(_env_file=None, **given)  # type: ignore[arg-type,call-arg]
+    return load(_env_file=None, **given)
 
 
 @asynccontextmanager

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from server.config import ConfigError, Settings, load
+from server.config import ConfigError, Settings
 from server.edge import certificates
 from server.edge.certificates import development_certificate, tls_of
 from server.edge.errors import StartError
 from server.edge.tls import Certificate
+from server.settings import load
 from tests.edge.pki import Authority, authority
 
 KEY = hashlib.sha256(b"a strong one").hexdigest()

@@ -10,7 +10,6 @@ import pytest
 from pydantic import SecretStr
 
 from server.commands.database import with_data_folder
-from server.config import Settings
 from server.edge import programs
 from server.edge.errors import StartError
 from server.supervisor.datadir import LOG_LIMIT, DataDir, socket_folder, started_at
@@ -74,9 +73,9 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
 
 def test_commands_make_nothing_in_the_folder(tmp_path: Path) -> None:
     """In a container it is there and read-only."""
-    uri = SecretStr("mongodb://127.0.0.1:1/")
-    given = Settings(_env_file=None, data_dir=tmp_path, mongodb_uri=uri, encryption_key=None)  # type: ignore[call-arg]
-    assert with_data_folder(given).mongodb_uri == given.mongodb_uri
+    uri = "mongodb://127.0.0.1:1/"
+    found = with_data_folder(data_dir=tmp_path, mongodb_uri=uri, encryption_key=None)
+    assert found.mongodb_uri == SecretStr(uri)
     assert list(tmp_path.iterdir()) == []
 
 

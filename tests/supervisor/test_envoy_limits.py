@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from codegen.limits import OVERALL_CALLS
-from server.config import ConfigError, Settings, load
+from server.config import ConfigError
 from server.edge.errors import StartError
 from server.edge.limits import OVERALL, Limits, limits_of
+from server.edge.settings import EdgeSettings
+from server.settings import load
 from tests.edge.gate import gate
 from tests.supervisor.harness import patiently
 
 
-def settings(**given: object) -> Settings:
-    return load(_env_file=None, **given)
+def settings(**given: object) -> EdgeSettings:
+    return load(_env_file=None, **given).of(EdgeSettings)
 
 
 def test_without_settings_the_limits_are_those_of_the_contract() -> None:

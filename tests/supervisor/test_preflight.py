@@ -33,7 +33,7 @@ SHARED = {"metrics": Path("metrics"), "generations": Path("generations")}
 
 
 def settings(**given: object) -> Settings:
-    return Settings(_env_file=None, **given)  # type: ignore[call-arg,arg-type]
+    return load(_env_file=None, **given)
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_a_port_envoy_could_share_is_in_use_too() -> None:
 
 
 def test_one_port_for_two_things() -> None:
-    (port,) = free_ports(1)
-    same = settings(port=port, grpc_port=port)
+    port, other = free_ports(2)
+    same = settings(port=port, grpc_port=port, tls_port=other)
     with pytest.raises(StartError, match=r"set twice: PORT \(REST\) and GRPC_PORT"):
         check_ports(listeners(same))
 

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from server.config import Settings
 from server.platforms.registry import PLATFORMS
+from server.settings import load
 from server.supervisor.console import RunConsole
 from server.supervisor.run import Run
 from tests.supervisor.harness import (
@@ -148,7 +148,7 @@ def leaves_nothing_behind(run: WholeRun, signals: Sequence[signal.Signals]) -> N
 async def test_order_of_stopping(tmp_path: Path) -> None:
     said = tmp_path / "said"
     given: dict[str, Any] = {"data_dir": tmp_path / "data", "admin_port": free_ports(1)[0]}
-    settings = Settings(_env_file=None, **given)  # type: ignore[call-arg]
+    settings = load(_env_file=None, **given)
     run = Run(settings, RunConsole())
     names = ["mongod", "sandbox", "worker-0", "envoy"]
     await run.supervisor.start([child(name, said) for name in names])

@@ -28,6 +28,7 @@ from server.domains.connectors.rate_limits import RateLimiter, SessionLocks
 from server.domains.connectors.records import store as record_store
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
+from server.domains.connectors.settings import ConnectorSettings
 from server.domains.connectors.sync.overdue import Overdue
 from server.domains.connectors.sync.renewals import SessionRenewals
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
@@ -71,7 +72,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     recorder = TrendRecorder(trends)
     runner = SyncRunner(changes, connectors, syncs, records, logins, recorder)
     renewals = SessionRenewals(syncs, logins)
-    concurrency = kernel.settings.sync_concurrency
+    concurrency = kernel.settings.of(ConnectorSettings).sync_concurrency
     scheduler = JobScheduler("syncs", syncs, runner.run, concurrency)
     service = ConnectorService(
         changes, connectors, ConnectorLists(database), records, leases, sessions, logins, platforms,

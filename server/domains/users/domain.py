@@ -9,6 +9,7 @@ from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 from server.domains.users import convert, metrics, store
 from server.domains.users.service import UserService
 from server.domains.users.servicer import UserServicer
+from server.domains.users.settings import UserSettings
 from server.domains.users.store import UserStore
 from server.kernel import Counted, Domain, Kernel, Parts
 from server.storage.counters import Values
@@ -38,7 +39,7 @@ def _report(totals: Mapping[Values, int]) -> None:
 DOMAIN = Domain(
     contract=[user_service_pb2.DESCRIPTOR],
     build=build,
-    indexes=lambda settings: store.indexes(settings.user_archive_days),
+    indexes=lambda settings: store.indexes(settings.of(UserSettings).archive_days),
     retired=store.RETIRED,
     followed=[store.FOLLOWED],
 )
