@@ -7,6 +7,7 @@ ApiError                 base: a code of finlink.errors.v1.ErrorReason, a messag
 ├── PermissionDenied     PERMISSION_DENIED
 ├── Unavailable          UNAVAILABLE: the database cannot be reached
 ├── DeadlineExceeded     DEADLINE_EXCEEDED
+├── ResumeTokenExpired   RESUME_TOKEN_EXPIRED
 ├── users.errors         …
 └── connectors.errors    …
 """
@@ -92,3 +93,10 @@ class DeadlineExceeded(ApiError):
 
     code = "DEADLINE_EXCEEDED"
     default_message = "The request took too long"
+
+
+class ResumeTokenExpired(ApiError):
+    """What followed the token's position in a watch is not kept any more."""
+
+    code = "RESUME_TOKEN_EXPIRED"
+    default_message = "The resume token is too old; list again, then watch without it"

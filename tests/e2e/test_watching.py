@@ -20,9 +20,9 @@ from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStu
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
-from server.domains.connectors.watch import tokens
-from server.domains.connectors.watch.hub import STOPPING
 from server.rpc.call import ORIGINAL_PATH
+from server.streaming import tokens
+from server.streaming.hub import STOPPING
 from tests.e2e import connector_steps as step
 from tests.e2e.users_errors import Failure, failed, grpc_error
 from tests.e2e.watch_steps import Sent, events_of, has_ended_a_run, until, watching
@@ -230,7 +230,7 @@ async def test_a_token_that_is_too_old(
     # The same change in the year 2020: the type of the first field, then its seconds.
     old = tokens.encode(f"82{1_577_836_800:08X}{now[10:]}")
     expected = Failure(
-        "RESUME_TOKEN_EXPIRED", "The resume token is too old; list the connectors, then watch anew"
+        "RESUME_TOKEN_EXPIRED", "The resume token is too old; list again, then watch without it"
     )
     answer = await rest.get("/connectors/watch", headers={"last-event-id": old})
     assert answer.status_code == 409

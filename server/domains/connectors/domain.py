@@ -39,15 +39,15 @@ from server.domains.connectors.trends import store as trend_store
 from server.domains.connectors.trends.recorder import TrendRecorder
 from server.domains.connectors.trends.service import TrendService
 from server.domains.connectors.trends.store import TrendStore
-from server.domains.connectors.watch.hub import Hub
-from server.domains.connectors.watch.service import WatchService
-from server.domains.connectors.watch.store import ConnectorChanges
+from server.domains.connectors.watch.changes import PIPELINE, change_of
 from server.jobs.scheduler import JobScheduler
 from server.kernel import Counted, Domain, Kernel, Parts
 from server.platforms.building import build_platforms
 from server.storage.background import Background
 from server.storage.counters import Values
 from server.storage.data_keys import DataKeyStore
+from server.streaming.source import ChangeSource
+from server.streaming.watches import Watches
 
 CHECK_SECONDS = 2.0  # between two looks for sessions to check
 ERASE_SECONDS = 5.0  # between two looks for records of removed connectors
@@ -78,8 +78,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         changes, connectors, ConnectorLists(database), records, leases, sessions, logins, platforms,
         kernel.users, scheduler.wake,
     )  # fmt: skip
-    connector_changes = ConnectorChanges(database, kernel.generations.close)
-    hub = Hub(connector_changes)
+    source = ChangeSource(database, store.CONNECTORS, PIPELINE, change_of, kernel.generations.close)
+    watches = Watches(source, kernel.users.is_active)
 
     sync_service = SyncService(changes, connectors, syncs, records, sessions, scheduler.wake)
 
@@ -89,7 +89,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             ConnectorServicer(
                 service,
                 sync_service,
-                WatchService(connector_changes, hub, kernel.users),
+                watches,
                 TrendService(trends),
             ),
             server,
@@ -103,7 +103,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             Background("check sessions", renewals.check_some, CHECK_SECONDS),
             Background("erase records", records.erase_some, ERASE_SECONDS),
         ],
-        closing=[hub.close],
+        closing=[watches.hub.close],
         closed=[platform.aclose for platform in platforms.values()],
         dependents=[service],
         exporters=[ConnectorExport(connectors, records)],

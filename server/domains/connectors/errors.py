@@ -20,13 +20,6 @@ class SyncNotFound(ApiError):
     default_message = "Sync not found"
 
 
-class ResumeTokenExpired(ApiError):
-    """What followed the token's place is not kept any more."""
-
-    code = "RESUME_TOKEN_EXPIRED"
-    default_message = "The resume token is too old; list the connectors, then watch anew"
-
-
 class AlreadyConnected(ApiError):
     code = "ALREADY_CONNECTED"
     default_message = "Already connected to this platform"

@@ -29,9 +29,10 @@ from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.trends import convert as trend_convert
 from server.domains.connectors.trends.service import TrendService
 from server.domains.connectors.watch import convert as watch_convert
-from server.domains.connectors.watch.service import WatchService
+from server.domains.connectors.watch.changes import Change
 from server.rpc.call import Context, answer_shows, replied
 from server.rpc.times import timestamp
+from server.streaming.watches import Watches
 
 
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
@@ -39,7 +40,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         self,
         connectors: ConnectorService,
         syncs: SyncService,
-        watches: WatchService,
+        watches: Watches[Change],
         trends: TrendService,
     ) -> None:
         self._connectors = connectors

@@ -29,9 +29,7 @@ from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends.recorder import TrendRecorder
 from server.domains.connectors.trends.store import TrendStore
-from server.domains.connectors.watch.hub import Hub
-from server.domains.connectors.watch.service import WatchService
-from server.domains.connectors.watch.store import ConnectorChanges
+from server.domains.connectors.watch.changes import PIPELINE, change_of
 from server.domains.users.directory import UserDirectory
 from server.domains.users.model import NewUser
 from server.domains.users.service import UserService
@@ -55,6 +53,8 @@ from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database, Document
 from server.storage.driver import Session as Transaction_
 from server.storage.leases import Leases
+from server.streaming.source import ChangeSource
+from server.streaming.watches import Watches
 
 RING = KeyRing({"one": bytes(range(32))})
 LONG_AGO = timedelta(hours=1)
@@ -234,9 +234,8 @@ class World:
             self.changes, self.connectors, self.syncs, self.records, self.sessions, self._woken
         )
         self.user_service = UserService(self.changes, self.users, [self.service])
-        self.connector_changes = ConnectorChanges(database)
-        self.hub = Hub(self.connector_changes)
-        self.watches = WatchService(self.connector_changes, self.hub, UserDirectory(self.users))
+        self.connector_changes = ChangeSource(database, CONNECTORS, PIPELINE, change_of)
+        self.watches = Watches(self.connector_changes, UserDirectory(self.users).is_active)
         self.wakes = 0
 
     def _woken(self) -> None:

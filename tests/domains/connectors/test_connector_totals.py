@@ -166,7 +166,7 @@ async def test_a_rollup_is_shown_to_no_watcher(world: World) -> None:
         connector = await world.connected()
         while (change := await following.next()) is None:
             pass
-    assert change.connector.id == connector.id
+    assert change.change.connector.id == connector.id
 
 
 async def test_within_dates_only_keys_of_the_index_are_read(world: World) -> None:

@@ -10,20 +10,19 @@ from typing import Any
 import pytest
 from google.api.httpbody_pb2 import HttpBody
 
-from server.core.errors import InvalidRequest, Unavailable
+from server.core.errors import InvalidRequest, ResumeTokenExpired, Unavailable
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS
-from server.domains.connectors.errors import ResumeTokenExpired
-from server.domains.connectors.watch import hub as hubs
-from server.domains.connectors.watch import service as services
-from server.domains.connectors.watch import tokens
+from server.domains.connectors.watch.changes import Change
 from server.domains.connectors.watch.convert import response
-from server.domains.connectors.watch.hub import Hub
-from server.domains.connectors.watch.service import Event, WatchService
-from server.domains.users.directory import UserDirectory
 from server.domains.users.errors import UserNotFound
 from server.platforms.base import PlatformUnavailable, Throttled
 from server.rpc.streams import rest_message
+from server.streaming import hub as hubs
+from server.streaming import tokens
+from server.streaming import watches as services
+from server.streaming.watches import Event as AnyEvent
+from server.streaming.watches import Watches
 from tests.contract.descriptors import methods
 from tests.domains.connectors.sync_world import Gate, World
 from tests.mongodb import MongoDb
@@ -31,6 +30,7 @@ from tests.storage.databases import fresh
 
 PATIENCE = 30.0
 WATCH = next(method for method in methods() if method.descriptor.name == "WatchConnectors")
+Event = AnyEvent[Change]
 Stream = AsyncGenerator[Event, None]
 
 
@@ -298,7 +298,7 @@ async def test_reading_on_is_done_soon_also_where_nothing_happens(
     monkeypatch.setattr(services, "HEARTBEAT_SECONDS", 0.0)
     monkeypatch.setattr(services, "ROUND_SECONDS", PATIENCE)
     async with watching(world, token=start) as (resumed, _):
-        feed = world.hub._feed
+        feed = world.watches.hub._feed
         assert feed is not None
         assert len(feed._watchers[None]) == 1  # with its first round
         assert len(await until(resumed, ended)) > 2
@@ -392,19 +392,19 @@ async def test_one_change_stream_serves_all_and_ends_with_the_last(world: World)
     first = await asyncio.gather(*(anext(stream) for stream in streams))
     assert {event.change.connector.id for event in first if event.change} == {connector.id}
     assert (opened, closed) == (1, 0)
-    feed = world.hub._feed
+    feed = world.watches.hub._feed
     assert feed is not None
     for stream in streams:
         await stream.aclose()
     await feed.ended()
     assert closed == 1
-    assert world.hub._feed is None
+    assert world.watches.hub._feed is None
     assert not feed._watchers
 
 
 async def test_a_watcher_that_is_cancelled_leaves_nothing_behind(world: World) -> None:
     async with watching(world):  # keeps the feed
-        feed = world.hub._feed
+        feed = world.watches.hub._feed
         assert feed is not None
         stream = world.watches.watch(None, None)
         await anext(stream)
@@ -438,8 +438,7 @@ async def test_one_who_reads_too_slowly_is_ended_and_goes_on(
 
 
 async def test_there_is_a_limit_to_how_many_watch(world: World) -> None:
-    hub = Hub(world.connector_changes, limit=2)
-    watches = WatchService(world.connector_changes, hub, UserDirectory(world.users))
+    watches = Watches(world.connector_changes, world.watches._admit, limit=2)
     streams = [watches.watch(None, None) for _ in range(2)]
     for stream in streams:
         await anext(stream)
@@ -458,7 +457,7 @@ async def test_closing_ends_every_watch(world: World) -> None:
         await anext(stream)
     waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
     await asyncio.sleep(0)
-    await world.hub.close()
+    await world.watches.hub.close()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert {str(outcome) for outcome in outcomes} == {hubs.STOPPING}
     with pytest.raises(Unavailable):

@@ -1,14 +1,54 @@
-"""Which changes of a connector's document callers are told of, and what they are told."""
+"""Which changes of a connector's document callers hear of, and what they get."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 from server.domains.connectors.documents import connector
 from server.domains.connectors.model import Connector, RunState
+from server.storage.driver import Document
+
+# What heartbeats of runs and rollups move: no caller hears of it, and it is most of all changes.
+_INTERNAL = ["sync.dueAt", "sync.fence", "updatedAt", "tallied"]
+_UPDATED = {
+    "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
+}
+_SHOWN = {
+    "$or": [
+        {"$ne": ["$operationType", "update"]},
+        {"$ne": ["$updateDescription.removedFields", []]},
+        {"$not": [{"$setIsSubset": [_UPDATED, _INTERNAL]}]},
+    ]
+}
+# Nothing else leaves MongoDB; of the history the newest run is enough.
+_FIELDS = (
+    "_id", "userId", "platform", "connectionStatus", "connectionDetails.connectedAt",
+    "connectionDetails.disconnectedAt", "connectionDetails.lastSyncAt",
+    "credentials.tokenExpiresAt", "sync.run",
+)  # fmt: skip
+
+
+def _image(name: str) -> Document:
+    history = f"${name}.syncHistory"
+    newest = {"$cond": [{"$isArray": history}, {"$slice": [history, 1]}, "$$REMOVE"]}
+    return {**{f"{name}.{field}": 1 for field in _FIELDS}, f"{name}.syncHistory": newest}
+
+
+PIPELINE: list[Document] = [
+    {"$match": {"$expr": _SHOWN}},
+    {
+        "$project": {
+            "operationType": 1,
+            "documentKey": 1,
+            "wallTime": 1,
+            **_image("fullDocument"),
+            **_image("fullDocumentBeforeChange"),
+        }
+    },
+]
+
 
 # `connector`: made, or its connection changed; `sync`: a run of it was asked for, went on or ended.
 Kind = Literal["connector", "sync", "deleted"]
@@ -18,20 +58,21 @@ Kind = Literal["connector", "sync", "deleted"]
 class Change:
     """One change. `connector` is the connector after it, or as it was last."""
 
-    position: str
     kind: Kind
-    at: datetime
     connector: Connector
     sync: RunState | None = None  # the run that is wanted or under way after it
     ended: RunState | None = None  # the run that it ended
 
+    @property
+    def owner(self) -> str:
+        return self.connector.user_id
+
 
 def change_of(raw: Mapping[str, Any]) -> Change | None:
-    """What callers are told of an entry of the change stream; None where it is of no interest to them."""
+    """What callers get of an entry of the change stream; None for nothing."""
     before, after = _connector(raw, "fullDocumentBeforeChange"), _connector(raw, "fullDocument")
-    position, at = raw["_id"]["_data"], raw["wallTime"]
     if after is None:
-        return None if before is None else Change(position, "deleted", at, before)
+        return None if before is None else Change("deleted", before)
     sync, ended = _run(after), _ended(before, after)
     kind: Kind
     if before is None or _connection(before) != _connection(after):
@@ -40,7 +81,7 @@ def change_of(raw: Mapping[str, Any]) -> Change | None:
         kind = "sync"
     else:
         return None
-    return Change(position, kind, at, after, sync, ended)
+    return Change(kind, after, sync, ended)
 
 
 def _connector(raw: Mapping[str, Any], name: str) -> Connector | None:

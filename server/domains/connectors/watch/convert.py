@@ -6,11 +6,12 @@ from finlink.connectors.v1 import watch_pb2 as pb
 
 from server.domains.connectors.model import Connector
 from server.domains.connectors.sync import convert as sync_convert
-from server.domains.connectors.watch.service import Event
+from server.domains.connectors.watch.changes import Change
 from server.rpc.times import timestamp
+from server.streaming.watches import Event
 
 
-def response(event: Event) -> pb.WatchConnectorsResponse:
+def response(event: Event[Change]) -> pb.WatchConnectorsResponse:
     change = event.change
     return pb.WatchConnectorsResponse(
         resume_token=event.resume_token,

@@ -1,7 +1,7 @@
 """One change stream a process, whose changes all its watchers get.
 
-It runs while anybody watches. Each watcher has a queue with a bound: one who reads too slowly is ended, and
-goes on from its last token.
+It runs while anybody watches. Each watcher has a bounded queue: one that reads too slowly is ended, and goes
+on from its last token.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Generic
 
 import structlog
 
 from server.core.errors import Unavailable
-from server.domains.connectors.watch.changes import Change
-from server.domains.connectors.watch.store import ConnectorChanges
 from server.observability.logging import cause_of
+from server.streaming.source import C, ChangeSource, Positioned
 
 _log = structlog.stdlib.get_logger("finlink.watch")
 
@@ -31,24 +31,24 @@ BROKEN = "The watch was interrupted; watch again from the last resume token"
 UNUSED = "Nobody watches"
 
 
-class Watcher:
-    """Whoever watches the connectors of one user, or all (None). All up to `position` has been taken."""
+class Watcher(Generic[C]):
+    """Watches what is of one owner, or all (None). It has got all changes up to `position`."""
 
-    def __init__(self, feed: Feed, user_id: str | None, position: str) -> None:
+    def __init__(self, feed: Feed[C], owner: str | None, position: str) -> None:
         self.position = position
-        self.user_id = user_id
+        self.owner = owner
         self.feed = feed
-        self._queue: deque[Change] = deque()
-        self._news = asyncio.Event()
+        self._queue: deque[Positioned[C]] = deque()
+        self._woken = asyncio.Event()
         self._too_slow = False
 
-    async def next(self, patience: float) -> Change | None:
-        """The next change, None where there is none for `patience` seconds. Raises Unavailable."""
+    async def next(self, seconds: float) -> Positioned[C] | None:
+        """The next change, None if there is none for so many seconds. Raises Unavailable."""
         if not self._queue:
             with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await self._news.wait()
-        self._news.clear()
+                async with asyncio.timeout(seconds):
+                    await self._woken.wait()
+        self._woken.clear()
         if self._too_slow:
             raise Unavailable(TOO_SLOW)
         if self._queue:
@@ -59,7 +59,7 @@ class Watcher:
         self.position = max(self.position, self.feed.position)
         return None
 
-    def tell(self, change: Change) -> None:
+    def deliver(self, change: Positioned[C]) -> None:
         if self._too_slow or change.position <= self.position:
             return
         if len(self._queue) >= MAX_QUEUED:
@@ -67,71 +67,71 @@ class Watcher:
             self._queue.clear()
         else:
             self._queue.append(change)
-        self._news.set()
+        self._woken.set()
 
     def wake(self) -> None:
-        self._news.set()
+        self._woken.set()
 
 
-class Feed:
-    """The change stream while it runs. Places are compared as texts, which is how MongoDB orders them."""
+class Feed(Generic[C]):
+    """The change stream while it runs. Positions are compared as texts, which is how MongoDB orders them."""
 
-    def __init__(self, changes: ConnectorChanges) -> None:
+    def __init__(self, source: ChangeSource[C]) -> None:
         self.position = ""
         self._began = ""
         self.failure: str | None = None
-        self._changes = changes
+        self._source = source
         self._opened = asyncio.Event()
-        self._watchers: defaultdict[str | None, set[Watcher]] = defaultdict(set)
+        self._watchers: defaultdict[str | None, set[Watcher[C]]] = defaultdict(set)
         self._running = asyncio.create_task(self._run())
 
     async def opened(self) -> None:
-        """Return once changes come in. Raises what kept it from that."""
+        """Return once changes come in. Raises Unavailable if they cannot."""
         await self._opened.wait()
         self.check()
 
     @property
     def now(self) -> str:
-        """Where one begins who wants nothing that was before."""
+        """Where a watcher begins that wants nothing from before."""
         return max(self.position, self._began)
 
     def check(self) -> None:
-        """Raises Unavailable where the feed has ended."""
+        """Raises Unavailable if the feed has ended."""
         if self.failure is not None:
             raise Unavailable(self.failure)
 
-    def join(self, watcher: Watcher) -> bool:
-        """Let a watcher have what comes; False where it has yet to read up to where the feed is."""
+    def join(self, watcher: Watcher[C]) -> bool:
+        """Deliver to a watcher from now on; False if it has yet to read up to where the feed is."""
         if watcher.position < self.position:
             return False
-        self._watchers[watcher.user_id].add(watcher)
+        self._watchers[watcher.owner].add(watcher)
         return True
 
-    def leave(self, watcher: Watcher) -> None:
-        watchers = self._watchers[watcher.user_id]
+    def leave(self, watcher: Watcher[C]) -> None:
+        watchers = self._watchers[watcher.owner]
         watchers.discard(watcher)
         if not watchers:
-            del self._watchers[watcher.user_id]
+            del self._watchers[watcher.owner]
 
     async def _run(self) -> None:
         try:
-            async with self._changes.follow() as (following, self._began):
-                self.position = following.position
+            async with self._source.follow() as (reader, self._began):
+                self.position = reader.position
                 self._opened.set()
                 while self.failure is None:  # a driver may lose a cancellation
-                    change = await following.next()
+                    change = await reader.next()
                     if change is not None:
-                        self._tell(change)
-                    self.position = following.position
+                        self._deliver(change)
+                    self.position = reader.position
                     await asyncio.sleep(0)  # a batch must not keep others waiting
         except Exception as error:  # noqa: BLE001 - whatever it was, the watchers must know
             _log.warning("change stream broke off", **cause_of(error))
             self._fail(BROKEN)
 
-    def _tell(self, change: Change) -> None:
-        for key in (change.connector.user_id, None):
-            for watcher in self._watchers.get(key, ()):
-                watcher.tell(change)
+    def _deliver(self, change: Positioned[C]) -> None:
+        for owner in (change.change.owner, None):
+            for watcher in self._watchers.get(owner, ()):
+                watcher.deliver(change)
 
     def _fail(self, why: str) -> None:
         self.failure = self.failure or why
@@ -154,20 +154,20 @@ class Feed:
         await asyncio.wait({self._running})
 
 
-class Hub:
+class Hub(Generic[C]):
     """Keeps the feed running while anybody watches."""
 
-    def __init__(self, changes: ConnectorChanges, limit: int = MAX_WATCHERS) -> None:
-        self._changes = changes
+    def __init__(self, source: ChangeSource[C], limit: int = MAX_WATCHERS) -> None:
+        self._source = source
         self._limit = limit
         self._watching = 0
-        self._feed: Feed | None = None
-        self._ending: set[Feed] = set()  # their change streams are being closed
+        self._feed: Feed[C] | None = None
+        self._ending: set[Feed[C]] = set()  # their change streams are being closed
         self._closed = False
 
     @asynccontextmanager
-    async def feed(self) -> AsyncIterator[Feed]:
-        """The feed, for one who watches. Raises Unavailable."""
+    async def feed(self) -> AsyncIterator[Feed[C]]:
+        """The feed, for one watcher. Raises Unavailable."""
         if self._closed:
             raise Unavailable(STOPPING)
         if self._watching >= self._limit:
@@ -175,7 +175,7 @@ class Hub:
         self._watching += 1
         try:
             if self._feed is None or self._feed.failure is not None:
-                self._feed = Feed(self._changes)
+                self._feed = Feed(self._source)
             feed = self._feed
             await feed.opened()
             yield feed

@@ -1,6 +1,6 @@
-"""Resume tokens: a place in the changes, opaque to callers.
+"""Resume tokens: a position in the changes, opaque to callers.
 
-No secret, and not bound to a filter: a place is the same for whoever watches whatever.
+They are no secrets, and not bound to an owner: a position is the same for all who watch a collection.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _CHECK = 6  # bytes that tell a token from anything else
 
 
 def encode(position: str) -> str:
-    """The token of a place, which is hexadecimal."""
+    """The token of a position, which is hexadecimal."""
     content = bytes.fromhex(position)
     return base64.urlsafe_b64encode(_check(content) + content).decode().rstrip("=")
 
 
 def decode(token: str) -> str:
-    """The place a token stands for. Raises InvalidRequest naming `resumeToken`."""
+    """The position of a token. Raises InvalidRequest naming `resumeToken`."""
     try:
         padded = token + "=" * (-len(token) % 4)
         whole = base64.b64decode(padded, altchars=b"-_", validate=True)
