@@ -48,7 +48,7 @@ class JobKind:
     collection: str
     due: str  # when a document wants a worker; under a lease, when that lapses
     leased: str  # since when it is under a lease; missing where it is not
-    fence: str  # grows with every claim
+    fence: str  # grows with every claim and when a job is handed back
     lease: timedelta
     where: Mapping[str, Any] = field(default_factory=dict)  # what else a document must be like
     projection: Mapping[str, Any] | None = None  # what its worker reads of it
@@ -68,6 +68,10 @@ class JobKind:
             IndexModel(self.due, name=self.due_index, sparse=True),
             IndexModel(self.due, name=self.leased_index, partialFilterExpression=leased),
         ]
+
+    @property
+    def next_fence(self) -> Document:
+        return {"$add": [{"$ifNull": [f"${self.fence}", 0]}, 1]}
 
     @property
     def lease_end(self) -> Document:
@@ -120,10 +124,12 @@ class JobQueue(Generic[T]):
         self, where: Document, index: str, then: Sequence[Document], *, abandoned: bool
     ) -> Job[T] | None:
         kind = self._kind
-        fence = {"$add": [{"$ifNull": [f"${kind.fence}", 0]}, 1]}
         document = await self._collection.find_one_and_update(
             where,
-            [{"$set": {kind.fence: fence, kind.due: kind.lease_end, kind.leased: NOW}}, *then],
+            [
+                {"$set": {kind.fence: kind.next_fence, kind.due: kind.lease_end, kind.leased: NOW}},
+                *then,
+            ],
             projection=kind.projection,
             sort=[(kind.due, ASCENDING)],
             hint=index,
@@ -154,11 +160,11 @@ class JobQueue(Generic[T]):
 
     async def release(self, job: Job[T], fields: Mapping[str, Any] | None = None) -> bool:
         """Hand the job back unfinished: it is due at once, for any worker."""
-        return await self._end(job, NOW, fields, None)
+        return await self._hand_back(job, NOW, fields)
 
     async def defer(self, job: Job[T], due: Any, fields: Mapping[str, Any] | None = None) -> bool:
         """Hand it back until a later time. Once MongoDB answers: it must not count as abandoned."""
-        return await persistently(lambda: self._end(job, due, fields, None))
+        return await persistently(lambda: self._hand_back(job, due, fields))
 
     async def finish(
         self,
@@ -169,13 +175,13 @@ class JobQueue(Generic[T]):
         due: Any = "$$REMOVE",
     ) -> bool:
         """End the job; `due` is for a document that comes again."""
-        return await self._end(job, due, fields, session)
-
-    async def _end(
-        self, job: Job[T], due: Any, fields: Mapping[str, Any] | None, session: Session | None
-    ) -> bool:
         ended = {self._kind.due: due, self._kind.leased: "$$REMOVE"}
         return await self._write(job, ended, fields, session)
+
+    async def _hand_back(self, job: Job[T], due: Any, fields: Mapping[str, Any] | None) -> bool:
+        kind = self._kind
+        ended = {kind.due: due, kind.leased: "$$REMOVE", kind.fence: kind.next_fence}
+        return await self._write(job, ended, fields, None)
 
     async def _write(
         self,

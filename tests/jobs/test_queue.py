@@ -117,7 +117,7 @@ async def test_a_job_handed_back_is_due_at_once_and_not_abandoned(errands: Erran
     assert await errands.queue.release(job, {"step": 2})
     await no_write_counts(errands, job)
     again = await errands.taken()
-    assert (again.item["step"], again.fence, again.abandoned) == (2, 2, False)
+    assert (again.item["step"], again.fence, again.abandoned) == (2, 3, False)
 
 
 async def test_a_deferred_job_waits(errands: Errands) -> None:

@@ -214,7 +214,7 @@ async def test_what_it_was_just_claiming_is_handed_back(errands: Errands) -> Non
         replied.set()
         await stop
     job = await errands.taken()
-    assert (job.fence, job.abandoned) == (2, False)
+    assert (job.fence, job.abandoned) == (3, False)
 
 
 # Processes
