@@ -60,7 +60,7 @@ def main(
         str,
         typer.Option(
             metavar="MIN..MAX",
-            help="Delay before every answer, in milliseconds: 20..80, 20-80 or 50.",
+            help="Delay before every reply, in milliseconds: 20..80, 20-80 or 50.",
         ),
     ] = "10..60",
     data: Annotated[

@@ -1,4 +1,4 @@
-"""A small, repeatable delay before every answer, as a network would have."""
+"""A small, repeatable delay before every reply, as a network would have."""
 
 import asyncio
 import random

@@ -29,7 +29,7 @@ def open_listener(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror
         raise CannotListenError(f"cannot listen on {host}:{port}: {reason}") from error
-    # Connections inherit it. Without it, answers wait 40 ms for an acknowledgement; asyncio sets it
+    # Connections inherit it. Without it, replies wait 40 ms for an acknowledgement; asyncio sets it
     # only on sockets that were opened with the protocol's number.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -38,15 +38,15 @@ the next ones apply as well. Kinds:
     throttled       429, with "retry_after" in seconds if given.
     unavailable     5xx: "status" (503), "retry_after".
     not_json        An HTML page: "status" (200).
-    hang            No answer until the rules are replaced or deleted. "at": "answer" hangs after
+    hang            No reply until the rules are replaced or deleted. "at": "reply" hangs after
                     the platform has done its part, rather than on "arrival".
-    drop            The connection is closed without an answer. "at" as above.
+    drop            The connection is closed without a reply. "at" as above.
     partial         The document with the first part of its rows: "keep" (0.5), rounded up.
     duplicate_rows  Every other row comes twice.
     wrong_shape     Another call's document.
     slow            "ms" milliseconds later.
 
-Breakpoints work likewise: one "at" "answer" keeps answers of calls that have had their effect. Calls
+Breakpoints work likewise: one "at" "reply" keeps replies of calls that have had their effect. Calls
 whose caller leaves wait no longer, and never had an effect if they were stopped on arrival.
 
 `per_second` refuses with 429 what is over it within any one second, for each api_key;
@@ -56,8 +56,8 @@ whether set or not: {"busiest_second": {api_key: n}, "refused", "most_at_once",
 end: {"id", "at" (the sandbox's clock), "real_at" and "real_end" (ms since 1970, steady),
 "platform", "api_key", "login", "call", "request_id" (the caller's x-request-id), "status",
 "refusal" (error_type or login_required),
-"outcome" (answered, dropped, left, crashed, or null while under way), "done" (whether the platform
-did its part, answered or not), "faults"}. The newest 100,000 are kept and "discarded" counts the
+"outcome" (replied, dropped, left, crashed, or null while under way), "done" (whether the platform
+did its part, replied or not), "faults"}. The newest 100,000 are kept and "discarded" counts the
 others; "after" an id, the next "limit" are given.
 """
 

@@ -1,4 +1,4 @@
-"""Calls that wait before they are answered, until told to go on."""
+"""Calls that wait before they are made or replied to, until they are released."""
 
 import asyncio
 from dataclasses import dataclass, field

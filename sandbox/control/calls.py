@@ -54,7 +54,7 @@ class PlatformAdapter(Protocol):
     def wrong_password(self) -> Response: ...
 
     def refusal(self, status: int, body: bytes) -> str | None:
-        """The platform's name for what an answer says instead of data."""
+        """The platform's name for what a reply says instead of data."""
 
     def edit(self, body: bytes, change: Callable[[Any], Any]) -> bytes:
         """The body with its document changed; a body without a document stays."""

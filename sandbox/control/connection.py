@@ -6,7 +6,7 @@ from starlette.types import Receive
 
 
 class CallerLeftError(Exception):
-    """Nobody is there any more to be answered."""
+    """The caller has left and gets no reply."""
 
 
 class ClientConnection:

@@ -32,11 +32,11 @@ _GATEWAY_PAGE = "<html><head><title>Gateway</title></head><body>Please try again
 
 
 class DroppedError(Exception):
-    """The call gets no answer."""
+    """The call gets no reply."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     start: Message
     body: bytes
 
@@ -45,10 +45,10 @@ class Answer:
         status: int = self.start["status"]
         return status
 
-    def with_body(self, body: bytes) -> "Answer":
+    def with_body(self, body: bytes) -> "Reply":
         headers = MutableHeaders(raw=list(self.start["headers"]))
         headers["content-length"] = str(len(body))
-        return Answer({**self.start, "headers": headers.raw}, body)
+        return Reply({**self.start, "headers": headers.raw}, body)
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class ProxiedCall:
     scope: Scope
     receive: Receive
 
-    async def ask(self, app: ASGIApp) -> Answer:
-        """The whole answer of an application, or of a response, which is one too."""
+    async def ask(self, app: ASGIApp) -> Reply:
+        """The whole reply of an application, or of a response, which is one too."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -70,7 +70,7 @@ class ProxiedCall:
 
         await app(self.scope, self.receive, keep)
         start, *rest = messages
-        return Answer(start, b"".join(message.get("body", b"") for message in rest))
+        return Reply(start, b"".join(message.get("body", b"") for message in rest))
 
 
 class FaultProxy:
@@ -109,18 +109,18 @@ class FaultProxy:
         journal = self._control.journal
         if proxied.call.listens:
             proxied.entry.done = True
-            journal.answered(proxied.entry, 200)
+            journal.replied(proxied.entry, 200)
             await self._app(proxied.scope, proxied.receive, send)
             return
         with self._control.limits.within_session(proxied.call):
-            answer = await self._answer(proxied)
-        # Logged before it is sent, so that whoever has an answer finds it in the log.
-        refusal = self._platform.refusal(answer.status, answer.body)
-        journal.answered(proxied.entry, answer.status, refusal)
-        await send(answer.start)
-        await send({"type": "http.response.body", "body": answer.body})
+            reply = await self._reply(proxied)
+        # Logged before it is sent, so that callers who have a reply find it in the log.
+        refusal = self._platform.refusal(reply.status, reply.body)
+        journal.replied(proxied.entry, reply.status, refusal)
+        await send(reply.start)
+        await send({"type": "http.response.body", "body": reply.body})
 
-    async def _answer(self, proxied: ProxiedCall) -> Answer:
+    async def _reply(self, proxied: ProxiedCall) -> Reply:
         control, call, connection = self._control, proxied.call, proxied.connection
         if control.limits.refuses(call):
             proxied.entry.faults.append("limit")
@@ -131,14 +131,14 @@ class FaultProxy:
             proxied.entry.faults.append(delay.kind)
             await connection.sleep(delay.ms / 1000)
         if fault is None:
-            answer = await self._from_platform(proxied, None)
+            reply = await self._from_platform(proxied, None)
         else:
             proxied.entry.faults.append(fault.rule.kind)
-            answer = await self._spoiled(proxied, fault)
-        await control.breakpoints.pass_through(call, "answer", connection)
-        return answer
+            reply = await self._spoiled(proxied, fault)
+        await control.breakpoints.pass_through(call, "reply", connection)
+        return reply
 
-    async def _spoiled(self, proxied: ProxiedCall, fault: Fault) -> Answer:
+    async def _spoiled(self, proxied: ProxiedCall, fault: Fault) -> Reply:
         rule = fault.rule
         await self._fall_silent(fault, "arrival", proxied.connection)
         refusal = self._refusal(fault)
@@ -146,9 +146,9 @@ class FaultProxy:
             return await proxied.ask(refusal)
         if isinstance(rule, SessionEnd) and proxied.call.login is not None:
             self._platform.end_sessions(proxied.call.login, revoke=rule.kind == "revoked")
-        answer = await self._from_platform(proxied, fault)
-        await self._fall_silent(fault, "answer", proxied.connection)
-        return answer
+        reply = await self._from_platform(proxied, fault)
+        await self._fall_silent(fault, "reply", proxied.connection)
+        return reply
 
     async def _fall_silent(self, fault: Fault, at: Moment, connection: ClientConnection) -> None:
         """Return once the call may go on, which is at once for faults of other kinds."""
@@ -165,7 +165,7 @@ class FaultProxy:
             raise DroppedError  # the sandbox stops
 
     def _refusal(self, fault: Fault) -> Response | None:
-        """What stands in for the platform's answer, if the platform is not to be asked."""
+        """What stands in for the platform's reply, if the platform is not to be asked."""
         match fault.rule:
             case WrongPassword():
                 return self._platform.wrong_password()
@@ -178,14 +178,14 @@ class FaultProxy:
             case _:
                 return None
 
-    async def _from_platform(self, proxied: ProxiedCall, fault: Fault | None) -> Answer:
-        answer = await proxied.ask(self._app)
+    async def _from_platform(self, proxied: ProxiedCall, fault: Fault | None) -> Reply:
+        reply = await proxied.ask(self._app)
         proxied.entry.done = True
-        body = answer.body
+        body = reply.body
         changes = self._changes(proxied.call, fault)
         for change in changes:
             body = self._platform.edit(body, change)
-        return answer.with_body(body) if changes else answer
+        return reply.with_body(body) if changes else reply
 
     def _changes(self, call: Call, fault: Fault | None) -> list[Callable[[Any], Any]]:
         changes: list[Callable[[Any], Any]] = []

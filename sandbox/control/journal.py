@@ -19,11 +19,11 @@ class Entry:
     at: datetime
     real_at: float
     faults: list[str] = field(default_factory=list)
-    # Whether the platform itself did its part, answered or not.
+    # Whether the platform itself did its part, replied or not.
     done: bool = False
     status: int | None = None
     refusal: str | None = None
-    outcome: Literal["answered", "dropped", "left", "crashed"] | None = None
+    outcome: Literal["replied", "dropped", "left", "crashed"] | None = None
     real_end: float | None = None
     request_id: str | None = None  # as the caller sent it
 
@@ -86,15 +86,15 @@ class Journal:
         self._counts[_public(call)] += 1
         return entry
 
-    def answered(self, entry: Entry, status: int, refusal: str | None = None) -> None:
+    def replied(self, entry: Entry, status: int, refusal: str | None = None) -> None:
         entry.status = status
         entry.refusal = refusal
-        self.ended(entry, "answered")
+        self.ended(entry, "replied")
         if entry.id >= self._first_id:
             self._statuses.setdefault(_public(entry.call), Counter())[status] += 1
 
     def ended(
-        self, entry: Entry, outcome: Literal["answered", "dropped", "left", "crashed"]
+        self, entry: Entry, outcome: Literal["replied", "dropped", "left", "crashed"]
     ) -> None:
         entry.outcome = outcome
         entry.real_end = self._real_ms()

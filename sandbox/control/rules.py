@@ -35,7 +35,7 @@ Calls = Annotated[
     Field(min_length=1),
 ]
 # Whether the platform has done its part when a call gets stuck or lost.
-Moment = Literal["arrival", "answer"]
+Moment = Literal["arrival", "reply"]
 
 
 class _Body(BaseModel):

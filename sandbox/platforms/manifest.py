@@ -40,7 +40,7 @@ class Served:
     adapter: PlatformAdapter
     snapshot: Callable[[], Any]
     restore: Callable[[Any], None]
-    compressed: bool = False  # whether it answers with gzip to callers who take it
+    compressed: bool = False  # whether it replies with gzip to callers who take it
 
 
 SomeOptions = TypeVar("SomeOptions", bound=Options)

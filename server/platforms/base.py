@@ -7,7 +7,7 @@
     ├── PlatformUnavailable    broken transport, time-out or 5xx; later may work
     │   └── Throttled          429; later will work
     │       └── OverRateLimit  our own limit is reached: the platform was not even asked
-    └── PlatformDataError      an answer that cannot be understood
+    └── PlatformDataError      a reply that cannot be understood
 
 Messages of these errors are shown to callers and stored in a connector's history: they hold no
 secret.
@@ -105,7 +105,7 @@ class LoginRequired:
 class Fetched:
     """What a platform answered for one data type, not looked into yet.
 
-    `digest`, of the answers as they came, tells it from other answers. `items` reads all of them, each
+    `digest`, of the replies as they came, tells it from other replies. `items` reads all of them, each
     with its identity; it raises SessionEnded or PlatformDataError, and never gives a part.
     """
 
@@ -147,7 +147,7 @@ class Platform(Protocol):
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
     ) -> Session | LoginRequired:
-        """Finish a login that `connect` left pending, or begin anew where that is not possible.
+        """Finish a login that `connect` left pending, or begin again where that is not possible.
 
         `secrets` is what `LoginRequired` or an ended `Session` held; `credentials` may be empty.
         """

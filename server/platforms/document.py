@@ -1,4 +1,4 @@
-"""Reading a platform's JSON: every answer is either understood or a `PlatformDataError`.
+"""Reading a platform's JSON: every reply is either understood or a `PlatformDataError`.
 
 A `Node` is a JSON value together with the place it stands at, so that an error says which field was
 wrong and what was expected. Places are made of names this code asks for, never of values: messages
@@ -35,7 +35,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 def parse(text: str | bytes, place: str) -> Node:
-    """Parse JSON with exact decimals. `place` names the answer in errors."""
+    """Parse JSON with exact decimals. `place` names the reply in errors."""
     try:
         value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, ArithmeticError, RecursionError):

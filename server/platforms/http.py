@@ -65,7 +65,7 @@ def transport_error(platform: str, error: Exception) -> PlatformError:
 
 
 class BrokenConnection(aiohttp.ClientError):
-    """A connection ended before the answer came."""
+    """A connection ended before the reply came."""
 
 
 async def once(
@@ -148,10 +148,10 @@ class Retry:
     async def poll(
         self, question: Callable[[], Awaitable[T]], settled: Callable[[T], bool], most: int
     ) -> T:
-        """Ask until the answer is settled, at most so many times; the last answer."""
+        """Ask until the reply is settled, at most so many times; the last reply."""
         for number in range(1, most):
-            if settled(answer := await question()):
-                return answer
+            if settled(reply := await question()):
+                return reply
             await self.sleep(_pause(number))
         return await question()
 
@@ -216,7 +216,7 @@ class Wire:
         content: bytes | None = None,
         enough: Callable[[bytes], bool] = lambda chunk: False,
     ) -> Reply:
-        """One request, its whole answer within the time and size allowed.
+        """One request, its whole reply within the time and size allowed.
 
         `call` is its name in metrics and traces, without ids or secrets. `enough` sees each chunk
         of the body and may end the reading: an event stream need not end by itself.
@@ -269,7 +269,7 @@ class Wire:
             body += chunk
             if len(body) > self._most_bytes:
                 raise PlatformDataError(
-                    f"{self._platform} sent more than {self._most_bytes} bytes in one answer"
+                    f"{self._platform} sent more than {self._most_bytes} bytes in one reply"
                 )
             if enough(chunk):
                 break

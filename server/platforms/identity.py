@@ -1,4 +1,4 @@
-"""Identity of what a platform reports, so that storing an answer twice changes nothing.
+"""Identity of what a platform reports, so that storing a reply twice changes nothing.
 
 Fi numbers none of its rows, and equal rows are real (two equal fills on one day). So an identity
 is a hash of what makes the item itself, then an occurrence number among items of the same document
@@ -21,7 +21,7 @@ from server.platforms.records import Holding, Item, Profile, Trade, Transaction
 Part = str | int | Decimal | date | datetime | None
 Record = Transaction | Trade | Holding | Profile
 
-# Platforms send binary floats, whose tails may differ between two answers about one row.
+# Platforms send binary floats, whose tails may differ between two replies about one row.
 _PLACES = Decimal("0.000001")
 
 
@@ -48,7 +48,7 @@ def number_items(rows: Iterable[tuple[Sequence[Part], Record]]) -> list[Item]:
     """Items in the order given, each keyed `<hash>.<occurrence>`.
 
     Rows that share a hash and still differ (two holdings of one fund, told apart by nothing the
-    platform sends) are numbered by their content, so that a reordered answer gives the same keys.
+    platform sends) are numbered by their content, so that a reordered reply gives the same keys.
     """
     listed = [(content_hash(parts), record) for parts, record in rows]
     sharing: defaultdict[str, list[int]] = defaultdict(list)

@@ -30,12 +30,12 @@ class LoginDriver:
 
     async def log_in(self, login_url: str, username: str, password: str) -> Mapping[str, str]:
         """Log in at a login page; what it hands to the app by a redirect, if it redirects."""
-        answer = await self._log_in(login_url, username, password)
-        if not 300 <= answer.status < 400:
+        reply = await self._log_in(login_url, username, password)
+        if not 300 <= reply.status < 400:
             return {}
         try:
             # The redirect is the app's own address: it is read, not followed.
-            return dict(URL(answer.headers.get("location", "")).query)
+            return dict(URL(reply.headers.get("location", "")).query)
         except ValueError:
             raise PlatformDataError(f"{_SANDBOX} redirects to no address") from None
 
@@ -57,17 +57,17 @@ class LoginDriver:
                 if page.status != 200 or not form.fields or not is_loopback(str(target)):
                     raise PlatformDataError(f"{_SANDBOX} shows no form ({page.status})")
                 filled_in = form.filled_in(username, password)
-                async with browser.post(target, data=filled_in, allow_redirects=False) as answer:
-                    await answer.read()
+                async with browser.post(target, data=filled_in, allow_redirects=False) as reply:
+                    await reply.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise transport_error(_SANDBOX, error) from None
-        if answer.status == 403:
+        if reply.status == 403:
             raise CredentialsRefused("The platform refuses the password", "password")
-        if 400 <= answer.status < 500:
+        if 400 <= reply.status < 500:
             raise CredentialsRefused("The platform refuses the user name", "username")
-        if answer.status >= 500:
-            raise PlatformDataError(f"{_SANDBOX} answered {answer.status}")
-        return answer
+        if reply.status >= 500:
+            raise PlatformDataError(f"{_SANDBOX} answered {reply.status}")
+        return reply
 
 
 class _Form(HTMLParser):

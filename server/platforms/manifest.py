@@ -1,4 +1,4 @@
-"""What a platform brings: a folder with a manifest in its `platform.py`, and a line in the registry.
+"""What a platform brings: a folder, named by its word in the contract, with a manifest in its `platform.py`.
 
 Manifests are read by every process. The folder's `adapter.py` calls the platform and is imported only where
 it is needed; its `build` makes a `Platform` of `Resources`.

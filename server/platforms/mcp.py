@@ -1,7 +1,7 @@
 """The little of MCP over streamable HTTP that reading tools takes.
 
-One JSON-RPC message per POST; the answer comes as JSON or as an event stream. The session id is
-what a login is bound to: whoever holds it reads the user's data, so it is never logged or quoted.
+One JSON-RPC message per POST; the reply comes as JSON or as an event stream. The session id is
+what a login is bound to: who has it can read the user's data, so it is never logged or quoted.
 Behaviour as in the MCP specification and as observed on the Fi MCP dev server.
 """
 
@@ -60,7 +60,7 @@ class McpClient:
         return str(session_id)
 
     async def call_tool(self, session_id: str, tool: str) -> str:
-        """The text a tool answers with. Tools here only read, so a broken call is tried again.
+        """The text a tool replies with. Tools here only read, so a broken call is tried again.
 
         Raises SessionEnded where the session is unknown, PermissionRefused where the server says
         that this user is not allowed, PlatformUnavailable where the tool failed, and
@@ -95,19 +95,19 @@ class McpClient:
         reply = await self._send(message, session_id, stream)
         place = str(params["name"]) if method == "tools/call" else method
         if reply.content_type() == "text/event-stream":
-            if stream.answer is None:
-                raise PlatformDataError(f"{place}: expected an answer in the event stream")
-            answer = Node(stream.answer, place)
+            if stream.reply is None:
+                raise PlatformDataError(f"{place}: expected a reply in the event stream")
+            document = Node(stream.reply, place)
         else:
-            answer = parse(reply.body, place)
-        if (error := answer.find("error")) is not None:
+            document = parse(reply.body, place)
+        if (error := document.find("error")) is not None:
             code = error.get("code").integer()
             if code == _INTERNAL_ERROR:
                 raise PlatformUnavailable(f"{self._platform} reports an internal error")
             raise PlatformDataError(f"{place}: {self._platform} refuses the call ({code})")
-        if answer.get("id").value != request_id:
-            raise answer.bad("the answer to this request")
-        return reply, answer.get("result")
+        if document.get("id").value != request_id:
+            raise document.bad("the reply to this request")
+        return reply, document.get("result")
 
     async def _send(
         self,
@@ -137,16 +137,16 @@ class McpClient:
 
 
 class EventStream:
-    """Finds the answer to one request in a stream of server-sent events."""
+    """Finds the reply to one request in a stream of server-sent events."""
 
     def __init__(self, request_id: int) -> None:
-        self.answer: object = None
+        self.reply: object = None
         self._request_id = request_id
         self._rest = bytearray()
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bool:
-        """Take the next bytes; True once the answer is complete."""
+        """Take the next bytes; True once the reply is complete."""
         self._rest += chunk
         if b"\n" not in chunk and b"\r" not in chunk:
             return False  # in the middle of a long line: nothing to look for yet
@@ -158,16 +158,16 @@ class EventStream:
                 self._data.append(line[5:].removeprefix(b" "))
             elif not line:
                 self._finish_event()
-        return self.answer is not None
+        return self.reply is not None
 
     def _finish_event(self) -> None:
         data, self._data = b"\n".join(self._data), []
-        if not data or self.answer is not None:
+        if not data or self.reply is not None:
             return
         message = parse(data, "event stream").value
-        # Notifications and other messages of the server may come before the answer.
+        # Notifications and other messages of the server may come before the reply.
         if isinstance(message, dict) and message.get("id") == self._request_id:
-            self.answer = message
+            self.reply = message
 
 
 def _is_our_mistake(reply: Reply) -> bool:

@@ -78,7 +78,7 @@ class PlatformSide:
             "platform": NAMES[account.platform],
             "login": account.login,
             "call": call,
-            "at": "answer",
+            "at": "reply",
         }
         self._sandbox.put(f"/breakpoints/{name}", body)
 

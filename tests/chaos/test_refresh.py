@@ -199,7 +199,7 @@ def assert_login_wanted(answers: Sequence[httpx.Response], connector: Json) -> N
 
 
 @pytest.mark.full_only
-@pytest.mark.parametrize("at", ["arrival", "answer"])
+@pytest.mark.parametrize("at", ["arrival", "reply"])
 async def test_a_refresh_whose_process_is_killed_heals(
     site: Ground, api: httpx.AsyncClient, figures: Figures, at: str
 ) -> None:
@@ -231,7 +231,7 @@ async def test_a_refresh_whose_process_is_killed_heals(
 
 
 @pytest.mark.full_only
-@pytest.mark.parametrize("at", ["arrival", "answer"])
+@pytest.mark.parametrize("at", ["arrival", "reply"])
 async def test_a_refresh_whose_process_froze_overwrites_nothing(
     site: Ground, api: httpx.AsyncClient, figures: Figures, at: str
 ) -> None:

@@ -83,7 +83,7 @@ def calls_of(sandbox: Accounts) -> Mapping[tuple[str, str], Sequence[Call]]:
 
 def _call(entry: Mapping[str, Any]) -> Call:
     faults = set(entry["faults"])
-    good = entry["status"] == 200 and entry["outcome"] == "answered" and entry["refusal"] is None
+    good = entry["status"] == 200 and entry["outcome"] == "replied" and entry["refusal"] is None
     end = entry["real_end"]
     return Call(
         entry["call"],

@@ -116,7 +116,7 @@ async def workers_die(site: Watched) -> AsyncIterator[None]:
     sandbox, stack = site.ground.sandbox, site.ground.stack
     async with site.caller() as api:
         made = await connectors(api, 8)
-        hold = {"platform": "fi_money", "at": "answer"}
+        hold = {"platform": "fi_money", "at": "reply"}
         await asyncio.to_thread(sandbox.put, "/breakpoints/death", hold)
         await asyncio.gather(*(step.trigger(api, each, forceSync=True) for each in made))
         await sandbox.held("death", len(made))

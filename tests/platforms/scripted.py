@@ -46,13 +46,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Say:
-    """An answer. `cut` closes the connection after so many bytes of the body."""
+    """A reply. `cut` closes the connection after so many bytes of the body."""
 
     status: int = 200
     body: bytes | object = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
-    hang: bool = False  # never end the answer
+    hang: bool = False  # never end the reply
 
     def encode(self) -> bytes:
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()

@@ -62,7 +62,7 @@ FAULTS: Mapping[str, tuple[Mapping[str, Any], type[PlatformError]]] = {
     "another document": ({"kind": "wrong_shape"}, PlatformDataError),
     "throttled": ({"kind": "throttled", "retry_after": 30}, Throttled),
     "reset": ({"kind": "drop"}, PlatformUnavailable),
-    "reset after its part": ({"kind": "drop", "at": "answer"}, PlatformUnavailable),
+    "reset after its part": ({"kind": "drop", "at": "reply"}, PlatformUnavailable),
     "time-out": ({"kind": "hang"}, PlatformUnavailable),
 }
 

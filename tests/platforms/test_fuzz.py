@@ -1,4 +1,4 @@
-"""Whatever a platform sends, a parser answers with items or a `PlatformDataError`."""
+"""Whatever a platform sends, a parser replies with items or a `PlatformDataError`."""
 
 from __future__ import annotations
 

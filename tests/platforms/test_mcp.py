@@ -136,7 +136,7 @@ def test_a_stream_reads_the_same_however_it_is_cut(sizes: list[int], end: bytes)
         size = sizes[place % len(sizes)]
         stream.feed(body[place : place + size])
         place += size
-    assert stream.answer == {"id": 5, "result": "yes"}
+    assert stream.reply == {"id": 5, "result": "yes"}
 
 
 JSON_RPC_MISTAKE = {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "No."}}

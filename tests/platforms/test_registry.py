@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import secrets
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
+import finlink_words
 import pytest
 
 from server.config import Settings
 from server.platforms.building import build_platforms
 from server.platforms.registry import PLATFORMS
 from server.settings import load
+
+ROOT = Path(__file__).parents[2]
 
 
 def built(settings: Settings) -> Any:
@@ -20,6 +24,15 @@ def built(settings: Settings) -> Any:
 
 async def never(*_: Any) -> Any:
     raise AssertionError("nothing is called")
+
+
+def test_every_word_has_its_folders_and_every_folder_a_word() -> None:
+    """The sandbox may stand in for others too."""
+
+    def folders(package: str) -> set[str]:
+        return {path.parent.name for path in (ROOT / package / "platforms").glob("*/__init__.py")}
+
+    assert folders("server") == set(finlink_words.PLATFORMS) <= folders("sandbox")
 
 
 def test_every_platform_is_built_as_its_manifest_says() -> None:

@@ -76,7 +76,7 @@ async def test_a_caller_who_leaves_is_not_waited_for(accounts: Accounts) -> None
 
 async def test_held_answers_have_had_their_effect(accounts: Accounts) -> None:
     account = accounts.zerodha("HD0005", PLATFORM_KEY)
-    hold = {"platform": "zerodha", "call": [REFRESH], "at": "answer", "times": 1}
+    hold = {"platform": "zerodha", "call": [REFRESH], "at": "reply", "times": 1}
     accounts.put("/breakpoints/spent", hold)
     form = account.form("refresh_token", account.session["refresh_token"])
     async with httpx.AsyncClient(base_url=account.base_url) as client:

@@ -44,7 +44,7 @@ def test_kite_calls(accounts: Accounts) -> None:
     for entry in entries:
         assert entry["platform"] == "zerodha"
         assert (entry["login"], entry["api_key"]) == ("JN0001", PLATFORM_KEY)
-        assert (entry["outcome"], entry["faults"]) == ("answered", [])
+        assert (entry["outcome"], entry["faults"]) == ("replied", [])
         assert datetime.fromisoformat(entry["at"]).utcoffset() == IST.utcoffset(None)
         assert entry["real_at"] <= entry["real_end"]
     (unknown,) = accounts.calls(call="other")["calls"]
@@ -97,14 +97,14 @@ def test_the_log_is_read_in_parts_and_forgotten(accounts: Accounts) -> None:
 def test_only_the_newest_entries_are_kept() -> None:
     journal = Journal(Clock(), kept=2)
     for name in ("a", "b", "c"):
-        journal.answered(journal.arrived(Call("zerodha", name, None)), 200)
+        journal.replied(journal.arrived(Call("zerodha", name, None)), 200)
     under_way = journal.arrived(Call("zerodha", "d", None))
     report = journal.report(Filter(), after=0, limit=9)
     assert [entry["call"] for entry in report["calls"]] == ["c", "d"]
     assert report["counts"] == {"a": 1, "b": 1, "c": 1, "d": 1}
     assert report["discarded"] == 2
     journal.reset()
-    journal.answered(under_way, 200)
+    journal.replied(under_way, 200)
     assert journal.report(Filter(), after=0, limit=9)["statuses"] == {}
 
 

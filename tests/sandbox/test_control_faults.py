@@ -70,7 +70,7 @@ def test_a_refresh_token_is_spent_though_its_answer_is_lost(accounts: Accounts) 
     accounts.faults("zerodha", "FT0006", rule)
     with pytest.raises(httpx.RemoteProtocolError):
         account.renew()
-    accounts.faults("zerodha", "FT0006", {**rule, "at": "answer"})
+    accounts.faults("zerodha", "FT0006", {**rule, "at": "reply"})
     with pytest.raises(httpx.RemoteProtocolError):
         account.renew()
     assert_error(account.renew(), 403, "TokenException")
@@ -81,7 +81,7 @@ def test_a_refresh_token_is_spent_though_its_answer_is_lost(accounts: Accounts) 
     assert outcomes == [
         ("dropped", None, False),
         ("dropped", None, True),
-        ("answered", 403, True),
+        ("replied", 403, True),
     ]
 
 
@@ -170,7 +170,7 @@ def test_not_json(accounts: Accounts, platform: str, login: str, ask: Ask) -> No
     assert ask().headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("at", ["arrival", "answer"])
+@pytest.mark.parametrize("at", ["arrival", "reply"])
 def test_drop(accounts: Accounts, platform: str, login: str, ask: Ask, at: str) -> None:
     accounts.faults(platform, login, {"kind": "drop", "at": at, "times": 1})
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
@@ -178,7 +178,7 @@ def test_drop(accounts: Accounts, platform: str, login: str, ask: Ask, at: str) 
     assert ask().status_code == 200
 
 
-@pytest.mark.parametrize("at", ["arrival", "answer"])
+@pytest.mark.parametrize("at", ["arrival", "reply"])
 def test_hang_until_released(
     accounts: Accounts, platform: str, login: str, ask: Ask, at: str
 ) -> None:

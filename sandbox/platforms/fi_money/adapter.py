@@ -116,7 +116,7 @@ def _known(name: object) -> str:
 
 
 def _message(body: bytes) -> dict[str, Any] | None:
-    """The JSON-RPC answer in a body, whether plain or as an event."""
+    """The JSON-RPC reply in a body, whether plain or as an event."""
     message = _parsed(body.removeprefix(_EVENT))
     return message if isinstance(message, dict) else None
 

@@ -1,4 +1,4 @@
-"""The tools of Fi, and what a source of their answers has to offer."""
+"""The tools of Fi, and what a source of their replies has to offer."""
 
 from typing import Protocol
 
@@ -16,4 +16,4 @@ NOTHING = "{}"
 
 class FiData(Protocol):
     def read(self, tool: str, phone: str) -> str:
-        """The JSON document, as text, that `tool` answers with."""
+        """The JSON document, as text, that `tool` replies with."""

@@ -15,7 +15,7 @@ from sandbox.platforms.manifest import Environment, Manifest, Options, Served
 
 
 class FiMoneyOptions(Options):
-    """`sse`: answer MCP requests with event streams. `session_ttl`: seconds a login lasts."""
+    """`sse`: reply to MCP requests with event streams. `session_ttl`: seconds a login lasts."""
 
     sse: bool = False
     session_ttl: Annotated[float, Field(ge=0)] | None = None  # endless unless given

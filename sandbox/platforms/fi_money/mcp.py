@@ -1,4 +1,4 @@
-"""MCP over streamable HTTP: what the dev server accepts and how it answers."""
+"""MCP over streamable HTTP: what the dev server accepts and how it replies."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class McpTransport:
-    """`sse` answers requests with event streams; `stopping` ends the silent listening ones."""
+    """`sse` replies to requests with event streams; `stopping` ends the silent listening ones."""
 
     def __init__(self, rpc: Rpc, logins: Logins, sse: bool, stopping: asyncio.Event) -> None:
         self._rpc = rpc
@@ -77,21 +77,21 @@ class McpTransport:
                 return PlainTextResponse("Session terminated\n", 404)
         if message.get("id") is None:
             return Response(status_code=202)
-        return self._reply(self._answer(message, session_id, request), headers)
+        return self._reply(self._result(message, session_id, request), headers)
 
-    def _answer(self, message: dict[str, Any], session_id: str, request: Request) -> dict[str, Any]:
-        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+    def _result(self, message: dict[str, Any], session_id: str, request: Request) -> dict[str, Any]:
+        reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
         try:
-            answer["result"] = self._rpc.call(message, session_id, str(request.base_url))
+            reply["result"] = self._rpc.call(message, session_id, str(request.base_url))
         except RpcError as error:
-            answer["error"] = {"code": error.code, "message": error.message}
-        return answer
+            reply["error"] = {"code": error.code, "message": error.message}
+        return reply
 
-    def _reply(self, answer: dict[str, Any], headers: dict[str, str]) -> Response:
+    def _reply(self, message: dict[str, Any], headers: dict[str, str]) -> Response:
         if self._sse:
-            event = f"event: message\ndata: {json.dumps(answer)}\n\n"
+            event = f"event: message\ndata: {json.dumps(message)}\n\n"
             return Response(event, headers=headers | EVENT_STREAM)
-        return JSONResponse(answer, headers=headers)
+        return JSONResponse(message, headers=headers)
 
     async def _silence(self) -> AsyncIterator[bytes]:
         """An open stream on which the server never speaks; it ends when the server stops."""

@@ -14,12 +14,12 @@ class Persona:
     funds: int
     epf_accounts: int
     credit_report: bool
-    # Answers fetch_mf_transactions in the older of its two published shapes.
+    # Replies to fetch_mf_transactions in the older of its two published shapes.
     older_fund_shape: bool = False
     loans: int = 0
     # Lists liabilities among the assets, negative, instead of in a list of their own.
     liabilities_among_assets: bool = False
-    # Answers fetch_net_worth with a credit report, as one dev user does.
+    # Replies to fetch_net_worth with a credit report, as one dev user does.
     broken_net_worth: bool = False
 
 

@@ -15,5 +15,5 @@ class RecordedFiData:
 
     def read(self, tool: str, phone: str) -> str:
         """A login without recordings of its own is served the first one's."""
-        answers = self._logins.get(phone) or next(iter(self._logins.values()), {})
-        return answers.get(tool, NOTHING)
+        replies = self._logins.get(phone) or next(iter(self._logins.values()), {})
+        return replies.get(tool, NOTHING)

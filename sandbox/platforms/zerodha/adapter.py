@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from sandbox.control.calls import OTHER, Call, dumps
-from sandbox.platforms.zerodha.answers import KiteError, failure
 from sandbox.platforms.zerodha.login import refuse_password
+from sandbox.platforms.zerodha.replies import KiteError, failure
 from sandbox.platforms.zerodha.sessions import Sessions
 
 # Pages for people, on a host of their own at the real platform.

@@ -3,14 +3,14 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from sandbox.platforms.zerodha.answers import (
-    KiteError,
-    answer_crash,
-    answer_http_error,
-    answer_kite_error,
-)
 from sandbox.platforms.zerodha.data import KiteData
 from sandbox.platforms.zerodha.login import LoginPages
+from sandbox.platforms.zerodha.replies import (
+    KiteError,
+    reply_to_crash,
+    reply_to_http_error,
+    reply_to_kite_error,
+)
 from sandbox.platforms.zerodha.routes import KiteApi
 from sandbox.platforms.zerodha.sessions import Sessions
 
@@ -22,9 +22,9 @@ def build_kite_app(
     app = Starlette(
         routes=[*LoginPages(sessions, redirect_url).routes(), *KiteApi(sessions, data).routes()],
         exception_handlers={
-            KiteError: answer_kite_error,
-            HTTPException: answer_http_error,
-            Exception: answer_crash,
+            KiteError: reply_to_kite_error,
+            HTTPException: reply_to_http_error,
+            Exception: reply_to_crash,
         },
     )
     app.router.redirect_slashes = False

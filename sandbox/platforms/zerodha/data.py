@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-# Every call is named as its recorded file is, and answers with this when nothing is there.
+# Every call is named as its recorded file is, and replies with this when nothing is there.
 EMPTY: dict[str, Any] = {
     "holdings": [],
     "positions": {"net": [], "day": []},
@@ -19,4 +19,4 @@ class KiteData(Protocol):
         """The account facts that open a session."""
 
     def read(self, call: str, user_id: str) -> Any:
-        """The `data` of a successful answer to `call`."""
+        """The `data` of a successful reply to `call`."""

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sandbox.platforms.zerodha.answers import KiteError
 from sandbox.platforms.zerodha.data import EMPTY, KiteData
+from sandbox.platforms.zerodha.replies import KiteError
 from sandbox.recorded import RecordingError, read_recording
 
 

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.platforms.zerodha.answers import input_error, not_found, success
 from sandbox.platforms.zerodha.data import KiteData
 from sandbox.platforms.zerodha.orders import history
+from sandbox.platforms.zerodha.replies import input_error, not_found, success
 from sandbox.platforms.zerodha.sessions import Session, Sessions
 from sandbox.platforms.zerodha.times import wire_time
 
-# Calls answered with a whole document.
+# Calls that are replied to with a whole document.
 READS = {
     "/user/profile": "profile",
     "/user/margins": "margins",

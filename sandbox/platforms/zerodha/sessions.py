@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sandbox.clock import Clock
-from sandbox.platforms.zerodha.answers import token_error
+from sandbox.platforms.zerodha.replies import token_error
 from sandbox.platforms.zerodha.times import next_token_death
 
 REQUEST_TOKEN_LIFE = timedelta(minutes=3)

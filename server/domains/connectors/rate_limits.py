@@ -29,7 +29,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 # A call that this process, being busy, would make this much after its moment lets it pass and takes
 # another: late, it would come too close to the calls behind it.
 LATE_SECONDS = 0.05
-LATE_PATIENCE = timedelta(seconds=30)  # at least with that one, as what it is for has begun
+LATE_WAIT = timedelta(seconds=30)  # at least with that one, as what it is for has begun
 
 
 class RateLimiter:
@@ -52,50 +52,52 @@ class RateLimiter:
         self._spacing = _milliseconds(spacing)
         self._sleep = sleep
 
-    async def take(self, key: str, patience: timedelta) -> None:
+    async def take(self, key: str, longest_wait: timedelta) -> None:
         """Wait for the next free moment of `key`.
 
-        Raises OverRateLimit where that is more than `patience` away, with when to come back.
+        Raises OverRateLimit where that is more than `longest_wait` away, with when to come back.
         """
-        (slot,) = await self.reserve(key, patience, 1)
+        (slot,) = await self.reserve(key, longest_wait, 1)
         await slot()
 
-    async def reserve(self, key: str, patience: timedelta, calls: int) -> Sequence[Slot]:
+    async def reserve(self, key: str, longest_wait: timedelta, calls: int) -> Sequence[Slot]:
         """The next free moments of `key`, for calls that follow each other; each slot is awaited once.
 
-        Raises OverRateLimit where the first is more than `patience` away, with when to come back.
+        Raises OverRateLimit where the first is more than `longest_wait` away, with when to come back.
         """
         asked = asyncio.get_running_loop().time()
-        first = await self._reserve(key, patience, calls)
+        first = await self._reserve(key, longest_wait, calls)
         answered = asyncio.get_running_loop().time()
         spacing = self._spacing / 1000
         return [
-            partial(self._wait, key, patience, first + place * spacing, asked, answered)
+            partial(self._wait, key, longest_wait, first + place * spacing, asked, answered)
             for place in range(calls)
         ]
 
     async def _wait(
-        self, key: str, patience: timedelta, seconds: float, asked: float, answered: float
+        self, key: str, longest_wait: timedelta, seconds: float, asked: float, answered: float
     ) -> None:
-        """Wait until so many seconds after the answer; for another moment where that is missed."""
+        """Wait until so many seconds after the reply; for another moment where that is missed."""
         now = asyncio.get_running_loop().time
         await self._sleep(max(0.0, answered + seconds - now()))
         if now() - asked - seconds > LATE_SECONDS:
-            await self._sleep(await self._reserve(key, max(patience, LATE_PATIENCE), 1))
+            await self._sleep(await self._reserve(key, max(longest_wait, LATE_WAIT), 1))
 
-    async def _reserve(self, key: str, patience: timedelta, calls: int) -> float:
+    async def _reserve(self, key: str, longest_wait: timedelta, calls: int) -> float:
         """Take as many moments; in how many seconds the first of them is."""
         identifier = f"{self._name}/{hashlib.sha256(key.encode()).hexdigest()}"
-        document = await self._update(identifier, _milliseconds(patience), calls * self._spacing)
+        document = await self._update(
+            identifier, _milliseconds(longest_wait), calls * self._spacing
+        )
         wait: timedelta = document["slot"] - document["asked"]
         if not document["granted"]:
             raise OverRateLimit("Too many calls of this app are waiting for the platform", wait)
         return wait.total_seconds()
 
-    async def _update(self, identifier: str, patience: int, taken: int) -> Document:
+    async def _update(self, identifier: str, longest_wait: int, taken: int) -> Document:
         """All in milliseconds."""
         free = {"$max": [x.NOW, "$nextFree"]}
-        granted = {"$lte": ["$slot", {"$add": [x.NOW, patience]}]}
+        granted = {"$lte": ["$slot", {"$add": [x.NOW, longest_wait]}]}
         after = {"$add": ["$slot", taken]}
         update: list[Document] = [
             {"$set": {"asked": x.NOW, "slot": free}},

@@ -2,7 +2,7 @@
 
 Sources: Fi's published documentation and samples, and behaviour observed on the Fi MCP dev server.
 A login belongs to an MCP session: the user logs in on Fi's page, nothing comes back, and the same
-session starts to answer with data. Whether it did is told by a tool's text, not by a status.
+session starts to reply with data. Whether it did is told by a tool's text, not by a status.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class FiMoney:
             try:
                 return await self._log_in(session_id, credentials, known_as)
             except SessionEnded:
-                pass  # too late for this one: begin anew
+                pass  # too late for this one: begin again
         return await self._begin(credentials, known_as)
 
     async def _log_in(
@@ -161,8 +161,8 @@ class FiMoney:
         except PermissionRefused:
             # Fi takes any number at its login page and says afterwards whom it does not serve.
             raise CredentialsRefused(f"{LABEL} does not serve this user", "username") from None
-        answer = _understood(text)
-        return self._checked(answer.get("login_url")) if _wants_login(answer) else None
+        document = _understood(text)
+        return self._checked(document.get("login_url")) if _wants_login(document) else None
 
     def _checked(self, node: Node) -> str:
         """A user is sent to pages of Fi only, whatever a reply says."""
@@ -249,21 +249,21 @@ class FiReading:
         return self._texts[tool]
 
     def _items(self, data_type: DataType) -> Sequence[Item]:
-        answers = [_document(self._texts[tool], tool) for tool in _READ_BY[data_type]]
+        documents = [_document(self._texts[tool], tool) for tool in _READ_BY[data_type]]
         match data_type:
             case "transactions":
-                return fi_items.transactions(*answers)
+                return fi_items.transactions(*documents)
             case "portfolio":
-                net_worth, provident_fund = answers
+                net_worth, provident_fund = documents
                 return [
                     *fi_net_worth.net_worth(net_worth),
                     *fi_net_worth.provident_fund(provident_fund),
                 ]
             case "trades":
-                stocks, funds = answers
+                stocks, funds = documents
                 return [*fi_items.stock_trades(stocks), *fi_items.fund_trades(funds)]
             case "profile":
-                return fi_items.profile(self._session.platform_user_id, *answers)
+                return fi_items.profile(self._session.platform_user_id, *documents)
 
 
 def _document(text: str, tool: str) -> Node:
@@ -282,6 +282,6 @@ def _understood(text: str) -> Node:
         return Node(text, _CHEAP_TOOL)
 
 
-def _wants_login(answer: Node) -> bool:
-    """Whether this is the answer that stands in for data while nobody is logged in."""
-    return isinstance(answer.value, dict) and answer.value.get("status") == _LOGIN_REQUIRED
+def _wants_login(document: Node) -> bool:
+    """Whether this is the reply that stands in for data while nobody is logged in."""
+    return isinstance(document.value, dict) and document.value.get("status") == _LOGIN_REQUIRED

@@ -36,7 +36,7 @@ _ORDER_TYPES: dict[str, Literal["buy", "sell"]] = {"BUY": "buy", "SELL": "sell"}
 def section(document: Node, *names: str) -> dict[str, Node]:
     """The named parts of a tool's result that are there; none for absent data.
 
-    A result that holds something else instead is a wrong answer, not an empty one: taken for empty
+    A result that holds something else instead is a wrong reply, not an empty one: taken for empty
     it would close every holding of a user.
     """
     members = document.as_object()

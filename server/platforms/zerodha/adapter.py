@@ -28,9 +28,9 @@ from server.platforms.document import IST, Node
 from server.platforms.http import Reply, Retry, Wire
 from server.platforms.login_driver import LoginDriver
 from server.platforms.manifest import Resources
-from server.platforms.zerodha.answers import LABEL, RequestRefused, looks_like_data, read_answer
 from server.platforms.zerodha.platform import ZERODHA, ZerodhaSettings
 from server.platforms.zerodha.reading import BEGUN, KiteReading
+from server.platforms.zerodha.replies import LABEL, RequestRefused, looks_like_data, read_reply
 
 _SESSIONS_END_AT = time(6, 0)
 # They go into a header and a checksum: nothing but visible ASCII makes sense there.
@@ -140,7 +140,7 @@ class Zerodha:
     async def renew(self, session: Session) -> Session:
         if session.secrets.get("refresh_token"):
             try:
-                # Asked again where no answer came: had the token been spent, all would be lost anyway.
+                # Asked again where no reply came: had the token been spent, all would be lost anyway.
                 return await self._retry(lambda: self._refresh(session))
             except (SessionEnded, PermissionRefused, RequestRefused):
                 pass  # a refresh token may be spent while the access token still lives
@@ -161,7 +161,7 @@ class Zerodha:
             platform_user_id=session.platform_user_id,
             account_type=session.account_type,
             expires_at=next_session_end(self._clock()),
-            # An answer without a new refresh token leaves the old one in force.
+            # A reply without a new refresh token leaves the old one in force.
             secrets={"refresh_token": token, **_secrets(api_key, api_secret, data)},
             renewable=True,
         )
@@ -189,18 +189,18 @@ class Zerodha:
         yield KiteReading(partial(self._get, session), partial(self._reserve, session), self._retry)
 
     async def _get(self, session: Session, path: str, slot: Slot | None) -> Reply:
-        """The answer to a read, not looked into where it looks like data."""
+        """The reply to a read, not looked into where it looks like data."""
         reply = await self._send("GET", path, session, slot=slot)
         if not looks_like_data(reply):
-            read_answer(reply, f"GET {path}")
+            read_reply(reply, f"GET {path}")
         return reply
 
     async def _reserve(
-        self, session: Session, patience: timedelta, calls: int
+        self, session: Session, longest_wait: timedelta, calls: int
     ) -> Sequence[Slot | None]:
         if self._rate_limit is None:
             return [None] * calls
-        return await self._rate_limit(session.secrets["api_key"], patience, calls)
+        return await self._rate_limit(session.secrets["api_key"], longest_wait, calls)
 
     # -- calls
 
@@ -214,7 +214,7 @@ class Zerodha:
         form: Mapping[str, str] | None = None,
     ) -> Node:
         reply = await self._send(method, path, session, params=params, form=form)
-        return read_answer(reply, f"{method} {path}")
+        return read_reply(reply, f"{method} {path}")
 
     async def _send(
         self,

@@ -1,6 +1,6 @@
-"""Kite Connect payloads (the `data` of an answer) to items. Pure.
+"""Kite Connect payloads (the `data` of a reply) to items. Pure.
 
-Source: Kite Connect documentation, and the example answers Zerodha publishes.
+Source: Kite Connect documentation, and the example replies Zerodha publishes.
 
 Kite names no currency: everything a retail client of an Indian broker holds there is in rupees.
 """
@@ -127,7 +127,7 @@ def isins(data: Node) -> dict[Instrument, str]:
 def trades(data: Node, known_isins: Mapping[Instrument, str]) -> list[Item]:
     """`GET /trades`: the fills of the trading day, in IST. `average_price` is this fill's price.
 
-    `order_timestamp` is a time of day here, unlike in other answers, and is not read. The exchange
+    `order_timestamp` is a time of day here, unlike in other replies, and is not read. The exchange
     issues `trade_id`, so it identifies a fill only together with the exchange and the order.
     """
     rows = []

@@ -23,10 +23,10 @@ from server.platforms.document import Node
 from server.platforms.http import Reply, Retry
 from server.platforms.records import Item
 from server.platforms.zerodha import items as kite_items
-from server.platforms.zerodha.answers import read_answer
+from server.platforms.zerodha.replies import read_reply
 
 _HOLDINGS = "/portfolio/holdings"
-# In an answer without a row.
+# In a reply without a row.
 _NONE = re.compile(rb'"data"\s*:\s*(\[\s*\]|null)')
 # For how long calls wait under the app's rate limit. A fetch that has not begun comes back
 # later; one that has would lose what it got, and somebody waits for a login.
@@ -72,19 +72,19 @@ class KiteReading:
             hashed.update(b"%d/%b" % (len(body), body))
         return Fetched(hashed.hexdigest(), read)
 
-    async def _get(self, paths: Sequence[str], patience: timedelta) -> None:
-        """Have the answers of these."""
+    async def _get(self, paths: Sequence[str], longest_wait: timedelta) -> None:
+        """Have the replies of these."""
         wanted = [path for path in paths if path not in self._replies]
         if wanted:
-            self._replies.update(await self._read(wanted, patience))
+            self._replies.update(await self._read(wanted, longest_wait))
 
-    async def _read(self, paths: Sequence[str], patience: timedelta) -> Mapping[str, Reply]:
+    async def _read(self, paths: Sequence[str], longest_wait: timedelta) -> Mapping[str, Reply]:
         """Ask for these, each at its moment, whether or not the one before was answered.
 
-        What the platform does not answer is asked for again once the others are there, so that an outage
+        What the platform fails to give is asked for again once the others are there, so that an outage
         meets few calls.
         """
-        slots = await self._reserve(patience, len(paths))
+        slots = await self._reserve(longest_wait, len(paths))
         calls = {
             path: asyncio.create_task(self._once(path, slot))
             for path, slot in zip(paths, slots, strict=True)
@@ -113,7 +113,7 @@ class KiteReading:
             yield partial(self._once, path, None)
 
     def _data(self, path: str) -> Node:
-        return read_answer(self._replies[path], f"GET {path}")
+        return read_reply(self._replies[path], f"GET {path}")
 
     def _portfolio(self) -> Sequence[Item]:
         return [

@@ -140,7 +140,9 @@ async def test_the_key_itself_is_not_stored(database: Database) -> None:
 
 
 async def test_locks_of_a_key_come_one_after_another_over_processes(database: Database) -> None:
-    ours, theirs = (SessionLocks(Leases(database), "fi", patience) for patience in (ALL_DAY, NOW))
+    ours, theirs = (
+        SessionLocks(Leases(database), "fi", longest_wait) for longest_wait in (ALL_DAY, NOW)
+    )
     inside = 0
 
     async def call() -> None:

@@ -22,10 +22,10 @@ def initialize(version: str) -> dict[str, object]:
 
 
 def test_initialize_gives_a_fresh_session_each_time(session: FiSession) -> None:
-    answer = session.post(initialize("2025-03-26"))
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["mcp-session-id"] != session.id
-    assert answer.json()["id"] == "a"
+    reply = session.post(initialize("2025-03-26"))
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["mcp-session-id"] != session.id
+    assert reply.json()["id"] == "a"
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_initialize_gives_a_fresh_session_each_time(session: FiSession) -> None:
     ],
 )
 def test_protocol_version(session: FiSession, offered: str, answered: str) -> None:
-    answer = session.post(initialize(offered))
-    assert answer.json()["result"]["protocolVersion"] == answered
+    reply = session.post(initialize(offered))
+    assert reply.json()["result"]["protocolVersion"] == answered
 
 
 def test_notifications_are_accepted_in_silence(session: FiSession) -> None:
-    answer = session.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
-    assert (answer.status_code, answer.content) == (202, b"")
+    reply = session.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    assert (reply.status_code, reply.content) == (202, b"")
 
 
 def test_ping(session: FiSession) -> None:
@@ -63,41 +63,41 @@ def test_tools_take_nothing_and_promise_nothing(session: FiSession) -> None:
     "session_id", ["", "nonsense", "mcp-session-", UNSEEN_SESSION.removeprefix("mcp-session-")]
 )
 def test_malformed_session_ids(session: FiSession, session_id: str) -> None:
-    answer = session.post(
+    reply = session.post(
         {"jsonrpc": "2.0", "id": 1, "method": "ping"}, {"Mcp-Session-Id": session_id}
     )
-    assert (answer.status_code, answer.text.strip()) == (400, "Invalid session ID")
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert (reply.status_code, reply.text.strip()) == (400, "Invalid session ID")
+    assert reply.headers["content-type"].startswith("text/plain")
 
 
 def test_a_session_never_initialised_is_accepted(session: FiSession) -> None:
-    answer = session.post(
+    reply = session.post(
         {"jsonrpc": "2.0", "id": 1, "method": "ping"}, {"Mcp-Session-Id": UNSEEN_SESSION}
     )
-    assert answer.json()["result"] == {}
+    assert reply.json()["result"] == {}
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "text/plain", ""])
 def test_other_content_types(sandbox: Running, session: FiSession, content_type: str) -> None:
-    answer = httpx.post(
+    reply = httpx.post(
         f"{sandbox.fi_money}/mcp/stream",
         content=b'{"jsonrpc":"2.0","id":1,"method":"ping"}',
         headers={"Content-Type": content_type, "Mcp-Session-Id": session.id},
     )
-    assert answer.status_code == 400
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert reply.status_code == 400
+    assert reply.headers["content-type"].startswith("text/plain")
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff", b'[{"jsonrpc":"2.0","id":1}]', b"7"])
 def test_unreadable_messages(sandbox: Running, session: FiSession, body: bytes) -> None:
-    answer = httpx.post(
+    reply = httpx.post(
         f"{sandbox.fi_money}/mcp/stream",
         content=body,
         headers={"Content-Type": "application/json", "Mcp-Session-Id": session.id},
     )
-    assert answer.status_code == 400
-    assert answer.json()["id"] is None
-    assert answer.json()["error"]["code"] == -32700
+    assert reply.status_code == 400
+    assert reply.json()["id"] is None
+    assert reply.json()["error"]["code"] == -32700
 
 
 @pytest.mark.parametrize(
@@ -114,15 +114,15 @@ def test_rpc_errors(session: FiSession, method: str, params: object, code: int) 
 
 
 def test_other_version_of_json_rpc(session: FiSession) -> None:
-    answer = session.post({"jsonrpc": "1.0", "id": 1, "method": "ping"})
-    assert answer.json()["error"]["code"] == -32600
+    reply = session.post({"jsonrpc": "1.0", "id": 1, "method": "ping"})
+    assert reply.json()["error"]["code"] == -32600
 
 
 def test_listening_stream_is_open_and_silent(sandbox: Running, session: FiSession) -> None:
     headers = {"Mcp-Session-Id": session.id}
-    with httpx.stream("GET", f"{sandbox.fi_money}/mcp/stream", headers=headers) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["content-type"] == "text/event-stream"
+    with httpx.stream("GET", f"{sandbox.fi_money}/mcp/stream", headers=headers) as reply:
+        assert reply.status_code == 200
+        assert reply.headers["content-type"] == "text/event-stream"
 
 
 def test_paths_and_verbs(sandbox: Running, session: FiSession) -> None:
@@ -130,12 +130,12 @@ def test_paths_and_verbs(sandbox: Running, session: FiSession) -> None:
     moved = httpx.post(f"{sandbox.fi_money}/mcp")
     assert (moved.status_code, moved.headers["location"]) == (301, "/mcp/")
     for path in ("/mcp/", "/mcp/any/where"):
-        answer = httpx.post(
+        reply = httpx.post(
             f"{sandbox.fi_money}{path}",
             json={"jsonrpc": "2.0", "id": 1, "method": "ping"},
             headers={"Mcp-Session-Id": session.id},
         )
-        assert answer.status_code == 200
+        assert reply.status_code == 200
 
 
 def test_login_flow(sandbox: Running, session: FiSession) -> None:
@@ -168,9 +168,9 @@ def test_login_survives_delete_and_can_be_rebound(sandbox: Running, session: FiS
 
 
 def test_wrong_passcode(session: FiSession) -> None:
-    answer = session.log_in("user123", "wrong")
-    assert answer.status_code == 403
-    assert answer.headers["content-type"].startswith("text/html")
+    reply = session.log_in("user123", "wrong")
+    assert reply.status_code == 403
+    assert reply.headers["content-type"].startswith("text/html")
     assert session.document("fetch_net_worth")["status"] == "login_required"
 
 
@@ -192,7 +192,7 @@ def test_replies_as_event_streams_and_logins_that_end() -> None:
     with running("--option", "fi_money.sse=true", "--option", "fi_money.session_ttl=0") as sandbox:
         session = FiSession(sandbox.fi_money)
         session.log_in("user123")
-        answer = session.post(
+        reply = session.post(
             {
                 "jsonrpc": "2.0",
                 "id": 1,
@@ -200,7 +200,7 @@ def test_replies_as_event_streams_and_logins_that_end() -> None:
                 "params": {"name": "fetch_net_worth"},
             }
         )
-    assert answer.headers["content-type"] == "text/event-stream"
-    (data,) = [line for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert reply.headers["content-type"] == "text/event-stream"
+    (data,) = [line for line in reply.text.splitlines() if line.startswith("data: ")]
     result = json.loads(data.removeprefix("data: "))["result"]
     assert json.loads(result["content"][0]["text"])["status"] == "login_required"

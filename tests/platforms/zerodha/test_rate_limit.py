@@ -24,14 +24,14 @@ class RateLimiter:
     """Notes for how long calls would wait, and may have no slots."""
 
     def __init__(self) -> None:
-        self.patience: list[timedelta] = []
+        self.longest_wait: list[timedelta] = []
         self.calls: list[int] = []
         self.begun: list[int] = []  # places among the calls asked for together
         self.over = False
 
-    async def __call__(self, key: str, patience: timedelta, calls: int) -> Sequence[Slot]:
+    async def __call__(self, key: str, longest_wait: timedelta, calls: int) -> Sequence[Slot]:
         assert key == "demo_key"
-        self.patience.append(patience)
+        self.longest_wait.append(longest_wait)
         self.calls.append(calls)
         if self.over:
             raise OverRateLimit("Too many calls", SOON)
@@ -42,7 +42,7 @@ class RateLimiter:
 
     @property
     def hurried(self) -> list[bool]:
-        return [patience < SOON for patience in self.patience]
+        return [longest_wait < SOON for longest_wait in self.longest_wait]
 
 
 @asynccontextmanager
@@ -148,7 +148,7 @@ async def test_who_is_over_the_limit_neither_calls_nor_asks_again(clock: Clock) 
             with pytest.raises(OverRateLimit) as refused:
                 await call
             assert refused.value.retry_after == SOON
-    assert len(asked.patience) == 2
+    assert len(asked.longest_wait) == 2
     assert server.asked == []
 
 

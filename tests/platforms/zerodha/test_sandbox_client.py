@@ -98,7 +98,7 @@ def test_mutual_funds(client: KiteConnect) -> None:
     assert client.mf_orders(orders[0]["order_id"]) == orders[0]
 
 
-def test_answers_do_not_change_between_calls(client: KiteConnect) -> None:
+def test_replies_do_not_change_between_calls(client: KiteConnect) -> None:
     for read in (client.holdings, client.positions, client.trades, client.orders, client.mf_orders):
         assert read() == read()
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.clock import IST
-from sandbox.platforms.zerodha.answers import KiteError
 from sandbox.platforms.zerodha.generated import GeneratedKiteData
+from sandbox.platforms.zerodha.replies import KiteError
 from sandbox.platforms.zerodha.sessions import REQUEST_TOKEN_LIFE, Session, Sessions
 from sandbox.platforms.zerodha.times import next_token_death
 from tests.sandbox.driver import SetClock

@@ -18,10 +18,10 @@ def exchange(base_url: str, token: str) -> httpx.Response:
     return httpx.post(f"{base_url}/session/token", data=form)
 
 
-def assert_error(answer: httpx.Response, status: int, error_type: str) -> None:
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/json"
-    body = answer.json()
+def assert_error(reply: httpx.Response, status: int, error_type: str) -> None:
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == "application/json"
+    body = reply.json()
     assert body["status"] == "error"
     assert body["error_type"] == error_type
     assert body["message"]
@@ -37,11 +37,11 @@ def authorization(sandbox: Running) -> str:
 
 def test_login_page_carries_what_it_was_given(sandbox: Running) -> None:
     query = {"v": "3", "api_key": '"><script>', "redirect_params": "state=a%20b"}
-    answer = httpx.get(f"{sandbox.zerodha}/connect/login", params=query)
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/html")
-    assert 'name="redirect_params" value="state=a%20b"' in answer.text
-    assert "<script>" not in answer.text
+    reply = httpx.get(f"{sandbox.zerodha}/connect/login", params=query)
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/html")
+    assert 'name="redirect_params" value="state=a%20b"' in reply.text
+    assert "<script>" not in reply.text
 
 
 @pytest.mark.parametrize("query", [{"v": "3"}, {"api_key": "k"}, {"v": "2", "api_key": "k"}])
@@ -56,9 +56,9 @@ def test_login_redirects_with_token_and_parameters(sandbox: Running) -> None:
         "password": "any",
         "redirect_params": "state=a%26b&x=",
     }
-    answer = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
-    assert answer.status_code == 302
-    query = parse_qs(urlsplit(answer.headers["location"]).query, keep_blank_values=True)
+    reply = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
+    assert reply.status_code == 302
+    query = parse_qs(urlsplit(reply.headers["location"]).query, keep_blank_values=True)
     assert len(query.pop("request_token")) == 1
     assert query == {
         "state": ["a&b"],
@@ -67,23 +67,23 @@ def test_login_redirects_with_token_and_parameters(sandbox: Running) -> None:
         "type": ["login"],
         "status": ["success"],
     }
-    assert httpx.get(answer.headers["location"]).status_code == 200
+    assert httpx.get(reply.headers["location"]).status_code == 200
 
 
 def test_login_ends_at_the_registered_redirect_url() -> None:
     form = {"api_key": API_KEY, "user_id": "WR0003", "password": "any"}
     with running("--option", "zerodha.redirect_url=https://app.example/back?keep=1") as sandbox:
-        answer = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
-    assert answer.headers["location"].startswith("https://app.example/back?keep=1&request_token=")
+        reply = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
+    assert reply.headers["location"].startswith("https://app.example/back?keep=1&request_token=")
 
 
 def test_wrong_password_gives_no_token(sandbox: Running) -> None:
     form = {"api_key": API_KEY, "user_id": "WR0004", "password": "wrong"}
-    answer = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
-    assert answer.status_code == 403
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "location" not in answer.headers
-    assert "request_token" not in answer.text
+    reply = httpx.post(f"{sandbox.zerodha}/connect/login", data=form)
+    assert reply.status_code == 403
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "location" not in reply.headers
+    assert "request_token" not in reply.text
 
 
 @pytest.mark.parametrize("missing", ["api_key", "user_id", "password"])
@@ -101,8 +101,8 @@ def test_request_token_works_once(sandbox: Running) -> None:
 def test_wrong_checksum(sandbox: Running) -> None:
     token = kite_request_token(sandbox.zerodha, "WR0007")
     form = {"api_key": API_KEY, "request_token": token, "checksum": checksum(token, "guess")}
-    answer = httpx.post(f"{sandbox.zerodha}/session/token", data=form)
-    assert_error(answer, 403, "TokenException")
+    reply = httpx.post(f"{sandbox.zerodha}/session/token", data=form)
+    assert_error(reply, 403, "TokenException")
 
 
 def test_exchange_needs_a_form(sandbox: Running) -> None:
@@ -115,16 +115,16 @@ def test_exchange_needs_a_form(sandbox: Running) -> None:
     "header", ["", "token", "token demo_key", "token demo_key:", "token :t", "Bearer demo_key:t"]
 )
 def test_unreadable_credentials_are_an_input_error(sandbox: Running, header: str) -> None:
-    answer = httpx.get(f"{sandbox.zerodha}/trades", headers={"Authorization": header})
-    assert_error(answer, 400, "InputException")
-    assert "`api_key`" in answer.json()["message"]
-    assert "`access_token`" in answer.json()["message"]
+    reply = httpx.get(f"{sandbox.zerodha}/trades", headers={"Authorization": header})
+    assert_error(reply, 400, "InputException")
+    assert "`api_key`" in reply.json()["message"]
+    assert "`access_token`" in reply.json()["message"]
 
 
 def test_a_token_belongs_to_its_api_key(sandbox: Running, authorization: str) -> None:
     stolen = authorization.replace(API_KEY, "other_key")
-    answer = httpx.get(f"{sandbox.zerodha}/trades", headers={"Authorization": stolen})
-    assert_error(answer, 403, "TokenException")
+    reply = httpx.get(f"{sandbox.zerodha}/trades", headers={"Authorization": stolen})
+    assert_error(reply, 403, "TokenException")
 
 
 def test_logout_names_the_token_in_the_query(sandbox: Running) -> None:
@@ -144,7 +144,7 @@ def test_compressed_only_when_accepted(
     sandbox: Running, authorization: str, accepted: str, used: str | None
 ) -> None:
     headers = {"Authorization": authorization, "Accept-Encoding": accepted}
-    answer = httpx.get(f"{sandbox.zerodha}/portfolio/holdings", headers=headers)
-    assert answer.headers.get("content-encoding") == used
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json()["status"] == "success"
+    reply = httpx.get(f"{sandbox.zerodha}/portfolio/holdings", headers=headers)
+    assert reply.headers.get("content-encoding") == used
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.json()["status"] == "success"

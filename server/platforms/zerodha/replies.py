@@ -1,4 +1,4 @@
-"""What a Kite Connect answer means: its `data`, or one of our errors.
+"""What a Kite Connect reply means: its `data`, or one of our errors.
 
 Source: Kite Connect documentation (exceptions, response structure); the order of the rules follows
 Zerodha's own clients: `error_type` decides, the HTTP status only where there is none.
@@ -37,15 +37,15 @@ _BAD_REQUEST = frozenset(
 )
 
 
-def read_answer(reply: Reply, place: str) -> Node:
-    """The `data` of an answer. `place` names the call in errors.
+def read_reply(reply: Reply, place: str) -> Node:
+    """The `data` of a reply. `place` names the call in errors.
 
     Raises SessionEnded, PermissionRefused, PlatformUnavailable or PlatformDataError. Messages
     quote `error_type` only where it is a name we know, and never Zerodha's own text.
     """
     try:
-        answer = parse(reply.body, place)
-        members = answer.as_object()
+        document = parse(reply.body, place)
+        members = document.as_object()
     except PlatformDataError:
         reply.raise_for_unavailable(LABEL)
         raise PlatformDataError(
@@ -56,11 +56,11 @@ def read_answer(reply: Reply, place: str) -> Node:
     reply.raise_for_unavailable(LABEL)
     if not 200 <= reply.status < 300:
         raise PlatformDataError(f"{place}: Zerodha answered {reply.status}")
-    return answer.get("data")
+    return document.get("data")
 
 
 def looks_like_data(reply: Reply) -> bool:
-    """Whether `read_answer` needs not be asked at once: whatever goes wrong has `error` in it."""
+    """Whether `read_reply` needs not be asked at once: whatever goes wrong has `error` in it."""
     return reply.status == 200 and b"error" not in reply.body
 
 

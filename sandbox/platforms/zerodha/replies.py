@@ -1,4 +1,4 @@
-"""The two shapes of a Kite answer: a success envelope and an error envelope."""
+"""The two shapes of a Kite reply: a success envelope and an error envelope."""
 
 from typing import Any, cast
 
@@ -45,16 +45,16 @@ def failure(error: KiteError) -> Response:
     )
 
 
-async def answer_kite_error(_: Request, error: Exception) -> Response:
+async def reply_to_kite_error(_: Request, error: Exception) -> Response:
     return failure(cast(KiteError, error))
 
 
-async def answer_http_error(_: Request, error: Exception) -> Response:
+async def reply_to_http_error(_: Request, error: Exception) -> Response:
     """What routing and body parsing refuse, in Kite's shape instead of the framework's."""
     http_error = cast(HTTPException, error)
     message = "Route not found" if http_error.status_code == 404 else http_error.detail
     return failure(KiteError(http_error.status_code, "GeneralException", message))
 
 
-async def answer_crash(_: Request, __: Exception) -> Response:
+async def reply_to_crash(_: Request, __: Exception) -> Response:
     return failure(KiteError(500, "GeneralException", "Something went wrong"))
