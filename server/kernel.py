@@ -45,23 +45,26 @@ class Users(Protocol):
 
 
 class UserDependents(Protocol):
-    """What a domain keeps of a user and must change together with the user."""
+    """What a domain keeps of a user and must change together with the user.
+
+    A class that derives from it says only what it does; the rest is nothing.
+    """
 
     async def check_deletable(self, user_id: str) -> None:
         """Raise an ApiError if the user must not be deleted now. All domains are asked before any acts."""
-        ...
+        return
 
     async def before_delete(self, user_id: str) -> None:
         """Tell the outside world, as far as it answers; nothing is decided yet."""
-        ...
+        return
 
     async def delete(self, user_id: str, session: Session) -> None:
         """Remove everything kept of the user, inside the transaction that deletes the user."""
-        ...
+        return
 
     async def set_active(self, user_id: str, active: bool, session: Session) -> None:
         """Let the user's background work run or pause, inside the same transaction."""
-        ...
+        return
 
 
 class UserExporter(Protocol):

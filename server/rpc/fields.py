@@ -30,13 +30,13 @@ _NOTHING = (msgspec.NODEFAULT, None, ())  # defaults that a field has by being r
 
 def to_message(kind: type[P], value: Any, **others: Any) -> P:
     """A message of what `value`, a model or any other object, has by the names of the message's fields."""
-    return kind(**_arguments(kind.DESCRIPTOR, value.__class__)(value), **others)
+    return kind(**arguments(kind.DESCRIPTOR, value), **others)
 
 
-def reply(kind: type[P], data: Any, message: str | None = None) -> P:
-    """A response with `message`, whose `data` is made of a model or another object as in `to_message`."""
-    shown = _arguments(kind.DESCRIPTOR.fields_by_name["data"].message_type, data.__class__)(data)
-    return kind(data=shown) if message is None else kind(data=shown, message=message)
+def arguments(descriptor: Any, value: Any) -> dict[str, Any]:
+    """What such a message is made of."""
+    made: dict[str, Any] = _arguments(descriptor, value.__class__)(value)
+    return made
 
 
 def to_model(kind: type[M], message: Message, **others: Any) -> M:
@@ -49,37 +49,39 @@ def to_model(kind: type[M], message: Message, **others: Any) -> M:
     return kind(**{**values, **others})
 
 
-def to_changes(section: str, kind: type[Model], message: Any) -> Changes:
-    """What an update sends and names, by path in the document whose `section` is a `kind`.
+def to_changes(kind: type[Model], message: Any, section: str = "") -> Changes:
+    """What an update sends and names of a model, by path in the document that is one or has it as a section.
 
     A field that `update_mask` names and that is not sent goes back to its default, or is removed.
     """
     changes: Changes = {}
-    for path in message.update_mask.paths:
-        _reset(section, kind, path.split("."), changes)
-    _send(section, kind, message, changes)
+    prefix = f"{section}." if section else ""
+    if "update_mask" in message.DESCRIPTOR.fields_by_name:
+        for path in message.update_mask.paths:
+            _reset(prefix, kind, path.split("."), changes)
+    _send(prefix, kind, message, changes)
     return changes
 
 
-def _reset(section: str, kind: type[Model], path: Sequence[str], changes: Changes) -> None:
+def _reset(prefix: str, kind: type[Model], path: Sequence[str], changes: Changes) -> None:
     for field in msgspec.structs.fields(kind):
         if path and field.name != path[0]:
             continue
-        place = f"{section}.{field.encode_name}"
+        place = prefix + field.encode_name
         if (inner := _section(field.type)) is not None:
-            _reset(place, inner, path[1:], changes)
+            _reset(f"{place}.", inner, path[1:], changes)
         else:
             changes[place] = field.default if field.default not in _NOTHING else None
 
 
-def _send(section: str, kind: type[Model], message: Any, changes: Changes) -> None:
+def _send(prefix: str, kind: type[Model], message: Any, changes: Changes) -> None:
     sent = {field.name: field for field, _ in message.ListFields()}
     for field in msgspec.structs.fields(kind):
         if field.name not in sent:
             continue
-        place, value = f"{section}.{field.encode_name}", getattr(message, field.name)
+        place, value = prefix + field.encode_name, getattr(message, field.name)
         if (inner := _section(field.type)) is not None and isinstance(value, Message):
-            _send(place, inner, value, changes)
+            _send(f"{place}.", inner, value, changes)
         else:
             changes[place] = _from_field(sent[field.name], field.type)(value)
 
@@ -131,14 +133,14 @@ def _arguments(descriptor: Descriptor, kind: type) -> Convert:
         if (convert := date.isoformat if field.name in dates else _to_field(field)) is not None
     ]
 
-    def arguments(value: Any) -> dict[str, Any]:
+    def make(value: Any) -> dict[str, Any]:
         values = {name: getattr(value, name) for name in names}
         for name, convert in converts:
             if (part := values[name]) is not None:
                 values[name] = convert(part)
         return values
 
-    return arguments
+    return make
 
 
 def _to_field(field: FieldDescriptor) -> Convert | None:
@@ -147,8 +149,5 @@ def _to_field(field: FieldDescriptor) -> Convert | None:
     if kind is None or kind.file.package == "google.protobuf" or kind.GetOptions().map_entry:
         return None
 
-    def convert(value: Any) -> dict[str, Any]:
-        arguments: dict[str, Any] = _arguments(kind, value.__class__)(value)
-        return arguments
-
+    convert = partial(arguments, kind)
     return (lambda items: list(map(convert, items))) if field.is_repeated else convert

@@ -54,17 +54,17 @@ class PageRequest(Model, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A page of a list whose items are counted."""
+    """A page of a list; `total` is of those that are counted."""
 
     items: list[T]
     current_page: int  # counted from 1
     limit: int
-    total: int
+    total: int | None
     next_page_token: str | None
 
     @property
     def total_pages(self) -> int:
-        return -(-self.total // self.limit)
+        return -(-(self.total or 0) // self.limit)
 
     @property
     def has_next(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from bson import ObjectId
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.collation import Collation
+from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.errors import InvalidRequest
@@ -23,7 +24,7 @@ from server.storage import paging
 from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document, Session, insert
 from server.storage.mapping import Mapped
-from server.storage.paging import Page, PageRequest
+from server.storage.paging import Page, PageRequest, Position
 
 M = TypeVar("M", bound=Model)
 # Which document: the one under a key, or the one that has these values.
@@ -41,8 +42,7 @@ class Listing:
     filters: Mapping[str, Any]  # its page tokens are good for the same filters only
     index: str | None = None  # the name of one that has the list's whole order
     collation: Collation | None = None
-    # How many documents there are, where that is known at any moment. Otherwise they are counted for the
-    # first page of a walk.
+    counted: bool = True  # for the first page of a walk, unless the total is known at any moment
     total: Callable[[], Awaitable[int]] | None = None
 
 
@@ -58,19 +58,29 @@ class Repository(Generic[M]):
         collection: str,
         model: type[M],
         *,
+        missing: type[Exception],
+        taken: type[Exception] | None = None,
         key: str = "_id",
         allow_stale: bool = False,
     ) -> None:
-        """`key` is the unique field that documents are found by. `allow_stale`: see `Database.collection`."""
+        """`key` is the unique field that documents are found by. `allow_stale`: see `Database.collection`.
+
+        `missing` is raised where there is no such document, `taken` in place of DuplicateKeyError.
+        """
         self._collection = database.collection(collection, allow_stale=allow_stale)
         self._mapped = Mapped(model)
         self._key = key
+        self._missing = missing
+        self._taken = taken
         self._has_update_time = "updated_at" in model.__struct_fields__
         self._loader = DataLoader(self.get_many)
 
-    async def get(self, key: str) -> M | None:
+    async def get(self, key: str) -> M:
         """The model under a key. All who ask at this moment share a query, so it is for no transaction."""
-        return await self._loader.load(key)
+        found = await self._loader.load(key)
+        if found is None:
+            raise self._missing
+        return found
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, M]:
         """Those that exist, by their keys."""
@@ -79,19 +89,23 @@ class Repository(Generic[M]):
         return {str(document[self._key]): self._mapped.read(document) for document in documents}
 
     async def find(self, match: Match, session: Session | None = None) -> M | None:
-        return self._read(await self._collection.find_one(self._query(match), session=session))
+        document = await self._collection.find_one(self._query(match), session=session)
+        return self._mapped.read(document) if document else None
 
     async def exists(self, match: Match) -> bool:
         return bool(await self._collection.find_one(self._query(match), {"_id": 1}))
 
     async def insert(self, models: Sequence[M], session: Session | None = None) -> None:
-        """One; or many, in a transaction. Raises DuplicateKeyError."""
-        await insert(self._collection, [self._mapped.write(model) for model in models], session)
+        """One; or many, in a transaction."""
+        try:
+            await insert(self._collection, [self._mapped.write(each) for each in models], session)
+        except DuplicateKeyError:
+            if self._taken is None:
+                raise
+            raise self._taken from None
 
-    async def update(
-        self, match: Match, changes: Changes, session: Session | None = None
-    ) -> M | None:
-        """Make all changes at once, and note the time; the model after that, None if there is none.
+    async def update(self, match: Match, changes: Changes, session: Session | None = None) -> M:
+        """Make all changes at once, and note the time; gives the model after that.
 
         What the changes do not name stays, also what the model does not know.
         """
@@ -99,52 +113,62 @@ class Repository(Generic[M]):
         for path, value in self._mapped.values(changes).items():
             fields[path] = "$$REMOVE" if value is None else {"$literal": value}
         # A pipeline also gets under a section that another tool stored as null.
-        document = await self._collection.find_one_and_update(
-            self._query(match),
-            [{"$set": fields}],
-            return_document=ReturnDocument.AFTER,
-            session=session,
+        return self._read(
+            await self._collection.find_one_and_update(
+                self._query(match),
+                [{"$set": fields}],
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
         )
-        return self._read(document)
 
-    async def lock(self, match: Match, session: Session) -> M | None:
-        """`find` inside a transaction that keeps others from changing or removing the document."""
+    async def lock(self, match: Match, session: Session) -> M:
+        """Read a document in a transaction, which keeps others from changing or removing it until it ends."""
         return self._read(
             await self._collection.find_one_and_update(
                 self._query(match), {"$inc": {LOCK: 1}}, session=session
             )
         )
 
-    async def remove(self, match: Match, session: Session | None = None) -> Document | None:
-        """Delete a document; gives it as it was stored, None if there is none."""
-        document: Document | None = await self._collection.find_one_and_delete(
-            self._query(match), session=session
+    async def remove(self, match: Match, session: Session | None = None) -> Document:
+        """Delete a document; gives it as it was stored."""
+        return self._found(
+            await self._collection.find_one_and_delete(self._query(match), session=session)
         )
-        return document
+
+    async def remove_all(self, match: Mapping[str, Any], session: Session) -> None:
+        await self._collection.delete_many(self._query(match), session=session)
 
     async def page(self, listing: Listing, wanted: PageRequest) -> Page[M]:
         """Raises InvalidRequest naming `pageToken`, which is of another list or comes with a number."""
-        limit, token = wanted.limit, wanted.page_token
-        query = self._mapped.values(listing.query)
-        if token is None:
-            number, total = wanted.page or 1, await self.total(listing)
-            skip = (number - 1) * limit
-            documents = await self._find(listing, query, limit + 1, skip) if skip < total else []
-        elif wanted.page is not None:
-            raise InvalidRequest.of("pageToken", "must not come together with page")
-        else:
-            position = paging.decode(token, listing.filters)
+        limit, position, number = wanted.limit, None, wanted.page or 1
+        if wanted.page_token is not None:
+            if wanted.page is not None:
+                raise InvalidRequest.of("pageToken", "must not come together with page")
+            position = paging.decode(wanted.page_token, listing.filters)
+            number = min(position.page + 1, paging.MAX_PAGE)
+        total = await self._total(listing, position)
+        query, skip = self._mapped.values(listing.query), (number - 1) * limit
+        if position is not None:
             find = partial(self._find, listing)
             documents = await paging.read(find, query, position, "createdAt", limit)
-            number = min(position.page + 1, paging.MAX_PAGE)
-            known = position.total if listing.total is None else None
-            total = await self.total(listing) if known is None else known
-        counted = total if listing.total is None else None
+        elif total is None or skip < total:
+            documents = await self._find(listing, query, limit + 1, skip)
+        else:
+            documents = []
+        carried = total if listing.total is None else None
         following = paging.next_token(
-            documents, limit, "createdAt", listing.filters, number, counted
+            documents, limit, "createdAt", listing.filters, number, carried
         )
         items = [self._mapped.read(document) for document in documents[:limit]]
         return Page(items, number, limit, total, following)
+
+    async def _total(self, listing: Listing, position: Position | None) -> int | None:
+        if not listing.counted:
+            return None
+        if listing.total is None and position is not None and position.total is not None:
+            return position.total
+        return await self.total(listing)
 
     async def total(self, listing: Listing) -> int:
         """How many documents a list has, at this moment."""
@@ -166,5 +190,10 @@ class Repository(Generic[M]):
     def _query(self, match: Match) -> Document:
         return self._mapped.values({self._key: match} if isinstance(match, str) else match)
 
-    def _read(self, document: Document | None) -> M | None:
-        return self._mapped.read(document) if document else None
+    def _read(self, document: Document | None) -> M:
+        return self._mapped.read(self._found(document))
+
+    def _found(self, document: Document | None) -> Document:
+        if document is None:
+            raise self._missing
+        return document

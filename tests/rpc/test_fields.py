@@ -187,17 +187,22 @@ def update(
 def test_an_update_is_changes_by_path(
     request_: user_updates_pb2.UpdateUserPreferencesRequest, changes: dict[str, object]
 ) -> None:
-    assert to_changes("w", Wishes, request_) == changes
+    assert to_changes(Wishes, request_, "w") == changes
 
 
 def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:
     about = user_updates_pb2.UpdateUserProfileRequest(
         date_of_birth="1990-01-02", city="unknown to the model"
     )
-    assert to_changes("about", About, about) == {"about.dateOfBirth": date(1990, 1, 2)}
+    assert to_changes(About, about, "about") == {"about.dateOfBirth": date(1990, 1, 2)}
     origin = user_updates_pb2.UpdateUserMetadataRequest(tags=["b", "a"])
-    assert to_changes("origin", Origin, origin) == {"origin.tags": ("b", "a")}
+    assert to_changes(Origin, origin, "origin") == {"origin.tags": ("b", "a")}
     none = user_updates_pb2.UpdateUserMetadataRequest(
         update_mask=FieldMask(paths=["tags", "source"])
     )
-    assert to_changes("origin", Origin, none) == {"origin.tags": None, "origin.source": None}
+    assert to_changes(Origin, none, "origin") == {"origin.tags": None, "origin.source": None}
+
+
+def test_a_document_may_be_changed_at_its_top_and_without_a_mask() -> None:
+    person = rpc.CreateUserRequest(user_id="asha", metadata=pb.UserMetadata(source="web"))
+    assert to_changes(Person, person) == {"userId": "asha", "metadata.source": "web"}

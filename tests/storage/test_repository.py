@@ -43,6 +43,14 @@ class Note(Model, frozen=True):
     tags: tuple[str, ...] = ()
 
 
+class NoNote(Exception):
+    pass
+
+
+class NoteExists(Exception):
+    pass
+
+
 class Mark(Model, frozen=True):
     """Without a time of its own."""
 
@@ -69,12 +77,12 @@ async def notes(database: Database) -> Repository[Note]:
             ]
         },
     )
-    return Repository(database, NOTES, Note)
+    return Repository(database, NOTES, Note, missing=NoNote)
 
 
 @pytest.fixture
 def by_name(database: Database, notes: Repository[Note]) -> Repository[Note]:
-    return Repository(database, NOTES, Note, key="name")
+    return Repository(database, NOTES, Note, missing=NoNote, taken=NoteExists, key="name")
 
 
 async def stored(database: Database, name: str) -> dict[str, Any] | None:
@@ -103,24 +111,36 @@ async def test_what_is_inserted_is_found(
     assert document["due"] == datetime(2024, 2, 29, tzinfo=UTC)
 
 
-async def test_nothing_is_none(notes: Repository[Note], by_name: Repository[Note]) -> None:
-    assert await notes.get(new_id()) is None
+async def test_what_is_missing_is_told(
+    database: Database, notes: Repository[Note], by_name: Repository[Note]
+) -> None:
     assert await by_name.find("nobody") is None
-    assert await notes.update(new_id(), {"name": "x"}) is None
-    assert await notes.remove(new_id()) is None
     assert not await notes.exists({"name": "nobody"})
     assert await notes.get_many([]) == {}
+    for call in (
+        notes.get(new_id()),
+        notes.update(new_id(), {"name": "x"}),
+        notes.remove(new_id()),
+    ):
+        with pytest.raises(NoNote):
+            await call
+    with pytest.raises(NoNote):
+        await database.transact(lambda session: notes.lock(new_id(), session))
 
 
-async def test_what_is_taken_is_refused(database: Database, notes: Repository[Note]) -> None:
+async def test_what_is_taken_is_refused(
+    database: Database, notes: Repository[Note], by_name: Repository[Note]
+) -> None:
     await notes.insert([note("one")])
     with pytest.raises(DuplicateKeyError):
         await notes.insert([note("one")])
+    with pytest.raises(NoteExists):
+        await by_name.insert([note("one")])
 
     async def work(session: Session) -> None:
-        await notes.insert([note("two"), note("one")], session)
+        await by_name.insert([note("two"), note("one")], session)
 
-    with pytest.raises(DuplicateKeyError):
+    with pytest.raises(NoteExists):
         await database.transact(work)
     assert await notes.exists({"name": "one"})
     assert not await notes.exists({"name": "two"})
@@ -144,7 +164,6 @@ async def test_an_update_changes_what_it_names(database: Database, notes: Reposi
             "owner": "$name",
         },
     )
-    assert changed is not None
     assert changed == replace(
         made, style=Style("blue"), due=date(2025, 6, 7), parent=parent, tags=("b", "c"),
         owner="$name", updated_at=changed.updated_at,
@@ -160,19 +179,20 @@ async def test_an_update_changes_what_it_names(database: Database, notes: Reposi
 async def test_an_update_may_ask_for_more_than_a_key(notes: Repository[Note]) -> None:
     made = note("one")
     await notes.insert([made])
-    assert await notes.update({"_id": made.id, "owner": "other"}, {"name": "x"}) is None
+    with pytest.raises(NoNote):
+        await notes.update({"_id": made.id, "owner": "other"}, {"name": "x"})
     changed = await notes.update({"_id": made.id, "updatedAt": made.updated_at}, {"name": "x"})
-    assert changed is not None
-    assert await notes.update({"_id": made.id, "updatedAt": made.updated_at}, {"name": "y"}) is None
+    with pytest.raises(NoNote):
+        await notes.update({"_id": made.id, "updatedAt": made.updated_at}, {"name": "y"})
     assert await notes.get(made.id) == changed
 
 
 async def test_a_model_without_a_time_gets_none(database: Database) -> None:
-    marks = Repository(database, "repository_marks", Mark)
+    marks = Repository(database, "repository_marks", Mark, missing=NoNote)
     mark = Mark(new_id(), "a")
     await marks.insert([mark])
     assert await marks.update(mark.id, {"text": "b"}) == replace(mark, text="b")
-    assert set(await marks.remove(mark.id) or {}) == {"_id", "text"}
+    assert set(await marks.remove(mark.id)) == {"_id", "text"}
 
 
 async def test_a_section_that_another_tool_stored_as_null_is_changed(
@@ -183,11 +203,9 @@ async def test_a_section_that_another_tool_stored_as_null_is_changed(
         {"_id": identifier, "name": "foreign", "owner": "o", "style": None}
     )
     found = await notes.get(str(identifier))
-    assert found is not None
     assert found.style == Style()
     assert found.created_at == identifier.generation_time
     changed = await notes.update(found.id, {"style.font": "mono"})
-    assert changed is not None
     assert changed.style == Style(font="mono")
 
 
@@ -197,9 +215,8 @@ async def test_a_change_that_is_undone_is_none(database: Database, notes: Reposi
 
     async def work(session: Session) -> None:
         changed = await notes.update(made.id, {"owner": "x"}, session)
-        assert changed is not None
         assert await notes.find(made.id, session) == changed
-        assert await notes.remove(made.id, session) is not None
+        assert (await notes.remove(made.id, session))["name"] == "one"
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -215,14 +232,12 @@ async def test_what_is_locked_waits(database: Database, notes: Repository[Note])
     async def append(tag: str) -> None:
         async def work(session: Session) -> None:
             found = await notes.lock(made.id, session)
-            assert found is not None
             await notes.update(made.id, {"tags": (*found.tags, tag)}, session)
 
         await database.transact(work)
 
     await asyncio.gather(*(append(tag) for tag in "abcde"))
     found = await notes.get(made.id)
-    assert found is not None
     assert set(found.tags) == set("abcde")
     document = await stored(database, "one")
     assert document is not None
@@ -237,7 +252,17 @@ async def test_what_is_removed_is_given_as_it_was_stored(
     await database.collection(NOTES).update_one({"name": "one"}, {"$set": {"foreign": 1}})
     before = await stored(database, "one")
     assert await notes.remove(made.id) == before
-    assert await notes.get(made.id) is None
+    assert not await notes.exists(made.id)
+
+
+async def test_all_that_have_a_value_are_removed(
+    database: Database, notes: Repository[Note]
+) -> None:
+    await notes.insert([note("one"), note("two"), note("other", owner="x")])
+    await database.transact(lambda session: notes.remove_all({"owner": "o"}, session))
+    assert [each.name for each in (await notes.page(Listing({}, {}), PageRequest())).items] == [
+        "other"
+    ]
 
 
 OF_O = Listing({"owner": "o"}, {"owner": "o"}, index=BY_OWNER)
@@ -305,6 +330,14 @@ async def test_a_total_that_is_known_is_not_counted(notes: Repository[Note]) -> 
     first = await notes.page(listing, PageRequest(limit=2))
     second = await notes.page(listing, PageRequest(None, first.next_page_token, 2))
     assert (first.total, second.total) == (40, 41)
+
+
+async def test_a_list_need_not_be_counted(notes: Repository[Note]) -> None:
+    made, listing = await filled(notes), Listing({"owner": "o"}, {}, counted=False)
+    first = await notes.page(listing, PageRequest(limit=5))
+    second = await notes.page(listing, PageRequest(None, first.next_page_token, 5))
+    assert first.items + second.items == made
+    assert (first.total, second.total, second.next_page_token) == (None, None, None)
 
 
 async def test_a_list_may_be_without_regard_to_case(notes: Repository[Note]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from server.domains.users.errors import UserNotFound
-from server.domains.users.model import User
 from server.domains.users.store import UserStore
 from server.storage.driver import Session
 
@@ -14,21 +13,15 @@ class UserDirectory:
 
     async def is_active(self, user_id: str) -> bool:
         """Raises UserNotFound."""
-        return _active(await self._store.get(user_id))
+        return (await self._store.get(user_id)).status == "active"
 
     async def identity(self, user_id: str, *, expected: str | None = None) -> str:
         """What tells a user from a later one of the same name. Raises UserNotFound."""
         user = await self._store.get(user_id)
-        if user is None or expected not in {None, user.id}:
+        if expected not in {None, user.id}:
             raise UserNotFound
         return user.id
 
     async def lock(self, user_id: str, session: Session) -> bool:
-        """The same inside a transaction, keeping the user from being deleted or changed meanwhile."""
-        return _active(await self._store.lock(user_id, session))
-
-
-def _active(user: User | None) -> bool:
-    if user is None:
-        raise UserNotFound
-    return user.status == "active"
+        """`is_active` inside a transaction, keeping the user from being deleted or changed meanwhile."""
+        return (await self._store.lock(user_id, session)).status == "active"

@@ -11,7 +11,6 @@ from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
-from server.domains.users.errors import UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
 from server.domains.users.store import UserStore
 from server.kernel import Exported, UserDependents
@@ -47,10 +46,7 @@ class UserService:
 
     async def get(self, user_id: str) -> User:
         """Raises UserNotFound."""
-        user = await self._store.get(user_id)
-        if user is None:
-            raise UserNotFound
-        return user
+        return await self._store.get(user_id)
 
     async def batch_get(self, user_ids: Sequence[str]) -> tuple[list[User], list[str]]:
         """The users that exist, in the order asked for, and the ids of the others."""
@@ -77,8 +73,6 @@ class UserService:
             lambda _: Event("user.updated", user_id, fields=sorted(changes)),
             reply,
         )
-        if user is None:
-            raise UserNotFound
         _log.info("user updated", user_id=user_id, fields=sorted(changes))
         return user
 
@@ -87,8 +81,6 @@ class UserService:
 
         async def work(session: Session) -> User:
             user = await self._store.update(user_id, {"status": status}, session)
-            if user is None:
-                raise UserNotFound
             for dependent in self._dependents:
                 await dependent.set_active(user_id, status == "active", session)
             return user
@@ -111,8 +103,7 @@ class UserService:
             await dependent.before_delete(user_id)
 
         async def work(session: Session) -> str:
-            if not await self._store.archive(user_id, session):
-                raise UserNotFound
+            await self._store.archive(user_id, session)
             for dependent in self._dependents:
                 await dependent.delete(user_id, session)
             return user_id

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TypeVar
 
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_service_pb2_grpc, user_updates_pb2
-from google.protobuf.message import Message
 
 from server.cache.responses import Shown
 from server.core.model import Changes
 from server.domains.users import convert
-from server.domains.users.model import Metadata, Preferences, Profile, User, UserFilter
+from server.domains.users.model import Metadata, Preferences, Profile, UserFilter
 from server.domains.users.service import UserService
-from server.rpc.call import Change, Context, answer_shows, replied
-from server.rpc.fields import reply, to_changes, to_message, to_model
+from server.rpc.call import Context, answer_shows
+from server.rpc.fields import to_changes, to_message, to_model
+from server.rpc.replies import changed, reply
 from server.storage.paging import PageRequest
-
-P = TypeVar("P", bound=Message)
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
@@ -30,7 +27,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         self, request: rpc.CreateUserRequest, context: Context
     ) -> rpc.CreateUserResponse:
         change = partial(self._service.create, convert.new_user(request))
-        return await _changed(rpc.CreateUserResponse, "User created successfully", change)
+        return await changed(rpc.CreateUserResponse, "User created successfully", change)
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
         user = await self._service.get(request.user_id)
@@ -55,18 +52,18 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     async def UpdateUserProfile(
         self, request: user_updates_pb2.UpdateUserProfileRequest, context: Context
     ) -> user_updates_pb2.UpdateUserProfileResponse:
-        changes = to_changes("profile", Profile, request)
+        changes = to_changes(Profile, request, "profile")
         change = partial(self._service.update, request.user_id, changes)
-        return await _changed(
+        return await changed(
             user_updates_pb2.UpdateUserProfileResponse, "Profile updated successfully", change
         )
 
     async def UpdateUserPreferences(
         self, request: user_updates_pb2.UpdateUserPreferencesRequest, context: Context
     ) -> user_updates_pb2.UpdateUserPreferencesResponse:
-        changes = to_changes("preferences", Preferences, request)
+        changes = to_changes(Preferences, request, "preferences")
         change = partial(self._service.update, request.user_id, changes)
-        return await _changed(
+        return await changed(
             user_updates_pb2.UpdateUserPreferencesResponse,
             "Preferences updated successfully",
             change,
@@ -76,16 +73,16 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         self, request: user_updates_pb2.UpdateUserStatusRequest, context: Context
     ) -> user_updates_pb2.UpdateUserStatusResponse:
         change = partial(self._service.set_status, request.user_id, request.status)
-        return await _changed(
+        return await changed(
             user_updates_pb2.UpdateUserStatusResponse, "Status updated successfully", change
         )
 
     async def UpdateUserMetadata(
         self, request: user_updates_pb2.UpdateUserMetadataRequest, context: Context
     ) -> user_updates_pb2.UpdateUserMetadataResponse:
-        changes = to_changes("metadata", Metadata, request)
+        changes = to_changes(Metadata, request, "metadata")
         change = partial(self._service.update, request.user_id, changes)
-        return await _changed(
+        return await changed(
             user_updates_pb2.UpdateUserMetadataResponse, "Metadata updated successfully", change
         )
 
@@ -94,7 +91,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     ) -> user_updates_pb2.UpdateUserEmailVerifiedResponse:
         changes: Changes = {"emailVerified": request.email_verified}
         change = partial(self._service.update, request.user_id, changes)
-        return await _changed(
+        return await changed(
             user_updates_pb2.UpdateUserEmailVerifiedResponse,
             "Email verification updated successfully",
             change,
@@ -103,12 +100,5 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     async def DeleteUser(
         self, request: rpc.DeleteUserRequest, context: Context
     ) -> rpc.DeleteUserResponse:
-        return await replied(
-            partial(self._service.delete, request.user_id),
-            lambda _: rpc.DeleteUserResponse(message="User deleted successfully"),
-        )
-
-
-async def _changed(response: type[P], message: str, change: Change[User]) -> P:
-    """The reply to a change of a user, with what its `data` shows of the user afterwards."""
-    return await replied(change, lambda changed: reply(response, changed, message))
+        change = partial(self._service.delete, request.user_id)
+        return await changed(rpc.DeleteUserResponse, "User deleted successfully", change)

@@ -10,11 +10,10 @@ from msgspec import to_builtins
 from msgspec.structs import asdict
 from pymongo import ASCENDING, IndexModel
 from pymongo.collation import Collation
-from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.errors import FieldError
-from server.domains.users.errors import UserExists
+from server.domains.users.errors import UserExists, UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
 from server.storage.cache_feed import Followed
 from server.storage.counters import COUNTED_AS, Counters, CounterSpec
@@ -71,32 +70,39 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
 
 
 class UserStore(Repository[User]):
-    """Reads and writes users, found by `userId`. Driver errors pass through."""
+    """Users, found by `userId`."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, USERS, User, key="userId", allow_stale=True)
+        super().__init__(
+            database,
+            USERS,
+            User,
+            missing=UserNotFound,
+            taken=UserExists,
+            key="userId",
+            allow_stale=True,
+        )
         self._archive = database.collection(ARCHIVE)
         self._counters = Counters(database, COUNTED)
 
     async def create(self, new: NewUser, session: Session | None = None) -> User:
         """Raises UserExists naming every field that is taken."""
-        user = _user(new)
         try:
-            await self.insert([user], session)
-        except DuplicateKeyError:
-            raise await self._taken(new) from None
+            (user,) = await self.create_all([new], session)
+        except UserExists:
+            raise await self._exists(new) from None
         return user
 
-    async def create_all(self, news: Sequence[NewUser], session: Session) -> list[User]:
-        """All or none, in a transaction. Raises UserExists where anything is taken, and does not say what."""
-        users = [_user(new) for new in news]
-        try:
-            await self.insert(users, session)
-        except DuplicateKeyError:
-            raise UserExists from None
+    async def create_all(
+        self, news: Sequence[NewUser], session: Session | None = None
+    ) -> Sequence[User]:
+        """All or none, in a transaction. Raises UserExists, which does not say what is taken."""
+        now = utc_now()
+        users = [User(id=new_id(), created_at=now, updated_at=now, **asdict(new)) for new in news]
+        await self.insert(users, session)
         return users
 
-    async def _taken(self, new: NewUser) -> UserExists:
+    async def _exists(self, new: NewUser) -> UserExists:
         fields = []
         if await self.exists({"userId": new.user_id}):
             fields.append(FieldError("userId", "User ID already exists"))
@@ -104,15 +110,12 @@ class UserStore(Repository[User]):
             fields.append(FieldError("email", "Email already exists"))
         return UserExists(fields[0].message if len(fields) == 1 else None, fields=fields)
 
-    async def archive(self, user_id: str, session: Session) -> bool:
-        """Move a user out of every read, inside a transaction; False if there is no such user."""
+    async def archive(self, user_id: str, session: Session) -> None:
+        """Move a user out of every read, inside a transaction. Raises UserNotFound."""
         document = await self.remove(user_id, session)
-        if document is None:
-            return False
         await self._counters.leave([document], session)
         document.pop(COUNTED_AS, None)
         await self._archive.insert_one({**document, "archivedAt": utc_now()}, session=session)
-        return True
 
     async def list(self, where: UserFilter, wanted: PageRequest) -> Page[User]:
         async def total() -> int:
@@ -133,11 +136,6 @@ class UserStore(Repository[User]):
             total=total if where.by_status_only else None,
         )
         return await self.page(listing, wanted)
-
-
-def _user(new: NewUser) -> User:
-    now = utc_now()
-    return User(id=new_id(), created_at=now, updated_at=now, **asdict(new))
 
 
 def _index(where: UserFilter) -> str:

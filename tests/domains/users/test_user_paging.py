@@ -259,8 +259,9 @@ async def test_a_page_reads_no_users_but_those_it_shows(
         pages = await walk(store, where, 5)
     finally:
         await raw.command("profile", 0)
-    assert len({page.total for page in pages}) == 1
-    assert sum(len(page.items) for page in pages) == pages[0].total >= 20
+    shown = sum(len(page.items) for page in pages)
+    assert shown >= 20
+    assert {page.total for page in pages} == {shown}
     found = await profile.find({"ns": {"$regex": f"{USERS}$"}}).sort("ts", 1).to_list(None)
     counts = [each for each in found if "aggregate" in each["command"]]
     lists = [each for each in found if each["op"] == "query"]

@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 from server.core.clock import utc_now
 from server.core.errors import FieldError
 from server.domains.users import store as user_store
-from server.domains.users.errors import UserExists
+from server.domains.users.errors import UserExists, UserNotFound
 from server.domains.users.model import (
     Metadata,
     Notifications,
@@ -143,7 +143,7 @@ async def test_what_is_taken_is_named(
     assert raised.value.message == message
     assert list(raised.value.fields) == fields
     assert await store.get("taken") == first
-    assert await store.get("free") is None
+    assert await store.find("free") is None
 
 
 async def test_of_many_at_once_one_is_made(database: Database, store: UserStore) -> None:
@@ -158,9 +158,11 @@ async def test_of_many_at_once_one_is_made(database: Database, store: UserStore)
     assert await store.get("same") == made[0]
 
 
-async def test_nobody_is_none(store: UserStore) -> None:
-    assert await store.get("nobody") is None
-    assert await store.update("nobody", {"status": "inactive"}) is None
+async def test_nobody_is_not_found(store: UserStore) -> None:
+    assert await store.find("nobody") is None
+    for call in (store.get("nobody"), store.update("nobody", {"status": "inactive"})):
+        with pytest.raises(UserNotFound):
+            await call
     assert await store.get_many(["nobody"]) == {}
 
 
@@ -185,7 +187,6 @@ async def test_an_update_changes_what_it_names(database: Database, store: UserSt
             "emailVerified": True,
         },
     )
-    assert changed is not None
     assert changed == replace(
         made,
         profile=replace(
@@ -212,7 +213,6 @@ async def test_updates_at_once_are_all_kept(store: UserStore) -> None:
     names = ["firstName", "lastName", "city", "country", "phoneNumber"]
     await asyncio.gather(*(store.update("busy", {f"profile.{name}": name}) for name in names))
     user = await store.get("busy")
-    assert user is not None
     assert {*asdict(user.profile).values()} >= set(names)
 
 
@@ -234,8 +234,8 @@ async def test_a_deleted_user_moves_to_the_archive(database: Database, store: Us
     made = await store.create(new_user())
     other = await store.create(bare_user("other"))
     before = utc_now()
-    assert await database.transact(lambda session: store.archive("user_12345", session))
-    assert await store.get("user_12345") is None
+    await database.transact(lambda session: store.archive("user_12345", session))
+    assert await store.find("user_12345") is None
     assert await store.get_many(["user_12345", "other"]) == {"other": other}
     page = await page_of(store, EVERYONE, 1, 10)
     assert (page.items, page.total) == ([other], 1)
@@ -245,13 +245,14 @@ async def test_a_deleted_user_moves_to_the_archive(database: Database, store: Us
     assert archived["_id"] == ObjectId(made.id)
     assert archived["email"] == made.email
     assert before <= archived["archivedAt"] <= utc_now()
-    assert not await database.transact(lambda session: store.archive("user_12345", session))
+    with pytest.raises(UserNotFound):
+        await database.transact(lambda session: store.archive("user_12345", session))
 
     again = await store.create(bare_user("user_12345"))
     assert again.id != made.id
     assert again.profile == Profile()
     assert again.metadata == Metadata()
-    assert await database.transact(lambda session: store.archive("user_12345", session))
+    await database.transact(lambda session: store.archive("user_12345", session))
     assert await database.collection(ARCHIVE).count_documents({"userId": "user_12345"}) == 2
 
 
@@ -261,7 +262,7 @@ async def test_a_deletion_that_fails_leaves_everything(
     made = await store.create(new_user())
 
     async def work(session: Any) -> None:
-        assert await store.archive("user_12345", session)
+        await store.archive("user_12345", session)
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -380,7 +381,6 @@ async def test_what_another_tool_wrote_is_served(
     assert await store.get_many([name]) == {name: user}
 
     changed = await store.update(name, {"emailVerified": True, "status": "inactive"})
-    assert changed is not None
     assert changed == replace(
         user, email_verified=True, status="inactive", updated_at=changed.updated_at
     )
@@ -401,8 +401,6 @@ async def test_what_another_tool_wrote_can_be_changed(
             "metadata.tags": ["x"],
         },
     )
-    assert before is not None
-    assert after is not None
     assert after == replace(
         before,
         profile=replace(before.profile, city="Pune"),
@@ -421,7 +419,6 @@ async def test_a_user_without_a_time_was_made_when_its_id_was(
     del written["createdAt"]
     await database.collection(USERS).insert_one(written)
     user = await store.get("timeless")
-    assert user is not None
     assert user.created_at == user.updated_at == written["_id"].generation_time
 
 
