@@ -148,7 +148,7 @@ async def test_watches_and_resumes(client: Client) -> None:
         assert await anext(again) == event
 
 
-async def test_tells_what_is_wrong(client: Client) -> None:
+async def test_reports_what_is_wrong(client: Client) -> None:
     user_id = await new_user(client)
     wrong = CreateUserRequest(user_id=f"{user_id}_", email="nobody", first_name="x" * 101)
     headers = (("x-request-id", "from-a-test"),)

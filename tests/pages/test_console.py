@@ -159,7 +159,7 @@ async def test_the_button_starts_a_run_and_the_row_changes_by_itself(
     await expect(newest).to_contain_text("Success")
     turned.sandbox.put("/breakpoints/console", {"platform": "fi_money", "at": "arrival"})
     await page.get_by_role("button", name="Sync now").click()
-    await expect(page.get_by_text("The sync was asked for.")).to_be_visible()
+    await expect(page.get_by_text("A sync was requested.")).to_be_visible()
     await expect(newest).to_contain_text("In progress", timeout=SEEN)
     await looking.assert_accessible()
     turned.sandbox.control.delete("/breakpoints/console").raise_for_status()
@@ -185,7 +185,7 @@ async def test_a_keyboard_is_enough(turned: Ground, looking: Looking, new_id: st
     await expect(page.get_by_role("button", name="Sync now")).to_be_visible(timeout=SEEN)
     await _tab_to(page, page.get_by_role("button", name="Sync now"))
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("The sync was asked for.")).to_be_visible()
+    await expect(page.get_by_text("A sync was requested.")).to_be_visible()
     await page.go_back()
     await expect(heading(page)).to_be_focused()
 

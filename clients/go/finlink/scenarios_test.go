@@ -31,7 +31,7 @@ func TestScenarios(t *testing.T) {
 	t.Run("connects both platforms", func(t *testing.T) { connectsBothPlatforms(t, finlink) })
 	t.Run("follows a sync", func(t *testing.T) { followsASync(t, finlink) })
 	t.Run("watches and resumes", func(t *testing.T) { watchesAndResumes(t, finlink) })
-	t.Run("tells what is wrong", func(t *testing.T) { tellsWhatIsWrong(t, finlink) })
+	t.Run("reports what is wrong", func(t *testing.T) { reportsWhatIsWrong(t, finlink) })
 	t.Run("survives a killed worker", func(t *testing.T) { survivesAKilledWorker(t, finlink) })
 	t.Run("walks lists", func(t *testing.T) { walksLists(t, finlink) })
 	t.Run("exports a user", func(t *testing.T) { exportsAUser(t, finlink) })
@@ -127,7 +127,7 @@ func watchesAndResumes(t *testing.T, finlink *Client) {
 	}
 }
 
-func tellsWhatIsWrong(t *testing.T, finlink *Client) {
+func reportsWhatIsWrong(t *testing.T, finlink *Client) {
 	id := newUser(t, finlink)
 	traced := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "from-a-test")
 	wrong := &usersv1.CreateUserRequest{UserId: proto.String(newID()), Email: "nobody", FirstName: proto.String(strings.Repeat("x", 101))}

@@ -83,7 +83,7 @@ test("watches and resumes", options, async () => {
   await resumed.return(undefined);
 });
 
-test("tells what is wrong", options, async () => {
+test("reports what is wrong", options, async () => {
   const userId = await newUser(finlink);
   const wrong = { userId: newId(), email: "nobody", firstName: "x".repeat(101) };
   const invalid = await failed(

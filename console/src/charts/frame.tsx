@@ -73,7 +73,7 @@ export function ChartFrame(props: {
               width={plot.step}
               height={plot.height}
             >
-              <title>{`${hourAndMinute(at)}\n${told(series, index)}`}</title>
+              <title>{`${hourAndMinute(at)}\n${describe(series, index)}`}</title>
             </rect>
           ))}
         </svg>
@@ -124,7 +124,7 @@ function AsTable({ times, series }: { times: Date[]; series: Series[] }) {
   );
 }
 
-function told(series: Series[], index: number): string {
+function describe(series: Series[], index: number): string {
   return series
     .map(({ name, values, shown }) => {
       const value = values[index];

@@ -14,17 +14,17 @@ export function LatenessChart({ name, steps }: { name: string; steps: Step[] }) 
   const known = series.flatMap(({ values }) => values.flatMap((value) => value ?? []));
   const worst = known.length === 0 ? null : Math.max(...known);
   const most = roundedUp(worst ?? 1);
-  const told = worst === null ? "nothing began" : `${duration(worst)} at most`;
+  const worstOf = worst === null ? "nothing began" : `${duration(worst)} at most`;
   return (
     <ChartFrame
-      label={`${name}, how long after their time syncs began: ${told}`}
+      label={`${name}, how long after their time syncs began: ${worstOf}`}
       times={steps.map((step) => step.at)}
       most={most}
       series={series}
       legend={
         <>
           <strong>{name}</strong>
-          <span class="figure">{told}</span>
+          <span class="figure">{worstOf}</span>
           <ul class="legend">
             <li>
               <span class="swatch latest" aria-hidden="true" /> latest

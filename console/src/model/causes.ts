@@ -10,53 +10,53 @@ export interface Cause {
 const CAUSES: Record<string, Cause> = {
   PLATFORM_UNAVAILABLE: {
     whose: "platform",
-    means: "The platform cannot be reached, or answers with failures of its own.",
-    todo: "Nothing, if it is the platform: runs catch up by themselves. Else look at the way out to its addresses.",
+    means: "The platform cannot be reached, or returns errors of its own.",
+    todo: "Nothing, if it is the platform: runs catch up by themselves. Otherwise check the network to its addresses.",
   },
   PLATFORM_THROTTLED: {
     whose: "platform",
-    means: "The platform, or Finlink's budget for it, allowed no more calls within an hour.",
-    todo: "Look whether another program calls with the same app, and at finlink_syncs_deferred_total.",
+    means: "The platform's rate limit, or Finlink's own limit for it, allowed no more calls within an hour.",
+    todo: "Check whether another program calls with the same app, and look at finlink_syncs_deferred_total.",
   },
   PLATFORM_DATA_ERROR: {
     whose: "platform",
-    means: "The platform's answer was not understood.",
-    todo: "Where many have it the platform has changed its answers: the log's cause names what was wrong.",
+    means: "The platform's reply was not understood.",
+    todo: "If many connectors have it, the platform has changed its replies: the log's cause names what was wrong.",
   },
   PLATFORM_ERROR: {
     whose: "platform",
     means: "The platform refused the call for a reason of its own.",
-    todo: "The connector's message has the platform's words.",
+    todo: "Open the connector: its message has the platform's words.",
   },
   REAUTH_REQUIRED: {
     whose: "user",
     means: "The platform ended the session, and it cannot be renewed.",
-    todo: "The user must log in again. Zerodha ends all sessions at 06:00 IST; at other times many at once are the platform's doing.",
+    todo: "The user must log in again. Zerodha ends all sessions at 06:00 IST; if many end at once at another time, the platform ended them.",
   },
   INVALID_CREDENTIALS: {
     whose: "user",
     means: "The platform refuses the credentials.",
-    todo: "The user must connect again, with the right ones.",
+    todo: "The user must connect again with valid credentials.",
   },
   PERMISSION_REFUSED: {
     whose: "user",
-    means: "The platform does not give a data type that is asked for.",
-    todo: "Have that data type taken out of the sync settings, or granted at the platform.",
+    means: "The platform refuses a data type of the sync.",
+    todo: "Remove that data type from the sync settings, or have it granted at the platform.",
   },
   RUN_ABANDONED: {
     whose: "Finlink",
     means: "The worker died during the run; another one has taken the connector over.",
-    todo: "One is nothing. Many: who ends the workers? Look for restarts and the kernel's out-of-memory killer.",
+    todo: "Nothing for a single one. If there are many, find out what ends the workers: look for restarts and the kernel's out-of-memory killer.",
   },
   RUN_CANCELLED: {
     whose: "nobody",
-    means: "Somebody cancelled the run, disconnected, or made the user inactive meanwhile.",
-    todo: "Nothing; the audit trail has who.",
+    means: "Somebody cancelled the run, disconnected, or made the user inactive during it.",
+    todo: "Nothing; the audit trail shows who it was.",
   },
   INTERNAL: {
     whose: "Finlink",
-    means: "A fault of Finlink's own.",
-    todo: "The log has where: the line `sync run failed`, by connector.",
+    means: "A fault of Finlink itself.",
+    todo: "The log has the stack trace: the line `sync run failed` of this connector.",
   },
 };
 
@@ -65,7 +65,7 @@ export function causeOf(code: string): Cause {
     CAUSES[code] ?? {
       whose: "nobody",
       means: "A kind of failure that this console does not know.",
-      todo: "Open the connector: its message tells more.",
+      todo: "Open the connector: its message says more.",
     }
   );
 }

@@ -1,4 +1,4 @@
-/** The newest failures, of whole runs or of a part: those the audit trail has, and those the watch stream has told since. */
+/** The newest failures, of whole runs or of a part: those of the audit trail, and those that the watch stream has reported since. */
 
 import type { AuditEvent, Platform, SyncRun, WatchEvent } from "../api/types";
 
@@ -20,7 +20,7 @@ export interface Repeated extends Failure {
 }
 
 export const KEPT = 50;
-/** The trail and the stream tell of one failure at slightly different times. */
+/** The trail and the stream report one failure at slightly different times. */
 const SAME_MS = 5000;
 
 export function ofAudit(events: Omit<AuditEvent, "actor">[]): Failure[] {
@@ -40,7 +40,7 @@ export function ofAudit(events: Omit<AuditEvent, "actor">[]): Failure[] {
   );
 }
 
-/** The failures that an event of the stream tells of: none, one, or of a partial run one for each reason. */
+/** The failures that an event of the stream reports: none, one, or of a partial run one for each reason. */
 export function ofEvent(event: WatchEvent): Failure[] {
   const { connector, endedSync } = event;
   if (connector === undefined) return [];
@@ -93,7 +93,7 @@ export function repeated(failures: Failure[]): Repeated[] {
   return [...rows.values()];
 }
 
-/** Also of partial runs that lack the same within one hour: the trail tells of the first only. */
+/** Also of partial runs that lack the same within one hour: the trail reports only the first. */
 function isSame(a: Failure, b: Failure): boolean {
   if (a.connectorId !== b.connectorId || a.code !== b.code) return false;
   if (a.missing?.join() !== b.missing?.join()) return false;

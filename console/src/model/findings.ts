@@ -46,8 +46,8 @@ function ofRuns(trends: Trends): Finding[] {
       found.push({
         grave: true,
         what: `${name}: runs began up to ${Math.round(lateSecondsMax)} seconds after their time in the last ${RECENT_MINUTES} minutes`,
-        why: "Workers are too few or too busy, or the platform's budget is used up.",
-        todo: "Start more workers or raise SYNC_CONCURRENCY; where finlink_syncs_deferred_total rises, the app's budget is the limit.",
+        why: "Workers are too few or too busy, or the platform's rate limit is used up.",
+        todo: "Start more workers or raise SYNC_CONCURRENCY; if finlink_syncs_deferred_total rises, the app's rate limit is the reason.",
       });
     }
     return found;
@@ -63,8 +63,8 @@ function ofConnections(summary: StatusSummary): Finding[] {
       found.push({
         grave: true,
         what: `${name}: ${count(error, "connection")} in error`,
-        why: "Five syncs in a row failed; syncing goes on, more slowly, and a success clears it.",
-        todo: "Open one: its errors have the cause.",
+        why: "Five syncs in a row failed; syncing continues, more slowly, and a success clears it.",
+        todo: "Open one: its errors show the cause.",
         href: hrefOf({ view: "connectors", platform, status: "error" }),
       });
     }
@@ -73,7 +73,7 @@ function ofConnections(summary: StatusSummary): Finding[] {
         grave: false,
         what: `${name}: ${count(expired, "connection")} expired`,
         why: "The session ended and could not be renewed.",
-        todo: "Their users must log in again; nothing to be done here.",
+        todo: "Their users must log in again; there is nothing to do here.",
         href: hrefOf({ view: "connectors", platform, status: "expired" }),
       });
     }

@@ -1,4 +1,4 @@
-/** Lists of connectors and histories of runs, kept true by what the stream tells. */
+/** Lists of connectors and histories of runs, kept current by the events of the stream. */
 
 import type { ConnectorSummary, HistoryEntry, Platform, Status, SyncRun, WatchEvent } from "../api/types";
 

@@ -13,7 +13,7 @@ export const PLATFORM_NAMES = Object.fromEntries(
 export const STATUS_WORDS: Record<Status, { name: string; sign: string; means: string }> = {
   connected: { name: "Connected", sign: "●", means: "Syncs at its interval." },
   expired: { name: "Expired", sign: "◆", means: "The session ended; the user must log in again." },
-  error: { name: "Error", sign: "▲", means: "Five syncs in a row failed; syncing goes on, more slowly." },
+  error: { name: "Error", sign: "▲", means: "Five syncs in a row failed; syncing continues, more slowly." },
   disconnected: { name: "Disconnected", sign: "○", means: "The user disconnected, or a login is pending." },
 };
 

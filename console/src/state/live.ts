@@ -13,14 +13,14 @@ export type Liveness =
 export interface Listener {
   /** What has happened, oldest first; at most twice a second, however much that is. */
   events?(events: WatchEvent[]): void;
-  /** The stream has begun, or begins anew after a gap: what is shown must be read now. */
+  /** The stream has begun, or begins again after a gap: everything shown must be read now. */
   begun(): void;
 }
 
 export const liveness = signal<Liveness>({ kind: "connecting" });
-/** Runs under way by connector, as far as the stream has told. */
+/** Runs under way by connector, as far as the stream has reported. */
 export const runs = signal<ReadonlyMap<string, SyncRun>>(new Map());
-/** A clock for what is told relative to now. */
+/** A clock for times that are shown relative to now. */
 export const now = signal(new Date());
 
 const FLUSH_MS = 500;

@@ -1,4 +1,4 @@
-/** What the overview shows, and when it is read anew. */
+/** The data of the overview, and when it is read again. */
 
 import { effect, signal } from "@preact/signals";
 import { read } from "../api/client";

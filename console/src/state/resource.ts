@@ -16,7 +16,7 @@ export class Resource<T> {
 
   constructor(private readonly load: (signal: AbortSignal) => Promise<T>) {}
 
-  /** Read it anew; a read under way is given up. */
+  /** Read it again; a read under way is abandoned. */
   async refresh(): Promise<void> {
     this.stop();
     this.under = new AbortController();
@@ -31,7 +31,7 @@ export class Resource<T> {
     }
   }
 
-  /** Take over what the stream tells. */
+  /** Apply an event of the stream. */
   update(change: (data: T) => T): void {
     const { data, ...rest } = this.state.peek();
     if (data !== undefined) this.state.value = { ...rest, data: change(data) };

@@ -96,19 +96,19 @@ function SyncButton(props: {
   status: Connector["connectionStatus"];
 }) {
   const [asked, setAsked] = useState(false);
-  const [told, setTold] = useState("");
+  const [message, setMessage] = useState("");
   const [refused, setRefused] = useState<ApiError | null>(null);
   async function sync() {
     if (asked) return;
     setAsked(true);
     setRefused(null);
-    setTold("");
+    setMessage("");
     try {
       const { status, reason } = await props.story.sync();
-      setTold(
+      setMessage(
         status === "skipped"
           ? `The sync was skipped: ${reason ?? "no reason given"}.`
-          : "The sync was asked for.",
+          : "A sync was requested.",
       );
     } catch (error) {
       if (error instanceof ApiError) setRefused(error);
@@ -122,7 +122,7 @@ function SyncButton(props: {
       <button type="button" class="main" onClick={() => void sync()} aria-disabled={asked}>
         Sync now
       </button>
-      <p role="status">{told}</p>
+      <p role="status">{message}</p>
       {refused && <Problem error={refused} what={wait ? `a sync now, but in ${duration(wait)}` : "a sync"} />}
     </div>
   );

@@ -64,7 +64,7 @@ function Found({ finding }: { finding: Finding }) {
   );
 }
 
-/** Told to screen readers when it has changed, at most every ten seconds. */
+/** Announced to screen readers when it has changed, at most every ten seconds. */
 function Announced({ what }: { what: string }) {
   const [said, setSaid] = useState("");
   useEffect(() => {

@@ -46,7 +46,7 @@ function forget() {
   location.reload();
 }
 
-/** Whether what is shown is what is: told truthfully, in words. */
+/** Says in words whether the page is live. */
 function Live() {
   const state = liveness.value;
   const words = state.kind === "live" ? "Live" : state.kind === "connecting" ? "Connecting …" : null;

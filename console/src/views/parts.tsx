@@ -102,7 +102,7 @@ export function Problem(props: {
             Request id: <code>{error.requestId}</code>
           </>
         )}
-        {since && <> What is shown is of {local(since)}.</>}
+        {since && <> This page shows the state of {local(since)}.</>}
       </p>
       {props.retry && (
         <button type="button" onClick={props.retry}>
