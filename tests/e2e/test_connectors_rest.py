@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.domains.connectors.connections.refusals import ALLOWED, STOP, WITHIN
+from server.domains.connectors.connections.throttle import ALLOWED, STOP, WITHIN
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
 from tests.e2e.replies import content_of

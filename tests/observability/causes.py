@@ -140,7 +140,7 @@ async def logins_refused(site: Watched) -> AsyncIterator[None]:
         wrong = {"username": step.new_login(), "password": "wrong"}
         calls = [step.post(api, user_id, "zerodha", credentials=wrong) for _ in range(10)]
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {400}
-        await site.line("logins stopped", user_id=user_id)
+        await site.line("logins throttled", user_id=user_id)
         yield
 
 

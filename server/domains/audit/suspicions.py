@@ -1,6 +1,6 @@
 """What looks like an attack, seen in the audit trail as it is sealed, and told there.
 
-Refused logins are counted where they happen (connectors' `connections/refusals.py`), because they have a
+Refused logins are counted where they happen (connectors' `connections/throttle.py`), because they have a
 consequence.
 """
 

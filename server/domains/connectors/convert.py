@@ -10,6 +10,11 @@ from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import session_pb2, status_summary_pb2
 from finlink_words import PLATFORMS
 
+from server.domains.connectors.connections.connecting import (
+    Connection,
+    ConnectRequest,
+    LoginNeeded,
+)
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.sync import convert as sync_convert
 from server.rpc.times import date_bounds, timestamp
@@ -20,9 +25,16 @@ def credentials(message: session_pb2.Credentials) -> dict[str, str]:
     return {field.json_name: value for field, value in message.ListFields()}
 
 
-def created(connected: tuple[Connector, str | None]) -> rpc.CreateConnectorResponse:
+def connect_request(request: rpc.CreateConnectorRequest) -> ConnectRequest:
+    return ConnectRequest(
+        request.user_id, request.platform, request.permissions, credentials(request.credentials)
+    )
+
+
+def created(made: Connection) -> rpc.CreateConnectorResponse:
     """A connection just made, or waiting for the login at its URL."""
-    connector, login_url = connected
+    connector = made.connector
+    login_url = made.login_url if isinstance(made, LoginNeeded) else None
     data = rpc.CreateConnectorData(
         id=connector.id,
         user_id=connector.user_id,

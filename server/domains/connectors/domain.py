@@ -15,13 +15,17 @@ from finlink.connectors.v1 import (
 )
 
 from server.domains.connectors import metrics, rate_limits
-from server.domains.connectors.connections import refusals, store
+from server.domains.connectors.connections import store, throttle
+from server.domains.connectors.connections.connecting import Connecting
 from server.domains.connectors.connections.lists import ConnectorLists
-from server.domains.connectors.connections.logins import Logins
-from server.domains.connectors.connections.refusals import SUSPICION, RefusedLogins
+from server.domains.connectors.connections.logins import LoginFlow
+from server.domains.connectors.connections.logout import Logout
+from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.service import ConnectorService
+from server.domains.connectors.connections.session_changes import SessionChanges
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
+from server.domains.connectors.connections.throttle import SUSPICION, LoginThrottle
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
 from server.domains.connectors.rate_limits import RateLimiter, SessionLocks
@@ -29,8 +33,8 @@ from server.domains.connectors.records import store as record_store
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.settings import ConnectorSettings
+from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.overdue import Overdue
-from server.domains.connectors.sync.renewals import SessionRenewals
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.servicer import SyncServicer
@@ -66,17 +70,39 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         lambda name: SessionLocks(leases, f"session/{name}").acquire,
     )
     metrics.show_zeros(platforms, FAILURES, SUSPICION)
-    refused = RefusedLogins(database, kernel.trail)
-    logins = Logins(changes, connectors, leases, sessions, refused, platforms)
+    session_changes = SessionChanges(changes, connectors, sessions)
+    logout = Logout(sessions, platforms)
+    logins = LoginFlow(
+        session_changes,
+        connectors,
+        sessions,
+        LoginThrottle(database, kernel.trail),
+        logout,
+        platforms,
+    )
+    renewal = SessionRenewal(
+        session_changes, connectors, leases, sessions, logins, logout, platforms
+    )
     trends = TrendStore(database)
     recorder = TrendRecorder(trends)
-    runner = SyncRunner(changes, connectors, syncs, records, logins, recorder)
-    renewals = SessionRenewals(syncs, logins)
+    runner = SyncRunner(changes, connectors, syncs, records, renewal, recorder)
+    checks = SessionChecks(syncs, renewal)
     concurrency = kernel.settings.of(ConnectorSettings).sync_concurrency
     scheduler = JobScheduler("syncs", syncs, runner.run, concurrency)
+    connecting = Connecting(
+        changes,
+        connectors,
+        leases,
+        sessions,
+        logins,
+        logout,
+        platforms,
+        kernel.users,
+        scheduler.wake,
+    )
     service = ConnectorService(
-        changes, connectors, ConnectorLists(database), records, leases, sessions, logins, platforms,
-        kernel.users, scheduler.wake,
+        changes, connectors, ConnectorLists(database), records, sessions, renewal, logout, kernel.users,
+        scheduler.wake,
     )  # fmt: skip
     source = ChangeSource(database, store.CONNECTORS, PIPELINE, change_of, kernel.generations.close)
     watches = Watches(source, kernel.users.is_active)
@@ -86,12 +112,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     def register(server: Any) -> None:
         sync_service_pb2_grpc.add_SyncServiceServicer_to_server(SyncServicer(sync_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
-            ConnectorServicer(
-                service,
-                sync_service,
-                watches,
-                TrendService(trends),
-            ),
+            ConnectorServicer(connecting, service, sync_service, watches, TrendService(trends)),
             server,
         )
 
@@ -100,7 +121,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         background=[recorder, Overdue(syncs)],
         engines=[
             scheduler,
-            Background("check sessions", renewals.check_some, CHECK_SECONDS),
+            Background("check sessions", checks.check_some, CHECK_SECONDS),
             Background("erase records", records.erase_some, ERASE_SECONDS),
         ],
         closing=[watches.hub.close],
@@ -127,7 +148,7 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **rate_limits.INDEXES,
-        **refusals.INDEXES,
+        **throttle.INDEXES,
     },
     images=[store.CONNECTORS],
     followed=[store.FOLLOWED],

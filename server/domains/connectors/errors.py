@@ -50,6 +50,6 @@ class PlatformNotAvailable(ApiError):
     default_message = "The platform cannot be reached; try again shortly"
 
 
-class TooManyRefusals(ApiError):
+class LoginsThrottled(ApiError):
     code = "RATE_LIMITED"
     default_message = "The platform refused this user's logins too often; wait before the next"

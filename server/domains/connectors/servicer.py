@@ -22,6 +22,7 @@ from finlink.types.v1 import pagination_pb2
 from server.cache.responses import Shown
 from server.core.clock import utc_now
 from server.domains.connectors import convert
+from server.domains.connectors.connections.connecting import Connecting
 from server.domains.connectors.connections.service import ConnectorService
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records import convert as record_convert
@@ -38,11 +39,13 @@ from server.streaming.watches import Watches
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     def __init__(
         self,
+        connecting: Connecting,
         connectors: ConnectorService,
         syncs: SyncService,
         watches: Watches[Change],
         trends: TrendService,
     ) -> None:
+        self._connecting = connecting
         self._connectors = connectors
         self._syncs = syncs
         self._watches = watches
@@ -52,14 +55,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         self, request: rpc.CreateConnectorRequest, context: Context
     ) -> rpc.CreateConnectorResponse:
         return await replied(
-            partial(
-                self._connectors.connect,
-                request.user_id,
-                request.platform,
-                request.permissions,
-                convert.credentials(request.credentials),
-            ),
-            convert.created,
+            partial(self._connecting.connect, convert.connect_request(request)), convert.created
         )
 
     async def ListConnectors(

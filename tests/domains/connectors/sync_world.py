@@ -15,15 +15,23 @@ from bson import ObjectId
 from finlink_words import DataType
 
 from server.core.clock import utc_now
+from server.domains.connectors.connections.connecting import (
+    Connecting,
+    ConnectRequest,
+    LoginNeeded,
+)
 from server.domains.connectors.connections.lists import ConnectorLists
-from server.domains.connectors.connections.logins import Logins
-from server.domains.connectors.connections.refusals import RefusedLogins
+from server.domains.connectors.connections.logins import LoginFlow
+from server.domains.connectors.connections.logout import Logout
+from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.service import ConnectorService
+from server.domains.connectors.connections.session_changes import SessionChanges
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
+from server.domains.connectors.connections.throttle import LoginThrottle
 from server.domains.connectors.model import Connector
 from server.domains.connectors.records.store import RecordStore
-from server.domains.connectors.sync.renewals import SessionRenewals
+from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.runner import SyncRunner
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.store import SyncStore
@@ -211,11 +219,10 @@ class World:
         self.leases = Leases(database)
         self.trail = AuditTrail(database, Codes(bytes(range(32))))
         self.changes = RecordedChanges(database, self.trail)
-        self.refused = RefusedLogins(database, self.trail)
-        self.logins = Logins(
-            self.changes, self.connectors, self.leases, self.sessions, self.refused, self.platforms
-        )
-        self.renewals = SessionRenewals(self.syncs, self.logins)
+        self.throttle = LoginThrottle(database, self.trail)
+        self.logout = Logout(self.sessions, self.platforms)
+        self.renewal = self.another_renewal(self.platforms)
+        self.checks = SessionChecks(self.syncs, self.renewal)
         self.recorder = TrendRecorder(TrendStore(database))
         self.runner = self.another_runner()
         self.service = ConnectorService(
@@ -223,9 +230,19 @@ class World:
             self.connectors,
             self.lists,
             self.records,
+            self.sessions,
+            self.renewal,
+            self.logout,
+            UserDirectory(self.users),
+            self._woken,
+        )
+        self.connecting = Connecting(
+            self.changes,
+            self.connectors,
             self.leases,
             self.sessions,
-            self.logins,
+            self.logins_at(self.platforms),
+            self.logout,
             self.platforms,
             UserDirectory(self.users),
             self._woken,
@@ -246,11 +263,32 @@ class World:
     ) -> SyncRunner:
         """As another worker has one."""
         platforms = {platform.name: platform} if platform else self.platforms
-        logins = Logins(
-            self.changes, self.connectors, self.leases, self.sessions, self.refused, platforms
-        )
         return SyncRunner(
-            self.changes, self.connectors, syncs or self.syncs, self.records, logins, self.recorder
+            self.changes,
+            self.connectors,
+            syncs or self.syncs,
+            self.records,
+            self.another_renewal(platforms),
+            self.recorder,
+        )
+
+    def logins_at(self, platforms: Mapping[str, Any]) -> LoginFlow:
+        changes = SessionChanges(self.changes, self.connectors, self.sessions)
+        logout = Logout(self.sessions, platforms)
+        return LoginFlow(changes, self.connectors, self.sessions, self.throttle, logout, platforms)
+
+    def another_renewal(
+        self, platforms: Mapping[str, Any], leases: Leases | None = None
+    ) -> SessionRenewal:
+        """As another process has one."""
+        return SessionRenewal(
+            SessionChanges(self.changes, self.connectors, self.sessions),
+            self.connectors,
+            leases or self.leases,
+            self.sessions,
+            self.logins_at(platforms),
+            Logout(self.sessions, platforms),
+            platforms,
         )
 
     def scheduler(
@@ -259,7 +297,7 @@ class World:
         return JobScheduler("syncs", self.syncs, (runner or self.runner).run, concurrency)
 
     def session_checks(self) -> Background:
-        return Background("check sessions", self.renewals.check_some, 0.02)
+        return Background("check sessions", self.checks.check_some, 0.02)
 
     def erasing(self) -> Background:
         return Background("erase records", self.records.erase_some, 0.02)
@@ -273,11 +311,23 @@ class World:
 
     async def connected(self, *data_types: DataType) -> Connector:
         """A connector whose first sync is wanted, and not begun."""
-        connector, login_url = await self.service.connect(
+        connector, login_url = await self.connect(
             await self.user(), self.platform.name, data_types or ALL, {}
         )
         assert login_url is None
         return connector
+
+    async def connect(
+        self,
+        user_id: str,
+        platform: str,
+        permissions: Sequence[str],
+        credentials: Mapping[str, str],
+    ) -> tuple[Connector, str | None]:
+        """With the URL of the login that is needed, if one is."""
+        request = ConnectRequest(user_id, platform, permissions, credentials)
+        made = await self.connecting.connect(request)
+        return made.connector, made.login_url if isinstance(made, LoginNeeded) else None
 
     async def synced(self, *data_types: DataType) -> Connector:
         """A connector after its first sync."""

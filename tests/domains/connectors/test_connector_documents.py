@@ -144,7 +144,7 @@ async def test_one_without_a_status_can_be_connected(world: World) -> None:
     user_id = await world.user()
     found = await written(world, {"_id": ObjectId(), "userId": user_id, "platform": "fi_money"})
     try:
-        connector, _ = await world.service.connect(user_id, "fi_money", ALL, {})
+        connector, _ = await world.connect(user_id, "fi_money", ALL, {})
     except Exception as error:
         raise AssertionError("it is refused") from error
     assert (connector.id, connector.status) == (found.id, "connected")
@@ -164,7 +164,7 @@ async def test_it_is_disconnected_and_connected_again(world: World) -> None:
     ended = await world.service.disconnect(connector.id)
     assert ended.status == "disconnected"
     assert "credentials" not in await world.document(connector.id)
-    again, _ = await world.service.connect(connector.user_id, "fi_money", ["trades"], {})
+    again, _ = await world.connect(connector.user_id, "fi_money", ["trades"], {})
     assert again.id == connector.id
     assert again.history == connector.history
     synced = await world.sync(again.id)

@@ -63,7 +63,7 @@ async def test_nor_does_one_after_connecting_anew(world: World) -> None:
     backup = await world.document(connector.id)
     (before,) = await keys_of(world, connector.user_id)
     await world.service.disconnect(connector.id)
-    await world.service.connect(connector.user_id, connector.platform, ALL, {})
+    await world.connect(connector.user_id, connector.platform, ALL, {})
     (after,) = await keys_of(world, connector.user_id)
     assert after["_id"] != before["_id"]
     await restored(world, backup)
@@ -76,7 +76,7 @@ async def test_connecting_an_expired_connector_anew_destroys_its_key(world: Worl
     (before,) = await keys_of(world, connector.user_id)
     world.platform.session_over = True
     assert (await world.sync(connector.id)).status == "expired"
-    again, _ = await world.service.connect(connector.user_id, connector.platform, ALL, {})
+    again, _ = await world.connect(connector.user_id, connector.platform, ALL, {})
     (after,) = await keys_of(world, connector.user_id)
     assert after["_id"] != before["_id"]
     assert (await world.sessions.open(again)).secrets == {"token": "tok_2"}
@@ -85,7 +85,7 @@ async def test_connecting_an_expired_connector_anew_destroys_its_key(world: Worl
 async def test_a_login_that_is_abandoned_loses_its_key(world: World) -> None:
     world.platform.wants_login = True
     user_id = await world.user()
-    pending, url = await world.service.connect(user_id, world.platform.name, ALL, {})
+    pending, url = await world.connect(user_id, world.platform.name, ALL, {})
     assert url is not None
     backup = await world.document(pending.id)
     await world.service.disconnect(pending.id)
@@ -109,7 +109,7 @@ async def test_a_deleted_user_s_keys_go_and_nobody_else_s(world: World) -> None:
 async def test_a_refused_connect_leaves_the_key_of_the_connection(world: World) -> None:
     connector = await world.connected()
     with pytest.raises(AlreadyConnected):
-        await world.service.connect(connector.user_id, connector.platform, ALL, {})
+        await world.connect(connector.user_id, connector.platform, ALL, {})
     assert (await world.sessions.open(await world.get(connector.id))).secrets
 
 
@@ -123,7 +123,7 @@ async def test_whoever_wins_a_connector_is_connected_opens_or_has_no_key(world: 
         await asyncio.gather(
             world.service.disconnect(connector.id),
             world.service.refresh(connector.id, {}),
-            world.service.connect(connector.user_id, connector.platform, ALL, {}),
+            world.connect(connector.user_id, connector.platform, ALL, {}),
             return_exceptions=True,
         )
         after = await world.get(connector.id)
@@ -131,7 +131,7 @@ async def test_whoever_wins_a_connector_is_connected_opens_or_has_no_key(world: 
             assert (await world.sessions.open(after)).secrets
         else:
             assert await keys_of(world, connector.user_id) == []
-            await world.service.connect(connector.user_id, connector.platform, ALL, {})
+            await world.connect(connector.user_id, connector.platform, ALL, {})
 
 
 async def test_a_swapped_session_ends_it_and_the_log_says_whose(world: World) -> None:

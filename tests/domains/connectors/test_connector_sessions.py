@@ -98,7 +98,7 @@ async def test_session_ids_open_nothing_and_do_not_repeat(world: World) -> None:
 async def test_of_two_connects_at_once_one_wins(world: World) -> None:
     user_id = await world.user()
     answers = await asyncio.gather(
-        *(world.service.connect(user_id, "fi_money", ALL, {}) for _ in range(5)),
+        *(world.connect(user_id, "fi_money", ALL, {}) for _ in range(5)),
         return_exceptions=True,
     )
     refused = [answer for answer in answers if isinstance(answer, BaseException)]
@@ -120,7 +120,7 @@ async def test_a_connect_whose_user_is_deleted_meanwhile_stores_nothing(world: W
 
     slow = Slow()
     world.platform.connect = slow.connect  # type: ignore[method-assign,assignment]
-    connecting = asyncio.create_task(world.service.connect(user_id, "fi_money", ALL, {}))
+    connecting = asyncio.create_task(world.connect(user_id, "fi_money", ALL, {}))
     async with asyncio.timeout(10):
         await slow.gate.reached.wait()
         await world.user_service.delete(user_id)
@@ -135,17 +135,17 @@ async def test_a_connect_whose_user_is_deleted_meanwhile_stores_nothing(world: W
 async def test_refused_credentials_store_nothing(world: World) -> None:
     user_id = await world.user()
     with pytest.raises(InvalidCredentials) as caught:
-        await world.service.connect(user_id, "fi_money", ALL, {"password": "wrong"})
+        await world.connect(user_id, "fi_money", ALL, {"password": "wrong"})
     assert [field.field for field in caught.value.fields] == ["credentials.password"]
     assert await stored(world) == 0
     # And nothing stays taken.
-    await world.service.connect(user_id, "fi_money", ALL, {})
+    await world.connect(user_id, "fi_money", ALL, {})
 
 
 async def test_connected_while_suspended_it_waits_for_the_user(world: World) -> None:
     user_id = await world.user()
     await world.user_service.set_status(user_id, "suspended")
-    connector, _ = await world.service.connect(user_id, "fi_money", ALL, {})
+    connector, _ = await world.connect(user_id, "fi_money", ALL, {})
     assert connector.status == "connected"
     assert (connector.paused, connector.run, connector.next_sync_at) == (True, None, None)
     await world.user_service.set_status(user_id, "active")
@@ -237,7 +237,7 @@ async def test_a_login_completed_by_somebody_else_is_refused(world: World) -> No
 async def test_a_pending_login_from_begin_to_end(world: World) -> None:
     world.platform.wants_login = True
     user_id = await world.user()
-    pending, login_url = await world.service.connect(user_id, "fi_money", ALL, {})
+    pending, login_url = await world.connect(user_id, "fi_money", ALL, {})
     assert (pending.status, login_url) == ("disconnected", LOGIN_PAGE)
     assert (pending.session_id, pending.run, pending.next_sync_at) == (None, None, None)
     with pytest.raises(ReauthRequired) as caught:
@@ -253,7 +253,7 @@ async def test_a_pending_login_from_begin_to_end(world: World) -> None:
 async def test_a_pending_login_is_given_up(world: World) -> None:
     world.platform.wants_login = True
     user_id = await world.user()
-    pending, _ = await world.service.connect(user_id, "fi_money", ALL, {})
+    pending, _ = await world.connect(user_id, "fi_money", ALL, {})
     ended = await world.service.disconnect(pending.id)
     assert (ended.status, ended.login_pending) == ("disconnected", False)
     assert [login.secrets for login in world.platform.abandoned] == [{"pending": "p1"}]
@@ -265,12 +265,12 @@ async def test_a_pending_login_is_given_up(world: World) -> None:
 async def test_a_pending_login_is_begun_anew(world: World) -> None:
     world.platform.wants_login = True
     user_id = await world.user()
-    first, _ = await world.service.connect(user_id, "fi_money", ALL, {})
-    second, _ = await world.service.connect(user_id, "fi_money", ["trades"], {})
+    first, _ = await world.connect(user_id, "fi_money", ALL, {})
+    second, _ = await world.connect(user_id, "fi_money", ["trades"], {})
     assert second.id == first.id
     assert second.permissions == ("trades",)
     world.platform.wants_login = False
-    third, login_url = await world.service.connect(user_id, "fi_money", ALL, {})
+    third, login_url = await world.connect(user_id, "fi_money", ALL, {})
     assert (third.id, third.status, login_url) == (first.id, "connected", None)
 
 
@@ -307,7 +307,7 @@ async def test_a_deleted_user_s_sessions_are_ended_and_destroyed(world: World) -
 async def test_reconnecting_keeps_id_history_and_records(world: World) -> None:
     connector = await world.synced()
     await world.service.disconnect(connector.id)
-    again, _ = await world.service.connect(connector.user_id, "fi_money", ["trades"], {})
+    again, _ = await world.connect(connector.user_id, "fi_money", ["trades"], {})
     assert again.id == connector.id
     assert again.session_id not in {None, connector.session_id}
     assert (again.history, again.total_syncs) == (connector.history, 1)

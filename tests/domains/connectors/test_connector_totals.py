@@ -56,14 +56,14 @@ class Life:
     async def connect(self) -> None:
         self.users.append(await self.world.user())
         self.world.platform.wants_login = self.chance.random() < 0.2
-        await self.world.service.connect(self.users[-1], "fi_money", ALL, {})
+        await self.world.connect(self.users[-1], "fi_money", ALL, {})
 
     async def connect_again(self) -> None:
         self.world.platform.wants_login = False
         if self.users:
             user_id = self.chance.choice(self.users)
             try:
-                await self.world.service.connect(user_id, "fi_money", ALL, {})
+                await self.world.connect(user_id, "fi_money", ALL, {})
             except AlreadyConnected:
                 assert (await self.world.connectors.find(user_id, "fi_money")) is not None
 

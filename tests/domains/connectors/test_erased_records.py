@@ -26,7 +26,7 @@ async def told(world: World) -> list[str]:
 
 
 async def connected_again(world: World, connector: Connector) -> Connector:
-    await world.service.connect(connector.user_id, connector.platform, ALL, {})
+    await world.connect(connector.user_id, connector.platform, ALL, {})
     return await world.sync(connector.id)
 
 

@@ -129,6 +129,6 @@ async def test_records_erased_meanwhile_are_given_no_more(
             parts.append(part)
             if len(parts) == 3:  # in the first page
                 await world.service.disconnect(connector.id, delete_records=True)
-                await world.service.connect(connector.user_id, connector.platform, ALL, {})
+                await world.connect(connector.user_id, connector.platform, ALL, {})
     assert len(of("record", parts)) == 3
     assert of("audit_event", parts)

@@ -1,4 +1,4 @@
-"""Refreshes of one connector at once, and refreshes that something newer has overtaken."""
+"""Refreshes of one connector at once, and refreshes that conflict with something newer."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import asyncio
 
 import pytest
 
-from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.errors import NotConnected, ReauthRequired
 from server.domains.connectors.model import Connector
 from server.storage.leases import LEASES, Leases
 from tests.domains.connectors.sync_world import ALL, Gate, World
 
 
-def another_process(world: World) -> Logins:
-    leases = Leases(world.database)
-    return Logins(
-        world.changes, world.connectors, leases, world.sessions, world.refused, world.platforms
-    )
+def another_process(world: World) -> SessionRenewal:
+    return world.another_renewal(world.platforms, Leases(world.database))
 
 
 async def frozen_refresh(
     world: World, connector: Connector
 ) -> tuple[Gate, asyncio.Task[Connector]]:
-    """A refresh that stands still at the platform, its claim lapsed."""
+    """A refresh that stands still at the platform, its lease lapsed."""
     gate = world.platform.before_renewal = Gate()
     refresh = asyncio.create_task(world.service.refresh(connector.id, {}))
     async with asyncio.timeout(10):
@@ -100,7 +97,7 @@ async def test_a_connect_anew_wins_over_a_refresh_under_way(world: World) -> Non
     world.platform.renewable = True
     gate, late = await frozen_refresh(world, connector)
     await world.service.disconnect(connector.id)
-    anew, _ = await world.service.connect(connector.user_id, "fi_money", ALL, {})
+    anew, _ = await world.connect(connector.user_id, "fi_money", ALL, {})
     gate.opened.set()
     assert (await late).session_id == anew.session_id
     assert (await world.get(connector.id)).generation == anew.generation

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from server.core.clock import utc_now
-from server.domains.connectors.connections.refusals import ALLOWED, REFUSED_LOGINS, STOP, WITHIN
-from server.domains.connectors.errors import InvalidCredentials, TooManyRefusals
+from server.domains.connectors.connections.throttle import ALLOWED, REFUSED_LOGINS, STOP, WITHIN
+from server.domains.connectors.errors import InvalidCredentials, LoginsThrottled
 from server.platforms.base import CredentialsRefused
 from tests.domains.connectors.sync_world import ALL, World
 
@@ -19,7 +19,7 @@ WRONG, RIGHT = {"password": "wrong"}, {"password": "right"}
 async def refused(world: World, user_id: str, times: int) -> None:
     for _ in range(times):
         with pytest.raises(InvalidCredentials):
-            await world.service.connect(user_id, world.platform.name, ALL, WRONG)
+            await world.connect(user_id, world.platform.name, ALL, WRONG)
 
 
 def counted() -> list[float]:
@@ -41,14 +41,14 @@ async def test_after_so_many_refusals_logins_of_that_user_stop(world: World) -> 
     before = counted()
     await refused(world, user_id, ALLOWED)
     assert counted() == [before[0] + ALLOWED, before[1] + 1, before[2] + 1]
-    with pytest.raises(TooManyRefusals) as stopped:
-        await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+    with pytest.raises(LoginsThrottled) as stopped:
+        await world.connect(user_id, world.platform.name, ALL, RIGHT)
     assert stopped.value.retry_after is not None
     assert STOP - timedelta(minutes=1) < stopped.value.retry_after <= STOP
     assert await told(world, "connector.credentials_refused") == ALLOWED
     assert await told(world, "suspicious.refused_credentials") == 1
     # Nobody else is stopped.
-    await world.service.connect(await world.user(), world.platform.name, ALL, RIGHT)
+    await world.connect(await world.user(), world.platform.name, ALL, RIGHT)
 
 
 async def test_the_stop_ends(world: World) -> None:
@@ -57,7 +57,7 @@ async def test_the_stop_ends(world: World) -> None:
     await world.database.collection(REFUSED_LOGINS).update_many(
         {}, {"$set": {"stoppedUntil": utc_now()}}
     )
-    await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+    await world.connect(user_id, world.platform.name, ALL, RIGHT)
 
 
 async def test_refusals_of_long_ago_do_not_count(world: World) -> None:
@@ -67,24 +67,24 @@ async def test_refusals_of_long_ago_do_not_count(world: World) -> None:
         {}, [{"$set": {"times": [utc_now() - WITHIN]}}]
     )
     await refused(world, user_id, ALLOWED - 1)
-    await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+    await world.connect(user_id, world.platform.name, ALL, RIGHT)
 
 
 async def test_a_login_that_succeeds_begins_anew(world: World) -> None:
     user_id = await world.user()
     await refused(world, user_id, ALLOWED - 1)
-    connector, _ = await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+    connector, _ = await world.connect(user_id, world.platform.name, ALL, RIGHT)
     await world.service.disconnect(connector.id)
     await refused(world, user_id, ALLOWED - 1)
-    await world.service.connect(user_id, world.platform.name, ALL, RIGHT)
+    await world.connect(user_id, world.platform.name, ALL, RIGHT)
 
 
 async def test_refreshes_count_too(world: World) -> None:
     world.platform.wants_login = True
-    connector, _ = await world.service.connect(await world.user(), world.platform.name, ALL, RIGHT)
+    connector, _ = await world.connect(await world.user(), world.platform.name, ALL, RIGHT)
     world.platform.cannot_log_in = CredentialsRefused("The token is wrong", "requestToken")
     for _ in range(ALLOWED):
         with pytest.raises(InvalidCredentials):
             await world.service.refresh(connector.id, {"requestToken": "t"})
-    with pytest.raises(TooManyRefusals):
+    with pytest.raises(LoginsThrottled):
         await world.service.refresh(connector.id, {"requestToken": "t"})

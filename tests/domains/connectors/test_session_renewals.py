@@ -10,7 +10,7 @@ import pytest
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import ASK_AFTER, RENEW_BEFORE, STILL_ACCEPTED
 from server.domains.connectors.model import EXPIRES_SOON, Connector
-from server.domains.connectors.sync.renewals import LEASE, SessionRenewals
+from server.domains.connectors.sync.checks import LEASE, SessionChecks
 from server.platforms.base import PlatformUnavailable
 from tests.domains.connectors.sync_world import Gate, World
 from tests.domains.connectors.waiting import eventually
@@ -42,15 +42,15 @@ async def at_its_end(world: World, connector: Connector) -> None:
 async def test_a_session_that_can_be_renewed_is_renewed_before_its_end(renewable: World) -> None:
     connector = await renewable.synced()
     assert -RENEW_BEFORE <= await check_at(renewable, connector) <= -RENEW_BEFORE / 2
-    assert not await renewable.renewals.check_some()
+    assert not await renewable.checks.check_some()
     # As time does.
     await renewable.change(connector.id, {"session.checkAt": utc_now()})
-    assert await renewable.renewals.check_some()
+    assert await renewable.checks.check_some()
     after = await renewable.get(connector.id)
     assert (await renewable.sessions.open(after)).secrets == {"token": "tok_2"}
     assert (after.status, after.generation) == ("connected", connector.generation + 1)
     assert (after.history, after.run) == (connector.history, None)
-    assert not await renewable.renewals.check_some()
+    assert not await renewable.checks.check_some()
 
 
 def test_callers_are_not_told_that_it_expires_soon_before_renewal_was_tried() -> None:
@@ -61,7 +61,7 @@ async def test_renewing_that_brings_no_longer_life_is_not_repeated(renewable: Wo
     connector = await renewable.synced()
     renewable.platform.life = timedelta(hours=7)
     await renewable.change(connector.id, {"session.checkAt": utc_now()})
-    assert await renewable.renewals.check_some()
+    assert await renewable.checks.check_some()
     assert timedelta(0) <= await check_at(renewable, connector) <= ASK_AFTER
 
 
@@ -69,7 +69,7 @@ async def test_of_many_workers_one_renews(renewable: World) -> None:
     connectors = [await renewable.synced() for _ in range(3)]
     for connector in connectors:
         await renewable.change(connector.id, {"session.checkAt": utc_now()})
-    workers = [SessionRenewals(renewable.syncs, renewable.logins) for _ in range(5)]
+    workers = [SessionChecks(renewable.syncs, renewable.renewal) for _ in range(5)]
     await asyncio.gather(*(worker.check_some() for worker in workers))
     assert renewable.platform.renewals == len(connectors)
 
@@ -80,14 +80,14 @@ async def test_a_session_that_ended_is_found_out_without_a_sync(world: World) ->
     assert timedelta(0) <= await check_at(world, connector) <= ASK_AFTER
     world.platform.session_over = True
     await at_its_end(world, connector)
-    assert await world.renewals.check_some()
+    assert await world.checks.check_some()
     after = await world.get(connector.id)
     assert (after.status, after.session_id) == ("expired", None)
     assert after.errors[0].code == "REAUTH_REQUIRED"
     assert after.history == connector.history
     assert await world.sessions.login_url(after) == LOGIN_PAGE
     await at_its_end(world, connector)
-    assert not await world.renewals.check_some()
+    assert not await world.checks.check_some()
 
 
 async def test_the_engines_check_sessions(world: World) -> None:
@@ -107,7 +107,7 @@ async def test_the_engines_check_sessions(world: World) -> None:
 async def test_a_session_accepted_past_its_end_goes_on_a_little_at_a_time(world: World) -> None:
     connector = await world.synced()
     await at_its_end(world, connector)
-    assert await world.renewals.check_some()
+    assert await world.checks.check_some()
     after = await world.get(connector.id)
     assert after.status == "connected"
     assert after.expires_at is not None
@@ -126,10 +126,10 @@ async def test_a_platform_that_is_away_is_asked_again_later(world: World) -> Non
         raise PlatformUnavailable("Away")
 
     world.platform.before_renewal = away
-    assert await world.renewals.check_some()
+    assert await world.checks.check_some()
     assert await world.get(connector.id) == before
     assert LEASE - timedelta(seconds=10) < await check_at(world, connector) <= LEASE * 1.5
-    assert not await world.renewals.check_some()
+    assert not await world.checks.check_some()
 
 
 async def test_a_session_that_a_caller_refreshes_is_left_to_the_caller(renewable: World) -> None:
@@ -139,7 +139,7 @@ async def test_a_session_that_a_caller_refreshes_is_left_to_the_caller(renewable
     async with asyncio.timeout(10):
         await gate.reached.wait()
         await renewable.change(connector.id, {"session.checkAt": utc_now()})
-        assert await renewable.renewals.check_some()
+        assert await renewable.checks.check_some()
         gate.opened.set()
         refreshed = await refresh
     assert renewable.platform.renewals == 1

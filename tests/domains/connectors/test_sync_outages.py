@@ -173,7 +173,7 @@ async def cancelled(world: World, connector: Connector) -> None:
 
 async def reconnected(world: World, connector: Connector) -> None:
     await world.service.disconnect(connector.id)
-    await world.service.connect(connector.user_id, "fi_money", connector.permissions, {})
+    await world.connect(connector.user_id, "fi_money", connector.permissions, {})
     world.platform.failures = {}
     await world.runner.run(await world.claim(connector.id))
 

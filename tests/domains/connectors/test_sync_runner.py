@@ -347,7 +347,7 @@ async def test_connected_again_during_a_run_of_the_former_session(world: World) 
     gate, run = await under_way(world, connector)
     world.platform.items["trades"] = []
     await world.service.disconnect(connector.id)
-    again, _ = await world.service.connect(connector.user_id, connector.platform, ALL, {})
+    again, _ = await world.connect(connector.user_id, connector.platform, ALL, {})
     assert again.run is not None
     document = await world.document(connector.id)
     await finished(gate, run)

@@ -309,7 +309,7 @@ async def test_settings_of_a_disconnected_connector_hold_when_it_is_connected_ag
     await world.service.disconnect(connector.id)
     after = await world.sync_service.update_settings(connector.id, 7, [], False)
     assert after.next_sync_at is None
-    again, _ = await world.service.connect(connector.user_id, connector.platform, ["trades"], {})
+    again, _ = await world.connect(connector.user_id, connector.platform, ["trades"], {})
     assert (again.sync_interval, again.auto_sync) == (7, False)
 
 

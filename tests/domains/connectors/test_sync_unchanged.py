@@ -147,7 +147,7 @@ async def test_what_a_dead_run_stored_is_not_taken_for_what_was_there_before(wor
 async def test_erased_records_are_fetched_anew(world: World) -> None:
     connector = await world.synced()
     await world.service.disconnect(connector.id, delete_records=True)
-    again, _ = await world.service.connect(connector.user_id, "fi_money", connector.permissions, {})
+    again, _ = await world.connect(connector.user_id, "fi_money", connector.permissions, {})
     after = await world.sync(again.id)
     assert after.history[0].added_count == 7
     assert sum((await world.kept(after.records_id)).values()) == 7

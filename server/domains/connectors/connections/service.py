@@ -1,57 +1,34 @@
-"""Use cases of connections: connect, refresh, disconnect, and looking at them."""
+"""Use cases of connections that there are: looking at them, refresh, disconnect."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
-from typing import Protocol
 
 import structlog
 
-from server.core.errors import ApiError, FieldError
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
-from server.domains.connectors import metrics
 from server.domains.connectors.audit_events import about
 from server.domains.connectors.connections.lists import ConnectorLists
-from server.domains.connectors.connections.logins import Logins, answer
-from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
+from server.domains.connectors.connections.logout import Logout
+from server.domains.connectors.connections.renewal import SessionRenewal
+from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import (
-    AlreadyConnected,
     ConnectionNotFound,
     ConnectorNotFound,
-    InvalidCredentials,
 )
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records.store import RecordStore
-from server.platforms.base import LoginRequired, Platform, Session
+from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Session as Transaction
-from server.storage.leases import LeaseBusy, Leases
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
 DEFAULT_LIMIT = 20
-CONNECT_TIMEOUT = timedelta(seconds=12)  # for another connect of the same user and platform
-
-
-class UserDirectory(Protocol):
-    """What connectors need to know of users."""
-
-    async def is_active(self, user_id: str) -> bool:
-        """Raises UserNotFound."""
-        ...
-
-    async def identity(self, user_id: str) -> str:
-        """What tells a user from a later one of the same name. Raises UserNotFound."""
-        ...
-
-    async def lock(self, user_id: str, session: Transaction) -> bool:
-        """The same as `is_active` inside a transaction, where the user cannot be changed meanwhile."""
-        ...
 
 
 class ConnectorService:
@@ -61,21 +38,19 @@ class ConnectorService:
         store: ConnectorStore,
         lists: ConnectorLists,
         records: RecordStore,
-        leases: Leases,
         sessions: SessionVault,
-        logins: Logins,
-        platforms: Mapping[str, Platform],
-        users: UserDirectory,
+        renewal: SessionRenewal,
+        logout: Logout,
+        users: Users,
         wake: Callable[[], None],
     ) -> None:
         self._changes = changes
         self._store = store
         self._lists = lists
         self._records = records
-        self._leases = leases
         self._sessions = sessions
-        self._logins = logins
-        self._platforms = platforms
+        self._renewal = renewal
+        self._logout = logout
         self._users = users
         self._wake = wake
 
@@ -112,121 +87,7 @@ class ConnectorService:
         """How many connectors there are of each (platform, status)."""
         return await self._lists.count_by_status(where)
 
-    # Connecting
-
-    async def connect(
-        self,
-        user_id: str,
-        platform_name: str,
-        permissions: Sequence[str],
-        credentials: Mapping[str, str],
-        reply: KeyedReply | None = None,
-    ) -> tuple[Connector, str | None]:
-        """Log in and start the first sync; or a connector with a login pending, and its URL.
-
-        Raises UserNotFound, AlreadyConnected, InvalidCredentials or PlatformNotAvailable; nothing is
-        stored then.
-        """
-        outcome = "INTERNAL"
-        try:
-            made = await self._connect_once(user_id, platform_name, permissions, credentials, reply)
-            outcome = "connected" if made[1] is None else "login_required"
-            return made
-        except ApiError as error:
-            outcome = error.code
-            _log.info(
-                "not connected",
-                user_id=user_id,
-                platform=platform_name,
-                code=outcome,
-                cause=str(error),
-            )
-            raise
-        finally:
-            metrics.CONNECTS.labels(platform_name, outcome).inc()
-
-    async def _connect_once(
-        self,
-        user_id: str,
-        platform_name: str,
-        permissions: Sequence[str],
-        credentials: Mapping[str, str],
-        reply: KeyedReply | None,
-    ) -> tuple[Connector, str | None]:
-        await self._users.is_active(user_id)
-        platform = self._platforms[platform_name]
-        granted = [name for name in permissions if name in platform.data_types]
-        if not granted:
-            can = ", ".join(platform.data_types)
-            raise InvalidCredentials(
-                "The platform grants none of the permissions asked for",
-                fields=[FieldError("permissions", f"{platform_name} can grant {can}")],
-            )
-        before = await self._store.find(user_id, platform_name)
-        try:
-            # Of two at once one wins; should it die, the other takes over.
-            async with self._leases.acquire(f"connect/{user_id}/{platform_name}", CONNECT_TIMEOUT):
-                existing = await self._store.find(user_id, platform_name)
-                if _generation(existing) != _generation(before):
-                    raise AlreadyConnected
-                return await self._connect(user_id, platform, granted, credentials, existing, reply)
-        except LeaseBusy:
-            raise AlreadyConnected from None
-
-    async def _connect(
-        self,
-        user_id: str,
-        platform: Platform,
-        granted: Sequence[str],
-        credentials: Mapping[str, str],
-        existing: Connector | None,
-        reply: KeyedReply | None,
-    ) -> tuple[Connector, str | None]:
-        if existing is not None and existing.live:
-            raise AlreadyConnected
-        # A login that was pending leads nowhere any more; it is opened while its key is there.
-        former = await self._logins.held(existing) if existing is not None else None
-        async with self._logins.watched(user_id, platform.name, credentials):
-            outcome = await answer(platform.connect(credentials))
-
-        async def store(session: Transaction) -> tuple[Connector, str | None]:
-            active = await self._users.lock(user_id, session)
-            key = self._sessions.new_key(user_id, platform.name)
-            await self._sessions.store_key(key, session)
-            if isinstance(outcome, LoginRequired):
-                sealed = self._sessions.seal_login(key, outcome)
-                pending = await self._store.await_login(
-                    user_id, platform.name, granted, sealed, paused=not active, session=session
-                )
-                return pending, outcome.login_url
-            connected = self._sessions.seal(key, outcome)
-            connector = await self._store.connect(
-                user_id,
-                platform.name,
-                granted,
-                connected,
-                new_sync_id(),
-                paused=not active,
-                session=session,
-            )
-            return connector, None
-
-        try:
-            connector, login_url = await self._changes.make(store, _connected, reply)
-        except BaseException:
-            if isinstance(outcome, Session):
-                await self._logins.log_out(platform, outcome)
-            raise
-        if existing is not None:
-            await self._logins.let_go(existing, former)
-        log = _log.bind(connector_id=connector.id, user_id=user_id, platform=platform.name)
-        if login_url is not None:
-            log.info("login required")
-        else:
-            first_sync = connector.run.sync_id if connector.run else None
-            log.info("connected", permissions=list(granted), sync_id=first_sync)
-            self._wake()
-        return connector, login_url
+    # Changing
 
     async def refresh(
         self,
@@ -239,11 +100,9 @@ class ConnectorService:
         Raises ConnectorNotFound, NotConnected, ReauthRequired, InvalidCredentials or
         PlatformNotAvailable.
         """
-        refreshed = await self._logins.refresh(await self.get(connector_id), credentials, reply)
+        refreshed = await self._renewal.refresh(await self.get(connector_id), credentials, reply)
         self._wake()
         return refreshed
-
-    # Disconnecting
 
     async def disconnect(
         self,
@@ -252,9 +111,9 @@ class ConnectorService:
         *,
         delete_records: bool = False,
     ) -> Connector:
-        """End the session and all syncing, and erase what was fetched where that is asked for.
+        """End the session and all syncing, and with `delete_records` erase what was fetched.
 
-        On a disconnected connector, what already holds. Raises ConnectorNotFound.
+        Of a disconnected connector it returns the state that there is. Raises ConnectorNotFound.
         """
         while True:
             connector = await self.get(connector_id)
@@ -263,10 +122,10 @@ class ConnectorService:
                 actions.append("connector.records_deleted")
             if not actions:
                 return connector
-            held = await self._logins.held(connector)  # opened while its key is there
+            opened = await self._logout.opened(connector)  # opened while its key is there
             ended = await self._changes.make(
                 partial(self._disconnect, connector, delete_records),
-                partial(_told, actions),
+                partial(_events_of, actions),
                 reply,
             )
             if ended is not None:
@@ -275,7 +134,7 @@ class ConnectorService:
         for action in actions:
             log.info(action.partition(".")[2].replace("_", " "))
         if _has_to_end(connector):
-            await self._logins.let_go(connector, held)
+            await self._logout.release(connector.platform, opened)
         return ended
 
     async def _disconnect(
@@ -299,7 +158,7 @@ class ConnectorService:
 
     async def before_delete(self, user_id: str) -> None:
         connectors = await self._store.of_user(user_id)
-        await asyncio.gather(*(self._logins.log_out_of(connector) for connector in connectors))
+        await asyncio.gather(*(self._logout.release_of(connector) for connector in connectors))
 
     async def delete(self, user_id: str, session: Transaction) -> None:
         await self._records.forget(await self._store.delete_of_user(user_id, session), session)
@@ -313,15 +172,5 @@ def _has_to_end(connector: Connector) -> bool:
     return connector.status != "disconnected" or connector.login_pending
 
 
-def _generation(connector: Connector | None) -> int | None:
-    return None if connector is None else connector.generation
-
-
-def _told(actions: Sequence[str], connector: Connector) -> list[Event]:
+def _events_of(actions: Sequence[str], connector: Connector) -> list[Event]:
     return [about(action, connector) for action in actions]
-
-
-def _connected(result: tuple[Connector, str | None]) -> Event:
-    connector, login_url = result
-    action = "connector.connected" if login_url is None else "connector.login_started"
-    return about(action, connector, fields=["permissions"])

@@ -10,7 +10,7 @@ from server.storage.driver import Document
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class SealedSession:
     """A session as it is stored with a connector."""
 
     session_id: str
@@ -29,24 +29,24 @@ NO_SYNCS: Document = {
 }
 
 
-def session_held(connected: Connected) -> Document:
+def session_held(sealed: SealedSession) -> Document:
     """A session, begun or renewed."""
     return {
-        "sessionId": connected.session_id,
-        "credentials.encryptedToken": connected.sealed_session,
-        "credentials.tokenExpiresAt": connected.expires_at,
-        "session.checkAt": connected.check_at,
-        "metadata.platformUserId": {"$literal": connected.platform_user_id},
-        "metadata.accountType": {"$literal": connected.account_type},
+        "sessionId": sealed.session_id,
+        "credentials.encryptedToken": sealed.sealed_session,
+        "credentials.tokenExpiresAt": sealed.expires_at,
+        "session.checkAt": sealed.check_at,
+        "metadata.platformUserId": {"$literal": sealed.platform_user_id},
+        "metadata.accountType": {"$literal": sealed.account_type},
     }
 
 
-def session_begun(connected: Connected, sync_id: str) -> Document:
+def session_begun(sealed: SealedSession, sync_id: str) -> Document:
     """A session that begins, with its first run; none for a user who is not active."""
     active = {"$not": [x.IS_PAUSED]}
     run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": x.NOW}
     return {
-        **session_held(connected),
+        **session_held(sealed),
         "connectionStatus": "connected",
         "connectionDetails.connectedAt": x.NOW,
         "connectionDetails.disconnectedAt": "$$REMOVE",

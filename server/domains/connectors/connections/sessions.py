@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from server.core.clock import utc_now
-from server.domains.connectors.connections.session_fields import Connected
+from server.domains.connectors.connections.session_fields import SealedSession
 from server.domains.connectors.model import Connector
 from server.platforms.base import LoginRequired, Session
 from server.security.data_key import DataKey, Owner
@@ -75,9 +75,9 @@ class SessionVault:
     async def erase_of_user(self, user_id: str, transaction: Transaction) -> None:
         await self._keys.destroy_of_user(user_id, transaction)
 
-    def seal(self, key: DataKey, session: Session) -> Connected:
+    def seal(self, key: DataKey, session: Session) -> SealedSession:
         """A session as it is stored, under a new session id."""
-        return Connected(
+        return SealedSession(
             session_id=new_session_id(),
             sealed_session=key.seal(session.secrets, field=_SESSION),
             expires_at=session.expires_at,
@@ -86,7 +86,7 @@ class SessionVault:
             check_at=_check_at(session),
         )
 
-    def seal_again(self, key: DataKey, connector: Connector, session: Session) -> Connected:
+    def seal_again(self, key: DataKey, connector: Connector, session: Session) -> SealedSession:
         """The same for the session that `connector` goes on with, accepted by its platform just now."""
         now = utc_now()
         if connector.expires_at is not None and session.expires_at <= connector.expires_at:

@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from server.domains.connectors import expressions as x
 from server.domains.connectors.connections.session_fields import (
     NO_SYNCS,
-    Connected,
+    SealedSession,
     session_begun,
     session_ended,
     session_held,
@@ -131,7 +131,7 @@ class ConnectorStore:
         user_id: str,
         platform: str,
         permissions: Sequence[str],
-        connected: Connected,
+        sealed: SealedSession,
         sync_id: str,
         *,
         paused: bool,
@@ -141,7 +141,7 @@ class ConnectorStore:
 
         Raises AlreadyConnected where it is connected already.
         """
-        fields: Document = {**session_begun(connected, sync_id), "session.refreshedAt": "$$REMOVE"}
+        fields: Document = {**session_begun(sealed, sync_id), "session.refreshedAt": "$$REMOVE"}
         return await self._upsert(
             user_id, platform, permissions, fields, paused=paused, session=session
         )
@@ -229,23 +229,23 @@ class ConnectorStore:
         self,
         connector_id: str,
         generation: int,
-        connected: Connected,
+        sealed: SealedSession,
         session: Session | None = None,
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
-        fields = {**session_held(connected), "session.refreshedAt": x.NOW}
+        fields = {**session_held(sealed), "session.refreshedAt": x.NOW}
         return await self._change(connector_id, generation, fields, session)
 
     async def begin_session(
         self,
         connector_id: str,
         generation: int,
-        connected: Connected,
+        sealed: SealedSession,
         sync_id: str,
         session: Session | None = None,
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
-        fields = {**session_begun(connected, sync_id), "session.refreshedAt": x.NOW}
+        fields = {**session_begun(sealed, sync_id), "session.refreshedAt": x.NOW}
         return await self._change(connector_id, generation, fields, session)
 
     async def end_session(

@@ -9,7 +9,7 @@ from typing import cast
 
 from finlink_words import DataType
 
-from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.model import Answered, DataTypeCount
 from server.domains.connectors.records.store import RecordStore, answer_digest, digest
 from server.domains.connectors.sync.run import SyncRun
@@ -35,10 +35,10 @@ NOTE_SECONDS = (
 class Fetching:
     """Fetches and keeps what runs are about. Raises PlatformError, and LeaseLost."""
 
-    def __init__(self, syncs: SyncStore, records: RecordStore, logins: Logins) -> None:
+    def __init__(self, syncs: SyncStore, records: RecordStore, renewal: SessionRenewal) -> None:
         self._syncs = syncs
         self._records = records
-        self._logins = logins
+        self._renewal = renewal
 
     async def fetch_all(self, sync: SyncRun) -> None:
         """Fetch and keep each data type, under a renewed session if the first has ended.
@@ -46,8 +46,8 @@ class Fetching:
         One that the platform fails to give does not keep the others away; two mean that it is away.
         """
         connector = sync.connector
-        session = await persistently(partial(self._logins.session, connector))
-        platform = self._logins.platform(connector)
+        session = await persistently(partial(self._renewal.session, connector))
+        platform = self._renewal.platform(connector)
         wanted, renewed = sync.missing(), False
         while wanted:
             try:
@@ -58,7 +58,7 @@ class Fetching:
             except SessionEnded:
                 if renewed:
                     raise
-                session = await persistently(partial(self._logins.revive, connector))
+                session = await persistently(partial(self._renewal.renew, connector))
                 renewed = True
 
     async def _fetch(self, sync: SyncRun, reading: Reading, data_type: str) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from server.core.clock import utc_now
 from server.domains.connectors import metrics
 from server.domains.connectors.audit_events import about, of_run
-from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.model import (
     ABANDONED,
@@ -77,14 +77,14 @@ class SyncRunner:
         connectors: ConnectorStore,
         syncs: SyncStore,
         records: RecordStore,
-        logins: Logins,
+        renewal: SessionRenewal,
         trends: TrendRecorder,
     ) -> None:
         self._changes = changes
         self._connectors = connectors
         self._syncs = syncs
-        self._logins = logins
-        self._fetching = Fetching(syncs, records, logins)
+        self._renewal = renewal
+        self._fetching = Fetching(syncs, records, renewal)
         self._trends = trends
 
     async def run(self, job: Job[Connector]) -> None:
@@ -180,7 +180,7 @@ class SyncRunner:
             return
         sync.report.ended(entry)
         sync.report.log.warning("session expired", cause=entry.error_message)
-        await self._logins.prepare(ended)
+        await self._renewal.prepare_login(ended)
 
 
 def _after_outage(

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import structlog
 
-from server.domains.connectors.connections.logins import Logins
+from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.model import Connector
 from server.domains.connectors.sync.store import SyncStore
 from server.observability.logging import cause_of
@@ -25,10 +25,10 @@ LEASE = timedelta(seconds=60)
 JITTER = 0.25
 
 
-class SessionRenewals:
-    def __init__(self, syncs: SyncStore, logins: Logins) -> None:
+class SessionChecks:
+    def __init__(self, syncs: SyncStore, renewal: SessionRenewal) -> None:
         self._syncs = syncs
-        self._logins = logins
+        self._renewal = renewal
 
     async def check_some(self) -> bool:
         """Check the few sessions that have waited longest; False if none is due."""
@@ -44,6 +44,6 @@ class SessionRenewals:
 
     async def _check(self, connector: Connector) -> None:
         try:
-            await self._logins.check(connector)
+            await self._renewal.check(connector)
         except Exception as error:  # noqa: BLE001 - of one connector; the lease brings it again
             _log.warning("cannot check a session", connector_id=connector.id, **cause_of(error))

@@ -1,4 +1,4 @@
-"""Refused logins, counted: who tries too often has to wait, and what looks like an attack is told.
+"""Logins that platforms refused, counted: too many throttle further ones, and may look like an attack.
 
 Counts are kept in MongoDB, on its clock, so all processes share them: collection `refused_logins`, one
 document a user and platform, and one a client address.
@@ -6,7 +6,8 @@ document a user and platform, and one a client address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 from server.core.clock import utc_now
 from server.core.events import Event, current_actor
 from server.domains.connectors import metrics
-from server.domains.connectors.errors import TooManyRefusals
+from server.domains.connectors.errors import InvalidCredentials, LoginsThrottled
 from server.observability.metrics import SUSPICIOUS
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Document
@@ -34,43 +35,56 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 }
 
 
-class RefusedLogins:
+class LoginThrottle:
     """Driver errors pass through."""
 
     def __init__(self, database: Database, trail: AuditTrail) -> None:
         self._refused = database.collection(REFUSED_LOGINS)
         self._trail = trail
 
-    async def check(self, user_id: str, platform: str) -> None:
-        """Raises TooManyRefusals while this user's logins at this platform are stopped."""
+    @asynccontextmanager
+    async def attempt(
+        self, user_id: str, platform: str, credentials: Mapping[str, str]
+    ) -> AsyncIterator[None]:
+        """Inside, a login with a caller's credentials is tried. Raises LoginsThrottled."""
+        if not credentials:
+            yield
+            return
+        await self._check(user_id, platform)
+        try:
+            yield
+        except InvalidCredentials:
+            await self._count(user_id, platform)
+            raise
+        # A login has succeeded: what was before does not count any more.
+        await self._refused.delete_one({"_id": _login(user_id, platform)})
+
+    async def _check(self, user_id: str, platform: str) -> None:
+        """Raises LoginsThrottled while this user's logins at this platform are throttled."""
         document = await self._refused.find_one({"_id": _login(user_id, platform)})
         until = document.get("stoppedUntil") if document else None
         if until is not None and until > utc_now():
-            raise TooManyRefusals(retry_after=until - utc_now())
+            raise LoginsThrottled(retry_after=until - utc_now())
 
-    async def count(self, user_id: str, platform: str) -> None:
-        """A platform has refused a login of this user: tell of it, and stop them at one too many."""
+    async def _count(self, user_id: str, platform: str) -> None:
+        """Record that a platform has refused a login of this user, and throttle them at one too many."""
         await self._trail.add(Event("connector.credentials_refused", user_id, platform=platform))
         metrics.REFUSED_LOGINS.labels(platform).inc()
-        if await self._one_more(_login(user_id, platform), stops=True):
-            _log.warning("logins stopped", user_id=user_id, platform=platform)
+        if await self._one_more(_login(user_id, platform), throttles=True):
+            _log.warning("logins throttled", user_id=user_id, platform=platform)
             metrics.THROTTLED_LOGINS.labels(platform).inc()
-            await self._suspicious(Event(SUSPICION, user_id, platform=platform))
+            await self._report(Event(SUSPICION, user_id, platform=platform))
         address = current_actor().address
-        if address is not None and await self._one_more(f"address/{address}", stops=False):
+        if address is not None and await self._one_more(f"address/{address}", throttles=False):
             _log.warning("many refused logins from one address", address=address)
-            await self._suspicious(Event(SUSPICION))
+            await self._report(Event(SUSPICION))
 
-    async def _suspicious(self, event: Event) -> None:
+    async def _report(self, event: Event) -> None:
         SUSPICIOUS.labels(event.action).inc()
         await self._trail.add(event)
 
-    async def forget(self, user_id: str, platform: str) -> None:
-        """A login has succeeded: what was before does not count any more."""
-        await self._refused.delete_one({"_id": _login(user_id, platform)})
-
-    async def _one_more(self, name: str, *, stops: bool) -> bool:
-        """Count one; whether with it there are as many as may be, which is told once each WITHIN."""
+    async def _one_more(self, name: str, *, throttles: bool) -> bool:
+        """Count one; whether that makes as many as are allowed, which is reported once in WITHIN."""
         since = {"$subtract": ["$$NOW", _milliseconds(WITHIN)]}
         recent: Any = {
             "$filter": {"input": {"$ifNull": ["$times", []]}, "cond": {"$gt": ["$$this", since]}}
@@ -79,10 +93,10 @@ class RefusedLogins:
         update: list[Document] = [
             {"$set": {"times": {"$concatArrays": [recent, ["$$NOW"]]}, "newest": "$$NOW"}},
             {"$set": {"reached": enough}},
-            # Told and stopped, it begins anew.
+            # Reported, the count begins again.
             {"$set": {"times": {"$cond": ["$reached", [], "$times"]}}},
         ]
-        if stops:
+        if throttles:
             until = {"$add": ["$$NOW", _milliseconds(STOP)]}
             update.append(
                 {"$set": {"stoppedUntil": {"$cond": ["$reached", until, "$stoppedUntil"]}}}
