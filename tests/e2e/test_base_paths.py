@@ -11,7 +11,7 @@ import pytest
 from codegen.envoy import BASES, published
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
-from tests.e2e.test_strictness import PATH_VALUES
+from tests.e2e.test_strictness import path_value
 from tests.e2e.users_errors import failed
 from tests.stack import Stack
 
@@ -23,7 +23,7 @@ def test_every_rpc_is_strict_under_each_and_names_the_path_that_was_called(
     stack: Stack, method: Method
 ) -> None:
     for template in published(method.http_path):
-        path = re.sub(r"\{(\w+)\}", lambda found: PATH_VALUES[found[1]], template)
+        path = re.sub(r"\{(\w+)\}", lambda found: path_value(found[1]), template)
         verb = method.verb.upper()
         reply = httpx.request(
             verb, f"{stack.rest}{path}?nope=1", json={} if method.has_body else None
