@@ -9,15 +9,12 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from bson import ObjectId
 
 from server.core.errors import InvalidRequest
-from server.core.model import Model
 from server.storage.driver import Document
-
-T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PAGE = 2**31 - 1  # counts are 32-bit numbers
@@ -42,37 +39,6 @@ class Position:
         if not ObjectId.is_valid(self.id):
             raise InvalidRequest.of("pageToken", "is not a token of this list")
         return ObjectId(self.id)
-
-
-class PageRequest(Model, frozen=True):
-    """Which page of a list: by number, counted from 1, or by token; the first one by default."""
-
-    page: int | None = None
-    page_token: str | None = None
-    limit: int = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """A page of a list; `total` is of those that are counted."""
-
-    items: list[T]
-    current_page: int  # counted from 1
-    limit: int
-    total: int | None
-    next_page_token: str | None
-
-    @property
-    def total_pages(self) -> int:
-        return -(-(self.total or 0) // self.limit)
-
-    @property
-    def has_next(self) -> bool:
-        return self.next_page_token is not None
-
-    @property
-    def has_prev(self) -> bool:
-        return self.current_page > 1
 
 
 async def read(

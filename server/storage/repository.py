@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from bson import ObjectId
+from msgspec.structs import asdict
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.collation import Collation
 from pymongo.errors import DuplicateKeyError
@@ -20,11 +21,12 @@ from pymongo.errors import DuplicateKeyError
 from server.core.clock import utc_now
 from server.core.errors import InvalidRequest
 from server.core.model import Changes, Model
+from server.core.pages import Page, PageRequest
 from server.storage import paging
 from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document, Session, insert
 from server.storage.mapping import Mapped
-from server.storage.paging import Page, PageRequest, Position
+from server.storage.paging import Position
 
 M = TypeVar("M", bound=Model)
 # Which document: the one under a key, or the one that has these values.
@@ -68,12 +70,18 @@ class Repository(Generic[M]):
         `missing` is raised where there is no such document, `taken` in place of DuplicateKeyError.
         """
         self._collection = database.collection(collection, allow_stale=allow_stale)
+        self._model = model
         self._mapped = Mapped(model)
         self._key = key
         self._missing = missing
         self._taken = taken
         self._has_update_time = "updated_at" in model.__struct_fields__
         self._loader = DataLoader(self.get_many)
+
+    def new(self, given: Model) -> M:
+        """What is given of a model, with an id and the time of its creation; nothing is stored yet."""
+        now = utc_now()
+        return self._model(id=new_id(), created_at=now, updated_at=now, **asdict(given))
 
     async def get(self, key: str) -> M:
         """The model under a key. All who ask at this moment share a query, so it is for no transaction."""

@@ -16,9 +16,9 @@ from pymongo.errors import DuplicateKeyError
 from server.core.clock import utc_now
 from server.core.errors import InvalidRequest
 from server.core.model import Id, Model
+from server.core.pages import PageRequest
 from server.storage.driver import Database, Session
 from server.storage.indexes import ensure_indexes
-from server.storage.paging import PageRequest
 from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository, new_id
 
 NOTES = "repository_notes"
@@ -29,6 +29,11 @@ BY_OWNER = "owner_newest"
 class Style(Model, frozen=True):
     colour: str = "white"
     font: str | None = None
+
+
+class NewNote(Model, frozen=True):
+    name: str
+    owner: str
 
 
 class Note(Model, frozen=True):
@@ -109,6 +114,14 @@ async def test_what_is_inserted_is_found(
     assert document["_id"] == ObjectId(child.id)
     assert document["parent"] == ObjectId(parent.id)
     assert document["due"] == datetime(2024, 2, 29, tzinfo=UTC)
+
+
+async def test_a_new_one_has_an_id_and_a_time_and_is_not_stored(notes: Repository[Note]) -> None:
+    before = utc_now()
+    made = notes.new(NewNote("one", "o"))
+    assert made == Note(made.id, "one", "o", made.created_at, made.created_at)
+    assert before <= made.created_at <= utc_now()
+    assert not await notes.exists(made.id)
 
 
 async def test_what_is_missing_is_told(

@@ -8,19 +8,11 @@ from finlink.users.v1 import user_service_pb2 as rpc
 
 from server.domains.users.model import NewUser, Profile, User
 from server.rpc.fields import to_message, to_model
-from server.storage.paging import Page
 
 
 def new_user(request: rpc.CreateUserRequest) -> NewUser:
     return to_model(
         NewUser, request, email=request.email.lower(), profile=to_model(Profile, request)
-    )
-
-
-def page(users: Page[User]) -> rpc.ListUsersData:
-    return rpc.ListUsersData(
-        users=[to_message(pb.User, user) for user in users.items],
-        pagination=to_message(rpc.UserPagination, users, total_users=users.total),
     )
 
 

@@ -11,12 +11,12 @@ from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
+from server.core.pages import Page, PageRequest
 from server.domains.users.model import NewUser, User, UserFilter
 from server.domains.users.store import UserStore
 from server.kernel import Exported, UserDependents
 from server.storage.changes import GroupCommitChanges, RecordedChanges
 from server.storage.driver import Session
-from server.storage.paging import Page, PageRequest
 
 _log = structlog.stdlib.get_logger("finlink.users")
 

@@ -10,13 +10,13 @@ from finlink.users.v1 import user_service_pb2_grpc, user_updates_pb2
 
 from server.cache.responses import Shown
 from server.core.model import Changes
+from server.core.pages import PageRequest
 from server.domains.users import convert
 from server.domains.users.model import Metadata, Preferences, Profile, UserFilter
 from server.domains.users.service import UserService
 from server.rpc.call import Context, answer_shows
 from server.rpc.fields import to_changes, to_message, to_model
-from server.rpc.replies import changed, reply
-from server.storage.paging import PageRequest
+from server.rpc.replies import changed, listed, reply
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
@@ -47,7 +47,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     ) -> rpc.ListUsersResponse:
         where, wanted = to_model(UserFilter, request), to_model(PageRequest, request)
         page = await self._service.list(where, wanted)
-        return rpc.ListUsersResponse(data=convert.page(page))
+        return listed(rpc.ListUsersResponse, page, total_users=page.total)
 
     async def UpdateUserProfile(
         self, request: user_updates_pb2.UpdateUserProfileRequest, context: Context

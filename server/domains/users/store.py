@@ -7,19 +7,18 @@ from datetime import timedelta
 
 from finlink_words import USER_STATUSES
 from msgspec import to_builtins
-from msgspec.structs import asdict
 from pymongo import ASCENDING, IndexModel
 from pymongo.collation import Collation
 
 from server.core.clock import utc_now
 from server.core.errors import FieldError
+from server.core.pages import Page, PageRequest
 from server.domains.users.errors import UserExists, UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
 from server.storage.cache_feed import Followed
 from server.storage.counters import COUNTED_AS, Counters, CounterSpec
 from server.storage.driver import Database, Session
-from server.storage.paging import Page, PageRequest
-from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository, new_id
+from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository
 
 USERS = "users"
 ARCHIVE = "users_archive"
@@ -97,8 +96,7 @@ class UserStore(Repository[User]):
         self, news: Sequence[NewUser], session: Session | None = None
     ) -> Sequence[User]:
         """All or none, in a transaction. Raises UserExists, which does not say what is taken."""
-        now = utc_now()
-        users = [User(id=new_id(), created_at=now, updated_at=now, **asdict(new)) for new in news]
+        users = [self.new(new) for new in news]
         await self.insert(users, session)
         return users
 

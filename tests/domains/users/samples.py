@@ -7,6 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from server.core.pages import Page, PageRequest
 from server.domains.users.model import (
     Metadata,
     NewUser,
@@ -17,7 +18,6 @@ from server.domains.users.model import (
     UserFilter,
 )
 from server.domains.users.store import UserStore
-from server.storage.paging import Page, PageRequest
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

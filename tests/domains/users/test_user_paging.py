@@ -12,11 +12,11 @@ from bson import ObjectId
 from msgspec import to_builtins
 
 from server.core.errors import InvalidRequest
+from server.core.pages import Page
 from server.domains.users.model import User, UserFilter
 from server.domains.users.store import USERS, UserStore
 from server.storage import paging
 from server.storage.driver import Database
-from server.storage.paging import Page
 from tests.domains.users.samples import document, page_after, page_of
 
 EVERYONE = UserFilter()
