@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from server.cache.generations import Generations
-from server.cache.responses import AnswerCache
+from server.cache.responses import ResponseCache
 from server.config import ConfigError, KeySettings, Settings
 from server.core.clock import CLOCK
 from server.domains.registry import CONTRACT, FOLLOWED, build
@@ -30,11 +30,11 @@ from server.rpc.credentials import server_credentials
 from server.rpc.health import Health
 from server.rpc.method import methods_of
 from server.rpc.middleware.authentication import Authentication
-from server.rpc.middleware.cached_answers import CachedAnswers
-from server.rpc.middleware.chain import Step, SteppedServices
+from server.rpc.middleware.cached_responses import CachedResponses
+from server.rpc.middleware.chain import Middleware, MiddlewareServices
 from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.decoding import request_decoding
-from server.rpc.middleware.encoding import answer_encoding
+from server.rpc.middleware.encoding import reply_encoding
 from server.rpc.middleware.errors import error_status
 from server.rpc.middleware.idempotency import Idempotency
 from server.rpc.middleware.logging import call_logging
@@ -55,7 +55,7 @@ from server.storage.rollup import CounterRollup
 
 _log = structlog.stdlib.get_logger("finlink.app")
 
-# Envoy asks for health each second: after two answers of NOT_SERVING it sends nothing new.
+# Envoy asks for health each second: after two replies of NOT_SERVING it sends nothing new.
 DRAIN_SECONDS = 2.5
 STOP_SECONDS = 10.0
 SYNC_STOP_SECONDS = 3.0
@@ -169,14 +169,14 @@ async def running_worker(
         records = IdempotencyStore(database, leases, Vault(secrets.answers))
         cache = None
         if settings.response_cache_mb and listen is not None:
-            cache = await stack.enter_async_context(_answer_cache(settings, generations))
-        steps = middleware(
+            cache = await stack.enter_async_context(_response_cache(settings, generations))
+        passed = middleware(
             Authentication(await keys_of(database, settings)),
             completion,
-            CachedAnswers(cache),
+            CachedResponses(cache),
             Idempotency(records, secrets.requests, generations.close_one_or_all),
         )
-        services = SteppedServices(methods_of(_service_names(*CONTRACT)), steps)
+        services = MiddlewareServices(methods_of(_service_names(*CONTRACT)), passed)
         for parts in domains:
             parts.register(cast("grpc.aio.Server", services))
         server = _server(services)
@@ -218,9 +218,11 @@ def _generations(settings: Settings) -> Generations:
 
 
 @asynccontextmanager
-async def _answer_cache(settings: Settings, generations: Generations) -> AsyncIterator[AnswerCache]:
-    """A cache of answers, told of what MongoDB commits while inside."""
-    cache = AnswerCache(generations.numbers, settings.response_cache_mb * 1024 * 1024)
+async def _response_cache(
+    settings: Settings, generations: Generations
+) -> AsyncIterator[ResponseCache]:
+    """A cache of replies, which hears of what MongoDB commits while inside."""
+    cache = ResponseCache(generations.numbers, settings.response_cache_mb * 1024 * 1024)
     async with driver.connected_for_feed(settings) as database:
         feed = CacheFeed(database, cache, FOLLOWED)
         feed.start()
@@ -233,9 +235,9 @@ async def _answer_cache(settings: Settings, generations: Generations) -> AsyncIt
 def middleware(
     authentication: Authentication,
     completion: Completion,
-    answers: CachedAnswers,
+    responses: CachedResponses,
     idempotency: Idempotency,
-) -> list[Step]:
+) -> list[Middleware]:
     """What every call passes through, outermost first."""
     tracing = current_tracing()
     return [
@@ -244,15 +246,15 @@ def middleware(
         error_status(translate),
         authentication,
         completion,
-        answers.given,
+        responses.returned,
         request_decoding,
-        answers.kept,
-        answer_encoding,
-        cast("Step", idempotency),
+        responses.stored,
+        reply_encoding,
+        cast("Middleware", idempotency),
     ]
 
 
-def _server(services: SteppedServices) -> grpc.aio.Server:
+def _server(services: MiddlewareServices) -> grpc.aio.Server:
     """A server of these, and of what infrastructure there is."""
     # What an RPC takes less of is refused by its middleware, in the contract's words.
     longest = max(4 * 1024 * 1024, *(method.max_request_bytes for method in services.methods))

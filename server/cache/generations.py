@@ -2,7 +2,7 @@
 
 A file of 8-byte numbers in memory that all of them share. A number is written and read as a whole, as
 processors do with aligned words, so there are no locks. Every write puts a number that was not there
-before; see `answer_cache.py` for who reads it.
+before; see `responses.py` for who reads it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Generations:
             if file.seek(0, 2) < _BYTES:
                 file.truncate(_BYTES)
             self.numbers = memoryview(mmap.mmap(file.fileno(), _BYTES)).cast("Q")
-        # A worker that died may have left changes open; what became of them the feed tells.
+        # A worker that died may have left changes open; the feed reports what became of them.
         for place, number in enumerate(self.numbers):
             if is_changing(number):
                 self.numbers[place] = _new_number()
 
     @contextmanager
     def changing(self, *user_ids: str) -> Iterator[None]:
-        """Around a change of what is held on users: no answer about them is given from before it is
-        seen until it is done, and none that was there before is given later.
+        """Around a change of what is held on users: no reply about them is returned while it is made,
+        and none that was there before is returned later.
         """
         self.open(*user_ids)
         try:
@@ -68,7 +68,7 @@ class Generations:
             self.numbers[place_of(user_id)] = _new_number() | 1
 
     def close(self, *user_ids: str) -> None:
-        """A change of these users is done, or nobody knows; its caller may be answered."""
+        """A change of these users is done, or nobody knows; its caller may get the reply."""
         for user_id in user_ids:
             self.numbers[place_of(user_id)] = _new_number()
 

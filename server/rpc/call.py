@@ -1,4 +1,4 @@
-"""The facts of the call being served, for whoever logs or answers it."""
+"""The facts of the call being served, for everything that logs it or replies to it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SUBJECT = re.compile(r'Subject="([^"]*)"')
 T = TypeVar("T")
 R = TypeVar("R")
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-# A step of the way a call takes: bytes go in at the outer end, messages inside of decoding.
+# Serves a call: bytes go in at the outer end, messages inside of decoding.
 Handler: TypeAlias = Callable[[Any, Context], Awaitable[bytes]]
 # The same inside of encoding, down to the servicer.
 Serving: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
@@ -60,7 +60,7 @@ class Call:
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)
-    cached: str | None = None  # hit or miss, where the answer may be kept
+    cached: str | None = None  # hit or miss, where the reply may be cached
     raw: bytes | None = field(default=None, repr=False)  # the request in that case
     shown: Shown | None = None
     keyed: KeyedCall | None = field(default=None, repr=False)  # of a change with an idempotency key
@@ -124,8 +124,8 @@ def enter_call(call: Call) -> None:
     _current.set(call)
 
 
-def answer_shows(shown: Shown) -> None:
-    """Say what the answer to the current call is made of; without that it is not kept."""
+def reply_shows(shown: Shown) -> None:
+    """Say what the reply to the current call is made of; without that it is not cached."""
     _current.get().shown = shown
 
 

@@ -1,7 +1,7 @@
 """What a REST client sent, read strictly into the request message.
 
 Envoy hands over the path variables as fields and the body as raw bytes (see codegen/stubs.py); the
-query comes with the original path. Everything wrong is collected, so that one answer names it all.
+query comes with the original path. Everything wrong is collected, so that one reply names it all.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Messages as the JSON that REST clients get.
 
-Envoy would write it too, and takes longer for it than the rest of its work on a call; and an answer that
+Envoy would write it too, and takes longer for it than the rest of its work on a call; and a reply that
 is given many times needs to be written once only. protobuf-py has a native writer; the one of the
 protobuf package itself takes five times as long.
 """
@@ -24,7 +24,7 @@ from protobuf.wkt import FileDescriptorSet
 _WHOLE = re.compile(r'(?<=[a-z0-9]":)(-?[0-9]+)\.0(?=[,}])')
 
 
-@cache  # there are as many as the contract has answers
+@cache  # there are as many as the contract has responses
 def json_writer(message: Descriptor) -> Callable[[Message], str]:
     """Writes messages of this type, with all fields but those that say that they are not set."""
     native = _native_class(message)

@@ -64,7 +64,7 @@ class Method:
 
     @cached_property
     def streams(self) -> bool:
-        """Whether it answers with a stream of messages."""
+        """Whether its reply is a stream of messages."""
         return self.descriptor.server_streaming
 
     @cached_property

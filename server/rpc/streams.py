@@ -24,8 +24,8 @@ from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.json_form import http_body
 from server.rpc.method import Method
 
-# grpc.aio takes no answer from a handler that writes messages itself.
-NO_ANSWER = cast("bytes", None)
+# grpc.aio takes no reply from a handler that writes messages itself.
+NO_REPLY = cast("bytes", None)
 
 Stream: TypeAlias = Callable[[Message, Context], AsyncGenerator[Message, None]]
 
@@ -67,7 +67,7 @@ FORMS: Mapping[int, Form] = {
 
 
 def sending(method: Method, stream: Stream) -> Handler:
-    """The innermost step of a stream: sends each message the servicer yields, in the caller's form."""
+    """Innermost in a stream: sends each message the servicer yields, in the caller's form."""
 
     async def handle(request: Message, context: Context) -> bytes:
         call = current_call()
@@ -83,7 +83,7 @@ def sending(method: Method, stream: Stream) -> Handler:
             call.facts["left"] = True
         finally:
             call.facts["events"] = call.sent
-        return NO_ANSWER
+        return NO_REPLY
 
     return handle
 

@@ -1,9 +1,9 @@
-"""Tells the cache of answers what MongoDB has committed, whichever host or tool wrote it.
+"""Tells the response cache what MongoDB has committed, whichever host or tool wrote it.
 
-Each process follows the changes of the collections that answers are made of. An event names a document,
-nothing more of it leaves MongoDB. Each answered question says that everything up to then is known, and
-lets the cache go on for LEASE from when it was asked: so what another host has changed is given for no
-longer than that, also where MongoDB is silent or this process was stopped.
+Each process follows the changes of the collections that cached replies are made of. An event names a
+document; nothing more of it leaves MongoDB. The cache may be used for LEASE_SECONDS after each successful
+poll of the change stream, even if the poll returned nothing. So a reply that another host has made untrue
+is returned for no longer than that, also if MongoDB is silent or this process was stopped.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from datetime import timedelta
 
 import structlog
 
-from server.cache.responses import AnswerCache
+from server.cache.responses import ResponseCache
 from server.storage.driver import Database, Document
 
 _log = structlog.stdlib.get_logger("finlink.cache")
 
-WAIT = timedelta(milliseconds=500)  # for which MongoDB holds a question when nothing changes
+WAIT = timedelta(milliseconds=500)  # for which MongoDB holds a poll while nothing changes
 LEASE_SECONDS = 2.0
 RETRY_SECONDS = 0.5
-SILENCE_SECONDS = 5.0  # after which a question is given up
+SILENCE_SECONDS = 5.0  # after which a poll is given up
 STOP_SECONDS = 1.0
 
 _ALL_CHANGED = ["drop", "rename", "dropDatabase", "invalidate"]
@@ -32,7 +32,7 @@ _ALL_CHANGED = ["drop", "rename", "dropDatabase", "invalidate"]
 
 @dataclass(frozen=True)
 class Followed:
-    """A collection that answers are made of.
+    """A collection that cached replies are made of.
 
     `unseen` are the paths that none shows; `inserts` says whether a new document can change one.
     """
@@ -46,7 +46,7 @@ class CacheFeed:
     """`start` it once; it goes on until `stop`."""
 
     def __init__(
-        self, database: Database, cache: AnswerCache, followed: Sequence[Followed]
+        self, database: Database, cache: ResponseCache, followed: Sequence[Followed]
     ) -> None:
         """`database` is one of `driver.connected_for_feed`."""
         self._database = database
@@ -70,7 +70,7 @@ class CacheFeed:
             try:
                 async with self._database.feed(self._pipeline, WAIT) as ask:
                     if lost:
-                        _log.info("answers are cached again")
+                        _log.info("responses are cached again")
                     lost = False
                     while self._running is not None:
                         asked = time.monotonic()
@@ -81,7 +81,7 @@ class CacheFeed:
             except Exception as error:  # noqa: BLE001 - whatever it was, there is a gap now
                 self._cache.drop_all()
                 if not lost:
-                    _log.warning("answers are not cached for now", cause=type(error).__name__)
+                    _log.warning("responses are not cached for now", cause=type(error).__name__)
                 lost = True
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -101,7 +101,7 @@ def _names(change: Document) -> list[str]:
 
 
 def pipeline_for(followed: Sequence[Followed]) -> list[Document]:
-    """What MongoDB is asked for: changes that some answer shows, by the keys of their documents."""
+    """What MongoDB is asked for: changes that some reply shows, by the keys of their documents."""
     told: list[Document] = [{"operationType": {"$in": _ALL_CHANGED}}]
     for each in followed:
         whole = ["replace", "delete", *(["insert"] if each.inserts else [])]
@@ -116,7 +116,7 @@ def pipeline_for(followed: Sequence[Followed]) -> list[Document]:
 
 
 def _shows(unseen: Sequence[str]) -> Document:
-    """That an update is not all about what no answer shows."""
+    """That an update is not all about what no reply shows."""
     if not unseen:
         return {}
     pattern = "^(" + "|".join(path.replace(".", r"\.") for path in unseen) + r")(\.|$)"

@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 
 from server.cache.generations import Generations
-from server.cache.responses import AnswerCache, Shown
+from server.cache.responses import ResponseCache, Shown
 from server.core.clock import utc_now
 from server.domains.connectors.connections import store as connector_store
 from server.domains.connectors.connections.store import CONNECTORS
@@ -30,7 +30,7 @@ METHOD = "/users/Get"
 class Place:
     """A database of its own, with a cache that follows it."""
 
-    def __init__(self, database: Database, cache: AnswerCache, feed: CacheFeed) -> None:
+    def __init__(self, database: Database, cache: ResponseCache, feed: CacheFeed) -> None:
         self.database = database
         self.users = database.collection(USERS)
         self.connectors = database.collection(CONNECTORS)
@@ -42,11 +42,11 @@ class Place:
 
     async def keep(self, name: str, *documents: object) -> None:
         """Have an answer about a user that shows these documents."""
-        await until(lambda: self.cache.moment(name) is not None)
-        moment = self.cache.moment(name)
-        assert moment is not None
+        await until(lambda: self.cache.stamp(name) is not None)
+        stamp = self.cache.stamp(name)
+        assert stamp is not None
         shown = Shown([str(document) for document in documents])
-        self.cache.put(METHOD, name.encode(), b"1", moment, shown)
+        self.cache.put(METHOD, name.encode(), b"1", stamp, shown)
         await self.until(name, given=True)
 
     async def all_told(self) -> None:
@@ -63,7 +63,7 @@ async def followed(uri: str, driver: str) -> AsyncIterator[Place]:
     given = settings(uri, driver)
     async with connected(given) as database, connected_for_feed(given) as asked:
         await database.collection(CONNECTORS).insert_one({"userId": "first", "platform": "zerodha"})
-        cache = AnswerCache(Generations().numbers, 1_000_000)
+        cache = ResponseCache(Generations().numbers, 1_000_000)
         feed = CacheFeed(asked, cache, FOLLOWED)
         feed.start()
         try:
@@ -138,7 +138,7 @@ async def test_a_feed_that_breaks_off_drops_everything_until_it_is_back(place: P
     await place.keep("ann")
     await place.feed.stop()
     assert place.cache.get(METHOD, b"ann") is None
-    assert place.cache.moment("ann") is None
+    assert place.cache.stamp("ann") is None
     place.feed.start()
     await place.keep("ann")
 
@@ -148,5 +148,5 @@ async def test_a_question_that_mongodb_holds_too_long_is_a_silent_feed(
 ) -> None:
     await place.keep("ann")
     monkeypatch.setattr(cache_feed, "LEASE_SECONDS", -math.inf)
-    await until(lambda: place.cache.moment("ann") is None)
+    await until(lambda: place.cache.stamp("ann") is None)
     assert place.cache.get(METHOD, b"ann") is None

@@ -13,7 +13,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 
 from server.rpc.method import Method
-from server.rpc.middleware.chain import SteppedServices
+from server.rpc.middleware.chain import MiddlewareServices
 from tests.e2e.replies import content_of
 from tests.e2e.users_errors import failed, grpc_error
 from tests.edge.gate import untyped
@@ -313,7 +313,7 @@ def test_streams_both_ways_are_refused_at_start(site: Site) -> None:
         takes_stream = streams = True
 
     upload = Both(site.bills.methods["UploadBills"].descriptor)
-    services = SteppedServices({upload.path: upload}, [])
+    services = MiddlewareServices({upload.path: upload}, [])
     with pytest.raises(TypeError, match="both ways"):
         services.add_registered_method_handlers(
             SERVICE, {"UploadBills": site.bills.handlers()["UploadBills"]}

@@ -31,7 +31,7 @@ from server.domains.connectors.trends import convert as trend_convert
 from server.domains.connectors.trends.service import TrendService
 from server.domains.connectors.watch import convert as watch_convert
 from server.domains.connectors.watch.changes import Change
-from server.rpc.call import Context, answer_shows, replied
+from server.rpc.call import Context, replied, reply_shows
 from server.rpc.times import timestamp
 from server.streaming.watches import Watches
 
@@ -102,7 +102,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     ) -> rpc.ListUserConnectorsResponse:
         user, connectors = await self._connectors.of_user(request.user_id)
         now = utc_now()
-        answer_shows(_shown([user], connectors, now))
+        reply_shows(_shown([user], connectors, now))
         data = rpc.ListUserConnectorsData(
             connectors=[convert.summary(connector, now) for connector in connectors],
             total_connectors=len(connectors),
@@ -115,7 +115,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     ) -> rpc.GetUserPlatformConnectorResponse:
         connector = await self._connectors.find(request.user_id, request.platform)
         now = utc_now()
-        answer_shows(_shown([], [connector], now))
+        reply_shows(_shown([], [connector], now))
         data = rpc.GetUserPlatformConnectorData(connector=convert.summary(connector, now))
         return rpc.GetUserPlatformConnectorResponse(data=data)
 

@@ -14,7 +14,7 @@ from server.core.pages import PageRequest
 from server.domains.users import convert
 from server.domains.users.model import Metadata, Preferences, Profile, UserFilter
 from server.domains.users.service import UserService
-from server.rpc.call import Context, answer_shows
+from server.rpc.call import Context, reply_shows
 from server.rpc.fields import to_changes, to_message, to_model
 from server.rpc.replies import changed, listed, reply
 
@@ -31,7 +31,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
         user = await self._service.get(request.user_id)
-        answer_shows(Shown([user.id]))
+        reply_shows(Shown([user.id]))
         return reply(rpc.GetUserResponse, user)
 
     async def BatchGetUsers(

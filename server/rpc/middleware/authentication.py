@@ -8,7 +8,7 @@ from server.rpc.method import Method
 
 
 class Authentication:
-    """A step that checks `x-api-key`, header or metadata, against the scope of the RPC."""
+    """Middleware that checks `x-api-key`, header or metadata, against the scope of the RPC."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys

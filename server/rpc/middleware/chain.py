@@ -1,4 +1,4 @@
-"""Fits the steps of `rpc/interceptors` to grpc.aio: one chain a method, built once."""
+"""Fits the middleware to grpc.aio: one chain a method, built once."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from server.rpc.streams import sending
 
 # Wraps the handler of one method. Called once a method, so work that is the same for every call
 # of it is done there.
-Step: TypeAlias = Callable[[Method, Handler], Handler]
+Middleware: TypeAlias = Callable[[Method, Handler], Handler]
 _RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class SteppedServices(grpc.GenericRpcHandler):
-    """Runs every RPC of the servicers that are added to it through `steps`, the first one outermost.
+class MiddlewareServices(grpc.GenericRpcHandler):
+    """Runs every RPC of the servicers that are added to it through `middleware`, the first one outermost.
 
     It stands for a server where servicers are added, and is a server's handler itself; an interceptor,
-    grpc.aio's own way, costs every call more than some of the steps do.
+    grpc.aio's own way, costs every call more than some of the middleware does.
 
-    A server stream takes the same steps; its innermost one sends the messages and gives no answer. A
-    client stream arrives as an asynchronous iterator in the place of the request.
+    A server stream passes through the same middleware; innermost, its messages are sent and there is no
+    reply. A client stream arrives as an asynchronous iterator in the place of the request.
 
-    Requests arrive at the steps as raw bytes: decoding is a step of its own, so that bad bytes are
-    refused, logged and counted like any other bad request. So is encoding.
+    Requests arrive as raw bytes: decoding is middleware, so that bad bytes are refused, logged and counted
+    like any other bad request. So is encoding.
     """
 
-    def __init__(self, methods: Mapping[str, Method], steps: Sequence[Step]) -> None:
+    def __init__(self, methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> None:
         self._methods = methods
-        self._steps = tuple(reversed(steps))
+        self._middleware = tuple(reversed(middleware))
         self._handlers: dict[str, _RpcHandler] = {}
 
     @property
@@ -48,12 +48,12 @@ class SteppedServices(grpc.GenericRpcHandler):
         """Called by generated code with a servicer's methods. Raises KeyError for one of no contract."""
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
-            self._handlers[path] = self._stepped(self._methods[path], handler)
+            self._handlers[path] = self._handler_of(self._methods[path], handler)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> _RpcHandler | None:
         return self._handlers.get(handler_call_details.method)
 
-    def _stepped(self, method: Method, handler: _RpcHandler) -> _RpcHandler:
+    def _handler_of(self, method: Method, handler: _RpcHandler) -> _RpcHandler:
         if method.takes_stream and method.streams:
             raise TypeError(f"{method.path} streams both ways, which no middleware is made for")
         chain: Any
@@ -65,7 +65,7 @@ class SteppedServices(grpc.GenericRpcHandler):
             make = grpc.unary_stream_rpc_method_handler
         else:
             chain, make = handler.unary_unary, grpc.unary_unary_rpc_method_handler
-        for step in self._steps:
-            chain = step(method, chain)
+        for each in self._middleware:
+            chain = each(method, chain)
         # Without functions that read and write messages: what comes and goes is bytes.
         return make(chain)

@@ -1,4 +1,4 @@
-"""The servicer's answer becomes bytes: JSON for a REST caller, else the message as it is."""
+"""The servicer's reply becomes bytes: JSON for a REST caller, else the message as it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.rpc.json_form import json_writer
 from server.rpc.method import Method
 
 
-def answer_encoding(method: Method, inner: Handler) -> Handler:
+def reply_encoding(method: Method, inner: Handler) -> Handler:
     """What streams is encoded message by message, see `rpc/streams.py`."""
     if method.streams:
         return inner
@@ -20,9 +20,9 @@ def answer_encoding(method: Method, inner: Handler) -> Handler:
     write = None if method.returns_raw_body else json_writer(method.descriptor.output_type)
 
     async def handle(request: Message, context: Context) -> bytes:
-        answer = await serve(request, context)
+        reply = await serve(request, context)
         if write is not None and current_call().is_rest:
-            return envelope.success(write(answer))
-        return answer.SerializeToString()
+            return envelope.success(write(reply))
+        return reply.SerializeToString()
 
     return handle

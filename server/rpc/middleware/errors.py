@@ -24,9 +24,9 @@ Translator = Callable[[BaseException], ApiError | None]
 
 
 def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
-    """A step that answers errors; `translate` knows the exceptions of the layers below."""
+    """Middleware that replies with errors; `translate` knows the exceptions of the layers below."""
 
-    def step(method: Method, inner: Handler) -> Handler:
+    def middleware(method: Method, inner: Handler) -> Handler:
         names = names_of(method.request)
 
         async def handle(request: bytes, context: Context) -> bytes:
@@ -39,7 +39,7 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
                 if not method.streams:  # a stream goes on for as long as its caller stays
                     call.code = DeadlineExceeded.code
                 raise
-            except Exception as raised:  # noqa: BLE001 - the last place that can answer
+            except Exception as raised:  # noqa: BLE001 - the last place that can reply
                 error = as_api_error(raised, translate, method)
                 call.code = error.code
                 if error.fields:
@@ -48,8 +48,8 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
                     ]
                 if call.is_rest and call.sent:  # the status has gone ahead long ago
                     await context.write(streams.rest_error(method, error, call))
-                    return streams.NO_ANSWER
-                await answer(error, call, context)
+                    return streams.NO_REPLY
+                await _abort(error, call, context)
                 raise AssertionError("abort returned") from None
             if call.is_rest and method.success_status != 200:
                 # Last of all: after initial metadata an abort could no longer set its own status.
@@ -60,7 +60,7 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
 
         return handle
 
-    return step
+    return middleware
 
 
 def names_of(message: Descriptor) -> frozenset[str]:
@@ -79,7 +79,7 @@ def loggable(place: str, names: frozenset[str]) -> str:
 
 
 def as_api_error(raised: Exception, translate: Translator, method: Method) -> ApiError:
-    """The error to tell the caller; an unknown one is logged with its cause and told as INTERNAL."""
+    """The error that the caller gets: INTERNAL for an unknown one, which is logged with its cause."""
     if isinstance(raised, ApiError):
         return raised
     if isinstance(raised, TimeoutError):
@@ -92,7 +92,7 @@ def as_api_error(raised: Exception, translate: Translator, method: Method) -> Ap
     return ApiError()
 
 
-async def answer(error: ApiError, call: Call, context: Context) -> None:
+async def _abort(error: ApiError, call: Call, context: Context) -> None:
     """End the call with `error`; does not return."""
     code, http_status = status.STATUSES[error.code]
     if not call.is_rest:

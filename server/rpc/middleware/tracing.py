@@ -13,7 +13,7 @@ _NOT_SAMPLED = "-00"
 
 
 class CallTracing:
-    """A step inside of the one that begins the call."""
+    """Middleware inside of the one that begins the call."""
 
     def __init__(self, tracing: Tracing) -> None:
         self._tracer = tracing.tracer

@@ -25,8 +25,8 @@ from server.core.idempotency import IdempotencyRecord
 from server.edge.limits import Limits
 from server.rpc.method import Method, methods_of
 from server.rpc.middleware.authentication import Authentication
-from server.rpc.middleware.cached_answers import CachedAnswers
-from server.rpc.middleware.chain import SteppedServices
+from server.rpc.middleware.cached_responses import CachedResponses
+from server.rpc.middleware.chain import MiddlewareServices
 from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.idempotency import Idempotency
 from server.supervisor.datadir import socket_folder
@@ -167,13 +167,13 @@ class Site:
 async def serving(folder: Path) -> AsyncIterator[Site]:
     methods, descriptors = compiled(folder)
     bills, completion = Bills(methods), Completion()
-    steps = middleware(
+    passed = middleware(
         Authentication(cast("Keys", _Admission())),
         completion,
-        CachedAnswers(None),
+        CachedResponses(None),
         Idempotency(_Records(), b"key", lambda user_id: None),
     )
-    services = SteppedServices({method.path: method for method in methods.values()}, steps)
+    services = MiddlewareServices({method.path: method for method in methods.values()}, passed)
     services.add_registered_method_handlers(SERVICE, bills.handlers())
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((services,))

@@ -17,15 +17,15 @@ from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest,
 from google.api.httpbody_pb2 import HttpBody
 
 from server.cache.generations import Generations
-from server.cache.responses import AnswerCache, Shown
+from server.cache.responses import ResponseCache, Shown
 from server.core.access import ApiKey, Keys, Scope
 from server.core.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
 from server.core.idempotency import IdempotencyRecord
-from server.rpc.call import Call, Context, Handler, answer_shows, enter_call
+from server.rpc.call import Call, Context, Handler, enter_call, reply_shows
 from server.rpc.middleware.authentication import Authentication
-from server.rpc.middleware.cached_answers import CachedAnswers
+from server.rpc.middleware.cached_responses import CachedResponses
 from server.rpc.middleware.decoding import request_decoding
-from server.rpc.middleware.encoding import answer_encoding
+from server.rpc.middleware.encoding import reply_encoding
 from server.rpc.middleware.idempotency import Idempotency
 from tests.contract.descriptors import methods
 
@@ -56,13 +56,13 @@ class Way:
         self.failure: Exception | None = None
         self.keys = Admission()
         self.generations = Generations()
-        self.cache = AnswerCache(self.generations.numbers, 100_000)
+        self.cache = ResponseCache(self.generations.numbers, 100_000)
         self.cache.heard(math.inf)
         self._shows = shows
-        answers = CachedAnswers(self.cache)
-        chain = answer_encoding(GET_USER, cast("Handler", self._serve))
-        chain = answers.kept(GET_USER, chain)
-        chain = answers.given(GET_USER, request_decoding(GET_USER, chain))
+        responses = CachedResponses(self.cache)
+        chain = reply_encoding(GET_USER, cast("Handler", self._serve))
+        chain = responses.stored(GET_USER, chain)
+        chain = responses.returned(GET_USER, request_decoding(GET_USER, chain))
         self._chain = Authentication(cast("Keys", self.keys))(GET_USER, chain)
 
     async def _serve(self, request: Any, context: Context) -> GetUserResponse:
@@ -70,7 +70,7 @@ class Way:
         if self.failure is not None:
             raise self.failure
         if self._shows:
-            answer_shows(Shown(["document"]))
+            reply_shows(Shown(["document"]))
         return GetUserResponse(data=user_pb2.User(user_id=f"{request.user_id}{self.served}"))
 
     async def call(self, target: str | None = "/api/v1/users/ann") -> str:

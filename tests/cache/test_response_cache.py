@@ -1,4 +1,4 @@
-"""The cache of answers: it never gives what is known to be over, whoever changed it and in whatever order."""
+"""The response cache: it never returns what is known to be over, whoever changed it and in whatever order."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from server.cache.generations import Generations
-from server.cache.responses import EVERYBODY, AnswerCache, Shown, place_of
+from server.cache.responses import EVERYBODY, ResponseCache, Shown, place_of
 
 METHOD = "/users/Get"
 USERS = ("ann", "bob")
 WORKERS = (0, 1)
-AN_ANSWER = 500 + 20  # bytes, about
+A_REPLY = 500 + 20  # bytes, about
 
 
-def cache(limit: int = 100_000) -> tuple[Generations, AnswerCache]:
+def cache(limit: int = 100_000) -> tuple[Generations, ResponseCache]:
     generations = Generations()
-    made = AnswerCache(generations.numbers, limit)
+    made = ResponseCache(generations.numbers, limit)
     made.heard(math.inf)
     return generations, made
 
 
-def keep(kept: AnswerCache, user: str, answer: bytes, shown: Shown | None = None) -> None:
-    moment = kept.moment(user)
-    assert moment is not None
-    kept.put(METHOD, user.encode(), answer, moment, shown or Shown([f"document of {user}"]))
+def keep(kept: ResponseCache, user: str, reply: bytes, shown: Shown | None = None) -> None:
+    stamp = kept.stamp(user)
+    assert stamp is not None
+    kept.put(METHOD, user.encode(), reply, stamp, shown or Shown([f"document of {user}"]))
 
 
-def test_an_answer_is_given_again_until_its_user_changes() -> None:
+def test_a_reply_is_given_again_until_its_user_changes() -> None:
     generations, kept = cache()
     keep(kept, "ann", b"1")
     keep(kept, "bob", b"1")
@@ -41,7 +41,7 @@ def test_an_answer_is_given_again_until_its_user_changes() -> None:
     assert kept.get("/users/Other", b"ann") is None
     with generations.changing("ann"):
         assert kept.get(METHOD, b"ann") is None
-        assert kept.moment("ann") is None
+        assert kept.stamp("ann") is None
     assert kept.get(METHOD, b"ann") is None
     assert kept.get(METHOD, b"bob") == b"1"
 
@@ -56,7 +56,7 @@ def test_what_a_commit_turns_out_to_be_about_is_dropped_also_where_it_fails() ->
     except TimeoutError:
         pass
     assert kept.get(METHOD, b"ann") is None
-    assert kept.moment("ann") is not None
+    assert kept.stamp("ann") is not None
 
 
 def test_where_nobody_knows_whose_change_it_was_everything_is_dropped() -> None:
@@ -72,15 +72,15 @@ def test_where_nobody_knows_whose_change_it_was_everything_is_dropped() -> None:
 
 def test_workers_share_a_table_and_what_a_dead_one_left_open_is_closed(tmp_path: Path) -> None:
     first, second = Generations(tmp_path / "table"), Generations(tmp_path / "table")
-    seen = AnswerCache(second.numbers, 100_000)
+    seen = ResponseCache(second.numbers, 100_000)
     seen.heard(math.inf)
     keep(seen, "ann", b"1")
     keep(seen, "bob", b"1")
     first.open("ann")
     assert seen.get(METHOD, b"ann") is None
-    assert seen.moment("ann") is None
+    assert seen.stamp("ann") is None
     Generations(tmp_path / "table")  # a worker starts after the first has died
-    assert seen.moment("ann") is not None
+    assert seen.stamp("ann") is not None
     assert seen.get(METHOD, b"ann") is None
     assert seen.get(METHOD, b"bob") == b"1"
 
@@ -90,22 +90,22 @@ def test_nothing_is_given_or_kept_while_the_feed_is_silent() -> None:
     keep(kept, "ann", b"1")
     kept.heard(time.monotonic() - 0.001)
     assert kept.get(METHOD, b"ann") is None
-    assert kept.moment("ann") is None
+    assert kept.stamp("ann") is None
     kept.heard(math.inf)
     assert kept.get(METHOD, b"ann") == b"1"  # the feed has missed nothing
 
 
 def test_what_was_being_read_when_the_feed_was_lost_is_not_kept() -> None:
     _, kept = cache()
-    moment = kept.moment("ann")
-    assert moment is not None
+    stamp = kept.stamp("ann")
+    assert stamp is not None
     kept.drop_all()
     kept.heard(math.inf)
-    kept.put(METHOD, b"ann", b"1", moment, Shown([]))
+    kept.put(METHOD, b"ann", b"1", stamp, Shown([]))
     assert kept.get(METHOD, b"ann") is None
 
 
-def test_an_answer_that_says_how_long_something_has_lasted_ends_by_the_clock() -> None:
+def test_a_reply_that_says_how_long_something_has_lasted_ends_by_the_clock() -> None:
     _, kept = cache()
     keep(kept, "ann", b"1", Shown([], until=time.time() - 0.001))
     keep(kept, "bob", b"1", Shown([], until=time.time() + 60))
@@ -114,14 +114,14 @@ def test_an_answer_that_says_how_long_something_has_lasted_ends_by_the_clock() -
 
 
 def test_memory_has_a_bound_and_what_is_asked_for_stays() -> None:
-    _, kept = cache(limit=10 * AN_ANSWER)
+    _, kept = cache(limit=10 * A_REPLY)
     for number in range(1_000):
         keep(kept, f"user{number}", b"a")
         keep(kept, "ann", b"1") if number == 0 else kept.get(METHOD, b"ann")
-        assert kept.size <= 10 * AN_ANSWER
+        assert kept.size <= 10 * A_REPLY
     assert 5 <= len(kept) <= 10
     assert kept.get(METHOD, b"ann") == b"1"
-    keep(kept, "big", b"a" * 20 * AN_ANSWER)
+    keep(kept, "big", b"a" * 20 * A_REPLY)
     assert kept.get(METHOD, b"big") is None
     kept.drop_all()
     assert (len(kept), kept.size) == (0, 0)
@@ -134,7 +134,7 @@ def test_users_and_the_number_for_all_have_places_of_their_own() -> None:
 
 @dataclass
 class Worker:
-    cache: AnswerCache
+    cache: ResponseCache
     news: list[str] = field(default_factory=list)  # what its feed has not told it yet
     known: dict[str, int] = field(default_factory=dict)  # versions as of when it was told all
 
@@ -146,7 +146,7 @@ class Reading:
     version: int | None = None
 
     def __post_init__(self) -> None:
-        self.moment = self.worker.cache.moment(self.user)
+        self.moment = self.worker.cache.stamp(self.user)
 
 
 @dataclass
@@ -168,7 +168,7 @@ class Coherence(RuleBasedStateMachine):
         self.versions = dict.fromkeys(USERS, 0)
         self.answered = dict.fromkeys(USERS, 0)
         self.workers = [
-            Worker(AnswerCache(self.generations.numbers, 3 * AN_ANSWER)) for _ in WORKERS
+            Worker(ResponseCache(self.generations.numbers, 3 * A_REPLY)) for _ in WORKERS
         ]
         for worker in self.workers:
             self.hear(worker)
