@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
 from codegen.derived_rules import words
-from openapi import contract, rules
+from openapi import contract, examples, rules
 from openapi.errors import HEADERS, Responses
-from openapi.examples import PARAMETERS, enveloped, example
 from openapi.schemas import Schemas
 from server.rpc.method import Method
 from server.rpc.streams import FORMS
@@ -70,16 +70,18 @@ class Operations:
         }
         listed = rules.words_of(field)
         if made["required"]:
-            made["example"] = words(listed)[0] if listed else example("parameters", field.json_name)
-        elif not listed and field.json_name in PARAMETERS:
-            made["schema"]["examples"] = [PARAMETERS[field.json_name]]  # shown, but not filled in
+            made["example"] = words(listed)[0] if listed else examples.parameter(field)
+        elif not listed and field.json_name in examples.PARAMETERS:
+            made["schema"]["examples"] = [
+                examples.PARAMETERS[field.json_name]
+            ]  # shown, but not filled in
         return made
 
     def _body(self, method: Method) -> dict[str, Any]:
         if method.takes_raw_body:
             return {"required": True, "content": {"*/*": {"schema": _BYTES}}}
         schema, required = self._schemas.body(method)
-        shown = example("bodies", method.descriptor.name)
+        shown = examples.bodies(method)
         return {"required": required, "content": {"application/json": _content(schema, shown)}}
 
     def _success(self, method: Method) -> dict[str, Any]:
@@ -94,11 +96,10 @@ class Operations:
         made = {"description": _STATUS_WORDS[method.success_status], "headers": headers}
         if not method.streams:
             shown = {
-                name: enveloped(body)
-                for name, body in example("answers", method.descriptor.name).items()
+                name: examples.enveloped(body) for name, body in examples.answers(method).items()
             }
             return made | {"content": {"application/json": _content(schema, shown)}}
-        messages = example("streams", method.descriptor.name)
+        messages = examples.stream(method)
         text = "".join(_streamed(method, message) for message in messages)
         content = {
             # OpenAPI 3.1 has no word for the schema of one message of a stream.
@@ -114,7 +115,7 @@ def _words(name: str) -> str:
     return re.sub(r"(?<=[a-z])[A-Z]", lambda letter: " " + letter.group().lower(), name)
 
 
-def _content(schema: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+def _content(schema: dict[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
     examples = {
         "".join(word.strip(",").capitalize() for word in name.split()): {
             "summary": name,
