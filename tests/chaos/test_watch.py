@@ -155,12 +155,14 @@ class Writer:
             {"$set": {"sync.run": run, "sync.dueAt": now + FAR}, "$inc": {"sync.fence": 1}},
         )
         begun = await self._read(connector_id, "sync")
-        return Job(begun, ObjectId(begun.id), begun.fence, abandoned=False)
+        return Job(begun, ObjectId(begun.id), begun.sync.fence, abandoned=False)
 
     async def _renew(self, connector_id: str) -> None:
         connector = await self._get(connector_id)
         sealed = self._sealed(connector.user_id)
-        renewed = await self._connectors.renew_session(connector_id, connector.generation, sealed)
+        renewed = await self._connectors.renew_session(
+            connector_id, connector.session.generation, sealed
+        )
         assert renewed is not None
         self._note(renewed, "connector")
 
@@ -177,7 +179,7 @@ class Writer:
         assert ended is not None
         self._note(ended, "connector", (sync_id, "failed"))
         begun = await self._connectors.begin_session(
-            connector_id, ended.generation, self._sealed(ended.user_id), new_sync_id()
+            connector_id, ended.session.generation, self._sealed(ended.user_id), new_sync_id()
         )
         assert begun is not None
         self._note(begun, "connector")
@@ -211,10 +213,10 @@ class Writer:
         moment: float | None = None,
     ) -> None:
         run = None
-        if after.run is not None and kind != "deleted":
-            waits = after.run.started_at is None and after.run.deferrals > 0
-            done = tuple(count.data_type for count in after.run.done)
-            run = (after.run.sync_id, "deferred" if waits else "in_progress", done)
+        if after.sync.run is not None and kind != "deleted":
+            waits = after.sync.run.started_at is None and after.sync.run.deferrals > 0
+            done = tuple(count.data_type for count in after.sync.run.done)
+            run = (after.sync.run.sync_id, "deferred" if waits else "in_progress", done)
         told = (kind, after.status, run, ended)
         self._record.note(after.id, told, moment or time.perf_counter())
 

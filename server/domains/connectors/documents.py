@@ -2,16 +2,16 @@
 
 Beside the schema's fields a document holds what the engine needs:
 
-    sync.dueAt         when the connector wants a worker: a run is wanted or due, or a claim lapses
+    sync.dueAt         when the connector wants a worker: a run is wanted or due, or a lease lapses
     sync.auto/paused   whether it syncs by itself; whether its user is not active
     sync.run           the run that is wanted or under way
     sync.fence         grows with every claim; whoever writes for a run must still have it
     sync.owed          the data types that the next run is about, after an outage cut one short
     sync.kept          by data type: a digest of what the last run that changed records stored
-    sync.answers       by data type: a digest of what the platform answered last, the digest of what that
-                       was when it had been read, and how many items
+    sync.answers       by data type: a digest of what the platform responded last, the digest of the
+                       items in it, and how many items
     sync.total/…       totals over all runs
-    session.*          generation, times of the platform session; checkAt: when to look after it
+    session.*          generation, times of the platform session; checkAt: when to check it
 """
 
 from __future__ import annotations
@@ -21,56 +21,38 @@ from typing import Any
 
 from server.domains.connectors.model import (
     DEFAULT_INTERVAL,
-    Answered,
     Connector,
+    ConnectorSession,
     DataTypeCount,
     ErrorEntry,
     HistoryEntry,
     Missing,
+    ResponseDigest,
     Run,
+    SyncState,
+    SyncTotals,
 )
 
 
 def connector(document: Mapping[str, Any]) -> Connector:
     """A document as a connector; what another tool left out has its default."""
-    details = document.get("connectionDetails") or {}
-    metadata = document.get("metadata") or {}
-    credentials = document.get("credentials") or {}
-    session = document.get("session") or {}
-    sync = document.get("sync") or {}
-    permissions = tuple(metadata.get("permissions") or ())
     created = document.get("createdAt") or document["_id"].generation_time
+    permissions = tuple((document.get("metadata") or {}).get("permissions") or ())
+    sync = document.get("sync") or {}
     return Connector(
         id=str(document["_id"]),
         user_id=document["userId"],
         platform=document["platform"],
         status=document.get("connectionStatus", "disconnected"),
-        session_id=document.get("sessionId"),
-        connected_at=details.get("connectedAt"),
-        disconnected_at=details.get("disconnectedAt"),
-        ended_duration=int(details.get("sessionDuration") or 0),
-        last_sync_at=details.get("lastSyncAt"),
-        next_sync_at=details.get("nextSyncAt"),
-        sync_interval=int(details.get("syncInterval") or DEFAULT_INTERVAL),
-        expires_at=credentials.get("tokenExpiresAt"),
-        refreshed_at=session.get("refreshedAt"),
-        generation=int(session.get("generation") or 0),
-        sealed_session=credentials.get("encryptedToken"),
-        sealed_login=credentials.get("encryptedLogin"),
-        platform_user_id=metadata.get("platformUserId"),
-        account_type=metadata.get("accountType"),
         permissions=permissions,
-        data_types=tuple(metadata.get("dataTypes") or permissions),
-        auto_sync=sync.get("auto", True),
-        paused=sync.get("paused", False),
-        run=_run(sync.get("run")),
-        fence=int(sync.get("fence") or 0),
-        failures=int(sync.get("failures") or 0),
-        outages=int(sync.get("outages") or 0),
-        total_syncs=int(sync.get("total") or 0),
-        successful_syncs=int(sync.get("successful") or 0),
-        failed_syncs=int(sync.get("failed") or 0),
-        last_success_at=sync.get("lastSuccessAt"),
+        session=_session(document),
+        sync=_sync(document, sync, permissions),
+        totals=SyncTotals(
+            runs=int(sync.get("total") or 0),
+            successful=int(sync.get("successful") or 0),
+            failed=int(sync.get("failed") or 0),
+            last_success_at=sync.get("lastSuccessAt"),
+        ),
         history=tuple(
             _history_entry(entry)
             for entry in document.get("syncHistory") or ()
@@ -84,14 +66,53 @@ def connector(document: Mapping[str, Any]) -> Connector:
             )
             for entry in document.get("errors") or ()
         ),
-        kept=sync.get("kept") or {},
-        answers={
-            data_type: Answered(each["digest"], each["kept"], each["records"])
-            for data_type, each in (sync.get("answers") or {}).items()
-        },
         records_erased=int(document.get("recordsErased") or 0),
         created_at=created,
         updated_at=document.get("updatedAt") or created,
+    )
+
+
+def _session(document: Mapping[str, Any]) -> ConnectorSession:
+    details = document.get("connectionDetails") or {}
+    credentials = document.get("credentials") or {}
+    session = document.get("session") or {}
+    metadata = document.get("metadata") or {}
+    return ConnectorSession(
+        id=document.get("sessionId"),
+        connected_at=details.get("connectedAt"),
+        disconnected_at=details.get("disconnectedAt"),
+        ended_duration=int(details.get("sessionDuration") or 0),
+        expires_at=credentials.get("tokenExpiresAt"),
+        refreshed_at=session.get("refreshedAt"),
+        generation=int(session.get("generation") or 0),
+        sealed=credentials.get("encryptedToken"),
+        sealed_login=credentials.get("encryptedLogin"),
+        platform_user_id=metadata.get("platformUserId"),
+        account_type=metadata.get("accountType"),
+    )
+
+
+def _sync(
+    document: Mapping[str, Any], sync: Mapping[str, Any], permissions: tuple[str, ...]
+) -> SyncState:
+    details = document.get("connectionDetails") or {}
+    data_types = (document.get("metadata") or {}).get("dataTypes")
+    return SyncState(
+        interval=int(details.get("syncInterval") or DEFAULT_INTERVAL),
+        data_types=tuple(data_types or permissions),
+        auto=sync.get("auto", True),
+        paused=sync.get("paused", False),
+        last_at=details.get("lastSyncAt"),
+        next_at=details.get("nextSyncAt"),
+        run=_run(sync.get("run")),
+        fence=int(sync.get("fence") or 0),
+        failures=int(sync.get("failures") or 0),
+        outages=int(sync.get("outages") or 0),
+        stored=sync.get("kept") or {},
+        responses={
+            data_type: ResponseDigest(each["digest"], each["kept"], each["records"])
+            for data_type, each in (sync.get("answers") or {}).items()
+        },
     )
 
 

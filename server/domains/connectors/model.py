@@ -98,52 +98,76 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """What a platform answered for a data type, as far as it matters for whether it says the same."""
+class ResponseDigest:
+    """What a platform responded for a data type, as far as it matters for whether it says the same."""
 
-    digest: str  # of the answers
-    kept: str  # the digest of the items in them
+    digest: str  # of the responses
+    stored: str  # the digest of the items in them
     records: int
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectorSession:
+    """The session that a connector has, or had, at its platform. Secrets are sealed; see the vault."""
+
+    id: str | None
+    connected_at: datetime | None
+    disconnected_at: datetime | None
+    ended_duration: int  # whole minutes of the last session that ended
+    expires_at: datetime | None
+    refreshed_at: datetime | None
+    generation: int  # grows with every change of the session
+    sealed: str | None = field(repr=False)
+    sealed_login: str | None = field(repr=False)  # a login that is pending
+    platform_user_id: str | None
+    account_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """When a connector syncs what, and how its last runs went."""
+
+    interval: int  # minutes
+    data_types: tuple[str, ...]
+    auto: bool
+    paused: bool  # the user is not active
+    last_at: datetime | None
+    next_at: datetime | None
+    run: Run | None
+    fence: int  # grows with every claim of a run
+    failures: int  # failed runs in a row
+    outages: int  # runs in a row that an outage of the platform cut short
+    stored: Mapping[str, str]  # by data type: a digest of what was stored last
+    responses: Mapping[str, ResponseDigest]  # by data type: the platform's last response
+
+
+@dataclass(frozen=True, slots=True)
+class SyncTotals:
+    runs: int
+    successful: int
+    failed: int
+    last_success_at: datetime | None
+
+    @property
+    def success_rate(self) -> float:
+        """Successful runs in a hundred, to one decimal; 0 without runs."""
+        return round(100 * self.successful / self.runs, 1) if self.runs else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
-    """A user's connection to one platform. Secrets are sealed; see the vault."""
+    """A user's connection to one platform."""
 
     id: str
     user_id: str
     platform: str
     status: ConnectionStatus
-    session_id: str | None
-    connected_at: datetime | None
-    disconnected_at: datetime | None
-    ended_duration: int  # whole minutes of the last session that ended
-    last_sync_at: datetime | None
-    next_sync_at: datetime | None
-    sync_interval: int  # minutes
-    expires_at: datetime | None
-    refreshed_at: datetime | None
-    generation: int  # grows with every change of the session
-    sealed_session: str | None = field(repr=False)
-    sealed_login: str | None = field(repr=False)  # a login that is pending
-    platform_user_id: str | None
-    account_type: str | None
     permissions: tuple[str, ...]
-    data_types: tuple[str, ...]
-    auto_sync: bool
-    paused: bool  # the user is not active
-    run: Run | None
-    fence: int  # grows with every claim of a run
-    failures: int  # failed runs in a row
-    outages: int  # runs in a row that an outage of the platform cut short
-    total_syncs: int
-    successful_syncs: int
-    failed_syncs: int
-    last_success_at: datetime | None
+    session: ConnectorSession
+    sync: SyncState
+    totals: SyncTotals
     history: tuple[HistoryEntry, ...]
     errors: tuple[ErrorEntry, ...]
-    kept: Mapping[str, str]  # by data type: a digest of what was stored last
-    answers: Mapping[str, Answered]  # by data type: what the platform answered last
     records_erased: int  # how often its records were erased
     created_at: datetime
     updated_at: datetime
@@ -159,14 +183,7 @@ class Connector:
 
     @property
     def login_pending(self) -> bool:
-        return not self.live and self.sealed_login is not None
-
-    @property
-    def success_rate(self) -> float:
-        """Successful runs in a hundred, to one decimal; 0 without runs."""
-        if not self.total_syncs:
-            return 0.0
-        return round(100 * self.successful_syncs / self.total_syncs, 1)
+        return not self.live and self.session.sealed_login is not None
 
     @property
     def last_sync_id(self) -> str | None:
@@ -174,10 +191,10 @@ class Connector:
 
     def run_state(self, sync_id: str) -> RunState | None:
         """The run under way, or one the history still has."""
-        if self.run is not None and self.run.sync_id == sync_id:
-            waits = self.run.started_at is None and self.run.deferrals > 0
+        if self.sync.run is not None and self.sync.run.sync_id == sync_id:
+            waits = self.sync.run.started_at is None and self.sync.run.deferrals > 0
             state = "deferred" if waits else "in_progress"
-            return RunState(sync_id, state, self.run.began_at, counts=self.run.done)
+            return RunState(sync_id, state, self.sync.run.began_at, counts=self.sync.run.done)
         for entry in self.history:
             if entry.sync_id == sync_id:
                 return RunState(
@@ -194,23 +211,27 @@ class Connector:
 
     def expires_soon(self, now: datetime) -> bool:
         """Whether the session is about to end, as far as is known."""
-        return self.live and self.expires_at is not None and self.expires_at - now <= EXPIRES_SOON
+        return (
+            self.live
+            and self.session.expires_at is not None
+            and self.session.expires_at - now <= EXPIRES_SOON
+        )
 
     def session_duration(self, now: datetime) -> int:
         """Whole minutes: up to now while connected, of the last session after."""
-        if self.live and self.connected_at is not None:
-            return whole_minutes(now - self.connected_at)
-        return self.ended_duration
+        if self.live and self.session.connected_at is not None:
+            return whole_minutes(now - self.session.connected_at)
+        return self.session.ended_duration
 
     def summary_until(self, now: datetime) -> float:
         """When a summary of it, made now, is no longer right by itself (seconds, POSIX)."""
         until = math.inf
-        if self.live and self.connected_at is not None:
-            past = max(now - self.connected_at, timedelta(0))
+        if self.live and self.session.connected_at is not None:
+            past = max(now - self.session.connected_at, timedelta(0))
             next_minute = now - past % _MINUTE + _MINUTE
             until = next_minute.timestamp()
-        if self.live and self.expires_at is not None and not self.expires_soon(now):
-            until = min(until, (self.expires_at - EXPIRES_SOON).timestamp())
+        if self.live and self.session.expires_at is not None and not self.expires_soon(now):
+            until = min(until, (self.session.expires_at - EXPIRES_SOON).timestamp())
         return until
 
     def estimated_duration(self) -> str:

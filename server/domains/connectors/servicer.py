@@ -132,7 +132,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
                 message="Disconnected successfully",
                 data=session_pb2.DisconnectConnectorData(
                     platform=connector.platform,
-                    disconnected_at=timestamp(connector.disconnected_at),
+                    disconnected_at=timestamp(connector.session.disconnected_at),
                     session_duration=connector.session_duration(utc_now()),
                 ),
             ),
@@ -150,8 +150,8 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
             lambda connector: session_pb2.RefreshSessionResponse(
                 message="Session refreshed successfully",
                 data=session_pb2.RefreshSessionData(
-                    session_id=connector.session_id or "",
-                    expires_at=timestamp(connector.expires_at),
+                    session_id=connector.session.id or "",
+                    expires_at=timestamp(connector.session.expires_at),
                 ),
             ),
         )

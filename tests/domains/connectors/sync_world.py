@@ -336,7 +336,7 @@ class World:
 
     async def sync(self, connector_id: str) -> Connector:
         """Run what the connector is due for; makes it due where it is not."""
-        if (await self.get(connector_id)).run is None:
+        if (await self.get(connector_id)).sync.run is None:
             await self.syncs.request_run(connector_id, new_sync_id(), [])
         await self.runner.run(await self.claim(connector_id))
         return await self.get(connector_id)

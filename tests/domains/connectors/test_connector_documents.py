@@ -72,18 +72,21 @@ async def written(world: World, document: dict[str, Any]) -> Connector:
 async def test_a_document_of_another_tool(world: World) -> None:
     connector = await written(world, of_another_tool(await world.user()))
     assert connector.status == "connected"
-    assert connector.connected_at == CONNECTED
-    assert (connector.sync_interval, connector.ended_duration) == (10, 55)
-    assert isinstance(connector.sync_interval, int)
-    assert (connector.platform_user_id, connector.account_type) == ("fi_user_123", "premium")
+    assert connector.session.connected_at == CONNECTED
+    assert (connector.sync.interval, connector.session.ended_duration) == (10, 55)
+    assert isinstance(connector.sync.interval, int)
+    assert (connector.session.platform_user_id, connector.session.account_type) == (
+        "fi_user_123",
+        "premium",
+    )
     assert connector.permissions == ("transactions", "portfolio")
-    assert connector.data_types == ("transactions",)
+    assert connector.sync.data_types == ("transactions",)
     assert [entry.status for entry in connector.history] == ["success", "failed"]
     assert connector.history[0].records_count == 150
     assert connector.history[1].error_message == "Rate limit exceeded"
     assert connector.errors[0].code == "RATE_LIMIT"
-    assert (connector.auto_sync, connector.paused, connector.run) == (True, False, None)
-    assert (connector.generation, connector.fence, connector.total_syncs) == (0, 0, 0)
+    assert (connector.sync.auto, connector.sync.paused, connector.sync.run) == (True, False, None)
+    assert (connector.session.generation, connector.sync.fence, connector.totals.runs) == (0, 0, 0)
     assert connector.created_at == CONNECTED - timedelta(days=1)
 
 
@@ -93,8 +96,8 @@ async def test_what_another_tool_left_out_has_its_default(world: World) -> None:
         world, {"_id": identifier, "userId": await world.user(), "platform": "zerodha"}
     )
     assert connector.status == "disconnected"
-    assert (connector.sync_interval, connector.auto_sync) == (5, True)
-    assert (connector.permissions, connector.data_types) == ((), ())
+    assert (connector.sync.interval, connector.sync.auto) == (5, True)
+    assert (connector.permissions, connector.sync.data_types) == ((), ())
     assert (connector.history, connector.errors) == ((), ())
     assert connector.created_at == connector.updated_at == identifier.generation_time
 
@@ -104,9 +107,9 @@ async def test_sections_another_tool_stored_as_null(world: World) -> None:
         ("connectionDetails", "credentials", "metadata", "syncHistory", "errors", "sync", "session")
     )
     connector = await written(world, of_another_tool(await world.user(), **nulls))
-    assert connector.sync_interval == 5
+    assert connector.sync.interval == 5
     changed = await world.sync_service.update_settings(connector.id, 9, [], None)
-    assert changed.sync_interval == 9
+    assert changed.sync.interval == 9
     assert (await world.service.disconnect(connector.id)).status == "disconnected"
 
 
@@ -114,9 +117,9 @@ async def test_without_data_types_the_permissions_are_synced(world: World) -> No
     document = of_another_tool(await world.user())
     del document["metadata"]["dataTypes"]
     connector = await written(world, document)
-    assert connector.data_types == ("transactions", "portfolio")
+    assert connector.sync.data_types == ("transactions", "portfolio")
     run = (await world.sync_service.trigger(connector.id, [], force=True)).sync_id
-    wanted = (await world.get(connector.id)).run
+    wanted = (await world.get(connector.id)).sync.run
     assert wanted is not None
     assert (wanted.sync_id, wanted.data_types) == (run, ("transactions", "portfolio"))
 
@@ -156,7 +159,7 @@ async def test_its_foreign_session_expires_with_the_first_sync(world: World) -> 
     assert after.status == "expired"
     assert after.history[0].error_code == "REAUTH_REQUIRED"
     assert len(after.history) == 3
-    assert (after.total_syncs, after.failed_syncs) == (1, 1)
+    assert (after.totals.runs, after.totals.failed) == (1, 1)
 
 
 async def test_it_is_disconnected_and_connected_again(world: World) -> None:
@@ -210,6 +213,6 @@ async def test_times_are_on_one_clock(world: World) -> None:
     connector = await world.connected()
     await asyncio.sleep(0)
     after = utc_now() + timedelta(seconds=1)
-    for moment in (connector.created_at, connector.updated_at, connector.connected_at):
+    for moment in (connector.created_at, connector.updated_at, connector.session.connected_at):
         assert moment is not None
         assert before <= moment <= after

@@ -40,7 +40,7 @@ async def test_a_connector_keeps_its_key_while_it_is_connected(world: World) -> 
     world.platform.renewable = False
     expired = await world.sync(connector.id)
     assert expired.status == "expired"
-    assert expired.sealed_login is not None
+    assert expired.session.sealed_login is not None
     refreshed = await world.service.refresh(connector.id, {"requestToken": "t"})
     assert refreshed.status == "connected"
     assert await keys_of(world, connector.user_id) == [key]

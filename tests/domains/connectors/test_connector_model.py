@@ -17,7 +17,10 @@ NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 
 
 def connector(**changes: Any) -> Connector:
+    """`session`, `sync` and `totals` are given as what changes in them."""
     bare = documents.connector({"_id": ObjectId(), "userId": "ann", "platform": "zerodha"})
+    for part in {"session", "sync", "totals"} & changes.keys():
+        changes[part] = replace(getattr(bare, part), **changes[part])
     return replace(bare, **changes)
 
 
@@ -29,7 +32,7 @@ def test_live_is_what_the_platform_holds_a_session_for(
     status: ConnectionStatus, live: bool
 ) -> None:
     assert connector(status=status).live is live
-    pending = connector(status=status, sealed_login="v1.x")
+    pending = connector(status=status, session={"sealed_login": "v1.x"})
     assert pending.login_pending is not live
     assert connector(status=status).login_pending is False
 
@@ -39,7 +42,7 @@ def test_live_is_what_the_platform_holds_a_session_for(
     [(0, 0, 0), (48, 46, 95.8), (3, 1, 33.3), (3, 3, 100), (7, 0, 0)],
 )
 def test_success_rate(total: int, successful: int, rate: float) -> None:
-    assert connector(total_syncs=total, successful_syncs=successful).success_rate == rate
+    assert connector(totals={"runs": total, "successful": successful}).totals.success_rate == rate
 
 
 @pytest.mark.parametrize(
@@ -51,9 +54,11 @@ def test_whole_minutes(seconds: float, minutes: int) -> None:
 
 def test_session_duration() -> None:
     began = NOW - timedelta(minutes=55, seconds=30)
-    assert connector(status="connected", connected_at=began).session_duration(NOW) == 55
-    assert connector(status="error", connected_at=began).session_duration(NOW) == 55
-    ended = connector(status="disconnected", connected_at=began, ended_duration=12)
+    assert (
+        connector(status="connected", session={"connected_at": began}).session_duration(NOW) == 55
+    )
+    assert connector(status="error", session={"connected_at": began}).session_duration(NOW) == 55
+    ended = connector(status="disconnected", session={"connected_at": began, "ended_duration": 12})
     assert ended.session_duration(NOW) == 12
     assert connector().session_duration(NOW) == 0
 
@@ -79,7 +84,7 @@ def test_estimated_duration(history: tuple[HistoryEntry, ...], words: str) -> No
 
 
 def test_a_connector_shows_no_secret() -> None:
-    shown = repr(connector(sealed_session="v1.session", sealed_login="v1.login"))
+    shown = repr(connector(session={"sealed": "v1.session", "sealed_login": "v1.login"}))
     assert "v1." not in shown
 
 
@@ -96,4 +101,4 @@ def test_a_connector_shows_no_secret() -> None:
 )
 def test_expires_soon(status: ConnectionStatus, left: timedelta | None, soon: bool) -> None:
     expires_at = NOW + left if left is not None else None
-    assert connector(status=status, expires_at=expires_at).expires_soon(NOW) is soon
+    assert connector(status=status, session={"expires_at": expires_at}).expires_soon(NOW) is soon

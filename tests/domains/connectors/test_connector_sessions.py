@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -19,7 +20,7 @@ from server.domains.connectors.errors import (
     PlatformNotAvailable,
     ReauthRequired,
 )
-from server.domains.connectors.model import REFRESH_REUSE
+from server.domains.connectors.model import REFRESH_REUSE, Connector
 from server.domains.users.errors import UserNotFound
 from server.platforms.base import LoginRequired, PlatformUnavailable, Session
 from server.security.encryption import Undecipherable
@@ -42,7 +43,11 @@ async def test_a_session_opens_where_it_was_sealed(world: World) -> None:
     session = await world.sessions.open(connector)
     assert session.secrets == {"token": "tok_1"}
     assert (session.platform_user_id, session.account_type) == ("AB1234", "individual")
-    assert session.expires_at == connector.expires_at
+    assert session.expires_at == connector.session.expires_at
+
+
+def with_session(connector: Connector, **changes: Any) -> Connector:
+    return replace(connector, session=replace(connector.session, **changes))
 
 
 async def test_a_session_opens_nowhere_else(world: World) -> None:
@@ -53,10 +58,10 @@ async def test_a_session_opens_nowhere_else(world: World) -> None:
     for moved in (
         replace(connector, user_id="another_user"),
         replace(connector, platform="zerodha"),
-        replace(connector, sealed_session=another.sealed_session),
-        replace(connector, sealed_session=login),
-        replace(connector, sealed_session=None),
-        replace(connector, sealed_session="not sealed by us"),
+        with_session(connector, sealed=another.session.sealed),
+        with_session(connector, sealed=login),
+        with_session(connector, sealed=None),
+        with_session(connector, sealed="not sealed by us"),
     ):
         with pytest.raises(Undecipherable):
             await world.sessions.open(moved)
@@ -69,7 +74,7 @@ async def test_a_login_opens_nowhere_else_either(world: World) -> None:
     connector = await world.connected()
     key = await world.sessions.key_of(connector)
     sealed = world.sessions.seal_login(key, LoginRequired(LOGIN_PAGE, {"pending": "p"}))
-    pending = replace(connector, sealed_login=sealed)
+    pending = with_session(connector, sealed_login=sealed)
     login = await world.sessions.open_login(pending)
     assert login == LoginRequired(LOGIN_PAGE, {"pending": "p"})
     assert await world.sessions.login_url(pending) == LOGIN_PAGE
@@ -77,7 +82,7 @@ async def test_a_login_opens_nowhere_else_either(world: World) -> None:
     for moved in (
         replace(pending, user_id="another_user"),
         replace(pending, platform="zerodha"),
-        replace(pending, sealed_login=connector.sealed_session),
+        with_session(pending, sealed_login=connector.session.sealed),
     ):
         assert await world.sessions.open_login(moved) is None
         assert await world.sessions.login_url(moved) is None
@@ -147,7 +152,7 @@ async def test_connected_while_suspended_it_waits_for_the_user(world: World) -> 
     await world.user_service.set_status(user_id, "suspended")
     connector, _ = await world.connect(user_id, "fi_money", ALL, {})
     assert connector.status == "connected"
-    assert (connector.paused, connector.run, connector.next_sync_at) == (True, None, None)
+    assert (connector.sync.paused, connector.sync.run, connector.sync.next_at) == (True, None, None)
     await world.user_service.set_status(user_id, "active")
     after = await world.sync(connector.id)
     assert after.history[0].status == "success"
@@ -159,20 +164,20 @@ async def test_connected_while_suspended_it_waits_for_the_user(world: World) -> 
 async def test_a_refresh_within_moments_gives_the_same_answer(world: World) -> None:
     connector = await world.synced()
     answers = await asyncio.gather(*(world.service.refresh(connector.id, {}) for _ in range(4)))
-    assert len({answer.session_id for answer in answers}) == 1
-    assert answers[0].session_id != connector.session_id
-    assert answers[0].expires_at == connector.expires_at
+    assert len({answer.session.id for answer in answers}) == 1
+    assert answers[0].session.id != connector.session.id
+    assert answers[0].session.expires_at == connector.session.expires_at
     ago = utc_now() - REFRESH_REUSE
     await world.change(connector.id, {"session.refreshedAt": ago})
     later = await world.service.refresh(connector.id, {})
-    assert later.session_id not in {connector.session_id, answers[0].session_id}
+    assert later.session.id not in {connector.session.id, answers[0].session.id}
 
 
 async def test_a_refresh_does_not_start_a_sync_or_move_the_next(world: World) -> None:
     connector = await world.synced()
     refreshed = await world.service.refresh(connector.id, {})
-    assert (refreshed.run, refreshed.next_sync_at) == (None, connector.next_sync_at)
-    assert refreshed.connected_at == connector.connected_at
+    assert (refreshed.sync.run, refreshed.sync.next_at) == (None, connector.sync.next_at)
+    assert refreshed.session.connected_at == connector.session.connected_at
 
 
 async def test_a_refresh_of_an_ended_session(world: World) -> None:
@@ -182,15 +187,15 @@ async def test_a_refresh_of_an_ended_session(world: World) -> None:
         await world.service.refresh(connector.id, {})
     assert caught.value.metadata == {"loginUrl": LOGIN_PAGE}
     expired = await world.get(connector.id)
-    assert (expired.status, expired.session_id, expired.next_sync_at) == ("expired", None, None)
+    assert (expired.status, expired.session.id, expired.sync.next_at) == ("expired", None, None)
     assert expired.errors[0].code == "REAUTH_REQUIRED"
     world.platform.session_over = False
     again = await world.service.refresh(connector.id, {"requestToken": "t"})
     assert again.status == "connected"
-    assert again.run is not None
-    assert again.connected_at is not None
-    assert connector.connected_at is not None
-    assert again.connected_at > connector.connected_at
+    assert again.sync.run is not None
+    assert again.session.connected_at is not None
+    assert connector.session.connected_at is not None
+    assert again.session.connected_at > connector.session.connected_at
     assert (await world.sync(connector.id)).history[0].status == "success"
 
 
@@ -239,7 +244,7 @@ async def test_a_pending_login_from_begin_to_end(world: World) -> None:
     user_id = await world.user()
     pending, login_url = await world.connect(user_id, "fi_money", ALL, {})
     assert (pending.status, login_url) == ("disconnected", LOGIN_PAGE)
-    assert (pending.session_id, pending.run, pending.next_sync_at) == (None, None, None)
+    assert (pending.session.id, pending.sync.run, pending.sync.next_at) == (None, None, None)
     with pytest.raises(ReauthRequired) as caught:
         await world.sync_service.trigger(pending.id, [], force=True)
     assert caught.value.metadata == {"loginUrl": LOGIN_PAGE}
@@ -309,8 +314,8 @@ async def test_reconnecting_keeps_id_history_and_records(world: World) -> None:
     await world.service.disconnect(connector.id)
     again, _ = await world.connect(connector.user_id, "fi_money", ["trades"], {})
     assert again.id == connector.id
-    assert again.session_id not in {None, connector.session_id}
-    assert (again.history, again.total_syncs) == (connector.history, 1)
-    assert (again.permissions, again.data_types) == (("trades",), ("trades",))
-    assert again.disconnected_at is None
+    assert again.session.id not in {None, connector.session.id}
+    assert (again.history, again.totals.runs) == (connector.history, 1)
+    assert (again.permissions, again.sync.data_types) == (("trades",), ("trades",))
+    assert again.session.disconnected_at is None
     assert sum((await world.kept(connector.id)).values()) == 7

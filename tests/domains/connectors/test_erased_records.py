@@ -78,7 +78,7 @@ async def test_a_disconnected_connector_s_records_are_erased_too(world: World) -
     connector = await world.synced()
     ended = await world.service.disconnect(connector.id)
     erased = await world.service.disconnect(connector.id, delete_records=True)
-    assert erased.disconnected_at == ended.disconnected_at
+    assert erased.session.disconnected_at == ended.session.disconnected_at
     assert await listed(world, connector.id) == []
     # Nothing is left to do for a third one.
     assert await world.service.disconnect(connector.id, delete_records=True) == erased

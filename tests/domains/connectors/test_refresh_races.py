@@ -37,8 +37,8 @@ async def test_of_many_refreshes_one_asks_the_platform(world: World) -> None:
         *(processes[number % 3].refresh(connector, {}) for number in range(60))
     )
     assert world.platform.renewals == 1
-    assert {answer.generation for answer in answers} == {connector.generation + 1}
-    assert len({answer.session_id for answer in answers}) == 1
+    assert {answer.session.generation for answer in answers} == {connector.session.generation + 1}
+    assert len({answer.session.id for answer in answers}) == 1
 
 
 async def test_of_many_refreshes_all_are_told_the_same_refusal(world: World) -> None:
@@ -62,7 +62,7 @@ async def test_a_refresh_that_was_overtaken_changes_nothing_and_gives_the_newer(
     newer = await another_process(world).refresh(connector, {})
     document = await world.document(connector.id)
     gate.opened.set()
-    assert (await late).session_id == newer.session_id
+    assert (await late).session.id == newer.session.id
     assert await world.document(connector.id) == document
     # The session that it opened all the same is ended again.
     assert [session.secrets["token"] for session in world.platform.logged_out] == ["tok_3"]
@@ -76,7 +76,7 @@ async def test_a_refusal_that_was_overtaken_expires_nothing(world: World) -> Non
     world.platform.renewable = False
     world.platform.session_over = True
     gate.opened.set()
-    assert (await late).session_id == newer.session_id
+    assert (await late).session.id == newer.session.id
     assert (await world.get(connector.id)).status == "connected"
 
 
@@ -99,8 +99,8 @@ async def test_a_connect_anew_wins_over_a_refresh_under_way(world: World) -> Non
     await world.service.disconnect(connector.id)
     anew, _ = await world.connect(connector.user_id, "fi_money", ALL, {})
     gate.opened.set()
-    assert (await late).session_id == anew.session_id
-    assert (await world.get(connector.id)).generation == anew.generation
+    assert (await late).session.id == anew.session.id
+    assert (await world.get(connector.id)).session.generation == anew.session.generation
 
 
 async def test_a_deleted_user_wins_over_a_refresh_under_way(world: World) -> None:
@@ -128,8 +128,8 @@ async def test_a_renewal_that_has_begun_is_stored_though_its_run_is_stopped(worl
         with pytest.raises(asyncio.CancelledError):
             await run
     after = await world.get(connector.id)
-    assert after.generation == connector.generation + 1
+    assert after.session.generation == connector.session.generation + 1
     assert (await world.sessions.open(after)).secrets == {"token": "tok_2"}
     # The run was handed back all the same.
-    assert after.run is not None
-    assert after.run.started_at is None
+    assert after.sync.run is not None
+    assert after.sync.run.started_at is None

@@ -48,8 +48,11 @@ async def test_a_session_that_can_be_renewed_is_renewed_before_its_end(renewable
     assert await renewable.checks.check_some()
     after = await renewable.get(connector.id)
     assert (await renewable.sessions.open(after)).secrets == {"token": "tok_2"}
-    assert (after.status, after.generation) == ("connected", connector.generation + 1)
-    assert (after.history, after.run) == (connector.history, None)
+    assert (after.status, after.session.generation) == (
+        "connected",
+        connector.session.generation + 1,
+    )
+    assert (after.history, after.sync.run) == (connector.history, None)
     assert not await renewable.checks.check_some()
 
 
@@ -82,7 +85,7 @@ async def test_a_session_that_ended_is_found_out_without_a_sync(world: World) ->
     await at_its_end(world, connector)
     assert await world.checks.check_some()
     after = await world.get(connector.id)
-    assert (after.status, after.session_id) == ("expired", None)
+    assert (after.status, after.session.id) == ("expired", None)
     assert after.errors[0].code == "REAUTH_REQUIRED"
     assert after.history == connector.history
     assert await world.sessions.login_url(after) == LOGIN_PAGE
@@ -98,7 +101,7 @@ async def test_the_engines_check_sessions(world: World) -> None:
     engine.start()
 
     async def expired() -> bool:
-        return (await world.get(connector.id)).status == "expired"
+        return bool((await world.get(connector.id)).status == "expired")
 
     await eventually(expired, "the session to be found ended")
     await engine.stop(1)
@@ -110,8 +113,8 @@ async def test_a_session_accepted_past_its_end_goes_on_a_little_at_a_time(world:
     assert await world.checks.check_some()
     after = await world.get(connector.id)
     assert after.status == "connected"
-    assert after.expires_at is not None
-    left = after.expires_at - utc_now()
+    assert after.session.expires_at is not None
+    left = after.session.expires_at - utc_now()
     assert STILL_ACCEPTED - timedelta(minutes=1) < left <= STILL_ACCEPTED
     assert after.expires_soon(utc_now())
     assert timedelta(0) <= await check_at(world, after) <= ASK_AFTER
@@ -143,7 +146,7 @@ async def test_a_session_that_a_caller_refreshes_is_left_to_the_caller(renewable
         gate.opened.set()
         refreshed = await refresh
     assert renewable.platform.renewals == 1
-    assert (await renewable.get(connector.id)).session_id == refreshed.session_id
+    assert (await renewable.get(connector.id)).session.id == refreshed.session.id
 
 
 async def test_what_was_disconnected_is_not_looked_after(world: World) -> None:
@@ -154,6 +157,6 @@ async def test_what_was_disconnected_is_not_looked_after(world: World) -> None:
 
 async def test_a_session_of_another_tool_is_looked_after_once_it_syncs(world: World) -> None:
     connector = await world.connected()
-    await world.change(connector.id, {"session": {"generation": connector.generation}})
+    await world.change(connector.id, {"session": {"generation": connector.session.generation}})
     await world.sync(connector.id)
     assert await check_at(world, connector) == timedelta(0)

@@ -23,14 +23,14 @@ def throttled(world: World) -> World:
 
 async def test_a_throttled_run_waits_as_long_as_asked(throttled: World) -> None:
     connector = await throttled.connected("transactions", "trades")
-    assert connector.run is not None
+    assert connector.sync.run is not None
     after = await throttled.sync(connector.id)
-    assert after.run is not None
-    assert after.run.sync_id == connector.run.sync_id
-    assert after.run.started_at is None
-    assert (after.history, after.total_syncs, after.failures) == ((), 0, 0)
+    assert after.sync.run is not None
+    assert after.sync.run.sync_id == connector.sync.run.sync_id
+    assert after.sync.run.started_at is None
+    assert (after.history, after.totals.runs, after.sync.failures) == ((), 0, 0)
     assert after.status == "connected"
-    state = after.run_state(after.run.sync_id)
+    state = after.run_state(after.sync.run.sync_id)
     assert state is not None
     assert (state.state, state.finished) == ("deferred", False)
     assert [count.data_type for count in state.counts] == ["transactions"]
@@ -41,46 +41,46 @@ async def test_a_throttled_run_waits_as_long_as_asked(throttled: World) -> None:
 
 async def test_it_goes_on_with_what_is_not_done(throttled: World) -> None:
     connector = await throttled.connected("transactions", "trades")
-    assert connector.run is not None
+    assert connector.sync.run is not None
     waiting = await throttled.sync(connector.id)
-    assert waiting.run is not None
+    assert waiting.sync.run is not None
     throttled.platform.failures = {}
     throttled.platform.fetched.clear()
     await throttled.make_due(connector.id)
     after = await throttled.sync(connector.id)
     assert throttled.platform.fetched == ["trades"]
     (entry,) = after.history
-    assert (entry.sync_id, entry.status) == (connector.run.sync_id, "success")
+    assert (entry.sync_id, entry.status) == (connector.sync.run.sync_id, "success")
     assert {count.data_type: count.records for count in entry.counts} == {
         "transactions": 2,
         "trades": 1,
     }
     assert entry.records_count == 3
-    assert entry.started_at == waiting.run.began_at
+    assert entry.started_at == waiting.sync.run.began_at
     assert await throttled.kept(connector.id) == {"transactions": 2, "trades": 1}
 
 
 async def test_a_trigger_finds_the_run_that_waits(throttled: World) -> None:
     connector = await throttled.connected("trades")
     await throttled.sync(connector.id)
-    assert connector.run is not None
+    assert connector.sync.run is not None
     triggered = await throttled.sync_service.trigger(connector.id, [], force=True)
-    assert triggered.sync_id == connector.run.sync_id
+    assert triggered.sync_id == connector.sync.run.sync_id
 
 
 async def test_a_run_that_waits_can_be_cancelled(throttled: World) -> None:
     connector = await throttled.connected("trades")
-    assert connector.run is not None
+    assert connector.sync.run is not None
     await throttled.sync(connector.id)
-    state, ended = await throttled.sync_service.cancel(connector.id, connector.run.sync_id)
+    state, ended = await throttled.sync_service.cancel(connector.id, connector.sync.run.sync_id)
     assert (state.state, ended) == ("cancelled", True)
 
 
 async def test_a_cancelled_run_tells_what_it_had_brought(throttled: World) -> None:
     connector = await throttled.connected("transactions", "trades")
-    assert connector.run is not None
+    assert connector.sync.run is not None
     await throttled.sync(connector.id)
-    state, _ = await throttled.sync_service.cancel(connector.id, connector.run.sync_id)
+    state, _ = await throttled.sync_service.cancel(connector.id, connector.sync.run.sync_id)
     assert [(count.data_type, count.records, count.added) for count in state.counts] == [
         ("transactions", 2, 2)
     ]
@@ -91,9 +91,9 @@ async def test_a_cancelled_run_tells_what_it_had_brought(throttled: World) -> No
 
 async def test_a_cancelled_run_that_brought_nothing_tells_no_counts(throttled: World) -> None:
     connector = await throttled.connected("trades")
-    assert connector.run is not None
+    assert connector.sync.run is not None
     await throttled.sync(connector.id)
-    await throttled.sync_service.cancel(connector.id, connector.run.sync_id)
+    await throttled.sync_service.cancel(connector.id, connector.sync.run.sync_id)
     (entry,) = (await throttled.get(connector.id)).history
     assert (entry.records_count, entry.added_count, entry.counts) == (None, None, ())
 
@@ -106,7 +106,7 @@ async def test_one_without_an_end_fails_at_last(throttled: World) -> None:
     after = await throttled.sync(connector.id)
     (entry,) = after.history
     assert (entry.status, entry.error_code) == ("partial", "PLATFORM_THROTTLED")
-    assert after.run is None
+    assert after.sync.run is None
 
 
 async def test_an_abandoned_run_starts_from_nothing(throttled: World) -> None:

@@ -20,8 +20,8 @@ INTERVAL = timedelta(minutes=5)
 
 def pause(connector: Connector) -> timedelta:
     """From the last run to the next, to a second."""
-    assert connector.next_sync_at is not None
-    return connector.next_sync_at - connector.history[0].synced_at
+    assert connector.sync.next_at is not None
+    return connector.sync.next_at - connector.history[0].synced_at
 
 
 def about(least: timedelta) -> tuple[timedelta, timedelta]:
@@ -31,7 +31,7 @@ def about(least: timedelta) -> tuple[timedelta, timedelta]:
 
 async def next_run(world: World, connector: Connector) -> Connector:
     """The run that comes by itself."""
-    assert (await world.get(connector.id)).run is None
+    assert (await world.get(connector.id)).sync.run is None
     await world.make_due(connector.id)
     await world.runner.run(await world.claim(connector.id))
     return await world.get(connector.id)
@@ -64,7 +64,7 @@ async def test_what_a_run_got_stays_and_the_next_goes_on_from_there(going_away: 
     }
     assert (newest.records_count, entry.records_count) == (2, 5)
     assert newest.sync_id != entry.sync_id
-    assert (after.total_syncs, after.successful_syncs, after.failed_syncs) == (2, 1, 0)
+    assert (after.totals.runs, after.totals.successful, after.totals.failed) == (2, 1, 0)
     assert sum((await going_away.kept(connector.id)).values()) == 7
     # And then all as ever.
     assert abs(pause(after) - INTERVAL) < timedelta(seconds=1)
@@ -85,13 +85,13 @@ async def test_runs_come_back_more_and_more_slowly(world: World) -> None:
         assert least < pauses[number] <= most
     assert abs(pauses[CATCH_UPS] - INTERVAL) < timedelta(seconds=1)
     assert [entry.status for entry in connector.history] == ["failed"] * (CATCH_UPS + 1)
-    assert connector.failures == connector.failed_syncs == CATCH_UPS + 1
+    assert connector.sync.failures == connector.totals.failed == CATCH_UPS + 1
     connector = await next_run(world, connector)
     assert connector.status == "error"
     assert pause(connector) > INTERVAL
     world.platform.fail_with(None)
     connector = await next_run(world, connector)
-    assert (connector.status, connector.outages) == ("connected", 0)
+    assert (connector.status, connector.sync.outages) == ("connected", 0)
 
 
 async def test_a_catch_up_comes_no_later_than_the_interval(world: World) -> None:
@@ -116,7 +116,7 @@ async def test_one_data_type_that_never_comes_does_not_keep_the_others_away(worl
     # No more hurry: all of them again, at the interval.
     connector = await next_run(world, connector)
     assert connector.history[0].status == "partial"
-    assert (connector.status, connector.failures) == ("connected", 0)
+    assert (connector.status, connector.sync.failures) == ("connected", 0)
     assert abs(pause(connector) - INTERVAL) < timedelta(seconds=1)
 
 
@@ -152,7 +152,7 @@ async def test_a_connector_that_does_not_sync_by_itself_does_not_catch_up(world:
     await world.sync_service.update_settings(connector.id, None, [], False)
     world.platform.fail_with(AWAY)
     connector = await world.sync(connector.id)
-    assert connector.next_sync_at is None
+    assert connector.sync.next_at is None
 
 
 async def forced(world: World, connector: Connector) -> None:
@@ -167,8 +167,8 @@ async def settings(world: World, connector: Connector) -> None:
 async def cancelled(world: World, connector: Connector) -> None:
     await world.make_due(connector.id)
     claimed = await world.claim(connector.id)
-    assert claimed.item.run is not None
-    await world.sync_service.cancel(connector.id, claimed.item.run.sync_id)
+    assert claimed.item.sync.run is not None
+    await world.sync_service.cancel(connector.id, claimed.item.sync.run.sync_id)
 
 
 async def reconnected(world: World, connector: Connector) -> None:
@@ -190,8 +190,8 @@ async def test_nothing_is_owed_any_more_after(going_away: World, change: object)
 async def test_throttled_after_one_call_failed_it_waits_and_tries_that_again(world: World) -> None:
     world.platform.failures = {"transactions": AWAY, "trades": Throttled("Too many calls")}
     connector = await world.synced()
-    assert connector.run is not None
-    assert [count.data_type for count in connector.run.done] == ["portfolio"]
+    assert connector.sync.run is not None
+    assert [count.data_type for count in connector.sync.run.done] == ["portfolio"]
     world.platform.failures = {}
     world.platform.fetched.clear()
     await world.make_due(connector.id)

@@ -31,14 +31,14 @@ EVERYTHING = ConnectorFilter()
 
 def minutes_to_the_next(connector: Connector) -> int:
     """From the last run; MongoDB's clock and this one agree to a second."""
-    assert connector.next_sync_at is not None
-    return round((connector.next_sync_at - connector.history[0].synced_at).total_seconds() / 60)
+    assert connector.sync.next_at is not None
+    return round((connector.sync.next_at - connector.history[0].synced_at).total_seconds() / 60)
 
 
 async def test_a_first_sync_keeps_everything(world: World) -> None:
     before = utc_now()
     connector = await world.connected()
-    assert connector.run is not None
+    assert connector.sync.run is not None
     connector = await world.sync(connector.id)
     assert await world.kept(connector.id) == {
         "transactions": 2, "portfolio": 3, "trades": 1, "profile": 1,
@@ -50,18 +50,22 @@ async def test_a_first_sync_keeps_everything(world: World) -> None:
     }  # fmt: skip
     assert entry.started_at is not None
     assert before <= entry.started_at <= entry.synced_at <= utc_now()
-    assert (connector.total_syncs, connector.successful_syncs, connector.failed_syncs) == (1, 1, 0)
-    assert connector.last_sync_at == connector.last_success_at == entry.synced_at
+    assert (connector.totals.runs, connector.totals.successful, connector.totals.failed) == (
+        1,
+        1,
+        0,
+    )
+    assert connector.sync.last_at == connector.totals.last_success_at == entry.synced_at
     assert minutes_to_the_next(connector) == 5
-    assert connector.run is None
-    assert (await world.document(connector.id))["sync"]["dueAt"] == connector.next_sync_at
+    assert connector.sync.run is None
+    assert (await world.document(connector.id))["sync"]["dueAt"] == connector.sync.next_at
 
 
 async def test_the_run_has_the_id_that_was_promised(world: World) -> None:
     connector = await world.connected()
-    assert connector.run is not None
+    assert connector.sync.run is not None
     synced = await world.sync(connector.id)
-    assert synced.last_sync_id == connector.run.sync_id
+    assert synced.last_sync_id == connector.sync.run.sync_id
 
 
 async def test_the_same_again_adds_nothing(world: World) -> None:
@@ -86,9 +90,13 @@ async def test_a_failed_run_keeps_nothing_and_says_why(world: World) -> None:
     assert entry.status == "failed"
     assert (entry.error_code, entry.error_message) == ("PLATFORM_UNAVAILABLE", str(AWAY))
     assert (entry.records_count, entry.added_count, entry.counts) == (None, None, ())
-    assert (connector.total_syncs, connector.successful_syncs, connector.failed_syncs) == (1, 0, 1)
+    assert (connector.totals.runs, connector.totals.successful, connector.totals.failed) == (
+        1,
+        0,
+        1,
+    )
     assert connector.status == "connected"
-    assert connector.last_sync_at is None
+    assert connector.sync.last_at is None
     assert connector.errors[0].code == "PLATFORM_UNAVAILABLE"
     assert await world.kept(connector.id) == {}
 
@@ -102,10 +110,14 @@ async def test_a_run_that_brought_a_part_is_partial(world: World) -> None:
     # A refused data type does not keep the others from being fetched.
     assert [c.data_type for c in entry.counts] == ["transactions", "portfolio", "profile"]
     assert entry.records_count == 6
-    assert (connector.total_syncs, connector.successful_syncs, connector.failed_syncs) == (1, 0, 0)
-    assert connector.success_rate == 0
-    assert connector.last_sync_at == entry.synced_at
-    assert connector.last_success_at is None
+    assert (connector.totals.runs, connector.totals.successful, connector.totals.failed) == (
+        1,
+        0,
+        0,
+    )
+    assert connector.totals.success_rate == 0
+    assert connector.sync.last_at == entry.synced_at
+    assert connector.totals.last_success_at is None
 
 
 async def test_a_failure_ends_the_run_at_once(world: World) -> None:
@@ -129,7 +141,7 @@ async def test_five_failures_in_a_row_are_an_error_and_a_success_clears_it(world
     for number in range(1, 8):
         connector = await world.sync(connector.id)
         assert connector.status == ("connected" if number < 5 else "error")
-        assert connector.failures == number
+        assert connector.sync.failures == number
         pauses.append(minutes_to_the_next(connector))
     # Syncing goes on, more slowly.
     assert pauses == [5, 5, 5, 5, 10, 20, 40]
@@ -137,10 +149,14 @@ async def test_five_failures_in_a_row_are_an_error_and_a_success_clears_it(world
     assert await world.lists.count_by_status(EVERYTHING) == {("fi_money", "error"): 1}
     world.platform.fail_with(None)
     connector = await world.sync(connector.id)
-    assert (connector.status, connector.failures) == ("connected", 0)
+    assert (connector.status, connector.sync.failures) == ("connected", 0)
     assert minutes_to_the_next(connector) == 5
-    assert (connector.total_syncs, connector.successful_syncs, connector.failed_syncs) == (8, 1, 7)
-    assert connector.success_rate == 12.5
+    assert (connector.totals.runs, connector.totals.successful, connector.totals.failed) == (
+        8,
+        1,
+        7,
+    )
+    assert connector.totals.success_rate == 12.5
 
 
 async def test_a_partial_run_interrupts_a_row_of_failures(world: World) -> None:
@@ -152,7 +168,7 @@ async def test_a_partial_run_interrupts_a_row_of_failures(world: World) -> None:
     connector = await world.sync(connector.id)
     world.platform.fail_with(AWAY)
     connector = await world.sync(connector.id)
-    assert (connector.status, connector.failures) == ("connected", 1)
+    assert (connector.status, connector.sync.failures) == ("connected", 1)
 
 
 async def test_history_and_errors_are_bounded_and_totals_are_not(world: World) -> None:
@@ -179,7 +195,7 @@ async def test_history_and_errors_are_bounded_and_totals_are_not(world: World) -
         "PLATFORM_DATA_ERROR",
         "PLATFORM_UNAVAILABLE",
     ]
-    assert (connector.total_syncs, connector.successful_syncs, connector.failed_syncs) == (
+    assert (connector.totals.runs, connector.totals.successful, connector.totals.failed) == (
         52,
         1,
         51,
@@ -205,13 +221,13 @@ async def test_an_ended_session_expires_the_connector(world: World) -> None:
     world.platform.session_over = True
     connector = await world.sync(connector.id)
     assert connector.status == "expired"
-    assert connector.session_id is None
-    assert connector.disconnected_at is not None
-    assert connector.next_sync_at is None
+    assert connector.session.id is None
+    assert connector.session.disconnected_at is not None
+    assert connector.sync.next_at is None
     assert connector.history[0].status == "failed"
     assert connector.history[0].error_code == "REAUTH_REQUIRED"
     assert connector.errors[0].code == "REAUTH_REQUIRED"
-    assert connector.failures == 0  # `error` is for other reasons
+    assert connector.sync.failures == 0  # `error` is for other reasons
     assert await world.sessions.login_url(connector) == "https://platform.test/login"
     await world.make_due(connector.id)
     assert await world.syncs.claim() is None
@@ -223,8 +239,8 @@ async def test_a_session_that_the_platform_renews_goes_on(world: World) -> None:
     world.platform.renewable = True
     after = await world.sync(connector.id)
     assert (after.status, after.history[0].status) == ("connected", "success")
-    assert after.session_id not in {None, connector.session_id}
-    assert after.connected_at == connector.connected_at
+    assert after.session.id not in {None, connector.session.id}
+    assert after.session.connected_at == connector.session.connected_at
     assert (await world.sessions.open(after)).secrets == {"token": "tok_2"}
 
 
@@ -257,8 +273,8 @@ async def test_a_session_refreshed_while_the_old_one_ended_is_not_thrown_away(wo
     world.platform.before_fetch = refresh
     synced = await world.sync(connector.id)
     assert synced.status == "connected"
-    assert synced.session_id is not None
-    assert synced.session_id != connector.session_id
+    assert synced.session.id is not None
+    assert synced.session.id != connector.session.id
     assert synced.history[0].error_code == "REAUTH_REQUIRED"
 
 
@@ -269,7 +285,7 @@ async def under_way(world: World, connector: Connector) -> tuple[Gate, asyncio.T
     """A run of `connector` that waits for its data."""
     gate = Gate()
     world.platform.before_fetch = gate
-    if (await world.get(connector.id)).run is None:
+    if (await world.get(connector.id)).sync.run is None:
         await world.syncs.request_run(connector.id, new_sync_id(), [])
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
@@ -287,11 +303,11 @@ async def test_settings_changed_during_a_run_hold_afterwards(world: World) -> No
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     changed = await world.sync_service.update_settings(connector.id, 30, ["trades"], None)
-    assert (changed.sync_interval, changed.data_types) == (30, ("trades",))
-    assert changed.run is not None
+    assert (changed.sync.interval, changed.sync.data_types) == (30, ("trades",))
+    assert changed.sync.run is not None
     await finished(gate, run)
     after = await world.get(connector.id)
-    assert (after.sync_interval, after.data_types) == (30, ("trades",))
+    assert (after.sync.interval, after.sync.data_types) == (30, ("trades",))
     assert minutes_to_the_next(after) == 30
 
 
@@ -299,11 +315,11 @@ async def test_auto_sync_switched_off_during_a_run(world: World) -> None:
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     meanwhile = await world.sync_service.update_settings(connector.id, None, [], False)
-    assert (meanwhile.auto_sync, meanwhile.next_sync_at) == (False, None)
+    assert (meanwhile.sync.auto, meanwhile.sync.next_at) == (False, None)
     await finished(gate, run)
     after = await world.get(connector.id)
     assert after.history[0].status == "success"
-    assert (after.auto_sync, after.next_sync_at) == (False, None)
+    assert (after.sync.auto, after.sync.next_at) == (False, None)
     assert "dueAt" not in (await world.document(connector.id))["sync"]
 
 
@@ -339,7 +355,7 @@ async def test_disconnected_during_a_run(world: World) -> None:
     await finished(gate, run)
     assert await world.document(connector.id) == document
     assert ended.status == "disconnected"
-    assert (ended.total_syncs, ended.failed_syncs) == (2, 1)
+    assert (ended.totals.runs, ended.totals.failed) == (2, 1)
 
 
 async def test_connected_again_during_a_run_of_the_former_session(world: World) -> None:
@@ -348,11 +364,11 @@ async def test_connected_again_during_a_run_of_the_former_session(world: World) 
     world.platform.items["trades"] = []
     await world.service.disconnect(connector.id)
     again, _ = await world.connect(connector.user_id, connector.platform, ALL, {})
-    assert again.run is not None
+    assert again.sync.run is not None
     document = await world.document(connector.id)
     await finished(gate, run)
     assert await world.document(connector.id) == document
-    assert (await world.sync(connector.id)).last_sync_id == again.run.sync_id
+    assert (await world.sync(connector.id)).last_sync_id == again.sync.run.sync_id
 
 
 async def test_user_deleted_during_a_run(world: World) -> None:
@@ -371,14 +387,14 @@ async def test_user_deleted_during_a_run(world: World) -> None:
 
 async def test_user_suspended_during_a_run(world: World) -> None:
     connector = await world.connected()
-    assert connector.run is not None
+    assert connector.sync.run is not None
     gate, run = await under_way(world, connector)
     await world.user_service.set_status(connector.user_id, "suspended")
     stopped = await world.get(connector.id)
-    assert (stopped.paused, stopped.next_sync_at, stopped.run) == (True, None, None)
+    assert (stopped.sync.paused, stopped.sync.next_at, stopped.sync.run) == (True, None, None)
     assert (stopped.history[0].error_code, stopped.history[0].sync_id) == (
         "RUN_CANCELLED",
-        connector.run.sync_id,
+        connector.sync.run.sync_id,
     )
     document = await world.document(connector.id)
     await finished(gate, run)
@@ -386,7 +402,7 @@ async def test_user_suspended_during_a_run(world: World) -> None:
     await world.make_due(connector.id)  # were it so, nothing would come of it
     await world.runner.run(await world.claim(connector.id))
     after = await world.get(connector.id)
-    assert (after.total_syncs, after.run) == (1, None)
+    assert (after.totals.runs, after.sync.run) == (1, None)
     assert "dueAt" not in (await world.document(connector.id))["sync"]
 
 
@@ -397,8 +413,8 @@ async def test_a_run_whose_worker_died_is_written_off_and_another_follows(world:
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     dead = await world.get(connector.id)
-    assert dead.run is not None
-    assert dead.run.started_at is not None
+    assert dead.sync.run is not None
+    assert dead.sync.run.started_at is not None
     assert await world.syncs.claim() is None  # nobody touches it while its claim holds
     await world.make_due(connector.id)
     rescuer = world.another_runner(InProcess())
@@ -406,12 +422,12 @@ async def test_a_run_whose_worker_died_is_written_off_and_another_follows(world:
     after = await world.get(connector.id)
     new, lost, first = after.history
     assert (lost.status, lost.error_code) == ("failed", "RUN_ABANDONED")
-    assert (lost.sync_id, lost.started_at) == (dead.run.sync_id, dead.run.started_at)
+    assert (lost.sync_id, lost.started_at) == (dead.sync.run.sync_id, dead.sync.run.started_at)
     assert lost.error_message
     assert new.status == "success"
     assert new.sync_id not in {lost.sync_id, first.sync_id}
-    assert (after.total_syncs, after.successful_syncs, after.failed_syncs) == (3, 2, 1)
-    assert (after.failures, after.run) == (0, None)
+    assert (after.totals.runs, after.totals.successful, after.totals.failed) == (3, 2, 1)
+    assert (after.sync.failures, after.sync.run) == (0, None)
     # The worker lives after all: it writes nothing any more.
     document, kept = await world.document(connector.id), await world.kept(connector.id)
     world.platform.items["transactions"].append(transaction("late"))
@@ -568,18 +584,18 @@ async def test_what_a_run_added_before_it_was_handed_back_counts(world: World) -
 async def test_cancelled_a_run_is_handed_back_under_the_same_id(world: World) -> None:
     connector = await world.synced()
     _, run = await under_way(world, connector)
-    began = (await world.get(connector.id)).run
+    began = (await world.get(connector.id)).sync.run
     assert began is not None
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
     waiting = await world.get(connector.id)
-    assert waiting.run is not None
-    assert (waiting.run.sync_id, waiting.run.started_at) == (began.sync_id, None)
+    assert waiting.sync.run is not None
+    assert (waiting.sync.run.sync_id, waiting.sync.run.started_at) == (began.sync_id, None)
     world.platform.before_fetch = None
     after = await world.sync(connector.id)  # due at once
     assert after.last_sync_id == began.sync_id
-    assert (after.total_syncs, after.failed_syncs) == (2, 0)
+    assert (after.totals.runs, after.totals.failed) == (2, 0)
 
 
 async def second_fetch(world: World, connector: Connector) -> tuple[Gate, asyncio.Task[None]]:
@@ -599,9 +615,9 @@ async def second_fetch(world: World, connector: Connector) -> tuple[Gate, asynci
 
 async def test_a_run_tells_under_way_what_it_has_brought(world: World) -> None:
     connector = await world.connected("transactions", "trades")
-    assert connector.run is not None
+    assert connector.sync.run is not None
     gate, run = await second_fetch(world, connector)
-    state = await world.sync_service.get(connector.id, connector.run.sync_id)
+    state = await world.sync_service.get(connector.id, connector.sync.run.sync_id)
     assert (state.state, state.counts) == ("in_progress", (DataTypeCount("transactions", 2, 2),))
     await finished(gate, run)
 
@@ -622,9 +638,9 @@ async def test_a_run_handed_back_goes_on_with_what_it_had_brought(world: World) 
 
 async def test_a_run_cancelled_half_way_tells_what_it_had_brought(world: World) -> None:
     connector = await world.connected("transactions", "trades")
-    assert connector.run is not None
+    assert connector.sync.run is not None
     gate, run = await second_fetch(world, connector)
-    await world.sync_service.cancel(connector.id, connector.run.sync_id)
+    await world.sync_service.cancel(connector.id, connector.sync.run.sync_id)
     await finished(gate, run)
     (entry,) = (await world.get(connector.id)).history
     assert (entry.error_code, entry.records_count, entry.added_count) == ("RUN_CANCELLED", 2, 2)
@@ -648,7 +664,7 @@ class SlowToReturn(SyncStore):
 
 async def test_cancelled_while_it_ends_a_run_is_not_done_twice(world: World) -> None:
     connector = await world.connected()
-    assert connector.run is not None
+    assert connector.sync.run is not None
     syncs = SlowToReturn(world.database)
     claimed = await world.claim(connector.id)
     run = asyncio.create_task(world.another_runner(syncs=syncs).run(claimed))
@@ -658,8 +674,8 @@ async def test_cancelled_while_it_ends_a_run_is_not_done_twice(world: World) -> 
     with pytest.raises(asyncio.CancelledError):
         await run
     after = await world.get(connector.id)
-    assert [entry.sync_id for entry in after.history] == [connector.run.sync_id]
-    assert after.run is None
+    assert [entry.sync_id for entry in after.history] == [connector.sync.run.sync_id]
+    assert after.sync.run is None
     assert await world.syncs.claim() is None
 
 
@@ -698,7 +714,7 @@ async def test_abandoned_runs_are_failures_in_a_row_too(world: World) -> None:
     codes = [entry.error_code for entry in after.history]
     assert codes == ["PLATFORM_UNAVAILABLE", *["RUN_ABANDONED"] * 4]
     assert len({entry.sync_id for entry in after.history}) == 5
-    assert (after.failures, after.status) == (5, "error")
+    assert (after.sync.failures, after.status) == (5, "error")
     assert counted("RUN_ABANDONED") == before + 4
 
 
@@ -714,6 +730,6 @@ async def test_a_claim_with_nothing_to_do_is_given_back(world: World) -> None:
     await world.make_due(connector.id)
     await world.runner.run(await world.claim(connector.id))
     after = await world.get(connector.id)
-    assert (after.total_syncs, after.next_sync_at) == (1, None)
+    assert (after.totals.runs, after.sync.next_at) == (1, None)
     await world.sync_service.update_settings(connector.id, None, [], True)
-    assert (await world.get(connector.id)).next_sync_at is not None
+    assert (await world.get(connector.id)).sync.next_at is not None

@@ -39,7 +39,7 @@ async def stopped(scheduler: Engine, grace: float = 1) -> None:
 async def runs_of(world: World, connector: Connector, count: int) -> Connector:
     async def probe() -> Connector | None:
         found = await world.get(connector.id)
-        return found if found.total_syncs >= count and found.run is None else None
+        return found if found.totals.runs >= count and found.sync.run is None else None
 
     return await eventually(probe, f"{count} runs")
 
@@ -92,7 +92,7 @@ async def test_two_workers_never_work_on_one_connector_at_a_time(world: World) -
         after = await world.get(connector.id)
         assert [entry.status for entry in after.history] == ["success"] * rounds
         assert len({entry.sync_id for entry in after.history}) == rounds
-        assert (after.total_syncs, after.fence) == (rounds, rounds)
+        assert (after.totals.runs, after.sync.fence) == (rounds, rounds)
     assert world.platform.most_at_once == 1
 
 
@@ -126,16 +126,16 @@ async def test_without_auto_sync_only_wanted_runs(world: World) -> None:
             return "dueAt" not in (await world.document(connector.id))["sync"]
 
         await eventually(given_back, "the claim to be given back")
-        assert (await world.get(connector.id)).total_syncs == 1
+        assert (await world.get(connector.id)).totals.runs == 1
         triggered = await world.sync_service.trigger(connector.id, [], force=True)
         after = await runs_of(world, connector, 2)
     assert after.last_sync_id == triggered.sync_id
-    assert after.next_sync_at is None
+    assert after.sync.next_at is None
 
 
 async def test_a_crashed_worker_s_run_is_taken_over(world: World) -> None:
     connector = await world.connected()
-    dead = (await world.claim(connector.id)).item.run
+    dead = (await world.claim(connector.id)).item.sync.run
     assert dead is not None
     async with working(world.scheduler(), world.scheduler()):
         await world.make_due(connector.id)  # as the claim lapses
@@ -160,7 +160,7 @@ async def test_a_stopping_worker_lets_its_runs_end(world: World) -> None:
 
 async def test_a_stopping_worker_hands_back_what_does_not_end(world: World) -> None:
     connector = await world.connected()
-    assert connector.run is not None
+    assert connector.sync.run is not None
     gate = Gate()
     world.platform.before_fetch = gate
     scheduler = world.scheduler(concurrency=1)
@@ -171,7 +171,7 @@ async def test_a_stopping_worker_hands_back_what_does_not_end(world: World) -> N
     world.platform.before_fetch = None
     async with working(world.scheduler()):
         after = await runs_of(world, connector, 1)
-    assert [entry.sync_id for entry in after.history] == [connector.run.sync_id]
+    assert [entry.sync_id for entry in after.history] == [connector.sync.run.sync_id]
     assert after.history[0].status == "success"
 
 
@@ -201,4 +201,4 @@ async def test_many_triggers_at_once_are_one_run(world: World) -> None:
         gate.opened.set()
         after = await runs_of(world, connector, 2)
     assert after.last_sync_id == answers[0].sync_id
-    assert after.total_syncs == 2
+    assert after.totals.runs == 2

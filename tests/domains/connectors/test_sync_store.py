@@ -19,7 +19,7 @@ SLACK = timedelta(seconds=1)  # between this clock and MongoDB's, which cuts at 
 
 
 def outcome(job: Job[Connector], status: str = "connected") -> Outcome:
-    sync_id = job.item.run.sync_id if job.item.run else None
+    sync_id = job.item.sync.run.sync_id if job.item.sync.run else None
     return Outcome(HistoryEntry(utc_now(), "success", 1, 1, sync_id=sync_id), 0, status)
 
 
@@ -50,11 +50,11 @@ async def test_nothing_due_nothing_claimed(world: World) -> None:
 async def test_a_claim_holds_for_a_while(world: World) -> None:
     connector = await world.connected()
     claimed = await world.claim(connector.id)
-    assert claimed.fence == connector.fence + 1
-    assert claimed.item.run is not None
-    assert claimed.item.run.started_at is not None
+    assert claimed.fence == connector.sync.fence + 1
+    assert claimed.item.sync.run is not None
+    assert claimed.item.sync.run.started_at is not None
     lapses = (await world.document(connector.id))["sync"]["dueAt"]
-    assert abs(lapses - claimed.item.run.started_at - SYNC_JOBS.lease) < SLACK
+    assert abs(lapses - claimed.item.sync.run.started_at - SYNC_JOBS.lease) < SLACK
     assert await world.syncs.claim() is None
 
 
@@ -175,13 +175,16 @@ async def test_a_wanted_run_is_due_at_once(world: World) -> None:
     connector = await world.synced()
     wanted = await world.syncs.request_run(connector.id, "sync_1", ["trades"])
     assert wanted is not None
-    assert wanted.run is not None
-    assert (wanted.run.sync_id, wanted.run.data_types) == ("sync_1", ("trades",))
-    assert wanted.run.started_at is None
+    assert wanted.sync.run is not None
+    assert (wanted.sync.run.sync_id, wanted.sync.run.data_types) == ("sync_1", ("trades",))
+    assert wanted.sync.run.started_at is None
     claimed = await world.claim(connector.id)
-    assert claimed.item.run is not None
-    assert (claimed.item.run.sync_id, claimed.item.run.data_types) == ("sync_1", ("trades",))
-    assert claimed.item.run.requested_at == wanted.run.requested_at
+    assert claimed.item.sync.run is not None
+    assert (claimed.item.sync.run.sync_id, claimed.item.sync.run.data_types) == (
+        "sync_1",
+        ("trades",),
+    )
+    assert claimed.item.sync.run.requested_at == wanted.sync.run.requested_at
 
 
 async def test_without_data_types_a_run_fetches_what_the_settings_say(world: World) -> None:
@@ -189,8 +192,8 @@ async def test_without_data_types_a_run_fetches_what_the_settings_say(world: Wor
     await world.sync_service.update_settings(connector.id, None, ["profile"], None)
     wanted = await world.syncs.request_run(connector.id, "sync_1", [])
     assert wanted is not None
-    assert wanted.run is not None
-    assert wanted.run.data_types == ("profile",)
+    assert wanted.sync.run is not None
+    assert wanted.sync.run.data_types == ("profile",)
 
 
 async def test_one_wanted_run_at_a_time(world: World) -> None:
@@ -228,7 +231,7 @@ async def test_settings_changed_just_as_the_interval_claims_start_no_second_run(
     await world.sync_service.update_settings(connector.id, None, [], True)
     assert await world.syncs.claim() is None
     await world.runner.run(claimed)
-    assert (await world.get(connector.id)).total_syncs == 2
+    assert (await world.get(connector.id)).totals.runs == 2
 
 
 @pytest.mark.parametrize("status", ["suspended", "inactive"])
@@ -239,7 +242,7 @@ async def test_a_claim_just_as_the_user_is_suspended_is_lost(world: World, statu
     fetched = len(world.platform.fetched)
     await world.runner.run(claimed)
     after = await world.get(connector.id)
-    assert after.run is None
+    assert after.sync.run is None
     assert [entry.error_code for entry in after.history] == ["RUN_CANCELLED", None]
     assert len(world.platform.fetched) <= fetched + 1
     await world.user_service.set_status(connector.user_id, "active")
@@ -257,8 +260,8 @@ async def test_a_finished_run_changes_all_at_once(world: World) -> None:
     after = await world.get(connector.id)
     assert after.status == "error"
     assert after.history[0].sync_id == after.last_sync_id
-    assert after.next_sync_at is not None
-    assert after.run is None
+    assert after.sync.next_at is not None
+    assert after.sync.run is None
 
 
 async def test_a_released_run_waits_under_its_own_id(world: World) -> None:
@@ -267,10 +270,10 @@ async def test_a_released_run_waits_under_its_own_id(world: World) -> None:
     assert await world.syncs.jobs.release(claimed)
     assert not await world.syncs.keep(claimed)
     again = await world.claim(connector.id)
-    assert again.item.run is not None
-    assert claimed.item.run is not None
-    assert again.item.run.sync_id == claimed.item.run.sync_id
-    assert again.item.run.requested_at == claimed.item.run.requested_at
+    assert again.item.sync.run is not None
+    assert claimed.item.sync.run is not None
+    assert again.item.sync.run.sync_id == claimed.item.sync.run.sync_id
+    assert again.item.sync.run.requested_at == claimed.item.sync.run.requested_at
     assert again.item.history == ()
 
 
@@ -279,11 +282,11 @@ async def test_a_released_run_waits_under_its_own_id(world: World) -> None:
 
 async def test_settings_move_the_next_time(world: World) -> None:
     connector = await world.synced()
-    assert connector.last_sync_at is not None
+    assert connector.sync.last_at is not None
     after = await world.sync_service.update_settings(connector.id, 42, [], None)
-    assert after.sync_interval == 42
-    assert after.next_sync_at == connector.last_sync_at + timedelta(minutes=42)
-    assert (await world.document(connector.id))["sync"]["dueAt"] == after.next_sync_at
+    assert after.sync.interval == 42
+    assert after.sync.next_at == connector.sync.last_at + timedelta(minutes=42)
+    assert (await world.document(connector.id))["sync"]["dueAt"] == after.sync.next_at
 
 
 async def test_a_shorter_interval_that_is_over_makes_it_due_now(world: World) -> None:
@@ -298,7 +301,7 @@ async def test_settings_leave_a_run_alone(world: World) -> None:
     connector = await world.connected()
     due = (await world.document(connector.id))["sync"]["dueAt"]
     after = await world.sync_service.update_settings(connector.id, 7, ["trades"], False)
-    assert after.run == connector.run
+    assert after.sync.run == connector.sync.run
     assert (await world.document(connector.id))["sync"]["dueAt"] == due
 
 
@@ -308,12 +311,12 @@ async def test_settings_of_a_disconnected_connector_hold_when_it_is_connected_ag
     connector = await world.synced()
     await world.service.disconnect(connector.id)
     after = await world.sync_service.update_settings(connector.id, 7, [], False)
-    assert after.next_sync_at is None
+    assert after.sync.next_at is None
     again, _ = await world.connect(connector.user_id, connector.platform, ["trades"], {})
-    assert (again.sync_interval, again.auto_sync) == (7, False)
+    assert (again.sync.interval, again.sync.auto) == (7, False)
 
 
 async def test_settings_take_values_as_they_are(world: World) -> None:
     connector = await world.synced()
     await world.syncs.set_settings(connector.id, {"metadata.dataTypes": ["$userId"]}, [])
-    assert (await world.get(connector.id)).data_types == ("$userId",)
+    assert (await world.get(connector.id)).sync.data_types == ("$userId",)

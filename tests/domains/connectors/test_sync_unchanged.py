@@ -183,7 +183,7 @@ async def test_a_run_that_is_handed_back_goes_on_after_what_changed_nothing(worl
     with pytest.raises(asyncio.CancelledError):
         await run
     world.platform.before_fetch = None
-    waiting = (await world.get(connector.id)).run
+    waiting = (await world.get(connector.id)).sync.run
     assert waiting is not None
     assert [count.data_type for count in waiting.done] == ["transactions"]
     after = await world.sync(connector.id)

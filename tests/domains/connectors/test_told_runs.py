@@ -58,8 +58,8 @@ async def test_the_run_and_what_is_told_of_it_are_one_transaction(
         with pytest.raises(RuntimeError, match="no trail"):
             await world.runner.run(await world.claim(connector.id))
     after = await world.get(connector.id)
-    assert (after.history, after.total_syncs) == ((), 0)
-    assert after.run is not None
+    assert (after.history, after.totals.runs) == ((), 0)
+    assert after.sync.run is not None
 
 
 async def test_what_stays_as_it_is_is_told_once_an_hour(world: World) -> None:

@@ -107,7 +107,7 @@ async def test_a_connection_and_its_first_sync_are_told_step_by_step(world: Worl
 async def test_what_has_been_fetched_can_be_read_while_the_run_goes_on(world: World) -> None:
     connector = await world.connected("transactions", "portfolio")
     claimed = await world.claim(connector.id)
-    assert claimed.item.run is not None
+    assert claimed.item.sync.run is not None
     gate = Gate()
 
     async def before_the_second() -> None:
@@ -117,7 +117,7 @@ async def test_what_has_been_fetched_can_be_read_while_the_run_goes_on(world: Wo
     world.platform.before_fetch = before_the_second
     run = asyncio.create_task(world.runner.run(claimed))
     await gate.reached.wait()
-    state = await world.sync_service.get(connector.id, claimed.item.run.sync_id)
+    state = await world.sync_service.get(connector.id, claimed.item.sync.run.sync_id)
     assert state.state == "in_progress"
     assert [(count.data_type, count.records, count.added) for count in state.counts] == [
         ("transactions", 2, 2)
@@ -179,11 +179,11 @@ async def test_a_deferred_a_failed_and_an_abandoned_run(world: World) -> None:
     assert change is not None
     assert change.ended is not None
     assert change.sync is not None
-    assert left.item.run is not None
-    assert taken_over.item.run is not None
+    assert left.item.sync.run is not None
+    assert taken_over.item.sync.run is not None
     assert (change.ended.sync_id, change.sync.sync_id) == (
-        left.item.run.sync_id,
-        taken_over.item.run.sync_id,
+        left.item.sync.run.sync_id,
+        taken_over.item.sync.run.sync_id,
     )
 
 
@@ -490,11 +490,11 @@ async def test_events_hold_no_secret(world: World) -> None:
     secrets = {"https://platform.test/login", "tok_1"}
     async with watching(world) as (stream, _):
         connector = await world.synced("profile")
-        secrets |= {connector.session_id or "", connector.sealed_session or ""}
+        secrets |= {connector.session.id or "", connector.session.sealed or ""}
         world.platform.session_over = True
         await world.sync(connector.id)  # expires, with a login prepared
         after = await world.get(connector.id)
-        secrets.add(after.sealed_login or "")
+        secrets.add(after.session.sealed_login or "")
         assert "" not in secrets
         assert len(secrets) == 5
         await world.user_service.delete(connector.user_id)

@@ -102,7 +102,7 @@ class Connecting:
                 log.info("login required")
             else:
                 outcome = "connected"
-                first_sync = connector.run.sync_id if connector.run else None
+                first_sync = connector.sync.run.sync_id if connector.sync.run else None
                 log.info("connected", permissions=list(connector.permissions), sync_id=first_sync)
                 self._wake()
             return made
@@ -173,7 +173,7 @@ class Connecting:
 
 
 def _generation(connector: Connector | None) -> int | None:
-    return None if connector is None else connector.generation
+    return None if connector is None else connector.session.generation
 
 
 def _event_of(made: Connection) -> Event:

@@ -81,13 +81,13 @@ class LoginFlow:
             if await self._changes.set_login(connector, outcome, key) is None:
                 return await self._changes.conflict(connector)
             raise ReauthRequired(outcome.login_url)
-        known = connector.platform_user_id
+        known = connector.session.platform_user_id
         if known is not None and outcome.platform_user_id != known:
             await self._logout.release(connector.platform, outcome)
             message = "belong to another account of the platform than this connector"
             raise InvalidCredentials(fields=[FieldError("credentials", message)])
         connected = self._sessions.seal(key, outcome)
-        generation, sync_id = connector.generation, new_sync_id()
+        generation, sync_id = connector.session.generation, new_sync_id()
         write = partial(self._store.begin_session, connector.id, generation, connected, sync_id)
         stored = await self._changes.make(write, key, "connector.connected", reply)
         if stored is None:

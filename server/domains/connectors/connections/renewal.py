@@ -137,7 +137,7 @@ class SessionRenewal:
                 current = await self._store.get(connector.id)
                 if current is None or not current.live:
                     raise SessionEnded("The session was ended meanwhile")
-                if current.generation != connector.generation:
+                if current.session.generation != connector.session.generation:
                     return await self.session(current)  # another process has renewed it
                 return await self.session(await self._renew(current))
         except (LeaseBusy, PlatformNotAvailable) as error:
@@ -153,7 +153,7 @@ class SessionRenewal:
         try:
             async with self._alone(connector.id):
                 current = await self._store.get(connector.id)
-                if current is None or current.generation != connector.generation:
+                if current is None or current.session.generation != connector.session.generation:
                     return
                 try:
                     await self._renew(current)
@@ -196,7 +196,9 @@ class SessionRenewal:
         key = await self._sessions.key_of(connector)
         after = await platform_reply(self.platform(connector).renew(before), RENEW_SECONDS)
         connected = self._sessions.seal_again(key, connector, after)
-        write = partial(self._store.renew_session, connector.id, connector.generation, connected)
+        write = partial(
+            self._store.renew_session, connector.id, connector.session.generation, connected
+        )
         stored = await self._changes.make(write, key, "session.refreshed", reply)
         if stored is None:
             if after.secrets != before.secrets:

@@ -89,7 +89,10 @@ class SessionVault:
     def seal_again(self, key: DataKey, connector: Connector, session: Session) -> SealedSession:
         """The same for the session that `connector` goes on with, accepted by its platform just now."""
         now = utc_now()
-        if connector.expires_at is not None and session.expires_at <= connector.expires_at:
+        if (
+            connector.session.expires_at is not None
+            and session.expires_at <= connector.session.expires_at
+        ):
             # Renewing brought no longer life, so before its end there is nothing to be had.
             session = replace(session, renewable=False)
         if session.expires_at <= now:
@@ -98,13 +101,13 @@ class SessionVault:
 
     async def open(self, connector: Connector) -> Session:
         """The platform session of a connector. Raises Undecipherable, also where there is none."""
-        if connector.sealed_session is None:
+        if connector.session.sealed is None:
             raise Undecipherable("no session is stored")
         return Session(
-            platform_user_id=connector.platform_user_id or "",
-            account_type=connector.account_type or "",
-            expires_at=connector.expires_at or _NEVER,
-            secrets=await self._open(connector, connector.sealed_session, _SESSION),
+            platform_user_id=connector.session.platform_user_id or "",
+            account_type=connector.session.account_type or "",
+            expires_at=connector.session.expires_at or _NEVER,
+            secrets=await self._open(connector, connector.session.sealed, _SESSION),
         )
 
     def seal_login(self, key: DataKey, login: LoginRequired) -> str:
@@ -112,10 +115,10 @@ class SessionVault:
 
     async def open_login(self, connector: Connector) -> LoginRequired | None:
         """The login that is pending, if one is and it opens."""
-        if connector.sealed_login is None:
+        if connector.session.sealed_login is None:
             return None
         try:
-            content = await self._open(connector, connector.sealed_login, _LOGIN)
+            content = await self._open(connector, connector.session.sealed_login, _LOGIN)
         except Undecipherable:
             return None
         return LoginRequired(login_url=content.pop(_LOGIN_URL, ""), secrets=content)

@@ -266,12 +266,12 @@ class ConnectorStore:
             **session_ended(status),
             **(x.add_error(error) if error else {}),
         }
-        return await self._change(before.id, before.generation, fields, session)
+        return await self._change(before.id, before.session.generation, fields, session)
 
     async def leave_records(self, before: Connector, session: Session) -> Connector | None:
         """Keep records under another id from now on; None where the session changed meanwhile."""
         fields = {"recordsErased": x.plus_one("recordsErased")}
-        return await self._change(before.id, before.generation, fields, session)
+        return await self._change(before.id, before.session.generation, fields, session)
 
     async def expire(
         self,
@@ -293,7 +293,9 @@ class ConnectorStore:
         }
         if entry.status != "failed":
             fields["connectionDetails.lastSyncAt"] = entry.synced_at
-        return await self._change(claimed.id, claimed.generation, fields, session, where=where)
+        return await self._change(
+            claimed.id, claimed.session.generation, fields, session, where=where
+        )
 
     async def set_active(self, user_id: str, active: bool, session: Session) -> None:
         """Let a user's connectors sync at once, or stop their syncs, runs under way included."""

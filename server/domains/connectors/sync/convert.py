@@ -41,16 +41,16 @@ def cancelled(run: tuple[RunState, bool]) -> rpc.CancelSyncResponse:
 
 def sync_status(value: Connector) -> rpc.SyncStatus:
     return rpc.SyncStatus(
-        last_sync_at=timestamp(value.last_sync_at),
-        next_sync_at=timestamp(value.next_sync_at),
-        sync_interval=value.sync_interval,
+        last_sync_at=timestamp(value.sync.last_at),
+        next_sync_at=timestamp(value.sync.next_at),
+        sync_interval=value.sync.interval,
         sync_history=map(history_entry, value.history),
-        total_syncs=value.total_syncs,
-        successful_syncs=value.successful_syncs,
-        failed_syncs=value.failed_syncs,
-        success_rate=value.success_rate,
-        auto_sync=value.auto_sync,
-        current_sync_id=value.run.sync_id if value.run else None,
+        total_syncs=value.totals.runs,
+        successful_syncs=value.totals.successful,
+        failed_syncs=value.totals.failed,
+        success_rate=value.totals.success_rate,
+        auto_sync=value.sync.auto,
+        current_sync_id=value.sync.run.sync_id if value.sync.run else None,
     )
 
 

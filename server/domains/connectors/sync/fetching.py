@@ -10,7 +10,7 @@ from typing import cast
 from finlink_words import DataType
 
 from server.domains.connectors.connections.renewal import SessionRenewal
-from server.domains.connectors.model import Answered, DataTypeCount
+from server.domains.connectors.model import DataTypeCount, ResponseDigest
 from server.domains.connectors.records.store import RecordStore, answer_digest, digest
 from server.domains.connectors.sync.run import SyncRun
 from server.domains.connectors.sync.store import SyncStore
@@ -83,12 +83,12 @@ class Fetching:
         """What was fetched; how many there are if it is what was stored last."""
         connector = sync.connector
         answer = answer_digest(connector.records_id, fetched.digest)
-        known, kept = connector.answers.get(data_type), connector.kept.get(data_type)
-        if known is not None and (known.digest, known.kept) == (answer, kept):
+        known, kept = connector.sync.responses.get(data_type), connector.sync.stored.get(data_type)
+        if known is not None and (known.digest, known.stored) == (answer, kept):
             return known.records
         items = fetched.items()
         found = digest(connector.records_id, items)
-        sync.answers[data_type] = Answered(answer, found, len(items))
+        sync.answers[data_type] = ResponseDigest(answer, found, len(items))
         return len(items) if found == kept else items
 
     async def _keep(self, sync: SyncRun, data_type: str, items: Sequence[Item] | int) -> None:
@@ -97,7 +97,7 @@ class Fetching:
             sync.counts.append(DataTypeCount(data_type, items, 0))
             await self._note_unchanged(sync)
             return
-        fetched = sync.answers[data_type].kept
+        fetched = sync.answers[data_type].stored
 
         async def note(session: Transaction, added: int | None) -> None:
             # However the run ends, and whoever ends it: these items were new to this run only.

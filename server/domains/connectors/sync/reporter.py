@@ -27,7 +27,7 @@ class RunReporter:
 
     def begun(self, run: Run) -> None:
         self.log.info("sync started", data_types=list(run.data_types))
-        due = self._connector.next_sync_at
+        due = self._connector.sync.next_at
         if run.started_at is None:
             return
         late = None if due is None else max(timedelta(0), run.started_at - due)

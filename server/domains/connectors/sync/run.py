@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from server.core.clock import utc_now
 from server.domains.connectors.model import (
-    Answered,
     Connector,
     DataTypeCount,
     ErrorEntry,
     HistoryEntry,
     Missing,
+    ResponseDigest,
     Run,
 )
 from server.domains.connectors.sync.reporter import RunReporter
@@ -31,7 +31,7 @@ class SyncRun:
         default_factory=dict
     )  # by data type; the run went on
     failure: PlatformError | None = None  # of the run
-    answers: dict[str, Answered] = field(default_factory=dict)  # those that are new
+    answers: dict[str, ResponseDigest] = field(default_factory=dict)  # those that are new
     noted_at: float | None = None  # when an unchanged data type was last noted, on the loop's clock
 
     @property

@@ -89,7 +89,7 @@ class SyncRunner:
 
     async def run(self, job: Job[Connector]) -> None:
         """Do the run of a claimed connector. Cancelled, it hands the run back for another worker."""
-        connector, run = job.item, job.item.run
+        connector, run = job.item, job.item.sync.run
         report = RunReporter(connector, run, self._trends)
         if job.abandoned:  # the claim has written off a run that another worker left
             report.abandoned(connector.history[0])
@@ -141,7 +141,7 @@ class SyncRunner:
 
     async def _finish(self, sync: SyncRun) -> None:
         entry, connector = sync.entry(), sync.connector
-        failures = connector.failures + 1 if entry.status == "failed" else 0
+        failures = connector.sync.failures + 1 if entry.status == "failed" else 0
         status: str = connector.status
         if entry.status == "success":
             status = "connected"
@@ -187,7 +187,7 @@ def _after_outage(
     outcome: Outcome, connector: Connector, missing: Sequence[str], outage: PlatformUnavailable
 ) -> Outcome:
     """The next run, where a few may still come soon, is about what is missing."""
-    outages = connector.outages + 1
+    outages = connector.sync.outages + 1
     not_within = min(outage.retry_after or timedelta(0), MAX_INTERVAL)
     if outages > CATCH_UPS or outcome.status == "error":
         return replace(outcome, outages=outages, not_within=not_within)

@@ -82,9 +82,9 @@ class SyncService:
                     raise ReauthRequired(await self._sessions.login_url(connector))
                 raise NotConnected
             _require_granted(connector, data_types)
-            if connector.run is not None:
-                return Triggered(connector.run.sync_id, connector.estimated_duration())
-            if connector.paused:
+            if connector.sync.run is not None:
+                return Triggered(connector.sync.run.sync_id, connector.estimated_duration())
+            if connector.sync.paused:
                 return Triggered(connector.last_sync_id, skipped="user_not_active")
             if not force and _synced_recently(connector):
                 return Triggered(connector.last_sync_id, skipped="recent_success")
@@ -204,6 +204,6 @@ def _require_granted(connector: Connector, data_types: Sequence[str]) -> None:
 
 
 def _synced_recently(connector: Connector) -> bool:
-    if connector.last_success_at is None:
+    if connector.totals.last_success_at is None:
         return False
-    return utc_now() - connector.last_success_at < timedelta(minutes=connector.sync_interval)
+    return utc_now() - connector.totals.last_success_at < timedelta(minutes=connector.sync.interval)

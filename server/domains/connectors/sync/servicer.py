@@ -36,9 +36,9 @@ class SyncServicer(sync_service_pb2_grpc.SyncServiceServicer):
             lambda connector: rpc.UpdateSyncSettingsResponse(
                 message="Sync settings updated successfully",
                 data=rpc.SyncSettings(
-                    sync_interval=connector.sync_interval,
-                    data_types=connector.data_types,
-                    auto_sync=connector.auto_sync,
+                    sync_interval=connector.sync.interval,
+                    data_types=connector.sync.data_types,
+                    auto_sync=connector.sync.auto,
                 ),
             ),
         )

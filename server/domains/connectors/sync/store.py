@@ -22,11 +22,11 @@ from server.domains.connectors.model import (
     FAILURES_TO_ERROR,
     LIVE,
     MAX_INTERVAL,
-    Answered,
     Connector,
     DataTypeCount,
     ErrorEntry,
     HistoryEntry,
+    ResponseDigest,
 )
 from server.domains.connectors.sync import stages
 from server.jobs.queue import Job, JobQueue, milliseconds
@@ -47,7 +47,7 @@ class Outcome:
     owed: Sequence[str] = ()  # data types that the next run is about, where not about all
     retry_in: timedelta | None = None  # the next run, where that is before the interval is over
     not_within: timedelta = timedelta(0)  # as long as the platform asked to be left alone
-    answers: Mapping[str, Answered] = field(
+    answers: Mapping[str, ResponseDigest] = field(
         default_factory=dict
     )  # those that were new, by data type
 
@@ -208,7 +208,7 @@ class SyncStore:
             "updatedAt": x.NOW,
         }
         for data_type, answer in outcome.answers.items():
-            said = {"digest": answer.digest, "kept": answer.kept, "records": answer.records}
+            said = {"digest": answer.digest, "kept": answer.stored, "records": answer.records}
             fields[f"sync.answers.{data_type}"] = {"$literal": said}
         if outcome.entry.status != "failed":
             fields["connectionDetails.lastSyncAt"] = outcome.entry.synced_at

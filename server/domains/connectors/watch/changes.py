@@ -90,11 +90,11 @@ def _connector(raw: Mapping[str, Any], name: str) -> Connector | None:
 
 
 def _connection(of: Connector) -> tuple[object, ...]:
-    return of.status, of.connected_at, of.disconnected_at, of.expires_at
+    return of.status, of.session.connected_at, of.session.disconnected_at, of.session.expires_at
 
 
 def _run(of: Connector) -> RunState | None:
-    return of.run_state(of.run.sync_id) if of.run is not None else None
+    return of.run_state(of.sync.run.sync_id) if of.sync.run is not None else None
 
 
 def _ended(before: Connector | None, after: Connector) -> RunState | None:

@@ -29,8 +29,8 @@ def _connector(value: Connector) -> pb.WatchedConnector:
         user_id=value.user_id,
         platform=value.platform,
         connection_status=value.status,
-        connected_at=timestamp(value.connected_at),
-        disconnected_at=timestamp(value.disconnected_at),
-        expires_at=timestamp(value.expires_at),
-        last_sync_at=timestamp(value.last_sync_at),
+        connected_at=timestamp(value.session.connected_at),
+        disconnected_at=timestamp(value.session.disconnected_at),
+        expires_at=timestamp(value.session.expires_at),
+        last_sync_at=timestamp(value.sync.last_at),
     )
