@@ -37,7 +37,6 @@ WANTED: dict[str, Sequence[tuple[DataType, ...]]] = {
     ],
     "zerodha": [("portfolio",), ("trades",), ("profile",), ("portfolio", "trades", "profile")],
 }  # fmt: skip
-PLATFORMS = {"fi_money": "fi_money", "zerodha": "zerodha"}
 
 
 class Place(Protocol):
@@ -57,7 +56,7 @@ class Member:
     """One connector of a herd."""
 
     connector_id: str
-    sandbox: str  # what the sandbox calls the platform: fi, kite
+    platform: str
     login: str
     data_types: tuple[DataType, ...]
     session: Session
@@ -80,7 +79,7 @@ async def gather(
 
         async def one(number: int, data_types: tuple[DataType, ...]) -> Member:
             async with room:
-                log_in = _at_kite if number % 4 == 3 else _at_fi
+                log_in = _at_zerodha if number % 4 == 3 else _at_fi_money
                 return await _joined(database, vault, data_types, *await log_in(at, client, number))
 
         vault = at.vault(database)
@@ -94,7 +93,9 @@ async def gather(
     return {member.connector_id: member for member in members}
 
 
-async def _at_fi(at: Place, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
+async def _at_fi_money(
+    at: Place, client: httpx.AsyncClient, number: int
+) -> tuple[str, str, Session]:
     session_id, phone = f"mcp-session-{uuid.uuid4()}", f"70{number:08}"
     form = {"sessionId": session_id, "phoneNumber": phone, "otp": ""}
     answer = await client.post(f"{at.sandbox.sandbox.fi_money}/login", data=form)
@@ -103,7 +104,9 @@ async def _at_fi(at: Place, client: httpx.AsyncClient, number: int) -> tuple[str
     return "fi_money", phone, Session(f"fi_{phone}", "mcp", _tomorrow(), secrets)
 
 
-async def _at_kite(at: Place, client: httpx.AsyncClient, number: int) -> tuple[str, str, Session]:
+async def _at_zerodha(
+    at: Place, client: httpx.AsyncClient, number: int
+) -> tuple[str, str, Session]:
     base_url, user_id = at.sandbox.sandbox.zerodha, f"H{number:06}"
     api_key = f"app_{number // (4 * USERS_OF_ONE_APP)}"
     login = {"api_key": api_key, "user_id": user_id, "password": "secret"}
@@ -124,11 +127,11 @@ async def _joined(
     database: Database,
     vault: SessionVault,
     data_types: tuple[DataType, ...],
-    sandbox: str,
+    platform: str,
     login: str,
     session: Session,
 ) -> Member:
-    user_id, platform = f"user_{login}", PLATFORMS[sandbox]
+    user_id = f"user_{login}"
     key = vault.new_key(user_id, platform)
     connect = partial(
         ConnectorStore(database).connect,
@@ -145,7 +148,7 @@ async def _joined(
         return await connect(session=transaction)
 
     made = await database.transact(store_it)
-    return Member(made.id, sandbox, login, data_types, session)
+    return Member(made.id, platform, login, data_types, session)
 
 
 def _tomorrow() -> datetime:

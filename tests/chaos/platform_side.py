@@ -10,7 +10,6 @@ from tests.chaos.model import CHECK, Account
 from tests.sandbox.accounts import PLATFORM_KEY, Accounts
 from tests.sandbox.driver import API_SECRET
 
-NAMES = {"fi_money": "fi_money", "zerodha": "zerodha"}
 LOGIN_CALL = {"fi_money": "POST /login", "zerodha": "POST /session/token"}
 # Longer than Finlink would wait and try again within a call, or go on with a run meanwhile.
 LONG = 1800
@@ -60,22 +59,22 @@ class PlatformSide:
         self._put(account, *rules)
 
     def _put(self, account: Account, *rules: dict[str, object]) -> None:
-        self._sandbox.faults(NAMES[account.platform], account.login, *rules)
+        self._sandbox.faults(account.platform, account.login, *rules)
 
     def clear(self, account: Account) -> None:
-        name = NAMES[account.platform]
+        name = account.platform
         self._sandbox.clear_faults(name, account.login)
         self.sell(account, [])
 
     def sell(self, account: Account, names: list[str]) -> None:
-        place = f"/accounts/{NAMES[account.platform]}/{account.login}/data"
+        place = f"/accounts/{account.platform}/{account.login}/data"
         self._sandbox.put(place, {"without": names})
         account.sold = names
 
     def hold(self, account: Account, name: str, call: str) -> None:
         """Keep answers of `call`."""
         body = {
-            "platform": NAMES[account.platform],
+            "platform": account.platform,
             "login": account.login,
             "call": call,
             "at": "reply",

@@ -116,7 +116,7 @@ async def _strike(
     figures: Figures,
 ) -> None:
     at.sandbox.put("/clock", {"now": _now().isoformat(), "frozen": True})
-    for platform in herd.PLATFORMS:
+    for platform in herd.WANTED:
         at.sandbox.faults(platform, "*", SLOW)
     since = await ledger.moment(at.stack)
     members = await herd.gather(at, database, 150, draw)

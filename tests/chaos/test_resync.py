@@ -21,7 +21,6 @@ from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import GRANTED, PLATFORMS, Json
 
 AT_ONCE = 6
-SANDBOX = {"fi_money": "fi_money", "zerodha": "zerodha"}
 _SIDES = {1: "buy", 2: "sell", 3: "bonus", 4: "split"}
 
 
@@ -125,7 +124,7 @@ async def _sell_and_buy_back(
 ) -> None:
     isin = min(r["holding"]["isin"] for r in kept.values() if "isin" in r.get("holding", {}))
     sold = {name for name, r in kept.items() if r.get("holding", {}).get("isin") == isin}
-    account = f"/accounts/{SANDBOX[platform]}/{login}/data"
+    account = f"/accounts/{platform}/{login}/data"
     site.sandbox.put(account, {"without": [isin]})
     gone = await step.sync(api, connector_id)
     assert gone["status"] == "success", gone

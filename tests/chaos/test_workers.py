@@ -77,7 +77,7 @@ async def _race(
             await _three_blows(at, database, workers)
         raced = (datetime.now(UTC) - began).total_seconds()
         await herd.still(database, None if seconds else partial(workers.lapse, database))
-        for platform in herd.PLATFORMS:
+        for platform in herd.WANTED:
             at.sandbox.clear_faults(platform, "*")
         sample = draw.sample(sorted(members.values(), key=lambda m: m.login), min(count, 200))
         await _clear(at, sample)
@@ -147,15 +147,15 @@ async def _taken_over(database: Database, workers: Pack, sync_ids: list[str]) ->
 async def _trouble(at: Ground, members: Mapping[str, Member], draw: random.Random) -> None:
     struck = draw.sample(sorted(members.values(), key=lambda m: m.login), len(members) // 8)
     async with httpx.AsyncClient(base_url=at.sandbox.sandbox.control) as control:
-        for platform in herd.PLATFORMS:
+        for platform in herd.WANTED:
             (await control.put(f"/accounts/{platform}/*/faults", json=[SLOW])).raise_for_status()
         for member in struck:
-            path = f"/accounts/{member.sandbox}/{member.login}/faults"
+            path = f"/accounts/{member.platform}/{member.login}/faults"
             (await control.put(path, json=[draw.choice(TROUBLES)])).raise_for_status()
 
 
 async def _clear(at: Ground, members: list[Member]) -> None:
     async with httpx.AsyncClient(base_url=at.sandbox.sandbox.control) as control:
         for member in members:
-            path = f"/accounts/{member.sandbox}/{member.login}/faults"
+            path = f"/accounts/{member.platform}/{member.login}/faults"
             (await control.delete(path)).raise_for_status()

@@ -153,7 +153,7 @@ class Judge:
             return "began at another time"
         calls = [
             call
-            for call in self._calls.get((member.sandbox, member.login), ())
+            for call in self._calls.get((member.platform, member.login), ())
             if entry["startedAt"] - _ROUNDING <= call.at
             and (call.end or call.at) <= entry["syncedAt"] + _ROUNDING
         ]
@@ -182,7 +182,7 @@ def _untrue_counts(entry: Json, run: Ran, member: Member, calls: Sequence[Call])
     good = {call.name for call in calls if call.good}
     for count in entry["counts"]:
         data_type = count["dataType"]
-        if not good >= set(CALLS[member.sandbox, data_type]):
+        if not good >= set(CALLS[member.platform, data_type]):
             return f"{data_type} was never answered"
         if count["addedCount"] != run.added[data_type]:
             return f"added {dict(run.added)} in truth"
@@ -219,7 +219,7 @@ async def compare_records(
     room = asyncio.Semaphore(8)
 
     async def one(member: Member) -> int:
-        async with room, platforms[member.sandbox].reading(member.session) as reading:
+        async with room, platforms[member.platform].reading(member.session) as reading:
             wanted = {
                 (data_type, item.key): record_document(item.record)
                 for data_type in member.data_types

@@ -232,11 +232,11 @@ async def judged(documents: Documents, connector_id: str) -> None:
 # --- the platforms ------------------------------------------------------------------------------
 
 
-def kite(stack: Stack) -> str:
+def zerodha(stack: Stack) -> str:
     return f"http://127.0.0.1:{stack.ports['ZERODHA_SANDBOX_PORT']}"
 
 
-def fi(stack: Stack) -> str:
+def fi_money(stack: Stack) -> str:
     return f"http://127.0.0.1:{stack.ports['FI_MONEY_SANDBOX_PORT']}"
 
 
@@ -261,24 +261,24 @@ async def request_token(login_url: str, user_id: str) -> str:
     return httpx.URL(answer.headers["location"]).params["request_token"]
 
 
-async def kite_session(stack: Stack, user_id: str, api_key: str) -> str:
+async def zerodha_session(stack: Stack, user_id: str, api_key: str) -> str:
     """The access token of another login at Kite; any older one of that user and app dies."""
-    token = await request_token(f"{kite(stack)}/connect/login?v=3&api_key={api_key}", user_id)
+    token = await request_token(f"{zerodha(stack)}/connect/login?v=3&api_key={api_key}", user_id)
     proof = hashlib.sha256(f"{api_key}{token}{KITE_SECRET}".encode()).hexdigest()
     form = {"api_key": api_key, "request_token": token, "checksum": proof}
     async with httpx.AsyncClient() as app:
-        answer = await app.post(f"{kite(stack)}/session/token", data=form)
+        answer = await app.post(f"{zerodha(stack)}/session/token", data=form)
     assert answer.status_code == 200, answer.text
     access_token: str = answer.json()["data"]["access_token"]
     return access_token
 
 
-async def kite_data(stack: Stack, user_id: str, *paths: str) -> list[Any]:
+async def zerodha_data(stack: Stack, user_id: str, *paths: str) -> list[Any]:
     """What Kite answers about a user, asked through an app of the test's own."""
     api_key = "another_app"
-    token = await kite_session(stack, user_id, api_key)
+    token = await zerodha_session(stack, user_id, api_key)
     async with httpx.AsyncClient(
-        base_url=kite(stack), headers={"Authorization": f"token {api_key}:{token}"}
+        base_url=zerodha(stack), headers={"Authorization": f"token {api_key}:{token}"}
     ) as app:
         answers = [await app.get(path) for path in paths]
     assert [answer.status_code for answer in answers] == [200] * len(paths)

@@ -105,7 +105,7 @@ async def test_a_kite_login_is_completed_with_its_request_token(
 ) -> None:
     login = step.new_login()
     made = await begin_login(rest, user, "zerodha")
-    assert made["loginUrl"].startswith(f"{step.kite(stack)}/connect/login?v=3&api_key=")
+    assert made["loginUrl"].startswith(f"{step.zerodha(stack)}/connect/login?v=3&api_key=")
     before = await step.get(rest, made["id"])
     assert before["connectionStatus"] == "disconnected"
     assert before["connectionDetails"] == {
@@ -137,7 +137,7 @@ async def test_a_fi_login_is_completed_at_its_page(
     stack: Stack, rest: httpx.AsyncClient, user: str
 ) -> None:
     made = await begin_login(rest, user, "fi_money")
-    assert made["loginUrl"].startswith(f"{step.fi(stack)}/mockWebPage?sessionId=mcp-session-")
+    assert made["loginUrl"].startswith(f"{step.fi_money(stack)}/mockWebPage?sessionId=mcp-session-")
     wanted = login_wanted(made["loginUrl"])
     assert failed(await rest.post(f"/connectors/{made['id']}/sync", json={})) == wanted
     assert failed(await refresh(rest, made["id"])) == wanted, "nobody has logged in yet"
@@ -181,7 +181,7 @@ async def test_a_request_token_connects_at_once(
     stack: Stack, rest: httpx.AsyncClient, user: str
 ) -> None:
     """For apps that send their users to Kite's page before they call Finlink."""
-    login, page = step.new_login(), f"{step.kite(stack)}/connect/login?v=3&api_key=my_app"
+    login, page = step.new_login(), f"{step.zerodha(stack)}/connect/login?v=3&api_key=my_app"
     credentials = {
         "apiKey": "my_app",
         "apiSecret": step.KITE_SECRET,
@@ -346,7 +346,7 @@ async def test_a_session_that_ended_elsewhere_expires(
     kept = await step.records(rest, made["id"])
 
     # The same user logs in to the same app elsewhere: Kite ends the session that Finlink has.
-    await step.kite_session(stack, login.upper(), key)
+    await step.zerodha_session(stack, login.upper(), key)
     run = (await step.trigger(rest, made["id"]))["data"]["syncId"]
     expired = await status_of(rest, made["id"], "expired")
     entry = expired["syncHistory"][0]
@@ -379,7 +379,7 @@ async def test_a_session_that_ended_elsewhere_expires(
     )
 
     # It says where to log in; somebody else's login is no help, the same user's is.
-    wanted = login_wanted(f"{step.kite(stack)}/connect/login?v=3&api_key={key}")
+    wanted = login_wanted(f"{step.zerodha(stack)}/connect/login?v=3&api_key={key}")
     assert await login_prepared(rest, made["id"]) == wanted
     assert failed(await refresh(rest, made["id"])) == wanted
     other = {**step.credentials_of(step.new_login()), "apiKey": key}
@@ -407,8 +407,8 @@ async def test_a_refresh_finds_that_the_session_ended(
     credentials = {**step.credentials_of(login), "apiKey": key}
     made = await step.connect(rest, user, "zerodha", credentials=credentials)
     await step.synced(rest, made["id"])
-    await step.kite_session(stack, login.upper(), key)
-    wanted = login_wanted(f"{step.kite(stack)}/connect/login?v=3&api_key={key}")
+    await step.zerodha_session(stack, login.upper(), key)
+    wanted = login_wanted(f"{step.zerodha(stack)}/connect/login?v=3&api_key={key}")
     assert failed(await refresh(rest, made["id"])) == wanted
     expired = await step.get(rest, made["id"])
     assert expired["connectionStatus"] == "expired"
@@ -429,7 +429,7 @@ async def test_an_expired_connector_can_be_connected_or_disconnected(
     made = await step.connect(rest, user, "zerodha", credentials=credentials)
     for runs in (1, 2):
         await step.synced(rest, made["id"], runs)
-        await step.kite_session(stack, login.upper(), key)
+        await step.zerodha_session(stack, login.upper(), key)
         assert failed(await refresh(rest, made["id"])).code == "REAUTH_REQUIRED"
         if runs == 1:
             again = await step.connect(rest, user, "zerodha", credentials=credentials)
@@ -584,7 +584,7 @@ async def test_a_sync_under_way_leaves_nothing_of_who_is_deleted(
 
 
 @pytest.mark.parametrize("goodbye", ["disconnected", "user deleted"])
-async def test_who_leaves_is_logged_out_at_kite(
+async def test_who_leaves_is_logged_out_at_zerodha(
     stack: Stack, rest: httpx.AsyncClient, user: str, goodbye: str
 ) -> None:
     key = f"key_{uuid.uuid4().hex}"
@@ -593,7 +593,7 @@ async def test_who_leaves_is_logged_out_at_kite(
     (token,) = await platform_tokens(stack, made["id"])
 
     async def accepted() -> bool:
-        async with httpx.AsyncClient(base_url=step.kite(stack)) as app:
+        async with httpx.AsyncClient(base_url=step.zerodha(stack)) as app:
             answer = await app.get(
                 "/user/profile", headers={"Authorization": f"token {key}:{token}"}
             )
@@ -820,7 +820,7 @@ async def test_secrets_are_nowhere(
     secrets |= set(await platform_tokens(stack, *made))
 
     # Expired.
-    await step.kite_session(stack, kite_user.upper(), app)
+    await step.zerodha_session(stack, kite_user.upper(), app)
     await complete(kite_made["id"])
     await sync(kite_made["id"])
     assert answers[-1].json()["error"]["metadata"]["loginUrl"].endswith(app)

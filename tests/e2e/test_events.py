@@ -107,7 +107,7 @@ async def test_a_session_that_the_platform_ended(
     own = {**step.credentials_of(login), "apiKey": app, "apiSecret": step.KITE_SECRET}
     made = await step.connect(rest, new_id, "zerodha", credentials=own)
     await step.synced(rest, made["id"])
-    await step.kite_session(stack, login, app)
+    await step.zerodha_session(stack, login, app)
     path = f"/connectors/{made['id']}/refresh-session"
     line = await caller.told("session expired", "PUT", path, status=409)
     assert (line["connector_id"], line["level"]) == (made["id"], "warning")

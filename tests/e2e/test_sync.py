@@ -269,7 +269,7 @@ def listed(connector: Synced, data_type: str) -> list[Json]:
 
 async def test_kites_trades_are_all_there(stack: Stack, synced: dict[str, Synced]) -> None:
     connector = synced["zerodha"]
-    fills, orders, holdings = await step.kite_data(
+    fills, orders, holdings = await step.zerodha_data(
         stack, connector.login.upper(), "/trades", "/mf/orders", "/portfolio/holdings"
     )
     isins = {row["tradingsymbol"]: row["isin"] for row in holdings if row["exchange"] == "NSE"}
@@ -307,7 +307,7 @@ async def test_kites_trades_are_all_there(stack: Stack, synced: dict[str, Synced
 
 async def test_kites_holdings_are_all_there(stack: Stack, synced: dict[str, Synced]) -> None:
     connector = synced["zerodha"]
-    holdings, positions, funds, margins, profile = await step.kite_data(
+    holdings, positions, funds, margins, profile = await step.zerodha_data(
         stack, connector.login.upper(), "/portfolio/holdings", "/portfolio/positions",
         "/mf/holdings", "/user/margins", "/user/profile",
     )  # fmt: skip
@@ -353,7 +353,7 @@ async def test_kites_holdings_are_all_there(stack: Stack, synced: dict[str, Sync
 
 async def test_fis_transactions_are_all_there(stack: Stack, synced: dict[str, Synced]) -> None:
     connector = synced["fi_money"]
-    session = FiSession(step.fi(stack))
+    session = FiSession(step.fi_money(stack))
     session.log_in(connector.login, "123456")
     banks = session.document("fetch_bank_transactions")["bankTransactions"]
     directions = {1: "credit", 2: "debit", 4: "credit", 5: "debit", 6: "debit"}
@@ -380,7 +380,7 @@ async def test_fis_transactions_are_all_there(stack: Stack, synced: dict[str, Sy
 
 async def test_fis_stock_trades_are_all_there(stack: Stack, synced: dict[str, Synced]) -> None:
     connector = synced["fi_money"]
-    session = FiSession(step.fi(stack))
+    session = FiSession(step.fi_money(stack))
     session.log_in(connector.login, "123456")
     sides = {1: "buy", 2: "sell", 3: "bonus", 4: "split"}
     expected: list[Json] = []

@@ -45,7 +45,7 @@ async def test_a_topology_under_load(tmp_path: Path, figures: Figures, full: boo
         herd.database(site) as database,
     ):
         figures.show("seconds to start", time.monotonic() - began)
-        for platform in herd.PLATFORMS:
+        for platform in herd.WANTED:
             site.sandbox.faults(platform, "*", SLOW)
         since = await ledger.moment(site.stack)
         members = await herd.gather(site, database, count, draw)
