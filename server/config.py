@@ -7,6 +7,7 @@ in the working directory is read too; the environment wins. `docs/configuration.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
@@ -39,6 +40,12 @@ def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http:// or https:// address")
+    return value
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", value):
+        raise ValueError("must be 1 to 38 letters, digits, `-` or `_`")
     return value
 
 
@@ -105,7 +112,7 @@ class Settings(SettingsBase):
 
     # MongoDB. Without a URI, `run` starts its own mongod.
     mongodb_uri: SecretStr | None = None
-    db_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] | None = None
+    db_name: Annotated[str, AfterValidator(_name)] | None = None
     mongo_driver: Literal["pymongo", "motor"] = "pymongo"
     mongo_port: Port = 27117  # of the mongod that `run` starts
     mongo_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000

@@ -53,12 +53,12 @@ def test_what_is_wrong_by_itself_does_not_hide_what_is_wrong_together(
     monkeypatch.setenv("RATE_LIMIT_USERS", "none")
     lines = wrong(
         app_env="production", log_level="LOUD", user_archive_days=0, tls_port=0, tls_cert="x", sandbox=True,
-        rate_limit_service="limits", encryption_key=None, encryption_keys=None,
+        rate_limit_service="limits", encryption_key=None, encryption_keys=None, db_name="a b",
     )  # fmt: skip
     named = {line.partition(":")[0].partition(" must")[0].partition(" is ")[0] for line in lines}
     assert named == {
         "LOG_LEVEL", "SANDBOX=true", "ENCRYPTION_KEYS or ENCRYPTION_KEY", "TLS_PORT", "TLS_CERT, TLS_KEY",
-        "RATE_LIMIT_USERS", "RATE_LIMIT_SERVICE", "USER_ARCHIVE_DAYS",
+        "RATE_LIMIT_USERS", "RATE_LIMIT_SERVICE", "DB_NAME", "USER_ARCHIVE_DAYS",
     }  # fmt: skip
     assert len(lines) == len(named)
 
