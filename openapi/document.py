@@ -93,7 +93,8 @@ _PARAMETERS = {
     "Idempotency-Key": _header_parameter(
         "Idempotency-Key",
         "A change sent again with the same key within 24 hours, on the same path, has no second effect "
-        "and gets the first answer, refusals (4xx) included. What failed with 429 or 5xx is tried anew.",
+        "and gets the first reply, even if that was an error (4xx). A call that failed with 429 or 5xx is "
+        "tried again.",
         {"pattern": "^[\\x21-\\x7e]{1,255}$"},
     ),
     "Last-Event-ID": _header_parameter(

@@ -1,4 +1,4 @@
-"""The error answers: one response for each status and set of codes."""
+"""The error responses: one for each status and set of codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMON = (
     "VALIDATION_ERROR", "UNAUTHENTICATED", "PERMISSION_DENIED", "ROUTE_NOT_FOUND",
     "PAYLOAD_TOO_LARGE", "RATE_LIMITED", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED",
 )  # fmt: skip
-# What is wrong with HTTP itself, before there is a call: Envoy's own answers.
+# Errors of HTTP itself, before there is a call: Envoy's own replies.
 PROTOCOL = {
     408: ("RequestTimeout", "DEADLINE_EXCEEDED", "The request did not arrive within 15 seconds."),
     431: ("HeadersTooLarge", "VALIDATION_ERROR", "The headers are larger than 16 KiB or more than 64."),
@@ -28,7 +28,7 @@ HEADERS: dict[str, Any] = {"x-request-id": {"$ref": "#/components/headers/x-requ
 
 ERROR: Schema = {
     "type": "object",
-    "description": "Every error, whoever answers it.",
+    "description": "Every error, from Finlink or from Envoy.",
     "required": ["success", "error", "timestamp"],
     "properties": {
         "success": SUCCESS,
