@@ -163,7 +163,7 @@ class JobQueue(Generic[T]):
         return await self._hand_back(job, NOW, fields)
 
     async def defer(self, job: Job[T], due: Any, fields: Mapping[str, Any] | None = None) -> bool:
-        """Hand it back until a later time. Once MongoDB answers: it must not count as abandoned."""
+        """Hand it back until a later time. Once MongoDB replies: it must not count as abandoned."""
         return await persistently(lambda: self._hand_back(job, due, fields))
 
     async def finish(
@@ -191,10 +191,10 @@ class JobQueue(Generic[T]):
         session: Session | None,
     ) -> bool:
         stages = [{"$set": dict(each)} for each in (lease, fields) if each]
-        result = await self._collection.update_one(self.held(job), stages, session=session)
+        result = await self._collection.update_one(self.under_lease(job), stages, session=session)
         return result.matched_count == 1
 
-    def held(self, job: Job[T]) -> Document:
+    def under_lease(self, job: Job[T]) -> Document:
         """The filter for a document while its job is still this one."""
         return {
             "_id": job.id,
@@ -238,7 +238,7 @@ class JobQueue(Generic[T]):
             try:
                 if not await self.keep(job, progress()):
                     return
-            except Exception as error:  # noqa: BLE001 - the lease may still hold; the next beat finds out
+            except Exception as error:  # noqa: BLE001 - it may not be lost yet; the next beat finds out
                 _log.warning("heartbeat failed", job=str(job.id), **cause_of(error))
                 pause = min(RETRY_SECONDS, pause)
             else:

@@ -1,4 +1,4 @@
-"""All that a database holds in one file, for backups that need nothing but Finlink.
+"""All that a database has, in one file, for backups that need nothing but Finlink.
 
 The file is a gzip of BSON documents: what it is, then the documents in batches of one collection each, then
 how many there are of each. Documents are copied as they are; what is encrypted stays so.
@@ -37,7 +37,7 @@ class SnapshotExpired(Exception):
 
 
 async def write(database: Database, path: Path, leave_out: Names[str] = ()) -> Mapping[str, int]:
-    """Write what the database holds at one moment; gives how many documents of each collection.
+    """Write what the database has at one moment; returns how many documents of each collection.
 
     The file has its name once it is whole. Only its owner may read it. Raises SnapshotExpired, OSError.
     """
@@ -93,7 +93,7 @@ def check(path: Path) -> Mapping[str, int]:
 
 
 async def read(database: Database, path: Path) -> None:
-    """Insert all that a file holds, which was checked before."""
+    """Insert all that a file has, which was checked before."""
     for name, documents in _batches(path):
         await _raw(database, name).insert_many(documents, ordered=False)
 

@@ -1,8 +1,8 @@
 """The audit trail in MongoDB: collection `audit_events`, which is only added to.
 
-An event is written in the transaction of what it tells of, with a code (HMAC) over its content, so
+An event is written in the transaction of what it records, with a code (HMAC) over its content, so
 that none can be made up without the key. Writers do not queue: the order is made later, in batches, by
-whoever holds the lease for it. Each event then gets its number and a link, a code over the link before
+the process that has the lease for it. Each event then gets its number and a link, a code over the link before
 it, its number and its own code; the newest number and link, the head, stand in `audit_head`, with a
 code of their own. The key is not in MongoDB.
 """
@@ -119,13 +119,13 @@ class AuditTrail:
         self.codes = codes
 
     async def add(self, event: Event, session: Session | None = None) -> None:
-        """Tell of `event`, done by the current actor, in the transaction that does it."""
+        """Record `event`, done by the current actor, in the transaction that does it."""
         await self.add_all([(event, current_actor())], session)
 
     async def add_all(
         self, events: Sequence[tuple[Event, Actor]], session: Session | None = None
     ) -> None:
-        """Tell of events and who did them, in the transaction that does it."""
+        """Record events and who did them, in the transaction that does it."""
         documents = [_document(event, actor) for event, actor in events]
         for document in documents:
             document["mac"] = self.codes.of_event(document)
@@ -149,7 +149,7 @@ class AuditTrail:
         writes = []
         for event in events:
             sequence += 1
-            # One that somebody put in may have no code; it must not hold up the others.
+            # One that somebody put in may have no code; it must not delay the others.
             link = self.codes.of_link(link, sequence, str(event.get("mac")))
             sealed = {"$set": {"sequence": sequence, "link": link}, "$unset": {"unsealed": ""}}
             writes.append(UpdateOne({"_id": event["_id"]}, sealed))
@@ -181,7 +181,7 @@ class AuditTrail:
         return events
 
     async def head(self) -> Head:
-        """As it is stored; `verify` tells whether it is right."""
+        """As it is stored; `verify` finds out whether it is right."""
         document = await self._heads.find_one({"_id": "head"})
         return Head(document.get("sequence", 0), str(document.get("link"))) if document else Head()
 

@@ -1,4 +1,4 @@
-"""Tells the response cache what MongoDB has committed, whichever host or tool wrote it.
+"""Reports to the response cache what MongoDB has committed, whichever host or tool wrote it.
 
 Each process follows the changes of the collections that cached replies are made of. An event names a
 document; nothing more of it leaves MongoDB. The cache may be used for LEASE_SECONDS after each successful
@@ -21,7 +21,7 @@ from server.storage.driver import Database, Document
 
 _log = structlog.stdlib.get_logger("finlink.cache")
 
-WAIT = timedelta(milliseconds=500)  # for which MongoDB holds a poll while nothing changes
+WAIT = timedelta(milliseconds=500)  # for which MongoDB lets a poll wait while nothing changes
 LEASE_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 SILENCE_SECONDS = 5.0  # after which a poll is given up
@@ -34,11 +34,11 @@ _ALL_CHANGED = ["drop", "rename", "dropDatabase", "invalidate"]
 class Followed:
     """A collection that cached replies are made of.
 
-    `unseen` are the paths that none shows; `inserts` says whether a new document can change one.
+    `ignored` are the paths that none shows; `inserts` says whether a new document can change one.
     """
 
     collection: str
-    unseen: Sequence[str] = ()
+    ignored: Sequence[str] = ()
     inserts: bool = True
 
 
@@ -102,24 +102,24 @@ def _names(change: Document) -> list[str]:
 
 def pipeline_for(followed: Sequence[Followed]) -> list[Document]:
     """What MongoDB is asked for: changes that some reply shows, by the keys of their documents."""
-    told: list[Document] = [{"operationType": {"$in": _ALL_CHANGED}}]
+    shown: list[Document] = [{"operationType": {"$in": _ALL_CHANGED}}]
     for each in followed:
         whole = ["replace", "delete", *(["insert"] if each.inserts else [])]
-        told += [
+        shown += [
             {"ns.coll": each.collection, "operationType": {"$in": whole}},
-            {"ns.coll": each.collection, "operationType": "update", **_shows(each.unseen)},
+            {"ns.coll": each.collection, "operationType": "update", **_shows(each.ignored)},
         ]
     return [
-        {"$match": {"$or": told}},
+        {"$match": {"$or": shown}},
         {"$project": {"operationType": 1, "documentKey": 1, "user": "$fullDocument.userId"}},
     ]
 
 
-def _shows(unseen: Sequence[str]) -> Document:
+def _shows(ignored: Sequence[str]) -> Document:
     """That an update is not all about what no reply shows."""
-    if not unseen:
+    if not ignored:
         return {}
-    pattern = "^(" + "|".join(path.replace(".", r"\.") for path in unseen) + r")(\.|$)"
+    pattern = "^(" + "|".join(path.replace(".", r"\.") for path in ignored) + r")(\.|$)"
     updated = {
         "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
     }

@@ -36,7 +36,7 @@ class RecordedChanges:
     def __init__(
         self, database: Database, trail: AuditTrail, generations: Generations | None = None
     ) -> None:
-        """`generations`: those of this host, where it serves answers from a cache."""
+        """`generations`: those of this host, if it serves replies from a cache."""
         self._database = database
         self._trail = trail
         self._generations = generations or Generations()
@@ -91,7 +91,7 @@ class RecordedChanges:
             return await self._database.transact(together, deadline=deadline, once=once)
 
     def changing(self, user_id: str) -> AbstractContextManager[None]:
-        """Around a change of what is held on a user that `make` does not make."""
+        """Around a change of what is stored about a user that `make` does not make."""
         return self._generations.changing(user_id)
 
     @property
@@ -99,8 +99,8 @@ class RecordedChanges:
         """For how many seconds a change is tried."""
         return self._database.transaction_seconds
 
-    async def tell(self, event: Event) -> None:
-        """Tell of something that changes nothing, as a refusal, or that has been changed before."""
+    async def record(self, event: Event) -> None:
+        """Record something that changes nothing, such as a refusal, or that has been changed before."""
         if event.user_id is not None:
             self._generations.close(event.user_id)
         await self._trail.add(event)

@@ -2,10 +2,10 @@
 
 A document says in `tallied` what it was last counted as, and collection `tallies` has the totals of that.
 Where that is not what the document says now, an index finds it: what was made or changed since, whichever
-program did it. So whoever changes a document does nothing for it and waits for nothing; who removes one
+program did it. So a change of a document does nothing for it and waits for nothing; removing one
 leaves a note in `tally_removals`. A total is what was counted, and what has changed since, read at one
 moment: it is always what a count at that moment would be. `roll_up_some` counts what has changed, so that
-there is little of it; only the pace depends on that, never the answer.
+there is little of it; only the pace depends on that, never the totals.
 """
 
 from __future__ import annotations
@@ -184,14 +184,14 @@ class Counters:
     ) -> tuple[int, datetime | None]:
         """How many changes there are to count, and when all was last counted.
 
-        `seen` is told the totals by the way, with a 0 for each of the expected values that has none.
+        `seen` gets the totals by the way, with a 0 for each of the expected values that has none.
         """
         state = await self._read()
         seen({**dict.fromkeys(self._spec.expected.values(), 0), **state.totals})
         return state.waiting, state.recounted_at
 
     async def has_waiting(self) -> bool:
-        """Whether there is any change to count, told from the first that is found."""
+        """Whether there is any change to count, known from the first that is found."""
         found = self._counted.find(self._spec.misplaced, {"_id": 1}).hint(INDEX).limit(1)
         if await found.to_list(1):
             return True
@@ -234,7 +234,7 @@ class Counters:
         """Count all again and put right what is wrong; how much that was.
 
         It finds what another program removed, or wrote with a `tallied` of its own. What that makes wrong
-        is compared at one moment and added later: changes in between move both sides alike.
+        is compared at one moment and added afterwards: changes in between move both sides alike.
         """
         pipeline = [
             {"$group": {"_id": {COUNTED_AS: f"${COUNTED_AS}"}, "n": {"$sum": 1}}},

@@ -1,6 +1,6 @@
 """Reads of the same moment become one query.
 
-Whoever asks within one round of the event loop shares a query, and while AT_ONCE are under way those who
+Reads within one round of the event loop share a query, and while AT_ONCE are under way those who
 come wait for one of them, for MAX_WAIT_SECONDS at most: a query costs the same for one key as for ten.
 For the same reason queries keep a distance where many read at once; who reads alone never waits. A query is
 sent after all who share it have asked, so nobody is given what was read before. Reads inside transactions
@@ -61,7 +61,7 @@ class DataLoader(Generic[K, V]):
     def _send(self) -> None:
         self._sending = None
         waiting, self._waiting = self._waiting, {}
-        # Whoever has gone meanwhile, as with a deadline, is not read for.
+        # Callers that have gone meanwhile, as with a deadline, are not read for.
         keys = [key for key, futures in waiting.items() if not all(f.done() for f in futures)]
         if len(keys) > 1:
             self._not_before = asyncio.get_running_loop().time() + SPACING

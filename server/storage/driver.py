@@ -85,7 +85,7 @@ async def insert(
 
 
 class ChangeStream:
-    """An open change stream. `position` is a text; a later place is a greater one."""
+    """An open change stream. `position` is a text; a later position is a greater one."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -178,7 +178,7 @@ class Database:
         They begin after a place, with a moment of the log, or now.
 
         The collection must keep images; see `indexes.ensure_images`. `wait` is for how long MongoDB
-        holds a question for changes before it answers that there are none. Raises ResumeTokenLost.
+        lets a poll for changes wait before it replies that there are none. Raises ResumeTokenLost.
         """
         with timeout(_STREAM_SECONDS), _lost_token():
             opening = await _settled(
@@ -255,7 +255,7 @@ class Database:
         """Run `work` in a transaction, again from its start where MongoDB asks for that.
 
         The driver's own helper goes on for two minutes; here it ends after `transaction_seconds`, or at
-        `deadline` on the monotonic clock, so that a caller is told in time and nothing happens long after.
+        `deadline` on the monotonic clock, so that a caller gets a reply in time and nothing happens after it.
         `work` may run several times. With `once` it does not: TransactionAborted is raised where nothing is
         left of it; any other error then says that it may have been committed.
         """
@@ -277,7 +277,7 @@ class Database:
                     await self._commit(session, deadline)
                 except BaseException as error:
                     if session.in_transaction:
-                        # MongoDB ends it too, later; the caller need not wait for that.
+                        # MongoDB ends it too, in time; the caller need not wait for that.
                         with suppress(PyMongoError, TimeoutError):
                             async with asyncio.timeout(_ABORT_SECONDS):
                                 await session.abort_transaction()
@@ -305,12 +305,12 @@ class Database:
         await self._database.command(command)
 
     async def ping(self) -> None:
-        """Raises a driver error where no member answers that may be read from."""
+        """Raises a driver error if no member replies that may be read from."""
         preference = self._client.read_preference
         try:
             await self._client.admin.command("ping", read_preference=preference)
         except AutoReconnect:
-            # It was asked as it died, which the driver knows by now; another one may answer.
+            # It was asked as it died, which the driver knows by now; another one may reply.
             await self._client.admin.command("ping", read_preference=preference)
 
     async def names(self) -> list[str]:
@@ -322,7 +322,7 @@ class Database:
     async def at_one_moment(self) -> AsyncIterator[Session]:
         """What is read in this session, outside of transactions, is as it was at the first read.
 
-        MongoDB keeps that for five minutes, unless told otherwise (`minSnapshotHistoryWindowInSeconds`).
+        MongoDB keeps that for five minutes, or as long as it is set to (`minSnapshotHistoryWindowInSeconds`).
         """
         async with await _settled(self._client.start_session(snapshot=True)) as session:
             yield session

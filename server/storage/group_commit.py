@@ -15,10 +15,10 @@ M = TypeVar("M")
 T = TypeVar("T")
 
 MOST = 64  # in one group
-# A group begins once so many turns of the event loop have brought nobody: who is being decoded just now
+# A group begins once so many rounds of the event loop have brought no member: a call that is being decoded
 # comes with it. A turn in which nothing happens takes microseconds.
 QUIET_TURNS = 3
-# A group that takes longer does not hold up those who wait for the next one, as when MongoDB is silent.
+# A group that takes longer does not delay those that wait for the next one, as when MongoDB is silent.
 SLOW_SECONDS = 0.25
 
 
@@ -26,7 +26,7 @@ class GroupCommit(Generic[M, T]):
     """Hands what comes to `commit`, in groups, and its results to those who wait for them."""
 
     def __init__(self, commit: Callable[[Sequence[M]], Awaitable[Sequence[T]]]) -> None:
-        """`commit` gives a result for each member, or raises what all of them are told."""
+        """`commit` gives a result for each member, or raises what all of them get."""
         self._commit = commit
         self._waiting: deque[tuple[M, asyncio.Future[T]]] = deque()
         self._serving: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class GroupCommit(Generic[M, T]):
     async def _finish(self, group: list[tuple[M, asyncio.Future[T]]]) -> None:
         try:
             results = await self._commit([member for member, _ in group])
-        except Exception as error:  # noqa: BLE001 - whatever it is, each of them is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, each of them gets it
             for _, result in group:
                 if not result.done():
                     result.set_exception(error)

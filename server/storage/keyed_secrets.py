@@ -35,7 +35,7 @@ class KeyedSecrets:
         """
         place = _place({"_id": name})
         mine = wrapped_keys.fields(self._ring.wrap(os.urandom(KEY_BYTES), place=place))
-        # One write, also where it changes nothing: it is answered when a majority has what it found.
+        # One write, even if it changes nothing: the reply comes when a majority has what it found.
         change = {"$setOnInsert": {**mine, "createdAt": utc_now()}}
         try:
             document = await self._secrets.find_one_and_update(

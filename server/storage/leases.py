@@ -20,7 +20,7 @@ from server.storage.driver import Database, Document
 
 _log = structlog.stdlib.get_logger("finlink.storage")
 
-LEASES = "claims"  # the collection has its first name
+LEASES = "claims"  # the name it had first
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     LEASES: [IndexModel("until", expireAfterSeconds=3600)]
 }
@@ -30,11 +30,11 @@ _RENEWALS_A_LIFE = 3
 
 
 class LeaseBusy(Exception):
-    """Somebody else holds it."""
+    """Another holder has it."""
 
 
 class Leases:
-    """A lease is renewed while it is held, and lapses within `life` of its holder's death."""
+    """A lease is renewed for as long as it is used, and lapses within `life` of its holder's death."""
 
     def __init__(self, database: Database, life: timedelta = timedelta(seconds=6)) -> None:
         self._leases = database.collection(LEASES)
@@ -43,7 +43,7 @@ class Leases:
 
     @asynccontextmanager
     async def acquire(self, name: str, wait: timedelta = timedelta(0)) -> AsyncIterator[None]:
-        """Hold `name` while inside. Raises LeaseBusy where it is not free within `wait`."""
+        """Have the lease `name` while inside. Raises LeaseBusy if it is not free within `wait`."""
         owner = uuid4().hex
         deadline = asyncio.get_running_loop().time() + wait.total_seconds()
         while not await self._try_acquire(name, owner):
@@ -57,7 +57,7 @@ class Leases:
             renewal.cancel()
             try:
                 await self._leases.delete_one({"_id": name, "owner": owner})
-            except Exception as error:  # noqa: BLE001 - what was done holds; the lease lapses by itself
+            except Exception as error:  # noqa: BLE001 - what was done is done; the lease lapses by itself
                 _log.warning("lease not released", **cause_of(error))
 
     async def _try_acquire(self, name: str, owner: str) -> bool:

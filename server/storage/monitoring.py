@@ -1,4 +1,4 @@
-"""What the driver tells of its commands and connections: counted, and as spans of what is traced."""
+"""What the driver reports of its commands and connections: counted, and as spans of what is traced."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Connections(monitoring.ConnectionPoolListener):
     def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
         _POOL.add(None)
 
-    # What else there is tells nothing that these do not.
+    # The other events say nothing that these do not.
     def pool_created(self, event: monitoring.PoolCreatedEvent) -> None: ...
     def pool_ready(self, event: monitoring.PoolReadyEvent) -> None: ...
     def pool_cleared(self, event: monitoring.PoolClearedEvent) -> None: ...

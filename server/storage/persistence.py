@@ -14,9 +14,9 @@ PAUSE_SECONDS = 0.5
 
 
 async def persistently(work: Callable[[], Awaitable[T]]) -> T:
-    """What `work` gives, once MongoDB answers; other errors pass through.
+    """What `work` gives, once MongoDB replies; other errors pass through.
 
-    For a run that holds its lease: it need not fail because a primary steps down or what it writes
+    For a run that has its lease: it need not fail because a primary steps down or what it writes
     is locked for a moment. It is cancelled with its lease, so this ends. An error may hide that the
     work was done: it must be safe to repeat.
     """

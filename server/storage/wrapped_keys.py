@@ -20,7 +20,7 @@ class WrappedKeys:
     def __init__(
         self, database: Database, name: str, place: Callable[[Mapping[str, Any]], str]
     ) -> None:
-        """`place` tells what the key of a document is bound to."""
+        """`place` says what the key of a document is bound to."""
         self._database = database
         self._collection = database.collection(name)
         self._place = place
@@ -42,7 +42,7 @@ class WrappedKeys:
         ]
 
     async def replace(self, changes: Sequence[tuple[StoredKey, Wrapped]]) -> int:
-        """Store keys as they are wrapped now, but for those that changed meanwhile; tells how many."""
+        """Store keys as they are wrapped now, but for those that changed meanwhile; returns how many."""
         writes = [
             UpdateOne(
                 {"_id": before.id, "wrapped": Binary(before.wrapped.content)},

@@ -20,7 +20,7 @@ from server.storage.driver import ChangeStream, Database, Document, ResumeTokenL
 
 _log = structlog.stdlib.get_logger("finlink.watch")
 
-# For how long MongoDB holds a question for changes before it answers that there are none.
+# For how long MongoDB lets a poll for changes wait before it replies that there are none.
 WAIT = timedelta(milliseconds=500)
 BRIEF_WAIT = timedelta(milliseconds=50)
 

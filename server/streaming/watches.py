@@ -2,7 +2,7 @@
 
 A watch from now on joins the hub. One from a token reads what lies between in rounds, each a change stream
 for a moment, until it has come to where the hub is, and joins it there. Positions only ever grow, so nothing
-comes twice; a watch joins no later than it has read, so nothing is left out.
+comes twice; a watch joins no later than it has read to, so nothing is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.streaming.hub import MAX_WATCHERS, Hub, Watcher
 from server.streaming.source import C, ChangeSource, Positioned
 
 HEARTBEAT_SECONDS = 15.0
-# A round holds a connection to MongoDB: it is short, and only so many go on at once.
+# A round needs a connection to MongoDB: it is short, and only so many go on at once.
 ROUNDS_AT_ONCE = 8
 ROUND_CHANGES = 100
 ROUND_SECONDS = 5.0

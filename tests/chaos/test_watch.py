@@ -174,7 +174,7 @@ class Writer:
         entry = HistoryEntry(now, "failed", error_code="REAUTH_REQUIRED", sync_id=sync_id)
         error = ErrorEntry("REAUTH_REQUIRED", "The session is over", now)
         ended = await self._connectors.expire(
-            claimed.item, self._syncs.jobs.held(claimed), entry, error
+            claimed.item, self._syncs.jobs.under_lease(claimed), entry, error
         )
         assert ended is not None
         self._note(ended, "connector", (sync_id, "failed"))

@@ -1,4 +1,4 @@
-"""What the audit trail is told of connectors."""
+"""The events of connectors in the audit trail."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def when(condition: Any, then: Any, otherwise: Any) -> Document:
 
 
 def keep_or_remove(condition: Any, value: Any) -> Document:
-    """`value` where the condition holds; otherwise the field goes away."""
+    """`value` if the condition is true; otherwise the field goes away."""
     return when(condition, value, "$$REMOVE")
 
 
@@ -82,7 +82,7 @@ def count_documents(counts: Sequence[DataTypeCount]) -> list[Document]:
 def broken_off(code: str, message: str) -> Document:
     """The run the document has, as a history entry of one that came to no end of its own.
 
-    What it had brought until then is told.
+    It has what the run had brought until then.
     """
     done = {"$ifNull": ["$sync.run.done", []]}
     brought = {"$gt": [{"$size": done}, 0]}
@@ -113,7 +113,7 @@ def count_run(entry: Any, status: str) -> Document:
 
 
 def count_run_if(condition: Any, entry: Any) -> Document:
-    """The same for a run that failed, where the condition holds."""
+    """The same for a run that failed, if the condition is true."""
     return {
         path: when(condition, value, f"${path}")
         for path, value in count_run(entry, "failed").items()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from finlink_words import ConnectionStatus
 
-# With these the platform holds a session for us.
+# With these there is a session at the platform.
 LIVE: tuple[ConnectionStatus, ...] = ("connected", "error")
 
 DEFAULT_INTERVAL = 5  # minutes
@@ -81,7 +81,7 @@ _BROKEN_OFF = {ABANDONED: "abandoned", CANCELLED: "cancelled"}
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run as callers are told of it."""
+    """A run as callers see it."""
 
     sync_id: str
     state: str  # in_progress, deferred, success, partial, failed, cancelled, abandoned
@@ -251,7 +251,7 @@ def whole_minutes(duration: timedelta) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorFilter:
-    """Which connectors a list or count holds; None means all. Times are inclusive bounds of `connectedAt`."""
+    """Which connectors a list or count has; None means all. Times are inclusive bounds of `connectedAt`."""
 
     platform: str | None = None
     status: str | None = None

@@ -184,6 +184,6 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
 
 
 def _shown(others: Sequence[str], connectors: Sequence[Connector], now: datetime) -> Shown:
-    """What an answer shows that has summaries of connectors as they are now."""
+    """What a reply shows that has summaries of connectors as they are now."""
     until = min((each.summary_until(now) for each in connectors), default=math.inf)
     return Shown([*others, *(each.id for each in connectors)], until)

@@ -29,7 +29,7 @@ class ExportService:
         Raises UserNotFound, also at the end if the user was deleted meanwhile.
         """
         identity = await self._users.identity(user_id)
-        await self._changes.tell(Event("user.exported", user_id))
+        await self._changes.record(Event("user.exported", user_id))
         _log.info("user export begun", user_id=user_id)
         for exporter in self._exporters:
             async with aclosing(exporter.export(user_id)) as parts:

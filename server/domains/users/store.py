@@ -24,7 +24,7 @@ USERS = "users"
 ARCHIVE = "users_archive"
 
 COUNTED = CounterSpec(USERS, {"status": (*USER_STATUSES, None)})
-FOLLOWED = Followed(USERS, unseen=[LOCK, COUNTED_AS], inserts=False)
+FOLLOWED = Followed(USERS, ignored=[LOCK, COUNTED_AS], inserts=False)
 
 _ANY_CASE = Collation(locale="en", strength=2)
 # Of each list; what follows its order are the filters it may have as well, so that users who do not pass

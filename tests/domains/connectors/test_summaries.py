@@ -45,7 +45,7 @@ def document(**details: Any) -> dict[str, Any]:
 
 
 def test_a_summary_shows_nothing_whose_changes_the_feed_leaves_out() -> None:
-    assert set(FOLLOWED.unseen) == {*OTHER, COUNTED_AS}
+    assert set(FOLLOWED.ignored) == {*OTHER, COUNTED_AS}
     plain = document(tokenExpiresAt=BEGAN + timedelta(hours=8))
     now = BEGAN + timedelta(hours=1)
     for path, value in OTHER.items():

@@ -130,7 +130,7 @@ class LoginFlow:
 
 
 async def platform_reply(call: Awaitable[T], seconds: float = LOGIN_SECONDS) -> T:
-    """What a platform replies to a login within `seconds`, its refusals as the caller's errors.
+    """What a platform replies to a login within `seconds`, with what it refuses as the caller's errors.
 
     Raises InvalidCredentials or PlatformNotAvailable; SessionEnded passes through.
     """

@@ -1,4 +1,4 @@
-"""Platform sessions as connectors hold them: sealed before they are stored, opened for a call."""
+"""Platform sessions as connectors have them: sealed before they are stored, opened for a call."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _SESSION, _LOGIN = "session", "login"  # what of a connector is sealed
 _LOGIN_URL = "login_url"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
-RENEW_BEFORE = timedelta(minutes=20)  # half of it at least; before callers are told `expiresSoon`
+RENEW_BEFORE = timedelta(minutes=20)  # half of it at least; before callers see `expiresSoon`
 ASK_AFTER = timedelta(seconds=10)  # at most, past the expected end
 # What a session is taken to last that its platform accepts past its expected end. It never grows
-# longer than callers are told `expiresSoon`.
+# longer than callers see `expiresSoon`.
 STILL_ACCEPTED = timedelta(minutes=10)
 
 
@@ -50,7 +50,7 @@ class SessionVault:
         self._keys = keys
 
     def new_key(self, user_id: str, platform: str) -> DataKey:
-        """The key of a connector that begins anew, to be stored with what it seals."""
+        """The key of a connector that begins again, to be stored with what it seals."""
         return new_data_key(_owner(user_id, platform))
 
     async def key_of(self, connector: Connector) -> DataKey:

@@ -45,10 +45,10 @@ LIST_INDEXES: Mapping[tuple[str, ...], str] = {
 CONNECTED_INDEX = "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
-# What answers from the cache show are summaries.
+# Replies from the cache show summaries.
 FOLLOWED = Followed(
     CONNECTORS,
-    unseen=[
+    ignored=[
         "sync", "session", "syncHistory", "errors", "updatedAt", "connectionDetails.nextSyncAt",
         "credentials.encryptedToken", "credentials.encryptedLogin", COUNTED_AS,
     ],
@@ -180,7 +180,7 @@ class ConnectorStore:
         paused: bool,
         session: Session,
     ) -> Connector:
-        """`fields` may refer to what holds before: the defaults, permissions and `paused`."""
+        """`fields` may refer to what is set before: the defaults, permissions and `paused`."""
         before: Document = {
             "metadata.permissions": list(permissions),
             "metadata.dataTypes": list(permissions),

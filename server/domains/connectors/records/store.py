@@ -75,10 +75,10 @@ class RecordStore:
     ) -> int:
         """Store the items a run fetched; gives how many were new. Safe to repeat.
 
-        Transactions and trades stay as they were first seen, but a trade gains what was not told then
-        (Zerodha tells its ISIN elsewhere, which may fail); holdings and the profile are updated.
-        `guard` comes last in the transaction of each batch, and is told how many were new with the last
-        one: where it raises, nothing was written. `again`: the run may have stored some before; they are
+        Transactions and trades stay as they were first seen, but a trade gains what was not known then
+        (Zerodha gives its ISIN in another place, which may fail); holdings and the profile are updated.
+        `guard` comes last in the transaction of each batch, and gets how many were new with the last
+        one: if it raises, nothing was written. `again`: the run may have stored some before; they are
         counted as new like the others. `closes`: what it did not see any more is marked as closed.
         """
         now = utc_now()
@@ -168,10 +168,10 @@ class RecordStore:
         return True
 
 
-def answer_digest(records_id: str, fetched: str) -> str:
-    """Tells apart what a platform answered for the records under an id.
+def response_digest(records_id: str, fetched: str) -> str:
+    """Tells apart what a platform responded for the records under an id.
 
-    The same answers mean the same items. Another one each day, as that of the items.
+    The same responses mean the same items. Another one each day, as that of the items.
     """
     return _of_today(records_id, fetched.encode()).hexdigest()
 

@@ -1,6 +1,6 @@
 """Checks platform sessions: renews them before they end, and finds out which have ended.
 
-A connector must tell the truth between its syncs as well, and where it has none.
+So that a connector shows the true state between its syncs as well, and if it has none.
 """
 
 from __future__ import annotations

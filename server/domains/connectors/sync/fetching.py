@@ -11,7 +11,7 @@ from finlink_words import DataType
 
 from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.model import DataTypeCount, ResponseDigest
-from server.domains.connectors.records.store import RecordStore, answer_digest, digest
+from server.domains.connectors.records.store import RecordStore, digest, response_digest
 from server.domains.connectors.sync.run import SyncRun
 from server.domains.connectors.sync.store import SyncStore
 from server.jobs.queue import LeaseLost
@@ -82,14 +82,17 @@ class Fetching:
     def _unknown(self, sync: SyncRun, data_type: str, fetched: Fetched) -> Sequence[Item] | int:
         """What was fetched; how many there are if it is what was stored last."""
         connector = sync.connector
-        answer = answer_digest(connector.records_id, fetched.digest)
-        known, kept = connector.sync.responses.get(data_type), connector.sync.stored.get(data_type)
-        if known is not None and (known.digest, known.stored) == (answer, kept):
+        response = response_digest(connector.records_id, fetched.digest)
+        known, stored = (
+            connector.sync.responses.get(data_type),
+            connector.sync.stored.get(data_type),
+        )
+        if known is not None and (known.digest, known.stored) == (response, stored):
             return known.records
         items = fetched.items()
         found = digest(connector.records_id, items)
-        sync.answers[data_type] = ResponseDigest(answer, found, len(items))
-        return len(items) if found == kept else items
+        sync.responses[data_type] = ResponseDigest(response, found, len(items))
+        return len(items) if found == stored else items
 
     async def _keep(self, sync: SyncRun, data_type: str, items: Sequence[Item] | int) -> None:
         """Store what was fetched; nothing if it is what was stored last."""
@@ -97,10 +100,10 @@ class Fetching:
             sync.counts.append(DataTypeCount(data_type, items, 0))
             await self._note_unchanged(sync)
             return
-        fetched = sync.answers[data_type].stored
+        fetched = sync.responses[data_type].stored
 
         async def note(session: Transaction, added: int | None) -> None:
-            # However the run ends, and whoever ends it: these items were new to this run only.
+            # However the run ends: these items were new to this run only.
             done = [*sync.counts, DataTypeCount(data_type, len(items), added or 0)]
             whole = None if added is None else fetched
             if not await self._syncs.note_kept(sync.job, data_type, whole, done, session):

@@ -1,4 +1,4 @@
-"""Tells Prometheus how long syncs wait: lateness is told by runs that begin, so not where none does."""
+"""Reports to Prometheus how long syncs wait: lateness is reported by runs that begin, so not if none does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOOK_SECONDS = 5.0
 
 
 class Overdue:
-    """Looks again and again, in every process, so that one is left to tell where no worker is.
+    """Looks again and again, in every process, so that one is left to report if there is no worker.
 
     `start` it once; `stop` ends it.
     """

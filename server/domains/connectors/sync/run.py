@@ -31,7 +31,7 @@ class SyncRun:
         default_factory=dict
     )  # by data type; the run went on
     failure: PlatformError | None = None  # of the run
-    answers: dict[str, ResponseDigest] = field(default_factory=dict)  # those that are new
+    responses: dict[str, ResponseDigest] = field(default_factory=dict)  # those that are new
     noted_at: float | None = None  # when an unchanged data type was last noted, on the loop's clock
 
     @property

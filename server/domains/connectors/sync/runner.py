@@ -94,7 +94,7 @@ class SyncRunner:
         if job.abandoned:  # the claim has written off a run that another worker left
             report.abandoned(connector.history[0])
             event = about("sync.failed", connector, code=ABANDONED)
-            await persistently(lambda: self._changes.tell(event))
+            await persistently(lambda: self._changes.record(event))
         if run is None:  # nothing is to run after all; the claim has settled that
             return
         sync_id.set(run.sync_id)  # for all that is logged on the way, and for the platform
@@ -147,7 +147,7 @@ class SyncRunner:
             status = "connected"
         elif failures >= FAILURES_TO_ERROR:
             status = "error"
-        outcome = Outcome(entry, failures, status, sync.error(entry), answers=sync.answers)
+        outcome = Outcome(entry, failures, status, sync.error(entry), responses=sync.responses)
         if isinstance(sync.failure, PlatformUnavailable):
             outcome = _after_outage(outcome, connector, sync.missing(), sync.failure)
         if not await persistently(partial(self._end, sync, outcome)):
@@ -171,11 +171,11 @@ class SyncRunner:
         error = sync.error(entry)
         ended = None
         if error is not None:
-            held = self._syncs.jobs.held(sync.job)
-            expire = partial(self._connectors.expire, sync.connector, held, entry, error)
+            where = self._syncs.jobs.under_lease(sync.job)
+            expire = partial(self._connectors.expire, sync.connector, where, entry, error)
             event_of = partial(about, "session.expired", code=error.code)
             ended = await persistently(lambda: self._changes.make(expire, event_of, None))
-        if ended is None:  # refreshed meanwhile: the next run sees what holds now
+        if ended is None:  # refreshed meanwhile: the next run sees the session that there is now
             await self._finish(sync)
             return
         sync.report.ended(entry)
@@ -193,7 +193,9 @@ def _after_outage(
         return replace(outcome, outages=outages, not_within=not_within)
     retry_in = FIRST_CATCH_UP * 2 ** (outages - 1)
     retry_in += retry_in * random.uniform(0, JITTER)  # noqa: S311 - so that not all come back at once
-    return replace(outcome, outages=outages, owed=missing, retry_in=retry_in, not_within=not_within)
+    return replace(
+        outcome, outages=outages, pending=missing, retry_in=retry_in, not_within=not_within
+    )
 
 
 def _may_wait(run: Run) -> bool:

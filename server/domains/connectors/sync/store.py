@@ -44,10 +44,10 @@ class Outcome:
     status: str  # the connection's status afterwards
     error: ErrorEntry | None = None
     outages: int = 0  # runs in a row that an outage cut short, this one included
-    owed: Sequence[str] = ()  # data types that the next run is about, where not about all
+    pending: Sequence[str] = ()  # data types that the next run is about, if not about all
     retry_in: timedelta | None = None  # the next run, where that is before the interval is over
     not_within: timedelta = timedelta(0)  # as long as the platform asked to be left alone
-    answers: Mapping[str, ResponseDigest] = field(
+    responses: Mapping[str, ResponseDigest] = field(
         default_factory=dict
     )  # those that were new, by data type
 
@@ -184,7 +184,7 @@ class SyncStore:
     ) -> bool:
         """End the run: history, totals, status and the next time, all at once.
 
-        The next time is by the settings of this moment, later the more runs have failed in a row, and
+        The next time is by the settings of this moment: later, the more runs have failed in a row, and
         sooner where an outage cut this one short.
         """
         pause: Any = x.INTERVAL_MS
@@ -203,13 +203,15 @@ class SyncStore:
             "connectionDetails.nextSyncAt": next_run,
             "sync.failures": outcome.failures,
             "sync.outages": outcome.outages,
-            "sync.owed": list(outcome.owed) or "$$REMOVE",
+            "sync.owed": list(outcome.pending) or "$$REMOVE",
             "sync.run": "$$REMOVE",
             "updatedAt": x.NOW,
         }
-        for data_type, answer in outcome.answers.items():
-            said = {"digest": answer.digest, "kept": answer.stored, "records": answer.records}
-            fields[f"sync.answers.{data_type}"] = {"$literal": said}
+        for data_type, response in outcome.responses.items():
+            found = {
+                "digest": response.digest, "kept": response.stored, "records": response.records,
+            }  # fmt: skip
+            fields[f"sync.answers.{data_type}"] = {"$literal": found}
         if outcome.entry.status != "failed":
             fields["connectionDetails.lastSyncAt"] = outcome.entry.synced_at
         if outcome.entry.status == "success":
@@ -243,7 +245,7 @@ class SyncStore:
                 {"$set": {**x.literals(fields), "sync.owed": "$$REMOVE", "updatedAt": x.NOW}},
                 {
                     "$set": {
-                        # A run under way goes on, but no next one is told of.
+                        # A run under way goes on, but no next one is shown.
                         "connectionDetails.nextSyncAt": x.keep_or_remove(
                             x.SYNCS_BY_ITSELF,
                             x.when(idle, next_run, _as_it_is("connectionDetails.nextSyncAt")),

@@ -1,6 +1,6 @@
 """Counts what becomes of connections and syncs, and adds it to the trends every few seconds.
 
-Whoever tells it of something waits for nothing. A process that is killed takes the counts of its last
+Reporting to it never waits. A process that is killed takes the counts of its last
 seconds along; one that ends in order adds them.
 """
 
@@ -62,7 +62,7 @@ class TrendRecorder:
     def connections(self, totals: Mapping[tuple[str, str], int]) -> None:
         """How many connectors there are now, by platform and status.
 
-        It is told again and again; what is new is noted, and something in each minute.
+        It comes again and again; what is new is noted, and something in each minute.
         """
         now = utc_now()
         seen = (minute_of(now), totals)
