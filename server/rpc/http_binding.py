@@ -6,9 +6,7 @@ query comes with the original path. Everything wrong is collected, so that one r
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -22,16 +20,21 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from server.core.errors import FieldError, InvalidRequest
 from server.rpc import strict_json
+from server.rpc.json_values import (
+    EMPTY,
+    WrongType,
+    from_query,
+    map_value,
+    mask_paths,
+    object_of,
+    scalar,
+    snake,
+    text_of,
+)
 from server.rpc.method import Method
-from server.rpc.strict_json import JsonObject, NotANumber
+from server.rpc.strict_json import JsonObject
 
 HTTP_BODY_FIELD = 50700  # as in codegen/stubs.py
-_INT32 = range(-(2**31), 2**31)
-_MASK_PATH = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*")
-
-
-class _WrongType(ValueError):
-    """A value does not fit its field; the message says what would."""
 
 
 class HttpBinding:
@@ -98,8 +101,8 @@ class HttpBinding:
                 wrong.append(FieldError(name, "must be given once"))
             else:
                 try:
-                    setattr(message, field.name, _from_text(field, texts[0]))
-                except _WrongType as error:
+                    setattr(message, field.name, from_query(field, texts[0]))
+                except WrongType as error:
                     wrong.append(FieldError(name, str(error)))
 
 
@@ -119,7 +122,7 @@ class _Body:
         # request has a mask, that is the way to say "remove it"; where a rule wants items, it is refused.
         for path, least in self._emptied:
             if self._has_mask and "[" not in path:
-                message.update_mask.paths.append(_snake(path))  # type: ignore[attr-defined]
+                message.update_mask.paths.append(snake(path))  # type: ignore[attr-defined]
             elif least > 0:
                 self._wrong.append(FieldError(path, "must have at least one item, or be left out"))
 
@@ -138,29 +141,29 @@ class _Body:
             elif item is not None:
                 try:
                     self._field(message, field, item, path)
-                except _WrongType as error:
+                except WrongType as error:
                     self._wrong.append(FieldError(path, str(error)))
 
     def _field(self, message: Message, field: FieldDescriptor, item: Any, path: str) -> None:
         rules = field.GetOptions().Extensions[validate_pb2.field]
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            self._map(message, field, _object(item), path)
+            self._map(message, field, object_of(item), path)
             if not item:
                 self._emptied.append((path, rules.map.min_pairs))
         elif field.is_repeated:
             if not isinstance(item, list):
-                raise _WrongType("must be a list")
+                raise WrongType("must be a list")
             self._list(message, field, item, path)
             if not item:
                 self._emptied.append((path, rules.repeated.min_items))
         elif field.message_type is None:
-            setattr(message, field.name, _scalar(field, item))
+            setattr(message, field.name, scalar(field, item))
         elif field.message_type.full_name == field_mask_pb2.FieldMask.DESCRIPTOR.full_name:
-            getattr(message, field.name).paths.extend(_mask_paths(item))
+            getattr(message, field.name).paths.extend(mask_paths(item))
         else:
             child = getattr(message, field.name)
             child.SetInParent()
-            self._object(child, _object(item), path + ".", set())
+            self._object(child, object_of(item), path + ".", set())
 
     def _list(self, message: Message, field: FieldDescriptor, item: list[Any], path: str) -> None:
         """What is wrong leaves its place empty, so that those after it keep theirs."""
@@ -169,44 +172,36 @@ class _Body:
             place = f"{path}[{index}]"
             try:
                 if field.message_type is not None:
-                    self._object(target.add(), _object(entry), place + ".", set())
+                    self._object(target.add(), object_of(entry), place + ".", set())
                 else:
-                    target.append(_scalar(field, entry))
-            except _WrongType as error:
+                    target.append(scalar(field, entry))
+            except WrongType as error:
                 self._wrong.append(FieldError(place, str(error)))
                 if field.message_type is None:
-                    target.append(_EMPTY[field.type])
+                    target.append(EMPTY[field.type])
 
     def _map(self, message: Message, field: FieldDescriptor, item: JsonObject, path: str) -> None:
         """A map from texts; null is as a key that is not there."""
-        target, of = getattr(message, field.name), _map_value(field)
+        target, of = getattr(message, field.name), map_value(field)
         for key, entry in item.items():
             place = f"{path}.{key}"
             try:
-                _string(key)
+                text_of(key)
                 if key in item.repeated:
-                    raise _WrongType("must be given once")
+                    raise WrongType("must be given once")
                 if entry is None:
                     continue
                 if of.message_type is not None:
-                    self._object(target[key], _object(entry), place + ".", set())
+                    self._object(target[key], object_of(entry), place + ".", set())
                 else:
-                    target[key] = _scalar(of, entry)
-            except _WrongType as error:
+                    target[key] = scalar(of, entry)
+            except WrongType as error:
                 self._wrong.append(FieldError(place, str(error)))
 
 
 @cache  # there are as many as the contract has messages
 def _by_json_name(message: Descriptor) -> dict[str, FieldDescriptor]:
     return {field.json_name: field for field in message.fields}
-
-
-@cache
-def _map_value(field: FieldDescriptor) -> FieldDescriptor:
-    entry = field.message_type
-    if entry is None or entry.fields_by_name["key"].type != FieldDescriptor.TYPE_STRING:
-        raise TypeError(f"{field.full_name} is no map from texts")
-    return entry.fields_by_name["value"]
 
 
 def _take_body(message: Message) -> httpbody_pb2.HttpBody:
@@ -230,101 +225,6 @@ def _unknown(name: str, fields: dict[str, FieldDescriptor], in_path: set[str], n
     return f"unknown {noun}; known are {known}" if known else f"unknown {noun}; none are known here"
 
 
-def _object(value: Any) -> JsonObject:
-    if not isinstance(value, JsonObject):
-        raise _WrongType("must be an object")
-    return value
-
-
-def _scalar(field: FieldDescriptor, value: Any) -> Any:
-    return _FROM_JSON[field.type](value)
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _WrongType("must be a string")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _WrongType("must be valid Unicode, without lone surrogates") from None
-    return value
-
-
-def _bool(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongType("must be true or false, without quotes")
-    return value
-
-
-def _number(value: Any) -> int | float:
-    if isinstance(value, NotANumber):
-        raise _WrongType("must be a finite number")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _WrongType("must be a number, without quotes")
-    return value
-
-
-def _double(value: Any) -> float:
-    try:
-        number = float(_number(value))
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise _WrongType("must be a finite number")
-    return number
-
-
-def _int32(value: Any) -> int:
-    number = _number(value)
-    if not math.isfinite(number) or number != int(number):
-        raise _WrongType("must be a whole number")
-    if int(number) not in _INT32:
-        raise _WrongType("must be a whole number of at most 32 bits")
-    return int(number)
-
-
-_FROM_JSON: dict[int, Callable[[Any], Any]] = {
-    FieldDescriptor.TYPE_STRING: _string,
-    FieldDescriptor.TYPE_BOOL: _bool,
-    FieldDescriptor.TYPE_DOUBLE: _double,
-    FieldDescriptor.TYPE_INT32: _int32,
-}
-_EMPTY: dict[int, Any] = {
-    FieldDescriptor.TYPE_STRING: "",
-    FieldDescriptor.TYPE_BOOL: False,
-    FieldDescriptor.TYPE_DOUBLE: 0.0,
-    FieldDescriptor.TYPE_INT32: 0,
-}
-
-
-def _from_text(field: FieldDescriptor, text: str) -> Any:
-    """A query parameter's value."""
-    if field.type == FieldDescriptor.TYPE_INT32:
-        if not re.fullmatch(r"-?[0-9]{1,10}", text):
-            raise _WrongType("must be a whole number")
-        return _int32(int(text))
-    if field.type == FieldDescriptor.TYPE_BOOL:
-        if text not in {"true", "false"}:
-            raise _WrongType("must be true or false")
-        return text == "true"
-    return text
-
-
 def _unescape(text: str) -> str:
     """Percent-decoded, `+` being a space. Raises UnicodeDecodeError."""
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
-
-
-def _mask_paths(value: Any) -> list[str]:
-    """The paths of a field mask in snake_case, from its JSON form `a,bC.d`."""
-    if not isinstance(value, str):
-        raise _WrongType("must be a string of field names, separated by commas")
-    paths = [path.strip() for path in value.split(",")] if value.strip() else []
-    for path in paths:
-        if not _MASK_PATH.fullmatch(path):
-            raise _WrongType("must be field names separated by commas")
-    return [_snake(path) for path in paths]
-
-
-def _snake(path: str) -> str:
-    return re.sub(r"[A-Z]", lambda match: "_" + match.group().lower(), path)

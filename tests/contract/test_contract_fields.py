@@ -11,7 +11,7 @@ from finlink.rules.v1 import format_pb2
 from finlink_words import PLATFORMS
 from google.protobuf.descriptor import FieldDescriptor
 
-from server.rpc import http_binding
+from server.rpc import json_values
 from server.rpc.formats import CHECKS
 from server.rpc.method import Method
 from tests.contract.descriptors import MASK, VALUES, ids, methods, request_fields
@@ -42,12 +42,12 @@ def test_is_of_a_kind_the_json_binder_reads(field: FieldDescriptor) -> None:
     oneof = field.containing_oneof
     assert oneof is None or len(oneof.fields) == 1, "only the oneof of an `optional` field"
     if field.message_type is None:
-        assert field.type in http_binding._FROM_JSON
+        assert field.type in json_values.FROM_JSON
         if field.is_repeated:
             assert field.type == FieldDescriptor.TYPE_STRING
     elif field.message_type.GetOptions().map_entry:
-        of = http_binding._map_value(field)  # a map from texts
-        assert of.type in http_binding._FROM_JSON or is_of_ours(of)
+        of = json_values.map_value(field)  # a map from texts
+        assert of.type in json_values.FROM_JSON or is_of_ours(of)
     elif field.is_repeated:
         assert is_of_ours(field)
     else:
@@ -80,7 +80,7 @@ def test_is_bounded(field: FieldDescriptor) -> None:
     if field.message_type and field.message_type.GetOptions().map_entry:
         assert rules.map.max_pairs
         assert is_bounded(rules.map.keys.string)
-        text = http_binding._map_value(field).type == FieldDescriptor.TYPE_STRING
+        text = json_values.map_value(field).type == FieldDescriptor.TYPE_STRING
         assert not text or is_bounded(rules.map.values.string)
     elif field.is_repeated and field.message_type:
         assert rules.repeated.max_items
