@@ -169,7 +169,7 @@ async def test_calls_their_errors_and_how_long_they_took(
     }
     assert found["http"] == "GET /api/v1/users/{user_id}"
     assert wrong["fields"] == ["city"]
-    assert why["cause"] == "TypeError"
+    assert why["cause"] == "UnreadableDocument"
     assert why["frames"]
 
 
