@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -28,12 +29,8 @@ WITH_QUERY = {name: method for name, method in METHODS.items() if not method.has
 with_body = pytest.mark.parametrize("method", WITH_BODY.values(), ids=WITH_BODY)
 with_query = pytest.mark.parametrize("method", WITH_QUERY.values(), ids=WITH_QUERY)
 
-PATH = {
-    "user_id": "user_1",
-    "connector_id": "0" * 24,
-    "platform": "zerodha",
-    "sync_id": "sync_" + "0" * 24,
-}
+ID = "0" * 24
+PATH = defaultdict(lambda: ID, user_id="user_1", platform="zerodha", sync_id=f"sync_{ID}")
 
 
 @cache
