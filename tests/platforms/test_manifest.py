@@ -64,3 +64,9 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         settings(port=0, zerodha_base_url="kite.trade", fi_money_session_ttl=1)
     named = [line.partition(":")[0] for line in str(caught.value).splitlines()]
     assert set(named) == {"PORT", "FI_MONEY_SESSION_TTL", "ZERODHA_BASE_URL"}
+
+
+@pytest.mark.parametrize("name", ["FI_MONEY_SESSION_TTL", "FI_SESSION_TTL"])
+def test_the_life_of_a_fi_login_has_two_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "600")
+    assert FI_MONEY.of(settings()).session_ttl == 600

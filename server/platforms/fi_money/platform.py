@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
 from server.config import HttpUrl, Port
@@ -18,7 +18,10 @@ class FiMoneySettings(PlatformSettings):
 
     sandbox_port: Port = 8086
     base_url: HttpUrl | None = None
-    session_ttl: Annotated[int, Field(ge=60, le=86_400)] = 1_800
+    session_ttl: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default=1_800,
+        validation_alias=AliasChoices("FI_MONEY_SESSION_TTL", "FI_SESSION_TTL", "session_ttl"),
+    )
 
 
 FI_MONEY = Manifest(
