@@ -16,8 +16,8 @@ from bson.raw_bson import RawBSONDocument
 from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import session_pb2
 
+from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.sessions import SessionVault
-from server.domains.connectors.documents import connector
 from server.security.keys import SINGLE, decode_key
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore

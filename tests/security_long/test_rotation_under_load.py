@@ -19,9 +19,9 @@ import httpx
 import pytest
 from bson import ObjectId
 
+from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import CONNECTORS
-from server.domains.connectors.documents import connector
 from server.platforms.base import Session
 from server.security.ring import KeyRing
 from server.security.rotation import rotate, survey

@@ -14,12 +14,13 @@ from finlink.connectors.v1 import (
     sync_service_pb2_grpc,
 )
 
-from server.domains.connectors import metrics, rate_limits
-from server.domains.connectors.connections import store, throttle
+from server.domains.connectors import metrics
+from server.domains.connectors.connections import rate_limits, store, throttle
 from server.domains.connectors.connections.connecting import Connecting
 from server.domains.connectors.connections.lists import ConnectorLists
 from server.domains.connectors.connections.logins import LoginFlow
 from server.domains.connectors.connections.logout import Logout
+from server.domains.connectors.connections.rate_limits import RateLimiter, SessionLocks
 from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.service import ConnectorService
 from server.domains.connectors.connections.session_changes import SessionChanges
@@ -28,7 +29,6 @@ from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.connections.throttle import SUSPICION, LoginThrottle
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
-from server.domains.connectors.rate_limits import RateLimiter, SessionLocks
 from server.domains.connectors.records import store as record_store
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer

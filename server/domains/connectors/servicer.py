@@ -21,7 +21,7 @@ from finlink.types.v1 import pagination_pb2
 
 from server.cache.responses import Shown
 from server.core.clock import utc_now
-from server.domains.connectors import convert
+from server.domains.connectors.connections import convert
 from server.domains.connectors.connections.connecting import Connecting
 from server.domains.connectors.connections.service import ConnectorService
 from server.domains.connectors.model import Connector, ConnectorFilter

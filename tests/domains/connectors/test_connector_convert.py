@@ -11,7 +11,7 @@ from finlink_words import PLATFORMS
 from google.protobuf.json_format import MessageToDict
 
 from server.core.errors import InvalidRequest
-from server.domains.connectors import convert, documents
+from server.domains.connectors.connections import convert, documents
 from server.domains.connectors.sync import convert as sync_convert
 
 NOW = datetime(2024, 1, 15, 11, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 from finlink_words import ConnectionStatus
 
-from server.domains.connectors import documents
+from server.domains.connectors.connections import documents
 from server.domains.connectors.model import Connector, HistoryEntry, whole_minutes
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from server.domains.connectors import rate_limits
-from server.domains.connectors.rate_limits import (
+from server.domains.connectors.connections import rate_limits
+from server.domains.connectors.connections.rate_limits import (
     LATE_SECONDS,
     RATE_LIMITS,
     RateLimiter,

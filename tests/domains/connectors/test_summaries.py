@@ -11,9 +11,9 @@ from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domains.connectors import convert
+from server.domains.connectors.connections import convert
+from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.store import FOLLOWED
-from server.domains.connectors.documents import connector
 from server.storage.counters import COUNTED_AS
 
 BEGAN = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)

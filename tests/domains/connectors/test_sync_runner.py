@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from server.core.clock import utc_now
-from server.domains.connectors import documents
+from server.domains.connectors.connections import documents
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, SYNC_JOBS
 from server.domains.connectors.model import Connector, ConnectorFilter, DataTypeCount, Missing

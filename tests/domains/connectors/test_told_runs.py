@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from server.domains.connectors import documents
-from server.domains.connectors.audit_events import of_run
+from server.domains.connectors.connections import documents
+from server.domains.connectors.connections.audit_events import of_run
 from server.domains.connectors.model import Connector, HistoryEntry, Missing
 from server.platforms.base import PermissionRefused, PlatformUnavailable
 from tests.domains.connectors.sync_world import World

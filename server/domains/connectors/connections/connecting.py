@@ -14,7 +14,7 @@ from server.core.errors import ApiError, FieldError
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.domains.connectors import metrics
-from server.domains.connectors.audit_events import about
+from server.domains.connectors.connections.audit_events import about
 from server.domains.connectors.connections.logins import LoginFlow
 from server.domains.connectors.connections.logout import Logout
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id

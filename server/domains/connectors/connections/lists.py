@@ -7,6 +7,7 @@ from typing import Any
 
 from pymongo import ASCENDING
 
+from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.store import (
     CONNECTED_INDEX,
     CONNECTORS,
@@ -14,7 +15,6 @@ from server.domains.connectors.connections.store import (
     LIST_INDEXES,
     NEWEST_FIRST,
 )
-from server.domains.connectors.documents import connector
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.storage import paging
 from server.storage.counters import Counters

@@ -10,7 +10,7 @@ import structlog
 
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
-from server.domains.connectors.audit_events import about
+from server.domains.connectors.connections.audit_events import about
 from server.domains.connectors.connections.lists import ConnectorLists
 from server.domains.connectors.connections.logout import Logout
 from server.domains.connectors.connections.renewal import SessionRenewal

@@ -9,7 +9,7 @@ import structlog
 
 from server.core.clock import utc_now
 from server.core.idempotency import KeyedReply
-from server.domains.connectors.audit_events import about
+from server.domains.connectors.connections.audit_events import about
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import NotConnected, ReauthRequired

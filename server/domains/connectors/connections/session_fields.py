@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domains.connectors import expressions as x
+from server.domains.connectors.connections import expressions as x
 from server.storage.driver import Document
 
 

@@ -11,7 +11,8 @@ from finlink_words import CONNECTION_STATUSES, PLATFORMS
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.domains.connectors import expressions as x
+from server.domains.connectors.connections import expressions as x
+from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.session_fields import (
     NO_SYNCS,
     SealedSession,
@@ -19,7 +20,6 @@ from server.domains.connectors.connections.session_fields import (
     session_ended,
     session_held,
 )
-from server.domains.connectors.documents import connector
 from server.domains.connectors.errors import AlreadyConnected
 from server.domains.connectors.model import (
     CANCELLED,

@@ -10,7 +10,7 @@ from finlink.connectors.v1 import export_pb2 as pb
 from finlink.exports.v1 import export_service_pb2
 
 from server.core.clock import utc_now
-from server.domains.connectors import convert
+from server.domains.connectors.connections import convert
 from server.domains.connectors.export.service import ExportedRecord
 from server.domains.connectors.model import Connector
 from server.domains.connectors.records import convert as record_convert

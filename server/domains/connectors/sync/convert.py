@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from finlink.connectors.v1 import sync_pb2 as pb
 from finlink.connectors.v1 import sync_service_pb2 as rpc
 
+from server.domains.connectors.connections.convert import counts, history_entry, missing
 from server.domains.connectors.model import (
     Connector,
-    DataTypeCount,
-    HistoryEntry,
-    Missing,
     RunState,
 )
 from server.domains.connectors.sync.service import Triggered
@@ -63,35 +59,7 @@ def sync_run(value: RunState) -> pb.SyncRun:
         state=value.state,
         started_at=timestamp(value.started_at),
         finished_at=timestamp(value.finished_at),
-        counts=_counts(value.counts),
+        counts=counts(value.counts),
         error=error,
-        missing=map(_missing, value.missing),
+        missing=map(missing, value.missing),
     )
-
-
-def history_entry(value: HistoryEntry) -> pb.SyncHistoryEntry:
-    return pb.SyncHistoryEntry(
-        synced_at=timestamp(value.synced_at),
-        status=value.status,
-        records_count=value.records_count,
-        added_count=value.added_count,
-        error_message=value.error_message,
-        error_code=value.error_code,
-        sync_id=value.sync_id,
-        started_at=timestamp(value.started_at),
-        counts=_counts(value.counts),
-        missing=map(_missing, value.missing),
-    )
-
-
-def _missing(value: Missing) -> pb.MissingDataType:
-    return pb.MissingDataType(data_type=value.data_type, code=value.code, message=value.message)
-
-
-def _counts(counts: Sequence[DataTypeCount]) -> list[pb.DataTypeCount]:
-    return [
-        pb.DataTypeCount(
-            data_type=count.data_type, records_count=count.records, added_count=count.added
-        )
-        for count in counts
-    ]

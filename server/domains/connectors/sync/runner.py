@@ -11,7 +11,7 @@ from functools import partial
 
 from server.core.clock import utc_now
 from server.domains.connectors import metrics
-from server.domains.connectors.audit_events import about, of_run
+from server.domains.connectors.connections.audit_events import about, of_run
 from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.model import (

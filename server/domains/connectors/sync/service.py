@@ -13,7 +13,7 @@ from server.core.clock import utc_now
 from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
-from server.domains.connectors.audit_events import about
+from server.domains.connectors.connections.audit_events import about
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.domains.connectors import expressions as x
+from server.domains.connectors.connections import expressions as x
 from server.domains.connectors.model import ABANDONED, ERRORS_KEPT, FAILURES_TO_ERROR
 from server.storage.driver import Document
 

@@ -13,10 +13,10 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ASCENDING, ReturnDocument
 
-from server.domains.connectors import expressions as x
+from server.domains.connectors.connections import expressions as x
+from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, SYNC_JOBS
-from server.domains.connectors.documents import connector
 from server.domains.connectors.model import (
     CANCELLED,
     FAILURES_TO_ERROR,

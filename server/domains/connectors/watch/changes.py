@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from server.domains.connectors.documents import connector
+from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.model import Connector, RunState
 from server.storage.driver import Document
 

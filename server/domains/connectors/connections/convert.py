@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from finlink.connectors.v1 import connector_pb2 as pb
 from finlink.connectors.v1 import connector_service_pb2 as rpc
-from finlink.connectors.v1 import session_pb2, status_summary_pb2
+from finlink.connectors.v1 import session_pb2, status_summary_pb2, sync_pb2
 from finlink_words import PLATFORMS
 
 from server.domains.connectors.connections.connecting import (
@@ -15,8 +15,13 @@ from server.domains.connectors.connections.connecting import (
     ConnectRequest,
     LoginNeeded,
 )
-from server.domains.connectors.model import Connector, ConnectorFilter
-from server.domains.connectors.sync import convert as sync_convert
+from server.domains.connectors.model import (
+    Connector,
+    ConnectorFilter,
+    DataTypeCount,
+    HistoryEntry,
+    Missing,
+)
 from server.rpc.times import date_bounds, timestamp
 
 
@@ -135,7 +140,7 @@ def connector(value: Connector, now: datetime) -> pb.Connector:
             permissions=value.permissions,
             data_types=value.sync.data_types,
         ),
-        sync_history=map(sync_convert.history_entry, value.history),
+        sync_history=map(history_entry, value.history),
         errors=[
             pb.ConnectorError(
                 error_code=error.code,
@@ -147,3 +152,33 @@ def connector(value: Connector, now: datetime) -> pb.Connector:
         created_at=timestamp(value.created_at),
         updated_at=timestamp(value.updated_at),
     )
+
+
+def history_entry(value: HistoryEntry) -> sync_pb2.SyncHistoryEntry:
+    return sync_pb2.SyncHistoryEntry(
+        synced_at=timestamp(value.synced_at),
+        status=value.status,
+        records_count=value.records_count,
+        added_count=value.added_count,
+        error_message=value.error_message,
+        error_code=value.error_code,
+        sync_id=value.sync_id,
+        started_at=timestamp(value.started_at),
+        counts=counts(value.counts),
+        missing=map(missing, value.missing),
+    )
+
+
+def missing(value: Missing) -> sync_pb2.MissingDataType:
+    return sync_pb2.MissingDataType(
+        data_type=value.data_type, code=value.code, message=value.message
+    )
+
+
+def counts(of: Sequence[DataTypeCount]) -> list[sync_pb2.DataTypeCount]:
+    return [
+        sync_pb2.DataTypeCount(
+            data_type=count.data_type, records_count=count.records, added_count=count.added
+        )
+        for count in of
+    ]

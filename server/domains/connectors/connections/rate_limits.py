@@ -16,7 +16,7 @@ from functools import partial
 from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.domains.connectors import expressions as x
+from server.domains.connectors.connections import expressions as x
 from server.platforms.base import OverRateLimit, Slot, Throttled
 from server.storage.driver import Database, Document
 from server.storage.leases import LeaseBusy, Leases
