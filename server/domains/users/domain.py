@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc
 
@@ -12,7 +12,6 @@ from server.domains.users.servicer import UserServicer
 from server.domains.users.settings import UserSettings
 from server.domains.users.store import UserStore
 from server.kernel import Counted, Domain, Kernel, Parts
-from server.storage.counters import Values
 
 
 def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
@@ -27,13 +26,8 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
         ),
         exporters=[service],
         exported={"user": convert.exported},
-        counted=[Counted(store.COUNTED, _report)],
+        counted=[Counted(store.COUNTED, metrics.report)],
     )
-
-
-def _report(totals: Mapping[Values, int]) -> None:
-    for (status,), count in totals.items():
-        metrics.USERS.labels(str(status or "active")).set(count)
 
 
 DOMAIN = Domain(
