@@ -111,8 +111,8 @@ lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requiremen
 	  requirements.in --output-file requirements.txt
 
 clean: ## Remove what was installed and generated; data under .data stays
-	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/finlink_words clients/python/src/buf
-	rm -rf console/dist console/node_modules clients/typescript/build clients/typescript/node_modules clients/typescript/src/gen clients/go/finlink/*/
+	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/finlink_words clients/python/src/finlink_client/gen clients/python/src/buf
+	rm -rf console/dist console/node_modules clients/typescript/build clients/typescript/node_modules clients/typescript/src/gen clients/go/finlink/*/ clients/go/finlink/services.go
 
 $(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -23,6 +23,8 @@ from pathlib import Path
 from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2
 
+from codegen import client_lists
+from codegen.derived_rules import Contract
 from codegen.stubs import GEN, ROOT, run_protoc
 
 TYPESCRIPT = ROOT / "clients" / "typescript"
@@ -61,7 +63,8 @@ class Language:
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256((GEN / "finlink.binpb").read_bytes())
-        for path in (Path(__file__), *(self.folder / name for name in self.pins)):
+        own = sorted(Path(__file__).parent.glob("*.py"))
+        for path in (*own, *(self.folder / name for name in self.pins)):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
@@ -84,6 +87,12 @@ class Language:
         step(*self.build, folder=self.folder)
 
 
+def whole() -> Contract:
+    """The contract with its rules and comments."""
+    content = (GEN / "finlink.binpb").read_bytes()
+    return Contract(descriptor_pb2.FileDescriptorSet.FromString(content))
+
+
 def contract() -> descriptor_pb2.FileDescriptorSet:
     """The contract without its `buf.validate` rules: the server checks them, clients need not carry them."""
     files = descriptor_pb2.FileDescriptorSet.FromString((GEN / "finlink.binpb").read_bytes())
@@ -104,7 +113,7 @@ def generate_typescript() -> None:
     output = TYPESCRIPT / "src" / "gen"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
-    google = ["google/api/annotations.proto", "google/api/http.proto"]
+    google = ["google/api/annotations.proto", "google/api/http.proto", "google/rpc/code.proto"]
     plugin = TYPESCRIPT / "node_modules" / ".bin" / "protoc-gen-es"
     options = (
         f"--plugin=protoc-gen-es={plugin}",
@@ -113,6 +122,7 @@ def generate_typescript() -> None:
     )
     protoc(google, *options)
     run_protoc(*options, "google/rpc/error_details.proto")
+    client_lists.write_typescript(whole(), output)
 
 
 def generate_go() -> None:
@@ -128,6 +138,8 @@ def generate_go() -> None:
         f"--go_out={GO}", f"--go_opt=module={GO_MODULE}",
         f"--go-grpc_out={GO}", f"--go-grpc_opt=module={GO_MODULE}",
     )  # fmt: skip
+    client_lists.write_go(whole(), GO / "finlink")
+    step("gofmt", "-w", "finlink/services.go", folder=GO)
 
 
 LANGUAGES: Mapping[str, Language] = {
@@ -145,7 +157,7 @@ LANGUAGES: Mapping[str, Language] = {
     "go": Language(
         GO,
         {"go": "Go 1.26 or newer (go.dev/dl)"},
-        (GO / "finlink" / "users",),
+        (GO / "finlink" / "users", GO / "finlink" / "services.go"),
         ("go.mod", "go.sum"),
         generate_go,
         ("go", "build", "./..."),

@@ -45,6 +45,20 @@ class Contract:
                 named[enum.name] = words(enum)
         return named
 
+    def statuses(self, enum: str) -> dict[str, str]:
+        """The gRPC status of each reason, by the names of both."""
+        option = self._pool.FindExtensionByName("finlink.errors.v1.status")
+        options: Any = message_factory.GetMessageClass(
+            self._pool.FindMessageTypeByName("google.protobuf.EnumValueOptions")
+        )
+        codes = self._pool.FindEnumTypeByName("google.rpc.Code").values_by_number
+        return {
+            value.name: codes[
+                options.FromString(value.GetOptions().SerializeToString()).Extensions[option].grpc
+            ].name
+            for value in self._pool.FindEnumTypeByName(enum).values[1:]
+        }
+
     def hold_to_words(self) -> None:
         """Give each field that names a list the rule that holds it to the words."""
         for field, options, enum in self._named():

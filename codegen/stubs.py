@@ -33,7 +33,7 @@ from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 from protovalidate._gen.buf.validate import validate_pb
 
-from codegen import derived_rules, envoy
+from codegen import client_lists, derived_rules, envoy
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
@@ -136,6 +136,7 @@ def generate(sources: list[Path]) -> None:
     WORDS.mkdir(exist_ok=True)
     (WORDS / "py.typed").touch()
     (WORDS / "__init__.py").write_text(derived_rules.python_module(contract.lists()))
+    client_lists.write_python(contract, STUBS / "finlink_client" / "gen")
     (GEN / "envoy.binpb").write_bytes(envoy.descriptors(contract.files).SerializeToString())
     sys.path.insert(0, str(STUBS))
     importlib.invalidate_caches()

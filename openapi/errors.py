@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import Any
 
@@ -12,13 +11,8 @@ from openapi import contract, examples
 from openapi.rules import Schema
 from openapi.schemas import SUCCESS, TIMESTAMP
 from server.rpc.method import Method
-from server.rpc.status import STATUSES
+from server.rpc.status import COMMON, STATUSES
 
-# What every RPC can fail with; see the comment of ErrorReason.
-COMMON = (
-    "VALIDATION_ERROR", "UNAUTHENTICATED", "PERMISSION_DENIED", "ROUTE_NOT_FOUND",
-    "PAYLOAD_TOO_LARGE", "RATE_LIMITED", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED",
-)  # fmt: skip
 # Errors of HTTP itself, before there is a call: Envoy's own replies.
 PROTOCOL = {
     408: ("RequestTimeout", "DEADLINE_EXCEEDED", "The request did not arrive within 15 seconds."),
@@ -76,9 +70,8 @@ def codes_of(method: Method) -> list[str]:
 
 
 def meaning(code: str) -> str:
-    """The comment of a code without its statuses, which stand beside it."""
-    said = contract.comment(f"finlink.errors.v1.ERROR_REASON_{code}")
-    return re.sub(r"^HTTP \d+, [A-Z_]+\. ", "", said)
+    """The comment of a code."""
+    return contract.comment(f"finlink.errors.v1.ERROR_REASON_{code}")
 
 
 def code_schema() -> Schema:

@@ -6,37 +6,43 @@ import json
 from collections.abc import Sequence
 
 import grpc
+from finlink.errors.v1 import error_reason_pb2
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from server.core.errors import ApiError, FieldError
 
 DOMAIN = "finlink"
 
-# Code of finlink.errors.v1.ErrorReason -> (gRPC status, HTTP status).
-STATUSES: dict[str, tuple[grpc.StatusCode, int]] = {
-    "VALIDATION_ERROR": (grpc.StatusCode.INVALID_ARGUMENT, 400),
-    "INVALID_CREDENTIALS": (grpc.StatusCode.INVALID_ARGUMENT, 400),
-    "UNAUTHENTICATED": (grpc.StatusCode.UNAUTHENTICATED, 401),
-    "PERMISSION_DENIED": (grpc.StatusCode.PERMISSION_DENIED, 403),
-    "USER_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
-    "CONNECTOR_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
-    "CONNECTION_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
-    "SYNC_NOT_FOUND": (grpc.StatusCode.NOT_FOUND, 404),
-    "ROUTE_NOT_FOUND": (grpc.StatusCode.UNIMPLEMENTED, 404),
-    "USER_EXISTS": (grpc.StatusCode.ALREADY_EXISTS, 409),
-    "ALREADY_CONNECTED": (grpc.StatusCode.ALREADY_EXISTS, 409),
-    "NOT_CONNECTED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
-    "REAUTH_REQUIRED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
-    "IDEMPOTENCY_KEY_REUSED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
-    "RESUME_TOKEN_EXPIRED": (grpc.StatusCode.FAILED_PRECONDITION, 409),
-    "PAYLOAD_TOO_LARGE": (grpc.StatusCode.RESOURCE_EXHAUSTED, 413),
-    "RATE_LIMITED": (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
-    "PLATFORM_UNAVAILABLE": (grpc.StatusCode.UNAVAILABLE, 503),
-    "UNAVAILABLE": (grpc.StatusCode.UNAVAILABLE, 503),
-    "DEADLINE_EXCEEDED": (grpc.StatusCode.DEADLINE_EXCEEDED, 504),
-    "INTERNAL": (grpc.StatusCode.INTERNAL, 500),
+# The HTTP status of a gRPC status, for reasons that name no other; as error_reason.proto says.
+_HTTP = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNIMPLEMENTED: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+REASONS: dict[str, error_reason_pb2.ReasonStatus] = {
+    value.name.removeprefix("ERROR_REASON_"): value.GetOptions().Extensions[error_reason_pb2.status]
+    for value in error_reason_pb2.ErrorReason.DESCRIPTOR.values[1:]
+}
+
+
+def _statuses(told: error_reason_pb2.ReasonStatus) -> tuple[grpc.StatusCode, int]:
+    status = grpc.StatusCode[code_pb2.Code.Name(told.grpc)]
+    return status, told.http or _HTTP[status]
+
+
+# Code of finlink.errors.v1.ErrorReason -> (gRPC status, HTTP status).
+STATUSES = {reason: _statuses(told) for reason, told in REASONS.items()}
+# What every RPC can fail with.
+COMMON = tuple(reason for reason, told in REASONS.items() if told.every_rpc)
 
 # Details travel as metadata. Clients accept about 8 KB of it, base64 and everything else included.
 MAX_DETAILS_BYTES = 5_200

@@ -13,12 +13,13 @@ import grpc
 from finlink_client import BlockingFinlink, Finlink, policy
 from google.protobuf.message import Message
 
+from codegen import client_lists
+from codegen.derived_rules import Contract
+from tests.contract.descriptors import descriptor_set
+
 SERVICES = {
-    "finlink.users.v1.UserService": "users",
-    "finlink.connectors.v1.ConnectorService": "connectors",
-    "finlink.connectors.v1.SyncService": "syncs",
-    "finlink.exports.v1.ExportService": "exports",
-    "finlink.audit.v1.AuditService": "audit",
+    f"{service.file.rpartition('/')[0].replace('/', '.')}.{service.name}": service.attribute
+    for service in client_lists.services(Contract(descriptor_set()))
 }
 _METHODS = {method.input_type.full_name: method for method in policy.METHODS.values()}
 

@@ -15,7 +15,8 @@ from finlink_cli.app import _report_fault, program_commands
 from finlink_cli.command import BY_HAND
 from finlink_cli.failures import BY_REASON, HINTS, Exit, Failure, exit_of
 from finlink_cli.trends import plot
-from finlink_client import errors, policy
+from finlink_client import policy
+from finlink_client.gen.reasons import REASONS
 from google.protobuf.descriptor import Descriptor
 
 from codegen import commands
@@ -80,7 +81,7 @@ def reached(message: Descriptor) -> set[Descriptor]:
 
 
 def test_reasons_end_with_the_exit_code_of_their_status() -> None:
-    assert BY_REASON.keys() | HINTS.keys() <= errors.REASONS.keys()
+    assert BY_REASON.keys() | HINTS.keys() <= REASONS.keys()
     assert exit_of("USER_NOT_FOUND", "NOT_FOUND") is Exit.NOT_FOUND
     assert exit_of("REAUTH_REQUIRED", "FAILED_PRECONDITION") is Exit.LOGIN_NEEDED
     assert exit_of("SOMETHING_NEW", "ABORTED") is Exit.CONFLICT

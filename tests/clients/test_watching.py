@@ -18,10 +18,10 @@ from finlink_client import (
     Unavailable,
     UserNotFound,
     ValidationError,
-    errors,
     policy,
     watching,
 )
+from finlink_client.gen.reasons import REASONS
 
 from server.core.errors import ApiError
 from server.rpc.status import STATUSES, grpc_details
@@ -69,7 +69,7 @@ async def test_it_goes_on_after_the_last_event(script: Script, scripted: Client)
 async def test_what_does_not_pass_ends_it(
     error_class: type[FinlinkError], script: Script, scripted: Client
 ) -> None:
-    [reason] = [name for name, each in errors.REASONS.items() if each is error_class]
+    [reason] = [name for name, each in REASONS.items() if each is error_class]
     script.streams[WATCH].extend([[told("a"), DOWN], [failure(reason)]])
     events = scripted.watch()
     assert (await anext(events)).resume_token == "a"

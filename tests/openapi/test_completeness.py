@@ -15,9 +15,9 @@ from finlink.rules.v1 import format_pb2, rules_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from server.rpc.method import Method
-from server.rpc.status import STATUSES
+from server.rpc.status import COMMON, STATUSES
 from tests.contract.descriptors import ids, methods
-from tests.contract.test_contract_rpcs import COMMON, reasons
+from tests.contract.test_contract_rpcs import reasons
 from tests.openapi.document import document, operations, resolved
 
 METHODS = methods()

@@ -153,19 +153,6 @@ func TestEveryReasonOfTheContractArrivesWithAllThatItSays(t *testing.T) {
 	}
 }
 
-func TestTheCodesAreTheContracts(t *testing.T) {
-	source := string(must(os.ReadFile("errors.go"))(t))
-	for _, reason := range errorsv1.ErrorReason_name {
-		word := strings.TrimPrefix(reason, "ERROR_REASON_")
-		if declared := strings.Count(source, ` Code = "`+word+`"`); declared != 1 && word != "UNSPECIFIED" {
-			t.Errorf("%s is declared %d times", word, declared)
-		}
-	}
-	if declared := strings.Count(source, ` Code = "`); declared != len(errorsv1.ErrorReason_name)-1+1 { // and CANCELLED
-		t.Errorf("%d codes are declared", declared)
-	}
-}
-
 func TestWithoutAReasonOfFinlinksTheStatusDecides(t *testing.T) {
 	script, finlink := serving(t)
 	words := map[codes.Code]Code{

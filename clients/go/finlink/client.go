@@ -12,11 +12,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
-
-	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
-	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
-	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
-	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
 )
 
 // Version is that of this package.
@@ -26,11 +21,7 @@ const minConnectTimeout = 5 * time.Second
 
 // Client has Finlink's services over one connection. It may be used by many goroutines at once.
 type Client struct {
-	Users      usersv1.UserServiceClient
-	Connectors connectorsv1.ConnectorServiceClient
-	Syncs      connectorsv1.SyncServiceClient
-	Exports    exportsv1.ExportServiceClient
-	Audit      auditv1.AuditServiceClient
+	Services
 	// Conn is the connection itself, for services that have no client here, as gRPC's health service.
 	Conn *grpc.ClientConn
 }
@@ -99,14 +90,7 @@ func Connect(address string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{
-		Users:      usersv1.NewUserServiceClient(conn),
-		Connectors: connectorsv1.NewConnectorServiceClient(conn),
-		Syncs:      connectorsv1.NewSyncServiceClient(conn),
-		Exports:    exportsv1.NewExportServiceClient(conn),
-		Audit:      auditv1.NewAuditServiceClient(conn),
-		Conn:       conn,
-	}, nil
+	return &Client{Services: servicesOf(conn), Conn: conn}, nil
 }
 
 // Close closes the connection. Calls under way, and later ones, fail with [CodeCancelled].

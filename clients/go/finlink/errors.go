@@ -19,31 +19,8 @@ const domain = "finlink"
 // in the same form.
 type Code string
 
-// The words of the contract, and of gRPC for a call that was given up; see error_reason.proto.
-const (
-	CodeValidationError      Code = "VALIDATION_ERROR"
-	CodeInvalidCredentials   Code = "INVALID_CREDENTIALS"
-	CodeUserNotFound         Code = "USER_NOT_FOUND"
-	CodeConnectorNotFound    Code = "CONNECTOR_NOT_FOUND"
-	CodeConnectionNotFound   Code = "CONNECTION_NOT_FOUND"
-	CodeSyncNotFound         Code = "SYNC_NOT_FOUND"
-	CodeRouteNotFound        Code = "ROUTE_NOT_FOUND"
-	CodeUserExists           Code = "USER_EXISTS"
-	CodeAlreadyConnected     Code = "ALREADY_CONNECTED"
-	CodeNotConnected         Code = "NOT_CONNECTED"
-	CodeReauthRequired       Code = "REAUTH_REQUIRED"
-	CodeIdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
-	CodeResumeTokenExpired   Code = "RESUME_TOKEN_EXPIRED"
-	CodePayloadTooLarge      Code = "PAYLOAD_TOO_LARGE"
-	CodeRateLimited          Code = "RATE_LIMITED"
-	CodePlatformUnavailable  Code = "PLATFORM_UNAVAILABLE"
-	CodeUnavailable          Code = "UNAVAILABLE"
-	CodeDeadlineExceeded     Code = "DEADLINE_EXCEEDED"
-	CodeInternal             Code = "INTERNAL"
-	CodeUnauthenticated      Code = "UNAUTHENTICATED"
-	CodePermissionDenied     Code = "PERMISSION_DENIED"
-	CodeCancelled            Code = "CANCELLED"
-)
+// CodeCancelled is gRPC's for a call that was given up; the contract's own codes are in services.go.
+const CodeCancelled Code = "CANCELLED"
 
 // FieldError is what is wrong with one field; Field is its JSON path, as in "preferences.currency".
 type FieldError struct {

@@ -12,27 +12,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
-	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
 	errorsv1 "github.com/finlink/finlink/clients/go/finlink/errors/v1"
-	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
 	rulesv1 "github.com/finlink/finlink/clients/go/finlink/rules/v1"
-	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
 )
 
 // rules is what the contract has every client do.
 var rules = proto.GetExtension(
 	rulesv1.File_finlink_rules_v1_client_proto.Options(), rulesv1.E_Client,
 ).(*rulesv1.ClientRules)
-
-// methods are the contract's RPCs, by their path.
-var methods = methodsOf(
-	usersv1.File_finlink_users_v1_user_service_proto,
-	connectorsv1.File_finlink_connectors_v1_connector_service_proto,
-	connectorsv1.File_finlink_connectors_v1_sync_service_proto,
-	exportsv1.File_finlink_exports_v1_export_service_proto,
-	auditv1.File_finlink_audit_v1_audit_service_proto,
-)
 
 func methodsOf(files ...protoreflect.FileDescriptor) map[string]protoreflect.MethodDescriptor {
 	found := map[string]protoreflect.MethodDescriptor{}

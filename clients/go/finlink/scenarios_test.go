@@ -85,13 +85,13 @@ func followsASync(t *testing.T, finlink *Client) {
 		t.Fatalf("first came %v", ready)
 	}
 	connector := connectTo(t, finlink, id, "fi_money")
-	started := must(finlink.Syncs.TriggerSync(t.Context(), &connectorsv1.TriggerSyncRequest{ConnectorId: connector}))(t)
+	started := must(finlink.Sync.TriggerSync(t.Context(), &connectorsv1.TriggerSyncRequest{ConnectorId: connector}))(t)
 	syncID := started.GetData().GetSyncId()
 	for nextEvent(t, next).GetEndedSync().GetSyncId() != syncID {
 	}
 
 	request := &connectorsv1.GetSyncRequest{ConnectorId: connector, SyncId: syncID}
-	run := must(finlink.Syncs.GetSync(t.Context(), request))(t).GetData()
+	run := must(finlink.Sync.GetSync(t.Context(), request))(t).GetData()
 	if run.GetState() != "success" {
 		t.Fatalf("the run is %v", run)
 	}

@@ -63,7 +63,7 @@ func (c *Client) WatchConnectors(ctx context.Context, request *connectorsv1.Watc
 // It is complete once the piece Completed has come. One that breaks off ends with an error and has to be begun anew.
 func (c *Client) ExportUser(ctx context.Context, request *exportsv1.ExportUserRequest) iter.Seq2[*exportsv1.ExportUserResponse, error] {
 	return listen(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[exportsv1.ExportUserResponse], error) {
-		return c.Exports.ExportUser(ctx, request)
+		return c.Export.ExportUser(ctx, request)
 	})
 }
 

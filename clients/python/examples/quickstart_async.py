@@ -74,7 +74,7 @@ async def visit(finlink: Finlink, user_id: str, platform: str, permissions: list
 async def first_sync(finlink: Finlink, connector_id: str) -> SyncHistoryEntry:
     """The first run, once it has finished. Raises TimeoutError after half a minute."""
     for _ in range(150):
-        answer = await finlink.syncs.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
+        answer = await finlink.sync.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
         if answer.data.sync_history:
             return answer.data.sync_history[-1]
         await asyncio.sleep(0.2)

@@ -72,7 +72,7 @@ def visit(finlink: BlockingFinlink, user_id: str, platform: str, permissions: li
 def first_sync(finlink: BlockingFinlink, connector_id: str) -> SyncHistoryEntry:
     """The first run, once it has finished. Raises TimeoutError after half a minute."""
     for _ in range(150):
-        answer = finlink.syncs.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
+        answer = finlink.sync.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
         if answer.data.sync_history:
             return answer.data.sync_history[-1]
         time.sleep(0.2)

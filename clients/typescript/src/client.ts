@@ -7,27 +7,22 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { type CallOptions, type Client, createClient, type Transport } from "@connectrpc/connect";
+import type { CallOptions, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { AuditService } from "./gen/finlink/audit/v1/audit_service_pb.js";
 import type { ConnectorSummary } from "./gen/finlink/connectors/v1/connector_pb.js";
-import {
-  ConnectorService,
-  ListConnectorsRequestSchema,
-} from "./gen/finlink/connectors/v1/connector_service_pb.js";
+import { ListConnectorsRequestSchema } from "./gen/finlink/connectors/v1/connector_service_pb.js";
 import { ListRecordsRequestSchema, type Record } from "./gen/finlink/connectors/v1/record_pb.js";
-import { SyncService } from "./gen/finlink/connectors/v1/sync_service_pb.js";
 import {
   WatchConnectorsRequestSchema,
   type WatchConnectorsResponse,
 } from "./gen/finlink/connectors/v1/watch_pb.js";
-import {
-  ExportService,
-  type ExportUserRequestSchema,
-  type ExportUserResponse,
+import type {
+  ExportUserRequestSchema,
+  ExportUserResponse,
 } from "./gen/finlink/exports/v1/export_service_pb.js";
 import type { User } from "./gen/finlink/users/v1/user_pb.js";
-import { ListUsersRequestSchema, UserService } from "./gen/finlink/users/v1/user_service_pb.js";
+import { ListUsersRequestSchema } from "./gen/finlink/users/v1/user_service_pb.js";
+import { Services } from "./gen/services.js";
 import { pages } from "./paging.js";
 import { milliseconds, RULES } from "./rules.js";
 import { listen, watch } from "./streams.js";
@@ -75,24 +70,15 @@ export function connect(address: string, options: ConnectOptions = {}): Finlink 
 }
 
 /** Finlink's services over one connection. Made by `connect`. Its calls fail with a FinlinkError. */
-export class Finlink {
-  readonly users: Client<typeof UserService>;
-  readonly connectors: Client<typeof ConnectorService>;
-  readonly syncs: Client<typeof SyncService>;
-  readonly exports: Client<typeof ExportService>;
-  readonly audit: Client<typeof AuditService>;
+export class Finlink extends Services {
   /** For services that have no client here, as gRPC's health service. */
   readonly transport: Transport;
   readonly #closing: AbortController;
   readonly #sessions: Http2SessionManager;
 
   constructor(transport: Transport, closing: AbortController, sessions: Http2SessionManager) {
+    super(transport);
     this.transport = transport;
-    this.users = createClient(UserService, transport);
-    this.connectors = createClient(ConnectorService, transport);
-    this.syncs = createClient(SyncService, transport);
-    this.exports = createClient(ExportService, transport);
-    this.audit = createClient(AuditService, transport);
     this.#closing = closing;
     this.#sessions = sessions;
   }
@@ -169,7 +155,7 @@ export class Finlink {
     request: MessageInitShape<typeof ExportUserRequestSchema>,
     options?: CallOptions,
   ): AsyncGenerator<ExportUserResponse, void, undefined> {
-    return listen((given) => this.exports.exportUser(request, given), options);
+    return listen((given) => this.export.exportUser(request, given), options);
   }
 }
 

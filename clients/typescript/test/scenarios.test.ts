@@ -52,11 +52,11 @@ test("follows a sync", options, async () => {
   assert.equal((await watch.next()).value?.type, "ready");
   const connected = await connectTo(finlink, userId, "fi_money");
   const connectorId = connected.data?.id ?? "";
-  const started = await finlink.syncs.triggerSync({ connectorId });
+  const started = await finlink.sync.triggerSync({ connectorId });
   const syncId = started.data?.syncId ?? "";
   for await (const event of watch) if (event.endedSync?.syncId === syncId) break;
 
-  const { data: run } = await finlink.syncs.getSync({ connectorId, syncId });
+  const { data: run } = await finlink.sync.getSync({ connectorId, syncId });
   assert.equal(run?.state, "success");
   for (const { dataType, recordsCount } of run?.counts ?? []) {
     const records = await all(finlink.iterateRecords({ connectorId, dataType }));

@@ -4,19 +4,13 @@ import type { AddressInfo, Socket } from "node:net";
 import { create, type DescMessage, type DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { AuditService } from "../src/gen/finlink/audit/v1/audit_service_pb.js";
-import { ConnectorService } from "../src/gen/finlink/connectors/v1/connector_service_pb.js";
-import { SyncService } from "../src/gen/finlink/connectors/v1/sync_service_pb.js";
 import type { WatchConnectorsRequest } from "../src/gen/finlink/connectors/v1/watch_pb.js";
-import { ExportService } from "../src/gen/finlink/exports/v1/export_service_pb.js";
-import { UserService } from "../src/gen/finlink/users/v1/user_service_pb.js";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "../src/gen/google/rpc/error_details_pb.js";
-
-const SERVICES = [UserService, ConnectorService, SyncService, ExportService, AuditService];
+import { SERVICES } from "../src/gen/services.js";
 
 export const METHODS: DescMethod[] = SERVICES.flatMap((service) => service.methods);
 

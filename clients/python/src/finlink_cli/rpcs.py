@@ -34,7 +34,7 @@ def call(cli: Cli, rpc: Rpc, request: Any, **settings: Any) -> Any:
     if not method_of(rpc).client_streaming:
         return function(request, **settings)
     import grpc
-    from finlink_client.errors import from_stream_error
+    from finlink_client.failures import from_stream_error
 
     try:
         return function(request, metadata=_metadata(cli))

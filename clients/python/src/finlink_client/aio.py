@@ -6,34 +6,25 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
-from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
 from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest
-from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
-from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceStub
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
-from finlink.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from finlink.users.v1.user_pb2 import User
 from finlink.users.v1.user_service_pb2 import ListUsersRequest
-from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from finlink_client import policy
-from finlink_client.errors import Cancelled, Internal, from_rpc_error
+from finlink_client.errors import Cancelled
 from finlink_client.exporting import export
+from finlink_client.failures import from_rpc_error
+from finlink_client.gen.reasons import Internal
+from finlink_client.gen.services import AsyncServices
 from finlink_client.paging import pages
 from finlink_client.watching import watch
-
-if TYPE_CHECKING:  # these exist for type checkers only
-    from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
-    from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
-    from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceAsyncStub
-    from finlink.exports.v1.export_service_pb2_grpc import ExportServiceAsyncStub
-    from finlink.users.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -68,27 +59,17 @@ def connect(
     return Finlink(channel, calls)
 
 
-class Finlink:
+class Finlink(AsyncServices):
     """Finlink's services over one channel. Made by `connect`.
 
-    users, connectors, syncs, exports, audit: the generated stubs. Calls raise FinlinkError; for the streams
-        there are `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
+    users, connectors, …: the generated stubs. Calls raise FinlinkError; for the streams there are
+        `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
-    users: UserServiceAsyncStub
-    connectors: ConnectorServiceAsyncStub
-    syncs: SyncServiceAsyncStub
-    exports: ExportServiceAsyncStub
-    audit: AuditServiceAsyncStub
-
     def __init__(self, channel: grpc.aio.Channel, calls: _Calls) -> None:
+        super().__init__(channel)
         self.channel = channel
-        self.users = UserServiceStub(channel)
-        self.connectors = ConnectorServiceStub(channel)
-        self.syncs = SyncServiceStub(channel)
-        self.exports = ExportServiceStub(channel)
-        self.audit = AuditServiceStub(channel)
         self._calls = calls
 
     async def __aenter__(self) -> Self:
@@ -166,7 +147,7 @@ class Finlink:
         has to be begun anew. `timeout`: seconds for all of it.
         """
         headers = self._calls.defaults.headers_of_stream()
-        call = partial(self.exports.ExportUser, request, metadata=headers, timeout=timeout)
+        call = partial(self.export.ExportUser, request, metadata=headers, timeout=timeout)
         return export(call)
 
 

@@ -9,22 +9,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import grpc
-from finlink.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
 from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest
-from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
-from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceStub
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
-from finlink.exports.v1.export_service_pb2_grpc import ExportServiceStub
 from finlink.users.v1.user_pb2 import User
 from finlink.users.v1.user_service_pb2 import ListUsersRequest
-from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from finlink_client import policy
-from finlink_client.errors import from_rpc_error
 from finlink_client.exporting import export_blocking
+from finlink_client.failures import from_rpc_error
+from finlink_client.gen.services import Services
 from finlink_client.paging import pages_blocking
 from finlink_client.watching import watch_blocking
 
@@ -60,22 +56,18 @@ def connect_blocking(
     return BlockingFinlink(channel, policy.Defaults(timeout, platform_timeout, api_key))
 
 
-class BlockingFinlink:
+class BlockingFinlink(Services):
     """Finlink's services over one channel. Made by `connect_blocking`.
 
-    users, connectors, syncs, exports, audit: the generated stubs. Calls raise FinlinkError; for the streams
-        there are `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
+    users, connectors, …: the generated stubs. Calls raise FinlinkError; for the streams there are
+        `watch_connectors` and `export_user`, the stub alone gives gRPC's own.
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
     def __init__(self, channel: grpc.Channel, defaults: policy.Defaults) -> None:
         self._calls = _Calls(defaults)
         self.channel = grpc.intercept_channel(channel, self._calls)
-        self.users = UserServiceStub(self.channel)
-        self.connectors = ConnectorServiceStub(self.channel)
-        self.syncs = SyncServiceStub(self.channel)
-        self.exports = ExportServiceStub(self.channel)
-        self.audit = AuditServiceStub(self.channel)
+        super().__init__(self.channel)
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +129,7 @@ class BlockingFinlink:
         has to be begun anew. `timeout`: seconds for all of it.
         """
         headers = self._calls.defaults.headers_of_stream()
-        call = partial(self.exports.ExportUser, request, metadata=headers, timeout=timeout)
+        call = partial(self.export.ExportUser, request, metadata=headers, timeout=timeout)
         return export_blocking(call)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
 
-from finlink_client.errors import from_stream_error
+from finlink_client.failures import from_stream_error
 from finlink_client.watching import closed
 
 

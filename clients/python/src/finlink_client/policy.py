@@ -7,15 +7,13 @@ import uuid
 from collections.abc import Mapping
 from importlib import metadata
 
-from finlink.audit.v1 import audit_service_pb2
-from finlink.connectors.v1 import connector_service_pb2, sync_service_pb2
 from finlink.errors.v1 import error_reason_pb2
-from finlink.exports.v1 import export_service_pb2
 from finlink.rules.v1 import client_pb2, rules_pb2
-from finlink.users.v1 import user_service_pb2
 from google.api import annotations_pb2
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.duration_pb2 import Duration
+
+from finlink_client.gen.services import SERVICES
 
 
 def seconds(duration: Duration) -> float:
@@ -30,13 +28,6 @@ PLATFORM_DEADLINE = seconds(RULES.platform_timeout)
 IDEMPOTENCY_KEY = "idempotency-key"
 API_KEY = "x-api-key"
 
-SERVICES: tuple[ServiceDescriptor, ...] = (
-    user_service_pb2.DESCRIPTOR.services_by_name["UserService"],
-    connector_service_pb2.DESCRIPTOR.services_by_name["ConnectorService"],
-    sync_service_pb2.DESCRIPTOR.services_by_name["SyncService"],
-    export_service_pb2.DESCRIPTOR.services_by_name["ExportService"],
-    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
-)
 METHODS: Mapping[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for service in SERVICES

@@ -12,7 +12,8 @@ import grpc
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
 
 from finlink_client import policy
-from finlink_client.errors import Cancelled, FinlinkError, Unavailable, from_stream_error
+from finlink_client.errors import Cancelled, FinlinkError, Unavailable
+from finlink_client.failures import from_stream_error
 
 PAUSES = policy.RULES.watch_pauses
 FIRST_PAUSE = policy.seconds(PAUSES.first)
