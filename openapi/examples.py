@@ -124,6 +124,8 @@ def _value(field: FieldDescriptor) -> Any:
     message = field.message_type
     if message is None or message.file.package == "google.protobuf":
         return _scalar(field)
+    if message.GetOptions().map_entry:
+        return None
     return [_message(message)] if field.is_repeated else _message(message)
 
 

@@ -71,7 +71,7 @@ _SERVER_OPTIONS = [
 
 
 async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
-    """Run a worker until it is told to stop: a server on `listen`, the sync engine, or both.
+    """Run a worker until it is signalled to stop: a server on `listen`, the sync engine, or both.
 
     SIGTERM is for a server that others may still call, SIGINT for one that nobody calls any more;
     with either, calls under way are finished. `listen` is `unix:PATH` or `HOST:PORT`. Raises
@@ -180,9 +180,9 @@ async def running_worker(
         for parts in domains:
             parts.register(cast("grpc.aio.Server", services))
         server = _server(services)
-        # As patient as calls are: a server whose calls are answered, however slowly, is not taken out.
-        patience = settings.mongo_timeout_ms / 1000
-        health = Health(_service_names(*CONTRACT), database.ping, patience=patience)
+        # As long as that of calls: a server that serves its calls, however slowly, is not taken out.
+        timeout = settings.mongo_timeout_ms / 1000
+        health = Health(_service_names(*CONTRACT), database.ping, timeout=timeout)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
         if listen is not None:
             # A unix socket never leaves the machine.
@@ -297,7 +297,7 @@ async def _listening(
             async with asyncio.timeout(DRAIN_SECONDS):
                 await uncalled.wait()
         for close in (each for parts in domains for each in parts.closing):
-            await close()  # whoever watches comes back, and meets another worker
+            await close()  # a watcher comes back, and meets another worker
         await server.stop(STOP_SECONDS)
         await completion.drain(STOP_SECONDS)
 

@@ -58,8 +58,8 @@ async def over_rest(rest: httpx.AsyncClient, name: str, request: Json, key: str)
         method.verb.upper(),
         method.http_path.removeprefix("/api/v1").format(**values),
         headers={"Idempotency-Key": key},
-        json=body if method.has_body else None,
-        params=None if method.has_body else {k: json.dumps(v) for k, v in body.items()},
+        json=body if method.takes_json else None,
+        params=None if method.takes_json else {k: json.dumps(v) for k, v in body.items()},
     )
 
 

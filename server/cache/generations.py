@@ -1,4 +1,4 @@
-"""The table by which the workers of a host tell each other that something of a user has changed.
+"""The table by which the workers of a host notify each other that something of a user has changed.
 
 A file of 8-byte numbers in memory that all of them share. A number is written and read as a whole, as
 processors do with aligned words, so there are no locks. Every write puts a number that was not there
@@ -50,7 +50,7 @@ class Generations:
 
     @contextmanager
     def committing(self) -> Iterator[Callable[..., None]]:
-        """Around a commit that finds out on the way whose changes it has: those are what it is told."""
+        """Around a commit that finds out on the way whose changes it has: it is given those."""
         opened: set[str] = set()
 
         def opening(*user_ids: str) -> None:

@@ -3,8 +3,8 @@
 A reply is returned again only while nothing that it shows has changed. Three sources report changes:
 
 - Generations: a table of numbers that all workers of a host share (`cache/generations.py`). Each user
-  has a place in it. A process that changes something of a user puts a new number there before anybody is
-  told that the change is done.
+  has a place in it. A process that changes something of a user puts a new number there before the change is
+  reported as done.
 - The feed (`storage/cache_feed.py`): everything that MongoDB has committed, by any process. It names
   documents, and a cached reply knows which ones it shows. While the feed is silent, nothing is returned.
 - The clock, if a reply says for how long something has lasted. Each reply is also read again after ten

@@ -1,4 +1,4 @@
-"""The base of every error a caller is told of. Transport-neutral; `rpc/status.py` translates it.
+"""The base of every error that a caller gets. Transport-neutral; `rpc/status.py` translates it.
 
 ApiError                 base: a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
 ├── InvalidRequest       VALIDATION_ERROR
@@ -89,7 +89,7 @@ class Unavailable(ApiError):
 
 
 class DeadlineExceeded(ApiError):
-    """The answer did not come in time."""
+    """The reply did not come in time."""
 
     code = "DEADLINE_EXCEEDED"
     default_message = "The request took too long"

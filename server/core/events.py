@@ -1,4 +1,4 @@
-"""What is told of a change, and who makes it: the words of the audit trail."""
+"""The events that record changes, and who makes them: the words of the audit trail."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def enter_actor(actor: Actor) -> None:
 
 
 def enter_actor_of(whose: Callable[[], Actor]) -> None:
-    """The same for one that is made when it is asked for: most calls tell of nothing."""
+    """The same for one that is made when it is asked for: most calls record nothing."""
     _actor.set(whose)

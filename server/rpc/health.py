@@ -23,13 +23,13 @@ class Health:
         services: Sequence[str],
         probe: Callable[[], Awaitable[None]],
         interval: float = 1.0,
-        patience: float = 2.0,
+        timeout: float = 2.0,
     ) -> None:
         self.servicer = HealthServicer()
         self._services = ("", *services)
         self._probe = probe
         self._interval = interval
-        self._patience = patience
+        self._timeout = timeout
         self._serving: bool | None = None
 
     async def watch(self) -> None:
@@ -43,7 +43,7 @@ class Health:
 
     async def _check(self) -> None:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 await self._probe()
         except Exception as error:  # noqa: BLE001 - whatever it is, the database does not answer
             if self._serving is not False:

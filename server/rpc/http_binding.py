@@ -57,7 +57,7 @@ class HttpBinding:
         body.content_type = content_type
         if (field := method.raw_body_field) is not None:
             getattr(message, field.name).CopyFrom(body)
-        elif method.has_body and not method.takes_raw_body and body.data.strip():
+        elif method.takes_json and body.data.strip():
             self._bind_body(message, body.data, wrong)
         if query:
             self._bind_query(message, query, method.query_fields, wrong)

@@ -91,6 +91,11 @@ class Method:
         return bool(self._rule.body)
 
     @cached_property
+    def takes_json(self) -> bool:
+        """Whether its REST body is a JSON object."""
+        return self.has_body and not self.takes_raw_body
+
+    @cached_property
     def returns_raw_body(self) -> bool:
         """Whether its reply over REST is a body as the RPC makes it, of whatever type."""
         return self.response_class is httpbody_pb2.HttpBody
@@ -111,7 +116,7 @@ class Method:
     @cached_property
     def body_fields(self) -> dict[str, FieldDescriptor]:
         """Request fields by JSON name that a JSON body carries."""
-        return self.sent_fields if self.has_body and not self.takes_raw_body else {}
+        return self.sent_fields if self.takes_json else {}
 
     @cached_property
     def query_fields(self) -> dict[str, FieldDescriptor]:

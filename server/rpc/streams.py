@@ -40,8 +40,8 @@ class Form:
 
 
 def _event(message: Message) -> str:
-    told = cast("Any", message)
-    return f"id: {told.resume_token}\nevent: {told.type}\ndata: {_json(message)}\n\n"
+    event = cast("Any", message)
+    return f"id: {event.resume_token}\nevent: {event.type}\ndata: {_json(message)}\n\n"
 
 
 def _error_event(error: str) -> str:

@@ -26,7 +26,7 @@ def test_every_rpc_is_strict_under_each_and_names_the_path_that_was_called(
         path = re.sub(r"\{(\w+)\}", lambda found: path_value(found[1]), template)
         verb = method.verb.upper()
         reply = httpx.request(
-            verb, f"{stack.rest}{path}?nope=1", json={} if method.has_body else None
+            verb, f"{stack.rest}{path}?nope=1", json={} if method.takes_json else None
         )
         assert reply.status_code == 400
         assert reply.json()["error"]["path"] == path

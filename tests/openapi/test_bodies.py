@@ -58,7 +58,7 @@ def test_a_raw_body(
 ) -> None:
     for name in ("billId", "purpose"):
         monkeypatch.setitem(PARAMETERS, name, "receipt")
-    monkeypatch.setitem(ANSWERS, "AttachReceipt", {})
+    monkeypatch.setitem(ANSWERS, "AttachReceipt", {"An example": {}})
     operations = Operations(schemas, Responses())
     monkeypatch.setattr(Responses, "of", lambda self, method: {})
     attach = operations.of(rpcs["AttachReceipt"], "Bills")

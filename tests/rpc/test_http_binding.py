@@ -24,8 +24,8 @@ from server.rpc.method import Method
 from tests.rpc.samples import METHODS, build, valid
 from tests.stack import ROOT
 
-WITH_BODY = {name: method for name, method in METHODS.items() if method.has_body}
-WITH_QUERY = {name: method for name, method in METHODS.items() if not method.has_body}
+WITH_BODY = {name: method for name, method in METHODS.items() if method.takes_json}
+WITH_QUERY = {name: method for name, method in METHODS.items() if not method.takes_json}
 with_body = pytest.mark.parametrize("method", WITH_BODY.values(), ids=WITH_BODY)
 with_query = pytest.mark.parametrize("method", WITH_QUERY.values(), ids=WITH_QUERY)
 

@@ -184,7 +184,7 @@ class Fuzzer:
         for name in method.path_fields:
             values.pop(method.request.fields_by_name[name].json_name, None)
         body = None
-        if method.has_body:
+        if method.takes_json:
             body = self._body(values)
             if self._chance(0.03):
                 target += "?" + self._query({"userId": "x", "": ""})
