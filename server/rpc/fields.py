@@ -7,7 +7,7 @@ that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date
 from functools import cache, partial
 from operator import methodcaller
@@ -37,6 +37,11 @@ def arguments(descriptor: Any, value: Any) -> dict[str, Any]:
     """What such a message is made of."""
     made: dict[str, Any] = _arguments(descriptor, value.__class__)(value)
     return made
+
+
+def from_document(kind: type[P], document: Mapping[str, Any], **others: Any) -> P:
+    """A message of what a stored document has by the JSON names of the message's fields."""
+    return kind(**_from_document(kind.DESCRIPTOR, document), **others)
 
 
 def to_model(kind: type[M], message: Message, **others: Any) -> M:
@@ -144,10 +149,33 @@ def _arguments(descriptor: Descriptor, kind: type) -> Convert:
 
 
 def _to_field(field: FieldDescriptor) -> Convert | None:
-    """How a message takes a model's value; None for as it is, a time and a mapping too."""
+    """How a message takes a model's value; None for as it is."""
+    if (kind := _own(field)) is None:
+        return None
+    convert = partial(arguments, kind)
+    return (lambda items: list(map(convert, items))) if field.is_repeated else convert
+
+
+def _from_document(descriptor: Any, document: Mapping[str, Any]) -> dict[str, Any]:
+    names, inner = _stored_names(descriptor)
+    return {
+        names[key]: _from_document(inner[key], value) if key in inner and value else value
+        for key, value in document.items()
+        if key in names
+    }
+
+
+@cache
+def _stored_names(descriptor: Descriptor) -> tuple[dict[str, str], dict[str, Descriptor]]:
+    """By JSON name, the names of the fields and the contract's own messages in them."""
+    own = {field.json_name: _own(field) for field in descriptor.fields}
+    names = {field.json_name: field.name for field in descriptor.fields}
+    return names, {name: kind for name, kind in own.items() if kind is not None}
+
+
+def _own(field: FieldDescriptor) -> Descriptor | None:
+    """The contract's own message in a field; None for a plain value, a time and a mapping."""
     kind = field.message_type
     if kind is None or kind.file.package == "google.protobuf" or kind.GetOptions().map_entry:
         return None
-
-    convert = partial(arguments, kind)
-    return (lambda items: list(map(convert, items))) if field.is_repeated else convert
+    return kind

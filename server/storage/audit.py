@@ -22,6 +22,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.events import Actor, Event, current_actor
+from server.core.model import document_name
 from server.storage.driver import Database, Document, Session, insert
 
 AUDIT_EVENTS = "audit_events"
@@ -215,12 +216,7 @@ class AuditTrail:
         return await self._events.find(query).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
-
-
-_ACTOR_FIELDS = [(field.name, _camel(field.name)) for field in fields(Actor)]
+_ACTOR_FIELDS = [(field.name, document_name(field.name)) for field in fields(Actor)]
 
 
 def _document(event: Event, actor: Actor) -> Document:

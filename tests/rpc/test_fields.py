@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import pytest
+from finlink.audit.v1 import audit_service_pb2 as audit
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_updates_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from server.core.model import Id, Model
-from server.rpc.fields import to_changes, to_message, to_model
+from server.rpc.fields import from_document, to_changes, to_message, to_model
 from server.rpc.times import timestamp
 
 AT = datetime(2024, 1, 31, 10, 30, 0, 123000, UTC)
@@ -206,3 +207,15 @@ def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:
 def test_a_document_may_be_changed_at_its_top_and_without_a_mask() -> None:
     person = rpc.CreateUserRequest(user_id="asha", metadata=pb.UserMetadata(source="web"))
     assert to_changes(Person, person) == {"userId": "asha", "metadata.source": "web"}
+
+
+def test_a_stored_document_is_a_message_by_json_names() -> None:
+    stored = {
+        "_id": "not a field", "at": datetime(2024, 1, 31, tzinfo=UTC), "userId": "asha",
+        "platform": None, "fields": ["email"], "actor": {"kind": "caller", "requestId": "r", "x": 1},
+    }  # fmt: skip
+    event = from_document(audit.AuditEvent, stored, id="1")
+    assert (event.id, event.user_id, event.actor.request_id) == ("1", "asha", "r")
+    assert event.at.ToDatetime(UTC) == datetime(2024, 1, 31, tzinfo=UTC)
+    assert list(event.fields) == ["email"]
+    assert not event.HasField("platform")

@@ -1,4 +1,4 @@
-"""Audit events as the contract's messages; pure."""
+"""Audit events as the contract's messages, by the names of their fields; pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from finlink.audit.v1 import audit_service_pb2 as rpc
 from finlink.exports.v1 import export_service_pb2
 
-from server.rpc.times import timestamp
+from server.rpc.fields import from_document
 
 
 def exported(document: Mapping[str, Any]) -> export_service_pb2.ExportUserResponse:
@@ -17,24 +17,6 @@ def exported(document: Mapping[str, Any]) -> export_service_pb2.ExportUserRespon
 
 
 def event(document: Mapping[str, Any]) -> rpc.AuditEvent:
-    actor = document["actor"]
     sequence = document.get("sequence")
-    return rpc.AuditEvent(
-        id=str(document["_id"]),
-        at=timestamp(document["at"]),
-        action=document["action"],
-        user_id=document.get("userId"),
-        connector_id=document.get("connectorId"),
-        platform=document.get("platform"),
-        fields=document.get("fields", []),
-        code=document.get("code"),
-        actor=rpc.AuditActor(
-            kind=actor["kind"],
-            address=actor.get("address"),
-            key=actor.get("key"),
-            certificate=actor.get("certificate"),
-            user_agent=actor.get("userAgent"),
-            request_id=actor.get("requestId"),
-        ),
-        sequence=None if sequence is None else str(sequence),
-    )
+    named = {**document, "sequence": None if sequence is None else str(sequence)}
+    return from_document(rpc.AuditEvent, named, id=str(document["_id"]))

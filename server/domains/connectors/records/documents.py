@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
+from server.core.model import document_name
 from server.platforms.records import Holding, Money, Profile, Trade, Transaction
 from server.storage.driver import Document
 
-_NAMES: dict[type[Any], list[tuple[str, str]]] = {}
 
-
-def record_document(record: Transaction | Trade | Holding | Profile) -> Document:
+def record_document(record: Transaction | Trade | Holding | Profile | Money) -> Document:
     """The fields of a record by their camelCase name, without those that are None."""
-    return _fields(record)
+    return {
+        stored_name: _stored(item)
+        for name, stored_name in _names(type(record))
+        if (item := getattr(record, name)) is not None
+    }
 
 
-def _fields(value: Any) -> Document:
-    document: Document = {}
-    for name, stored_name in _names(type(value)):
-        item = getattr(value, name)
-        if item is not None:
-            document[stored_name] = _stored(item)
-    return document
-
-
-def _names(kind: type[Any]) -> list[tuple[str, str]]:
+@cache
+def _names(kind: Any) -> list[tuple[str, str]]:
     """The fields of a dataclass, and what they are called in documents."""
-    if kind not in _NAMES:
-        _NAMES[kind] = [(entry.name, _camel(entry.name)) for entry in dataclasses.fields(kind)]
-    return _NAMES[kind]
+    return [(entry.name, document_name(entry.name)) for entry in dataclasses.fields(kind)]
 
 
 def _stored(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, Money):
-        return _fields(value)
+        return record_document(value)
     if isinstance(value, Decimal):
         return decimal_text(value)
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -55,7 +48,3 @@ def decimal_text(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)
