@@ -30,7 +30,7 @@ _NOTHING = (msgspec.NODEFAULT, None, ())  # defaults that a field has by being r
 
 def to_message(kind: type[P], value: Any, **others: Any) -> P:
     """A message of what `value`, a model or any other object, has by the names of the message's fields."""
-    return kind(**arguments(kind.DESCRIPTOR, value), **others)
+    return kind(**{**arguments(kind.DESCRIPTOR, value), **others})
 
 
 def arguments(descriptor: Any, value: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def arguments(descriptor: Any, value: Any) -> dict[str, Any]:
 
 def from_document(kind: type[P], document: Mapping[str, Any], **others: Any) -> P:
     """A message of what a stored document has by the JSON names of the message's fields."""
-    return kind(**_from_document(kind.DESCRIPTOR, document), **others)
+    return kind(**{**_from_document(kind.DESCRIPTOR, document), **others})
 
 
 def to_model(kind: type[M], message: Message, **others: Any) -> M:

@@ -152,12 +152,10 @@ def _read_items(reader: Convert, items: Any) -> Any:
     return [reader(item) for item in items] if isinstance(items, list) else items
 
 
-def _without_nulls(document: Document) -> Document:
-    return {
-        name: _without_nulls(value) if isinstance(value, dict) else value
-        for name, value in document.items()
-        if value is not None
-    }
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return list(map(_without_nulls, value)) if isinstance(value, list) else value
 
 
 def _leave_out(document: Document, place: re.Match[str] | None) -> bool:

@@ -172,7 +172,9 @@ class Writer:
         claimed = await self._begin(connector_id, sync_id)
         now = utc_now()
         entry = HistoryEntry(now, "failed", error_code="REAUTH_REQUIRED", sync_id=sync_id)
-        error = ErrorEntry("REAUTH_REQUIRED", "The session is over", now)
+        error = ErrorEntry(
+            error_code="REAUTH_REQUIRED", error_message="The session is over", occurred_at=now
+        )
         ended = await self._connectors.expire(
             claimed.item, self._syncs.jobs.under_lease(claimed), entry, error
         )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from finlink_words import ConnectionStatus
+from msgspec import field
+
+from server.core.model import Id, Model
 
 # With these there is a session at the platform.
 LIVE: tuple[ConnectionStatus, ...] = ("connected", "error")
@@ -22,15 +25,13 @@ REFRESH_REUSE = timedelta(seconds=10)
 _MINUTE = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class DataTypeCount:
+class DataTypeCount(Model, frozen=True):
     data_type: str
-    records: int
-    added: int
+    records_count: int
+    added_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Model, frozen=True):
     """A data type that a partial run did not bring, and why."""
 
     data_type: str
@@ -38,8 +39,7 @@ class Missing:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Model, frozen=True):
     """A finished run."""
 
     synced_at: datetime
@@ -50,19 +50,17 @@ class HistoryEntry:
     error_code: str | None = None
     sync_id: str | None = None
     started_at: datetime | None = None
-    counts: Sequence[DataTypeCount] = ()
-    missing: Sequence[Missing] = ()  # of a partial run
+    counts: tuple[DataTypeCount, ...] = ()
+    missing: tuple[Missing, ...] = ()  # of a partial run
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorEntry:
-    code: str
-    message: str
+class ErrorEntry(Model, frozen=True, kw_only=True):
+    error_code: str = ""
+    error_message: str = ""
     occurred_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Model, frozen=True):
     """The run that is wanted or under way."""
 
     sync_id: str
@@ -97,56 +95,59 @@ class RunState:
         return self.finished_at is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseDigest:
+class ResponseDigest(Model, frozen=True):
     """What a platform responded for a data type, as far as it matters for whether it says the same."""
 
     digest: str  # of the responses
-    stored: str  # the digest of the items in them
+    stored: str = field(name="kept")  # the digest of the items in them
     records: int
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorSession:
+class ConnectorSession(Model, frozen=True):
     """The session that a connector has, or had, at its platform. Secrets are sealed; see the vault."""
 
-    id: str | None
-    connected_at: datetime | None
-    disconnected_at: datetime | None
-    ended_duration: int  # whole minutes of the last session that ended
-    expires_at: datetime | None
-    refreshed_at: datetime | None
-    generation: int  # grows with every change of the session
-    sealed: str | None = field(repr=False)
-    sealed_login: str | None = field(repr=False)  # a login that is pending
-    platform_user_id: str | None
-    account_type: str | None
+    id: str | None = field(name="sessionId", default=None)
+    connected_at: datetime | None = None
+    disconnected_at: datetime | None = None
+    # Whole minutes of the last session that ended.
+    ended_duration: int = field(name="sessionDuration", default=0)
+    expires_at: datetime | None = field(name="tokenExpiresAt", default=None)
+    refreshed_at: datetime | None = None
+    generation: int = 0  # grows with every change of the session
+    sealed: str | None = field(name="encryptedToken", default=None)
+    sealed_login: str | None = field(
+        name="encryptedLogin", default=None
+    )  # of a login that is pending
+    platform_user_id: str | None = None
+    account_type: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ConnectorSession({self.id})"
 
 
-@dataclass(frozen=True, slots=True)
-class SyncState:
+class SyncState(Model, frozen=True):
     """When a connector syncs what, and how its last runs went."""
 
-    interval: int  # minutes
-    data_types: tuple[str, ...]
-    auto: bool
-    paused: bool  # the user is not active
-    last_at: datetime | None
-    next_at: datetime | None
-    run: Run | None
-    fence: int  # grows with every claim of a run
-    failures: int  # failed runs in a row
-    outages: int  # runs in a row that an outage of the platform cut short
-    stored: Mapping[str, str]  # by data type: a digest of what was stored last
-    responses: Mapping[str, ResponseDigest]  # by data type: the platform's last response
+    interval: int = field(name="syncInterval", default=DEFAULT_INTERVAL)  # minutes
+    data_types: tuple[str, ...] = ()
+    auto: bool = True
+    paused: bool = False  # the user is not active
+    last_at: datetime | None = field(name="lastSyncAt", default=None)
+    next_at: datetime | None = field(name="nextSyncAt", default=None)
+    run: Run | None = None
+    fence: int = 0  # grows with every claim of a run
+    failures: int = 0  # failed runs in a row
+    outages: int = 0  # runs in a row that an outage of the platform cut short
+    # By data type: a digest of what was stored last, and the platform's last response.
+    stored: Mapping[str, str] = field(name="kept", default_factory=dict)
+    responses: Mapping[str, ResponseDigest] = field(name="answers", default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SyncTotals:
-    runs: int
-    successful: int
-    failed: int
-    last_success_at: datetime | None
+class SyncTotals(Model, frozen=True):
+    runs: int = field(name="total", default=0)
+    successful: int = 0
+    failed: int = 0
+    last_success_at: datetime | None = None
 
     @property
     def success_rate(self) -> float:
@@ -154,21 +155,20 @@ class SyncTotals:
         return round(100 * self.successful / self.runs, 1) if self.runs else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Connector:
+class Connector(Model, frozen=True, kw_only=True):
     """A user's connection to one platform."""
 
-    id: str
+    id: Id
     user_id: str
     platform: str
-    status: ConnectionStatus
-    permissions: tuple[str, ...]
+    status: ConnectionStatus = field(name="connectionStatus", default="disconnected")
+    permissions: tuple[str, ...] = ()
     session: ConnectorSession
     sync: SyncState
     totals: SyncTotals
-    history: tuple[HistoryEntry, ...]
-    errors: tuple[ErrorEntry, ...]
-    records_erased: int  # how often its records were erased
+    history: tuple[HistoryEntry, ...] = field(name="syncHistory", default=())
+    errors: tuple[ErrorEntry, ...] = ()
+    records_erased: int = 0  # how often its records were erased
     created_at: datetime
     updated_at: datetime
 
@@ -249,8 +249,7 @@ def whole_minutes(duration: timedelta) -> int:
     return max(0, int(duration.total_seconds() // 60))
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorFilter:
+class ConnectorFilter(Model, frozen=True):
     """Which connectors a list or count has; None means all. Times are inclusive bounds of `connectedAt`."""
 
     platform: str | None = None

@@ -32,6 +32,7 @@ from server.domains.connectors.trends.service import TrendService
 from server.domains.connectors.watch import convert as watch_convert
 from server.domains.connectors.watch.changes import Change
 from server.rpc.call import Context, replied, reply_shows
+from server.rpc.fields import to_model
 from server.rpc.times import timestamp
 from server.streaming.watches import Watches
 
@@ -61,10 +62,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def ListConnectors(
         self, request: rpc.ListConnectorsRequest, context: Context
     ) -> rpc.ListConnectorsResponse:
-        where = ConnectorFilter(
-            platform=request.platform if request.HasField("platform") else None,
-            status=request.status if request.HasField("status") else None,
-        )
+        where = to_model(ConnectorFilter, request)
         page, token = await self._connectors.list(
             where,
             token=request.page_token if request.HasField("page_token") else None,

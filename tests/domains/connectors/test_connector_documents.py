@@ -84,7 +84,7 @@ async def test_a_document_of_another_tool(world: World) -> None:
     assert [entry.status for entry in connector.history] == ["success", "failed"]
     assert connector.history[0].records_count == 150
     assert connector.history[1].error_message == "Rate limit exceeded"
-    assert connector.errors[0].code == "RATE_LIMIT"
+    assert connector.errors[0].error_code == "RATE_LIMIT"
     assert (connector.sync.auto, connector.sync.paused, connector.sync.run) == (True, False, None)
     assert (connector.session.generation, connector.sync.fence, connector.totals.runs) == (0, 0, 0)
     assert connector.created_at == CONNECTED - timedelta(days=1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
 from finlink_words import ConnectionStatus
+from msgspec.structs import replace
 
 from server.domains.connectors.connections import documents
 from server.domains.connectors.model import Connector, HistoryEntry, whole_minutes

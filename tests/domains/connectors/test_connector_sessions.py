@@ -188,7 +188,7 @@ async def test_a_refresh_of_an_ended_session(world: World) -> None:
     assert caught.value.metadata == {"loginUrl": LOGIN_PAGE}
     expired = await world.get(connector.id)
     assert (expired.status, expired.session.id, expired.sync.next_at) == ("expired", None, None)
-    assert expired.errors[0].code == "REAUTH_REQUIRED"
+    assert expired.errors[0].error_code == "REAUTH_REQUIRED"
     world.platform.session_over = False
     again = await world.service.refresh(connector.id, {"requestToken": "t"})
     assert again.status == "connected"

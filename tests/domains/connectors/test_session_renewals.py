@@ -86,7 +86,7 @@ async def test_a_session_that_ended_is_found_out_without_a_sync(world: World) ->
     assert await world.checks.check_some()
     after = await world.get(connector.id)
     assert (after.status, after.session.id) == ("expired", None)
-    assert after.errors[0].code == "REAUTH_REQUIRED"
+    assert after.errors[0].error_code == "REAUTH_REQUIRED"
     assert after.history == connector.history
     assert await world.sessions.login_url(after) == LOGIN_PAGE
     await at_its_end(world, connector)

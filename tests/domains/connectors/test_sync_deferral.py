@@ -51,7 +51,7 @@ async def test_it_goes_on_with_what_is_not_done(throttled: World) -> None:
     assert throttled.platform.fetched == ["trades"]
     (entry,) = after.history
     assert (entry.sync_id, entry.status) == (connector.sync.run.sync_id, "success")
-    assert {count.data_type: count.records for count in entry.counts} == {
+    assert {count.data_type: count.records_count for count in entry.counts} == {
         "transactions": 2,
         "trades": 1,
     }
@@ -81,9 +81,9 @@ async def test_a_cancelled_run_tells_what_it_had_brought(throttled: World) -> No
     assert connector.sync.run is not None
     await throttled.sync(connector.id)
     state, _ = await throttled.sync_service.cancel(connector.id, connector.sync.run.sync_id)
-    assert [(count.data_type, count.records, count.added) for count in state.counts] == [
-        ("transactions", 2, 2)
-    ]
+    assert [
+        (count.data_type, count.records_count, count.added_count) for count in state.counts
+    ] == [("transactions", 2, 2)]
     (entry,) = (await throttled.get(connector.id)).history
     assert (entry.status, entry.error_code) == ("failed", "RUN_CANCELLED")
     assert (entry.records_count, entry.added_count) == (2, 2)

@@ -58,7 +58,7 @@ async def test_what_a_run_got_stays_and_the_next_goes_on_from_there(going_away: 
     newest = after.history[0]
     assert newest.status == "success"
     # Each run in the history with its own counts.
-    assert {count.data_type: count.records for count in newest.counts} == {
+    assert {count.data_type: count.records_count for count in newest.counts} == {
         "trades": 1,
         "profile": 1,
     }

@@ -45,7 +45,7 @@ async def test_a_first_sync_keeps_everything(world: World) -> None:
     }  # fmt: skip
     (entry,) = connector.history
     assert (entry.status, entry.records_count, entry.added_count) == ("success", 7, 7)
-    assert {c.data_type: (c.records, c.added) for c in entry.counts} == {
+    assert {c.data_type: (c.records_count, c.added_count) for c in entry.counts} == {
         "transactions": (2, 2), "portfolio": (3, 3), "trades": (1, 1), "profile": (1, 1),
     }  # fmt: skip
     assert entry.started_at is not None
@@ -97,7 +97,7 @@ async def test_a_failed_run_keeps_nothing_and_says_why(world: World) -> None:
     )
     assert connector.status == "connected"
     assert connector.sync.last_at is None
-    assert connector.errors[0].code == "PLATFORM_UNAVAILABLE"
+    assert connector.errors[0].error_code == "PLATFORM_UNAVAILABLE"
     assert await world.kept(connector.id) == {}
 
 
@@ -191,7 +191,7 @@ async def test_history_and_errors_are_bounded_and_totals_are_not(world: World) -
     connector = await world.sync(connector.id)
     assert [entry.status for entry in connector.history] == ["failed", "success", *["failed"] * 48]
     assert len(connector.errors) == 20
-    assert [entry.code for entry in connector.errors[:2]] == [
+    assert [entry.error_code for entry in connector.errors[:2]] == [
         "PLATFORM_DATA_ERROR",
         "PLATFORM_UNAVAILABLE",
     ]
@@ -226,7 +226,7 @@ async def test_an_ended_session_expires_the_connector(world: World) -> None:
     assert connector.sync.next_at is None
     assert connector.history[0].status == "failed"
     assert connector.history[0].error_code == "REAUTH_REQUIRED"
-    assert connector.errors[0].code == "REAUTH_REQUIRED"
+    assert connector.errors[0].error_code == "REAUTH_REQUIRED"
     assert connector.sync.failures == 0  # `error` is for other reasons
     assert await world.sessions.login_url(connector) == "https://platform.test/login"
     await world.make_due(connector.id)
@@ -575,7 +575,7 @@ async def test_what_a_run_added_before_it_was_handed_back_counts(world: World) -
     assert await world.kept(connector.id) == {"transactions": 2}
     world.platform.before_fetch = None
     after = await world.sync(connector.id)
-    assert [(c.data_type, c.added) for c in after.history[0].counts] == [
+    assert [(c.data_type, c.added_count) for c in after.history[0].counts] == [
         ("transactions", 2),
         ("portfolio", 3),
     ]

@@ -36,7 +36,7 @@ async def test_what_is_stored_already_is_not_written_again(world: World) -> None
     before = await changed_at(world, connector.id)
     after = await world.sync(connector.id)
     assert await changed_at(world, connector.id) == before
-    assert [(c.data_type, c.records, c.added) for c in after.history[0].counts] == [
+    assert [(c.data_type, c.records_count, c.added_count) for c in after.history[0].counts] == [
         ("transactions", 2, 0), ("portfolio", 3, 0), ("trades", 1, 0), ("profile", 1, 0),
     ]  # fmt: skip
     assert after.history[0].status == "success"
@@ -48,7 +48,7 @@ async def test_an_answer_that_is_known_is_not_looked_into(world: World) -> None:
     world.platform.looked_into.clear()
     after = await world.sync(connector.id)
     assert world.platform.looked_into == []
-    assert [(c.records, c.added) for c in after.history[0].counts] == [
+    assert [(c.records_count, c.added_count) for c in after.history[0].counts] == [
         (2, 0),
         (3, 0),
         (1, 0),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec.structs import replace
 
 from server.domains.connectors.connections import documents
 from server.domains.connectors.connections.audit_events import of_run

@@ -119,9 +119,9 @@ async def test_what_has_been_fetched_can_be_read_while_the_run_goes_on(world: Wo
     await gate.reached.wait()
     state = await world.sync_service.get(connector.id, claimed.item.sync.run.sync_id)
     assert state.state == "in_progress"
-    assert [(count.data_type, count.records, count.added) for count in state.counts] == [
-        ("transactions", 2, 2)
-    ]
+    assert [
+        (count.data_type, count.records_count, count.added_count) for count in state.counts
+    ] == [("transactions", 2, 2)]
     gate.opened.set()
     await run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from finlink.connectors.v1 import connector_pb2 as pb
@@ -15,14 +15,9 @@ from server.domains.connectors.connections.connecting import (
     ConnectRequest,
     LoginNeeded,
 )
-from server.domains.connectors.model import (
-    Connector,
-    ConnectorFilter,
-    DataTypeCount,
-    HistoryEntry,
-    Missing,
-)
-from server.rpc.times import date_bounds, timestamp
+from server.domains.connectors.model import Connector, ConnectorFilter, HistoryEntry
+from server.rpc.fields import to_message, to_model
+from server.rpc.times import date_bounds
 
 
 def credentials(message: session_pb2.Credentials) -> dict[str, str]:
@@ -40,14 +35,12 @@ def created(made: Connection) -> rpc.CreateConnectorResponse:
     """A connection just made, or waiting for the login at its URL."""
     connector = made.connector
     login_url = made.login_url if isinstance(made, LoginNeeded) else None
-    data = rpc.CreateConnectorData(
-        id=connector.id,
-        user_id=connector.user_id,
-        platform=connector.platform,
+    data = to_message(
+        rpc.CreateConnectorData,
+        connector,
         session_id=connector.session.id,
         connection_status=connector.status,
-        connected_at=timestamp(connector.session.connected_at) if connector.live else None,
-        permissions=connector.permissions,
+        connected_at=connector.session.connected_at if connector.live else None,
         sync_interval=connector.sync.interval,
         login_url=login_url,
     )
@@ -61,12 +54,7 @@ def status_filter(request: status_summary_pb2.GetConnectorStatusSummaryRequest) 
         request.from_date if request.HasField("from_date") else None,
         request.to_date if request.HasField("to_date") else None,
     )
-    return ConnectorFilter(
-        platform=request.platform if request.HasField("platform") else None,
-        status=request.status if request.HasField("status") else None,
-        connected_from=first,
-        connected_to=last,
-    )
+    return to_model(ConnectorFilter, request, connected_from=first, connected_to=last)
 
 
 def status_summary(
@@ -101,84 +89,46 @@ def status_summary(
 
 
 def summary(value: Connector, now: datetime) -> pb.ConnectorSummary:
-    return pb.ConnectorSummary(
-        id=value.id,
-        user_id=value.user_id,
-        platform=value.platform,
+    return to_message(
+        pb.ConnectorSummary,
+        value,
         connection_status=value.status,
         session_id=value.session.id,
-        connected_at=timestamp(value.session.connected_at),
-        disconnected_at=timestamp(value.session.disconnected_at),
-        last_sync_at=timestamp(value.sync.last_at),
+        connected_at=value.session.connected_at,
+        disconnected_at=value.session.disconnected_at,
+        last_sync_at=value.sync.last_at,
         session_duration=value.session_duration(now),
         sync_interval=value.sync.interval,
-        permissions=value.permissions,
         account_type=value.session.account_type,
         expires_soon=value.expires_soon(now),
     )
 
 
 def connector(value: Connector, now: datetime) -> pb.Connector:
-    return pb.Connector(
-        id=value.id,
-        user_id=value.user_id,
-        platform=value.platform,
+    details = to_message(
+        pb.ConnectionDetails,
+        value.session,
+        session_duration=value.session_duration(now),
+        last_sync_at=value.sync.last_at,
+        sync_interval=value.sync.interval,
+        expires_soon=value.expires_soon(now),
+    )
+    metadata = to_message(
+        pb.ConnectorMetadata,
+        value.session,
+        permissions=value.permissions,
+        data_types=value.sync.data_types,
+    )
+    return to_message(
+        pb.Connector,
+        value,
         connection_status=value.status,
         session_id=value.session.id,
-        connection_details=pb.ConnectionDetails(
-            connected_at=timestamp(value.session.connected_at),
-            disconnected_at=timestamp(value.session.disconnected_at),
-            session_duration=value.session_duration(now),
-            last_sync_at=timestamp(value.sync.last_at),
-            sync_interval=value.sync.interval,
-            expires_at=timestamp(value.session.expires_at),
-            expires_soon=value.expires_soon(now),
-        ),
-        metadata=pb.ConnectorMetadata(
-            platform_user_id=value.session.platform_user_id,
-            account_type=value.session.account_type,
-            permissions=value.permissions,
-            data_types=value.sync.data_types,
-        ),
+        connection_details=details,
+        metadata=metadata,
         sync_history=map(history_entry, value.history),
-        errors=[
-            pb.ConnectorError(
-                error_code=error.code,
-                error_message=error.message,
-                occurred_at=timestamp(error.occurred_at),
-            )
-            for error in value.errors
-        ],
-        created_at=timestamp(value.created_at),
-        updated_at=timestamp(value.updated_at),
     )
 
 
 def history_entry(value: HistoryEntry) -> sync_pb2.SyncHistoryEntry:
-    return sync_pb2.SyncHistoryEntry(
-        synced_at=timestamp(value.synced_at),
-        status=value.status,
-        records_count=value.records_count,
-        added_count=value.added_count,
-        error_message=value.error_message,
-        error_code=value.error_code,
-        sync_id=value.sync_id,
-        started_at=timestamp(value.started_at),
-        counts=counts(value.counts),
-        missing=map(missing, value.missing),
-    )
-
-
-def missing(value: Missing) -> sync_pb2.MissingDataType:
-    return sync_pb2.MissingDataType(
-        data_type=value.data_type, code=value.code, message=value.message
-    )
-
-
-def counts(of: Sequence[DataTypeCount]) -> list[sync_pb2.DataTypeCount]:
-    return [
-        sync_pb2.DataTypeCount(
-            data_type=count.data_type, records_count=count.records, added_count=count.added
-        )
-        for count in of
-    ]
+    return to_message(sync_pb2.SyncHistoryEntry, value)

@@ -6,7 +6,6 @@ that moment, on MongoDB's clock, so that nothing read before can be stale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from server.domains.connectors.model import (
@@ -14,18 +13,17 @@ from server.domains.connectors.model import (
     ERRORS_KEPT,
     HISTORY_KEPT,
     LIVE,
-    DataTypeCount,
     ErrorEntry,
     HistoryEntry,
 )
 from server.storage.driver import Document
+from server.storage.mapping import stored
 
 NOW = "$$NOW"
 MINUTE_MS = 60_000
 
 IS_LIVE = {"$in": ["$connectionStatus", list(LIVE)]}
 HAS_RUN = {"$eq": [{"$type": "$sync.run"}, "object"]}
-RUN_STARTED = {"$eq": [{"$type": "$sync.run.startedAt"}, "date"]}
 # Both default to what a document without them means.
 SYNCS_BY_ITSELF = {"$and": [{"$ne": ["$sync.auto", False]}, {"$ne": ["$sync.paused", True]}]}
 IS_PAUSED = {"$eq": ["$sync.paused", True]}
@@ -54,29 +52,10 @@ def prepended(path: str, entry: Any, kept: int) -> Document:
 
 def history_entry(entry: HistoryEntry) -> Document:
     """A finished run as its connector's history keeps it."""
-    document: Document = {
-        "syncedAt": entry.synced_at,
-        "status": entry.status,
-        "recordsCount": entry.records_count,
-        "addedCount": entry.added_count,
-        "errorMessage": entry.error_message,
-        "errorCode": entry.error_code,
-        "syncId": entry.sync_id,
-        "startedAt": entry.started_at,
-        "counts": count_documents(entry.counts),
-        "missing": [
-            {"dataType": each.data_type, "code": each.code, "message": each.message}
-            for each in entry.missing
-        ]
-        or None,
-    }
-    return {"$literal": {key: value for key, value in document.items() if value is not None}}
-
-
-def count_documents(counts: Sequence[DataTypeCount]) -> list[Document]:
-    return [
-        {"dataType": c.data_type, "recordsCount": c.records, "addedCount": c.added} for c in counts
-    ]
+    document = stored(entry)
+    if not entry.missing:
+        del document["missing"]
+    return {"$literal": document}
 
 
 def broken_off(code: str, message: str) -> Document:
@@ -122,12 +101,7 @@ def count_run_if(condition: Any, entry: Any) -> Document:
 
 def add_error(entry: ErrorEntry) -> Document:
     """Fields to set so that an error stands among the connector's newest."""
-    document = {
-        "errorCode": entry.code,
-        "errorMessage": entry.message,
-        "occurredAt": entry.occurred_at,
-    }
-    return {"errors": prepended("errors", {"$literal": document}, ERRORS_KEPT)}
+    return {"errors": prepended("errors", {"$literal": stored(entry)}, ERRORS_KEPT)}
 
 
 def literals(fields: Document) -> Document:

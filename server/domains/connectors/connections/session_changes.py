@@ -58,7 +58,7 @@ class SessionChanges:
         return await self.make(write, key, "connector.login_started", None)
 
     async def expire(self, connector: Connector, cause: str) -> Connector | None:
-        error = ErrorEntry(SessionEnded.code, cause, utc_now())
+        error = ErrorEntry(error_code=SessionEnded.code, error_message=cause, occurred_at=utc_now())
         ended = await self._changes.make(
             partial(self._store.end_session, connector, "expired", error=error),
             partial(about, "session.expired", code=SessionEnded.code),

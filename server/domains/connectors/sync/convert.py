@@ -5,12 +5,10 @@ from __future__ import annotations
 from finlink.connectors.v1 import sync_pb2 as pb
 from finlink.connectors.v1 import sync_service_pb2 as rpc
 
-from server.domains.connectors.connections.convert import counts, history_entry, missing
-from server.domains.connectors.model import (
-    Connector,
-    RunState,
-)
+from server.domains.connectors.connections.convert import history_entry
+from server.domains.connectors.model import Connector, RunState
 from server.domains.connectors.sync.service import Triggered
+from server.rpc.fields import to_message
 from server.rpc.times import timestamp
 
 
@@ -54,12 +52,4 @@ def sync_run(value: RunState) -> pb.SyncRun:
     error = None
     if value.error_code is not None:
         error = pb.SyncError(code=value.error_code, message=value.error_message or "")
-    return pb.SyncRun(
-        sync_id=value.sync_id,
-        state=value.state,
-        started_at=timestamp(value.started_at),
-        finished_at=timestamp(value.finished_at),
-        counts=counts(value.counts),
-        error=error,
-        missing=map(missing, value.missing),
-    )
+    return to_message(pb.SyncRun, value, error=error)

@@ -60,8 +60,8 @@ class SyncRun:
         return HistoryEntry(
             synced_at=utc_now(),
             status=status,
-            records_count=sum(count.records for count in self.counts) if fetched else None,
-            added_count=sum(count.added for count in self.counts) if fetched else None,
+            records_count=sum(count.records_count for count in self.counts) if fetched else None,
+            added_count=sum(count.added_count for count in self.counts) if fetched else None,
             error_message=str(failure) if failure else None,
             error_code=failure.code if failure else None,
             sync_id=self.run.sync_id,
@@ -79,5 +79,8 @@ class SyncRun:
 
     def error(self, entry: HistoryEntry) -> ErrorEntry | None:
         """What of it stands among the connector's errors."""
-        failure = self.failure
-        return ErrorEntry(failure.code, str(failure), entry.synced_at) if failure else None
+        if (failure := self.failure) is None:
+            return None
+        return ErrorEntry(
+            error_code=failure.code, error_message=str(failure), occurred_at=entry.synced_at
+        )

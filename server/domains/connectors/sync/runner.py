@@ -173,7 +173,7 @@ class SyncRunner:
         if error is not None:
             where = self._syncs.jobs.under_lease(sync.job)
             expire = partial(self._connectors.expire, sync.connector, where, entry, error)
-            event_of = partial(about, "session.expired", code=error.code)
+            event_of = partial(about, "session.expired", code=error.error_code)
             ended = await persistently(lambda: self._changes.make(expire, event_of, None))
         if ended is None:  # refreshed meanwhile: the next run sees the session that there is now
             await self._finish(sync)

@@ -31,6 +31,7 @@ from server.domains.connectors.model import (
 from server.domains.connectors.sync import stages
 from server.jobs.queue import Job, JobQueue, milliseconds
 from server.storage.driver import Database, Document, Session
+from server.storage.mapping import stored
 
 _CANCELLED_MESSAGE = "The sync was cancelled"
 
@@ -144,7 +145,7 @@ class SyncStore:
         """
         fields: Document = {f"sync.kept.{data_type}": digest or "$$REMOVE"}
         if digest is not None:
-            fields["sync.run.done"] = x.count_documents(done)
+            fields["sync.run.done"] = stored(done)
         return await self.jobs.keep(job, fields, session)
 
     async def defer(
@@ -208,10 +209,7 @@ class SyncStore:
             "updatedAt": x.NOW,
         }
         for data_type, response in outcome.responses.items():
-            found = {
-                "digest": response.digest, "kept": response.stored, "records": response.records,
-            }  # fmt: skip
-            fields[f"sync.answers.{data_type}"] = {"$literal": found}
+            fields[f"sync.answers.{data_type}"] = {"$literal": stored(response)}
         if outcome.entry.status != "failed":
             fields["connectionDetails.lastSyncAt"] = outcome.entry.synced_at
         if outcome.entry.status == "success":
@@ -268,7 +266,7 @@ def progress(done: Sequence[DataTypeCount]) -> Document:
     """What was fetched so far: as it is noted, unless what is stored just now is one more."""
     noted = {"$ifNull": ["$sync.run.done", []]}
     longer = {"$lt": [{"$size": noted}, len(done)]}
-    return {"sync.run.done": x.when(longer, x.count_documents(done), noted)} if done else {}
+    return {"sync.run.done": x.when(longer, stored(done), noted)} if done else {}
 
 
 def _as_it_is(path: str) -> Document:

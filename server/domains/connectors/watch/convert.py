@@ -7,6 +7,7 @@ from finlink.connectors.v1 import watch_pb2 as pb
 from server.domains.connectors.model import Connector
 from server.domains.connectors.sync import convert as sync_convert
 from server.domains.connectors.watch.changes import Change
+from server.rpc.fields import to_message
 from server.rpc.times import timestamp
 from server.streaming.watches import Event
 
@@ -24,13 +25,12 @@ def response(event: Event[Change]) -> pb.WatchConnectorsResponse:
 
 
 def _connector(value: Connector) -> pb.WatchedConnector:
-    return pb.WatchedConnector(
+    return to_message(
+        pb.WatchedConnector,
+        value.session,
         id=value.id,
         user_id=value.user_id,
         platform=value.platform,
         connection_status=value.status,
-        connected_at=timestamp(value.session.connected_at),
-        disconnected_at=timestamp(value.session.disconnected_at),
-        expires_at=timestamp(value.session.expires_at),
-        last_sync_at=timestamp(value.sync.last_at),
+        last_sync_at=value.sync.last_at,
     )
