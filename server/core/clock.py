@@ -31,5 +31,10 @@ class Clock:
             self._ahead = memoryview(mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)).cast("q")
 
 
+def milliseconds(duration: timedelta) -> int:
+    """As MongoDB counts."""
+    return duration // timedelta(milliseconds=1)
+
+
 CLOCK = Clock()  # of this process
 utc_now = CLOCK.now

@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 from pymongo import ASCENDING, IndexModel, ReturnDocument
 
+from server.core.clock import milliseconds
 from server.observability.logging import cause_of
 from server.storage.driver import Database, Document, Session
 from server.storage.persistence import persistently
@@ -35,10 +36,6 @@ _log = structlog.stdlib.get_logger("finlink.jobs")
 
 class LeaseLost(Exception):
     """Another worker has the document, or its work was called off: nothing more may be written."""
-
-
-def milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)

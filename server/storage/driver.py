@@ -31,6 +31,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from server.config import Settings
+from server.core.clock import milliseconds
 from server.storage.monitoring import Commands, Connections
 
 Document: TypeAlias = dict[str, Any]
@@ -188,7 +189,7 @@ class Database:
                     full_document_before_change="required",
                     resume_after={"_data": after} if isinstance(after, str) else None,
                     start_at_operation_time=after if isinstance(after, Timestamp) else None,
-                    max_await_time_ms=wait // timedelta(milliseconds=1),
+                    max_await_time_ms=milliseconds(wait),
                     batch_size=_STREAM_BATCH,
                 )
             )
@@ -218,7 +219,7 @@ class Database:
             more = {
                 "getMore": cursor,
                 "collection": "$cmd.aggregate",
-                "maxTimeMS": wait // timedelta(milliseconds=1),
+                "maxTimeMS": milliseconds(wait),
             }
 
             async def ask() -> list[Document]:

@@ -12,11 +12,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 import structlog
-from pymongo import IndexModel, ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo import IndexModel
 
+from server.core.clock import milliseconds
 from server.observability.logging import cause_of
-from server.storage.driver import Database, Document
+from server.storage.driver import Database
+from server.storage.updates import upsert
 
 _log = structlog.stdlib.get_logger("finlink.storage")
 
@@ -39,7 +40,7 @@ class Leases:
     def __init__(self, database: Database, life: timedelta = timedelta(seconds=6)) -> None:
         self._leases = database.collection(LEASES)
         self._life = life
-        self._until = {"$add": ["$$NOW", life // timedelta(milliseconds=1)]}
+        self._until = {"$add": ["$$NOW", milliseconds(life)]}
 
     @asynccontextmanager
     async def acquire(self, name: str, wait: timedelta = timedelta(0)) -> AsyncIterator[None]:
@@ -62,21 +63,11 @@ class Leases:
 
     async def _try_acquire(self, name: str, owner: str) -> bool:
         lapsed = {"$lte": ["$until", "$$NOW"]}  # true as well where there is no lease yet
-        taken: list[Document] = [
-            {
-                "$set": {
-                    "owner": {"$cond": [lapsed, owner, "$owner"]},
-                    "until": {"$cond": [lapsed, self._until, "$until"]},
-                }
-            }
-        ]
-        try:
-            lease = await self._leases.find_one_and_update(
-                {"_id": name}, taken, upsert=True, return_document=ReturnDocument.AFTER
-            )
-        except DuplicateKeyError:  # somebody else has just made it
-            return False
-        return lease is not None and lease["owner"] == owner
+        taken = {
+            "owner": {"$cond": [lapsed, owner, "$owner"]},
+            "until": {"$cond": [lapsed, self._until, "$until"]},
+        }
+        return bool((await upsert(self._leases, name, taken))["owner"] == owner)
 
     async def _renew(self, name: str, owner: str) -> None:
         held = True

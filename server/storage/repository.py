@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from bson import ObjectId
 from msgspec.structs import asdict
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import DESCENDING
 from pymongo.collation import Collation
 from pymongo.errors import DuplicateKeyError
 
@@ -27,6 +27,7 @@ from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document, Session, insert
 from server.storage.mapping import Mapped
 from server.storage.paging import Position
+from server.storage.updates import change
 
 M = TypeVar("M", bound=Model)
 # Which document: the one under a key, or the one that has these values.
@@ -121,14 +122,8 @@ class Repository(Generic[M]):
         for path, value in self._mapped.values(changes).items():
             fields[path] = "$$REMOVE" if value is None else {"$literal": value}
         # A pipeline also gets under a section that another tool stored as null.
-        return self._read(
-            await self._collection.find_one_and_update(
-                self._query(match),
-                [{"$set": fields}],
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
-        )
+        query = self._query(match)
+        return self._read(await change(self._collection, query, fields, session=session))
 
     async def lock(self, match: Match, session: Session) -> M:
         """Read a document in a transaction, which keeps others from changing or removing it until it ends."""

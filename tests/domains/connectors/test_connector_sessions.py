@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import SessionVault
@@ -227,7 +228,7 @@ async def test_a_login_completed_by_somebody_else_is_refused(world: World) -> No
     world.platform.session_over = False
 
     async def stranger(secrets: object, credentials: object) -> Session:
-        return replace(world.platform.session(), platform_user_id="ZZ9999")
+        return dataclasses.replace(world.platform.session(), platform_user_id="ZZ9999")
 
     world.platform.complete = stranger  # type: ignore[method-assign]
     with pytest.raises(InvalidCredentials):

@@ -13,13 +13,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from pymongo import IndexModel, ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo import IndexModel
 
+from server.core.clock import milliseconds
 from server.domains.connectors.connections import expressions as x
 from server.platforms.base import OverRateLimit, Slot, Throttled
 from server.storage.driver import Database, Document
 from server.storage.leases import LeaseBusy, Leases
+from server.storage.updates import upsert
 
 RATE_LIMITS = "platform_rate_limits"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -49,7 +50,7 @@ class RateLimiter:
     ) -> None:
         self._rate_limits = database.collection(RATE_LIMITS)
         self._name = name
-        self._spacing = _milliseconds(spacing)
+        self._spacing = milliseconds(spacing)
         self._sleep = sleep
 
     async def take(self, key: str, longest_wait: timedelta) -> None:
@@ -86,9 +87,7 @@ class RateLimiter:
     async def _reserve(self, key: str, longest_wait: timedelta, calls: int) -> float:
         """Take as many moments; in how many seconds the first of them is."""
         identifier = f"{self._name}/{hashlib.sha256(key.encode()).hexdigest()}"
-        document = await self._update(
-            identifier, _milliseconds(longest_wait), calls * self._spacing
-        )
+        document = await self._update(identifier, milliseconds(longest_wait), calls * self._spacing)
         wait: timedelta = document["slot"] - document["asked"]
         if not document["granted"]:
             raise OverRateLimit("Too many calls of this app are waiting for the platform", wait)
@@ -99,28 +98,17 @@ class RateLimiter:
         free = {"$max": [x.NOW, "$nextFree"]}
         granted = {"$lte": ["$slot", {"$add": [x.NOW, longest_wait]}]}
         after = {"$add": ["$slot", taken]}
-        update: list[Document] = [
-            {"$set": {"asked": x.NOW, "slot": free}},
-            {"$set": {"granted": granted}},
-            {"$set": {"slot": x.when("$granted", "$slot", {"$max": ["$slot", "$comeBack"]})}},
+        return await upsert(
+            self._rate_limits,
+            identifier,
+            {"asked": x.NOW, "slot": free},
+            {"granted": granted},
+            {"slot": x.when("$granted", "$slot", {"$max": ["$slot", "$comeBack"]})},
             {
-                "$set": {
-                    "nextFree": x.when("$granted", after, "$nextFree"),
-                    "comeBack": x.when("$granted", "$comeBack", after),
-                }
+                "nextFree": x.when("$granted", after, "$nextFree"),
+                "comeBack": x.when("$granted", "$comeBack", after),
             },
-        ]
-        while True:
-            try:
-                document = await self._rate_limits.find_one_and_update(
-                    {"_id": identifier},
-                    update,
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                )
-            except DuplicateKeyError:  # somebody else has just made it
-                continue
-            return dict(document or {})
+        )
 
 
 class SessionLocks:
@@ -143,7 +131,3 @@ class SessionLocks:
             except LeaseBusy:
                 raise Throttled("Another call of this session takes too long") from None
             yield
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from bson import ObjectId
 from finlink_words import CONNECTION_STATUSES, PLATFORMS
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
+from server.core.clock import milliseconds
 from server.domains.connectors.connections import expressions as x
 from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.session_fields import (
@@ -33,6 +34,7 @@ from server.jobs.queue import JobKind
 from server.storage.cache_feed import Followed
 from server.storage.counters import COUNTED_AS, Counters, CounterSpec
 from server.storage.driver import Database, Document, Session
+from server.storage.updates import change
 
 CONNECTORS = "connectors"
 # Of each list, by the fields it is filtered by.
@@ -43,6 +45,7 @@ LIST_INDEXES: Mapping[tuple[str, ...], str] = {
     ("platform", "connectionStatus"): "platform_1_connectionStatus_1_createdAt_-1__id_-1",
 }
 CONNECTED_INDEX = "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"
+_CHANGED = {"session.generation": x.plus_one("session.generation"), "updatedAt": x.NOW}
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
 # Replies from the cache show summaries.
@@ -108,7 +111,7 @@ class ConnectorStore:
 
     async def refreshed_within(self, connector_id: str, time: timedelta) -> Connector | None:
         """A live connector whose session was refreshed no longer ago than `time`."""
-        ago = {"$subtract": [x.NOW, time // timedelta(milliseconds=1)]}
+        ago = {"$subtract": [x.NOW, milliseconds(time)]}
         where = {
             "_id": ObjectId(connector_id),
             "connectionStatus": {"$in": LIVE},
@@ -194,25 +197,17 @@ class ConnectorStore:
             "sync.auto": {"$ifNull": ["$sync.auto", True]},
         }
         try:
-            document = await self._connectors.find_one_and_update(
+            document = await change(
+                self._connectors,
                 {
                     "userId": user_id,
                     "platform": platform,
                     "connectionStatus": {"$in": ["disconnected", "expired", None]},
                 },
-                [
-                    {"$set": before},
-                    {
-                        "$set": {
-                            **fields,
-                            "session.generation": x.plus_one("session.generation"),
-                            "updatedAt": x.NOW,
-                        }
-                    },
-                ],
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
+                before,
+                {**fields, **_CHANGED},
                 session=session,
+                upsert=True,
             )
         except DuplicateKeyError:
             raise AlreadyConnected from None
@@ -331,21 +326,9 @@ class ConnectorStore:
     ) -> Connector | None:
         """Change the session of a connector, unless it has changed since `generation`."""
         same = {"session.generation": generation or {"$in": [0, None]}}
-        document = await self._connectors.find_one_and_update(
-            {"_id": ObjectId(connector_id), **same, **(where or {})},
-            [
-                {
-                    "$set": {
-                        **fields,
-                        "session.generation": x.plus_one("session.generation"),
-                        "updatedAt": x.NOW,
-                    }
-                }
-            ],
-            return_document=ReturnDocument.AFTER,
-            session=session,
-        )
-        return _maybe(document)
+        query = {"_id": ObjectId(connector_id), **same, **(where or {})}
+        changed = await change(self._connectors, query, {**fields, **_CHANGED}, session=session)
+        return _maybe(changed)
 
 
 def _maybe(document: Mapping[str, Any] | None) -> Connector | None:

@@ -12,16 +12,16 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from pymongo import IndexModel, ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo import IndexModel
 
-from server.core.clock import utc_now
+from server.core.clock import milliseconds, utc_now
 from server.core.events import Event, current_actor
 from server.domains.connectors import metrics
 from server.domains.connectors.errors import InvalidCredentials, LoginsThrottled
 from server.observability.metrics import SUSPICIOUS
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Document
+from server.storage.updates import upsert
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
@@ -85,35 +85,21 @@ class LoginThrottle:
 
     async def _one_more(self, name: str, *, throttles: bool) -> bool:
         """Count one; whether that makes as many as are allowed, which is reported once in WITHIN."""
-        since = {"$subtract": ["$$NOW", _milliseconds(WITHIN)]}
+        since = {"$subtract": ["$$NOW", milliseconds(WITHIN)]}
         recent: Any = {
             "$filter": {"input": {"$ifNull": ["$times", []]}, "cond": {"$gt": ["$$this", since]}}
         }
         enough = {"$gte": [{"$size": "$times"}, ALLOWED]}
-        update: list[Document] = [
-            {"$set": {"times": {"$concatArrays": [recent, ["$$NOW"]]}, "newest": "$$NOW"}},
-            {"$set": {"reached": enough}},
-            # Reported, the count begins again.
-            {"$set": {"times": {"$cond": ["$reached", [], "$times"]}}},
+        stages: list[Document] = [
+            {"times": {"$concatArrays": [recent, ["$$NOW"]]}, "newest": "$$NOW"},
+            {"reached": enough},
+            {"times": {"$cond": ["$reached", [], "$times"]}},  # reported, the count begins again
         ]
         if throttles:
-            until = {"$add": ["$$NOW", _milliseconds(STOP)]}
-            update.append(
-                {"$set": {"stoppedUntil": {"$cond": ["$reached", until, "$stoppedUntil"]}}}
-            )
-        while True:
-            try:
-                document = await self._refused.find_one_and_update(
-                    {"_id": name}, update, upsert=True, return_document=ReturnDocument.AFTER
-                )
-            except DuplicateKeyError:  # somebody else has just made it
-                continue
-            return bool(document and document["reached"])
+            until = {"$add": ["$$NOW", milliseconds(STOP)]}
+            stages.append({"stoppedUntil": {"$cond": ["$reached", until, "$stoppedUntil"]}})
+        return bool((await upsert(self._refused, name, *stages))["reached"])
 
 
 def _login(user_id: str, platform: str) -> str:
     return f"login/{user_id}/{platform}"
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)

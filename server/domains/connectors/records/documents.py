@@ -15,7 +15,7 @@ from server.storage.driver import Document
 
 def record_document(record: Transaction | Trade | Holding | Profile | Money) -> Document:
     """The fields of a record by their camelCase name, without those that are None."""
-    kind: type[Any] = type(record)
+    kind: Any = type(record)
     return {
         stored_name: _stored(item)
         for name, stored_name in _names(kind)

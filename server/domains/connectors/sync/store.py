@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING
 
+from server.core.clock import milliseconds
 from server.domains.connectors.connections import expressions as x
 from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.sessions import new_sync_id
@@ -29,9 +30,10 @@ from server.domains.connectors.model import (
     ResponseDigest,
 )
 from server.domains.connectors.sync import stages
-from server.jobs.queue import Job, JobQueue, milliseconds
+from server.jobs.queue import Job, JobQueue
 from server.storage.driver import Database, Document, Session
 from server.storage.mapping import stored
+from server.storage.updates import change
 
 _CANCELLED_MESSAGE = "The sync was cancelled"
 
@@ -72,23 +74,19 @@ class SyncStore:
         None where a run is wanted or under way, or the connector is not live.
         """
         types = data_types or {"$ifNull": ["$metadata.dataTypes", "$metadata.permissions"]}
-        document = await self._connectors.find_one_and_update(
+        document = await change(
+            self._connectors,
             {
                 "_id": ObjectId(connector_id),
                 "connectionStatus": {"$in": LIVE},
                 "sync.paused": {"$ne": True},
                 "sync.run": {"$exists": False},
             },
-            [
-                {
-                    "$set": {
-                        "sync.run": {"syncId": sync_id, "dataTypes": types, "requestedAt": x.NOW},
-                        "sync.dueAt": x.NOW,
-                        "updatedAt": x.NOW,
-                    }
-                }
-            ],
-            return_document=ReturnDocument.AFTER,
+            {
+                "sync.run": {"syncId": sync_id, "dataTypes": types, "requestedAt": x.NOW},
+                "sync.dueAt": x.NOW,
+                "updatedAt": x.NOW,
+            },
             session=session,
         )
         return connector(document) if document else None
@@ -115,15 +113,15 @@ class SyncStore:
         It comes again after `lease`, unless its session is renewed or ended before.
         """
         again = {"$add": [x.NOW, milliseconds(lease)]}
-        document = await self._connectors.find_one_and_update(
+        document = await change(
+            self._connectors,
             {
                 "session.checkAt": {"$type": "date"},
                 "$expr": {"$lte": ["$session.checkAt", x.NOW]},
                 "connectionStatus": {"$in": LIVE},
             },
-            [{"$set": {"session.checkAt": again}}],
+            {"session.checkAt": again},
             sort=[("session.checkAt", ASCENDING)],
-            return_document=ReturnDocument.AFTER,
         )
         return connector(document) if document else None
 
@@ -160,22 +158,18 @@ class SyncStore:
     ) -> Connector | None:
         """End a run that is wanted or under way; None where it is not. Its worker writes no more."""
         next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, x.INTERVAL_MS]})
-        document = await self._connectors.find_one_and_update(
+        document = await change(
+            self._connectors,
             {"_id": ObjectId(connector_id), "sync.run.syncId": sync_id},
-            [
-                {
-                    "$set": {
-                        **x.count_run(x.broken_off(CANCELLED, _CANCELLED_MESSAGE), "failed"),
-                        "connectionDetails.nextSyncAt": next_run,
-                        "sync.dueAt": next_run,
-                        "sync.fence": x.plus_one("sync.fence"),
-                        "sync.run": "$$REMOVE",
-                        "sync.owed": "$$REMOVE",
-                        "updatedAt": x.NOW,
-                    }
-                }
-            ],
-            return_document=ReturnDocument.AFTER,
+            {
+                **x.count_run(x.broken_off(CANCELLED, _CANCELLED_MESSAGE), "failed"),
+                "connectionDetails.nextSyncAt": next_run,
+                "sync.dueAt": next_run,
+                "sync.fence": x.plus_one("sync.fence"),
+                "sync.run": "$$REMOVE",
+                "sync.owed": "$$REMOVE",
+                "updatedAt": x.NOW,
+            },
             session=session,
         )
         return connector(document) if document else None
@@ -237,26 +231,20 @@ class SyncStore:
         }
         idle = {"$and": [x.IS_LIVE, {"$not": [x.HAS_RUN]}]}
         granted: Document = {"metadata.permissions": {"$all": data_types}} if data_types else {}
-        document = await self._connectors.find_one_and_update(
+        document = await change(
+            self._connectors,
             {"_id": ObjectId(connector_id), **granted},
-            [
-                {"$set": {**x.literals(fields), "sync.owed": "$$REMOVE", "updatedAt": x.NOW}},
-                {
-                    "$set": {
-                        # A run under way goes on, but no next one is shown.
-                        "connectionDetails.nextSyncAt": x.keep_or_remove(
-                            x.SYNCS_BY_ITSELF,
-                            x.when(idle, next_run, _as_it_is("connectionDetails.nextSyncAt")),
-                        ),
-                        "sync.dueAt": x.when(
-                            idle,
-                            x.keep_or_remove(x.SYNCS_BY_ITSELF, next_run),
-                            _as_it_is("sync.dueAt"),
-                        ),
-                    }
-                },
-            ],
-            return_document=ReturnDocument.AFTER,
+            {**x.literals(fields), "sync.owed": "$$REMOVE", "updatedAt": x.NOW},
+            {
+                # A run under way goes on, but no next one is shown.
+                "connectionDetails.nextSyncAt": x.keep_or_remove(
+                    x.SYNCS_BY_ITSELF,
+                    x.when(idle, next_run, _as_it_is("connectionDetails.nextSyncAt")),
+                ),
+                "sync.dueAt": x.when(
+                    idle, x.keep_or_remove(x.SYNCS_BY_ITSELF, next_run), _as_it_is("sync.dueAt")
+                ),
+            },
             session=session,
         )
         return connector(document) if document else None
