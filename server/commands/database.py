@@ -32,14 +32,22 @@ T = TypeVar("T")
 TIMEOUT_MS = 60_000  # of an operation: counting millions takes longer than calls may
 
 
-def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
+def on_database(
+    work: Callable[[Database, Settings], Awaitable[T]],
+    *,
+    check: Callable[[Settings], object] = lambda _: None,
+    failed: str = "Try again.",
+    **given: object,
+) -> T:
     """Run `work` on the database of MONGODB_URI, or of the running `make run`.
 
-    Exits with one line if a setting is wrong or MongoDB does not reply.
+    `check` may raise ConfigError before MongoDB is asked; `failed` is what follows if MongoDB fails. Settings
+    that are `given` beat the environment. Exits with one line if a setting is wrong or MongoDB silent.
     """
 
     async def connected() -> T:
-        settings = with_data_folder()
+        settings = with_data_folder(**given)
+        check(settings)
         await preflight.check_mongodb(_uri(settings))
         async with driver.connected(settings) as database:
             return await work(database, settings)
@@ -51,7 +59,7 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     except Exception as error:
         if translate(error) is None:
             raise
-        raise SystemExit(f"finlink: MongoDB failed ({type(error).__name__}); try again") from None
+        raise SystemExit(f"finlink: MongoDB failed ({type(error).__name__}). {failed}") from None
 
 
 def with_data_folder(**given: object) -> Settings:

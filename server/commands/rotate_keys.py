@@ -5,27 +5,22 @@ On a terminal this is a progress bar and sentences, otherwise one JSON object a 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from rich.console import Console as RichConsole
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from server.commands.database import audit_trail, key_ring, with_data_folder
-from server.config import ConfigError, Settings
+from server.commands.database import audit_trail, key_ring, on_database
+from server.config import Settings
 from server.core.events import Event
-from server.edge.errors import StartError
 from server.security.rotation import Rotation, rotate, survey
 from server.storage.data_keys import data_keys
-from server.storage.driver import connected
-from server.storage.errors import translate
+from server.storage.driver import Database
 from server.storage.keyed_secrets import keyed_secrets
-from server.supervisor import preflight
 
 EVERY_SECONDS = 1.0  # between lines of progress
 
@@ -33,130 +28,76 @@ EVERY_SECONDS = 1.0  # between lines of progress
 def rotate_keys(*, check: bool, rate: int, **given: object) -> int:
     """Re-wrap everything with the first key, or with `check` only count. Returns the exit code.
 
-    Settings that are `given` beat the environment.
+    Settings that are `given` beat the environment. Exits with one line if it cannot.
     """
-    console: Console = TerminalConsole() if sys.stdout.isatty() else PipedConsole()
-    try:
-        return asyncio.run(_rotate(with_data_folder(**given), console, check=check, rate=rate))
-    except (ConfigError, StartError) as error:
-        console.fail(str(error))
-    except Exception as error:
-        if translate(error) is None:
-            raise
-        console.fail(
-            f"MongoDB failed ({type(error).__name__}). Keys re-wrapped so far stay so; "
-            "run this again to continue."
-        )
-    return 1
 
-
-async def _rotate(settings: Settings, console: Console, *, check: bool, rate: int) -> int:
-    ring = key_ring(settings)
-    if settings.mongodb_uri is not None:
-        await preflight.check_mongodb(settings.mongodb_uri.get_secret_value())
-    async with connected(settings) as database:
+    async def work(database: Database, settings: Settings) -> Rotation:
+        ring = key_ring(settings)
         collections = [data_keys(database), keyed_secrets(database)]
         started = time.monotonic()
         if check:
             rotation = await survey(ring, collections)
         else:
-            with console:
-                rotation = await rotate(ring, collections, console.progress, rate)
+            with progress() as show:
+                rotation = await rotate(ring, collections, show, rate)
             if rotation.complete:
                 trail = await audit_trail(database, settings)
                 await trail.add(Event("encryption_key.rotated", fields=[ring.first]))
-        console.result(rotation, ring.first, time.monotonic() - started, check=check)
-    return 0 if rotation.complete else 1
+        report(rotation, ring.first, None if check else time.monotonic() - started)
+        return rotation
+
+    failed = "Keys re-wrapped so far stay so; run this again to continue."
+    return 0 if on_database(work, check=key_ring, failed=failed, **given).complete else 1
 
 
-class Console(Protocol):
-    """The output of the command. Inside the `with`, progress is shown."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def progress(self, done: int, wanted: int) -> None: ...
-
-    def result(self, rotation: Rotation, first: str, seconds: float, *, check: bool) -> None: ...
-
-    def fail(self, message: str) -> None: ...
-
-
-class TerminalConsole:
-    def __init__(self) -> None:
-        self._out = RichConsole(highlight=False, soft_wrap=True, markup=False)
+@contextmanager
+def progress() -> Iterator[Callable[[int, int], None]]:
+    """Inside, progress is shown: how many keys are re-wrapped, of how many."""
+    if sys.stdout.isatty():
         columns = (
             TextColumn("Re-wrapping"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        self._bar = Progress(*columns, console=self._out)
-        self._task = self._bar.add_task("", total=None)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def progress(self, done: int, wanted: int) -> None:
-        self._bar.update(self._task, completed=done, total=wanted)
-
-    def result(self, rotation: Rotation, first: str, seconds: float, *, check: bool) -> None:
-        if not check:
-            self._out.print(
-                f"Re-wrapped {rotation.rewrapped:,} keys with {first} in {seconds:.0f} s."
-            )
-        for line in sentences(rotation, first):
-            self._out.print(line)
-
-    def fail(self, message: str) -> None:
-        _fail(message)
-
-
-class PipedConsole:
-    def __init__(self) -> None:
-        self._printed_at = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+        with Progress(*columns, console=_console()) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda done, wanted: bar.update(task, completed=done, total=wanted)
         return
+    printed_at = 0.0
 
-    def progress(self, done: int, wanted: int) -> None:
-        if time.monotonic() - self._printed_at >= EVERY_SECONDS or done == wanted:
-            self._printed_at = time.monotonic()
-            _print_json({"event": "progress", "rewrapped": done, "of": wanted})
+    def show(done: int, wanted: int) -> None:
+        nonlocal printed_at
+        if time.monotonic() - printed_at >= EVERY_SECONDS or done == wanted:
+            printed_at = time.monotonic()
+            print(json.dumps({"event": "progress", "rewrapped": done, "of": wanted}), flush=True)
 
-    def result(self, rotation: Rotation, first: str, seconds: float, *, check: bool) -> None:
-        _print_json(
-            {
-                "event": "complete" if rotation.complete else "incomplete",
-                "key": first,
-                "keys": rotation.total,
-                **(
-                    {} if check else {"rewrapped": rotation.rewrapped, "seconds": round(seconds, 1)}
-                ),
-                "waiting": dict(rotation.waiting),
-                "missing": list(rotation.missing),
-                "broken": rotation.broken,
-            }
-        )
-
-    def fail(self, message: str) -> None:
-        _fail(message)
+    yield show
 
 
-def sentences(rotation: Rotation, first: str) -> Sequence[str]:
+def report(rotation: Rotation, first: str, seconds: float | None) -> None:
+    """The state, and how long a rotation took, if one was made."""
+    if sys.stdout.isatty():
+        done = f"Re-wrapped {rotation.rewrapped:,} keys with {first} in {seconds or 0:.0f} s."
+        for line in ([] if seconds is None else [done]) + sentences(rotation, first):
+            _console().print(line)
+        return
+    made = (
+        {} if seconds is None else {"rewrapped": rotation.rewrapped, "seconds": round(seconds, 1)}
+    )
+    facts = {
+        "event": "complete" if rotation.complete else "incomplete",
+        "key": first,
+        "keys": rotation.total,
+        **made,
+        "waiting": dict(rotation.waiting),
+        "missing": list(rotation.missing),
+        "broken": rotation.broken,
+    }
+    print(json.dumps(facts), flush=True)
+
+
+def sentences(rotation: Rotation, first: str) -> list[str]:
     """The state, and what to do about it."""
     if rotation.complete:
         every = f"All {rotation.total:,} keys are wrapped by {first}."
@@ -181,9 +122,5 @@ def sentences(rotation: Rotation, first: str) -> Sequence[str]:
     return lines
 
 
-def _print_json(fact: dict[str, object]) -> None:
-    print(json.dumps(fact), flush=True)
-
-
-def _fail(message: str) -> None:
-    print(f"finlink: {message}", file=sys.stderr)
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True, markup=False)

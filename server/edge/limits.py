@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.edge.clusters import grpc_cluster
 from server.edge.errors import StartError
 from server.edge.settings import EdgeSettings
 
@@ -103,25 +104,7 @@ def share(
         },
     }
     address, _, port = service.rpartition(":")
-    endpoint = {"socket_address": {"address": address, "port_value": int(port)}}
-    config["static_resources"]["clusters"].append(
-        {
-            "name": SERVICE,
-            "type": "STRICT_DNS",
-            "dns_lookup_family": "V4_PREFERRED",
-            "connect_timeout": "1s",
-            "typed_extension_protocol_options": {
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions",
-                    "explicit_http_config": {"http2_protocol_options": {}},
-                }
-            },
-            "load_assignment": {
-                "cluster_name": SERVICE,
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}],
-            },
-        }
-    )
+    config["static_resources"]["clusters"].append(grpc_cluster(SERVICE, address, int(port)))
 
 
 def _rate_limits(limiter: dict[str, Any], limits: Limits) -> None:

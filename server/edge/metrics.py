@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from server.edge.clusters import cluster
+
 _TYPES = "type.googleapis.com/envoy.extensions"
 _ADMIN = "admin"
 _GET = {"name": ":method", "string_match": {"exact": "GET"}}
@@ -21,18 +23,7 @@ class Metrics:
 def add(config: dict[str, Any], admin_port: int, metrics: Metrics) -> None:
     """One more listener, that passes this one page on and nothing else."""
     resources = config["static_resources"]
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}}
-    resources["clusters"].append(
-        {
-            "name": _ADMIN,
-            "type": "STATIC",
-            "connect_timeout": "1s",
-            "load_assignment": {
-                "cluster_name": _ADMIN,
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
-            },
-        }
-    )
+    resources["clusters"].append(cluster(_ADMIN, "127.0.0.1", admin_port))
     page = {
         "match": {"path": "/metrics", "headers": [_GET]},
         "route": {"cluster": _ADMIN, "prefix_rewrite": "/stats/prometheus"},

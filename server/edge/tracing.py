@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from server.config import Settings
+from server.edge.clusters import grpc_cluster
 
 COLLECTOR = "otlp"
 _TYPES = "type.googleapis.com/envoy"
@@ -76,22 +77,7 @@ def _sampler(percent: float) -> dict[str, Any]:
 
 
 def _collector(tracing: Tracing) -> dict[str, Any]:
-    address = {"socket_address": {"address": tracing.host, "port_value": tracing.port}}
-    cluster = {
-        "name": COLLECTOR,
-        "type": "STRICT_DNS",
-        "connect_timeout": "1s",
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": {}},
-            }
-        },
-        "load_assignment": {
-            "cluster_name": COLLECTOR,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
-        },
-    }
+    cluster = grpc_cluster(COLLECTOR, tracing.host, tracing.port)
     if tracing.tls:
         cluster["transport_socket"] = {
             "name": "envoy.transport_sockets.tls",
