@@ -37,11 +37,9 @@ class Users(Protocol):
 
     async def identity(self, user_id: str, *, expected: str | None = None) -> str:
         """`User.id`, which is never given again, unlike `userId`; a user of another is not found."""
-        ...
 
     async def lock(self, user_id: str, session: Session) -> bool:
         """`is_active` inside a transaction, which keeps the user from changing until it ends."""
-        ...
 
 
 class UserDependents(Protocol):
@@ -72,7 +70,6 @@ class UserExporter(Protocol):
 
     def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
         """All of it, read as it is asked for. Ends early if the user is deleted meanwhile."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,6 @@ class Engine(Protocol):
 
     async def stop(self, grace: float) -> None:
         """Let what is under way end within `grace` seconds."""
-        ...
 
 
 @dataclass(frozen=True)

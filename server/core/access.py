@@ -40,13 +40,11 @@ class Keys(Protocol):
     @property
     def are_fresh(self) -> bool:
         """Whether they may be asked; else they are to be read first."""
-        ...
 
     async def read(self) -> None: ...
 
     def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
         """The key a call came with; None where calls need none. Raises Unauthenticated, PermissionDenied."""
-        ...
 
 
 def new_key() -> str:

@@ -37,7 +37,6 @@ class IdempotencyRecords(Protocol):
 
     def serving(self, name: str, wait: timedelta) -> AbstractAsyncContextManager[None]:
         """Inside, nobody else serves the call. Raises CallUnderWay after a wait."""
-        ...
 
     async def find(self, name: str) -> IdempotencyRecord | None: ...
 
@@ -48,7 +47,6 @@ class IdempotencyRecords(Protocol):
 
         Raises AlreadyReplied; the transaction of `session` cannot commit then.
         """
-        ...
 
 
 @dataclass

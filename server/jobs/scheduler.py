@@ -28,11 +28,9 @@ class Source(Protocol[T]):
 
     async def claim(self, *, abandoned: bool) -> Job[T] | None:
         """`abandoned`: look for those first that dead workers left."""
-        ...
 
     async def due_since(self) -> datetime | None:
         """None if nothing is due. It costs less than a claim."""
-        ...
 
 
 class JobScheduler(Generic[T]):

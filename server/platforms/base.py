@@ -128,7 +128,6 @@ class Reading(Protocol):
 
         Raises SessionEnded, PermissionRefused, PlatformUnavailable or PlatformDataError.
         """
-        ...
 
 
 class Platform(Protocol):
@@ -142,7 +141,6 @@ class Platform(Protocol):
 
         Raises CredentialsRefused, PlatformUnavailable or PlatformDataError.
         """
-        ...
 
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
@@ -151,27 +149,21 @@ class Platform(Protocol):
 
         `secrets` is what `LoginRequired` or an ended `Session` held; `credentials` may be empty.
         """
-        ...
 
     async def renew(self, session: Session) -> Session:
         """Extend the session where the platform can; else prove that it is still accepted.
 
         Raises SessionEnded where only a new login helps.
         """
-        ...
 
     def reading(self, session: Session) -> AbstractAsyncContextManager[Reading]:
         """Read data while inside. Nothing else may be asked of the session by the same task then."""
-        ...
 
     async def disconnect(self, session: Session) -> None:
         """End the session at the platform. Raises any PlatformError; callers do it best effort."""
-        ...
 
     async def abandon(self, login: LoginRequired) -> None:
         """Forget a login that was begun. Raises any PlatformError; callers treat it as best effort."""
-        ...
 
     async def aclose(self) -> None:
         """Close the HTTP client."""
-        ...

@@ -26,11 +26,9 @@ class Keys(Protocol):
 
     async def wrapped_by(self, key_id: str, after: str, limit: int) -> Sequence[StoredKey]:
         """The next that this key of the ring wrapped, in the order of their ids."""
-        ...
 
     async def replace(self, changes: Sequence[tuple[StoredKey, Wrapped]]) -> int:
         """Store them where nobody changed them meanwhile; gives how many."""
-        ...
 
 
 @dataclass(slots=True)

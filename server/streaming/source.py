@@ -34,7 +34,6 @@ class Change(Protocol):
     @property
     def owner(self) -> str:
         """Whose it is: those who watch this owner get it, and those who watch all."""
-        ...
 
 
 C = TypeVar("C", bound=Change)

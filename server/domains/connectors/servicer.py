@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -37,20 +38,13 @@ from server.rpc.times import timestamp
 from server.streaming.watches import Watches
 
 
+@dataclass(frozen=True)
 class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
-    def __init__(
-        self,
-        connecting: Connecting,
-        connectors: ConnectorService,
-        syncs: SyncService,
-        watches: Watches[Change],
-        trends: TrendService,
-    ) -> None:
-        self._connecting = connecting
-        self._connectors = connectors
-        self._syncs = syncs
-        self._watches = watches
-        self._trends = trends
+    _connecting: Connecting
+    _connectors: ConnectorService
+    _syncs: SyncService
+    _watches: Watches[Change]
+    _trends: TrendService
 
     async def CreateConnector(
         self, request: rpc.CreateConnectorRequest, context: Context

@@ -58,28 +58,17 @@ class LoginNeeded:
 Connection: TypeAlias = Connected | LoginNeeded
 
 
+@dataclass(frozen=True)
 class Connecting:
-    def __init__(
-        self,
-        changes: RecordedChanges,
-        store: ConnectorStore,
-        leases: Leases,
-        sessions: SessionVault,
-        logins: LoginFlow,
-        logout: Logout,
-        platforms: Mapping[str, Platform],
-        users: Users,
-        wake: Callable[[], None],
-    ) -> None:
-        self._changes = changes
-        self._store = store
-        self._leases = leases
-        self._sessions = sessions
-        self._logins = logins
-        self._logout = logout
-        self._platforms = platforms
-        self._users = users
-        self._wake = wake
+    _changes: RecordedChanges
+    _store: ConnectorStore
+    _leases: Leases
+    _sessions: SessionVault
+    _logins: LoginFlow
+    _logout: Logout
+    _platforms: Mapping[str, Platform]
+    _users: Users
+    _wake: Callable[[], None]
 
     async def connect(self, request: ConnectRequest, reply: KeyedReply | None = None) -> Connection:
         """Raises UserNotFound, AlreadyConnected, InvalidCredentials, LoginsThrottled or

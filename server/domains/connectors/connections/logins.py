@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -40,22 +41,14 @@ T = TypeVar("T")
 LOGIN_SECONDS = 9.0  # for all a platform does to let somebody in
 
 
+@dataclass(frozen=True)
 class LoginFlow:
-    def __init__(
-        self,
-        changes: SessionChanges,
-        store: ConnectorStore,
-        sessions: SessionVault,
-        throttle: LoginThrottle,
-        logout: Logout,
-        platforms: Mapping[str, Platform],
-    ) -> None:
-        self._changes = changes
-        self._store = store
-        self._sessions = sessions
-        self._throttle = throttle
-        self._logout = logout
-        self._platforms = platforms
+    _changes: SessionChanges
+    _store: ConnectorStore
+    _sessions: SessionVault
+    _throttle: LoginThrottle
+    _logout: Logout
+    _platforms: Mapping[str, Platform]
 
     async def begin(
         self, user_id: str, platform: str, credentials: Mapping[str, str]

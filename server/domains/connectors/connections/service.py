@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -31,28 +32,17 @@ _log = structlog.stdlib.get_logger("finlink.connectors")
 DEFAULT_LIMIT = 20
 
 
+@dataclass(frozen=True)
 class ConnectorService:
-    def __init__(
-        self,
-        changes: RecordedChanges,
-        store: ConnectorStore,
-        lists: ConnectorLists,
-        records: RecordStore,
-        sessions: SessionVault,
-        renewal: SessionRenewal,
-        logout: Logout,
-        users: Users,
-        wake: Callable[[], None],
-    ) -> None:
-        self._changes = changes
-        self._store = store
-        self._lists = lists
-        self._records = records
-        self._sessions = sessions
-        self._renewal = renewal
-        self._logout = logout
-        self._users = users
-        self._wake = wake
+    _changes: RecordedChanges
+    _store: ConnectorStore
+    _lists: ConnectorLists
+    _records: RecordStore
+    _sessions: SessionVault
+    _renewal: SessionRenewal
+    _logout: Logout
+    _users: Users
+    _wake: Callable[[], None]
 
     # Looking
 

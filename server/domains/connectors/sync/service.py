@@ -42,22 +42,14 @@ class Triggered:
     skipped: str | None = None  # recent_success, user_not_active
 
 
+@dataclass(frozen=True)
 class SyncService:
-    def __init__(
-        self,
-        changes: RecordedChanges,
-        connectors: ConnectorStore,
-        syncs: SyncStore,
-        records: RecordStore,
-        sessions: SessionVault,
-        wake: Callable[[], None],
-    ) -> None:
-        self._changes = changes
-        self._connectors = connectors
-        self._syncs = syncs
-        self._records = records
-        self._sessions = sessions
-        self._wake = wake
+    _changes: RecordedChanges
+    _connectors: ConnectorStore
+    _syncs: SyncStore
+    _records: RecordStore
+    _sessions: SessionVault
+    _wake: Callable[[], None]
 
     async def status(self, connector_id: str) -> Connector:
         """Raises ConnectorNotFound."""
