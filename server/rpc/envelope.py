@@ -12,16 +12,25 @@ from functools import lru_cache
 
 from server.rpc.json_form import http_body
 
-_END = len('2026-01-15T10:30:00.000Z"}')
+_END_BYTES = len('2026-01-15T10:30:00.000Z"}')
 
 
 def now() -> str:
     """The time in RFC 3339, to the millisecond."""
-    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
-    return f"{_to_the_second(seconds)}.{milliseconds:03}Z"
+    return _written(time.time_ns() // 1_000_000)
 
 
-@lru_cache(1)  # of all the writing of a time the longest part, and the same for many replies
+@lru_cache(1)  # a busy worker sends several replies in a millisecond
+def _end(milliseconds: int) -> bytes:
+    return f'{_written(milliseconds)}"}}'.encode()
+
+
+def _written(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_to_the_second(seconds)}.{rest:03}Z"
+
+
+@lru_cache(1)  # of all the writing of a time the longest part
 def _to_the_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
@@ -34,7 +43,7 @@ def success(text: str) -> bytes:
 
 def at_present(reply: bytes) -> bytes:
     """A reply of `success` that was kept, with the time of now."""
-    return reply[:-_END] + f'{now()}"}}'.encode()
+    return reply[:-_END_BYTES] + _end(time.time_ns() // 1_000_000)
 
 
 def failure(error: Mapping[str, object]) -> str:
