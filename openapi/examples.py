@@ -30,7 +30,6 @@ Example = dict[str, Any]
 PLACE = "examples.yaml"
 _AT = "2026-01-15T10:30:00.000Z"
 _CODE = re.compile(r"`([^`]+)`")
-_STATUSES = re.compile(r"HTTP \d+, [A-Z_]+\. ")
 
 
 class ExampleMissing(LookupError):
@@ -92,7 +91,7 @@ def stream(method: Method) -> list[Example]:
 
 def error(code: str) -> Example:
     """The example of an error, whole."""
-    said = _STATUSES.sub("", contract.comment(f"finlink.errors.v1.ERROR_REASON_{code}"))
+    said = contract.comment(f"finlink.errors.v1.ERROR_REASON_{code}")
     given = ERRORS.get(code) or {"message": said.partition(".")[0]}
     body = {"code": code, "details": [], "timestamp": _AT, "path": "/api/v1/users/user_12345"}
     return enveloped({"error": body | given}, success=False)
