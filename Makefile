@@ -74,6 +74,8 @@ lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint gen/finlink.binpb --path finlink
+	@$(BIN)/python -m codegen.released
+	$(BIN)/buf breaking gen/finlink.binpb --against gen/released.binpb --path finlink
 	$(BIN)/buf format --diff --exit-code protos
 
 audit: $(VENV)/dev.stamp ## Look up known vulnerabilities of what is pinned; without the network it says so
