@@ -22,7 +22,7 @@ from server.storage.audit import AuditTrail
 from server.storage.cache_feed import Followed
 from server.storage.changes import RecordedChanges
 from server.storage.counters import CounterSpec, Values
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from server.storage.leases import Leases
 
 Indexes: TypeAlias = Mapping[str, Sequence[IndexModel]]  # by collection
@@ -38,7 +38,7 @@ class Users(Protocol):
     async def identity(self, user_id: str, *, expected: str | None = None) -> str:
         """`User.id`, which is never given again, unlike `userId`; a user of another is not found."""
 
-    async def lock(self, user_id: str, session: Session) -> bool:
+    async def lock(self, user_id: str, session: ClientSession) -> bool:
         """`is_active` inside a transaction, which keeps the user from changing until it ends."""
 
 
@@ -56,11 +56,11 @@ class UserDependents(Protocol):
         """Tell the outside world, as far as it answers; nothing is decided yet."""
         return
 
-    async def delete(self, user_id: str, session: Session) -> None:
+    async def delete(self, user_id: str, session: ClientSession) -> None:
         """Remove everything kept of the user, inside the transaction that deletes the user."""
         return
 
-    async def set_active(self, user_id: str, active: bool, session: Session) -> None:
+    async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
         """Let the user's background work run or pause, inside the same transaction."""
         return
 

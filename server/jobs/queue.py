@@ -22,7 +22,7 @@ from pymongo import ASCENDING, IndexModel, ReturnDocument
 
 from server.core.clock import milliseconds
 from server.observability.logging import cause_of
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.persistence import persistently
 
 T = TypeVar("T")
@@ -150,7 +150,10 @@ class JobQueue(Generic[T]):
     # What its worker writes: False where the lease is over
 
     async def keep(
-        self, job: Job[T], fields: Mapping[str, Any] | None = None, session: Session | None = None
+        self,
+        job: Job[T],
+        fields: Mapping[str, Any] | None = None,
+        session: ClientSession | None = None,
     ) -> bool:
         """Extend the lease, and write how far the work is."""
         return await self._write(job, {self._kind.due: self._kind.lease_end}, fields, session)
@@ -167,7 +170,7 @@ class JobQueue(Generic[T]):
         self,
         job: Job[T],
         fields: Mapping[str, Any] | None = None,
-        session: Session | None = None,
+        session: ClientSession | None = None,
         *,
         due: Any = "$$REMOVE",
     ) -> bool:
@@ -185,7 +188,7 @@ class JobQueue(Generic[T]):
         job: Job[T],
         lease: Document,
         fields: Mapping[str, Any] | None,
-        session: Session | None,
+        session: ClientSession | None,
     ) -> bool:
         stages = [{"$set": dict(each)} for each in (lease, fields) if each]
         result = await self._collection.update_one(self.under_lease(job), stages, session=session)

@@ -78,7 +78,7 @@ class PlatformDataError(PlatformError):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class PlatformSession:
     """A login that the platform accepts.
 
     `secrets` is all that later calls need (tokens, keys, the MCP session id): strings only,
@@ -136,7 +136,7 @@ class Platform(Protocol):
     name: str
     data_types: Sequence[DataType]  # what the platform can give; the permissions it can grant
 
-    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+    async def connect(self, credentials: Mapping[str, str]) -> PlatformSession | LoginRequired:
         """Log in with what the caller sent.
 
         Raises CredentialsRefused, PlatformUnavailable or PlatformDataError.
@@ -144,22 +144,22 @@ class Platform(Protocol):
 
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         """Finish a login that `connect` left pending, or begin again where that is not possible.
 
         `secrets` is what `LoginRequired` or an ended `Session` held; `credentials` may be empty.
         """
 
-    async def renew(self, session: Session) -> Session:
+    async def renew(self, session: PlatformSession) -> PlatformSession:
         """Extend the session where the platform can; else prove that it is still accepted.
 
         Raises SessionEnded where only a new login helps.
         """
 
-    def reading(self, session: Session) -> AbstractAsyncContextManager[Reading]:
+    def reading(self, session: PlatformSession) -> AbstractAsyncContextManager[Reading]:
         """Read data while inside. Nothing else may be asked of the session by the same task then."""
 
-    async def disconnect(self, session: Session) -> None:
+    async def disconnect(self, session: PlatformSession) -> None:
         """End the session at the platform. Raises any PlatformError; callers do it best effort."""
 
     async def abandon(self, login: LoginRequired) -> None:

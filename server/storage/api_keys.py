@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from server.core.access import ApiKey, Scope, digest
 from server.core.clock import utc_now
 from server.core.errors import PermissionDenied, Unauthenticated
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 
 API_KEYS = "api_keys"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {API_KEYS: [IndexModel("name", unique=True)]}
@@ -32,7 +32,7 @@ class ApiKeyStore:
     def __init__(self, database: Database) -> None:
         self._keys = database.collection(API_KEYS, allow_stale=True)
 
-    async def add(self, key: ApiKey, session: Session | None = None) -> ApiKey:
+    async def add(self, key: ApiKey, session: ClientSession | None = None) -> ApiKey:
         """Raises NameTaken."""
         document = {
             "_id": key.digest,
@@ -51,7 +51,7 @@ class ApiKeyStore:
         documents = await self._keys.find({}).sort("name", ASCENDING).to_list(None)
         return [_key(document) for document in documents]
 
-    async def revoke(self, name: str, session: Session | None = None) -> ApiKey | None:
+    async def revoke(self, name: str, session: ClientSession | None = None) -> ApiKey | None:
         """The key as it was; None where there is none of this name. It stays in the list."""
         document = await self._keys.find_one_and_update(
             {"name": name},

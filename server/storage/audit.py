@@ -23,7 +23,7 @@ from pymongo.errors import DuplicateKeyError
 from server.core.clock import utc_now
 from server.core.events import Actor, Event, current_actor
 from server.core.model import document_name
-from server.storage.driver import Database, Document, Session, insert
+from server.storage.driver import ClientSession, Database, Document, insert
 
 AUDIT_EVENTS = "audit_events"
 AUDIT_HEAD = "audit_head"
@@ -119,12 +119,12 @@ class AuditTrail:
         self._heads = database.collection(AUDIT_HEAD)
         self.codes = codes
 
-    async def add(self, event: Event, session: Session | None = None) -> None:
+    async def add(self, event: Event, session: ClientSession | None = None) -> None:
         """Record `event`, done by the current actor, in the transaction that does it."""
         await self.add_all([(event, current_actor())], session)
 
     async def add_all(
-        self, events: Sequence[tuple[Event, Actor]], session: Session | None = None
+        self, events: Sequence[tuple[Event, Actor]], session: ClientSession | None = None
     ) -> None:
         """Record events and who did them, in the transaction that does it."""
         documents = [_document(event, actor) for event, actor in events]
@@ -156,7 +156,7 @@ class AuditTrail:
             writes.append(UpdateOne({"_id": event["_id"]}, sealed))
         after = Head(sequence, link)
 
-        async def write(session: Session) -> None:
+        async def write(session: ClientSession) -> None:
             try:
                 moved = await self._heads.update_one(
                     {"_id": "head", "sequence": before.sequence},

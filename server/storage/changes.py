@@ -13,7 +13,7 @@ from server.cache.generations import Generations
 from server.core.events import Actor, Event, current_actor
 from server.core.idempotency import KeyedReply, store_replies
 from server.storage.audit import AuditTrail
-from server.storage.driver import Database, Session, TransactionAborted
+from server.storage.driver import ClientSession, Database, TransactionAborted
 from server.storage.group_commit import GroupCommit
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -43,7 +43,7 @@ class RecordedChanges:
 
     async def make(
         self,
-        work: Callable[[Session], Awaitable[T]],
+        work: Callable[[ClientSession], Awaitable[T]],
         events_of: Callable[[Any], Event | Sequence[Event]],
         reply: KeyedReply | None,
         *,
@@ -57,7 +57,7 @@ class RecordedChanges:
         """
         caller = Caller(current_actor(), reply)
 
-        async def changed(session: Session) -> tuple[T, list[Done]]:
+        async def changed(session: ClientSession) -> tuple[T, list[Done]]:
             result = await work(session)
             if result is None:
                 return result, []
@@ -68,7 +68,7 @@ class RecordedChanges:
 
     async def commit(
         self,
-        work: Callable[[Session], Awaitable[tuple[T, Sequence[Done]]]],
+        work: Callable[[ClientSession], Awaitable[tuple[T, Sequence[Done]]]],
         *,
         deadline: float | None = None,
         once: bool = False,
@@ -78,7 +78,7 @@ class RecordedChanges:
         `deadline` and `once` are those of `Database.transact`.
         """
 
-        async def together(session: Session) -> T:
+        async def together(session: ClientSession) -> T:
             result, done = await work(session)
             events = [(event, caller.actor) for caller, _, events in done for event in events]
             await self._trail.add_all(events, session)
@@ -124,8 +124,8 @@ class GroupCommitChanges(Generic[I, T]):
     def __init__(
         self,
         changes: RecordedChanges,
-        alone: Callable[[I, Session], Awaitable[T]],
-        together: Callable[[Sequence[I], Session], Awaitable[Sequence[T]]],
+        alone: Callable[[I, ClientSession], Awaitable[T]],
+        together: Callable[[Sequence[I], ClientSession], Awaitable[Sequence[T]]],
         event_of: Callable[[I, T], Event],
     ) -> None:
         """`alone` makes one change, `together` many; the latter may raise whatever it likes."""
@@ -155,7 +155,7 @@ class GroupCommitChanges(Generic[I, T]):
         items = [item for item, _ in members]
         lone = len(members) == 1
 
-        async def work(session: Session) -> tuple[Sequence[T], list[Done]]:
+        async def work(session: ClientSession) -> tuple[Sequence[T], list[Done]]:
             results: Sequence[T]
             if lone:
                 results = [await self._alone(items[0], session)]

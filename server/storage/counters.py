@@ -22,7 +22,7 @@ from pymongo import ASCENDING, IndexModel, timeout
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from server.core.clock import utc_now
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 
 # The collections and the field have their first names.
 COUNTERS = "tallies"
@@ -167,7 +167,7 @@ class Counters:
             state.add(tuple(row["_id"].get(name) for name in self._spec.by), row["n"])
         return state.totals
 
-    async def leave(self, documents: Sequence[Mapping[str, Any]], session: Session) -> None:
+    async def leave(self, documents: Sequence[Mapping[str, Any]], session: ClientSession) -> None:
         """Note that these were removed, in the transaction that does so."""
         notes = [
             {"tally": self.name, "key": document[COUNTED_AS]}
@@ -201,7 +201,7 @@ class Counters:
         """Count some of what has changed; how many changes it was, less than BATCH where none is left."""
         return await self._database.transact(self._roll_up)
 
-    async def _roll_up(self, session: Session) -> int:
+    async def _roll_up(self, session: ClientSession) -> int:
         fields = dict.fromkeys((*self._spec.by, COUNTED_AS), 1)
         cursor = self._counted.find(self._spec.misplaced, fields, session=session)
         documents = await cursor.hint(INDEX).limit(BATCH).to_list(None)

@@ -17,7 +17,7 @@ from server.security.data_key import DataKey, Owner
 from server.security.keys import KEY_BYTES
 from server.security.ring import KeyRing
 from server.storage import wrapped_keys
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from server.storage.wrapped_keys import BY_RING_KEY, WrappedKeys
 
 DATA_KEYS = "data_keys"
@@ -47,17 +47,17 @@ class DataKeyStore:
         key = self._ring.unwrap(wrapped_keys.wrapped(document), place=_place(document))
         return DataKey(document["_id"], owner, key)
 
-    async def store(self, key: DataKey, session: Session) -> None:
+    async def store(self, key: DataKey, session: ClientSession) -> None:
         """Keep a new key; the owner's former one is destroyed."""
         await self.destroy(key.owner, session)
         document = {"_id": key.id, **_query(key.owner), "createdAt": utc_now()}
         wrapped = self._ring.wrap(key.key, place=_place(document))
         await self._keys.insert_one({**document, **wrapped_keys.fields(wrapped)}, session=session)
 
-    async def destroy(self, owner: Owner, session: Session) -> None:
+    async def destroy(self, owner: Owner, session: ClientSession) -> None:
         await self._keys.delete_one(_query(owner), session=session)
 
-    async def destroy_of_user(self, user_id: str, session: Session) -> None:
+    async def destroy_of_user(self, user_id: str, session: ClientSession) -> None:
         await self._keys.delete_many({"userId": user_id}, session=session)
 
 

@@ -36,7 +36,7 @@ from server.storage.monitoring import Commands, Connections
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncCollection[Document]
-Session: TypeAlias = AsyncClientSession
+ClientSession: TypeAlias = AsyncClientSession
 T = TypeVar("T")
 
 _ABORT_SECONDS = 0.5
@@ -70,7 +70,7 @@ class StreamEnded(PyMongoError):
 
 
 async def insert(
-    collection: Collection, documents: Sequence[Document], session: Session | None = None
+    collection: Collection, documents: Sequence[Document], session: ClientSession | None = None
 ) -> None:
     """Insert one or many. Raises DuplicateKeyError, as for one."""
     if len(documents) == 1:
@@ -248,7 +248,7 @@ class Database:
 
     async def transact(
         self,
-        work: Callable[[Session], Awaitable[T]],
+        work: Callable[[ClientSession], Awaitable[T]],
         *,
         deadline: float | None = None,
         once: bool = False,
@@ -290,7 +290,7 @@ class Database:
                 else:
                     return result
 
-    async def _commit(self, session: Session, deadline: float) -> None:
+    async def _commit(self, session: ClientSession, deadline: float) -> None:
         """Commit; where it is unknown whether that worked, committing again is safe."""
         while True:
             try:
@@ -320,7 +320,7 @@ class Database:
         return sorted(name for name in found if not name.startswith("system."))
 
     @asynccontextmanager
-    async def at_one_moment(self) -> AsyncIterator[Session]:
+    async def at_one_moment(self) -> AsyncIterator[ClientSession]:
         """What is read in this session, outside of transactions, is as it was at the first read.
 
         MongoDB keeps that for five minutes, or as long as it is set to (`minSnapshotHistoryWindowInSeconds`).

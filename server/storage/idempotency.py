@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.idempotency import AlreadyReplied, CallUnderWay, IdempotencyRecord
-from server.storage.driver import Database, Session, insert
+from server.storage.driver import ClientSession, Database, insert
 from server.storage.leases import LeaseBusy, Leases
 
 ANSWERS = "answers"
@@ -57,7 +57,7 @@ class IdempotencyStore:
         return IdempotencyRecord(document["request"], content)
 
     async def add(
-        self, records: Sequence[tuple[str, IdempotencyRecord]], session: Session | None = None
+        self, records: Sequence[tuple[str, IdempotencyRecord]], session: ClientSession | None = None
     ) -> None:
         documents = [
             {

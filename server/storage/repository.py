@@ -24,7 +24,7 @@ from server.core.model import Changes, Model
 from server.core.pages import Page, PageRequest
 from server.storage import paging
 from server.storage.data_loader import DataLoader
-from server.storage.driver import Database, Document, Session, insert
+from server.storage.driver import ClientSession, Database, Document, insert
 from server.storage.mapping import Mapped
 from server.storage.paging import Position
 from server.storage.updates import change
@@ -97,14 +97,14 @@ class Repository(Generic[M]):
         documents = await self._collection.find(query).to_list(None)
         return {str(document[self._key]): self._mapped.read(document) for document in documents}
 
-    async def find(self, match: Match, session: Session | None = None) -> M | None:
+    async def find(self, match: Match, session: ClientSession | None = None) -> M | None:
         document = await self._collection.find_one(self._query(match), session=session)
         return self._mapped.read(document) if document else None
 
     async def exists(self, match: Match) -> bool:
         return bool(await self._collection.find_one(self._query(match), {"_id": 1}))
 
-    async def insert(self, models: Sequence[M], session: Session | None = None) -> None:
+    async def insert(self, models: Sequence[M], session: ClientSession | None = None) -> None:
         """One; or many, in a transaction."""
         try:
             await insert(self._collection, [self._mapped.write(each) for each in models], session)
@@ -113,7 +113,9 @@ class Repository(Generic[M]):
                 raise
             raise self._taken from None
 
-    async def update(self, match: Match, changes: Changes, session: Session | None = None) -> M:
+    async def update(
+        self, match: Match, changes: Changes, session: ClientSession | None = None
+    ) -> M:
         """Make all changes at once, and note the time; gives the model after that.
 
         What the changes do not name stays, also what the model does not know.
@@ -125,7 +127,7 @@ class Repository(Generic[M]):
         query = self._query(match)
         return self._read(await change(self._collection, query, fields, session=session))
 
-    async def lock(self, match: Match, session: Session) -> M:
+    async def lock(self, match: Match, session: ClientSession) -> M:
         """Read a document in a transaction, which keeps others from changing or removing it until it ends."""
         return self._read(
             await self._collection.find_one_and_update(
@@ -133,13 +135,13 @@ class Repository(Generic[M]):
             )
         )
 
-    async def remove(self, match: Match, session: Session | None = None) -> Document:
+    async def remove(self, match: Match, session: ClientSession | None = None) -> Document:
         """Delete a document; gives it as it was stored."""
         return self._found(
             await self._collection.find_one_and_delete(self._query(match), session=session)
         )
 
-    async def remove_all(self, match: Mapping[str, Any], session: Session) -> None:
+    async def remove_all(self, match: Mapping[str, Any], session: ClientSession) -> None:
         await self._collection.delete_many(self._query(match), session=session)
 
     async def page(self, listing: Listing, wanted: PageRequest) -> Page[M]:

@@ -12,14 +12,14 @@ from typing import Any
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.storage.driver import Collection, Document, Session
+from server.storage.driver import ClientSession, Collection, Document
 
 
 async def change(
     collection: Collection,
     query: Mapping[str, Any],
     *stages: Mapping[str, Any],
-    session: Session | None = None,
+    session: ClientSession | None = None,
     **options: Any,
 ) -> Document | None:
     """The first document that fits, as it is after the change; None if none fits."""

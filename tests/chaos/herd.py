@@ -20,9 +20,8 @@ from server.config import Settings
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
 from server.domains.connectors.model import Connector
-from server.platforms.base import Session
-from server.storage.driver import Database, connected
-from server.storage.driver import Session as Transaction
+from server.platforms.base import PlatformSession
+from server.storage.driver import ClientSession, Database, connected
 from tests.chaos.ledger import OnMongoDb
 from tests.sandbox.accounts import Accounts, Kite
 from tests.sandbox.driver import API_SECRET
@@ -59,7 +58,7 @@ class Member:
     platform: str
     login: str
     data_types: tuple[DataType, ...]
-    session: Session
+    session: PlatformSession
 
 
 @asynccontextmanager
@@ -95,18 +94,18 @@ async def gather(
 
 async def _at_fi_money(
     at: Place, client: httpx.AsyncClient, number: int
-) -> tuple[str, str, Session]:
+) -> tuple[str, str, PlatformSession]:
     session_id, phone = f"mcp-session-{uuid.uuid4()}", f"70{number:08}"
     form = {"sessionId": session_id, "phoneNumber": phone, "otp": ""}
     answer = await client.post(f"{at.sandbox.sandbox.fi_money}/login", data=form)
     assert answer.status_code == 200, answer.text
     secrets = {"session_id": session_id, "platform_user_id": f"fi_{phone}"}
-    return "fi_money", phone, Session(f"fi_{phone}", "mcp", _tomorrow(), secrets)
+    return "fi_money", phone, PlatformSession(f"fi_{phone}", "mcp", _tomorrow(), secrets)
 
 
 async def _at_zerodha(
     at: Place, client: httpx.AsyncClient, number: int
-) -> tuple[str, str, Session]:
+) -> tuple[str, str, PlatformSession]:
     base_url, user_id = at.sandbox.sandbox.zerodha, f"H{number:06}"
     api_key = f"app_{number // (4 * USERS_OF_ONE_APP)}"
     login = {"api_key": api_key, "user_id": user_id, "password": "secret"}
@@ -120,7 +119,7 @@ async def _at_zerodha(
         "api_secret": API_SECRET,
         "access_token": answer.json()["data"]["access_token"],
     }
-    return "zerodha", user_id, Session(user_id, "individual", _tomorrow(), secrets)
+    return "zerodha", user_id, PlatformSession(user_id, "individual", _tomorrow(), secrets)
 
 
 async def _joined(
@@ -129,7 +128,7 @@ async def _joined(
     data_types: tuple[DataType, ...],
     platform: str,
     login: str,
-    session: Session,
+    session: PlatformSession,
 ) -> Member:
     user_id = f"user_{login}"
     key = vault.new_key(user_id, platform)
@@ -143,7 +142,7 @@ async def _joined(
         paused=False,
     )
 
-    async def store_it(transaction: Transaction) -> Connector:
+    async def store_it(transaction: ClientSession) -> Connector:
         await vault.store_key(key, transaction)
         return await connect(session=transaction)
 

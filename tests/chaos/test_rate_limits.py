@@ -20,10 +20,9 @@ from server.config import Settings
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
-from server.platforms.base import Session
+from server.platforms.base import PlatformSession
 from server.platforms.zerodha.adapter import checksum, next_session_end
-from server.storage.driver import Collection, Database, connected
-from server.storage.driver import Session as Transaction
+from server.storage.driver import ClientSession, Collection, Database, connected
 from server.storage.leases import LEASES
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground
@@ -35,7 +34,7 @@ LIMIT = 10  # calls a second of one app, in any second
 AT_ONCE = 10  # logins
 
 
-async def logged_in(client: httpx.AsyncClient, api_key: str) -> Session:
+async def logged_in(client: httpx.AsyncClient, api_key: str) -> PlatformSession:
     """A new user's session at the platform."""
     user_id = f"BG{uuid.uuid4().hex[:8]}".upper()
     form = {"api_key": api_key, "user_id": user_id, "password": "secret"}
@@ -49,21 +48,23 @@ async def logged_in(client: httpx.AsyncClient, api_key: str) -> Session:
     answer = await client.post("/session/token", data=form)
     access_token = answer.raise_for_status().json()["data"]["access_token"]
     kept = {"api_key": api_key, "api_secret": API_SECRET, "access_token": access_token}
-    return Session(user_id, "individual", next_session_end(utc_now()), kept)
+    return PlatformSession(user_id, "individual", next_session_end(utc_now()), kept)
 
 
-async def sessions(site: Ground, api_key: str, count: int) -> list[Session]:
+async def sessions(site: Ground, api_key: str, count: int) -> list[PlatformSession]:
     gate = asyncio.Semaphore(AT_ONCE)
     async with httpx.AsyncClient(base_url=site.sandbox.sandbox.zerodha) as client:
 
-        async def one() -> Session:
+        async def one() -> PlatformSession:
             async with gate:
                 return await logged_in(client, api_key)
 
         return list(await asyncio.gather(*(one() for _ in range(count))))
 
 
-async def connectors(site: Ground, database: Database, opened: Sequence[Session]) -> list[ObjectId]:
+async def connectors(
+    site: Ground, database: Database, opened: Sequence[PlatformSession]
+) -> list[ObjectId]:
     """A connector for each session, its first sync due at once; a run of it takes one call."""
     store = ConnectorStore(database)
     vault = site.vault(database)
@@ -73,7 +74,7 @@ async def connectors(site: Ground, database: Database, opened: Sequence[Session]
         key = vault.new_key(user_id, "zerodha")
         sealed = vault.seal(key, session)
 
-        async def store_it(transaction: Transaction) -> Any:
+        async def store_it(transaction: ClientSession) -> Any:
             await vault.store_key(key, transaction)  # noqa: B023 - awaited here
             return await store.connect(
                 user_id, "zerodha", ["profile"], sealed, new_sync_id(),  # noqa: B023 - awaited here

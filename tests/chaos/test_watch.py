@@ -27,7 +27,7 @@ from server.domains.connectors.connections.store import CONNECTORS, ConnectorSto
 from server.domains.connectors.model import Connector, DataTypeCount, ErrorEntry, HistoryEntry
 from server.domains.connectors.sync.store import Outcome, SyncStore
 from server.jobs.queue import Job
-from server.platforms.base import Session
+from server.platforms.base import PlatformSession
 from server.storage.driver import Database, Document, connected
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground
@@ -80,7 +80,7 @@ class Writer:
         self._sessions = vault
         self._record = record
         self._dice = dice
-        self._session = Session("AB1234", "individual", utc_now(), {"token": "hush"})
+        self._session = PlatformSession("AB1234", "individual", utc_now(), {"token": "hush"})
 
     async def write(self) -> None:
         while self._record.left > 0:
@@ -190,7 +190,7 @@ class Writer:
         """A session that ends at another moment than the one before."""
         sealed = self._sessions.seal(self._sessions.new_key(user_id, "zerodha"), self._session)
         ends = self._session.expires_at + timedelta(seconds=self._dice.randint(3_600, 80_000))
-        self._session = Session("AB1234", "individual", ends, {"token": "hush"})
+        self._session = PlatformSession("AB1234", "individual", ends, {"token": "hush"})
         return sealed
 
     async def _get(self, connector_id: str) -> Connector:

@@ -15,7 +15,7 @@ from server.core.clock import utc_now
 from server.jobs import scheduler as scheduler_module
 from server.jobs.queue import Job, JobKind, JobQueue, LeaseLost
 from server.jobs.scheduler import JobScheduler
-from server.storage.driver import Database, Document, Session, connected
+from server.storage.driver import ClientSession, Database, Document, connected
 from tests.storage.databases import settings
 
 ERRANDS, RESULTS = "errands", "errand_results"
@@ -57,7 +57,7 @@ class Errands:
             if not await self.queue.keep(job, {"step": step + 1}):
                 raise LeaseLost
 
-        async def end(session: Session) -> None:
+        async def end(session: ClientSession) -> None:
             await self.results.insert_one({"errand": job.id, "fence": job.fence}, session=session)
             if not await self.queue.finish(job, {"open": False}, session):
                 raise LeaseLost

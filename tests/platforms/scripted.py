@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from finlink_words import DataType
 
-from server.platforms.base import Platform, Session
+from server.platforms.base import Platform, PlatformSession
 from server.platforms.http import Retry
 from server.platforms.records import Item
 
@@ -138,7 +138,7 @@ def impatient() -> Retry:
     return Retry(sleep=NoWait())
 
 
-async def read(platform: Platform, session: Session, data_type: DataType) -> Sequence[Item]:
+async def read(platform: Platform, session: PlatformSession, data_type: DataType) -> Sequence[Item]:
     """The items of one data type."""
     async with platform.reading(session) as reading:
         return (await reading.fetch(data_type)).items()

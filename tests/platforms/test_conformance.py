@@ -26,8 +26,8 @@ from server.platforms.base import (
     Platform,
     PlatformDataError,
     PlatformError,
+    PlatformSession,
     PlatformUnavailable,
-    Session,
     SessionEnded,
     Slot,
     Throttled,
@@ -106,9 +106,9 @@ class World:
     def credentials(self) -> dict[str, str]:
         return {"username": self.login, "password": "hunter2"}
 
-    async def connected(self) -> Session:
+    async def connected(self) -> PlatformSession:
         session = await self.platform.connect(self.credentials)
-        assert isinstance(session, Session)
+        assert isinstance(session, PlatformSession)
         return session
 
     def faults(self, *rules: Mapping[str, Any]) -> None:
@@ -137,16 +137,16 @@ async def world(manifest: Manifest[Any], at: Accounts) -> AsyncIterator[World]:
     at.control.post("/reset").raise_for_status()
 
 
-def secrets_of(session: Session) -> list[str]:
+def secrets_of(session: PlatformSession) -> list[str]:
     return [value for value in session.secrets.values() if value != session.platform_user_id]
 
 
-async def fetch(platform: Platform, session: Session, data_type: DataType) -> Fetched:
+async def fetch(platform: Platform, session: PlatformSession, data_type: DataType) -> Fetched:
     async with platform.reading(session) as reading:
         return await reading.fetch(data_type)
 
 
-async def read(platform: Platform, session: Session, data_type: DataType) -> list[str]:
+async def read(platform: Platform, session: PlatformSession, data_type: DataType) -> list[str]:
     """The keys of all items."""
     return [item.key for item in (await fetch(platform, session, data_type)).items()]
 

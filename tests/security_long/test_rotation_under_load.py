@@ -22,7 +22,7 @@ from bson import ObjectId
 from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import CONNECTORS
-from server.platforms.base import Session
+from server.platforms.base import PlatformSession
 from server.security.ring import KeyRing
 from server.security.rotation import rotate, survey
 from server.storage import wrapped_keys
@@ -75,7 +75,7 @@ async def seeded(database: Database, count: int) -> list[str]:
             user_id = f"seeded_{number}"
             key = vault.new_key(user_id, "zerodha")
             secrets = {"access_token": f"tok_{number}"}
-            held = vault.seal(key, Session(f"P{number}", "individual", EXPIRES, secrets))
+            held = vault.seal(key, PlatformSession(f"P{number}", "individual", EXPIRES, secrets))
             place = f"{DATA_KEYS}/{key.id}/{key.owner.name}"
             wrapped = wrapped_keys.fields(ring.wrap(key.key, place=place))
             keys.append({"_id": key.id, "userId": user_id, "owner": key.owner.name, **wrapped})

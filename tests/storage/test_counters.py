@@ -26,7 +26,7 @@ from server.storage.counters import (
     CounterSpec,
     Values,
 )
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.indexes import ensure_indexes
 from server.storage.leases import Leases
 from server.storage.rollup import RECOUNT_EACH, CounterRollup
@@ -94,7 +94,7 @@ class Hands:
             await self.things.insert_one({**found, COUNTED_AS: self.chance.choice((7, "x", None))})
 
     async def remove(self) -> None:
-        async def work(session: Session) -> None:
+        async def work(session: ClientSession) -> None:
             found = await self.things.find_one_and_delete({}, session=session)
             await self.counters.leave([found] if found else [], session)
 
@@ -167,7 +167,7 @@ async def test_a_total_is_of_one_moment(database: Database, things: Counters) ->
         while not over.is_set():
             one, other = chance.sample(range(40), 2)
 
-            async def work(session: Session, one: int = one, other: int = other) -> None:
+            async def work(session: ClientSession, one: int = one, other: int = other) -> None:
                 first = await collection.find_one_and_delete({"n": one}, session=session)
                 second = await collection.find_one({"n": other}, session=session)
                 assert first is not None

@@ -12,7 +12,7 @@ from server.security.data_key import DataKey, Owner
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage.data_keys import DATA_KEYS, DataKeyStore, new_data_key
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from server.storage.keyed_secrets import KEYED_SECRETS, KeyedSecrets
 
 RING = KeyRing({"one": os.urandom(32)})
@@ -69,7 +69,7 @@ async def test_a_replacement_that_is_undone_leaves_the_key(database: Database) -
     store = DataKeyStore(database, RING)
     before = await stored(database, ANN)
 
-    async def work(session: Session) -> None:
+    async def work(session: ClientSession) -> None:
         await store.store(new_data_key(ANN), session)
         raise TransactionAborted
 

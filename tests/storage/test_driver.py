@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from pymongo.errors import PyMongoError
 
 from server.config import Settings
-from server.storage.driver import Collection, Database, Session, connected
+from server.storage.driver import ClientSession, Collection, Database, connected
 from server.storage.errors import translate
 from tests.mongodb import MongoDb
 from tests.stack import free_ports
@@ -44,7 +44,7 @@ async def test_aggregate_gives_all_documents(database: Database, things: Collect
 
 
 async def test_a_transaction_writes_all_of_it(database: Database, things: Collection) -> None:
-    async def work(session: Session) -> str:
+    async def work(session: ClientSession) -> str:
         await things.insert_one({"_id": "one"}, session=session)
         await things.insert_one({"_id": "two"}, session=session)
         assert await things.count_documents({}) == 0  # others see nothing of it yet
@@ -57,7 +57,7 @@ async def test_a_transaction_writes_all_of_it(database: Database, things: Collec
 async def test_a_transaction_that_raises_writes_nothing(
     database: Database, things: Collection
 ) -> None:
-    async def work(session: Session) -> None:
+    async def work(session: ClientSession) -> None:
         await things.insert_one({"_id": "one"}, session=session)
         raise LookupError("changed its mind")
 
@@ -72,7 +72,7 @@ async def test_transactions_in_each_other_s_way_are_run_again(
     await things.insert_one({"_id": "counter", "n": 0})
     attempts = 0
 
-    async def work(session: Session) -> None:
+    async def work(session: ClientSession) -> None:
         nonlocal attempts
         attempts += 1
         counter = await things.find_one({"_id": "counter"}, session=session)
@@ -97,7 +97,9 @@ async def test_only_what_asks_for_it_is_read_elsewhere(mongodb: MongoDb, driver:
         )
         assert (things.read_preference.mode, told.read_preference.mode) == (0, 1)
 
-        async def work(session: Session) -> object:  # a transaction reads from the primary alone
+        async def work(
+            session: ClientSession,
+        ) -> object:  # a transaction reads from the primary alone
             await told.insert_one({"_id": 1}, session=session)
             return await told.find_one({"_id": 1}, session=session)
 

@@ -19,7 +19,7 @@ from server.core.idempotency import (
 from server.security.encryption import Undecipherable, Vault
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from server.storage.idempotency import ANSWERS, IdempotencyStore
 from server.storage.leases import Leases
 
@@ -46,8 +46,8 @@ class Change:
         reply = KeyedReply(KeyedCall(self._records, "call", record), str)
         return await self._changes.make(self._work(result), lambda _: Event("thing.made"), reply)
 
-    def _work(self, result: object | None) -> Callable[[Session], Awaitable[object | None]]:
-        async def work(session: Session) -> object | None:
+    def _work(self, result: object | None) -> Callable[[ClientSession], Awaitable[object | None]]:
+        async def work(session: ClientSession) -> object | None:
             await self.things.insert_one({}, session=session)
             return result
 

@@ -17,7 +17,7 @@ from server.core.clock import utc_now
 from server.core.errors import InvalidRequest
 from server.core.model import Id, Model
 from server.core.pages import PageRequest
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from server.storage.indexes import ensure_indexes
 from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository, new_id
 
@@ -150,7 +150,7 @@ async def test_what_is_taken_is_refused(
     with pytest.raises(NoteExists):
         await by_name.insert([note("one")])
 
-    async def work(session: Session) -> None:
+    async def work(session: ClientSession) -> None:
         await by_name.insert([note("two"), note("one")], session)
 
     with pytest.raises(NoteExists):
@@ -226,7 +226,7 @@ async def test_a_change_that_is_undone_is_none(database: Database, notes: Reposi
     made = note("one")
     await notes.insert([made])
 
-    async def work(session: Session) -> None:
+    async def work(session: ClientSession) -> None:
         changed = await notes.update(made.id, {"owner": "x"}, session)
         assert await notes.find(made.id, session) == changed
         assert (await notes.remove(made.id, session))["name"] == "one"
@@ -243,7 +243,7 @@ async def test_what_is_locked_waits(database: Database, notes: Repository[Note])
     await notes.insert([made])
 
     async def append(tag: str) -> None:
-        async def work(session: Session) -> None:
+        async def work(session: ClientSession) -> None:
             found = await notes.lock(made.id, session)
             await notes.update(made.id, {"tags": (*found.tags, tag)}, session)
 

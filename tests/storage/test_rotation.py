@@ -13,7 +13,7 @@ from server.security.data_key import DataKey, Owner
 from server.security.ring import KeyRing
 from server.security.rotation import Rotation, rotate, survey
 from server.storage.data_keys import DATA_KEYS, DataKeyStore, data_keys, new_data_key
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from server.storage.keyed_secrets import KeyedSecrets, keyed_secrets
 
 OLD_KEY, NEW_KEY = os.urandom(32), os.urandom(32)
@@ -37,7 +37,7 @@ async def sealed(database: Database, ring: KeyRing, numbers: range) -> dict[int,
     """What a new data key of each owner sealed."""
     keys = [new_data_key(owner(number)) for number in numbers]
 
-    async def store(some: Sequence[DataKey], session: Session) -> None:
+    async def store(some: Sequence[DataKey], session: ClientSession) -> None:
         for key in some:
             await DataKeyStore(database, ring).store(key, session)
 

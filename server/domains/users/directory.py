@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.domains.users.errors import UserNotFound
 from server.domains.users.store import UserStore
-from server.storage.driver import Session
+from server.storage.driver import ClientSession
 
 
 class UserDirectory:
@@ -22,6 +22,6 @@ class UserDirectory:
             raise UserNotFound
         return user.id
 
-    async def lock(self, user_id: str, session: Session) -> bool:
+    async def lock(self, user_id: str, session: ClientSession) -> bool:
         """`is_active` inside a transaction, keeping the user from being deleted or changed meanwhile."""
         return (await self._store.lock(user_id, session)).status == "active"

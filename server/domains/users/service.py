@@ -16,7 +16,7 @@ from server.domains.users.model import NewUser, User, UserFilter
 from server.domains.users.store import UserStore
 from server.kernel import Exported, UserDependents
 from server.storage.changes import GroupCommitChanges, RecordedChanges
-from server.storage.driver import Session
+from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.users")
 
@@ -79,7 +79,7 @@ class UserService:
     async def set_status(self, user_id: str, status: str, reply: KeyedReply | None = None) -> User:
         """Change the status, and let the user's syncs run or stop with it. Raises UserNotFound."""
 
-        async def work(session: Session) -> User:
+        async def work(session: ClientSession) -> User:
             user = await self._store.update(user_id, {"status": status}, session)
             for dependent in self._dependents:
                 await dependent.set_active(user_id, status == "active", session)
@@ -102,7 +102,7 @@ class UserService:
         for dependent in self._dependents:
             await dependent.before_delete(user_id)
 
-        async def work(session: Session) -> str:
+        async def work(session: ClientSession) -> str:
             await self._store.archive(user_id, session)
             for dependent in self._dependents:
                 await dependent.delete(user_id, session)

@@ -17,7 +17,7 @@ from server.domains.users.errors import UserExists, UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
 from server.storage.cache_feed import Followed
 from server.storage.counters import COUNTED_AS, Counters, CounterSpec
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository
 
 USERS = "users"
@@ -84,7 +84,7 @@ class UserStore(Repository[User]):
         self._archive = database.collection(ARCHIVE)
         self._counters = Counters(database, COUNTED)
 
-    async def create(self, new: NewUser, session: Session | None = None) -> User:
+    async def create(self, new: NewUser, session: ClientSession | None = None) -> User:
         """Raises UserExists naming every field that is taken."""
         try:
             (user,) = await self.create_all([new], session)
@@ -93,7 +93,7 @@ class UserStore(Repository[User]):
         return user
 
     async def create_all(
-        self, news: Sequence[NewUser], session: Session | None = None
+        self, news: Sequence[NewUser], session: ClientSession | None = None
     ) -> Sequence[User]:
         """All or none, in a transaction. Raises UserExists, which does not say what is taken."""
         users = [self.new(new) for new in news]
@@ -108,7 +108,7 @@ class UserStore(Repository[User]):
             fields.append(FieldError("email", "Email already exists"))
         return UserExists(fields[0].message if len(fields) == 1 else None, fields=fields)
 
-    async def archive(self, user_id: str, session: Session) -> None:
+    async def archive(self, user_id: str, session: ClientSession) -> None:
         """Move a user out of every read, inside a transaction. Raises UserNotFound."""
         document = await self.remove(user_id, session)
         await self._counters.leave([document], session)

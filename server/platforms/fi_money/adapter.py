@@ -26,7 +26,7 @@ from server.platforms.base import (
     LoginRequired,
     PermissionRefused,
     PlatformDataError,
-    Session,
+    PlatformSession,
     SessionEnded,
 )
 from server.platforms.document import Node, parse
@@ -103,12 +103,12 @@ class FiMoney:
 
     # -- sessions
 
-    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+    async def connect(self, credentials: Mapping[str, str]) -> PlatformSession | LoginRequired:
         return await self._begin(credentials, None)
 
     async def _begin(
         self, credentials: Mapping[str, str], known_as: str | None
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         session_id = await self._mcp.open_session()
         try:
             return await self._log_in(session_id, credentials, known_as)
@@ -119,7 +119,7 @@ class FiMoney:
 
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         known_as = secrets.get("platform_user_id")
         if session_id := secrets.get("session_id"):
             try:
@@ -130,7 +130,7 @@ class FiMoney:
 
     async def _log_in(
         self, session_id: str, credentials: Mapping[str, str], known_as: str | None
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         """`known_as`: the user id of an earlier login, kept where no user name is given."""
         username = credentials.get("username")
         user_id = self._user_id(username) if username else known_as
@@ -147,7 +147,7 @@ class FiMoney:
                 pending["platform_user_id"] = user_id
             return LoginRequired(login_url, pending)
         user_id = user_id or self._user_id(session_id)
-        return Session(
+        return PlatformSession(
             platform_user_id=user_id,
             account_type=ACCOUNT_TYPE,
             expires_at=self._clock() + self._ttl,
@@ -184,7 +184,7 @@ class FiMoney:
         digest = hmac.new(self._hash_key, login.strip().casefold().encode(), hashlib.sha256)
         return f"fi_{digest.hexdigest()[:32]}"
 
-    async def renew(self, session: Session) -> Session:
+    async def renew(self, session: PlatformSession) -> PlatformSession:
         try:
             text = await self._call(session.secrets["session_id"], _CHEAP_TOOL)
         except PermissionRefused:
@@ -193,7 +193,7 @@ class FiMoney:
             raise SessionEnded(f"{LABEL} wants a new login")
         return session
 
-    async def disconnect(self, session: Session) -> None:
+    async def disconnect(self, session: PlatformSession) -> None:
         async with self._session_lock(session.secrets["session_id"]) as lock, lock.call():
             await self._mcp.close_session(session.secrets["session_id"])
 
@@ -206,7 +206,7 @@ class FiMoney:
     # -- data
 
     @asynccontextmanager
-    async def reading(self, session: Session) -> AsyncIterator[FiReading]:
+    async def reading(self, session: PlatformSession) -> AsyncIterator[FiReading]:
         async with self._session_lock(session.secrets["session_id"]) as lock:
             yield FiReading(self._mcp, session, lock)
 
@@ -226,7 +226,7 @@ class FiMoney:
 
 
 class FiReading:
-    def __init__(self, mcp: McpClient, session: Session, lock: SessionLock) -> None:
+    def __init__(self, mcp: McpClient, session: PlatformSession, lock: SessionLock) -> None:
         self._mcp = mcp
         self._session = session
         self._lock = lock

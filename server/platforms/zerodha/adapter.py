@@ -19,8 +19,8 @@ from server.platforms.base import (
     LoginRequired,
     PermissionRefused,
     PlatformDataError,
+    PlatformSession,
     RateLimit,
-    Session,
     SessionEnded,
     Slot,
 )
@@ -82,17 +82,17 @@ class Zerodha:
 
     # -- sessions
 
-    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+    async def connect(self, credentials: Mapping[str, str]) -> PlatformSession | LoginRequired:
         return await self._log_in({}, credentials)
 
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         return await self._log_in(secrets, credentials)
 
     async def _log_in(
         self, pending: Mapping[str, str], credentials: Mapping[str, str]
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         api_key = _first("apiKey", credentials.get("apiKey"), pending.get("api_key"), self._api_key)
         api_secret = _first(
             "apiSecret", credentials.get("apiSecret"), pending.get("api_secret"), self._api_secret
@@ -111,7 +111,7 @@ class Zerodha:
 
     async def _exchange(
         self, api_key: str, api_secret: str, request_token: str, field: str | None
-    ) -> Session:
+    ) -> PlatformSession:
         """Trade a request token for a session. Once only: a token dies with its first use."""
         form = {
             "api_key": api_key,
@@ -129,7 +129,7 @@ class Zerodha:
         given = data.find("login_time")
         login_time = (None if given is None else given.instant()) or self._clock()
         kept = _secrets(api_key, api_secret, data)
-        return Session(
+        return PlatformSession(
             platform_user_id=data.get("user_id").word(),
             account_type=data.get("user_type").word(),
             expires_at=next_session_end(login_time),
@@ -137,7 +137,7 @@ class Zerodha:
             renewable="refresh_token" in kept,
         )
 
-    async def renew(self, session: Session) -> Session:
+    async def renew(self, session: PlatformSession) -> PlatformSession:
         if session.secrets.get("refresh_token"):
             try:
                 # Asked again where no reply came: had the token been spent, all would be lost anyway.
@@ -147,7 +147,7 @@ class Zerodha:
         await self._retry(partial(self._call, "GET", "/user/profile", session))
         return session
 
-    async def _refresh(self, session: Session) -> Session:
+    async def _refresh(self, session: PlatformSession) -> PlatformSession:
         """Only apps that Zerodha approved for it hold a refresh token."""
         keys = session.secrets
         api_key, api_secret, token = keys["api_key"], keys["api_secret"], keys["refresh_token"]
@@ -157,7 +157,7 @@ class Zerodha:
             "checksum": checksum(api_key, token, api_secret),
         }
         data = await self._call("POST", "/session/refresh_token", form=form)
-        return Session(
+        return PlatformSession(
             platform_user_id=session.platform_user_id,
             account_type=session.account_type,
             expires_at=next_session_end(self._clock()),
@@ -166,7 +166,7 @@ class Zerodha:
             renewable=True,
         )
 
-    async def disconnect(self, session: Session) -> None:
+    async def disconnect(self, session: PlatformSession) -> None:
         for token in ("refresh_token", "access_token"):
             if not session.secrets.get(token):
                 continue
@@ -185,10 +185,10 @@ class Zerodha:
     # -- data
 
     @asynccontextmanager
-    async def reading(self, session: Session) -> AsyncIterator[KiteReading]:
+    async def reading(self, session: PlatformSession) -> AsyncIterator[KiteReading]:
         yield KiteReading(partial(self._get, session), partial(self._reserve, session), self._retry)
 
-    async def _get(self, session: Session, path: str, slot: Slot | None) -> Reply:
+    async def _get(self, session: PlatformSession, path: str, slot: Slot | None) -> Reply:
         """The reply to a read, not looked into where it looks like data."""
         reply = await self._send("GET", path, session, slot=slot)
         if not looks_like_data(reply):
@@ -196,7 +196,7 @@ class Zerodha:
         return reply
 
     async def _reserve(
-        self, session: Session, longest_wait: timedelta, calls: int
+        self, session: PlatformSession, longest_wait: timedelta, calls: int
     ) -> Sequence[Slot | None]:
         if self._rate_limit is None:
             return [None] * calls
@@ -208,7 +208,7 @@ class Zerodha:
         self,
         method: str,
         path: str,
-        session: Session | None = None,
+        session: PlatformSession | None = None,
         *,
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
@@ -220,7 +220,7 @@ class Zerodha:
         self,
         method: str,
         path: str,
-        session: Session | None,
+        session: PlatformSession | None,
         *,
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,

@@ -11,7 +11,7 @@ from server.core.events import Actor, Event, enter_actor
 from server.domains.audit.sealer import Sealer
 from server.domains.audit.verification import verify
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.leases import Leases
 from tests.domains.audit.harms import HARMS, Harm, Scene, alter, finding, sealed, told
 
@@ -79,7 +79,7 @@ async def test_every_filter_of_the_list_has_its_index(
 
 
 async def test_an_event_goes_with_its_change(database: Database, trail: AuditTrail) -> None:
-    async def work(session: Session) -> None:
+    async def work(session: ClientSession) -> None:
         await trail.add(Event("user.created"), session)
         raise RuntimeError
 

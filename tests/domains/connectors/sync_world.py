@@ -49,7 +49,7 @@ from server.platforms.base import (
     Fetched,
     LoginRequired,
     PlatformError,
-    Session,
+    PlatformSession,
     SessionEnded,
 )
 from server.platforms.records import Holding, Item, Money, Profile, Trade, Transaction
@@ -58,8 +58,7 @@ from server.storage.audit import AuditTrail, Codes
 from server.storage.background import Background
 from server.storage.changes import RecordedChanges
 from server.storage.data_keys import DataKeyStore
-from server.storage.driver import Database, Document
-from server.storage.driver import Session as Transaction_
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.leases import Leases
 from server.streaming.source import ChangeSource
 from server.streaming.watches import Watches
@@ -89,7 +88,7 @@ def profile(name: str = "Ann") -> Item:
 @dataclass(frozen=True)
 class InProcessReading:
     platform: InProcess
-    session: Session
+    session: PlatformSession
 
     async def fetch(self, data_type: DataType) -> Fetched:
         items = await self.platform.fetch(self.session, data_type)
@@ -121,7 +120,7 @@ class InProcess:
         self.before_fetch: Callable[[], Awaitable[None]] | None = None
         self.fetched: list[DataType] = []
         self.looked_into: list[DataType] = []
-        self.logged_out: list[Session] = []
+        self.logged_out: list[PlatformSession] = []
         self.abandoned: list[LoginRequired] = []
         # Awaited before each answer to a renewal.
         self.before_renewal: Callable[[], Awaitable[None]] | None = None
@@ -134,12 +133,12 @@ class InProcess:
         """All data types fail, or none."""
         self.failures = dict.fromkeys(self.data_types, error) if error else {}
 
-    def session(self) -> Session:
+    def session(self) -> PlatformSession:
         self.logins += 1
         token = {"token": f"tok_{self.logins}"}
-        return Session("AB1234", "individual", utc_now() + self.life, token, self.renewable)
+        return PlatformSession("AB1234", "individual", utc_now() + self.life, token, self.renewable)
 
-    async def connect(self, credentials: Mapping[str, str]) -> Session | LoginRequired:
+    async def connect(self, credentials: Mapping[str, str]) -> PlatformSession | LoginRequired:
         if credentials.get("password") == "wrong":
             raise CredentialsRefused("The password is wrong", "password")
         if self.wants_login:
@@ -148,14 +147,14 @@ class InProcess:
 
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         if self.cannot_log_in:
             raise self.cannot_log_in
         if credentials.get("requestToken"):
             return self.session()
         return LoginRequired("https://platform.test/login", {"pending": "p2"})
 
-    async def renew(self, session: Session) -> Session:
+    async def renew(self, session: PlatformSession) -> PlatformSession:
         self.renewals += 1
         if self.before_renewal is not None:
             await self.before_renewal()
@@ -167,10 +166,10 @@ class InProcess:
         return session
 
     @asynccontextmanager
-    async def reading(self, session: Session) -> AsyncIterator[InProcessReading]:
+    async def reading(self, session: PlatformSession) -> AsyncIterator[InProcessReading]:
         yield InProcessReading(self, session)
 
-    async def fetch(self, session: Session, data_type: DataType) -> Sequence[Item]:
+    async def fetch(self, session: PlatformSession, data_type: DataType) -> Sequence[Item]:
         if self.before_fetch is not None:
             await self.before_fetch()
         self.fetched.append(data_type)
@@ -180,7 +179,7 @@ class InProcess:
             raise failure
         return list(self.items[data_type])
 
-    async def disconnect(self, session: Session) -> None:
+    async def disconnect(self, session: PlatformSession) -> None:
         self.logged_out.append(session)
 
     async def abandon(self, login: LoginRequired) -> None:
@@ -379,5 +378,5 @@ class World:
         )
         return {row["_id"]: row["n"] for row in rows}
 
-    async def transact(self, work: Callable[[Transaction_], Awaitable[Any]]) -> Any:
+    async def transact(self, work: Callable[[ClientSession], Awaitable[Any]]) -> Any:
         return await self.database.transact(work)

@@ -23,7 +23,7 @@ from server.domains.connectors.errors import (
 )
 from server.domains.connectors.model import REFRESH_REUSE, Connector
 from server.domains.users.errors import UserNotFound
-from server.platforms.base import LoginRequired, PlatformUnavailable, Session
+from server.platforms.base import LoginRequired, PlatformSession, PlatformUnavailable
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
@@ -91,7 +91,7 @@ async def test_a_login_opens_nowhere_else_either(world: World) -> None:
 
 async def test_session_ids_open_nothing_and_do_not_repeat(world: World) -> None:
     key = await world.sessions.key_of(await world.connected())
-    session = Session("AB1234", "individual", utc_now(), {"token": "tok_1"})
+    session = PlatformSession("AB1234", "individual", utc_now(), {"token": "tok_1"})
     sealed = [world.sessions.seal(key, session) for _ in range(50)]
     assert len({each.session_id for each in sealed}) == 50
     assert all(each.session_id.startswith("sess_") for each in sealed)
@@ -120,7 +120,7 @@ async def test_a_connect_whose_user_is_deleted_meanwhile_stores_nothing(world: W
         def __init__(self) -> None:
             self.gate = Gate()
 
-        async def connect(self, credentials: dict[str, str]) -> Session:
+        async def connect(self, credentials: dict[str, str]) -> PlatformSession:
             await self.gate()
             return world.platform.session()
 
@@ -211,7 +211,7 @@ async def test_a_platform_that_is_away_changes_nothing(world: World) -> None:
     connector = await world.synced()
     document = await world.document(connector.id)
 
-    async def away(session: Session) -> Session:
+    async def away(session: PlatformSession) -> PlatformSession:
         raise PlatformUnavailable("Away", retry_after=timedelta(seconds=7))
 
     world.platform.renew = away  # type: ignore[method-assign]
@@ -227,7 +227,7 @@ async def test_a_login_completed_by_somebody_else_is_refused(world: World) -> No
     await world.sync(connector.id)
     world.platform.session_over = False
 
-    async def stranger(secrets: object, credentials: object) -> Session:
+    async def stranger(secrets: object, credentials: object) -> PlatformSession:
         return dataclasses.replace(world.platform.session(), platform_user_id="ZZ9999")
 
     world.platform.complete = stranger  # type: ignore[method-assign]
@@ -294,7 +294,7 @@ async def test_a_disconnect_ends_the_session_at_the_platform_too(world: World) -
 async def test_a_disconnect_does_not_depend_on_the_platform(world: World) -> None:
     connector = await world.synced()
 
-    async def away(session: Session) -> None:
+    async def away(session: PlatformSession) -> None:
         raise PlatformUnavailable("Away")
 
     world.platform.disconnect = away  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ import pytest
 from server.domains.connectors.model import Connector
 from server.domains.connectors.records.store import ERASURES
 from server.storage.audit import AUDIT_EVENTS
-from server.storage.driver import Session
+from server.storage.driver import ClientSession
 from tests.domains.connectors.sync_world import ALL, Gate, World, transaction
 
 ENDED, ERASED = "connector.disconnected", "connector.records_deleted"
@@ -90,7 +90,7 @@ async def test_all_or_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     connector = await world.synced()
     document, records = await world.document(connector.id), await listed(world, connector.id)
 
-    async def broken(records_ids: list[str], session: Session) -> None:
+    async def broken(records_ids: list[str], session: ClientSession) -> None:
         raise RuntimeError("no more")
 
     monkeypatch.setattr(world.records, "forget", broken)

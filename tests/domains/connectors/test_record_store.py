@@ -22,14 +22,14 @@ from server.domains.connectors.records.documents import decimal_text, record_doc
 from server.domains.connectors.records.store import BATCH, ERASURES, StoredRecord
 from server.platforms.records import Holding, Item, Money, Profile, Trade, Transaction
 from server.storage import persistence
-from server.storage.driver import Session
+from server.storage.driver import ClientSession
 from server.storage.errors import translate
 from tests.domains.connectors.sync_world import World, holding, profile, trade, transaction
 
 T = TypeVar("T")
 
 
-async def free(_session: Session, _added: int | None) -> None:
+async def free(_session: ClientSession, _added: int | None) -> None:
     """A guard that lets everything pass."""
 
 
@@ -267,7 +267,7 @@ class Refused(Exception):
     pass
 
 
-async def refusing(_session: Session, _added: int | None) -> None:
+async def refusing(_session: ClientSession, _added: int | None) -> None:
     raise Refused
 
 
@@ -288,7 +288,7 @@ def forgetful(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     transact = world.database.transact
     calls = itertools.count()
 
-    async def lossy(work: Callable[[Session], Awaitable[T]]) -> T:
+    async def lossy(work: Callable[[ClientSession], Awaitable[T]]) -> T:
         result = await transact(work)
         if next(calls) % 2 == 0:
             raise NetworkTimeout("the answer is lost")
@@ -337,7 +337,7 @@ async def test_documents_that_somebody_holds_are_waited_for(
 
     monkeypatch.setattr(persistence, "translate", told)
 
-    async def frozen(_session: Session, _added: int | None) -> None:
+    async def frozen(_session: ClientSession, _added: int | None) -> None:
         nonlocal keeping
         items = [trade("x1"), trade("x2")]
         keeping = asyncio.create_task(

@@ -21,7 +21,7 @@ from server.jobs import queue
 from server.jobs.queue import Job, JobQueue
 from server.platforms.base import PermissionRefused, PlatformDataError, PlatformUnavailable
 from server.storage import persistence
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 from tests.domains.connectors.sync_world import ALL, Gate, InProcess, World, transaction
 from tests.domains.connectors.waiting import eventually
 
@@ -655,7 +655,7 @@ class SlowToReturn(SyncStore):
         self.finished = asyncio.Event()
 
     async def finish(
-        self, job: Job[Connector], outcome: Outcome, session: Session | None = None
+        self, job: Job[Connector], outcome: Outcome, session: ClientSession | None = None
     ) -> bool:
         await super().finish(job, outcome, session)
         self.finished.set()

@@ -9,7 +9,7 @@ from server.domains.users.service import UserService
 from server.domains.users.store import UserStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Database, Session
+from server.storage.driver import ClientSession, Database
 from tests.domains.users.samples import new_user
 
 
@@ -32,10 +32,10 @@ class Dependent:
     async def before_delete(self, user_id: str) -> None:
         self.asked.append("before_delete")
 
-    async def delete(self, user_id: str, session: Session) -> None:
+    async def delete(self, user_id: str, session: ClientSession) -> None:
         self.asked.append("delete")
 
-    async def set_active(self, user_id: str, active: bool, session: Session) -> None:
+    async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
         self.asked.append("set_active")
 
 

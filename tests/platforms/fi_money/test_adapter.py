@@ -15,7 +15,7 @@ from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,
     PlatformDataError,
-    Session,
+    PlatformSession,
     SessionEnded,
 )
 from server.platforms.fi_money.adapter import FiMoney
@@ -27,7 +27,7 @@ from tests.platforms.test_mcp import HELLO, SESSION_ID, answer, text
 Clock = Callable[[], datetime]
 KEY = b"0123456789abcdef"
 LOGIN_URL = "https://fi.money/wealth-mcp-login?token=abc"
-SESSION = Session(
+SESSION = PlatformSession(
     "fi_1",
     "mcp",
     datetime(2026, 2, 3, 4, 30, tzinfo=UTC),
@@ -74,7 +74,7 @@ async def test_a_login_left_to_the_user_is_completed_in_the_same_session(clock: 
             fresh, {"session_id": SESSION_ID}
         )
         session = await adapter.complete(pending.secrets, {})
-    assert isinstance(session, Session)
+    assert isinstance(session, PlatformSession)
     assert (session.account_type, session.expires_at) == ("mcp", clock() + timedelta(minutes=20))
     assert session.platform_user_id.startswith("fi_")
     assert session.secrets == {
@@ -92,8 +92,8 @@ async def test_the_user_id_is_a_keyed_hash_of_the_login(clock: Clock) -> None:
         known = await adapter.complete(pending.secrets, {})
         again = await adapter.complete(pending.secrets, {"username": "9999900000"})
         other = await adapter.complete(pending.secrets, {"username": "9999900001"})
-    assert isinstance(known, Session)
-    assert isinstance(other, Session)
+    assert isinstance(known, PlatformSession)
+    assert isinstance(other, PlatformSession)
     assert known == again
     assert known.platform_user_id != other.platform_user_id
     assert "9999900000" not in known.platform_user_id
@@ -207,7 +207,7 @@ async def test_calls_of_one_session_wait_for_each_other(clock: Clock) -> None:
         started.set()
         return Say(body=b"{", hang=True)
 
-    other = Session("fi_2", "mcp", SESSION.expires_at, {"session_id": "mcp-session-2"})
+    other = PlatformSession("fi_2", "mcp", SESSION.expires_at, {"session_id": "mcp-session-2"})
     async with fi_money(clock, first, tools({})) as (adapter, server):
         hanging = asyncio.create_task(read(adapter, SESSION, "transactions"))
         await started.wait()

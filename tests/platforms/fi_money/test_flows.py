@@ -15,7 +15,7 @@ from server.platforms.base import (
     CredentialsRefused,
     LoginRequired,
     PlatformDataError,
-    Session,
+    PlatformSession,
     SessionEnded,
 )
 from server.platforms.fi_money.adapter import FiMoney
@@ -41,13 +41,13 @@ async def fi(fi_sandbox: Running) -> AsyncIterator[FiMoney]:
     await adapter.aclose()
 
 
-async def connected(fi: FiMoney, username: str = "user123") -> Session:
+async def connected(fi: FiMoney, username: str = "user123") -> PlatformSession:
     session = await fi.connect({"username": username, "password": "platformPassword"})
-    assert isinstance(session, Session)
+    assert isinstance(session, PlatformSession)
     return session
 
 
-async def kinds(fi: FiMoney, session: Session, data_type: DataType) -> Counter[str]:
+async def kinds(fi: FiMoney, session: PlatformSession, data_type: DataType) -> Counter[str]:
     return Counter(
         item.record.kind if isinstance(item.record, Holding) else type(item.record).__name__
         for item in await read(fi, session, data_type)
@@ -80,7 +80,7 @@ async def test_a_login_on_its_own_page(fi_sandbox: Running) -> None:
             data={**httpx.URL(pending.login_url).params, "phoneNumber": "2222222222"},
         )
     session = await adapter.complete(pending.secrets, {})
-    assert isinstance(session, Session)
+    assert isinstance(session, PlatformSession)
     assert await read(adapter, session, "transactions")
     await adapter.aclose()
 
@@ -107,7 +107,7 @@ async def test_a_login_that_ran_out() -> None:
         adapter = made(sandbox)
         pending = await adapter.connect({})
         assert isinstance(pending, LoginRequired)
-        session = Session("fi_1", "mcp", now(), pending.secrets)
+        session = PlatformSession("fi_1", "mcp", now(), pending.secrets)
         for ask in (adapter.renew(session), read(adapter, session, "trades")):
             with pytest.raises(SessionEnded):
                 await ask

@@ -14,8 +14,8 @@ from server.platforms.base import (
     LoginRequired,
     PermissionRefused,
     PlatformDataError,
+    PlatformSession,
     PlatformUnavailable,
-    Session,
     SessionEnded,
 )
 from server.platforms.document import IST
@@ -31,11 +31,11 @@ LOGGED_IN = {
     "user_id": "QX4821", "user_type": "individual", "access_token": "at1", "refresh_token": "",
     "login_time": "2026-02-03 09:41:07",
 }  # fmt: skip
-SESSION = Session(
+SESSION = PlatformSession(
     "QX4821", "individual", datetime(2026, 2, 4, 0, 30, tzinfo=UTC),
     {"api_key": "demo_key", "api_secret": "demo_secret", "access_token": "at1"},
 )  # fmt: skip
-RENEWABLE = Session(
+RENEWABLE = PlatformSession(
     SESSION.platform_user_id, SESSION.account_type, SESSION.expires_at,
     {**SESSION.secrets, "refresh_token": "rt1"},
 )  # fmt: skip
@@ -108,7 +108,7 @@ async def test_without_a_login_time_our_clock_serves(clock: Clock, login_time: s
     answer = success({**LOGGED_IN, "login_time": login_time})
     async with zerodha(clock, answer) as (adapter, _):
         session = await adapter.connect({**KEYS, "requestToken": "demo_rt"})
-    assert isinstance(session, Session)
+    assert isinstance(session, PlatformSession)
     assert session.expires_at == datetime(2026, 2, 4, 0, 30, tzinfo=UTC)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from server.platforms.base import CredentialsRefused, LoginRequired, Session, SessionEnded
+from server.platforms.base import CredentialsRefused, LoginRequired, PlatformSession, SessionEnded
 from server.platforms.login_driver import LoginDriver
 from server.platforms.records import Holding
 from server.platforms.zerodha.adapter import Zerodha
@@ -39,9 +39,9 @@ async def zerodha(sandbox: Running) -> AsyncIterator[Zerodha]:
     await adapter.aclose()
 
 
-async def connected(zerodha: Zerodha, **changes: str) -> Session:
+async def connected(zerodha: Zerodha, **changes: str) -> PlatformSession:
     session = await zerodha.connect({**SHOWN, **changes})
-    assert isinstance(session, Session)
+    assert isinstance(session, PlatformSession)
     return session
 
 
@@ -87,7 +87,7 @@ async def test_a_login_on_its_own_page(sandbox: Running) -> None:
         )
     token = httpx.URL(back.headers["location"]).params["request_token"]
     session = await adapter.complete(pending.secrets, {"requestToken": token})
-    assert isinstance(session, Session)
+    assert isinstance(session, PlatformSession)
     assert session.platform_user_id == "QX4821"
     with pytest.raises(CredentialsRefused):
         await adapter.complete(pending.secrets, {"requestToken": token})

@@ -22,9 +22,9 @@ from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import AlreadyConnected, InvalidCredentials
 from server.domains.connectors.model import Connector
 from server.kernel import Users
-from server.platforms.base import LoginRequired, Platform, Session
+from server.platforms.base import LoginRequired, Platform, PlatformSession
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Session as Transaction
+from server.storage.driver import ClientSession
 from server.storage.leases import LeaseBusy, Leases
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
@@ -135,14 +135,17 @@ class Connecting:
                 partial(self._store_outcome, request, outcome), _event_of, reply
             )
         except BaseException:
-            if isinstance(outcome, Session):
+            if isinstance(outcome, PlatformSession):
                 await self._logout.release(request.platform, outcome)
             raise
         await self._logout.release(request.platform, former)
         return made
 
     async def _store_outcome(
-        self, request: ConnectRequest, outcome: Session | LoginRequired, session: Transaction
+        self,
+        request: ConnectRequest,
+        outcome: PlatformSession | LoginRequired,
+        session: ClientSession,
     ) -> Connection:
         active = await self._users.lock(request.user_id, session)
         key = self._sessions.new_key(request.user_id, request.platform)

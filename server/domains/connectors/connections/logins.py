@@ -29,8 +29,8 @@ from server.platforms.base import (
     LoginRequired,
     Platform,
     PlatformError,
+    PlatformSession,
     PlatformUnavailable,
-    Session,
     SessionEnded,
 )
 from server.security.encryption import Undecipherable
@@ -52,7 +52,7 @@ class LoginFlow:
 
     async def begin(
         self, user_id: str, platform: str, credentials: Mapping[str, str]
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         """Raises InvalidCredentials, PlatformNotAvailable or LoginsThrottled."""
         async with self._throttle.attempt(user_id, platform, credentials):
             return await platform_reply(self._platforms[platform].connect(credentials))
@@ -106,7 +106,7 @@ class LoginFlow:
 
     async def _ask(
         self, connector: Connector, credentials: Mapping[str, str]
-    ) -> Session | LoginRequired:
+    ) -> PlatformSession | LoginRequired:
         platform = self._platforms[connector.platform]
         secrets = await self._secrets(connector)
         return await platform_reply(platform.complete(secrets, credentials))

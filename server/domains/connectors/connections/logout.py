@@ -10,7 +10,7 @@ import structlog
 
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.model import Connector
-from server.platforms.base import LoginRequired, Platform, Session
+from server.platforms.base import LoginRequired, Platform, PlatformSession
 from server.security.encryption import Undecipherable
 from server.security.ring import MissingKey
 
@@ -19,7 +19,7 @@ _log = structlog.stdlib.get_logger("finlink.connectors")
 LOGOUT_SECONDS = 3.0
 
 # What a connector has at its platform: a session, a login that is pending, or nothing that can be opened.
-Opened: TypeAlias = Session | LoginRequired | None
+Opened: TypeAlias = PlatformSession | LoginRequired | None
 
 
 class Logout:
@@ -38,7 +38,7 @@ class Logout:
 
     async def release(self, platform: str, opened: Opened) -> None:
         """End it at the platform."""
-        if isinstance(opened, Session):
+        if isinstance(opened, PlatformSession):
             call = self._platforms[platform].disconnect(opened)
             await _try(call, "platform logout failed", platform)
         elif opened is not None:

@@ -24,7 +24,7 @@ from server.domains.connectors.errors import (
     ReauthRequired,
 )
 from server.domains.connectors.model import REFRESH_REUSE, Connector
-from server.platforms.base import Platform, PlatformUnavailable, Session, SessionEnded
+from server.platforms.base import Platform, PlatformSession, PlatformUnavailable, SessionEnded
 from server.security.encryption import Undecipherable
 from server.storage.leases import LeaseBusy, Leases
 
@@ -58,7 +58,7 @@ class SessionRenewal:
         self._platforms = platforms
         self._refreshes: dict[str, asyncio.Task[Connector]] = {}  # under way, by connector
 
-    async def session(self, connector: Connector) -> Session:
+    async def session(self, connector: Connector) -> PlatformSession:
         """The platform session of a connector. Raises SessionEnded if it cannot be read.
 
         A key that is missing from the ring is no end of a session: MissingKey passes through.
@@ -127,7 +127,7 @@ class SessionRenewal:
 
     # For runs and checks
 
-    async def renew(self, connector: Connector) -> Session:
+    async def renew(self, connector: Connector) -> PlatformSession:
         """The session that goes on after `connector`'s ended, if the platform can renew it.
 
         Raises SessionEnded if only a new login helps, PlatformUnavailable if that cannot be found out.

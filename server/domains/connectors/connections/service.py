@@ -25,7 +25,7 @@ from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records.store import RecordStore
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Session as Transaction
+from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
@@ -128,7 +128,7 @@ class ConnectorService:
         return ended
 
     async def _disconnect(
-        self, connector: Connector, delete_records: bool, session: Transaction
+        self, connector: Connector, delete_records: bool, session: ClientSession
     ) -> Connector | None:
         ended: Connector | None = connector
         if _has_to_end(connector):
@@ -150,11 +150,11 @@ class ConnectorService:
         connectors = await self._store.of_user(user_id)
         await asyncio.gather(*(self._logout.release_of(connector) for connector in connectors))
 
-    async def delete(self, user_id: str, session: Transaction) -> None:
+    async def delete(self, user_id: str, session: ClientSession) -> None:
         await self._records.forget(await self._store.delete_of_user(user_id, session), session)
         await self._sessions.erase_of_user(user_id, session)
 
-    async def set_active(self, user_id: str, active: bool, session: Transaction) -> None:
+    async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
         await self._store.set_active(user_id, active, session)
 
 

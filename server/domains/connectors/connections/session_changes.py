@@ -17,7 +17,7 @@ from server.domains.connectors.model import Connector, ErrorEntry
 from server.platforms.base import LoginRequired, SessionEnded
 from server.security.data_key import DataKey
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Session as Transaction
+from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
@@ -34,14 +34,14 @@ class SessionChanges:
 
     async def make(
         self,
-        write: Callable[[Transaction], Awaitable[Connector | None]],
+        write: Callable[[ClientSession], Awaitable[Connector | None]],
         key: DataKey,
         action: str,
         reply: KeyedReply | None,
     ) -> Connector | None:
         """Write what `key` sealed, and with it the key if that is new."""
 
-        async def work(transaction: Transaction) -> Connector | None:
+        async def work(transaction: ClientSession) -> Connector | None:
             changed = await write(transaction)
             if changed is not None:
                 await self._sessions.store_key(key, transaction)

@@ -12,11 +12,11 @@ import structlog
 from server.core.clock import utc_now
 from server.domains.connectors.connections.session_fields import SealedSession
 from server.domains.connectors.model import Connector
-from server.platforms.base import LoginRequired, Session
+from server.platforms.base import LoginRequired, PlatformSession
 from server.security.data_key import DataKey, Owner
 from server.security.encryption import Undecipherable
 from server.storage.data_keys import DataKeyStore, new_data_key
-from server.storage.driver import Session as Transaction
+from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
@@ -63,19 +63,19 @@ class SessionVault:
             found = None
         return found or new_data_key(owner)
 
-    async def store_key(self, key: DataKey, transaction: Transaction) -> None:
+    async def store_key(self, key: DataKey, transaction: ClientSession) -> None:
         """Keep a key that is new; nothing that was sealed before for its connector opens any more."""
         if not key.stored:
             await self._keys.store(key, transaction)
 
-    async def erase(self, connector: Connector, transaction: Transaction) -> None:
+    async def erase(self, connector: Connector, transaction: ClientSession) -> None:
         """Destroy a connector's key: no copy of its session or login opens any more."""
         await self._keys.destroy(_owner(connector.user_id, connector.platform), transaction)
 
-    async def erase_of_user(self, user_id: str, transaction: Transaction) -> None:
+    async def erase_of_user(self, user_id: str, transaction: ClientSession) -> None:
         await self._keys.destroy_of_user(user_id, transaction)
 
-    def seal(self, key: DataKey, session: Session) -> SealedSession:
+    def seal(self, key: DataKey, session: PlatformSession) -> SealedSession:
         """A session as it is stored, under a new session id."""
         return SealedSession(
             session_id=new_session_id(),
@@ -86,7 +86,9 @@ class SessionVault:
             check_at=_check_at(session),
         )
 
-    def seal_again(self, key: DataKey, connector: Connector, session: Session) -> SealedSession:
+    def seal_again(
+        self, key: DataKey, connector: Connector, session: PlatformSession
+    ) -> SealedSession:
         """The same for the session that `connector` goes on with, accepted by its platform just now."""
         now = utc_now()
         if (
@@ -99,11 +101,11 @@ class SessionVault:
             session = replace(session, expires_at=now + STILL_ACCEPTED)
         return self.seal(key, session)
 
-    async def open(self, connector: Connector) -> Session:
+    async def open(self, connector: Connector) -> PlatformSession:
         """The platform session of a connector. Raises Undecipherable, also where there is none."""
         if connector.session.sealed is None:
             raise Undecipherable("no session is stored")
-        return Session(
+        return PlatformSession(
             platform_user_id=connector.session.platform_user_id or "",
             account_type=connector.session.account_type or "",
             expires_at=connector.session.expires_at or _NEVER,
@@ -139,7 +141,7 @@ def _owner(user_id: str, platform: str) -> Owner:
     return Owner(user_id, f"connectors/{user_id}/{platform}")
 
 
-def _check_at(session: Session) -> datetime:
+def _check_at(session: PlatformSession) -> datetime:
     """When to look after a session: ahead of its end where it can be renewed by then, else after.
 
     Spread, because the sessions of a platform may all end at the same time of day.

@@ -33,7 +33,7 @@ from server.domains.connectors.model import (
 from server.jobs.queue import JobKind
 from server.storage.cache_feed import Followed
 from server.storage.counters import COUNTED_AS, Counters, CounterSpec
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.updates import change
 
 CONNECTORS = "connectors"
@@ -104,7 +104,9 @@ class ConnectorStore:
 
     # Reads
 
-    async def get(self, connector_id: str, session: Session | None = None) -> Connector | None:
+    async def get(
+        self, connector_id: str, session: ClientSession | None = None
+    ) -> Connector | None:
         return _maybe(
             await self._connectors.find_one({"_id": ObjectId(connector_id)}, session=session)
         )
@@ -122,7 +124,7 @@ class ConnectorStore:
     async def find(self, user_id: str, platform: str) -> Connector | None:
         return _maybe(await self._connectors.find_one({"userId": user_id, "platform": platform}))
 
-    async def of_user(self, user_id: str, session: Session | None = None) -> list[Connector]:
+    async def of_user(self, user_id: str, session: ClientSession | None = None) -> list[Connector]:
         """In the order they were made."""
         cursor = self._connectors.find({"userId": user_id}, session=session).sort("_id", ASCENDING)
         return [connector(document) for document in await cursor.to_list(None)]
@@ -138,7 +140,7 @@ class ConnectorStore:
         sync_id: str,
         *,
         paused: bool,
-        session: Session,
+        session: ClientSession,
     ) -> Connector:
         """Make or restart the user's connector with a new session, its first sync wanted at once.
 
@@ -157,7 +159,7 @@ class ConnectorStore:
         sealed_login: str,
         *,
         paused: bool,
-        session: Session,
+        session: ClientSession,
     ) -> Connector:
         """Make or restart the user's connector with a login pending. Raises AlreadyConnected."""
         fields: Document = {
@@ -181,7 +183,7 @@ class ConnectorStore:
         fields: Document,
         *,
         paused: bool,
-        session: Session,
+        session: ClientSession,
     ) -> Connector:
         """`fields` may refer to what is set before: the defaults, permissions and `paused`."""
         before: Document = {
@@ -214,7 +216,11 @@ class ConnectorStore:
         return connector(cast("Document", document))  # an upsert always gives one
 
     async def set_login(
-        self, connector_id: str, generation: int, sealed_login: str, session: Session | None = None
+        self,
+        connector_id: str,
+        generation: int,
+        sealed_login: str,
+        session: ClientSession | None = None,
     ) -> Connector | None:
         """Keep a login that is pending; None where the session changed meanwhile."""
         fields = {"credentials.encryptedLogin": sealed_login}
@@ -225,7 +231,7 @@ class ConnectorStore:
         connector_id: str,
         generation: int,
         sealed: SealedSession,
-        session: Session | None = None,
+        session: ClientSession | None = None,
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
         fields = {**session_held(sealed), "session.refreshedAt": x.NOW}
@@ -237,7 +243,7 @@ class ConnectorStore:
         generation: int,
         sealed: SealedSession,
         sync_id: str,
-        session: Session | None = None,
+        session: ClientSession | None = None,
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
         fields = {**session_begun(sealed, sync_id), "session.refreshedAt": x.NOW}
@@ -247,7 +253,7 @@ class ConnectorStore:
         self,
         before: Connector,
         status: str,
-        session: Session | None = None,
+        session: ClientSession | None = None,
         *,
         error: ErrorEntry | None = None,
     ) -> Connector | None:
@@ -263,7 +269,7 @@ class ConnectorStore:
         }
         return await self._change(before.id, before.session.generation, fields, session)
 
-    async def leave_records(self, before: Connector, session: Session) -> Connector | None:
+    async def leave_records(self, before: Connector, session: ClientSession) -> Connector | None:
         """Keep records under another id from now on; None where the session changed meanwhile."""
         fields = {"recordsErased": x.plus_one("recordsErased")}
         return await self._change(before.id, before.session.generation, fields, session)
@@ -274,7 +280,7 @@ class ConnectorStore:
         where: Document,
         entry: HistoryEntry,
         error: ErrorEntry,
-        session: Session | None = None,
+        session: ClientSession | None = None,
     ) -> Connector | None:
         """End a session whose run found it over; `entry` is how that run ends.
 
@@ -292,7 +298,7 @@ class ConnectorStore:
             claimed.id, claimed.session.generation, fields, session, where=where
         )
 
-    async def set_active(self, user_id: str, active: bool, session: Session) -> None:
+    async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
         """Let a user's connectors sync at once, or stop their syncs, runs under way included."""
         stage: Document = {"sync.paused": not active, "updatedAt": x.NOW}
         if active:
@@ -309,7 +315,7 @@ class ConnectorStore:
             }
         await self._connectors.update_many({"userId": user_id}, [{"$set": stage}], session=session)
 
-    async def delete_of_user(self, user_id: str, session: Session) -> list[str]:
+    async def delete_of_user(self, user_id: str, session: ClientSession) -> list[str]:
         """Remove all connectors of a user; gives the ids that their records are kept under."""
         documents = await self._connectors.find({"userId": user_id}, session=session).to_list(None)
         await self._connectors.delete_many({"userId": user_id}, session=session)
@@ -321,7 +327,7 @@ class ConnectorStore:
         connector_id: str,
         generation: int,
         fields: Document,
-        session: Session | None,
+        session: ClientSession | None,
         where: Document | None = None,
     ) -> Connector | None:
         """Change the session of a connector, unless it has changed since `generation`."""

@@ -22,14 +22,14 @@ from server.core.clock import utc_now
 from server.domains.connectors.records.documents import record_document
 from server.platforms.records import Item, Trade, Transaction
 from server.storage import paging
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.persistence import persistently
 
 RECORDS = "records"
 ERASURES = "record_erasures"
 BATCH = 500
 # Raises where the run may write no more.
-Guard: TypeAlias = Callable[[Session, int | None], Awaitable[None]]
+Guard: TypeAlias = Callable[[ClientSession, int | None], Awaitable[None]]
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -85,7 +85,7 @@ class RecordStore:
         batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)] or [[]]
         added, writes = 0, 0
 
-        async def write(session: Session, number: int) -> int:
+        async def write(session: ClientSession, number: int) -> int:
             nonlocal writes
             writes += 1
             upserts = [_upsert(records_id, data_type, item, run, now) for item in batches[number]]
@@ -114,7 +114,7 @@ class RecordStore:
         return added
 
     async def _close_unseen(
-        self, records_id: str, data_type: str, run: str, now: datetime, session: Session
+        self, records_id: str, data_type: str, run: str, now: datetime, session: ClientSession
     ) -> None:
         await self._records.update_many(
             {
@@ -149,7 +149,7 @@ class RecordStore:
         """Whether there are records under an id."""
         return await self._records.find_one({"connectorId": records_id}, {"_id": 1}) is not None
 
-    async def forget(self, records_ids: Sequence[str], session: Session) -> None:
+    async def forget(self, records_ids: Sequence[str], session: ClientSession) -> None:
         """Have records that nothing refers to any more erased in the background."""
         if records_ids:
             documents = [{"_id": name, "requestedAt": utc_now()} for name in records_ids]

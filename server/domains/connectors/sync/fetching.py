@@ -24,7 +24,7 @@ from server.platforms.base import (
     Throttled,
 )
 from server.platforms.records import Item
-from server.storage.driver import Session as Transaction
+from server.storage.driver import ClientSession
 from server.storage.persistence import persistently
 
 NOTE_SECONDS = (
@@ -102,7 +102,7 @@ class Fetching:
             return
         fetched = sync.responses[data_type].stored
 
-        async def note(session: Transaction, added: int | None) -> None:
+        async def note(session: ClientSession, added: int | None) -> None:
             # However the run ends: these items were new to this run only.
             done = [*sync.counts, DataTypeCount(data_type, len(items), added or 0)]
             whole = None if added is None else fetched

@@ -38,7 +38,7 @@ from server.platforms.base import (
     Throttled,
 )
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Session as Transaction
+from server.storage.driver import ClientSession
 from server.storage.persistence import persistently
 
 RUN_SECONDS = 300.0  # a run that takes longer is broken off
@@ -160,7 +160,7 @@ class SyncRunner:
             with self._changes.changing(sync.connector.user_id):
                 return await self._syncs.finish(sync.job, outcome)
 
-        async def work(transaction: Transaction) -> bool | None:
+        async def work(transaction: ClientSession) -> bool | None:
             return await self._syncs.finish(sync.job, outcome, transaction) or None
 
         return await self._changes.make(work, lambda _: events, None) is True

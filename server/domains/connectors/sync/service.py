@@ -26,7 +26,7 @@ from server.domains.connectors.model import Connector, RunState
 from server.domains.connectors.records.store import RecordStore, StoredRecord
 from server.domains.connectors.sync.store import SyncStore
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Session
+from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.sync")
 
@@ -91,7 +91,7 @@ class SyncService:
                 return started
 
     async def _start(
-        self, connector: Connector, data_types: Sequence[str], session: Session | None
+        self, connector: Connector, data_types: Sequence[str], session: ClientSession | None
     ) -> Triggered | None:
         sync_id = new_sync_id()
         wanted = await self._syncs.request_run(connector.id, sync_id, list(data_types), session)
@@ -127,7 +127,7 @@ class SyncService:
                 return cancelled
 
     async def _cancel(
-        self, connector_id: str, sync_id: str, session: Session | None
+        self, connector_id: str, sync_id: str, session: ClientSession | None
     ) -> tuple[RunState, bool] | None:
         cancelled = await self._syncs.cancel(connector_id, sync_id, session)
         state = cancelled.run_state(sync_id) if cancelled else None

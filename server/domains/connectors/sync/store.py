@@ -31,7 +31,7 @@ from server.domains.connectors.model import (
 )
 from server.domains.connectors.sync import stages
 from server.jobs.queue import Job, JobQueue
-from server.storage.driver import Database, Document, Session
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.mapping import stored
 from server.storage.updates import change
 
@@ -67,7 +67,7 @@ class SyncStore:
         connector_id: str,
         sync_id: str,
         data_types: list[str],
-        session: Session | None = None,
+        session: ClientSession | None = None,
     ) -> Connector | None:
         """Want a run of `data_types`, or of what the settings say, now.
 
@@ -135,7 +135,7 @@ class SyncStore:
         data_type: str,
         digest: str | None,
         done: Sequence[DataTypeCount],
-        session: Session,
+        session: ClientSession,
     ) -> bool:
         """Note what the run has stored, if that is all of a data type, in the transaction that stores.
 
@@ -154,7 +154,7 @@ class SyncStore:
         return await self.jobs.defer(job, {"$add": [x.NOW, milliseconds(wait)]}, fields)
 
     async def cancel(
-        self, connector_id: str, sync_id: str, session: Session | None = None
+        self, connector_id: str, sync_id: str, session: ClientSession | None = None
     ) -> Connector | None:
         """End a run that is wanted or under way; None where it is not. Its worker writes no more."""
         next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, x.INTERVAL_MS]})
@@ -175,7 +175,7 @@ class SyncStore:
         return connector(document) if document else None
 
     async def finish(
-        self, job: Job[Connector], outcome: Outcome, session: Session | None = None
+        self, job: Job[Connector], outcome: Outcome, session: ClientSession | None = None
     ) -> bool:
         """End the run: history, totals, status and the next time, all at once.
 
@@ -217,7 +217,7 @@ class SyncStore:
         connector_id: str,
         fields: Document,
         data_types: list[str],
-        session: Session | None = None,
+        session: ClientSession | None = None,
     ) -> Connector | None:
         """Store settings by document path, and by them when the connector syncs next.
 
