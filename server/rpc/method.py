@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 from finlink.rules.v1 import rate_limit_pb2, rules_pb2
 from google.api import annotations_pb2, httpbody_pb2
-from google.protobuf import message_factory
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
@@ -20,158 +18,72 @@ MAX_REQUEST_BYTES = 64 * 1024  # of an RPC that does not say otherwise
 _HTTP_BODY = httpbody_pb2.HttpBody.DESCRIPTOR.full_name
 
 
-@dataclass(frozen=True)
 class Method:
-    """One RPC: its path, messages and HTTP rule."""
+    """One RPC: its path, messages, HTTP rule and options."""
 
-    descriptor: MethodDescriptor
+    def __init__(self, descriptor: MethodDescriptor) -> None:
+        """Raises ValueError where the contract does not say what an API key must allow."""
+        options = descriptor.GetOptions()
+        rule, rules = options.Extensions[annotations_pb2.http], options.Extensions[rules_pb2.method]
+        self.descriptor = descriptor
+        self.rules: rules_pb2.MethodRules = rules
+        self.path = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
+        self.request: Descriptor = descriptor.input_type
+        self.request_class: type[Message] = message_factory.GetMessageClass(self.request)
+        self.response_class = message_factory.GetMessageClass(descriptor.output_type)
+        self.takes_stream = descriptor.client_streaming
+        self.streams = descriptor.server_streaming
+        self.scope = Scope(rules.scope)
+        self.max_request_bytes = (
+            rules.max_request_bytes or MAX_REQUEST_BYTES
+        )  # of a stream all together
 
-    @cached_property
-    def path(self) -> str:
-        """`/package.Service/Method`."""
-        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+        # Over REST: `verb` is `get`, `post`, `put`, `patch` or `delete`.
+        self.verb = str(rule.WhichOneof("pattern"))
+        self.http_path = str(getattr(rule, self.verb))
+        self.path_fields = frozenset[str](_VARIABLE.findall(self.http_path))
+        self.success_status = rules.success_status or 200
+        group = rate_limit_pb2.RateLimitGroup.Name(rules.rate_limit_group)
+        self.rate_limit_group = group.removeprefix(
+            "RATE_LIMIT_GROUP_"
+        ).lower()  # as settings name it
+        self.stream_form = rules.stream_form
+        # Whether a caller may come back to its stream with the id of the last event.
+        self.is_resumed = self.stream_form == rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS
 
-    @property
-    def request(self) -> Descriptor:
-        return self.descriptor.input_type
+        # Whether the reply to a call with an idempotency key is stored, and returned again.
+        idempotency = rules.idempotency
+        self.changes_state = self.verb != "get" and idempotency != rules_pb2.IDEMPOTENCY_NO_EFFECT
+        self.stores_reply = self.changes_state and idempotency != rules_pb2.IDEMPOTENCY_OWN
 
-    @cached_property
-    def request_class(self) -> type[Message]:
-        return message_factory.GetMessageClass(self.request)
+        # A raw body is taken or returned as it is, of whatever type, as a `google.api.HttpBody`. It may be
+        # the whole request or a field of it.
+        self.raw_body_field = _raw_body_field(self.request, rule.body)
+        is_body = self.request.full_name == _HTTP_BODY
+        self.returns_raw_body = self.response_class is httpbody_pb2.HttpBody
+        self.takes_raw_body = is_body or self.raw_body_field is not None
+        self.has_body = bool(rule.body)
+        self.takes_json = self.has_body and not self.takes_raw_body
 
-    @cached_property
-    def response_class(self) -> type[Message]:
-        return message_factory.GetMessageClass(self.descriptor.output_type)
-
-    @cached_property
-    def verb(self) -> str:
-        """`get`, `post`, `put`, `patch` or `delete`."""
-        return str(self._rule.WhichOneof("pattern"))
-
-    @cached_property
-    def changes_state(self) -> bool:
-        return self.verb != "get" and self.rules.idempotency != rules_pb2.IDEMPOTENCY_NO_EFFECT
-
-    @cached_property
-    def stores_reply(self) -> bool:
-        """Whether the reply to a call with an idempotency key is stored, and returned again."""
-        return self.changes_state and self.rules.idempotency != rules_pb2.IDEMPOTENCY_OWN
-
-    @cached_property
-    def takes_stream(self) -> bool:
-        """Whether its request is a stream of messages."""
-        return self.descriptor.client_streaming
-
-    @cached_property
-    def streams(self) -> bool:
-        """Whether its reply is a stream of messages."""
-        return self.descriptor.server_streaming
-
-    @cached_property
-    def stream_form(self) -> int:
-        """How REST callers get its messages, where it streams: a `rules_pb2.StreamForm`."""
-        return self.rules.stream_form
-
-    @cached_property
-    def is_resumed(self) -> bool:
-        """Whether a caller may come back to its stream with the id of the last event."""
-        return self.stream_form == rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS
-
-    @cached_property
-    def http_path(self) -> str:
-        return str(getattr(self._rule, self.verb))
-
-    @cached_property
-    def path_fields(self) -> frozenset[str]:
-        """Names of the request fields that the REST path carries."""
-        return frozenset(_VARIABLE.findall(self.http_path))
-
-    @cached_property
-    def has_body(self) -> bool:
-        return bool(self._rule.body)
-
-    @cached_property
-    def takes_json(self) -> bool:
-        """Whether its REST body is a JSON object."""
-        return self.has_body and not self.takes_raw_body
-
-    @cached_property
-    def returns_raw_body(self) -> bool:
-        """Whether its reply over REST is a body as the RPC makes it, of whatever type."""
-        return self.response_class is httpbody_pb2.HttpBody
-
-    @cached_property
-    def takes_raw_body(self) -> bool:
-        """Whether the REST body is taken as it is, of whatever type, as a `google.api.HttpBody`."""
-        return self.request.full_name == _HTTP_BODY or self.raw_body_field is not None
-
-    @cached_property
-    def raw_body_field(self) -> FieldDescriptor | None:
-        """The field that holds the raw body, where the request is not that body itself."""
-        field = self.request.fields_by_name.get(self._rule.body)
-        if field is None or field.message_type is None:
-            return None
-        return field if field.message_type.full_name == _HTTP_BODY else None
-
-    @cached_property
-    def body_fields(self) -> dict[str, FieldDescriptor]:
-        """Request fields by JSON name that a JSON body carries."""
-        return self.sent_fields if self.takes_json else {}
-
-    @cached_property
-    def query_fields(self) -> dict[str, FieldDescriptor]:
-        """Request fields by JSON name that the query carries."""
-        return {} if self.body_fields else self.sent_fields
-
-    @cached_property
-    def sent_fields(self) -> dict[str, FieldDescriptor]:
-        """Request fields by JSON name that come in the REST body or query, not in the path."""
-        if self.request.full_name == _HTTP_BODY:
-            return {}
-        return {
+        # Request fields by JSON name that come in a JSON body or the query, not in the path.
+        self.sent_fields: dict[str, FieldDescriptor] = {
             field.json_name: field
             for field in self.request.fields
-            if field.name not in self.path_fields and field != self.raw_body_field
+            if not is_body and field.name not in self.path_fields and field != self.raw_body_field
         }
+        self.body_fields = self.sent_fields if self.takes_json else {}
+        self.query_fields = {} if self.body_fields else self.sent_fields
 
-    @cached_property
-    def rules(self) -> rules_pb2.MethodRules:
-        return self.descriptor.GetOptions().Extensions[rules_pb2.method]
 
-    @cached_property
-    def scope(self) -> Scope:
-        """What an API key must allow. Raises ValueError where the contract does not say."""
-        return Scope(self.rules.scope)
-
-    @cached_property
-    def rate_limit_group(self) -> str:
-        """The limit that a REST call counts against, as settings name it: `users`."""
-        name = rate_limit_pb2.RateLimitGroup.Name(self.rules.rate_limit_group)
-        return name.removeprefix("RATE_LIMIT_GROUP_").lower()
-
-    @cached_property
-    def max_request_bytes(self) -> int:
-        """Of the request, or of all messages of a stream together."""
-        return self.rules.max_request_bytes or MAX_REQUEST_BYTES
-
-    @cached_property
-    def success_status(self) -> int:
-        """The HTTP status of a success."""
-        return self.rules.success_status or 200
-
-    @cached_property
-    def _rule(self) -> annotations_pb2.google_dot_api_dot_http__pb2.HttpRule:
-        return self.descriptor.GetOptions().Extensions[annotations_pb2.http]
+def _raw_body_field(request: Descriptor, body: str) -> FieldDescriptor | None:
+    field = request.fields_by_name.get(body)
+    if field is None or field.message_type is None:
+        return None
+    return field if field.message_type.full_name == _HTTP_BODY else None
 
 
 def methods_of(services: Sequence[str]) -> dict[str, Method]:
     """All RPCs of the named services by path. Their generated modules must have been imported."""
-    from google.protobuf import descriptor_pool  # noqa: PLC0415
-
     pool = descriptor_pool.Default()
-    found: dict[str, Method] = {}
-    for service in services:
-        for descriptor in pool.FindServiceByName(service).methods:
-            method = Method(descriptor)
-            found[method.path] = method
-    return found
+    descriptors = [each for name in services for each in pool.FindServiceByName(name).methods]
+    return {method.path: method for method in map(Method, descriptors)}

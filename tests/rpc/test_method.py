@@ -45,7 +45,8 @@ def test_what_is_sent_is_what_the_path_does_not_carry() -> None:
 
 def test_methods_are_found_by_path() -> None:
     found = methods_of(["finlink.users.v1.UserService"])
-    assert found["/finlink.users.v1.UserService/GetUser"] == METHODS["GetUser"]
+    found_one = found["/finlink.users.v1.UserService/GetUser"]
+    assert found_one.descriptor == METHODS["GetUser"].descriptor
     assert all(isinstance(method, Method) for method in found.values())
     assert {method.descriptor.name for method in found.values()} < METHODS.keys()
 
