@@ -39,10 +39,7 @@ def add(config: dict[str, Any], admin_port: int, metrics: Metrics) -> None:
             }
         ],
     }
-    http = {
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": manager,
-    }
+    http = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
     resources["listeners"].append(
         {
             "name": "metrics",

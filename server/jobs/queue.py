@@ -196,11 +196,7 @@ class JobQueue(Generic[T]):
 
     def under_lease(self, job: Job[T]) -> Document:
         """The filter for a document while its job is still this one."""
-        return {
-            "_id": job.id,
-            self._kind.fence: job.fence,
-            self._kind.leased: {"$exists": True},
-        }
+        return {"_id": job.id, self._kind.fence: job.fence, self._kind.leased: {"$exists": True}}
 
     # Working under a lease
 

@@ -191,10 +191,7 @@ def _never(_: bytes) -> bool:
 
 def _headers(session_id: str | None) -> dict[str, str]:
     # The dev server wants exactly this content type: no charset.
-    headers = {
-        "Content-Type": "application/json",
-        "Accept": "application/json, text/event-stream",
-    }
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     if session_id is not None:
         headers["Mcp-Session-Id"] = session_id
         headers["MCP-Protocol-Version"] = PROTOCOL_VERSION

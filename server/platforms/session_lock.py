@@ -24,9 +24,7 @@ class SessionLock:
     """
 
     def __init__(
-        self,
-        local: asyncio.Lock,
-        acquire: Callable[[], AbstractAsyncContextManager[None]] | None,
+        self, local: asyncio.Lock, acquire: Callable[[], AbstractAsyncContextManager[None]] | None
     ) -> None:
         """`local`: of the session in this process, so that it does not compete with itself.
 

@@ -22,10 +22,7 @@ from server.storage.wrapped_keys import BY_RING_KEY, WrappedKeys
 
 DATA_KEYS = "data_keys"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    DATA_KEYS: [
-        IndexModel([("userId", ASCENDING), ("owner", ASCENDING)], unique=True),
-        BY_RING_KEY,
-    ]
+    DATA_KEYS: [IndexModel([("userId", ASCENDING), ("owner", ASCENDING)], unique=True), BY_RING_KEY]
 }
 
 

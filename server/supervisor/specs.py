@@ -42,11 +42,7 @@ def env_without_secrets() -> dict[str, str]:
 
 
 def worker_env(
-    mongodb_uri: str,
-    encryption_key: str | None,
-    *,
-    metrics: Path,
-    generations: Path,
+    mongodb_uri: str, encryption_key: str | None, *, metrics: Path, generations: Path
 ) -> dict[str, str]:
     """The environment, with the values that this run has chosen.
 

@@ -23,10 +23,7 @@ _log = structlog.stdlib.get_logger("finlink.users")
 
 class UserService:
     def __init__(
-        self,
-        changes: RecordedChanges,
-        store: UserStore,
-        dependents: Sequence[UserDependents] = (),
+        self, changes: RecordedChanges, store: UserStore, dependents: Sequence[UserDependents] = ()
     ) -> None:
         self._changes = changes
         self._store = store

@@ -58,10 +58,7 @@ class LoginFlow:
             return await platform_reply(self._platforms[platform].connect(credentials))
 
     async def complete(
-        self,
-        connector: Connector,
-        credentials: Mapping[str, str],
-        reply: KeyedReply | None,
+        self, connector: Connector, credentials: Mapping[str, str], reply: KeyedReply | None
     ) -> Connector:
         """Finish a login that is pending, or begin one that the user must finish.
 

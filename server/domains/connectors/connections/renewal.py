@@ -75,10 +75,7 @@ class SessionRenewal:
     # For callers
 
     async def refresh(
-        self,
-        connector: Connector,
-        credentials: Mapping[str, str],
-        reply: KeyedReply | None = None,
+        self, connector: Connector, credentials: Mapping[str, str], reply: KeyedReply | None = None
     ) -> Connector:
         """Extend the session, or complete a login that is pending.
 

@@ -17,10 +17,7 @@ from server.domains.connectors.connections.logout import Logout
 from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
-from server.domains.connectors.errors import (
-    ConnectionNotFound,
-    ConnectorNotFound,
-)
+from server.domains.connectors.errors import ConnectionNotFound, ConnectorNotFound
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records.store import RecordStore
 from server.kernel import Users
@@ -80,10 +77,7 @@ class ConnectorService:
     # Changing
 
     async def refresh(
-        self,
-        connector_id: str,
-        credentials: Mapping[str, str],
-        reply: KeyedReply | None = None,
+        self, connector_id: str, credentials: Mapping[str, str], reply: KeyedReply | None = None
     ) -> Connector:
         """Extend the session, or complete a login that is pending.
 
@@ -95,11 +89,7 @@ class ConnectorService:
         return refreshed
 
     async def disconnect(
-        self,
-        connector_id: str,
-        reply: KeyedReply | None = None,
-        *,
-        delete_records: bool = False,
+        self, connector_id: str, reply: KeyedReply | None = None, *, delete_records: bool = False
     ) -> Connector:
         """End the session and all syncing, and with `delete_records` erase what was fetched.
 
