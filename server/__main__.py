@@ -1,7 +1,5 @@
 """Finlink's command line: `python -m server --help`."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -1,7 +1,5 @@
 """A worker: put together, run and stopped."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

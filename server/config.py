@@ -4,8 +4,6 @@ Each field is an environment variable of the same name in capitals, with the `en
 in the working directory is read too; the environment wins. `docs/configuration.md` lists all.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ A domain is a folder of `server/domains` and a line in its registry. The folder'
 `build` makes its `Parts` of the `Kernel`. Nothing else of the server knows a domain by name.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias

@@ -1,7 +1,5 @@
 """All settings: those that all share, and those of Envoy, of each platform and of each domain."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a worker needs of MongoDB before it serves: indexes, Finlink's own keys, API keys."""
 
-from __future__ import annotations
-
 from server.config import ConfigError, Settings
 from server.core.secrets import Secrets
 from server.domains import registry

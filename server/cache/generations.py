@@ -5,8 +5,6 @@ processors do with aligned words, so there are no locks. Every write puts a numb
 before; see `responses.py` for who reads it.
 """
 
-from __future__ import annotations
-
 import mmap
 import secrets
 from collections.abc import Callable, Iterator

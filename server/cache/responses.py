@@ -14,8 +14,6 @@ The state of generations and feed is noted before anything that a reply shows is
 happens during the read is noticed as well.
 """
 
-from __future__ import annotations
-
 import math
 import time
 import zlib

@@ -1,7 +1,5 @@
 """`python -m server backup` and `restore`: the whole database in one file."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The database of a command, and its output for people and for pipes."""
 
-from __future__ import annotations
-
 import asyncio
 import getpass
 import json

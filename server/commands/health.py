@@ -1,7 +1,5 @@
 """`python -m server health`: the check that a container engine makes inside a server's container."""
 
-from __future__ import annotations
-
 import grpc
 from cryptography import x509
 from grpc_health.v1 import health_pb2

@@ -1,7 +1,5 @@
 """`python -m server keys`: the API keys that guard Finlink."""
 
-from __future__ import annotations
-
 import json
 import sys
 from enum import StrEnum

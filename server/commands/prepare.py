@@ -1,7 +1,5 @@
 """`python -m server prepare`: creates the indexes of a new version before its servers start."""
 
-from __future__ import annotations
-
 from server import startup
 from server.commands.database import on_database
 from server.config import Settings

@@ -3,8 +3,6 @@
 On a terminal this is a progress bar and sentences, otherwise one JSON object a line.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

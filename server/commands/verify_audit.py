@@ -1,7 +1,5 @@
 """`python -m server verify-audit`: whether the audit trail is intact."""
 
-from __future__ import annotations
-
 import gc
 import json
 import sys

@@ -1,7 +1,5 @@
 """Who may call: API keys and what they allow."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import secrets

@@ -4,8 +4,6 @@ Due times, expiries and the fields that TTL indexes read come from here. Leases 
 clock, which is the same for all who contend for one.
 """
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

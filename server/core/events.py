@@ -1,7 +1,5 @@
 """The events that record changes, and who makes them: the words of the audit trail."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ stores the reply with the change, in `IdempotencyRecords` (`storage/idempotency.
 to that has no such reply to give, so it stores none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass

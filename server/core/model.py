@@ -4,8 +4,6 @@ A field is `snake_case` here and `camelCase` in documents, `id` is `_id`; nothin
 that may be missing has a default; None is never stored.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, TypeAlias
 
 import msgspec

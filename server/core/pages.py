@@ -1,7 +1,5 @@
 """Pages of lists, as callers ask for them and get them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 

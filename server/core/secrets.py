@@ -1,7 +1,5 @@
 """Keys of Finlink's own."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """The domains. A new one is a folder, and a line here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from google.protobuf.descriptor import FileDescriptor

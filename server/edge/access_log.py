@@ -1,7 +1,5 @@
 """Keeps Envoy's access log from filling the disk."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 from pathlib import Path

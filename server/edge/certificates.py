@@ -1,7 +1,5 @@
 """Certificates for Envoy: those that are given, looked at, and one made for development."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import socket

@@ -1,7 +1,5 @@
 """Servers beside Finlink's own that Envoy calls, as they are added to its configuration."""
 
-from __future__ import annotations
-
 from typing import Any
 
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

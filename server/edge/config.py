@@ -1,7 +1,5 @@
 """envoy.yaml and the generated routes with this run's ports, endpoints, limits and TLS."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Iterator, Sequence

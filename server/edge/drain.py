@@ -1,7 +1,5 @@
 """Envoy takes no new requests and finishes those it has."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """What Envoy lets callers do: rate limits, whose word counts for an address, CORS, memory."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

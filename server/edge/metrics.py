@@ -1,7 +1,5 @@
 """Envoy's metrics where Prometheus can read them; the admin port, on loopback, could also stop Envoy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

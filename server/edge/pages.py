@@ -5,8 +5,6 @@ still marked as work in progress, outside Envoy's threat model. Pages are for ev
 no rate limit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

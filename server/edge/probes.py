@@ -1,7 +1,5 @@
 """Does it answer? Small checks, and waiting until one of them says yes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 

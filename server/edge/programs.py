@@ -1,7 +1,5 @@
 """Where the programs are that Finlink starts but does not contain, and the script of its docs page."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat

@@ -1,7 +1,5 @@
 """Envoy's own replies in the shape of all errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Settings of Envoy: where it listens, TLS, and what it lets callers do."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path

@@ -4,8 +4,6 @@ Not in envoy.yaml itself, because Envoy does not accept a file whose certificate
 HTTPS is the REST listener on another port: the same filters, the same limits.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from pathlib import Path

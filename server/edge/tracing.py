@@ -1,7 +1,5 @@
 """Traces of Envoy, which begin with it: added to the configuration where a collector is given."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -9,8 +9,6 @@ Leases go by MongoDB's clock. Due times go by the `now` that a claim is given, o
 Fields that a domain writes are aggregation expressions; a value from outside belongs under `$literal`.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field

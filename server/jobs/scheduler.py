@@ -1,7 +1,5 @@
 """Claims what is due and works on it, several jobs at a time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress

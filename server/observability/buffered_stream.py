@@ -1,7 +1,5 @@
 """A log's stream, written once for all lines of one round of the event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import threading

@@ -4,8 +4,6 @@ Counting and logging a call costs several times less for a row of calls than bet
 code and its data are in the processor's caches. No caller waits for it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 from collections.abc import Callable

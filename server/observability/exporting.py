@@ -1,7 +1,5 @@
 """Sends spans to a collector. Imported where there is one: OpenTelemetry's SDK is large."""
 
-from __future__ import annotations
-
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider

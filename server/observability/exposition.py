@@ -1,7 +1,5 @@
 """The page that Prometheus reads: `http://HOST:PORT/metrics`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Logs: one JSON object a line, or readable lines at a terminal."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -5,8 +5,6 @@ Under `run` all processes count into files of one folder (PROMETHEUS_MULTIPROC_D
 reads), and the supervisor serves their sums.
 """
 
-from __future__ import annotations
-
 from prometheus_client import Counter, Gauge, Histogram
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

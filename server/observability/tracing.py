@@ -4,8 +4,6 @@ Spans carry names of the contract and of platforms' calls, ids of requests, and 
 the text of an exception, which may have in it what was stored or sent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 

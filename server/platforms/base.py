@@ -13,8 +13,6 @@ Messages of these errors are shown to callers and stored in a connector's histor
 secret.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field

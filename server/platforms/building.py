@@ -1,7 +1,5 @@
 """Builds the platforms from their manifests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import import_module

@@ -4,8 +4,6 @@ What a status or a body means differs by platform and is decided by the adapters
 connection means does not, and is decided here.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import random

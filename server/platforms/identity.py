@@ -6,8 +6,6 @@ that share the hash. A content hash alone would lose rows; the place in the list
 as the platform's window slides or it reorders the list.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import defaultdict

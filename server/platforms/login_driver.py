@@ -4,8 +4,6 @@ It sends a user name and a password to whatever page it is told to open. That is
 every address but this machine's own, when it is made and again for each page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from html.parser import HTMLParser
 

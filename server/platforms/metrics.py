@@ -1,7 +1,5 @@
 """What calls to platforms count, whichever platform it is."""
 
-from __future__ import annotations
-
 from prometheus_client import Histogram
 
 from server.observability.metrics import CALL_SECONDS

@@ -1,7 +1,5 @@
 """Every platform of the contract, in its order: a word there is a folder here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any

@@ -1,7 +1,5 @@
 """The lock of a session at a platform that wants its calls one after another."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager

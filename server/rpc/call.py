@@ -1,7 +1,5 @@
 """The facts of the call being served, for everything that logs it or replies to it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar

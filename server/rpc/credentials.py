@@ -1,7 +1,5 @@
 """TLS of a server that Envoy reaches over a network: each side shows a certificate of one CA."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import grpc

@@ -3,8 +3,6 @@
 gRPC messages have neither, so they are added here, to the text. Streams, files and webhooks go without.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ message has a text, and a Timestamp where it has a time. A domain's `convert.py`
 that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date
 from functools import cache, partial

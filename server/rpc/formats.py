@@ -1,7 +1,5 @@
 """The contract's formats (finlink.rules.v1.Format), each checked by a library that knows the subject."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime

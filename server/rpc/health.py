@@ -1,7 +1,5 @@
 """gRPC health (`grpc.health.v1`), for the server and per service: serving while MongoDB answers."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 

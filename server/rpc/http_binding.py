@@ -4,8 +4,6 @@ Envoy hands over the path variables as fields and the body as raw bytes (see cod
 query comes with the original path. Everything wrong is collected, so that one reply names it all.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import Any

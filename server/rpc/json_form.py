@@ -5,8 +5,6 @@ is given many times needs to be written once only. protobuf-py has a native writ
 protobuf package itself takes five times as long.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from functools import cache

@@ -1,7 +1,5 @@
 """Values of one field, read strictly from JSON or a query."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable

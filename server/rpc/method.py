@@ -1,7 +1,5 @@
 """What the contract says about one RPC, read from its descriptor once at start."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Responses as most RPCs have them: what was asked for in `data`, and a `message` where something changed."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message

@@ -1,7 +1,5 @@
 """Errors as callers see them: one table from codes to statuses, one shape over REST, one over gRPC."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

@@ -5,8 +5,6 @@ its bytes on. Which text that is the contract says for each RPC: server-sent eve
 a `resume_token` and a `type` that become `id` and `event`, or JSON lines.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing

@@ -1,7 +1,5 @@
 """JSON read strictly: what a lenient parser lets pass is reported with the place it stands at."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Times as the contract's messages carry them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, time
 from typing import overload
 

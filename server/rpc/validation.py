@@ -1,7 +1,5 @@
 """The contract's field rules applied to a request message, whichever way it came."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache

@@ -1,7 +1,5 @@
 """Data keys: each owner's secrets are sealed under a key of its own, which can be destroyed alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

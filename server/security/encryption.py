@@ -1,7 +1,5 @@
 """Secrets at rest: AES-256-GCM, each bound to its place."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """Encryption keys as they are configured: their forms, a ring of them, and which are too weak."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections import Counter

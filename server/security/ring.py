@@ -3,8 +3,6 @@
 A key of the ring is replaced by wrapping those anew; what they seal is not touched.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Only the small wrapped keys are written again, never what they seal. What is lef
 database each time, so a rotation that was stopped goes on where it was, and two at once do no harm.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """API keys in MongoDB: collection `api_keys`, one document a key, its digest instead of the key."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Mapping, Sequence

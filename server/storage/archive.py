@@ -4,8 +4,6 @@ The file is a gzip of BSON documents: what it is, then the documents in batches 
 how many there are of each. Documents are copied as they are; what is encrypted stays so.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 from collections import Counter

@@ -7,8 +7,6 @@ it, its number and its own code; the newest number and link, the head, stand in 
 code of their own. The key is not in MongoDB.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence

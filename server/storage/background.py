@@ -1,7 +1,5 @@
 """Work that a server does beside its calls, again and again."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress

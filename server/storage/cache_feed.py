@@ -6,8 +6,6 @@ poll of the change stream, even if the poll returned nothing. So a reply that an
 is returned for no longer than that, also if MongoDB is silent or this process was stopped.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence

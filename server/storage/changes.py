@@ -1,7 +1,5 @@
 """How use cases change things: together with the events that record it, and the reply to the caller."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager

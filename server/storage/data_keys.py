@@ -3,8 +3,6 @@
 They live apart from what they seal, so that removing one ends every copy of that, backups included.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 from collections.abc import Mapping, Sequence

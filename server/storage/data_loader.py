@@ -7,8 +7,6 @@ sent after all who share it have asked, so nobody is given what was read before.
 do not belong here: they see what is theirs alone.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context

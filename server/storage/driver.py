@@ -4,8 +4,6 @@ Stores are written against PyMongo's asyncio API. Motor's is the same but for wh
 awaited; those differences are the methods of `Database`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import time

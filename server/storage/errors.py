@@ -1,7 +1,5 @@
 """Driver errors as the contract's errors."""
 
-from __future__ import annotations
-
 from pymongo import errors as mongo
 
 from server.core.errors import ApiError, Unavailable

@@ -3,8 +3,6 @@
 Nobody waits for a clock: one that comes alone goes at once.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence

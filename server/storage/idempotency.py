@@ -1,7 +1,5 @@
 """Replies to calls that had an idempotency key: collection `answers`, stored for a day, encrypted."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta

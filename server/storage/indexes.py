@@ -1,7 +1,5 @@
 """Collections and indexes, created at start; creating them again changes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 

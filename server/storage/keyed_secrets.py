@@ -3,8 +3,6 @@
 What is hashed or sealed with one of them must stay as it is when the keys of the ring are replaced.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast

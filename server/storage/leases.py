@@ -3,8 +3,6 @@
 Times are MongoDB's, so the clocks of processes do not matter.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager

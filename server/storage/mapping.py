@@ -5,8 +5,6 @@ written a document: what it left out or stored as null has its default, a time o
 and a value of another type is as good as missing. Nothing is changed in MongoDB by that.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime

@@ -1,7 +1,5 @@
 """What the driver reports of its commands and connections: counted, and as spans of what is traced."""
 
-from __future__ import annotations
-
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 from pymongo import monitoring

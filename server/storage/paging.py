@@ -1,7 +1,5 @@
 """Page tokens: where a list went on, opaque to callers and bound to the list's filters."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

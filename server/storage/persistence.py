@@ -1,7 +1,5 @@
 """Trying again what MongoDB did not do."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar

@@ -5,8 +5,6 @@ the same for all. Names in queries and changes are those of documents, values ar
 errors pass through.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

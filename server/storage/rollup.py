@@ -1,7 +1,5 @@
 """Counts into the counters what has changed: one process at a time, a second behind at most."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress

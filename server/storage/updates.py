@@ -4,8 +4,6 @@ A change is one stage of fields to set, or several that follow each other. Value
 a value from outside belongs under `$literal`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

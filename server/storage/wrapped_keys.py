@@ -1,7 +1,5 @@
 """Collections of keys that are stored wrapped by the key ring: fields `wrappedBy` and `wrapped`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Every stream of a collection has the same pipeline: MongoDB takes a token only i
 would have let the change through that the token is of. So a watcher of one owner has no stream of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 They are no secrets, and not bound to an owner: a position is the same for all who watch a collection.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

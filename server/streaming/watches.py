@@ -5,8 +5,6 @@ for a moment, until it has come to where the hub is, and joins it there. Positio
 comes twice; a watch joins no later than it has read to, so nothing is left out.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The output of `run`: progress, the addresses once it is up, and one line if it cannot go on."""
 
-from __future__ import annotations
-
 from rich.console import Console
 from rich.status import Status
 

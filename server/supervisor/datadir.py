@@ -10,8 +10,6 @@ metrics/         counters of this run's workers
 log/             logs of mongod and Envoy, and Envoy's access log
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

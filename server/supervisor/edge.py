@@ -4,8 +4,6 @@ Before it stops, Envoy accepts no new connections and finishes the calls under w
 several can be replaced without failed calls.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,8 +1,6 @@
 """The embedded database: a mongod as a replica set of one, since only a replica set has transactions and
 change streams."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from functools import partial

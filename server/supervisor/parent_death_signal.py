@@ -10,8 +10,6 @@ down cleanly and workers drain. On other systems this only runs the program; the
 processes that are left (see datadir.py).
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """Checks that are made before anything is started."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import socket

@@ -4,8 +4,6 @@ All of that happens in one task (`_keep_running`), and nothing else touches the 
 are events that the task waits for.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

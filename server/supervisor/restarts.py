@@ -1,7 +1,5 @@
 """Whether and when a process that crashed is started again."""
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass, field
 

@@ -10,8 +10,6 @@ still open) pass through it. Then the sandbox ends, which the workers' last sync
 last.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """How the sandbox, the workers and Envoy are started."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

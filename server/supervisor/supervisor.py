@@ -1,7 +1,5 @@
 """Several supervised processes, and the first of them that failed for good."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """Audit events as the contract's messages, by the names of their fields; pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

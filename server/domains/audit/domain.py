@@ -1,7 +1,5 @@
 """Audit, wired."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from finlink.audit.v1 import audit_service_pb2, audit_service_pb2_grpc

@@ -1,7 +1,5 @@
 """Seals the audit trail: one process at a time, a batch at a time, a second behind at most."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import structlog

@@ -1,7 +1,5 @@
 """Use cases of the audit trail."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The RPCs of finlink.audit.v1.AuditService."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from finlink.audit.v1 import audit_service_pb2 as rpc

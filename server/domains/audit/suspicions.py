@@ -4,8 +4,6 @@ Refused logins are counted where they happen (connectors' `connections/throttle.
 consequence.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

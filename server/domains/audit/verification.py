@@ -1,7 +1,5 @@
 """Whether the audit trail is whole: nothing altered, removed, put in, or cut off at its end."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What connectors count: connections, logins, syncs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge, Histogram

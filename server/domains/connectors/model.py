@@ -1,7 +1,5 @@
 """What a connector is, and the rules of one."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

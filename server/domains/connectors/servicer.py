@@ -1,7 +1,5 @@
 """The RPCs of finlink.connectors.v1.ConnectorService: convert in, call a service, convert out."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing

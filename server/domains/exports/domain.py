@@ -1,7 +1,5 @@
 """Exports, wired."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from finlink.exports.v1 import export_service_pb2, export_service_pb2_grpc

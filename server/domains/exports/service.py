@@ -1,7 +1,5 @@
 """Giving out everything that is held on a user."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 

@@ -1,7 +1,5 @@
 """The RPCs of finlink.exports.v1.ExportService: call the service, convert out."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing

@@ -1,7 +1,5 @@
 """Users between the contract's messages and the domain, where that is more than names."""
 
-from __future__ import annotations
-
 from finlink.exports.v1 import export_service_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc

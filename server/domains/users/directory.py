@@ -1,7 +1,5 @@
 """What other domains may ask of users."""
 
-from __future__ import annotations
-
 from server.domains.users.errors import UserNotFound
 from server.domains.users.store import UserStore
 from server.storage.driver import ClientSession

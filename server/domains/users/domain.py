@@ -1,7 +1,5 @@
 """Users, wired."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from finlink.users.v1 import user_service_pb2, user_service_pb2_grpc

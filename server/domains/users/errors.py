@@ -1,7 +1,5 @@
 """What can go wrong with users."""
 
-from __future__ import annotations
-
 from server.core.errors import ApiError
 
 

@@ -1,7 +1,5 @@
 """What users count."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """What a user is."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 from msgspec.structs import asdict

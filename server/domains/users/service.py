@@ -1,7 +1,5 @@
 """Use cases of users."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """The RPCs of finlink.users.v1.UserService: convert in, call the service, convert out."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from finlink.users.v1 import user_pb2 as pb

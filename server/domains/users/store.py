@@ -1,7 +1,5 @@
 """Users in MongoDB: collection `users`, fields as the product's schema has them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 

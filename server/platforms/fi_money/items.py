@@ -4,8 +4,6 @@ Shapes as observed on the Fi MCP dev server and in Fi's published sample respons
 an empty object or a missing key; rows are arrays read by position.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from decimal import Decimal
 from typing import Literal

@@ -4,8 +4,6 @@ Shapes as observed on the Fi MCP dev server. The same money is reported on sever
 the accounts in it, the schemes in those): each level is kept, under kinds of its own.
 """
 
-from __future__ import annotations
-
 from datetime import date
 
 from finlink_words import HoldingKind

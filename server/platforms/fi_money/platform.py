@@ -1,7 +1,5 @@
 """Fi Money: what Finlink knows of it before it calls it. Source: Fi's published documentation."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AliasChoices, Field

@@ -5,8 +5,6 @@ Source: Kite Connect documentation, and the example replies Zerodha publishes.
 Kite names no currency: everything a retail client of an Indian broker holds there is in rupees.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal

@@ -1,7 +1,5 @@
 """Zerodha: what Finlink knows of it before it calls it. Source: Kite Connect documentation."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from pydantic import SecretStr

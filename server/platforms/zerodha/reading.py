@@ -1,7 +1,5 @@
 """What one run asks Zerodha for."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import re

@@ -4,8 +4,6 @@ Source: Kite Connect documentation (exceptions, response structure); the order o
 Zerodha's own clients: `error_type` decides, the HTTP status only where there is none.
 """
 
-from __future__ import annotations
-
 from server.platforms.base import (
     PermissionRefused,
     PlatformDataError,

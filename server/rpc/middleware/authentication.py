@@ -1,7 +1,5 @@
 """Lets a call pass whose API key allows it, before anything of the request is looked at."""
 
-from __future__ import annotations
-
 from server.core.access import Keys
 from server.rpc.call import Context, Handler, current_call
 from server.rpc.method import Method

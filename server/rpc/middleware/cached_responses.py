@@ -5,8 +5,6 @@ validation, and `stored` after it, where the request says whose reply it is, out
 Authentication comes before both.
 """
 
-from __future__ import annotations
-
 from google.protobuf.message import Message
 
 from server.cache.responses import ResponseCache

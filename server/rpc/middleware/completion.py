@@ -1,7 +1,5 @@
 """Lets a change finish once it has begun, also when its caller goes away."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial

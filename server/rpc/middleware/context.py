@@ -1,7 +1,5 @@
 """What is known of a call when it arrives."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from typing import cast

@@ -1,7 +1,5 @@
 """Raw bytes become a valid request message, or every wrong field is named."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 from google.protobuf.message import DecodeError, Message

@@ -1,7 +1,5 @@
 """The servicer's reply becomes bytes: JSON for a REST caller, else the message as it is."""
 
-from __future__ import annotations
-
 from typing import cast
 
 from google.protobuf.message import Message

@@ -1,7 +1,5 @@
 """Turns whatever was raised into the contract's errors. Nothing unhandled reaches a caller."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Innermost: a change that is sent again with its idempotency key has one effect and one reply."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

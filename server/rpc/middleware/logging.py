@@ -1,7 +1,5 @@
 """Outermost: one log line a call, with its final code and how long it took; and both counted."""
 
-from __future__ import annotations
-
 import time
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A span for each call that is traced; of the others it only looks at a flag."""
 
-from __future__ import annotations
-
 from opentelemetry.trace import SpanKind
 
 from server.observability.tracing import Tracing, caller_context, failed

@@ -1,7 +1,5 @@
 """The events of connectors in the audit trail."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from server.core.events import Event

@@ -1,7 +1,5 @@
 """Connecting a user to a platform: a session and the first sync, or a login that the user must finish."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta

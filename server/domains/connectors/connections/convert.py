@@ -1,7 +1,5 @@
 """Connectors between the domain and the contract's messages; pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 

@@ -14,8 +14,6 @@ Beside the schema's fields a document has what the engine needs:
     session.*          generation, times of the platform session; checkAt: when to check it
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ Updates of connectors are pipelines: each is one atomic step that decides by wha
 that moment, on MongoDB's clock, so that nothing read before can be stale.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from server.domains.connectors.model import (

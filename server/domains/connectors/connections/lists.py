@@ -1,7 +1,5 @@
 """Many connectors at once: those of a user in short, lists, and how many there are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

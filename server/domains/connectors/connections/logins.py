@@ -1,7 +1,5 @@
 """The login flow: begun at the platform, pending while the user is there, completed with what comes back."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Logging out at platforms, as far as they reply: what a connector has there ends with its session here."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import TypeAlias

@@ -4,8 +4,6 @@ A rate limit is the generic cell rate algorithm: a key's next free moment moves 
 each call. It is kept on MongoDB's clock, so the clocks of workers do not matter. Session locks are leases.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence

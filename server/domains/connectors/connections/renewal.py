@@ -1,7 +1,5 @@
 """Sessions that go on: refreshed for callers and runs, and renewed before their end."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress

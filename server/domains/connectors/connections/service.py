@@ -1,7 +1,5 @@
 """Use cases of connections that there are: looking at them, refresh, disconnect."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

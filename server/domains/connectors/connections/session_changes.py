@@ -1,7 +1,5 @@
 """Changes of a connector's session, each with the data key it was sealed with, and conflicts between them."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from functools import partial
 

@@ -1,7 +1,5 @@
 """What beginning, renewing and ending a session sets on a connector's document."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

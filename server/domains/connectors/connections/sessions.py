@@ -1,7 +1,5 @@
 """Platform sessions as connectors have them: sealed before they are stored, opened for a call."""
 
-from __future__ import annotations
-
 import random
 import secrets
 from dataclasses import replace

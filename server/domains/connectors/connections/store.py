@@ -1,7 +1,5 @@
 """Single connectors, and the changes of their connection."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast

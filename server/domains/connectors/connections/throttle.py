@@ -4,8 +4,6 @@ Counts are kept in MongoDB, on its clock, so all processes share them: collectio
 document a user and platform, and one a client address.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Connectors and records as the export of their user has them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any

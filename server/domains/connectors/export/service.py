@@ -1,7 +1,5 @@
 """What the export of a user has of connectors (kernel.UserExporter)."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Stored records as the contract's messages, by the names of their fields; pure."""
 
-from __future__ import annotations
-
 from finlink.connectors.v1 import record_pb2 as pb
 
 from server.domains.connectors.records.store import StoredRecord

@@ -1,7 +1,5 @@
 """Records as MongoDB keeps their fields: decimal numbers as text, dates as `YYYY-MM-DD`."""
 
-from __future__ import annotations
-
 import dataclasses
 from datetime import date, datetime
 from decimal import Decimal

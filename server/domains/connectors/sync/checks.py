@@ -3,8 +3,6 @@
 So that a connector shows the true state between its syncs as well, and if it has none.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from datetime import timedelta

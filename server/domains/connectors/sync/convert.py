@@ -1,7 +1,5 @@
 """Syncs between the domain and the contract's messages; pure."""
 
-from __future__ import annotations
-
 from finlink.connectors.v1 import sync_pb2 as pb
 from finlink.connectors.v1 import sync_service_pb2 as rpc
 

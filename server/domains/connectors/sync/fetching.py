@@ -1,7 +1,5 @@
 """What a run fetches: each data type whole, stored unless it is what was stored last."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Reports to Prometheus how long syncs wait: lateness is reported by runs that begin, so not if none does."""
 
-from __future__ import annotations
-
 from server.core.clock import utc_now
 from server.domains.connectors import metrics
 from server.domains.connectors.sync.store import SyncStore

@@ -1,7 +1,5 @@
 """Reports runs to the log, Prometheus and the trends."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

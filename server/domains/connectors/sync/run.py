@@ -1,7 +1,5 @@
 """One sync run while a worker has it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from server.core.clock import utc_now

@@ -1,7 +1,5 @@
 """One sync run: from a claimed connector to a finished history entry."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Use cases of syncs: status, settings, manual runs, and what they kept."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """The RPCs of finlink.connectors.v1.SyncService: convert in, call the service, convert out."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from finlink.connectors.v1 import sync_service_pb2 as rpc

@@ -1,7 +1,5 @@
 """What a claim does to a connector in the step that leases it: its run begins, goes on or is written off."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from server.domains.connectors.connections import expressions as x

@@ -3,8 +3,6 @@
 A connector's run is a job (`server/jobs`): due, under a lease, fenced.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

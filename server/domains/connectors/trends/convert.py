@@ -1,7 +1,5 @@
 """Trends as the contract's messages; pure."""
 
-from __future__ import annotations
-
 from finlink.connectors.v1 import trend_pb2 as pb
 
 from server.domains.connectors.trends.model import Counts, Point

@@ -4,8 +4,6 @@ Reporting to it never waits. A process that is killed takes the counts of its la
 seconds along; one that ends in order adds them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import uuid4

@@ -1,7 +1,5 @@
 """Use cases of trends."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta

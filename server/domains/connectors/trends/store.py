@@ -1,7 +1,5 @@
 """Trends in MongoDB: collection `connector_trends`, a document for each minute and platform."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Which changes of a connector's document callers hear of, and what they get."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Events of a watch as the contract's messages; pure."""
 
-from __future__ import annotations
-
 from finlink.connectors.v1 import watch_pb2 as pb
 
 from server.domains.connectors.model import Connector
