@@ -1,6 +1,6 @@
-"""Rules that the contract's fields get because they follow from what it says elsewhere.
+"""Field rules that follow from other parts of the contract.
 
-A closed word list is an enum of the contract, named by the string fields that are held to it (see `words`
+A closed word list is an enum of the contract, named by the string fields that are restricted to it (`words`
 in protos/finlink/rules/v1/words.proto). An `update_mask` names fields of its request. Both become rules of
 `buf.validate` in the descriptors that stubs are generated from: the server and the OpenAPI document find
 them where rules are.
@@ -59,8 +59,8 @@ class Contract:
             for value in self._pool.FindEnumTypeByName(enum).values[1:]
         }
 
-    def hold_to_words(self) -> None:
-        """Give each field that names a list the rule that holds it to the words."""
+    def add_word_rules(self) -> None:
+        """Restrict each field that names a list to the words of the list."""
         for field, options, enum in self._named():
             rules = options.Extensions[self._rules]
             of_text = (
@@ -71,8 +71,8 @@ class Contract:
             getattr(of_text, "in").extend(words(enum))
             field.options.ParseFromString(options.SerializeToString())
 
-    def hold_masks_to_fields(self) -> None:
-        """Have each `update_mask` name what else its request's body holds."""
+    def add_mask_rules(self) -> None:
+        """Restrict each `update_mask` to the other fields of its request's body."""
         for request, path in self._requests():
             kept = [field for field in request.field if f"{{{field.name}}}" not in path]
             for mask in kept:

@@ -1,4 +1,4 @@
-"""Fetches the last released contract, which `make lint` holds the contract against: `gen/released.binpb`.
+"""Fetches the last released contract, which `make lint` compares the contract with: `gen/released.binpb`.
 
 `protos/released.txt` names its commit, which every whole clone has; a shallow one asks for that commit alone.
 """

@@ -81,7 +81,7 @@ def run_protoc(*arguments: str, folders: Sequence[Path] = FOLDERS) -> None:
 
 
 def generate(sources: list[Path]) -> None:
-    """Generate everything anew. What was generated before stays until all of it is there."""
+    """Generate everything again. The files of before stay until the new ones are complete."""
     GEN.mkdir(exist_ok=True)
     names = [str(path.relative_to(PROTOS)) for path in sources]
     with tempfile.TemporaryDirectory(dir=GEN) as scratch:
@@ -101,8 +101,8 @@ def generate(sources: list[Path]) -> None:
         contract = derived_rules.Contract(
             descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes())
         )
-        contract.hold_to_words()
-        contract.hold_masks_to_fields()
+        contract.add_word_rules()
+        contract.add_mask_rules()
         described.write_bytes(contract.files.SerializeToString())
         imports = f"--descriptor_set_in={described}"
         run_protoc(

@@ -30,7 +30,7 @@ def rules_of(field: FieldDescriptor) -> validate_pb2.FieldRules:
 
 
 def words_of(field: FieldDescriptor) -> EnumDescriptor | None:
-    """The closed list that a text is held to."""
+    """The closed list that a string is restricted to."""
     name = field.GetOptions().Extensions[words_pb2.words]
     if not name:
         return None

@@ -128,7 +128,7 @@ class Schemas:
         return self.answer(field.message_type)
 
     def _words(self, field: FieldDescriptor) -> Schema | None:
-        """A reference to the closed list that a text is held to."""
+        """A reference to the closed list that a string is restricted to."""
         enum = rules.words_of(field)
         if enum is None:
             return None

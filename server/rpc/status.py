@@ -32,15 +32,15 @@ REASONS: dict[str, error_reason_pb2.ReasonStatus] = {
 }
 
 
-def _statuses(told: error_reason_pb2.ReasonStatus) -> tuple[grpc.StatusCode, int]:
-    status = grpc.StatusCode[code_pb2.Code.Name(told.grpc)]
-    return status, told.http or _HTTP[status]
+def _statuses(reason: error_reason_pb2.ReasonStatus) -> tuple[grpc.StatusCode, int]:
+    status = grpc.StatusCode[code_pb2.Code.Name(reason.grpc)]
+    return status, reason.http or _HTTP[status]
 
 
 # Code of finlink.errors.v1.ErrorReason -> (gRPC status, HTTP status).
-STATUSES = {reason: _statuses(told) for reason, told in REASONS.items()}
+STATUSES = {name: _statuses(reason) for name, reason in REASONS.items()}
 # What every RPC can fail with.
-COMMON = tuple(reason for reason, told in REASONS.items() if told.every_rpc)
+COMMON = tuple(name for name, reason in REASONS.items() if reason.every_rpc)
 
 # Details travel as metadata. Clients accept about 8 KB of it, base64 and everything else included.
 MAX_DETAILS_BYTES = 5_200

@@ -1,4 +1,4 @@
-"""The contract is held against the last released one."""
+"""The contract is compared with the last released one."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_a_field_and_a_word_that_are_gone_are_named(tmp_path: Path) -> None:
     del status.value[-1]
     image = tmp_path / "changed.binpb"
     image.write_bytes(changed.SerializeToString())
-    told = breaking(image).stdout
-    assert '"email_verified" on message "User" was deleted' in told
-    assert 'enum "UserStatus" was deleted' in told
+    report = breaking(image).stdout
+    assert '"email_verified" on message "User" was deleted' in report
+    assert 'enum "UserStatus" was deleted' in report
 
 
 def test_a_shallow_clone_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

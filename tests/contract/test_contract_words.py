@@ -30,16 +30,16 @@ def words_of(field: descriptor_pb2.FieldDescriptorProto) -> list[str]:
 
 
 def test_no_field_brings_words_of_its_own() -> None:
-    held = {
+    restricted = {
         name: field.options.Extensions[words_pb2.words]
         for name, (_, field) in FIELDS.items()
         if words_of(field)
     }
-    assert held["finlink.users.v1.CreateUserRequest.risk_tolerance"] == "RiskTolerance"
-    assert [name for name, listed in held.items() if not listed] == []
+    assert restricted["finlink.users.v1.CreateUserRequest.risk_tolerance"] == "RiskTolerance"
+    assert [name for name, listed in restricted.items() if not listed] == []
 
 
-def test_a_field_is_held_to_all_words_of_its_list() -> None:
+def test_a_field_is_restricted_to_all_words_of_its_list() -> None:
     for name, (_, field) in FIELDS.items():
         if listed := field.options.Extensions[words_pb2.words]:
             assert words_of(field) == list(LISTS[listed.rpartition(".")[2]]), name

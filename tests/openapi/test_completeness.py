@@ -169,7 +169,7 @@ def takes_null(schema: dict[str, Any]) -> bool:
 
 
 def listed(schema: dict[str, Any]) -> list[str]:
-    """The closed list that a text is held to."""
+    """The closed list that a string is restricted to."""
     (first, *_) = schema.get("anyOf", [schema])
     return list(resolved(first).get("enum", ()))
 

@@ -1,4 +1,4 @@
-"""Giving out everything that is held on a user."""
+"""The export of everything that Finlink keeps of a user."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -22,7 +22,7 @@ class ExportService:
         self._exporters = exporters
 
     async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
-        """Everything held on the user, recorded in the audit trail before any of it is given.
+        """Everything kept of the user. The audit trail records the export before its first item.
 
         Raises UserNotFound, also at the end if the user was deleted meanwhile.
         """
