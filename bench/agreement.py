@@ -1,4 +1,4 @@
-"""Whether all contestants give the same answers: nobody is fast by answering less."""
+"""Whether all contestants give the same replies: none is fast because it returns less."""
 
 from __future__ import annotations
 
@@ -29,44 +29,45 @@ PATHS = (
 
 
 class Disagreement(Exception):
-    """A contestant answers otherwise than Finlink; the message shows both."""
+    """A contestant's reply differs from Finlink's; the message shows both."""
 
 
 def check(stacks: Mapping[str, Stack]) -> list[str]:
-    """Ask each for the same; gives what could not be compared for want of an answer. Raises Disagreement."""
-    unanswered = []
+    """Send each the same requests; returns those that could not be compared because a reply was missing.
+    Raises Disagreement."""
+    without_reply = []
     for path in PATHS:
         found = {
-            name: _answer(stack, path)
+            name: _reply(stack, path)
             for name, stack in stacks.items()
             if stack.rest_port is not None
         }
         silent = [name for name, (status, _) in found.items() if status >= 500]
-        unanswered += [f"{name} cannot answer GET {path}: {found[name]}" for name in silent]
-        for name, answer in found.items():
-            if not silent and answer != found[FINLINK]:
+        without_reply += [f"{name}  cannot reply to GET {path}: {found[name]}" for name in silent]
+        for name, reply in found.items():
+            if not silent and reply != found[FINLINK]:
                 raise Disagreement(
-                    f"{name} answers GET {path} otherwise than Finlink:\n{answer}\n{found[FINLINK]}"
+                    f"{name}  replies to GET {path} differently from Finlink:\n{reply}\n{found[FINLINK]}"
                 )
-    return unanswered
+    return without_reply
 
 
 async def check_grpc(stacks: Mapping[str, Stack]) -> None:
     """The same for GetUser. Raises Disagreement."""
-    answers = {}
+    replies = {}
     for name, stack in stacks.items():
         if stack.grpc_port is not None:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{stack.grpc_port}") as channel:
                 stub = user_service_pb2_grpc.UserServiceStub(channel)
-                answers[name] = await stub.GetUser(GetUserRequest(user_id=f"{PREFIX}0"), timeout=30)
-    for name, answer in answers.items():
-        if answer != answers[FINLINK]:
+                replies[name] = await stub.GetUser(GetUserRequest(user_id=f"{PREFIX}0"), timeout=30)
+    for name, reply in replies.items():
+        if reply != replies[FINLINK]:
             raise Disagreement(
-                f"{name} answers GetUser otherwise than Finlink:\n{answer}\n{answers[FINLINK]}"
+                f"{name}  replies to GetUser differently from Finlink:\n{reply}\n{replies[FINLINK]}"
             )
 
 
-def _answer(stack: Stack, path: str) -> tuple[int, Any]:
+def _reply(stack: Stack, path: str) -> tuple[int, Any]:
     with Client(stack.rest_port or 0) as client:
         status, body = client.call("GET", path)
     return status, body["error"]["code"] if status >= 400 else plain(body)

@@ -19,7 +19,7 @@ CALLS = {
     "gRPC GetUser": "gRPC GetUser, asked for often",
 }
 _BETWEEN = re.compile(r"(<!-- capacity[^>]*-->\n).*?(<!-- end of capacity -->)", re.DOTALL)
-_CASE = re.compile(r"^(\S[^|\n]*):\n\n\| \| answers/s .*\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
+_CASE = re.compile(r"^(\S[^|\n]*):\n\n\| \| replies/s .*\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
 _SYNCS = re.compile(r"^\| syncs a second of a worker \| ([\d.]+)", re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""What is measured against what, and what it must show."""
+"""The cases: their contestants, and their targets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Entrant:
     name: str
     stack: str
     path: str  # a path of wrk.lua, or a gRPC method
-    keeps_answers: bool = False  # so that a hot set is one that it has been asked for
+    caches_responses: bool = False  # so that a hot set is one that it has been asked for
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Case:
     grpc: bool = False
     writes: bool = False  # one in a hundred, with staleness checked
     warm_up: float = 2.0  # seconds
-    sweep: float = 0.0  # seconds before those, for who keeps answers
+    sweep: float = 0.0  # seconds before those, for contestants that cache
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Row:
 
 
 def _rest(case: str, *stacks: str) -> tuple[Entrant, ...]:
-    return tuple(Entrant(stack, stack, case, keeps_answers=stack == FINLINK) for stack in stacks)
+    return tuple(Entrant(stack, stack, case, caches_responses=stack == FINLINK) for stack in stacks)
 
 
 FINLINK = "finlink"

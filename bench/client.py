@@ -10,7 +10,7 @@ from typing import Any, Self
 
 
 class CallFailed(Exception):
-    """An answer that no measurement can go on with; the message shows it."""
+    """A reply with which no measurement can continue; the message shows it."""
 
 
 class Client:
@@ -31,19 +31,19 @@ class Client:
         self._connection.close()
 
     def call(self, verb: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Status and JSON of the answer. Raises OSError, http.client.HTTPException, ValueError."""
+        """Status and JSON of the reply. Raises OSError, http.client.HTTPException, ValueError."""
         content = None if body is None else json.dumps(body)
         headers = {} if body is None else {"content-type": "application/json"}
         try:
             self._connection.request(verb, path, content, headers)
-            answer = self._connection.getresponse()
-            return answer.status, json.loads(answer.read())
+            reply = self._connection.getresponse()
+            return reply.status, json.loads(reply.read())
         except (OSError, http.client.HTTPException):
-            self._connection.close()  # the next call opens it anew
+            self._connection.close()  # the next call opens it again
             raise
 
     def get(self, path: str) -> Any:
-        """`data` of the answer. Raises CallFailed where it is an error."""
+        """`data` of the reply. Raises CallFailed where it is an error."""
         status, found = self.call("GET", path)
         if status != 200:
             raise CallFailed(f"GET {path}: {status} {json.dumps(found)}")

@@ -77,7 +77,7 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
         wanted = sorted(name for name in names if name.partition("-")[0] == kind)
         if not wanted:
             continue
-        up.tell(f"installing {kind}")
+        up.report(f"installing {kind}")
         try:
             await asyncio.to_thread(installed)
         except tools.MissingTool as missing:
@@ -86,7 +86,7 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
         made += [start(2 if name.endswith("-2") else 1) for name in wanted]
     await up.start(made)
     running = {stack.name: stack for stack in made}
-    up.tell("comparing their answers")
+    up.report("comparing their replies")
     for complaint in await asyncio.to_thread(agreement.check, running):
         up.console.print(f"bench: {complaint}", style="yellow")
     await agreement.check_grpc(running)
@@ -96,7 +96,7 @@ async def _start(up: Session, plan: Plan) -> dict[str, Stack]:
 
 async def _measure(up: Session, plan: Plan, running: dict[str, Stack]) -> dict[str, Any]:
     mongod = up.supervisor.processes[0].pid
-    each = measure.Turns(running, mongod, plan.users, data.HOT, up.tell)
+    each = measure.Turns(running, mongod, plan.users, data.HOT, up.report)
     measured = [await each.measure(case, plan.turns, float(plan.seconds)) for case in plan.wanted()]
     found = [one.as_dict() for one in measured]
     return {

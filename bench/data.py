@@ -2,8 +2,8 @@
 
 Every second user has a connector of each platform, so there are as many connectors as users. Those of
 the hot set are spread evenly over all users. Each is marked as tallied already, which Finlink would take
-minutes for with a million; its recount at the first start makes the totals of that. A database's name
-tells its size; it is kept between runs.
+minutes for with a million; its recount at the first start makes the totals of that. A database's name has its
+size; it is kept between runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FULL = 1_000_000
 HOT = 10_000
 SYNCING = 60  # three times as many as a worker syncs at once
 MARKER = "bench_loaded"
-FORM = 2  # grows when the documents change, which loads them anew
+FORM = 2  # grows when the documents change, which loads them again
 PREFIX = "bench_"
 _BATCH = 5_000
 _BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
@@ -131,7 +131,7 @@ def _connector(number: int, platform: str) -> Document:
 def ensure(uri: str, users: int, progress: Progress) -> None:
     """Fill the database of that size unless it is full, with the indexes that the stores want today.
 
-    What runs add to it stays: whatever Finlink counts or remembers of it stays true.
+    Data that runs add to it stays: Finlink's counts stay true.
     """
     with MongoClient[Document](uri, tz_aware=True) as client:
         database = client[database_name(users)]

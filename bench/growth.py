@@ -72,7 +72,7 @@ def _calls(up: Session, running: Mapping[int, Stack], turns: int, times: Times) 
     paths = {users: _paths(up, stack, users, draw) for users, stack in running.items()}
     for turn in range(-1, turns):  # the first one warms up
         for users, stack in running.items():
-            up.tell(f"growth: turn {turn + 1} of {turns}, {users:,}")
+            up.report(f"growth: turn {turn + 1} of {turns}, {users:,}")
             with Client(stack.rest_port or 0) as client:
                 for name, path in paths[users].items():
                     taken = _taken(up, client, path, name)
@@ -110,12 +110,12 @@ def _paths(up: Session, stack: Stack, users: int, draw: Random) -> dict[str, Cal
 async def _syncs(up: Session, running: Mapping[int, Stack], turns: int, seconds: float) -> Runs:
     found: Runs = {case.title: {str(users): [] for users in running} for case in syncs.CASES}
     for users, stack in running.items():
-        up.tell(f"growth: connecting {data.SYNCING} users among {users:,}")
+        up.report(f"growth: connecting {data.SYNCING} users among {users:,}")
         await asyncio.to_thread(syncs.connect, stack)
     turns = min(turns, _SYNC_TURNS)
     for turn in range(turns):
         for case, (users, stack) in product(syncs.CASES, running.items()):
-            up.tell(f"growth: syncs of {case.title}, turn {turn + 1} of {turns}, {users:,}")
+            up.report(f"growth: syncs of {case.title}, turn {turn + 1} of {turns}, {users:,}")
             measured = await syncs.measure(up.uri, users, stack, case, seconds)
             found[case.title][str(users)].append(
                 {
@@ -153,7 +153,7 @@ def _row(
     title: str, ours: Sequence[float | None] | None, theirs: Sequence[float | None] | None,
     at_most: float | None, aim: float | None, unit: str = "", *, less: bool = True,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """How many times as long, or the figure itself; a median of None where that cannot be told.
+    """How many times as long, or the figure itself; a median of None if that is unknown.
 
     None where it was not measured.
     """

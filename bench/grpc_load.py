@@ -66,6 +66,6 @@ def parse(lines: list[str], seconds: float) -> Slice:
     rows = [line.split("\t") for line in lines]
     taken = [int(row[2]) / 1000 for row in rows if row[1] == "200"]
     if not taken:
-        raise LoadError("h2load got no answer")
+        raise LoadError("h2load got no reply")
     latency = {f"{share:g}": percentile(taken, share) for share in _SHARES}
     return Slice(len(taken), seconds, len(rows) - len(taken), latency)

@@ -1,4 +1,4 @@
-"""Turn by turn, each contestant for a few seconds: what the machine does meanwhile meets all alike."""
+"""Turn by turn, each contestant for a few seconds: disturbances of the machine affect all of them equally."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.wrk import Load, Order, Slice
 
 Told = Callable[[str], object]
 _LEAD_IN_SECONDS = 1.0
-_FIRST_WRITES = 10.0  # a second, until the first turn has told how many reads there are
+_FIRST_WRITES = 10.0  # a second, until the first turn has shown how many reads there are
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Turns:
         result = Measured(case, {entrant.name: [] for entrant in entrants})
         for entrant in entrants:
             self._tell(f"{case.name}: warming up {entrant.name}")
-            if case.sweep and entrant.keeps_answers:
+            if case.sweep and entrant.caches_responses:
                 await self._send(case, entrant, case.sweep, self._next_seed(), "sweep")
             await self._send(case, entrant, case.warm_up, self._next_seed())
         for turn in range(turns):

@@ -1,5 +1,5 @@
-"""Requests at a steady rate, whether or not the answers keep up, as callers that know nothing of each
-other send them. What a request waits because others are late counts as its own time."""
+"""Requests at a steady rate, whether or not the replies keep up, as independent callers send them. Time that
+a request waits because others are late counts as its own."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Request:
 
 @dataclass
 class Outcome:
-    """What became of the requests of one kind."""
+    """The results of the requests of one kind."""
 
     latency_ms: list[float] = field(default_factory=list)
-    failed: int = 0  # answered with an error, or not at all
+    failed: int = 0  # an error as reply, or none at all
 
 
 async def send(port: int, requests: Iterable[Request], per_second: float) -> dict[str, Outcome]:
@@ -79,7 +79,7 @@ async def _work(
 async def _exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
 ) -> int:
-    """The status of an answer that was read to its end. Raises ValueError for what is no HTTP/1.1."""
+    """The status of a reply that was read to its end. Raises ValueError for what is no HTTP/1.1."""
     writer.write(request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head.split(b" ", 2)[1])

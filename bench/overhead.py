@@ -21,7 +21,7 @@ _LABELS = {
 
 
 def _case(name: str, title: str, sweep: float) -> Case:
-    entrants = tuple(Entrant(stack, stack, name, keeps_answers=True) for stack in _LABELS)
+    entrants = tuple(Entrant(stack, stack, name, caches_responses=True) for stack in _LABELS)
     return Case(name, title, entrants, warm_up=4.0, sweep=sweep)
 
 
@@ -54,7 +54,7 @@ def run(users: int, turns: int, seconds: float, console: Console) -> dict[str, A
                 await up.settle()
                 running: dict[str, Stack] = {stack.name: stack for stack in made}
                 mongod = up.supervisor.processes[0].pid
-                each = measure.Turns(running, mongod, users, data.HOT, up.tell)
+                each = measure.Turns(running, mongod, users, data.HOT, up.report)
                 found = [await each.measure(case, turns, seconds) for case in CASES]
                 memory = {name: stack.memory_mb() for name, stack in running.items()}
         return {

@@ -30,7 +30,7 @@ Results = Mapping[str, Any]
 
 
 def throughput(results: Results, path: Path) -> None:
-    """Answers a second by case: a bar for the median, a line over all turns."""
+    """Replies a second by case: a bar for the median, a line over all turns."""
     cases = results["cases"]
     rows = [len(case["slices"]) for case in cases]
     with plt.rc_context(_STYLE):
@@ -47,7 +47,7 @@ def throughput(results: Results, path: Path) -> None:
             axis.barh(names, middles, xerr=[low, high], color=[_color(name) for name in names])
             axis.set_title(case["title"], loc="left", fontsize="medium")
             axis.grid(visible=False, axis="y")
-        axes[-1, 0].set_xlabel("answers a second")
+        axes[-1, 0].set_xlabel("replies a second")
         _save(figure, path)
 
 
@@ -64,7 +64,7 @@ def latency(results: Results, path: Path) -> None:
             style = "--" if name.endswith("-2") else "-"
             axis.plot(shares, values, style, marker=".", label=name, color=_color(name))
         axis.set_yscale("log")
-        axis.set_xlabel("per cent of the answers")
+        axis.set_xlabel("per cent of the replies")
         axis.set_ylabel("come within so many milliseconds")
         axis.set_title(case["title"], loc="left", fontsize="medium")
         axis.legend(frameon=False)

@@ -20,7 +20,7 @@ _COMMANDS = {
 }
 _PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
     "run": [
-        ("throughput.svg", "Answers a second", plots.throughput),
+        ("throughput.svg", "Replies a second", plots.throughput),
         ("latency.svg", "Latency of a hot GET user", plots.latency),
     ],
     "growth": [("growth.svg", "Milliseconds of a call as it grows", plots.growth)],
@@ -93,7 +93,7 @@ def _rows(rows: Sequence[Results]) -> Iterable[str]:
 def _cases(results: Results) -> Iterable[str]:
     for case in results["cases"]:
         yield from ("", f"{case['title']}:", "")
-        yield "| | answers/s | p50 ms | p99 ms | CPU µs | mongod µs | failed | writes | stale |"
+        yield "| | replies/s | p50 ms | p99 ms | CPU µs | mongod µs | failed | writes | stale |"
         yield "|---|---|---|---|---|---|---|---|---|"
         for row in figures_of(case):
             label = results["labels"].get(row["name"], row["name"])

@@ -38,12 +38,12 @@ class Session:
         self.supervisor = Supervisor()
         self.uri = ""
 
-    def tell(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self.console.print(f"[dim]{text}[/]", highlight=False)
 
     async def start_database(self) -> None:
         port = stacks.free_port()
-        self.tell("starting mongod")
+        self.report("starting mongod")
         await self.supervisor.start([database.spec(port)])
         self.uri = database.uri(port)
 
@@ -56,11 +56,11 @@ class Session:
             end = "\n" if done == total else "\r"
             self.console.print(f"[dim]loading {what}: {done:,} of {total:,}[/]", end=end)
         elif done == total or done % 100_000 == 0:
-            self.tell(f"loading {what}: {done:,} of {total:,}")
+            self.report(f"loading {what}: {done:,} of {total:,}")
 
     async def start(self, wanted: Sequence[Stack]) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
-        self.tell(f"starting {', '.join(stack.name for stack in wanted)}")
+        self.report(f"starting {', '.join(stack.name for stack in wanted)}")
         processes = await self.supervisor.start([stack.spec for stack in wanted])
         for stack, process in zip(wanted, processes, strict=True):
             stack.process = process
@@ -77,7 +77,7 @@ class Session:
             if max(used) < _IDLE * _LOOK_SECONDS:
                 return
             if not told:
-                self.tell("waiting until what was started has nothing left to do")
+                self.report("waiting until what was started has nothing left to do")
                 told = True
 
     async def stop(self, wanted: Sequence[Stack]) -> None:

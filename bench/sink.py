@@ -12,7 +12,7 @@ import grpc
 
 class _Sink(grpc.GenericRpcHandler):
     def service(self, _details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        # An empty answer says that all was taken, whatever was sent.
+        # An empty reply says that everything was accepted, whatever was sent.
         return grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
 
 

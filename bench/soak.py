@@ -36,7 +36,7 @@ def run(users: int, minutes: float, mixed_seconds: int, console: Console) -> dic
             stack = stacks.finlink(FINLINK, up.uri, data.database_name(users), **stand_in.settings)
             await up.start([stack])
             await up.settle()
-            up.tell(f"soak: connecting {data.SYNCING} users")
+            up.report(f"soak: connecting {data.SYNCING} users")
             await asyncio.to_thread(syncs.connect, stack)
             mixed = await _mixed(up, stack, users, mixed_seconds)
             memory = await _full_load(up, stack, users, minutes)
@@ -57,7 +57,7 @@ async def _mixed(up: Session, stack: Stack, users: int, seconds: int) -> list[di
     ids = await asyncio.to_thread(_connected, stack)
     found = []
     for seed, rate in enumerate(RATES, start=int(time.time())):
-        up.tell(f"soak: {rate} requests a second for {seconds} s")
+        up.report(f"soak: {rate} requests a second for {seconds} s")
         port = stack.rest_port or 0
         warm = mix.requests(rate * _WARM_UP_SECONDS, users, ids, seed * 10)
         await open_loop.send(port, warm, rate)
@@ -84,8 +84,8 @@ def _connected(stack: Stack) -> list[str]:
 
 
 async def _full_load(up: Session, stack: Stack, users: int, minutes: float) -> Samples:
-    """As many reads as Finlink answers, with writes beside; memory of each worker meanwhile."""
-    up.tell(f"soak: full load for {minutes:g} minutes")
+    """As many reads as Finlink can serve, with concurrent writes; memory of each worker meanwhile."""
+    up.report(f"soak: full load for {minutes:g} minutes")
     writer = Writer(stack.rest_port or 0, users, _WRITES, 1)
     writer.start()
     load = wrk.Load("mixed", users, data.HOT, seconds=minutes * 60)
@@ -96,13 +96,13 @@ async def _full_load(up: Session, stack: Stack, users: int, minutes: float) -> S
         while not (await asyncio.wait({sending}, timeout=_SAMPLE_SECONDS))[0]:
             taken = round(time.monotonic() - began, 1)
             samples.append({"seconds": taken, **await asyncio.to_thread(_memory, stack)})
-            up.tell(f"soak: {taken:.0f} s, {samples[-1]['rss_mb']} MB")
+            up.report(f"soak: {taken:.0f} s, {samples[-1]['rss_mb']} MB")
         done = await sending
     finally:
         sending.cancel()
         written = writer.stop()
-    up.tell(
-        f"soak: {done.rate:,.0f} answers a second, {done.failed} failed; "
+    up.report(
+        f"soak: {done.rate:,.0f} replies a second, {done.failed} failed; "
         f"{written.writes} writes, {written.failed} failed, {written.stale} stale reads"
     )
     return samples

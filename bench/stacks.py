@@ -1,4 +1,4 @@
-"""What is measured: how each contestant is installed, started, and reached."""
+"""The contestants: how each is installed, started, and reached."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psutil
 
 from bench import tools
 from bench.folders import DATA, LOGS, PEERS
-from server.edge.probes import port_answers, until
+from server.edge.probes import port_open, until
 from server.settings import PORT_SETTINGS
 from server.supervisor.process import ProcessSpec, SupervisedProcess
 from server.supervisor.specs import env_without_secrets
@@ -60,7 +60,7 @@ class Stack:
 
 
 def processor_seconds(pid: int | None) -> float:
-    """What a process and all that descend from it have used of the processor."""
+    """The processor time of a process and all its descendants."""
     if pid is None:
         return 0.0
     used = 0.0
@@ -176,7 +176,7 @@ def _peer_spec(name: str, argv: tuple[str, ...], env: Mapping[str, str], port: i
         name=name,
         argv=argv,
         env=env,
-        ready=partial(until, partial(port_answers, port)),
+        ready=partial(until, partial(port_open, port)),
         ready_timeout=60,
         log=LOGS / f"{name}.log",
         log_stdout=True,

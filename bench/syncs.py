@@ -1,7 +1,7 @@
-"""How many syncs a second a worker runs, over recorded answers that come at once.
+"""How many syncs a second a worker runs, over recorded replies that come at once.
 
-Zerodha allows an app ten calls a second; here (`bench/noop`) its budget is asked as often and waited for by
-a millisecond, so that the worker is measured.
+Zerodha allows an app ten calls a second; here (`bench/noop`) its limiter is asked as often but spaces calls
+by a millisecond, so that the worker is measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sandbox.platforms.fi_money.data import TOOLS
 from sandbox.platforms.fi_money.generated import GeneratedFiData
 from sandbox.platforms.zerodha.generated import GeneratedKiteData
 from server.domains.connectors.connections.store import CONNECTORS
-from server.edge.probes import port_answers, until
+from server.edge.probes import port_open, until
 from server.platforms.registry import PLATFORMS
 from server.supervisor.process import ProcessSpec
 from server.supervisor.specs import env_without_secrets
@@ -73,18 +73,18 @@ class Sandbox:
 
 
 def record(to: Path) -> Path:
-    """Write recorded answers, unless they are there: what the sandbox invents for one login today."""
+    """Write recorded replies, unless they are there: those that the sandbox invents for one login today."""
     fi, kite = GeneratedFiData(1, Clock()), GeneratedKiteData(1, Clock())
-    answers = {f"fi_money/{LOGIN}/{tool}": fi.read(tool, LOGIN) for tool in TOOLS}
+    replies = {f"fi_money/{LOGIN}/{tool}": fi.read(tool, LOGIN) for tool in TOOLS}
     for call in _KITE_CALLS:
-        answers[f"zerodha/{call}"] = json.dumps(
+        replies[f"zerodha/{call}"] = json.dumps(
             {"status": "success", "data": kite.read(call, LOGIN)}
         )
-    for name, answer in answers.items():
+    for name, reply in replies.items():
         path = to / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.write_text(answer)
+            path.write_text(reply)
     return to
 
 
@@ -98,7 +98,7 @@ def sandbox() -> Sandbox:
         name="sandbox",
         argv=argv,
         env=env_without_secrets(),
-        ready=partial(until, partial(port_answers, fi)),
+        ready=partial(until, partial(port_open, fi)),
         ready_timeout=60,
         log=LOGS / "sandbox.log",
         log_stdout=True,
@@ -139,9 +139,9 @@ def _connect(stack: Stack, users: Sequence[str]) -> None:
                     "credentials": credentials,
                     "permissions": list(permissions),
                 }
-                status, answer = client.call("POST", "/api/v1/connectors", wanted)
+                status, reply = client.call("POST", "/api/v1/connectors", wanted)
                 if status != 201:
-                    raise CallFailed(f"cannot connect {user_id}: {status} {answer}")
+                    raise CallFailed(f"cannot connect {user_id}: {status} {reply}")
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _measure(uri: str, users: int, stack: Stack, case: Case, seconds: float) -> 
 
 @contextmanager
 def _always_due(connectors: Collection[Document], chosen: Document) -> Iterator[None]:
-    """Whoever has synced is due again at once."""
+    """A connector that has synced is due again at once."""
     idle = {**chosen, "sync.run": {"$exists": False}}
     halt = threading.Event()
 

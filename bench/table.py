@@ -1,4 +1,4 @@
-"""What was measured, as tables for people; programs get the results' JSON instead."""
+"""The results as tables for people; programs get the results' JSON instead."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def cells_of(row: Mapping[str, Any]) -> list[str]:
-    """What a row shows, but for its verdict."""
+    """The figures of a row, without its verdict."""
     unit, most = row.get("unit", ""), "≤ " if row.get("less") else ""
     bounds = [
         "" if bound is None else f"{most}{bound:g}{unit}" for bound in (row["at_least"], row["aim"])
@@ -51,12 +51,12 @@ def cells_of(row: Mapping[str, Any]) -> list[str]:
 def figures_table(case: Mapping[str, Any]) -> Table:
     """Medians over the turns, for each entrant. They mean little on their own: machines differ.
 
-    Microseconds of the processor are for an answer, of all the contestant's processes.
+    Microseconds of the processor are per reply, of all the contestant's processes.
     """
     table = Table(title=case["title"], title_justify="left")
     table.add_column("")
     for name in (
-        "answers/s",
+        "replies/s",
         "p50 ms",
         "p99 ms",
         "CPU µs",

@@ -14,7 +14,7 @@ from random import Random
 from bench import data
 from bench.client import CallFailed, Client
 
-_READERS = 3  # connections that look after each write, so that different workers are asked
+_READERS = 3  # connections that check each write, so that different workers are asked
 _BEGINNING = 1_000_000
 _numbers: Iterator[int] = count(
     _BEGINNING

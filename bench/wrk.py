@@ -23,7 +23,7 @@ class LoadError(Exception):
 
 @dataclass
 class Slice:
-    """What one contestant did in one turn."""
+    """The results of one contestant in one turn."""
 
     requests: int
     seconds: float
@@ -31,13 +31,13 @@ class Slice:
     latency_ms: dict[str, float]  # by percentile: "50", "99", …
     writes: int = 0
     stale: int = 0  # reads after an acknowledged write that did not see it
-    # Of the processor, an answer: the contestant with all its processes, and mongod.
+    # Of processor time per reply: the contestant with all its processes, and mongod.
     cpu_us: float = 0.0
     mongod_us: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Replies a second."""
         return self.requests / self.seconds if self.seconds else 0.0
 
     @property
@@ -54,7 +54,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk is to send."""
+    """The requests that wrk sends."""
 
     case: str  # a path of wrk.lua
     users: int

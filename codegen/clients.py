@@ -4,8 +4,8 @@
     clients/go/finlink/*/                 Go, by protoc-gen-go and protoc-gen-go-grpc
 
 Nothing of it is committed. Each language's own package manager brings its generator, pinned beside the
-client. What is not to be had (a program, a registry that cannot be reached) is told and left out; with
-`--where-possible` that is no failure.
+client. If something is not available (a program, a registry that cannot be reached), this is reported and the
+language left out; with `--where-possible` that is no failure.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TYPESCRIPT = ROOT / "clients" / "typescript"
 GO = ROOT / "clients" / "go"
 GO_MODULE = "github.com/finlink/finlink/clients/go"
 VALIDATE = "buf/validate/validate.proto"
-# What package managers say where their registry cannot be reached.
+# Messages of package managers that cannot reach their registry.
 UNREACHABLE = (
     "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT",
     "connection refused", "i/o timeout", "network is unreachable", "no such host",
@@ -108,7 +108,7 @@ def contract() -> descriptor_pb2.FileDescriptorSet:
 
 
 def generate_typescript() -> None:
-    """What `npm ci` brings generates src/gen, with Google's messages that gRPC errors and options need."""
+    """The packages of `npm ci` generate src/gen, with Google's messages that gRPC errors and options need."""
     fetch("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", folder=TYPESCRIPT)
     output = TYPESCRIPT / "src" / "gen"
     shutil.rmtree(output, ignore_errors=True)
@@ -193,7 +193,7 @@ def fetch(*command: str, folder: Path) -> None:
 
 
 def step(*command: str, folder: Path) -> str:
-    """What a command prints. Raises Failed with all that it said."""
+    """The output of a command. Raises Failed with all that it said."""
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"`{' '.join(command)}` in {folder.name} failed:\n{done.stdout}{done.stderr}")

@@ -78,7 +78,7 @@ def parameters(
     """The parameters of a command, each with its help and its place in the request's JSON."""
     if request.full_name == _FILE:
         help_text = (
-            comments.get(f"{request.full_name}.data") or "What to send; `-` reads the input."
+            comments.get(f"{request.full_name}.data") or "The request to send; `-` reads the input."
         )
         return [{**_WHOLE_FILE, "help": help_text}]
     fields = list(_fields(request, (), needed=True))

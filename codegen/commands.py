@@ -110,7 +110,7 @@ def _command(
     hint: Mapping[str, Any],
     samples: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the command line knows of an RPC before it calls it."""
+    """The facts about an RPC that the command line needs."""
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     noun = command_names.words(command_names.singular(path[0]))
     fields = command_fields.parameters(

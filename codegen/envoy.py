@@ -28,7 +28,7 @@ def descriptors(source: FileDescriptorSet) -> FileDescriptorSet:
     of several wrong types only the first is reported; a query parameter even overrides a path
     variable. So in Envoy's copy a request has its path variables only, and the body, where there is
     one, as raw bytes (`google.api.HttpBody`). The server reads body and query strictly
-    (server/rpc/http_binding.py). Answers arrive as bytes in the same way: JSON (server/rpc/json_form.py), or
+    (server/rpc/http_binding.py). Replies arrive as bytes in the same way: JSON (server/rpc/json_form.py), or
     the text of a stream's messages (server/rpc/streams.py). Over gRPC nothing of this is seen.
 
     A path is bound under every base path, so that it means the same RPC under each.

@@ -194,7 +194,7 @@ def _seconds(given: Duration, default: int) -> str:
 
 
 def _metadata(body: int, *, group: str | None = None, overall: bool = True) -> dict[str, Any]:
-    """What filters and Envoy's own replies read of a route."""
+    """The metadata of a route, for filters and Envoy's own replies."""
     told = {"body": f"{body >> 10} KiB"}
     if group is not None:
         told["group"] = group
@@ -230,7 +230,7 @@ def _health_paths() -> list[str]:
 
 
 def _health(path: str) -> dict[str, Any]:
-    """Alive: whoever can answer this need not be started anew. For probes, so not limited."""
+    """Alive: a process that replies to this need not be started again. For probes, so not limited."""
     return {
         "name": "health",
         "match": {"path": path},

@@ -45,7 +45,7 @@ def methods(service: ServiceDescriptor) -> list[Method]:
 
 
 def comment(full_name: str) -> str:
-    """What the contract says of a message, field, RPC, service or enum value, in REST's words."""
+    """The contract's comment of a message, field, RPC, service or enum value, in REST's words."""
     return _comments()[full_name]
 
 

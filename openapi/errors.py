@@ -40,7 +40,10 @@ ERROR: Schema = {
                         "required": ["field", "message"],
                         "properties": {
                             "field": {"type": "string", "description": "Its name in JSON."},
-                            "message": {"type": "string", "description": "What would be right."},
+                            "message": {
+                                "type": "string",
+                                "description": "The rule that the field breaks.",
+                            },
                         },
                     },
                 },
@@ -51,7 +54,7 @@ ERROR: Schema = {
                 },
                 "metadata": {
                     "type": "object",
-                    "description": "What a program needs to go on, as `loginUrl`; mostly absent.",
+                    "description": "Facts for programs, such as `loginUrl`; mostly absent.",
                     "additionalProperties": {"type": "string"},
                 },
             },

@@ -5,12 +5,12 @@ Each such file has, all by name,
     messages    a message; in any of the files `!message Name` stands for it
     parameters  a value of a field that comes in the path or the query, by its name in JSON
     bodies      of an RPC, each by what it shows
-    answers     the same
-    streams     what comes of an RPC that streams, message by message
-    errors      what an error says, by its code
+    replies     the same
+    streams     the messages of an RPC that streams
+    errors      the details of an error, by its code
 
-An RPC that has no body or answer there has one all the same: a field is as the message that it has, or as
-the field of its name in one of the package's messages. An error says what the contract says of it.
+An RPC that has no body or reply there gets one all the same: a field is as the message that it has, or as
+the field of its name in one of the package's messages. An error has the message that the contract gives it.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _FILES: Mapping[str, dict[str, dict[str, Any]]] = {
 
 
 def _gathered(section: str) -> dict[str, Any]:
-    """What all files have in a section."""
+    """A section of all files together."""
     return {name: each for file in _FILES.values() for name, each in file.get(section, {}).items()}
 
 
 MESSAGES: Mapping[str, Example] = _gathered("messages")
 PARAMETERS: Mapping[str, Any] = _gathered("parameters")
 BODIES: Mapping[str, Mapping[str, Example]] = _gathered("bodies")
-ANSWERS: Mapping[str, Mapping[str, Example]] = _gathered("answers")
+REPLIES: Mapping[str, Mapping[str, Example]] = _gathered("replies")
 STREAMS: Mapping[str, list[dict[str, Any]]] = _gathered("streams")
 ERRORS: Mapping[str, Example] = _gathered("errors")
 
@@ -72,9 +72,9 @@ def bodies(method: Method) -> Mapping[str, Example]:
     }
 
 
-def answers(method: Method) -> Mapping[str, Example]:
+def replies(method: Method) -> Mapping[str, Example]:
     """Raises ExampleMissing."""
-    given = ANSWERS.get(method.descriptor.name)
+    given = REPLIES.get(method.descriptor.name)
     return given or {"An example": _message(method.descriptor.output_type)}
 
 

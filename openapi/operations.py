@@ -1,4 +1,4 @@
-"""RPCs as operations: parameters, body, answers."""
+"""RPCs as operations: parameters, body, replies."""
 
 from __future__ import annotations
 
@@ -88,22 +88,22 @@ class Operations:
         if method.returns_raw_body:
             made = {"description": _STATUS_WORDS[method.success_status], "headers": HEADERS}
             return made | {"content": {"*/*": {"schema": _BYTES}}}
-        answer = method.descriptor.output_type
-        schema = (self._schemas.answer if method.streams else self._schemas.reply)(answer)
+        reply = method.descriptor.output_type
+        schema = (self._schemas.bare if method.streams else self._schemas.reply)(reply)
         headers = HEADERS | {
             name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS
         }
         made = {"description": _STATUS_WORDS[method.success_status], "headers": headers}
         if not method.streams:
             shown = {
-                name: examples.enveloped(body) for name, body in examples.answers(method).items()
+                name: examples.enveloped(body) for name, body in examples.replies(method).items()
             }
             return made | {"content": {"application/json": _content(schema, shown)}}
         messages = examples.stream(method)
         text = "".join(_streamed(method, message) for message in messages)
         content = {
             # OpenAPI 3.1 has no word for the schema of one message of a stream.
-            "schema": {"type": "string", "description": contract.comment(answer.full_name)},
+            "schema": {"type": "string", "description": contract.comment(reply.full_name)},
             "x-item-schema": schema,
             "example": text,
         }

@@ -28,17 +28,17 @@ TIMESTAMP: Schema = {
 class Schemas:
     """Makes the schemas of messages, each once."""
 
-    def __init__(self, answers: list[Descriptor]) -> None:
-        """`answers` are all messages that callers get; the ones in them come along."""
+    def __init__(self, replies: list[Descriptor]) -> None:
+        """`replies` are all messages that callers get; those inside them are included."""
         self.components: dict[str, Schema] = {}
         self._messages: dict[str, str] = {}
         self._got: set[str] = set()
-        for message in answers:
+        for message in replies:
             self._gather(message)
 
     def reply(self, message: Descriptor) -> Schema:
         """A reference to the schema of a message that is a reply, with what REST has around it."""
-        reference = self.answer(message)
+        reference = self.bare(message)
         schema = self.components[message.name]
         schema["properties"] = (
             {"success": SUCCESS} | schema["properties"] | {"timestamp": TIMESTAMP}
@@ -46,7 +46,7 @@ class Schemas:
         schema["required"] = ["success", *schema.get("required", ()), "timestamp"]
         return reference
 
-    def answer(self, message: Descriptor) -> Schema:
+    def bare(self, message: Descriptor) -> Schema:
         """A reference to the schema of a message that callers get."""
         if self._claim(message.name, message):
             properties = {f.json_name: self._got_field(f) for f in message.fields}
@@ -125,7 +125,7 @@ class Schemas:
             return self._words(field) or rules.scalar(field)
         if field.message_type.full_name == _TIMESTAMP:
             return {"type": "string", "format": "date-time"}
-        return self.answer(field.message_type)
+        return self.bare(field.message_type)
 
     def _words(self, field: FieldDescriptor) -> Schema | None:
         """A reference to the closed list that a string is restricted to."""

@@ -86,7 +86,7 @@ async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
     tracing = tracing_of(settings)
     worker = running_worker(settings, listen, syncs=syncs, uncalled=uncalled)
     async with serving_own_metrics(settings), worker:
-        # What there is by now stays: looking through it for garbage again and again stops calls for 40 ms.
+        # Objects that exist by now stay: searching them for garbage again and again stops calls for 40 ms.
         gc.collect()
         gc.freeze()
         _log.info("worker serving", listen=listen, syncs=syncs)
@@ -200,7 +200,7 @@ async def _stop(engines: Sequence[Engine]) -> None:
 
 
 def _rollup(kernel: Kernel, domains: Sequence[Parts]) -> CounterRollup:
-    """What counts each domain's documents."""
+    """The counters of each domain's documents."""
     counted = [each for parts in domains for each in parts.counted]
     reports = {each.spec.collection: each.report for each in counted}
     counters = [Counters(kernel.database, each.spec) for each in counted]
@@ -236,7 +236,7 @@ def middleware(
     responses: CachedResponses,
     idempotency: Idempotency,
 ) -> list[Middleware]:
-    """What every call passes through, outermost first."""
+    """The middleware of every call, outermost first."""
     tracing = current_tracing()
     return [
         call_logging,
@@ -254,7 +254,7 @@ def middleware(
 
 def _server(services: MiddlewareServices) -> grpc.aio.Server:
     """A server of these, and of what infrastructure there is."""
-    # What an RPC takes less of is refused by its middleware, in the contract's words.
+    # RPCs with a smaller limit refuse larger messages in their middleware, in the contract's words.
     longest = max(4 * 1024 * 1024, *(method.max_request_bytes for method in services.methods))
     options = [*_SERVER_OPTIONS, ("grpc.max_receive_message_length", longest + 1024)]
     server = grpc.aio.server(options=options)

@@ -1,4 +1,4 @@
-"""What a domain brings, and what every domain is built on.
+"""The parts that a domain brings, and the kernel that every domain is built on.
 
 A domain is a folder of `server/domains` and a line in its registry. The folder's `domain.py` has a `Domain`;
 `build` makes its `Parts` of the `Kernel`. Nothing else of the server knows a domain by name.
@@ -29,7 +29,7 @@ Exported: TypeAlias = tuple[str, Any]
 
 
 class Users(Protocol):
-    """What domains may ask of users. Each method raises UserNotFound."""
+    """The questions that domains may ask about users. Each method raises UserNotFound."""
 
     async def is_active(self, user_id: str) -> bool: ...
 
@@ -41,7 +41,7 @@ class Users(Protocol):
 
 
 class UserDependents(Protocol):
-    """What a domain keeps of a user and must change together with the user.
+    """Data that a domain keeps of a user and must change together with the user.
 
     A class that derives from it says only what it does; the rest is nothing.
     """
@@ -51,7 +51,7 @@ class UserDependents(Protocol):
         return
 
     async def before_delete(self, user_id: str) -> None:
-        """Tell the outside world, as far as it answers; nothing is decided yet."""
+        """Notify external services, if they can be reached; nothing is decided yet."""
         return
 
     async def delete(self, user_id: str, session: ClientSession) -> None:
@@ -64,7 +64,7 @@ class UserDependents(Protocol):
 
 
 class UserExporter(Protocol):
-    """What a domain keeps of a user and gives out when the user is exported."""
+    """Data that a domain keeps of a user and returns when the user is exported."""
 
     def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
         """All of it, read as it is asked for. Ends early if the user is deleted meanwhile."""
@@ -72,7 +72,7 @@ class UserExporter(Protocol):
 
 @dataclass(frozen=True)
 class Kernel:
-    """What every domain is built on."""
+    """The objects that every domain is built on."""
 
     settings: Settings
     database: Database
@@ -105,7 +105,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Counted:
-    """What is counted of a collection, and who gets the totals."""
+    """The counters of a collection, and who gets the totals."""
 
     spec: CounterSpec
     report: Callable[[Mapping[Values, int]], None]
@@ -113,7 +113,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Parts:
-    """A domain as it was built. What ends, ends in the reverse order."""
+    """A domain as it was built. Its parts end in the reverse order."""
 
     register: Callable[[Any], None]  # adds its servicers to a gRPC server
     background: Sequence[Background] = ()

@@ -1,4 +1,4 @@
-"""What a worker needs of MongoDB before it serves: indexes, Finlink's own keys, API keys."""
+"""Prepares MongoDB before a worker serves: indexes, Finlink's own keys, API keys."""
 
 from server.config import ConfigError, Settings
 from server.core.secrets import Secrets
@@ -33,7 +33,8 @@ def indexes(settings: Settings) -> Indexes:
 async def prepare(
     database: driver.Database, settings: Settings, index_seconds: float = BUILD_SECONDS
 ) -> None:
-    """Create indexes, and have images kept. Raises ConfigError where MongoDB does not answer or cannot."""
+    """Create indexes, and have images kept. Raises ConfigError if MongoDB does not respond or cannot do
+    so."""
     try:
         await ensure_indexes(database, indexes(settings), index_seconds)
         for domain in registry.DOMAINS:
@@ -47,7 +48,7 @@ async def prepare(
         if translate(error) is None:
             raise
         raise ConfigError(
-            f"MONGODB_URI: MongoDB does not answer ({type(error).__name__}); is it running?"
+            f"MONGODB_URI: MongoDB does not respond ({type(error).__name__}); is it running?"
         ) from None
 
 
@@ -58,7 +59,7 @@ async def keyed_secrets_of(database: driver.Database, ring: KeyRing) -> Secrets:
         return Secrets(
             user_ids=await get("platform user ids"),
             requests=await get("requests of idempotency keys"),
-            answers=await get("answers of idempotency keys"),
+            answers=await get("replies of idempotency keys"),
             audit=await get(CODES_KEY),
         )
     except MissingKey as error:

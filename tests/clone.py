@@ -64,7 +64,7 @@ class Clone:
         assert code in {0, -signal.SIGINT}, self.log.read_text()
         self._run = None
         for name, port in self.ports.items():
-            assert not await probes.port_answers(port), f"{name} still answers"
+            assert not await probes.port_open(port), f"{name} still answers"
 
     @property
     def is_up(self) -> bool:

@@ -1,1 +1,1 @@
-"""Finlink with one RPC more, which does nothing: the ceiling of what its servers could answer."""
+"""Finlink with one RPC more, which does nothing: the ceiling of its servers."""

@@ -1,8 +1,8 @@
 """`python -m bench.noop`: the commands of `python -m server`, whose servers have the no-op too.
 
-Supervisor, workers and Envoy are the product's own; what is put in their place here is one service more
-in the composition root, the descriptors for Envoy to transcode it, and a budget of Zerodha that is not
-waited for. With BENCH_SILENT set calls leave no trace, to see what their traces cost.
+Supervisor, workers and Envoy are the product's own; this package only adds a service in the composition root,
+the descriptors for Envoy to transcode it, and a rate limit of Zerodha without waiting. With BENCH_SILENT set
+calls leave no trace, to see what their traces cost.
 """
 
 from __future__ import annotations

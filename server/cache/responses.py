@@ -41,7 +41,8 @@ def is_changing(number: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a reply shows: documents by their ids, and until when it is right (seconds, POSIX)."""
+    """The documents that a reply shows, by their ids, and the time until which it is current (seconds,
+    POSIX)."""
 
     documents: Sequence[str]
     until: float = math.inf

@@ -14,7 +14,7 @@ _PREFIX = "finlink_"
 
 
 class Scope(IntEnum):
-    """What a key allows; each scope includes those before it."""
+    """The scope of a key; each includes those before it."""
 
     READ = 1
     WRITE = 2

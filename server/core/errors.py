@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field; `field` is its JSON path, as in `preferences.currency`."""
+    """An error of one field; `field` is its JSON path, such as `preferences.currency`."""
 
     field: str
     message: str
@@ -96,7 +96,7 @@ class DeadlineExceeded(ApiError):
 
 
 class ResumeTokenExpired(ApiError):
-    """What followed the token's position in a watch is not kept any more."""
+    """The changes after the token's position in a watch are no longer kept."""
 
     code = "RESUME_TOKEN_EXPIRED"
     default_message = "The resume token is too old; list again, then watch without it"

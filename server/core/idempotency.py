@@ -24,7 +24,7 @@ class CallUnderWay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """A reply. `request` tells requests apart; `content` is encrypted where it is stored."""
+    """A reply. `request` identifies the request; `content` is encrypted where it is stored."""
 
     request: str
     content: Mapping[str, str]

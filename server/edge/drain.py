@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from functools import partial
 
-from server.edge.probes import http, port_answers, until
+from server.edge.probes import http, port_open, until
 
 REQUESTS = "downstream_rq_active"
 CLOSING = 2.0  # of the ports, unless something else listens there too
@@ -51,7 +51,7 @@ async def active_requests(admin_port: int) -> int:
 
 
 async def _refuses(host: str, port: int) -> bool:
-    return not await port_answers(port, host)
+    return not await port_open(port, host)
 
 
 async def _active(admin_port: int, what: str) -> int:

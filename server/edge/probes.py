@@ -17,7 +17,7 @@ async def until(probe: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(INTERVAL)
 
 
-async def port_answers(port: int, host: str = "127.0.0.1") -> bool:
+async def port_open(port: int, host: str = "127.0.0.1") -> bool:
     try:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(host, port)

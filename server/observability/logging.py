@@ -19,7 +19,7 @@ sync_id: ContextVar[str | None] = ContextVar("finlink_sync_id", default=None)
 
 
 def cause_of(error: BaseException) -> dict[str, object]:
-    """What a log line may say of an unexpected exception: its kind, and the way it came.
+    """The part of an unexpected exception that a log line may have: its kind and its stack trace.
 
     Not its text, which can hold what was being stored or sent.
     """
@@ -48,7 +48,7 @@ def setup_logging(level: str, *, process: str) -> None:
     """
 
     def add_time(_logger: Any, _method: str, event: structlog.types.EventDict) -> Any:
-        if "timestamp" not in event:  # of something that is told of later
+        if "timestamp" not in event:  # of an event that is logged later
             event["timestamp"] = timestamp(time.time())
         return event
 
@@ -95,7 +95,7 @@ def setup_logging(level: str, *, process: str) -> None:
 
 
 class _Logger:
-    """What structlog hands a finished line to."""
+    """The logger to which structlog hands a finished line."""
 
     def __init__(self, name: str, stream: BufferedStream) -> None:
         self.name = name

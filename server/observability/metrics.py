@@ -1,5 +1,5 @@
-"""What Finlink counts for Prometheus: calls, MongoDB, and what several domains count. The rest is in the
-`metrics.py` of its domain, or of the platforms. Labels are words of the contract, never of a user.
+"""Finlink's metrics for Prometheus: of calls, of MongoDB, and those that several domains share. The rest is
+in the `metrics.py` of its domain, or of the platforms. Labels are words of the contract, never of a user.
 
 Under `run` all processes count into files of one folder (PROMETHEUS_MULTIPROC_DIR, which the library
 reads), and the supervisor serves their sums.

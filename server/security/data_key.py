@@ -17,7 +17,7 @@ class Owner:
 
 
 class DataKey:
-    """Seals and opens the secrets of one owner. What it sealed names it, and opens in its field only."""
+    """Seals and opens the secrets of one owner. A sealed value names its key, and opens in its field only."""
 
     def __init__(self, key_id: str, owner: Owner, key: bytes, *, stored: bool = True) -> None:
         """`key` is 32 bytes."""
@@ -33,7 +33,7 @@ class DataKey:
         return f"{_VERSION}.{self.id}.{text}"
 
     def open(self, text: str, *, field: str) -> dict[str, str]:
-        """What `seal` was given. Raises Undecipherable."""
+        """The text that `seal` got. Raises Undecipherable."""
         version, _, rest = text.partition(".")
         key_id, _, encoded = rest.partition(".")
         if version != _VERSION:

@@ -17,7 +17,7 @@ class Undecipherable(Exception):
 
 
 class Cipher:
-    """Encrypts under one key. What is encrypted for one place opens nowhere else."""
+    """Encrypts under one key. A value that is encrypted for one place opens nowhere else."""
 
     def __init__(self, key: bytes) -> None:
         """`key` is 32 bytes."""
@@ -28,7 +28,7 @@ class Cipher:
         return nonce + self._cipher.encrypt(nonce, content, place.encode())
 
     def decrypt(self, raw: bytes, *, place: str) -> bytes:
-        """What `encrypt` was given. Raises Undecipherable."""
+        """The bytes that `encrypt` got. Raises Undecipherable."""
         try:
             return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
         except (InvalidTag, ValueError) as error:
@@ -40,7 +40,7 @@ class Cipher:
         return base64.b64encode(self.encrypt(content, place=place)).decode()
 
     def decrypt_text(self, text: str, *, place: str) -> dict[str, str]:
-        """What `encrypt_text` was given. Raises Undecipherable."""
+        """The text that `encrypt_text` got. Raises Undecipherable."""
         try:
             raw = base64.b64decode(text, validate=True)
         except ValueError as error:
@@ -61,7 +61,7 @@ class Vault:
         return f"{_VERSION}.{self._cipher.encrypt_text(secrets, place=place)}"
 
     def open(self, text: str, *, place: str) -> dict[str, str]:
-        """What `seal` was given. Raises Undecipherable."""
+        """The text that `seal` got. Raises Undecipherable."""
         version, _, encoded = text.partition(".")
         if version != _VERSION:
             raise Undecipherable("unknown format")

@@ -80,7 +80,7 @@ def ring_of(keys: Mapping[str, bytes], single: bytes | None) -> dict[str, bytes]
 
 
 def weakness(key: bytes) -> str | None:
-    """What makes a key easy to guess; None where nothing is seen."""
+    """The reason why a key is easy to guess; None if there is none."""
     if any(key == (key[:size] * KEY_BYTES)[:KEY_BYTES] for size in range(1, KEY_BYTES // 2 + 1)):
         return "repeats itself"
     steps = Counter((after - before) % 256 for before, after in pairwise(key))

@@ -1,6 +1,6 @@
 """The key ring: named keys that wrap other keys.
 
-A key of the ring is replaced by wrapping those anew; what they seal is not touched.
+A key of the ring is replaced by wrapping those again; the data they seal does not change.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _log = structlog.stdlib.get_logger("finlink.security")
 
 
 class MissingKey(Exception):
-    """What was to be opened is wrapped by a key that is not in the ring: an operator must put it back."""
+    """A value is wrapped by a key that is not in the ring: an operator must put it back."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(

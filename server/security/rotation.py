@@ -1,7 +1,7 @@
-"""Rotation: what other keys of the ring wrapped is wrapped by the first one, while the servers run.
+"""Rotation: keys that other keys of the ring wrapped are wrapped by the first one, while the servers run.
 
-Only the small wrapped keys are written again, never what they seal. What is left to do is read from the
-database each time, so a rotation that was stopped goes on where it was, and two at once do no harm.
+Only the small wrapped keys are written again, never what they seal. The remaining work is read from the
+database each time, so a rotation that was stopped continues, and two at once do no harm.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Rotation:
 
 
 async def survey(ring: KeyRing, collections: Sequence[Keys]) -> Rotation:
-    """What still needs another key than the first."""
+    """The keys that still need another key than the first."""
     counts: Counter[str] = Counter()
     for keys in collections:
         counts.update(await keys.count_by_ring_key())
@@ -61,7 +61,7 @@ async def rotate(
     rate: float = RATE,
     batch: int = BATCH,
 ) -> Rotation:
-    """Wrap anew what can be, at most `rate` keys a second; then tell what still waits.
+    """Wrap keys again, at most `rate` a second; then return what could not be wrapped.
 
     `progress` gets how many were re-wrapped, of how many.
     """

@@ -22,7 +22,7 @@ _log = structlog.stdlib.get_logger("finlink.cache")
 WAIT = timedelta(milliseconds=500)  # for which MongoDB lets a poll wait while nothing changes
 LEASE_SECONDS = 2.0
 RETRY_SECONDS = 0.5
-SILENCE_SECONDS = 5.0  # after which a poll is given up
+SILENCE_SECONDS = 5.0  # after which a poll is abandoned
 STOP_SECONDS = 1.0
 
 _ALL_CHANGED = ["drop", "rename", "dropDatabase", "invalidate"]
@@ -99,7 +99,7 @@ def _names(change: Document) -> list[str]:
 
 
 def pipeline_for(followed: Sequence[Followed]) -> list[Document]:
-    """What MongoDB is asked for: changes that some reply shows, by the keys of their documents."""
+    """The pipeline for MongoDB: changes that some reply shows, by the keys of their documents."""
     shown: list[Document] = [{"operationType": {"$in": _ALL_CHANGED}}]
     for each in followed:
         whole = ["replace", "delete", *(["insert"] if each.inserts else [])]

@@ -56,7 +56,7 @@ class CounterSpec:
 
     @cached_property
     def expected(self) -> dict[str, Values]:
-        """All that a document is counted as, by its text in `tallied`."""
+        """The counts of a document, by its text in `tallied`."""
         return {
             "/".join(value or "" for value in values): values
             for values in itertools.product(*self.by.values())
@@ -64,7 +64,7 @@ class CounterSpec:
 
     @cached_property
     def misplaced(self) -> Document:
-        """What finds the documents that are not counted as what they are."""
+        """The filter for documents whose counts are not current."""
         return {
             "$or": [
                 {**dict(zip(self.by, values, strict=True)), COUNTED_AS: {"$ne": key}}
@@ -74,7 +74,7 @@ class CounterSpec:
 
     @cached_property
     def unexpected(self) -> list[Document]:
-        """What finds the documents with other values."""
+        """The filter for documents with other values."""
         found: list[Document] = []
         before: Document = {}
         for name, values in self.by.items():
@@ -127,7 +127,7 @@ class Counters:
         return state
 
     def _kept(self) -> list[Document]:
-        """What beside the documents makes the totals, to be read at the same moment."""
+        """The totals' other parts beside the documents, to be read in the same snapshot."""
         removed = [
             {"$match": {"tally": self.name}},
             {"$group": {"_id": "$key", "removed": {"$sum": 1}}},

@@ -34,7 +34,7 @@ class DataLoader(Generic[K, V]):
         self._not_before = 0.0  # the next query, as the event loop has the time
 
     async def load(self, key: K) -> V | None:
-        """What there is under a key, None for nothing. Raises what `read` raises."""
+        """The value under a key, None for nothing. Raises what `read` raises."""
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
         if self._sending is None:

@@ -1,6 +1,6 @@
 """Secrets of Finlink's own: collection `keyed_secrets`, made once, wrapped by the key ring.
 
-What is hashed or sealed with one of them must stay as it is when the keys of the ring are replaced.
+Values that are hashed or sealed with one of them must stay valid when the keys of the ring are replaced.
 """
 
 import os

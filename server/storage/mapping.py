@@ -116,7 +116,7 @@ def _object_ids(value: Any) -> Any:
 
 
 def _reader(kind: Any) -> Convert | None:
-    """What makes of a stored value one of this type, where msgspec does not: in place, at any depth."""
+    """Converts stored values of this type that msgspec cannot: in place, at any depth."""
     if kind == Id:
         return lambda value: str(value) if isinstance(value, ObjectId) else value
     if kind is date:

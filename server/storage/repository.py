@@ -78,7 +78,7 @@ class Repository(Generic[M]):
         self._loader = DataLoader(self.get_many)
 
     def new(self, given: Model) -> M:
-        """What is given of a model, with an id and the time of its creation; nothing is stored yet."""
+        """The given fields of a model, with an id and the time of its creation; nothing is stored yet."""
         now = utc_now()
         return self._model(id=new_id(), created_at=now, updated_at=now, **asdict(given))
 
@@ -116,7 +116,7 @@ class Repository(Generic[M]):
     ) -> M:
         """Make all changes at once, and note the time; gives the model after that.
 
-        What the changes do not name stays, also what the model does not know.
+        Fields that the changes do not name stay, including those that the model does not know.
         """
         fields: Document = {"updatedAt": utc_now()} if self._has_update_time else {}
         for path, value in self._mapped.values(changes).items():

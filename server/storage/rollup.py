@@ -75,5 +75,5 @@ class CounterRollup:
         while more and not self._background.stopping:
             began = now()
             more = await counters.roll_up_some() >= BATCH
-            if more:  # of a database that was never counted there is much: leave it room
+            if more:  # a database that was never counted has many: leave it time
                 await self._background.pause((now() - began) / 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from server.edge.probes import port_answers, until
+from server.edge.probes import port_open, until
 from server.supervisor.process import ProcessSpec
 
 NAME = "mongod"
@@ -73,7 +73,7 @@ def errors_in(lines: Sequence[str]) -> Sequence[str]:
 async def until_primary(port: int) -> None:
     """Return when the replica set takes writes. Initiates it at the first start."""
     # First without the driver, which tries again only every half second.
-    await until(partial(port_answers, port))
+    await until(partial(port_open, port))
     address = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=1000"
     client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(address)
     async with client:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from server.config import Settings
-from server.edge.probes import envoy_ready, port_answers, serving, until
+from server.edge.probes import envoy_ready, port_open, serving, until
 from server.observability.exposition import FOLDER_SETTING, forget_process
 from server.platforms.registry import PLATFORMS
 from server.settings import SECRET_SETTINGS
@@ -68,7 +68,7 @@ def sandbox(settings: Settings) -> ProcessSpec:
 
     async def all_answer() -> None:
         for port in ports.values():
-            await until(partial(port_answers, port))
+            await until(partial(port_open, port))
 
     return ProcessSpec(
         "sandbox", tuple(argv), env_without_secrets(), ready=all_answer, ready_timeout=30

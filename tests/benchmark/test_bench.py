@@ -117,7 +117,7 @@ def test_an_unknown_case_is_refused_with_those_there_are() -> None:
     assert "there are hot-user, uniform-user" in str(outcome.exception)
 
 
-def test_missing_tools_are_told_with_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tools_are_reported_with_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(tools.MissingTool, match="wrk: apt-get install wrk; h2load: apt-get"):
         tools.check("wrk", "h2load")
@@ -190,11 +190,11 @@ def test_the_mix_has_its_shares_and_every_kind_a_limit() -> None:
         ({"income": 5}, {"income": 5.0}),
     ],
 )
-def test_answers_that_say_the_same_are_the_same(one: Any, other: Any) -> None:
+def test_equal_replies_are_equal(one: Any, other: Any) -> None:
     assert plain(one) == plain(other)
 
 
-def test_answers_that_differ_are_not_the_same() -> None:
+def test_different_replies_are_not_equal() -> None:
     assert plain({"a": False}) != plain({})
     assert plain({"a": 0}) != plain({})
     assert plain({"at": "2024-01-01T00:00:01Z"}) != plain({"at": "2024-01-01T00:00:00Z"})

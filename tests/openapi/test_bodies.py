@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from openapi import contract
 from openapi.errors import Responses
-from openapi.examples import ANSWERS, PARAMETERS
+from openapi.examples import PARAMETERS, REPLIES
 from openapi.operations import Operations
 from openapi.schemas import Schemas
 from server.rpc.method import Method
@@ -58,7 +58,7 @@ def test_a_raw_body(
 ) -> None:
     for name in ("billId", "purpose"):
         monkeypatch.setitem(PARAMETERS, name, "receipt")
-    monkeypatch.setitem(ANSWERS, "AttachReceipt", {"An example": {}})
+    monkeypatch.setitem(REPLIES, "AttachReceipt", {"An example": {}})
     operations = Operations(schemas, Responses())
     monkeypatch.setattr(Responses, "of", lambda self, method: {})
     attach = operations.of(rpcs["AttachReceipt"], "Bills")

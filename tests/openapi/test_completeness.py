@@ -230,7 +230,7 @@ def assert_got(
         return
     seen.add(message.full_name)
     schema = resolved(reference)
-    assert "additionalProperties" not in schema, "answers may gain fields"
+    assert "additionalProperties" not in schema, "replies may gain fields"
     names = {camel(field.name) for field in message.fields}
     assert schema["properties"].keys() == names.union(envelope)
     always = {camel(f.name) for f in message.fields if not f.has_presence or rules(f).required}

@@ -132,7 +132,7 @@ def test_no_example_is_left_over() -> None:
     names = {method.descriptor.name for method in SHOWN}
     streams = {method.descriptor.name for method in STREAMS}
     assert examples.BODIES.keys() <= {method.descriptor.name for method in SENT}
-    assert examples.ANSWERS.keys() <= names - streams
+    assert examples.REPLIES.keys() <= names - streams
     assert examples.STREAMS.keys() == streams
     assert examples.ERRORS.keys() <= STATUSES.keys()
     known = {name for file in contract.files() for name in (m.name for m in file.message_type)}

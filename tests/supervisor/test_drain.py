@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.edge.drain import active_requests, drain
-from server.edge.probes import envoy_ready, port_answers, until
+from server.edge.probes import envoy_ready, port_open, until
 from server.edge.programs import find_envoy
 from server.supervisor import specs
 from server.supervisor.supervisor import Supervisor
@@ -80,7 +80,7 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
             draining = asyncio.create_task(drain(admin))
 
             async def draining_begun() -> bool:
-                return not await port_answers(rest) and not await envoy_ready(admin)
+                return not await port_open(rest) and not await envoy_ready(admin)
 
             await until(draining_begun)
             assert not draining.done()
@@ -144,4 +144,4 @@ async def test_a_port_that_speaks_no_http_is_not_ready() -> None:
         port = int(server.sockets[0].getsockname()[1])
         with pytest.raises(ConnectionError):
             await active_requests(port)
-    assert not await partial(port_answers, port)()
+    assert not await partial(port_open, port)()

@@ -15,7 +15,7 @@ import pytest
 
 from server.config import Settings
 from server.edge.errors import StartError
-from server.edge.probes import port_answers, until
+from server.edge.probes import port_open, until
 from server.edge.programs import find_mongod
 from server.platforms.registry import PLATFORMS
 from server.settings import PORT_SETTINGS, load
@@ -108,7 +108,7 @@ async def test_a_mongodb_without_replica_set(tmp_path: Path) -> None:
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as mongod:  # noqa: ASYNC220
         try:
             async with asyncio.timeout(DEADLINE):
-                await until(partial(port_answers, port))
+                await until(partial(port_open, port))
             with pytest.raises(StartError, match="needs transactions and so a replica set"):
                 await check_mongodb(f"mongodb://127.0.0.1:{port}/")
         finally:

@@ -16,7 +16,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from server.domains.connectors.connections.sessions import SessionVault
-from server.edge.probes import port_answers, until
+from server.edge.probes import port_open, until
 from server.edge.programs import find_mongod
 from server.security.keys import ring_of
 from server.security.ring import KeyRing
@@ -171,7 +171,7 @@ def _mongod(folder: Path, port: int) -> Node:
 
 async def _initiate(ports: Sequence[int]) -> None:
     for port in ports:
-        await until(partial(port_answers, port))
+        await until(partial(port_open, port))
     members = [{"_id": n, "host": f"127.0.0.1:{port}"} for n, port in enumerate(ports)]
     settings = {"electionTimeoutMillis": ELECTION_MILLIS}
     config = {"_id": "rs0", "members": members, "settings": settings}
@@ -182,7 +182,7 @@ async def _initiate(ports: Sequence[int]) -> None:
 
 async def _hello(port: int) -> dict[str, Any]:
     """What the member says of itself; nothing while it is down."""
-    if not await port_answers(port):
+    if not await port_open(port):
         return {}
     address = f"mongodb://127.0.0.1:{port}/?directConnection=true"
     async with AsyncMongoClient[dict[str, Any]](address) as client:
@@ -197,7 +197,7 @@ def _server(folder: Path, port: int, settings: Mapping[str, str]) -> Node:
     argv = [sys.executable, "-m", "server", "serve", "--no-syncs", "--listen", listen]
 
     async def ready(_: Node) -> bool:
-        return await port_answers(port)
+        return await port_open(port)
 
     return Node("server", f"server-{port}", argv, settings, folder / f"server-{port}.log", ready)
 

@@ -40,7 +40,7 @@ class ApiError(Exception):
 USER_NOT_FOUND = ApiError(404, "USER_NOT_FOUND", "User not found")
 
 
-def error_answer(
+def error_reply(
     request: Request, status: int, code: str, message: str, details: list[dict[str, str]]
 ) -> JSONResponse:
     body = {
@@ -56,7 +56,7 @@ def error_answer(
 @app.exception_handler(ApiError)
 async def api_error(request: Request, error: ApiError) -> JSONResponse:
     details = [{"field": error.field, "message": error.message}] if error.field else []
-    return error_answer(request, error.status, error.code, error.message, details)
+    return error_reply(request, error.status, error.code, error.message, details)
 
 
 @app.exception_handler(RequestValidationError)
@@ -65,7 +65,7 @@ async def validation_error(request: Request, error: RequestValidationError) -> J
         {"field": ".".join(str(part) for part in item["loc"][1:]), "message": str(item["msg"])}
         for item in error.errors()
     ]
-    return error_answer(request, 400, "VALIDATION_ERROR", "Validation failed", details)
+    return error_reply(request, 400, "VALIDATION_ERROR", "Validation failed", details)
 
 
 @app.post("/api/v1/users", status_code=201, response_model_exclude_none=True)
@@ -97,7 +97,7 @@ async def list_users(
     page: Annotated[int, Query(ge=1)] = 1,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     status: schemas.Status | None = None,
-) -> schemas.UserListAnswer:
+) -> schemas.UserListReply:
     users = request.app.state.database.users
     where = {} if status is None else {"status": status}
     total = await users.count_documents(where)
@@ -112,21 +112,21 @@ async def list_users(
         has_prev=page > 1,
     )
     data = schemas.UserList(users=[user_of(found) for found in documents], pagination=pagination)
-    return schemas.UserListAnswer(data=data)
+    return schemas.UserListReply(data=data)
 
 
 @app.get("/api/v1/users/{userId}", response_model_exclude_none=True)
-async def get_user(user_id: Id, request: Request) -> schemas.UserAnswer:
+async def get_user(user_id: Id, request: Request) -> schemas.UserReply:
     document = await request.app.state.database.users.find_one({"userId": user_id})
     if document is None:
         raise USER_NOT_FOUND
-    return schemas.UserAnswer(data=user_of(document))
+    return schemas.UserReply(data=user_of(document))
 
 
 @app.put("/api/v1/users/{userId}/profile", response_model_exclude_none=True)
 async def update_profile(
     user_id: Id, body: schemas.ProfileBody, request: Request
-) -> schemas.ProfileAnswer:
+) -> schemas.ProfileReply:
     changes = midnight(body.model_dump(by_alias=True, exclude_unset=True))
     fields = {f"profile.{name}": value for name, value in changes.items()}
     document = await request.app.state.database.users.find_one_and_update(
@@ -136,11 +136,11 @@ async def update_profile(
     )
     if document is None:
         raise USER_NOT_FOUND
-    return schemas.ProfileAnswer(data=schemas.UpdatedProfile.model_validate(document))
+    return schemas.ProfileReply(data=schemas.UpdatedProfile.model_validate(document))
 
 
 @app.get("/api/v1/connectors/status", response_model_exclude_none=True)
-async def connector_status(request: Request) -> schemas.SummaryAnswer:
+async def connector_status(request: Request) -> schemas.SummaryReply:
     key = {"platform": "$platform", "status": "$connectionStatus"}
     cursor = await request.app.state.database.connectors.aggregate(
         [{"$group": {"_id": key, "count": {"$sum": 1}}}]
@@ -157,11 +157,11 @@ async def connector_status(request: Request) -> schemas.SummaryAnswer:
             counts[f"{name}_connections"] = counts.get(f"{name}_connections", 0) + row["count"]
     summary = schemas.Counts(**counts)
     by_platform = {name: schemas.PlatformCounts(**part) for name, part in platforms.items()}
-    return schemas.SummaryAnswer(data=schemas.Summary(summary=summary, by_platform=by_platform))
+    return schemas.SummaryReply(data=schemas.Summary(summary=summary, by_platform=by_platform))
 
 
 @app.get("/api/v1/connectors/user/{userId}", response_model_exclude_none=True)
-async def user_connectors(user_id: Id, request: Request) -> schemas.ConnectorListAnswer:
+async def user_connectors(user_id: Id, request: Request) -> schemas.ConnectorListReply:
     database = request.app.state.database
     if await database.users.find_one({"userId": user_id}, {"_id": 1}) is None:
         raise USER_NOT_FOUND
@@ -172,4 +172,4 @@ async def user_connectors(user_id: Id, request: Request) -> schemas.ConnectorLis
         total_connectors=len(documents),
         active_connections=sum(found["connectionStatus"] == "connected" for found in documents),
     )
-    return schemas.ConnectorListAnswer(data=data)
+    return schemas.ConnectorListReply(data=data)

@@ -1,4 +1,4 @@
-"""What callers send and get."""
+"""Requests and replies."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ class Reply(Model):
     timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
-class UserAnswer(Reply):
+class UserReply(Reply):
     data: User
 
 
-class UserCreated(UserAnswer):
+class UserCreated(UserReply):
     message: str = "User created successfully"
 
 
@@ -98,7 +98,7 @@ class UpdatedProfile(Model):
     updated_at: datetime
 
 
-class ProfileAnswer(Reply):
+class ProfileReply(Reply):
     message: str = "Profile updated successfully"
     data: UpdatedProfile
 
@@ -116,7 +116,7 @@ class UserList(Model):
     pagination: Pagination
 
 
-class UserListAnswer(Reply):
+class UserListReply(Reply):
     data: UserList
 
 
@@ -142,7 +142,7 @@ class ConnectorList(Model):
     active_connections: int
 
 
-class ConnectorListAnswer(Reply):
+class ConnectorListReply(Reply):
     data: ConnectorList
 
 
@@ -167,5 +167,5 @@ class Summary(Model):
     by_platform: dict[str, PlatformCounts]
 
 
-class SummaryAnswer(Reply):
+class SummaryReply(Reply):
     data: Summary

@@ -10,7 +10,7 @@ from server.rpc.fields import from_document
 
 
 def exported(document: Mapping[str, Any]) -> export_service_pb2.ExportUserResponse:
-    """As a piece of the export of its user."""
+    """As an item of the export of its user."""
     return export_service_pb2.ExportUserResponse(audit_event=event(document))
 
 

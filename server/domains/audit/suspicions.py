@@ -1,4 +1,4 @@
-"""What looks like an attack, seen in the audit trail as it is sealed, and told there.
+"""Suspicious events: detected in the audit trail while it is sealed, and recorded there.
 
 Refused logins are counted where they happen (connectors' `connections/throttle.py`), because they have a
 consequence.
@@ -22,7 +22,7 @@ _log = structlog.stdlib.get_logger("finlink.audit")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """So many different values of `counted` for one `subject` within a time are worth telling."""
+    """So many different values of `counted` for one `subject` within a time are suspicious."""
 
     action: str  # of the events that are looked at
     tells: str
@@ -69,7 +69,7 @@ class Suspicions:
         self._told: dict[tuple[str, str], datetime] = {}
 
     async def look(self, sealed: Sequence[Document]) -> None:
-        """Look at what was sealed just now, with what was before it; tell each thing once a time."""
+        """Check the newly sealed events with those before them; record each finding once within its time."""
         for rule in RULES:
             news = [event for event in sealed if self._is_true(rule, event)]
             if news:

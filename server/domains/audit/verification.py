@@ -7,12 +7,12 @@ from typing import Any
 
 from server.storage.audit import NO_LINK, AuditTrail, Codes, Head
 
-SHOWN = 20  # findings of one kind that are told apart
+SHOWN = 20  # findings of one kind that are listed one by one
 
 
 @dataclass(slots=True)
 class Report:
-    """What was found. `problems` is empty where all is well."""
+    """The result. `problems` is empty if all is well."""
 
     sealed: int = 0
     unsealed: int = 0
