@@ -38,6 +38,7 @@ STATUS_OF = {
 }
 CREATED = {"CreateUser", "CreateConnector"}
 
+_STUBS = {"ConnectorService": "connectors", "SyncService": "sync", "UserService": "users"}
 _METHODS: Mapping[str, MethodDescriptor] = {method.name: method for method in METHODS.values()}
 
 
@@ -81,8 +82,7 @@ class Caller:
         return [_as_json(call.result())["data"] for call in under_way]
 
     def _stub(self, rpc: str) -> Any:
-        users = _METHODS[rpc].containing_service.name == "UserService"
-        return getattr(self._grpc.users if users else self._grpc.connectors, rpc)
+        return getattr(getattr(self._grpc, _STUBS[_METHODS[rpc].containing_service.name]), rpc)
 
     def _over_grpc(self, rpc: str, fields: Json) -> Reply:
         try:

@@ -10,22 +10,21 @@ import grpc
 import httpx
 import pytest
 from finlink.connectors.v1 import sync_service_pb2
-from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
+from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceStub
 
 from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground
 from tests.e2e import connector_steps as step
 
 if TYPE_CHECKING:
-    from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceAsyncStub
     from finlink.connectors.v1.sync_service_pb2_grpc import SyncServiceAsyncStub
 
 EACH_WAY = 50
 
 
 @pytest.fixture
-def connectors(stubs: grpc.aio.Channel) -> ConnectorServiceAsyncStub:
-    return ConnectorServiceStub(stubs)
+def syncs(stubs: grpc.aio.Channel) -> SyncServiceAsyncStub:
+    return SyncServiceStub(stubs)
 
 
 async def test_a_hundred_triggers_of_a_held_run(
