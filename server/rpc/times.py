@@ -22,12 +22,13 @@ def timestamp(value: datetime | None) -> Timestamp | None:
     return message
 
 
-def date_bounds(
-    from_date: str | None, to_date: str | None
-) -> tuple[datetime | None, datetime | None]:
-    """The inclusive bounds that two dates or instants mean. Raises InvalidRequest the wrong way round."""
-    first = None if from_date is None else _bound(from_date, end=False)
-    last = None if to_date is None else _bound(to_date, end=True)
+def date_bounds(from_date: str, to_date: str) -> tuple[datetime | None, datetime | None]:
+    """The inclusive bounds that two dates or instants mean, if they were sent.
+
+    Raises InvalidRequest the wrong way round.
+    """
+    first = _bound(from_date, end=False) if from_date else None
+    last = _bound(to_date, end=True) if to_date else None
     if first is not None and last is not None and first > last:
         raise InvalidRequest.of("fromDate", "must not be after toDate")
     return first, last

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Protocol
 
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.idempotency import AlreadyReplied, CallUnderWay, IdempotencyRecord
+from server.security.encryption import Vault
 from server.storage.driver import ClientSession, Database, insert
 from server.storage.leases import LeaseBusy, Leases
 
@@ -20,21 +20,13 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 }
 
 
-class Sealer(Protocol):
-    """Encrypts what must not be readable in the database."""
-
-    def seal(self, secrets: Mapping[str, str], *, place: str) -> str: ...
-
-    def open(self, text: str, *, place: str) -> dict[str, str]: ...
-
-
 class IdempotencyStore:
     """Implements `core.idempotency.IdempotencyRecords`. Driver errors pass through."""
 
-    def __init__(self, database: Database, leases: Leases, sealer: Sealer) -> None:
+    def __init__(self, database: Database, leases: Leases, vault: Vault) -> None:
         self._records = database.collection(ANSWERS)
         self._leases = leases
-        self._sealer = sealer
+        self._vault = vault
 
     @asynccontextmanager
     async def serving(self, name: str, wait: timedelta) -> AsyncIterator[None]:
@@ -51,7 +43,7 @@ class IdempotencyStore:
         if document["createdAt"] <= utc_now() - KEPT:  # MongoDB has not come to remove it yet
             await self._records.delete_one({"_id": name, "createdAt": document["createdAt"]})
             return None
-        content = self._sealer.open(document["answer"], place=_place(name))
+        content = self._vault.open(document["answer"], place=_place(name))
         return IdempotencyRecord(document["request"], content)
 
     async def add(
@@ -61,7 +53,7 @@ class IdempotencyStore:
             {
                 "_id": name,
                 "request": record.request,
-                "answer": self._sealer.seal(record.content, place=_place(name)),
+                "answer": self._vault.seal(record.content, place=_place(name)),
                 "createdAt": utc_now(),
             }
             for name, record in records

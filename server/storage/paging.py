@@ -12,6 +12,7 @@ from typing import Any
 from bson import ObjectId
 
 from server.core.errors import InvalidRequest
+from server.core.pages import PageRequest
 from server.storage.driver import Document
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,6 +70,20 @@ async def read(
         # Apart: as a third branch it would keep MongoDB from walking the index.
         documents += await find({**query, time_field: None}, limit + 1 - len(documents))
     return documents
+
+
+async def page(
+    find: Callable[[Document, int], Awaitable[list[Document]]],
+    query: Document,
+    wanted: PageRequest,
+    filters: Mapping[str, Any],
+    time_field: str,
+) -> tuple[list[Document], str | None]:
+    """One page, as `read` gives it, and the token of the next. Raises InvalidRequest for a bad token."""
+    token, limit = wanted.page_token, wanted.limit
+    position = None if token is None else decode(token, filters)
+    documents = await read(find, query, position, time_field, limit)
+    return documents[:limit], next_token(documents, limit, time_field, filters)
 
 
 def next_token(

@@ -1,20 +1,19 @@
 """Use cases of the audit trail."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from server.core.model import Model
+from server.core.pages import PageRequest
 from server.storage import paging
 from server.storage.audit import AuditTrail
 from server.storage.driver import Document
 
-DEFAULT_LIMIT = 20
 EXPORT_PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(Model, frozen=True):
     """Which events; None means all. Times are inclusive bounds."""
 
     user_id: str | None = None
@@ -30,25 +29,23 @@ class AuditService:
         self._trail = trail
 
     async def list(
-        self, where: EventFilter, token: str | None, limit: int | None
+        self, where: EventFilter, wanted: PageRequest
     ) -> tuple[list[Document], str | None]:
         """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
         query = _query(where)
         filters = {name: str(value) for name, value in query.items()}
-        position = None if token is None else paging.decode(token, filters)
-        size = limit or DEFAULT_LIMIT
 
         async def find(part: Document, count: int) -> list[Document]:
             return await self._trail.find(_merged(query, part), count)
 
-        documents = await paging.read(find, {}, position, "at", size)
-        return documents[:size], paging.next_token(documents, size, "at", filters)
+        return await paging.page(find, {}, wanted, filters, "at")
 
     async def export(self, user_id: str) -> AsyncGenerator[tuple[str, Document], None]:
         """Each `audit_event` about a user (kernel.UserExporter), newest first."""
         where, token = EventFilter(user_id=user_id), None
         while True:
-            page, token = await self.list(where, token, EXPORT_PAGE)
+            wanted = PageRequest(page_token=token, limit=EXPORT_PAGE)
+            page, token = await self.list(where, wanted)
             for document in page:
                 yield "audit_event", document
             if token is None:

@@ -1,14 +1,14 @@
 """The RPCs of finlink.audit.v1.AuditService."""
 
-from typing import Any
-
 from finlink.audit.v1 import audit_service_pb2 as rpc
 from finlink.audit.v1 import audit_service_pb2_grpc
 from finlink.types.v1 import pagination_pb2
 
+from server.core.pages import PageRequest
 from server.domains.audit import convert
 from server.domains.audit.service import AuditService, EventFilter
 from server.rpc.call import Context
+from server.rpc.fields import to_model
 from server.rpc.times import date_bounds
 
 
@@ -19,14 +19,9 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
     async def ListAuditEvents(
         self, request: rpc.ListAuditEventsRequest, context: Context
     ) -> rpc.ListAuditEventsResponse:
-        def sent(name: str) -> Any:
-            return getattr(request, name) if request.HasField(name) else None  # type: ignore[arg-type]
-
-        since, until = date_bounds(sent("from_date"), sent("to_date"))
-        where = EventFilter(
-            sent("user_id"), sent("connector_id"), sent("action"), sent("key"), since, until
-        )
-        page, token = await self._service.list(where, sent("page_token"), sent("limit"))
+        since, until = date_bounds(request.from_date, request.to_date)
+        where = to_model(EventFilter, request, since=since, until=until)
+        page, token = await self._service.list(where, to_model(PageRequest, request))
         data = rpc.ListAuditEventsData(
             events=map(convert.event, page),
             pagination=pagination_pb2.Pagination(next_page_token=token),

@@ -32,7 +32,7 @@ from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.settings import ConnectorSettings
 from server.domains.connectors.sync.checks import SessionChecks
-from server.domains.connectors.sync.overdue import Overdue
+from server.domains.connectors.sync.overdue import LOOK_SECONDS, report_overdue
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.servicer import SyncServicer
@@ -116,7 +116,10 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 
     return Parts(
         register=register,
-        background=[recorder, Overdue(syncs)],
+        background=[
+            recorder,
+            Background("look for overdue syncs", partial(report_overdue, syncs), LOOK_SECONDS),
+        ],
         engines=[
             scheduler,
             Background("check sessions", checks.check_some, CHECK_SECONDS),

@@ -20,6 +20,7 @@ from finlink.types.v1 import pagination_pb2
 
 from server.cache.responses import Shown
 from server.core.clock import utc_now
+from server.core.pages import PageRequest
 from server.domains.connectors.connections import convert
 from server.domains.connectors.connections.connecting import Connecting
 from server.domains.connectors.connections.service import ConnectorService
@@ -55,11 +56,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         self, request: rpc.ListConnectorsRequest, context: Context
     ) -> rpc.ListConnectorsResponse:
         where = to_model(ConnectorFilter, request)
-        page, token = await self._connectors.list(
-            where,
-            token=request.page_token if request.HasField("page_token") else None,
-            limit=request.limit if request.HasField("limit") else None,
-        )
+        page, token = await self._connectors.list(where, to_model(PageRequest, request))
         now = utc_now()
         data = rpc.ListConnectorsData(
             connectors=[convert.summary(connector, now) for connector in page],
@@ -78,7 +75,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def GetConnectorTrends(
         self, request: trend_pb2.GetConnectorTrendsRequest, context: Context
     ) -> trend_pb2.GetConnectorTrendsResponse:
-        trends = await self._trends.last(request.minutes if request.HasField("minutes") else None)
+        trends = await self._trends.last(request.minutes or None)
         return trend_pb2.GetConnectorTrendsResponse(data=trend_convert.trends(trends))
 
     async def GetConnector(
@@ -149,11 +146,9 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def ListRecords(
         self, request: record_pb2.ListRecordsRequest, context: Context
     ) -> record_pb2.ListRecordsResponse:
+        wanted = to_model(PageRequest, request)
         page, token = await self._syncs.records(
-            request.connector_id,
-            request.data_type if request.HasField("data_type") else None,
-            request.page_token if request.HasField("page_token") else None,
-            request.limit if request.HasField("limit") else None,
+            request.connector_id, request.data_type or None, wanted
         )
         data = record_pb2.ListRecordsData(
             records=map(record_convert.record, page),
@@ -164,10 +159,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def WatchConnectors(
         self, request: watch_pb2.WatchConnectorsRequest, context: Context
     ) -> AsyncIterator[watch_pb2.WatchConnectorsResponse]:
-        events = self._watches.watch(
-            request.user_id if request.HasField("user_id") else None,
-            request.resume_token if request.HasField("resume_token") else None,
-        )
+        events = self._watches.watch(request.user_id or None, request.resume_token or None)
         async with aclosing(events):
             async for event in events:
                 yield watch_convert.response(event)

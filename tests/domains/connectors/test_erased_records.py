@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from server.core.pages import PageRequest
 from server.domains.connectors.model import Connector
 from server.domains.connectors.records.store import ERASURES
 from server.storage.audit import AUDIT_EVENTS
@@ -16,7 +17,7 @@ ENDED, ERASED = "connector.disconnected", "connector.records_deleted"
 
 
 async def listed(world: World, connector_id: str) -> list[str]:
-    page, _ = await world.sync_service.records(connector_id, None, None, 100)
+    page, _ = await world.sync_service.records(connector_id, None, PageRequest(limit=100))
     return [record.id for record in page]
 
 
@@ -128,9 +129,11 @@ async def test_a_run_under_way_writes_nothing_more(world: World) -> None:
 
 async def test_a_walk_that_began_before_ends_empty(world: World) -> None:
     connector = await world.synced()
-    _, token = await world.sync_service.records(connector.id, None, None, 2)
+    _, token = await world.sync_service.records(connector.id, None, PageRequest(limit=2))
     await world.service.disconnect(connector.id, delete_records=True)
-    assert await world.sync_service.records(connector.id, None, token, 2) == ([], None)
+    assert await world.sync_service.records(
+        connector.id, None, PageRequest(page_token=token, limit=2)
+    ) == ([], None)
 
 
 async def test_a_deleted_user_s_records_are_erased_whatever_they_are_under(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server.core.pages import PageRequest
 from server.domains.audit.service import AuditService
 from server.domains.connectors.export import service as export
 from server.domains.connectors.export.service import ConnectorExport
@@ -61,7 +62,7 @@ async def test_every_page_of_everything(world: World, exports: ExportService) ->
     ]  # fmt: skip
     assert of("connector", parts) == [connector]
     records = [value.record for value in of("record", parts)]
-    listed, _ = await world.sync_service.records(connector.id, None, None, 100)
+    listed, _ = await world.sync_service.records(connector.id, None, PageRequest(limit=100))
     assert records == listed
     assert {value.connector_id for value in of("record", parts)} == {connector.id}
     actions = [event["action"] for event in of("audit_event", parts)]

@@ -17,6 +17,7 @@ from pymongo.errors import NetworkTimeout
 
 from server.core.clock import utc_now
 from server.core.errors import ApiError, InvalidRequest
+from server.core.pages import PageRequest
 from server.domains.connectors.records import convert as record_convert
 from server.domains.connectors.records.documents import decimal_text, record_document
 from server.domains.connectors.records.store import BATCH, ERASURES, StoredRecord
@@ -42,11 +43,13 @@ async def listed(
     world: World, connector_id: str, data_type: str | None = None, limit: int = 100
 ) -> list[StoredRecord]:
     """All records, read page by page."""
-    records, token = await world.records.page(connector_id, data_type, None, limit)
+    records, token = await world.records.page(connector_id, data_type, PageRequest(limit=limit))
     pages = 1
     while token is not None:
         assert len(records) == pages * limit
-        more, token = await world.records.page(connector_id, data_type, token, limit)
+        more, token = await world.records.page(
+            connector_id, data_type, PageRequest(page_token=token, limit=limit)
+        )
         assert more
         records += more
         pages += 1
@@ -217,10 +220,12 @@ async def test_a_walk_skips_nothing_when_newer_records_come(
 ) -> None:
     old = [transaction(f"t{number}", date(2024, 1, 1 + number)) for number in range(9)]
     await world.records.keep(connector_id, "transactions", old, "run_1", free)
-    page, token = await world.records.page(connector_id, None, None, 4)
+    page, token = await world.records.page(connector_id, None, PageRequest(limit=4))
     new = [transaction("new", date(2024, 2, 1))]
     await world.records.keep(connector_id, "transactions", new, "run_2", free)
-    rest, end = await world.records.page(connector_id, None, token, 100)
+    rest, end = await world.records.page(
+        connector_id, None, PageRequest(page_token=token, limit=100)
+    )
     assert end is None
     assert [record.data["narration"] for record in [*page, *rest]] == [
         f"t{number}" for number in reversed(range(9))
@@ -239,11 +244,11 @@ async def test_a_token_belongs_to_its_connector_and_data_type(
 ) -> None:
     items = [trade("x1"), trade("x2")]
     await world.records.keep(connector_id, "trades", items, "run_1", free)
-    _, token = await world.records.page(connector_id, "trades", None, 1)
+    _, token = await world.records.page(connector_id, "trades", PageRequest(limit=1))
     assert token is not None
     for other_id, data_type in ((connector_id, None), (str(ObjectId()), "trades")):
         with pytest.raises(InvalidRequest) as caught:
-            await world.records.page(other_id, data_type, token, 1)
+            await world.records.page(other_id, data_type, PageRequest(page_token=token, limit=1))
         assert [field.field for field in caught.value.fields] == ["pageToken"]
 
 

@@ -8,12 +8,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from server.core.clock import utc_now
-from server.domains.connectors.sync.overdue import Overdue
+from server.domains.connectors.sync.overdue import report_overdue
 from tests.domains.connectors.sync_world import World
 
 
 async def told(world: World) -> float:
-    await Overdue(world.syncs).look()
+    await report_overdue(world.syncs)
     value = REGISTRY.get_sample_value("finlink_sync_overdue_seconds")
     assert value is not None
     return value

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from pymongo.errors import AutoReconnect, NetworkTimeout
 
 from server.core.clock import utc_now
+from server.core.pages import PageRequest
 from server.domains.connectors.connections import documents
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, SYNC_JOBS
@@ -70,11 +71,11 @@ async def test_the_run_has_the_id_that_was_promised(world: World) -> None:
 
 async def test_the_same_again_adds_nothing(world: World) -> None:
     connector = await world.synced()
-    before = await world.records.page(connector.id, None, None, 100)
+    before = await world.records.page(connector.id, None, PageRequest(limit=100))
     connector = await world.sync(connector.id)
     assert connector.history[0].records_count == 7
     assert connector.history[0].added_count == 0
-    assert await world.records.page(connector.id, None, None, 100) == before
+    assert await world.records.page(connector.id, None, PageRequest(limit=100)) == before
 
 
 async def test_only_what_is_wanted_is_fetched(world: World) -> None:
@@ -465,7 +466,7 @@ async def test_a_lost_claim_closes_no_holdings(world: World) -> None:
     await world.another_runner(InProcess()).run(await world.claim(connector.id))
     world.platform.items["portfolio"] = []
     await finished(gate, run)
-    records, _ = await world.records.page(connector.id, "portfolio", None, 100)
+    records, _ = await world.records.page(connector.id, "portfolio", PageRequest(limit=100))
     assert [record.closed_at for record in records] == [None, None, None]
 
 

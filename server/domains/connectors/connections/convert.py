@@ -44,10 +44,7 @@ def created(made: Connection) -> rpc.CreateConnectorResponse:
 
 def status_filter(request: status_summary_pb2.GetConnectorStatusSummaryRequest) -> ConnectorFilter:
     """Raises InvalidRequest where the dates are the wrong way round."""
-    first, last = date_bounds(
-        request.from_date if request.HasField("from_date") else None,
-        request.to_date if request.HasField("to_date") else None,
-    )
+    first, last = date_bounds(request.from_date, request.to_date)
     return to_model(ConnectorFilter, request, connected_from=first, connected_to=last)
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
+from server.core.pages import PageRequest
 from server.domains.connectors.connections.audit_events import about
 from server.domains.connectors.connections.lists import ConnectorLists
 from server.domains.connectors.connections.logout import Logout
@@ -23,8 +24,6 @@ from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.connectors")
-
-DEFAULT_LIMIT = 20
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ class ConnectorService:
         return user, connectors
 
     async def list(
-        self, where: ConnectorFilter, token: str | None, limit: int | None
+        self, where: ConnectorFilter, wanted: PageRequest
     ) -> tuple[list[Connector], str | None]:
         """One page, newest first, and the token of the next. Raises InvalidRequest."""
-        return await self._lists.page(where, token, limit or DEFAULT_LIMIT)
+        return await self._lists.page(where, wanted.page_token, wanted.limit)
 
     async def count(self, where: ConnectorFilter) -> dict[tuple[str, str], int]:
         """How many connectors there are of each (platform, status)."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
+from server.core.pages import PageRequest
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.records.store import RecordStore, StoredRecord
 
@@ -28,7 +29,8 @@ class ConnectorExport:
             token = None
             # Looked up for each page: the records may be erased at any time, and with them the user.
             while (current := await self._connectors.get(connector.id)) is not None:
-                page, token = await self._records.page(current.records_id, None, token, PAGE)
+                wanted = PageRequest(page_token=token, limit=PAGE)
+                page, token = await self._records.page(current.records_id, None, wanted)
                 for record in page:
                     yield "record", ExportedRecord(connector.id, record)
                 if token is None:

@@ -19,6 +19,7 @@ import bson
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from server.core.clock import utc_now
+from server.core.pages import PageRequest
 from server.domains.connectors.records.documents import record_document
 from server.platforms.records import Item, Trade, Transaction
 from server.storage import paging
@@ -128,7 +129,7 @@ class RecordStore:
         )
 
     async def page(
-        self, records_id: str, data_type: str | None, token: str | None, limit: int
+        self, records_id: str, data_type: str | None, wanted: PageRequest
     ) -> tuple[list[StoredRecord], str | None]:
         """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
         connector_id = records_id.partition(".")[0]  # a token stays good when records are erased
@@ -136,14 +137,12 @@ class RecordStore:
         query: Document = {"connectorId": records_id}
         if data_type is not None:
             query["dataType"] = data_type
-        position = None if token is None else paging.decode(token, filters)
 
         async def find(part: Document, count: int) -> list[Document]:
             return await self._readable.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
-        documents = await paging.read(find, query, position, "at", limit)
-        records = [_stored(document) for document in documents[:limit]]
-        return records, paging.next_token(documents, limit, "at", filters)
+        documents, token = await paging.page(find, query, wanted, filters, "at")
+        return [_stored(document) for document in documents], token
 
     async def any(self, records_id: str) -> bool:
         """Whether there are records under an id."""

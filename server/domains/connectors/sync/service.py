@@ -11,6 +11,7 @@ from server.core.clock import utc_now
 from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
+from server.core.pages import PageRequest
 from server.domains.connectors.connections.audit_events import about
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import ConnectorStore
@@ -27,8 +28,6 @@ from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.sync")
-
-DEFAULT_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +163,11 @@ class SyncService:
         return changed
 
     async def records(
-        self, connector_id: str, data_type: str | None, token: str | None, limit: int | None
+        self, connector_id: str, data_type: str | None, wanted: PageRequest
     ) -> tuple[list[StoredRecord], str | None]:
         """One page of what syncs kept. Raises ConnectorNotFound or InvalidRequest."""
         connector = await self._get(connector_id)
-        return await self._records.page(
-            connector.records_id, data_type, token, limit or DEFAULT_LIMIT
-        )
+        return await self._records.page(connector.records_id, data_type, wanted)
 
     async def _get(self, connector_id: str) -> Connector:
         connector = await self._connectors.get(connector_id)
