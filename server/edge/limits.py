@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.edge.clusters import grpc_cluster
 from server.edge.errors import StartError
+from server.edge.parts import part
 from server.edge.settings import EdgeSettings
 
 HEAP = "envoy.resource_monitors.fixed_heap"
@@ -17,7 +17,6 @@ XFF = "envoy.http.original_ip_detection.xff"
 CLUSTER = "finlink"
 OVERALL = "overall"  # the group of calls of all kinds
 SERVICE = "ratelimit"
-_TYPES = "type.googleapis.com/envoy.extensions"
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,7 @@ def fill(
 def share(
     config: dict[str, Any], manager: dict[str, Any], host: dict[str, Any], service: str
 ) -> None:
-    """Have a rate limit service count, instead of Envoy itself: the same descriptors go to it.
-
-    While it does not answer, calls pass: limits guard the product, they are not worth an outage.
-    """
+    """Have a rate limit service count, instead of Envoy itself: the same descriptors go to it."""
     filters = manager["http_filters"]
     local = named(filters, RATE_LIMIT)
     host["rate_limits"] = host["typed_per_filter_config"].pop(RATE_LIMIT)["rate_limits"]
@@ -85,24 +81,10 @@ def share(
         overrides = route.get("typed_per_filter_config", {})
         if RATE_LIMIT in overrides:
             overrides[SHARED_RATE_LIMIT] = overrides.pop(RATE_LIMIT)
-    filters[filters.index(local)] = {
-        "name": SHARED_RATE_LIMIT,
-        "typed_config": {
-            "@type": f"{_TYPES}.filters.http.ratelimit.v3.RateLimit",
-            "domain": "finlink",
-            "timeout": "0.1s",
-            "failure_mode_deny": False,
-            "rate_limited_as_resource_exhausted": True,
-            "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
-            "disable_x_envoy_ratelimited_header": True,
-            "rate_limit_service": {
-                "transport_api_version": "V3",
-                "grpc_service": {"envoy_grpc": {"cluster_name": SERVICE}},
-            },
-        },
-    }
+    filters[filters.index(local)] = part("shared_rate_limit")
     address, _, port = service.rpartition(":")
-    config["static_resources"]["clusters"].append(grpc_cluster(SERVICE, address, int(port)))
+    cluster = part("grpc_cluster", name=SERVICE, host=address, port=int(port))
+    config["static_resources"]["clusters"].append(cluster)
 
 
 def _rate_limits(limiter: dict[str, Any], limits: Limits) -> None:

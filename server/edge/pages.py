@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from server.edge.errors import StartError
+from server.edge.parts import part
 from server.edge.programs import find_rapidoc
 
 NOT_BUILT = Path(__file__).parents[2] / "console" / "not-built.html"
@@ -40,7 +41,6 @@ ALONE = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-_TYPES = "type.googleapis.com/envoy"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,17 @@ def add(routes: dict[str, Any], pages: Sequence[Page]) -> None:
     (host,) = routes["virtual_hosts"]
     # Of paths that begin like no RPC's; the last of them is not found.
     other = host["matcher"]["on_no_match"]["action"]["typed_config"]["routes"]
-    other[:0] = [_route(page) for page in pages]
+    other[:0] = [
+        part(
+            "page",
+            path=page.path,
+            file=str(page.file),
+            media_type=page.media_type,
+            policy=page.policy,
+            cache=page.cache,
+        )
+        for page in pages
+    ]
 
 
 def console(built: Path) -> Iterator[Page]:
@@ -100,34 +110,3 @@ def _docs(root: Path) -> Iterator[Page]:
     yield from (Page(path, page / "index.html", STYLED) for path in ("/docs", "/docs/"))
     yield from (Page(f"/docs/{name}", page / name) for name in ("icon.svg", "page.css", "page.js"))
     yield Page("/docs/rapidoc.js", find_rapidoc())
-
-
-def _route(page: Page) -> dict[str, Any]:
-    off = {"@type": f"{_TYPES}.config.route.v3.FilterConfig", "config": {}, "disabled": True}
-    headers = {"cache-control": page.cache, "content-security-policy": page.policy}
-    return {
-        "name": "pages",
-        "match": {
-            "path": page.path,
-            "headers": [{"name": ":method", "string_match": {"exact": "GET"}}],
-        },
-        "direct_response": {"status": 200, "body": {"filename": str(page.file)}},
-        "response_headers_to_add": [_header("content-type", page.media_type)],
-        "typed_per_filter_config": {
-            "envoy.filters.http.local_ratelimit": off,
-            "envoy.filters.http.grpc_json_transcoder": off,
-            # After what the filter sets on every answer.
-            "envoy.filters.http.header_mutation": {
-                "@type": f"{_TYPES}.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
-                "mutations": {
-                    "response_mutations": [
-                        {"append": _header(name, value)} for name, value in headers.items()
-                    ]
-                },
-            },
-        },
-    }
-
-
-def _header(name: str, value: str) -> dict[str, Any]:
-    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}

@@ -1,10 +1,10 @@
 """Envoy's own replies in the shape of all errors."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from server.edge.limits import named
+from server.edge.parts import part
 
 HEADERS = "envoy.filters.http.header_mutation"
 
@@ -20,7 +20,6 @@ class Reply:
     above: bool = False  # fits every status from `status` on
 
 
-_TIME = "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%"
 _NO_HTTP = "The request is not valid HTTP, or its path has escaped slashes"
 REPLIES = (
     Reply(400, "VALIDATION_ERROR", _NO_HTTP),
@@ -48,31 +47,16 @@ def fill(manager: dict[str, Any]) -> None:
     """
     mutations = named(manager["http_filters"], HEADERS)["typed_config"]["mutations"]
     headers = [each["append"] for each in mutations["response_mutations"] if "append" in each]
-    mappers = [{**mapper, "headers_to_add": headers} for mapper in _mappers()]
-    manager["local_reply_config"] = {"mappers": mappers}
+    manager["local_reply_config"] = {"mappers": [_mapper(reply, headers) for reply in REPLIES]}
 
 
-def _mappers() -> Iterator[dict[str, Any]]:
-    for reply in REPLIES:
-        value = {"default_value": reply.status, "runtime_key": "local_reply.unused"}
-        comparison = {"op": "GE" if reply.above else "EQ", "value": value}
-        mapper: dict[str, Any] = {
-            "filter": {"status_code_filter": {"comparison": comparison}},
-            "body_format_override": {
-                "content_type": "application/json",
-                "json_format": {
-                    "success": False,
-                    "timestamp": _TIME,
-                    "error": {
-                        "code": reply.code,
-                        "message": reply.message,
-                        "details": [],
-                        "timestamp": _TIME,
-                        "path": "%PATH(NQ:ORIG_OR_PATH)%",
-                    },
-                },
-            },
-        }
-        if reply.sent is not None:
-            mapper["status_code"] = reply.sent
-        yield mapper
+def _mapper(reply: Reply, headers: list[Any]) -> dict[str, Any]:
+    mapper: dict[str, Any] = part(
+        "reply",
+        op="GE" if reply.above else "EQ",
+        status=reply.status,
+        code=reply.code,
+        message=reply.message,
+        headers=headers,
+    )
+    return mapper if reply.sent is None else {**mapper, "status_code": reply.sent}

@@ -10,23 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from server.edge.limits import named
+from server.edge.parts import part
 
-_CONTEXTS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
-DOWNSTREAM, UPSTREAM = f"{_CONTEXTS}.DownstreamTlsContext", f"{_CONTEXTS}.UpstreamTlsContext"
 HEADERS = "envoy.filters.http.header_mutation"
-HSTS = {
-    "header": {"key": "strict-transport-security", "value": "max-age=31536000; includeSubDomains"},
-    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-}
-TLS_SOCKET = "envoy.transport_sockets.tls"
 HTTPS = "rest-tls"
-# TLS 1.2 with forward secrecy only; those of TLS 1.3 are not chosen.
-CIPHERS = (
-    "[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305]",
-    "[ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305]",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-)
 
 
 @dataclass(frozen=True)
@@ -61,7 +48,7 @@ def add_https(listeners: list[dict[str, Any]], rest: dict[str, Any], tls: Tls) -
         _speak(https, tls.rest, ["h2", "http/1.1"])
         if tls.hsts:
             headers = named(manager_of(https)["http_filters"], HEADERS)["typed_config"]
-            headers["mutations"]["response_mutations"].append({"append": HSTS})
+            headers["mutations"]["response_mutations"].append(part("strict_transport"))
         listeners.insert(listeners.index(rest) + 1, https)
     if tls.http == "off":
         listeners.remove(rest)
@@ -81,19 +68,9 @@ def require_client_certificates(grpc: dict[str, Any], tls: Tls) -> None:
 
 def secure_servers(cluster: dict[str, Any], tls: Tls) -> None:
     """Have Envoy show its certificate to servers, and take none but those of the CA for one."""
-    if tls.server is None:
-        return
-    context = {
-        "@type": UPSTREAM,
-        "common_tls_context": {
-            "alpn_protocols": ["h2"],
-            # Envoy as a client would stop at 1.2.
-            "tls_params": {"tls_maximum_protocol_version": "TLSv1_3"},
-            "tls_certificates": [_pair(tls.server)],
-            "validation_context": {"trusted_ca": {"filename": str(tls.server_ca)}},
-        },
-    }
-    cluster["transport_socket"] = {"name": TLS_SOCKET, "typed_config": context}
+    if tls.server is not None:
+        files = {**_files(tls.server), "ca": str(tls.server_ca)}
+        cluster["transport_socket"] = part("upstream_tls", **files)
 
 
 def manager_of(listener: dict[str, Any]) -> dict[str, Any]:
@@ -103,45 +80,21 @@ def manager_of(listener: dict[str, Any]) -> dict[str, Any]:
 
 
 def _speak(listener: dict[str, Any], certificate: Certificate, alpn: list[str]) -> dict[str, Any]:
-    context = {
-        "@type": DOWNSTREAM,
-        "common_tls_context": {
-            "alpn_protocols": alpn,
-            "tls_params": {
-                "tls_minimum_protocol_version": "TLSv1_2",
-                "tls_maximum_protocol_version": "TLSv1_3",
-                "cipher_suites": list(CIPHERS),
-            },
-            "tls_certificates": [_pair(certificate)],
-        },
-    }
+    socket: dict[str, Any] = part("downstream_tls", alpn=alpn, **_files(certificate))
     (chain,) = listener["filter_chains"]
-    chain["transport_socket"] = {"name": TLS_SOCKET, "typed_config": context}
+    chain["transport_socket"] = socket
     # A caller that connects and says nothing is let go.
     chain["transport_socket_connect_timeout"] = "5s"
+    context: dict[str, Any] = socket["typed_config"]
     return context
 
 
-def _pair(certificate: Certificate) -> dict[str, Any]:
-    return {
-        "certificate_chain": {"filename": str(certificate.chain)},
-        "private_key": {"filename": str(certificate.key)},
-    }
+def _files(certificate: Certificate) -> dict[str, str]:
+    return {"chain": str(certificate.chain), "key": str(certificate.key)}
 
 
 def _redirect(manager: dict[str, Any], port: int) -> None:
-    """Answer everything with 308, which keeps verb and body."""
-    route = {
-        "name": "redirect",
-        "match": {"prefix": "/"},
-        "redirect": {
-            "https_redirect": True,
-            "port_redirect": port,
-            "response_code": "PERMANENT_REDIRECT",
-        },
-    }
     del manager["rds"]
-    host = {"name": "all", "domains": ["*"], "routes": [route]}
-    manager["route_config"] = {"virtual_hosts": [host]}
+    manager["route_config"] = part("redirect", port=port)
     wanted = {HEADERS, "envoy.filters.http.router"}
     manager["http_filters"] = [f for f in manager["http_filters"] if f["name"] in wanted]
