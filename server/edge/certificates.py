@@ -28,52 +28,46 @@ def tls_of(settings: Settings, data_dir: Path) -> Tls:
     Raises StartError, one line, for files that cannot be used, and in production without any.
     """
     edge = settings.of(EdgeSettings)
-    rest: Certificate | None = None
-    if edge.tls_cert is not None and edge.tls_key is not None:
-        rest = Certificate(edge.tls_cert.absolute(), edge.tls_key.absolute())
-        _check(rest, "TLS_CERT", "TLS_KEY")
-        if settings.production and edge.http == "on":
-            # Each port has rate limits of its own, so two would let callers through twice.
-            raise StartError(
-                "PLAIN_HTTP=on in production is for a proxy in front that speaks TLS; "
-                "unset it, or TLS_CERT and TLS_KEY."
-            )
-    elif not settings.production:
-        rest = development_certificate(data_dir / "tls")
-    elif edge.http != "on":
+    rest = _given("TLS", edge.tls_cert, edge.tls_key)
+    if rest is not None and settings.production and edge.http == "on":
+        # Each port has rate limits of its own, so two would let callers through twice.
+        raise StartError(
+            "PLAIN_HTTP=on in production is for a proxy in front that speaks TLS; "
+            "unset it, or TLS_CERT and TLS_KEY."
+        )
+    if rest is None and settings.production and edge.http != "on":
         raise StartError(
             "Production speaks HTTPS: set TLS_CERT and TLS_KEY, or PLAIN_HTTP=on where a proxy in "
             "front of it speaks TLS."
         )
-    grpc: Certificate | None = None
-    client_ca: Path | None = None
-    if edge.grpc_tls_cert and edge.grpc_tls_key and edge.grpc_tls_client_ca:
-        grpc = Certificate(edge.grpc_tls_cert.absolute(), edge.grpc_tls_key.absolute())
-        _check(grpc, "GRPC_TLS_CERT", "GRPC_TLS_KEY")
-        client_ca = edge.grpc_tls_client_ca.absolute()
-        _certificates(client_ca, "GRPC_TLS_CLIENT_CA")
-    server, server_ca = _towards_servers(settings)
+    if rest is None and not settings.production:
+        rest = development_certificate(data_dir / "tls")
     return Tls(
         http=edge.http,
         rest=rest,
         rest_port=edge.tls_port,
         # With the development certificate it would take http://localhost, any port, from browsers.
         hsts=edge.tls_cert is not None,
-        grpc=grpc,
-        grpc_client_ca=client_ca,
-        server=server,
-        server_ca=server_ca,
+        grpc=_given("GRPC_TLS", edge.grpc_tls_cert, edge.grpc_tls_key),
+        grpc_client_ca=_given_ca("GRPC_TLS_CLIENT_CA", edge.grpc_tls_client_ca),
+        server=_given("SERVER_TLS", settings.server_tls_cert, settings.server_tls_key),
+        server_ca=_given_ca("SERVER_TLS_CA", settings.server_tls_ca),
     )
 
 
-def _towards_servers(settings: Settings) -> tuple[Certificate | None, Path | None]:
-    if not (settings.server_tls_cert and settings.server_tls_key and settings.server_tls_ca):
-        return None, None
-    server = Certificate(settings.server_tls_cert.absolute(), settings.server_tls_key.absolute())
-    _check(server, "SERVER_TLS_CERT", "SERVER_TLS_KEY")
-    ca = settings.server_tls_ca.absolute()
-    _certificates(ca, "SERVER_TLS_CA")
-    return server, ca
+def _given(prefix: str, chain: Path | None, key: Path | None) -> Certificate | None:
+    if chain is None or key is None:
+        return None
+    given = Certificate(chain.absolute(), key.absolute())
+    _check(given, f"{prefix}_CERT", f"{prefix}_KEY")
+    return given
+
+
+def _given_ca(setting: str, path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    _certificates(path.absolute(), setting)
+    return path.absolute()
 
 
 def development_certificate(folder: Path) -> Certificate:

@@ -63,27 +63,6 @@ class Call:
     shown: Shown | None = None
     keyed: KeyedCall | None = field(default=None, repr=False)  # of a change with an idempotency key
 
-    @property
-    def api_key(self) -> str | None:
-        return self.metadata.get(API_KEY)
-
-    @property
-    def idempotency_key(self) -> str | None:
-        return self.metadata.get(IDEMPOTENCY_KEY)
-
-    @property
-    def last_event_id(self) -> str | None:
-        return self.metadata.get(LAST_EVENT_ID) or None
-
-    @property
-    def content_type(self) -> str:
-        return self.metadata.get(CONTENT_TYPE, "")
-
-    @property
-    def traceparent(self) -> str:
-        """The trace that the call is part of."""
-        return self.metadata.get(TRACEPARENT, "")
-
     def actor(self) -> Actor:
         """Who calls, for the audit trail."""
         subject = _SUBJECT.search(self.metadata.get(CLIENT_CERTIFICATE, ""))

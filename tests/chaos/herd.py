@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +18,7 @@ from finlink_words import DataType
 from server.config import Settings
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
-from server.domains.connectors.model import Connector
+from server.domains.connectors.model import Connector, ConnectRequest
 from server.platforms.base import PlatformSession
 from server.storage.driver import ClientSession, Database, connected
 from tests.chaos.ledger import OnMongoDb
@@ -132,19 +131,13 @@ async def _joined(
 ) -> Member:
     user_id = f"user_{login}"
     key = vault.new_key(user_id, platform)
-    connect = partial(
-        ConnectorStore(database).connect,
-        user_id,
-        platform,
-        data_types,
-        vault.seal(key, session),
-        new_sync_id(),
-        paused=False,
-    )
+    wanted, sealed = ConnectRequest(user_id, platform, data_types, {}), vault.seal(key, session)
 
     async def store_it(transaction: ClientSession) -> Connector:
         await vault.store_key(key, transaction)
-        return await connect(session=transaction)
+        return await ConnectorStore(database).connect(
+            wanted, sealed, new_sync_id(), transaction, paused=False
+        )
 
     made = await database.transact(store_it)
     return Member(made.id, platform, login, data_types, session)

@@ -20,6 +20,7 @@ from server.config import Settings
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
+from server.domains.connectors.model import ConnectRequest
 from server.platforms.base import PlatformSession
 from server.platforms.zerodha.adapter import checksum, next_session_end
 from server.storage.driver import ClientSession, Collection, Database, connected
@@ -72,14 +73,12 @@ async def connectors(
     for session in opened:
         user_id = f"user_{uuid.uuid4().hex}"
         key = vault.new_key(user_id, "zerodha")
-        sealed = vault.seal(key, session)
 
         async def store_it(transaction: ClientSession) -> Any:
             await vault.store_key(key, transaction)  # noqa: B023 - awaited here
-            return await store.connect(
-                user_id, "zerodha", ["profile"], sealed, new_sync_id(),  # noqa: B023 - awaited here
-                paused=False, session=transaction,
-            )  # fmt: skip
+            wanted = ConnectRequest(user_id, "zerodha", ["profile"], {})  # noqa: B023 - awaited here
+            sealed = vault.seal(key, session)  # noqa: B023 - awaited here
+            return await store.connect(wanted, sealed, new_sync_id(), transaction, paused=False)
 
         made.append(ObjectId((await database.transact(store_it)).id))
     return made

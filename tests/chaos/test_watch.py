@@ -24,7 +24,13 @@ from google.protobuf import json_format
 from server.core.clock import utc_now
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
-from server.domains.connectors.model import Connector, DataTypeCount, ErrorEntry, HistoryEntry
+from server.domains.connectors.model import (
+    Connector,
+    ConnectRequest,
+    DataTypeCount,
+    ErrorEntry,
+    HistoryEntry,
+)
 from server.domains.connectors.sync.store import Outcome, SyncStore
 from server.jobs.queue import Job
 from server.platforms.base import PlatformSession
@@ -90,10 +96,10 @@ class Writer:
         user_id = f"{self._users}_{uuid.uuid4().hex}"
 
         async def connect(session: Any) -> Connector:
+            wanted = ConnectRequest(user_id, "zerodha", ["profile", "trades", "portfolio"], {})
             return await self._connectors.connect(
-                user_id, "zerodha", ["profile", "trades", "portfolio"],
-                self._sealed(user_id), new_sync_id(), paused=True, session=session,
-            )  # fmt: skip
+                wanted, self._sealed(user_id), new_sync_id(), session, paused=True
+            )
 
         connector = await self._database.transact(connect)
         self._note(connector, "connector")
@@ -160,9 +166,7 @@ class Writer:
     async def _renew(self, connector_id: str) -> None:
         connector = await self._get(connector_id)
         sealed = self._sealed(connector.user_id)
-        renewed = await self._connectors.renew_session(
-            connector_id, connector.session.generation, sealed
-        )
+        renewed = await self._connectors.renew_session(connector, sealed)
         assert renewed is not None
         self._note(renewed, "connector")
 
@@ -181,7 +185,7 @@ class Writer:
         assert ended is not None
         self._note(ended, "connector", (sync_id, "failed"))
         begun = await self._connectors.begin_session(
-            connector_id, ended.session.generation, self._sealed(ended.user_id), new_sync_id()
+            ended, self._sealed(ended.user_id), new_sync_id()
         )
         assert begun is not None
         self._note(begun, "connector")

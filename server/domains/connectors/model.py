@@ -247,6 +247,14 @@ def whole_minutes(duration: timedelta) -> int:
     return max(0, int(duration.total_seconds() // 60))
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    user_id: str
+    platform: str
+    permissions: Sequence[str]
+    credentials: Mapping[str, str]
+
+
 class ConnectorFilter(Model, frozen=True):
     """Which connectors a list or count has; None means all. Times are inclusive bounds of `connectedAt`."""
 

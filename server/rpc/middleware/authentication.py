@@ -1,7 +1,7 @@
 """Lets a call pass whose API key allows it, before anything of the request is looked at."""
 
 from server.core.access import Keys
-from server.rpc.call import Context, Handler, current_call
+from server.rpc.call import API_KEY, Context, Handler, current_call
 from server.rpc.method import Method
 
 
@@ -18,7 +18,7 @@ class Authentication:
             call = current_call()
             if not keys.are_fresh:
                 await keys.read()
-            key = keys.admit(call.api_key, needed)
+            key = keys.admit(call.metadata.get(API_KEY), needed)
             if key is not None:
                 call.key = call.facts["key"] = key.name
             return await inner(request, context)

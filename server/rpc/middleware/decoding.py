@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import DecodeError, Message
 
 from server.core.errors import InvalidRequest, PayloadTooLarge
-from server.rpc.call import Call, Context, Handler, current_call
+from server.rpc.call import CONTENT_TYPE, LAST_EVENT_ID, Call, Context, Handler, current_call
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
 from server.rpc.validation import Validation, unnamed
@@ -34,10 +34,10 @@ class _Decoder:
         wrong = []
         if call.is_rest:
             query = call.rest_query if is_first else ""
-            wrong = self._binding.bind(message, query, call.content_type)
-            if self._method.is_resumed and call.last_event_id is not None:
+            wrong = self._binding.bind(message, query, call.metadata.get(CONTENT_TYPE, ""))
+            if self._method.is_resumed and (last_event := call.metadata.get(LAST_EVENT_ID)):
                 # A browser repeats its first URL, old token included, and says here how far it came.
-                message.resume_token = call.last_event_id  # type: ignore[attr-defined]
+                message.resume_token = last_event  # type: ignore[attr-defined]
         if is_first or not self._method.takes_raw_body:
             found = self._validation.check(message)
             wrong += unnamed(found, wrong) if wrong else found

@@ -20,7 +20,7 @@ from server.core.idempotency import (
     IdempotencyRecords,
     KeyedCall,
 )
-from server.rpc.call import Context, Serving, current_call
+from server.rpc.call import IDEMPOTENCY_KEY, Context, Serving, current_call
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
 
@@ -63,7 +63,7 @@ class Idempotency:
         response = method.response_class
 
         async def handle(request: Message, context: Context) -> Message:
-            key = current_call().idempotency_key
+            key = current_call().metadata.get(IDEMPOTENCY_KEY)
             if key is not None and not _KEY.fullmatch(key):
                 message = "must be 1 to 255 visible ASCII characters, without spaces"
                 raise InvalidRequest.of(FIELD, message)

@@ -23,9 +23,10 @@ class CallTracing:
 
         async def handle(request: bytes, context: Context) -> bytes:
             call = current_call()
-            if call.traceparent.endswith(_NOT_SAMPLED):
+            traceparent = call.metadata.get(TRACEPARENT, "")
+            if traceparent.endswith(_NOT_SAMPLED):
                 return await inner(request, context)
-            parent = caller_context({TRACEPARENT: call.traceparent})
+            parent = caller_context({TRACEPARENT: traceparent})
             with self._tracer.start_as_current_span(
                 name, parent, SpanKind.SERVER, attributes,
                 record_exception=False, set_status_on_exception=False,

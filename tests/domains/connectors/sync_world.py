@@ -15,11 +15,7 @@ from bson import ObjectId
 from finlink_words import DataType
 
 from server.core.clock import utc_now
-from server.domains.connectors.connections.connecting import (
-    Connecting,
-    ConnectRequest,
-    LoginNeeded,
-)
+from server.domains.connectors.connections.connecting import Connecting, LoginNeeded
 from server.domains.connectors.connections.lists import ConnectorLists
 from server.domains.connectors.connections.logins import LoginFlow
 from server.domains.connectors.connections.logout import Logout
@@ -29,7 +25,7 @@ from server.domains.connectors.connections.session_changes import SessionChanges
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
 from server.domains.connectors.connections.throttle import LoginThrottle
-from server.domains.connectors.model import Connector
+from server.domains.connectors.model import Connector, ConnectRequest
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.runner import SyncRunner

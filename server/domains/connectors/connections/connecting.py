@@ -1,6 +1,6 @@
 """Connecting a user to a platform: a session and the first sync, or a login that the user must finish."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from server.domains.connectors.connections.logout import Logout
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import AlreadyConnected, InvalidCredentials
-from server.domains.connectors.model import Connector
+from server.domains.connectors.model import Connector, ConnectRequest
 from server.kernel import Users
 from server.platforms.base import LoginRequired, Platform, PlatformSession
 from server.storage.changes import RecordedChanges
@@ -28,14 +28,6 @@ from server.storage.leases import LeaseBusy, Leases
 _log = structlog.stdlib.get_logger("finlink.connectors")
 
 CONNECT_WAIT = timedelta(seconds=12)  # for another connect of the same user and platform
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectRequest:
-    user_id: str
-    platform: str
-    permissions: Sequence[str]
-    credentials: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +140,13 @@ class Connecting:
         active = await self._users.lock(request.user_id, session)
         key = self._sessions.new_key(request.user_id, request.platform)
         await self._sessions.store_key(key, session)
-        owner = (request.user_id, request.platform, request.permissions)
         if isinstance(outcome, LoginRequired):
-            sealed = self._sessions.seal_login(key, outcome)
-            pending = await self._store.await_login(
-                *owner, sealed, paused=not active, session=session
-            )
+            login = self._sessions.seal_login(key, outcome)
+            pending = await self._store.await_login(request, login, session, paused=not active)
             return LoginNeeded(pending, outcome.login_url)
-        sealed_session = self._sessions.seal(key, outcome)
+        sealed = self._sessions.seal(key, outcome)
         connector = await self._store.connect(
-            *owner, sealed_session, new_sync_id(), paused=not active, session=session
+            request, sealed, new_sync_id(), session, paused=not active
         )
         return Connected(connector)
 

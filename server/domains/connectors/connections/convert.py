@@ -8,8 +8,8 @@ from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import session_pb2, status_summary_pb2, sync_pb2
 from finlink_words import PLATFORMS
 
-from server.domains.connectors.connections.connecting import Connection, ConnectRequest, LoginNeeded
-from server.domains.connectors.model import Connector, ConnectorFilter, HistoryEntry
+from server.domains.connectors.connections.connecting import Connection, LoginNeeded
+from server.domains.connectors.model import Connector, ConnectorFilter, ConnectRequest, HistoryEntry
 from server.rpc.fields import to_message, to_model
 from server.rpc.times import date_bounds
 

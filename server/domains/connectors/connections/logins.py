@@ -75,8 +75,8 @@ class LoginFlow:
             message = "belong to another account of the platform than this connector"
             raise InvalidCredentials(fields=[FieldError("credentials", message)])
         connected = self._sessions.seal(key, outcome)
-        generation, sync_id = connector.session.generation, new_sync_id()
-        write = partial(self._store.begin_session, connector.id, generation, connected, sync_id)
+        sync_id = new_sync_id()
+        write = partial(self._store.begin_session, connector, connected, sync_id)
         stored = await self._changes.make(write, key, "connector.connected", reply)
         if stored is None:
             await self._logout.release(connector.platform, outcome)

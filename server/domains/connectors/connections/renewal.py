@@ -191,9 +191,7 @@ class SessionRenewal:
         key = await self._sessions.key_of(connector)
         after = await platform_reply(self.platform(connector).renew(before), RENEW_SECONDS)
         connected = self._sessions.seal_again(key, connector, after)
-        write = partial(
-            self._store.renew_session, connector.id, connector.session.generation, connected
-        )
+        write = partial(self._store.renew_session, connector, connected)
         stored = await self._changes.make(write, key, "session.refreshed", reply)
         if stored is None:
             if after.secrets != before.secrets:

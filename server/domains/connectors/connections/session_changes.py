@@ -52,7 +52,7 @@ class SessionChanges:
     ) -> Connector | None:
         """Keep a login that is pending."""
         sealed = self._sessions.seal_login(key, login)
-        write = partial(self._store.set_login, connector.id, connector.session.generation, sealed)
+        write = partial(self._store.set_login, connector, sealed)
         return await self.make(write, key, "connector.login_started", None)
 
     async def expire(self, connector: Connector, cause: str) -> Connector | None:

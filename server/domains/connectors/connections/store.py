@@ -25,6 +25,7 @@ from server.domains.connectors.model import (
     DEFAULT_INTERVAL,
     LIVE,
     Connector,
+    ConnectRequest,
     ErrorEntry,
     HistoryEntry,
 )
@@ -131,33 +132,22 @@ class ConnectorStore:
 
     async def connect(
         self,
-        user_id: str,
-        platform: str,
-        permissions: Sequence[str],
+        wanted: ConnectRequest,
         sealed: SealedSession,
         sync_id: str,
+        session: ClientSession,
         *,
         paused: bool,
-        session: ClientSession,
     ) -> Connector:
         """Make or restart the user's connector with a new session, its first sync wanted at once.
 
         Raises AlreadyConnected where it is connected already.
         """
         fields: Document = {**session_begun(sealed, sync_id), "session.refreshedAt": "$$REMOVE"}
-        return await self._upsert(
-            user_id, platform, permissions, fields, paused=paused, session=session
-        )
+        return await self._upsert(wanted, fields, session, paused=paused)
 
     async def await_login(
-        self,
-        user_id: str,
-        platform: str,
-        permissions: Sequence[str],
-        sealed_login: str,
-        *,
-        paused: bool,
-        session: ClientSession,
+        self, wanted: ConnectRequest, sealed_login: str, session: ClientSession, *, paused: bool
     ) -> Connector:
         """Make or restart the user's connector with a login pending. Raises AlreadyConnected."""
         fields: Document = {
@@ -169,24 +159,15 @@ class ConnectorStore:
             "metadata.accountType": "$$REMOVE",
             "sessionId": "$$REMOVE",
         }
-        return await self._upsert(
-            user_id, platform, permissions, fields, paused=paused, session=session
-        )
+        return await self._upsert(wanted, fields, session, paused=paused)
 
     async def _upsert(
-        self,
-        user_id: str,
-        platform: str,
-        permissions: Sequence[str],
-        fields: Document,
-        *,
-        paused: bool,
-        session: ClientSession,
+        self, wanted: ConnectRequest, fields: Document, session: ClientSession, *, paused: bool
     ) -> Connector:
         """`fields` may refer to what is set before: the defaults, permissions and `paused`."""
         before: Document = {
-            "metadata.permissions": list(permissions),
-            "metadata.dataTypes": list(permissions),
+            "metadata.permissions": list(wanted.permissions),
+            "metadata.dataTypes": list(wanted.permissions),
             "sync.paused": paused,
             "createdAt": {"$ifNull": ["$createdAt", x.NOW]},
             "connectionDetails.syncInterval": {
@@ -200,8 +181,8 @@ class ConnectorStore:
             document = await change(
                 self._connectors,
                 {
-                    "userId": user_id,
-                    "platform": platform,
+                    "userId": wanted.user_id,
+                    "platform": wanted.platform,
                     "connectionStatus": {"$in": ["disconnected", "expired", None]},
                 },
                 before,
@@ -214,38 +195,29 @@ class ConnectorStore:
         return connector(cast("Document", document))  # an upsert always gives one
 
     async def set_login(
-        self,
-        connector_id: str,
-        generation: int,
-        sealed_login: str,
-        session: ClientSession | None = None,
+        self, before: Connector, sealed_login: str, session: ClientSession | None = None
     ) -> Connector | None:
         """Keep a login that is pending; None where the session changed meanwhile."""
         fields = {"credentials.encryptedLogin": sealed_login}
-        return await self._change(connector_id, generation, fields, session)
+        return await self._change(before, fields, session)
 
     async def renew_session(
-        self,
-        connector_id: str,
-        generation: int,
-        sealed: SealedSession,
-        session: ClientSession | None = None,
+        self, before: Connector, sealed: SealedSession, session: ClientSession | None = None
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
         fields = {**session_held(sealed), "session.refreshedAt": x.NOW}
-        return await self._change(connector_id, generation, fields, session)
+        return await self._change(before, fields, session)
 
     async def begin_session(
         self,
-        connector_id: str,
-        generation: int,
+        before: Connector,
         sealed: SealedSession,
         sync_id: str,
         session: ClientSession | None = None,
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
         fields = {**session_begun(sealed, sync_id), "session.refreshedAt": x.NOW}
-        return await self._change(connector_id, generation, fields, session)
+        return await self._change(before, fields, session)
 
     async def end_session(
         self,
@@ -265,12 +237,12 @@ class ConnectorStore:
             **session_ended(status),
             **(x.add_error(error) if error else {}),
         }
-        return await self._change(before.id, before.session.generation, fields, session)
+        return await self._change(before, fields, session)
 
     async def leave_records(self, before: Connector, session: ClientSession) -> Connector | None:
         """Keep records under another id from now on; None where the session changed meanwhile."""
         fields = {"recordsErased": x.plus_one("recordsErased")}
-        return await self._change(before.id, before.session.generation, fields, session)
+        return await self._change(before, fields, session)
 
     async def expire(
         self,
@@ -292,9 +264,7 @@ class ConnectorStore:
         }
         if entry.status != "failed":
             fields["connectionDetails.lastSyncAt"] = entry.synced_at
-        return await self._change(
-            claimed.id, claimed.session.generation, fields, session, where=where
-        )
+        return await self._change(claimed, fields, session, where)
 
     async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
         """Let a user's connectors sync at once, or stop their syncs, runs under way included."""
@@ -322,15 +292,14 @@ class ConnectorStore:
 
     async def _change(
         self,
-        connector_id: str,
-        generation: int,
+        before: Connector,
         fields: Document,
         session: ClientSession | None,
         where: Document | None = None,
     ) -> Connector | None:
-        """Change the session of a connector, unless it has changed since `generation`."""
-        same = {"session.generation": generation or {"$in": [0, None]}}
-        query = {"_id": ObjectId(connector_id), **same, **(where or {})}
+        """Change the session of a connector, unless it has changed since."""
+        same = {"session.generation": before.session.generation or {"$in": [0, None]}}
+        query = {"_id": ObjectId(before.id), **same, **(where or {})}
         changed = await change(self._connectors, query, {**fields, **_CHANGED}, session=session)
         return _maybe(changed)
 
