@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Context, Decimal, Inexact, InvalidOperation
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from server.platforms.base import PlatformDataError
 from server.platforms.records import Money
+
+T = TypeVar("T")
 
 # India has one time zone and no summer time.
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
@@ -97,6 +99,11 @@ class Node:
         """A field that may be missing or null."""
         value = self.as_object().get(name)
         return None if value is None else Node(value, f"{self.place}.{name}")
+
+    def read(self, name: str, how: Callable[[Node], T]) -> T | None:
+        """A field read in this way; None if it is missing or null."""
+        node = self.find(name)
+        return None if node is None else how(node)
 
     def descend(self, *names: str) -> Node | None:
         """A field some levels down, any of which may be missing or null."""
@@ -183,10 +190,7 @@ class Node:
 
     def money(self) -> Money:
         """A Fi amount: whole units as a string and nanos (10⁻⁹), either absent when zero."""
-        units, nanos, currency = self.find("units"), self.find("nanos"), self.find("currencyCode")
-        total = Decimal(0)
-        if units is not None:
-            total += units._whole()
+        nanos, total = self.find("nanos"), self.read("units", Node._whole) or Decimal(0)
         if nanos is not None:
             part = nanos.integer()
             if abs(part) >= 10**9:
@@ -195,7 +199,7 @@ class Node:
         value = plain(total)
         if value is None:
             raise self.bad("an amount within bounds")
-        return Money(value, None if currency is None else currency._currency())
+        return Money(value, self.read("currencyCode", Node._currency))
 
     def _whole(self) -> Decimal:
         spelled = str(self.value) if isinstance(self.value, str | int) else ""

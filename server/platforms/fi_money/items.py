@@ -115,7 +115,7 @@ def fund_trades(document: Node) -> list[Item]:
 
 
 def _positional_fund(fund: Node) -> Rows:
-    isin, folio, name = fund.get("isin").word(), fund.find("folioId"), fund.find("schemeName")
+    isin = fund.get("isin").word()
     rows: Rows = []
     for line in _lines(fund):
         cells = line.row("type", "date", "nav", "units", "amount")
@@ -128,8 +128,8 @@ def _positional_fund(fund: Node) -> Rows:
                 side=side,
                 day=line.cell(cells, "date").day(),
                 isin=isin,
-                folio="" if folio is None else folio.text(),
-                fund=None if name is None else name.text(),
+                folio=fund.read("folioId", Node.text) or "",
+                fund=fund.read("schemeName", Node.text),
                 nav=cells["nav"].number() if "nav" in cells else None,
                 units=line.cell(cells, "units").number(),
                 amount=Money(cells["amount"].number(), "INR") if "amount" in cells else None,
@@ -147,17 +147,16 @@ def _spelled_out_trade(trade: Node) -> tuple[tuple[Part, ...], Trade]:
     day = stamp.day_or_instant()
     if day is None:
         raise stamp.bad("a date")
-    folio, name = trade.find("folioId"), trade.find("schemeName")
-    price, amount = trade.find("purchasePrice"), trade.find("transactionAmount")
+    price = trade.read("purchasePrice", Node.money)
     return _fund_trade(
         side=side,
         day=day,
         isin=trade.get("isinNumber").word(),
-        folio="" if folio is None else folio.text(),
-        fund=None if name is None else name.text(),
-        nav=None if price is None else price.money().value,
+        folio=trade.read("folioId", Node.text) or "",
+        fund=trade.read("schemeName", Node.text),
+        nav=None if price is None else price.value,
         units=trade.get("transactionUnits").number(),
-        amount=None if amount is None else amount.money(),
+        amount=trade.read("transactionAmount", Node.money),
     )
 
 

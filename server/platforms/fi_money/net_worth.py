@@ -84,20 +84,18 @@ def _schemes(analytics: Node) -> Rows:
     for scheme in [] if schemes is None else schemes.each():
         detail = scheme.get("schemeDetail")
         isin = detail.get("isinNumber").word()
-        name, house = detail.descend("nameData", "longName"), detail.find("amc")
+        name = detail.descend("nameData", "longName")
         # No folio here: one ISIN may stand several times, for as many folios.
         figures = scheme.descend("enrichedAnalytics", "analytics", "schemeDetails")
         nav = detail.find("nav") or (figures and figures.find("navValue"))
-        units = figures and figures.find("units")
-        value = figures and figures.find("currentValue")
         record = Holding(
             kind="mutual_fund",
             name=isin if name is None else name.text() or isin,
             isin=isin,
-            institution=None if house is None else house.text() or None,
-            quantity=None if units is None else units.number(),
+            institution=detail.read("amc", Node.text) or None,
+            quantity=figures.read("units", Node.number) if figures else None,
             last_price=None if nav is None else nav.money().value,
-            value=None if value is None else value.money(),
+            value=figures.read("currentValue", Node.money) if figures else None,
         )
         rows.append((("fi/scheme", isin), record))
     return rows
@@ -120,9 +118,8 @@ def _accounts(bulk: Node) -> Rows:
             kind = summary_kind
             if _text(summary, "depositAccountType") in _SAVINGS:
                 kind = "savings"
-            amount, day = summary.find(amount_field), summary.find("balanceDate")
-            value = None if amount is None else amount.money()
-            as_of = None if day is None else day.day_or_instant()
+            value = summary.read(amount_field, Node.money)
+            as_of = summary.read("balanceDate", Node.day_or_instant)
         if kind == "liability" and value is not None:
             value = _unsigned(value)
         meta = details.find("fipMeta")
@@ -171,8 +168,7 @@ def _employment(employer: Node) -> tuple[str, str, str]:
 
 
 def _text(node: Node, name: str) -> str:
-    member = node.find(name)
-    return "" if member is None else member.text()
+    return node.read(name, Node.text) or ""
 
 
 def _unsigned(amount: Money) -> Money:

@@ -126,8 +126,7 @@ class Zerodha:
                 "key and secret do not belong to it",
                 field,
             ) from None
-        given = data.find("login_time")
-        login_time = (None if given is None else given.instant()) or self._clock()
+        login_time = data.read("login_time", Node.instant) or self._clock()
         kept = _secrets(api_key, api_secret, data)
         return PlatformSession(
             platform_user_id=data.get("user_id").word(),

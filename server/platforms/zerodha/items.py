@@ -29,10 +29,9 @@ def holdings(data: Node) -> list[Item]:
     rows = []
     for row in data.each():
         exchange, symbol = row.get("exchange").word(), row.get("tradingsymbol").word()
-        product = row.find("product")
-        arriving = row.find("t1_quantity")
+        arriving = row.read("t1_quantity", Node.number)
         settled = row.get("quantity").number()
-        quantity = settled if arriving is None else plain(settled + arriving.number())
+        quantity = settled if arriving is None else plain(settled + arriving)
         if quantity is None:
             raise row.bad("a quantity within bounds")
         last_price = row.get("last_price").number()
@@ -47,7 +46,7 @@ def holdings(data: Node) -> list[Item]:
             last_price=last_price,
             value=rupees(exact_product(last_price, quantity)),
         )
-        key = ("kite/holding", exchange, symbol, "" if product is None else product.text())
+        key = ("kite/holding", exchange, symbol, row.read("product", Node.text) or "")
         rows.append((key, record))
     return number_items(rows)
 
@@ -64,8 +63,8 @@ def positions(data: Node) -> list[Item]:
         exchange, symbol = row.get("exchange").word(), row.get("tradingsymbol").word()
         product = row.get("product").word()
         quantity, last_price = row.get("quantity").number(), row.get("last_price").number()
-        multiplier = row.find("multiplier")
-        lot = Decimal(1) if multiplier is None else multiplier.number()
+        multiplier = row.read("multiplier", Node.number)
+        lot = Decimal(1) if multiplier is None else multiplier
         record = Holding(
             kind="position",
             name=f"{symbol} ({product})",
@@ -86,7 +85,6 @@ def fund_holdings(data: Node) -> list[Item]:
     for row in data.each():
         isin, folio = row.get("tradingsymbol").word(), _optional_text(row, "folio")
         quantity, nav = row.get("quantity").number(), row.get("last_price").number()
-        priced_on = row.find("last_price_date")
         record = Holding(
             kind="mutual_fund",
             name=row.get("fund").text() or isin,
@@ -96,7 +94,7 @@ def fund_holdings(data: Node) -> list[Item]:
             average_price=row.get("average_price").number(),
             last_price=nav,
             value=rupees(exact_product(quantity, nav)),
-            as_of=None if priced_on is None else priced_on.day_or_instant(),
+            as_of=row.read("last_price_date", Node.day_or_instant),
         )
         rows.append((("kite/fund", folio, isin), record))
     return number_items(rows)
@@ -131,14 +129,11 @@ def trades(data: Node, known_isins: Mapping[Instrument, str]) -> list[Item]:
     rows = []
     for row in data.each():
         exchange, symbol = row.get("exchange").word(), row.get("tradingsymbol").word()
-        filled = row.find("fill_timestamp")
-        moment = None if filled is None else filled.instant()
-        if moment is None and (reported := row.find("exchange_timestamp")) is not None:
-            moment = reported.instant()
+        filled = row.read("fill_timestamp", Node.instant)
         record = Trade(
             side=_side(row.get("transaction_type")),
             quantity=row.get("quantity").number(),
-            time=moment,
+            time=filled or row.read("exchange_timestamp", Node.instant),
             isin=known_isins.get((exchange, symbol)),
             symbol=symbol,
             exchange=exchange,
@@ -158,23 +153,18 @@ def fund_trades(data: Node) -> list[Item]:
         quantity = row.get("quantity").number()
         if quantity <= 0:
             continue
-        day = None
-        for name in ("exchange_timestamp", "order_timestamp"):
-            stamp = row.find(name)
-            if day is None and stamp is not None:
-                day = stamp.day_or_instant()
-        amount = row.find("amount")
+        day = row.read("exchange_timestamp", Node.day_or_instant)
         isin = row.get("tradingsymbol").word()
         record = Trade(
             side=_side(row.get("transaction_type")),
             quantity=quantity,
-            date=day,
+            date=day or row.read("order_timestamp", Node.day_or_instant),
             isin=isin,
             fund=_optional_text(row, "fund"),
             folio=_optional_text(row, "folio"),
             price=row.get("average_price").number(),
             # A redemption by units reports an amount of 0, which is not what it paid.
-            amount=None if amount is None else rupees(amount.number() or None),
+            amount=rupees(row.read("amount", Node.number) or None),
         )
         rows.append((("kite/fund-order", row.get("order_id").word()), record))
     return number_items(rows)
@@ -182,22 +172,20 @@ def fund_trades(data: Node) -> list[Item]:
 
 def profile(data: Node) -> list[Item]:
     """`GET /user/profile`."""
-    exchanges, products = data.find("exchanges"), data.find("products")
     record = Profile(
         platform_user_id=data.get("user_id").word(),
         name=_optional_text(data, "user_name"),
         email=_optional_text(data, "email"),
         broker=_optional_text(data, "broker"),
         account_type=_optional_text(data, "user_type"),
-        exchanges=() if exchanges is None else exchanges.texts(),
-        products=() if products is None else products.texts(),
+        exchanges=data.read("exchanges", Node.texts) or (),
+        products=data.read("products", Node.texts) or (),
     )
     return number_items([(("kite/profile",), record)])
 
 
 def _optional_text(row: Node, name: str) -> str | None:
-    node = row.find(name)
-    return None if node is None else node.text() or None
+    return row.read(name, Node.text) or None
 
 
 def _side(node: Node) -> Literal["buy", "sell"]:
