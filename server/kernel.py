@@ -1,6 +1,6 @@
 """The parts that a domain brings, and the kernel that every domain is built on.
 
-A domain is a folder of `server/domains` and a line in its registry. The folder's `domain.py` has a `Domain`;
+A domain is a folder of `server/domains`. The folder's `domain.py` has a `Domain`;
 `build` makes its `Parts` of the `Kernel`. Nothing else of the server knows a domain by name.
 """
 
@@ -146,3 +146,5 @@ class Domain:
         str
     ] = ()  # collections whose change streams need the document before the change
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
+    # It is built after the domains of earlier stages, and gets their parts.
+    stage: int = 0

@@ -1,19 +1,24 @@
-"""The domains. A new one is a folder, and a line here."""
+"""The domains: every folder here that has a `domain.py`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
 
 from server.config import Settings
-from server.domains.audit.domain import DOMAIN as AUDIT
-from server.domains.connectors.domain import DOMAIN as CONNECTORS
-from server.domains.exports.domain import DOMAIN as EXPORTS
-from server.domains.users.domain import DOMAIN as USERS
 from server.kernel import Domain, Indexes, Kernel, Parts
 from server.storage.cache_feed import Followed
 
-# Users after all that keep something of a user: they ask those before one is deleted. Exports ask all.
-DOMAINS: Sequence[Domain] = (AUDIT, CONNECTORS, USERS, EXPORTS)
+
+def _found() -> Iterator[Domain]:
+    for path in sorted(Path(__file__).parent.glob("*/domain.py")):
+        domain: Domain = import_module(f"server.domains.{path.parent.name}.domain").DOMAIN
+        yield domain
+
+
+# In the order in which they are built.
+DOMAINS: Sequence[Domain] = sorted(_found(), key=lambda domain: domain.stage)
 
 CONTRACT: Sequence[FileDescriptor] = [file for domain in DOMAINS for file in domain.contract]
 FOLLOWED: Sequence[Followed] = [each for domain in DOMAINS for each in domain.followed]

@@ -21,4 +21,6 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     )
 
 
-DOMAIN = Domain(contract=[export_service_pb2.DESCRIPTOR], build=build)
+DOMAIN = Domain(
+    contract=[export_service_pb2.DESCRIPTOR], build=build, stage=2
+)  # it asks all others

@@ -34,4 +34,5 @@ DOMAIN = Domain(
     indexes=lambda settings: store.indexes(settings.of(UserSettings).archive_days),
     retired=store.RETIRED,
     followed=[store.FOLLOWED],
+    stage=1,  # it asks all that keep something of a user before one is deleted
 )
