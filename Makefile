@@ -49,7 +49,7 @@ test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a runni
 test-pages: $(VENV)/dev.stamp protos ## Use the pages that Finlink serves in a real Chromium
 	$(BIN)/pytest tests/pages --full
 
-test-readme: $(VENV)/dev.stamp protos ## Paste README and the guides for contributors into a fresh clone, about 4 minutes
+test-readme: $(VENV)/dev.stamp protos ## Paste README and the guides for contributors into a fresh clone and build their examples, about 6 minutes
 	$(BIN)/pytest tests/repository --full
 
 bench: $(BENCH_VENV)/stamp protos ## Compare Finlink with Express and FastAPI; needs wrk, h2load, node, Go

@@ -41,7 +41,7 @@ def test_they_name_what_they_are_about() -> None:
     assert documents.targets(contributing) >= {"lint", "test", "hooks", "lock", "protos"}
     assert documents.paths(contributing) >= {"tests/contract", ".ci/run", "server/config.py"}
     named = documents.paths(ROOT / "docs" / "contributing" / "domain.md")
-    assert named >= {"server/domains/<domain>/domain.py", "CHANGELOG.md"}
+    assert named >= {"protos/finlink/<domain>/v1/", "CHANGELOG.md"}
     assert not documents.exists("server/domains/<domain>/nothing.py")
     assert not documents.exists("server/nowhere/")
 

@@ -24,7 +24,7 @@ def test_every_line_of_the_guides_is_a_command_that_is_pasted_or_left_out_for_a_
     for guide in pasted.GUIDES:
         # Others are files, and what they get: a test of the guide builds them.
         languages = {block.language for block in blocks(guide)}
-        assert languages <= {"sh", "python", "proto", "markdown"}, guide
+        assert languages <= {"sh", "python", "proto", "yaml", "markdown"}, guide
     told = {line for guide in pasted.GUIDES for line in pasted.lines(guide)}
     assert told > set(pasted.LINES_LEFT_OUT)
 
