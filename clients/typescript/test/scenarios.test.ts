@@ -196,7 +196,7 @@ test("exports a user", options, async () => {
   const { counts } = last.value;
   assert.equal(counts.connector, 1);
   for (const kind of ["user", "connector", "record", "auditEvent"])
-    assert.equal(counts[kind], kinds.filter((each) => each === kind).length);
+    assert.equal(counts[kind] ?? 0, kinds.filter((each) => each === kind).length);
   const error = await failed(all(finlink.exportUser({ userId: newId() })));
   assert.equal(error.code, "USER_NOT_FOUND");
 });
