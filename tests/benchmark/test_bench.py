@@ -87,8 +87,8 @@ def test_the_rows_of_a_case_are_ratios_of_its_turns() -> None:
         "GET user, hot: over express-1": 3.0,
         "GET user, hot: p99 over express-1": 0.2,
     }  # those that were left out have no row
-    told = {row["row"]: table.verdict(row) for row in found["rows"]}
-    assert told == {
+    reported = {row["row"]: table.verdict(row) for row in found["rows"]}
+    assert reported == {
         "GET user, hot: over noop": "not reached",
         "GET user, hot: over express-1": "aim",
         "GET user, hot: p99 over express-1": "aim",
@@ -163,7 +163,7 @@ def test_there_are_as_many_connectors_as_users() -> None:
     assert len({each["sessionId"] for each in live}) == len(live)
 
 
-def test_all_is_marked_as_tallied_as_what_it_is() -> None:
+def test_every_document_is_marked_as_counted() -> None:
     made: list[tuple[CounterSpec, data.Document]] = [(user_store.COUNTED, data.user(7))]
     made += [(connector_store.COUNTED, each) for n in range(200) for each in data.connectors(n)]
     for spec, document in made:

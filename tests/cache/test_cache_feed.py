@@ -49,7 +49,7 @@ class Place:
         self.cache.put(METHOD, name.encode(), b"1", stamp, shown)
         await self.until(name, given=True)
 
-    async def all_told(self) -> None:
+    async def all_notified(self) -> None:
         """Once the feed has told of all that is committed until now."""
         marker = {"_id": ObjectId(), "userId": f"marker {ObjectId()}"}
         await self.users.insert_one(marker)
@@ -79,7 +79,9 @@ async def place(mongodb: MongoDb, request: pytest.FixtureRequest) -> AsyncIterat
         yield made
 
 
-async def test_changes_and_deletes_by_anybody_drop_the_answers_that_show_them(place: Place) -> None:
+async def test_changes_and_deletes_by_anybody_drop_the_responses_that_show_them(
+    place: Place,
+) -> None:
     for name in ("ann", "bob", "eve"):
         made = await place.users.insert_one({"userId": name, "email": name})
         await place.keep(name, made.inserted_id)
@@ -92,7 +94,7 @@ async def test_changes_and_deletes_by_anybody_drop_the_answers_that_show_them(pl
     await place.until("eve", given=False)
 
 
-async def test_a_new_connector_drops_the_answers_about_its_user(place: Place) -> None:
+async def test_a_new_connector_drops_the_responses_about_its_user(place: Place) -> None:
     await place.keep("ann")
     await place.keep("bob")
     await place.connectors.insert_one({"userId": "ann", "platform": "zerodha"})
@@ -110,7 +112,7 @@ async def test_what_only_moves_a_run_drops_nothing(place: Place) -> None:
             "credentials": {"encryptedToken": "sealed"},
         }
     )
-    await place.all_told()
+    await place.all_notified()
     await place.keep("ann", made.inserted_id)
     for heartbeat in (
         [{"$set": {"sync.dueAt": "$$NOW", "sync.fence": 1, "updatedAt": "$$NOW"}}],
@@ -119,7 +121,7 @@ async def test_what_only_moves_a_run_drops_nothing(place: Place) -> None:
         [{"$set": {"credentials.encryptedLogin": "sealed", "errors": []}}],
     ):
         await place.connectors.update_one({"_id": made.inserted_id}, heartbeat)
-    await place.all_told()
+    await place.all_notified()
     await place.until("ann", given=True)
     synced = {"$set": {"connectionDetails.lastSyncAt": utc_now(), "sync.fence": 2}}
     await place.connectors.update_one({"_id": made.inserted_id}, synced)
@@ -143,7 +145,7 @@ async def test_a_feed_that_breaks_off_drops_everything_until_it_is_back(place: P
     await place.keep("ann")
 
 
-async def test_a_question_that_mongodb_holds_too_long_is_a_silent_feed(
+async def test_a_poll_that_mongodb_keeps_open_too_long_is_a_silent_feed(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await place.keep("ann")

@@ -166,7 +166,7 @@ class Coherence(RuleBasedStateMachine):
     def begin(self) -> None:
         self.generations = Generations()
         self.versions = dict.fromkeys(USERS, 0)
-        self.answered = dict.fromkeys(USERS, 0)
+        self.replied = dict.fromkeys(USERS, 0)
         self.workers = [
             Worker(ResponseCache(self.generations.numbers, 3 * A_REPLY)) for _ in WORKERS
         ]
@@ -190,9 +190,9 @@ class Coherence(RuleBasedStateMachine):
     @rule(which=st.sampled_from(WORKERS), user=st.sampled_from(USERS))
     def ask(self, which: int, user: str) -> None:
         worker = self.workers[which]
-        answer = worker.cache.get(METHOD, user.encode())
-        if answer is not None:
-            assert int(answer) >= max(self.answered[user], worker.known.get(user, 0))
+        response = worker.cache.get(METHOD, user.encode())
+        if response is not None:
+            assert int(response) >= max(self.replied[user], worker.known.get(user, 0))
 
     @rule(which=st.sampled_from(WORKERS), user=st.sampled_from(USERS))
     def begin_to_read(self, which: int, user: str) -> None:
@@ -215,9 +215,9 @@ class Coherence(RuleBasedStateMachine):
             return
         self.readings.remove(reading)
         if reading.moment is not None:
-            answer, shown = str(reading.version).encode(), Shown([f"document of {reading.user}"])
+            response, shown = str(reading.version).encode(), Shown([f"document of {reading.user}"])
             request = reading.user.encode()
-            reading.worker.cache.put(METHOD, request, answer, reading.moment, shown)
+            reading.worker.cache.put(METHOD, request, response, reading.moment, shown)
 
     @rule(user=st.sampled_from(USERS))
     def begin_to_write(self, user: str) -> None:
@@ -242,20 +242,20 @@ class Coherence(RuleBasedStateMachine):
         self.writings.remove(writing)
         if not dies:
             self.generations.close(writing.user)
-            self.answered[writing.user] = max(self.answered[writing.user], writing.version)
+            self.replied[writing.user] = max(self.replied[writing.user], writing.version)
 
     @rule(user=st.sampled_from(USERS))
     def write_elsewhere(self, user: str) -> None:
         self.commit(user)
 
     @rule(known=st.booleans(), user=st.sampled_from(USERS))
-    def answer_again(self, known: bool, user: str) -> None:
+    def reply_again(self, known: bool, user: str) -> None:
         """Of writers that died, whoever sends the same request is answered by another worker."""
         self.generations.close_one_or_all(user if known else None)
-        self.answered |= {user: self.versions[user]} if known else self.versions
+        self.replied |= {user: self.versions[user]} if known else self.versions
 
     @rule(which=st.sampled_from(WORKERS))
-    def be_told(self, which: int) -> None:
+    def be_notified(self, which: int) -> None:
         self.hear(self.workers[which])
 
     @rule(which=st.sampled_from(WORKERS))

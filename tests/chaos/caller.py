@@ -97,15 +97,15 @@ class Caller:
         rest = dict(fields)
         path = re.sub(r"{(\w+)}", lambda name: str(rest.pop(_camel(name[1]))), getattr(rule, verb))
         if verb in {"get", "delete"}:
-            answer = self._rest.request(verb, path, params=rest)
+            reply = self._rest.request(verb, path, params=rest)
         else:
-            answer = self._rest.request(verb, path, json=rest)
-        body = content_of(answer)
+            reply = self._rest.request(verb, path, json=rest)
+        body = content_of(reply)
         error = body.get("error")
         if error is None:
-            assert answer.status_code == (201 if rpc in CREATED else 200), answer.text
+            assert reply.status_code == (201 if rpc in CREATED else 200), reply.text
             return Reply(None, body)
-        assert answer.status_code == STATUS_OF.get(error["code"]), answer.text
+        assert reply.status_code == STATUS_OF.get(error["code"]), reply.text
         assert error["path"] == path
         names = [each["field"] for each in error["details"]]
         return Reply(error["code"], {}, names, error.get("metadata", {}))

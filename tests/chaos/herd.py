@@ -96,8 +96,8 @@ async def _at_fi_money(
 ) -> tuple[str, str, PlatformSession]:
     session_id, phone = f"mcp-session-{uuid.uuid4()}", f"70{number:08}"
     form = {"sessionId": session_id, "phoneNumber": phone, "otp": ""}
-    answer = await client.post(f"{at.sandbox.sandbox.fi_money}/login", data=form)
-    assert answer.status_code == 200, answer.text
+    reply = await client.post(f"{at.sandbox.sandbox.fi_money}/login", data=form)
+    assert reply.status_code == 200, reply.text
     secrets = {"session_id": session_id, "platform_user_id": f"fi_{phone}"}
     return "fi_money", phone, PlatformSession(f"fi_{phone}", "mcp", _tomorrow(), secrets)
 
@@ -111,12 +111,12 @@ async def _at_zerodha(
     page = await client.post(f"{base_url}/connect/login", data=login)
     token = parse_qs(urlsplit(page.headers["location"]).query)["request_token"][0]
     form = Kite(at.sandbox.client, base_url, user_id, api_key).form("request_token", token)
-    answer = await client.post(f"{base_url}/session/token", data=form)
-    assert answer.status_code == 200, answer.text
+    reply = await client.post(f"{base_url}/session/token", data=form)
+    assert reply.status_code == 200, reply.text
     secrets = {
         "api_key": api_key,
         "api_secret": API_SECRET,
-        "access_token": answer.json()["data"]["access_token"],
+        "access_token": reply.json()["data"]["access_token"],
     }
     return "zerodha", user_id, PlatformSession(user_id, "individual", _tomorrow(), secrets)
 

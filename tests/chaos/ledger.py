@@ -62,7 +62,7 @@ class OnMongoDb(Protocol):
 
 
 @dataclass
-class Claimed:
+class Leased:
     """One claim of a run: a worker's, from `at` until it was ended or taken over."""
 
     at: datetime
@@ -76,7 +76,7 @@ class Ran:
     connector_id: str
     sync_id: str
     data_types: tuple[str, ...] = ()  # what it is about
-    claims: list[Claimed] = field(default_factory=list)
+    claims: list[Leased] = field(default_factory=list)
     ended_at: datetime | None = None  # as MongoDB wrote it
     taken_over: bool = False  # it was ended by another worker's claim
     # Records by data type that it brought in, and those it saw.
@@ -142,9 +142,9 @@ class Ledger:
             ended = 1
             # A claim ends the run that a worker left, whether or not it begins another.
             self._end(connector_id, old_id, at, taken_over="startedAt" in old and rise == 1)
-            told = _newest_sync_id(changed)
-            if told != old_id:
-                self.wrong["another run than the ended one told"].append(f"{where}: {told}")
+            reported = _newest_sync_id(changed)
+            if reported != old_id:
+                self.wrong["another run than the ended one told"].append(f"{where}: {reported}")
         if after.get("total", 0) - before.get("total", 0) != ended:
             self.wrong["a run ended uncounted, or counted twice"].append(where)
         if new_id is not None and new_id != old_id:
@@ -152,7 +152,7 @@ class Ledger:
                 self.wrong["a run began twice"].append(f"{where}: {new_id}")
             self.runs[new_id] = Ran(connector_id, new_id)
         if claimed and new_id is not None:
-            self.runs[new_id].claims.append(Claimed(new["startedAt"], after["fence"]))
+            self.runs[new_id].claims.append(Leased(new["startedAt"], after["fence"]))
             self.runs[new_id].data_types = tuple(new["dataTypes"])
             if rise != 1:
                 self.wrong["a claim under the fence before it"].append(where)
@@ -196,7 +196,7 @@ class Ledger:
 
     # -- in the end
 
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         """What went wrong, for people."""
         return [f"{kind}: {len(cases)}, as {cases[0][:1000]}" for kind, cases in self.wrong.items()]
 

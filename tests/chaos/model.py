@@ -80,7 +80,7 @@ class Run:
     sync_id: str | None = None  # None until it is told
     hold: str | None = None  # its last call waits at the platform
     hold_ends: bool = False
-    told: Sequence[str] = ()  # whose counts are known already
+    reported: Sequence[str] = ()  # whose counts are known already
     deferred: bool = False
     done: list[str] = field(default_factory=list)
 

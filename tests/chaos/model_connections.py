@@ -66,7 +66,7 @@ class Connections(Steps):
             reply = self.ask(way, "RefreshSession", connectorId=self.id_of(place))
             assert reply.code == "CONNECTOR_NOT_FOUND"
             return
-        if self.cannot_tell_refresh(connector, how):
+        if self.cannot_decide_refresh(connector, how):
             return
         body = Json()
         if how != "none":
@@ -77,7 +77,7 @@ class Connections(Steps):
         elif token := self.tokens.pop(place, None):
             body = {"credentials": {"requestToken": token}}
         before = connector.session_id
-        self.drop_hold_of_ended(connector)
+        self.drop_block_of_ended(connector)
         code = self.model.refresh(connector, credentials=how != "none", wrong=how == "wrong")
         reply = self.ask(way, "RefreshSession", connectorId=connector.id, **body)
         assert reply.code == code
@@ -90,7 +90,7 @@ class Connections(Steps):
         if code == "REAUTH_REQUIRED":
             connector.login_url = reply.metadata["loginUrl"]
 
-    def cannot_tell_refresh(self, connector: Connector, how: str) -> bool:
+    def cannot_decide_refresh(self, connector: Connector, how: str) -> bool:
         """Whether the answer hangs on the moment, or on who the account is told to be."""
         since = time.monotonic() - (connector.refreshed or 0.0)
         return (
@@ -99,9 +99,9 @@ class Connections(Steps):
             or (connector.by_page and how != "none" and connector.account.platform == "fi_money")
         )
 
-    def drop_hold_of_ended(self, connector: Connector) -> None:
+    def drop_block_of_ended(self, connector: Connector) -> None:
         if connector.live and not connector.account.alive and not connector.account.renewable:
-            self.drop_hold(connector)
+            self.drop_block(connector)
 
     @rule(who=WHO, way=WAYS)
     def disconnect(self, who: int, way: Way) -> None:
@@ -116,7 +116,7 @@ class Connections(Steps):
         assert reply.code is None
         assert "disconnectedAt" in reply.data
         assert reply.data["sessionDuration"] == 0
-        self.drop_hold(connector)
+        self.drop_block(connector)
         if connector.status != "disconnected" or connector.pending:
             connector.end("disconnected")
             connector.account.shut()

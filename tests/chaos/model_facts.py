@@ -44,9 +44,9 @@ class Facts:
     def fetched(self, connector: Connector, counts: list[Json]) -> None:
         """What a run brought that ended, or waits: every item once, new ones once."""
         for count in counts:
-            self._told(connector, count["dataType"], count["recordsCount"], count["addedCount"])
+            self._reported(connector, count["dataType"], count["recordsCount"], count["addedCount"])
 
-    def _told(self, connector: Connector, data_type: str, records: int, added: int) -> None:
+    def _reported(self, connector: Connector, data_type: str, records: int, added: int) -> None:
         kept, account = self.of(connector, data_type), connector.account
         assert 0 <= added <= records
         kept.added += added

@@ -119,7 +119,7 @@ class Steps(RuleBasedStateMachine):
         """Compare them at the end of this step."""
         self.touched += connectors
 
-    def drop_hold(self, connector: Connector) -> None:
+    def drop_block(self, connector: Connector) -> None:
         """Let the platform answer, at the end of this step."""
         if connector.run is not None and connector.run.hold is not None:
             self.ending.add(connector.run.hold)
@@ -133,10 +133,10 @@ class Steps(RuleBasedStateMachine):
             if each.account.platform == "fi_money"
         )
 
-    def end_hold(self) -> None:
+    def end_block(self) -> None:
         for connector in self.model.made:
             if connector.run is not None and connector.run.hold is not None:
-                self.drop_hold(connector)
+                self.drop_block(connector)
                 self.touch(connector)
 
     def take_session(self, connector: Connector, session_id: str | None) -> None:
@@ -151,7 +151,7 @@ class Steps(RuleBasedStateMachine):
         if self.held:
             self.held += 1
             if self.held > HELD_FOR:
-                self.end_hold()
+                self.end_block()
         self.release()
         touched, self.touched = {id(each) for each in self.touched}, []
         compared = self.those(lambda each: id(each) in touched)
@@ -176,11 +176,11 @@ class Steps(RuleBasedStateMachine):
         if run.sync_id is None:  # nobody asked for it: a first run, or one that goes on
             run.sync_id = status["syncHistory"][0]["syncId"] if over else status["currentSyncId"]
             self.facts.new_run(run.sync_id)
-        connector.finish(_as_told(possible, status) if over else possible[0])
+        connector.finish(_as_reported(possible, status) if over else possible[0])
         self.event("run ended" if over else "run deferred")
         name = {"connectorId": connector.id, "syncId": run.sync_id}
-        (told,) = self.world.caller.read(("GetSync", name))
-        new = [count for count in told["counts"] if count["dataType"] not in run.told]
+        (reported,) = self.world.caller.read(("GetSync", name))
+        new = [count for count in reported["counts"] if count["dataType"] not in run.reported]
         self.facts.fetched(connector, new)
         if connector.live and connector.session_id is None:  # renewed by the run
             (data,) = self.world.caller.read(("GetConnector", {"connectorId": connector.id}))
@@ -239,7 +239,7 @@ class Steps(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Leave nothing behind, so that examples know nothing of one another."""
-        self.end_hold()
+        self.end_block()
         self.release()
         for account in self.accounts.values():
             self.world.platforms.clear(account)
@@ -248,9 +248,9 @@ class Steps(RuleBasedStateMachine):
             self.ask("grpc", "DeleteUser", userId=user_id)
 
 
-def _as_told(possible: list[Outcome], status: Json) -> Outcome:
+def _as_reported(possible: list[Outcome], status: Json) -> Outcome:
     """The outcome that the newest run had; the first where it had none of those possible."""
     newest = status["syncHistory"][0]
     fetched = [count["dataType"] for count in newest["counts"]]
-    told = (newest.get("errorCode"), fetched)
-    return next((each for each in possible if (each.code, each.done) == told), possible[0])
+    reported = (newest.get("errorCode"), fetched)
+    return next((each for each in possible if (each.code, each.done) == reported), possible[0])

@@ -126,7 +126,7 @@ class Syncs(Steps):
         else:
             under_way = connector.run is not None and connector.run.sync_id == sync_id
             if under_way:
-                self.drop_hold(connector)
+                self.drop_block(connector)
                 connector.break_off()
             done = "Sync cancelled" if under_way else "Sync already finished"
             assert reply.body["message"] == done
@@ -143,10 +143,10 @@ class Syncs(Steps):
 
     @precondition(lambda self: not self.held and self.those(_syncs_well))
     @rule(who=WHO, way=WAYS)
-    def sync_and_hold(self, who: int, way: Way) -> None:
+    def sync_and_block(self, who: int, way: Way) -> None:
         """A run that stays under way: the platform keeps its last answer."""
         place, connector = self.one_of(_syncs_well, who)
-        first, last = _held_types(connector)
+        first, last = _blocked_types(connector)
         name = f"{self.name}_{self.world.done}"
         call = CALLS[place.platform][last][-1]
         self.world.platforms.hold(connector.account, name, call)
@@ -155,17 +155,17 @@ class Syncs(Steps):
         run = connector.run
         assert run is not None
         run.hold, run.done, self.held = name, first, 1
-        self.world.platforms.until_held(name)
-        (told,) = self.world.caller.read(
+        self.world.platforms.until_blocked(name)
+        (reported,) = self.world.caller.read(
             ("GetSync", {"connectorId": connector.id, "syncId": run.sync_id})
         )
-        self.facts.fetched(connector, told["counts"])
-        run.told = first
+        self.facts.fetched(connector, reported["counts"])
+        run.reported = first
 
     @precondition(lambda self: self.held)
     @rule()
     def let_go(self) -> None:
-        self.end_hold()
+        self.end_block()
 
     @precondition(lambda self: self.those(_syncs_well))
     @rule(who=WHO, seldom=st.integers(0, 40))
@@ -188,7 +188,7 @@ def _small_type(connector: Connector) -> str:
     return next((name for name in small if name in connector.permissions), "")
 
 
-def _held_types(connector: Connector) -> tuple[list[str], str]:
+def _blocked_types(connector: Connector) -> tuple[list[str], str]:
     """Of a run whose very last call is to be held: what it has brought by then, and the rest."""
     if connector.account.platform == "zerodha":
         return [], "profile"

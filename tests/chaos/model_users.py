@@ -101,7 +101,7 @@ class Users(Steps):
         if user is not None:
             if status != "active":
                 for connector in user.connectors.values():
-                    self.drop_hold(connector)
+                    self.drop_block(connector)
             self.model.set_status(user, status)
             self.touch(*user.connectors.values())
         reply = self.ask(way, "UpdateUserStatus", userId=self.user_id(slot), status=status)
@@ -114,6 +114,6 @@ class Users(Steps):
         if sure or (user and self.waits_for_lock(*user.connectors.values())):
             return
         for connector in user.connectors.values() if user else ():
-            self.drop_hold(connector)
+            self.drop_block(connector)
         expected = self.model.delete_user(self.user_id(slot))
         assert self.ask(way, "DeleteUser", userId=self.user_id(slot)).code == expected

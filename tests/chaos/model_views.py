@@ -65,7 +65,7 @@ def assert_connector(connector: Connector, data: Json) -> None:
 
 def _history(data: Json) -> list[Told]:
     """Of each run: status, error, id, what was fetched."""
-    told: list[Told] = []
+    reported: list[Told] = []
     for run in data["syncHistory"]:
         counts = run["counts"]
         # Sums are told where something was fetched; nothing to fetch is a success of zero items.
@@ -75,8 +75,8 @@ def _history(data: Json) -> list[Told]:
         else:
             assert not run.keys() & {"recordsCount", "addedCount"}
         types = tuple(count["dataType"] for count in counts)
-        told.append((run["status"], run.get("errorCode"), run["syncId"], types))
-    return told
+        reported.append((run["status"], run.get("errorCode"), run["syncId"], types))
+    return reported
 
 
 def _expected_history(connector: Connector) -> list[Told]:

@@ -81,7 +81,7 @@ class PlatformSide:
         }
         self._sandbox.put(f"/breakpoints/{name}", body)
 
-    def until_held(self, name: str) -> None:
+    def until_blocked(self, name: str) -> None:
         self._sandbox.until(f"/breakpoints/{name}", lambda hold: hold["waiting"] > 0)
 
     def release(self, name: str) -> None:
@@ -108,9 +108,9 @@ class PlatformSide:
             account.pending_done = True
             return None
         form = {"api_key": query["api_key"][0], "user_id": account.login, "password": "secret"}
-        answer = self._browser.post(f"{site}/connect/login", data=form)
-        assert answer.status_code == 302, answer.text
-        return parse_qs(urlsplit(answer.headers["location"]).query)["request_token"][0]
+        reply = self._browser.post(f"{site}/connect/login", data=form)
+        assert reply.status_code == 302, reply.text
+        return parse_qs(urlsplit(reply.headers["location"]).query)["request_token"][0]
 
 
 def may_be_faulty(account: Account, calls: tuple[str, ...]) -> list[str]:

@@ -31,8 +31,8 @@ async def process(site: Ground) -> AsyncIterator[tuple[Worker, grpc.aio.Channel]
 
 async def refresh_grpc(channel: grpc.aio.Channel, connector_id: str) -> Json:
     request = RefreshSessionRequest(connector_id=connector_id)
-    answer: RefreshSessionResponse = await ConnectorServiceStub(channel).RefreshSession(
+    reply: RefreshSessionResponse = await ConnectorServiceStub(channel).RefreshSession(
         request, timeout=60
     )
-    data: Json = MessageToDict(answer.data)
+    data: Json = MessageToDict(reply.data)
     return data

@@ -124,9 +124,7 @@ async def _person(api: httpx.AsyncClient) -> Person:
 
 
 @pytest.mark.full_only
-async def test_a_write_that_is_answered_is_seen_by_every_worker(
-    at: Ground, figures: Figures
-) -> None:
+async def test_an_acknowledged_write_is_seen_by_every_worker(at: Ground, figures: Figures) -> None:
     draw = random.Random(1)  # noqa: S311 - which one is all the same
     async with workers(at) as both, caller(at) as api:
         people = await gathered(api, 20)
@@ -157,14 +155,14 @@ async def _write(api: httpx.AsyncClient, person: Person, number: int) -> None:
     if number % 2:
         written = person.written + 1
         body: step.Json = {"source": f"n_{written}"}
-        answer = await api.put(f"/users/{person.user_id}/metadata", json=body)
-        assert answer.status_code == 200, answer.text
+        reply = await api.put(f"/users/{person.user_id}/metadata", json=body)
+        assert reply.status_code == 200, reply.text
         person.written = written
     else:
         interval = person.interval + 1 if person.interval < 60 else 60
         path = f"/connectors/{person.connector_id}/sync-settings"
-        answer = await api.put(path, json={"syncInterval": interval})
-        assert answer.status_code == 200, answer.text
+        reply = await api.put(path, json={"syncInterval": interval})
+        assert reply.status_code == 200, reply.text
         person.interval = interval
 
 

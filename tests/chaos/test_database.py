@@ -151,7 +151,7 @@ async def _strike(
     figures.show("seconds from an outage's end to a write", _rounded(outages.until_a_write))
     figures.show("seconds from an outage's end to health", _rounded(outages.until_healthy))
     figures.show("seconds until all runs had ended", stilled)
-    figures.show("wrong", written.told() or "nothing")
+    figures.show("wrong", written.reported() or "nothing")
     assert writers.strange == []
     assert written.wrong == {}
     assert written.open_runs() == []

@@ -46,8 +46,8 @@ async def logged_in(client: httpx.AsyncClient, api_key: str) -> PlatformSession:
         "request_token": token,
         "checksum": checksum(api_key, token, API_SECRET),
     }
-    answer = await client.post("/session/token", data=form)
-    access_token = answer.raise_for_status().json()["data"]["access_token"]
+    reply = await client.post("/session/token", data=form)
+    access_token = reply.raise_for_status().json()["data"]["access_token"]
     kept = {"api_key": api_key, "api_secret": API_SECRET, "access_token": access_token}
     return PlatformSession(user_id, "individual", next_session_end(utc_now()), kept)
 

@@ -64,8 +64,8 @@ async def arrived(site: Ground, count: int) -> None:
     async with httpx.AsyncClient(base_url=admin) as client:
 
         async def probe() -> bool:
-            answer = await client.get("/stats", params={"filter": ACTIVE, "format": "json"})
-            values = {stat.get("name"): stat.get("value") for stat in answer.json()["stats"]}
+            reply = await client.get("/stats", params={"filter": ACTIVE, "format": "json"})
+            values = {stat.get("name"): stat.get("value") for stat in reply.json()["stats"]}
             return bool(values.get(ACTIVE) == count)
 
         await eventually(probe, f"{count} calls at the servers")
@@ -123,9 +123,9 @@ async def test_many_refreshes_are_one(
     assert not any(call.done() for call in (*rest, *over_grpc))
     figures.show("refreshes at the servers while one is held", count)
     site.sandbox.control.delete(HOLD).raise_for_status()
-    answers = await asyncio.gather(*rest)
-    assert {answer.status_code for answer in answers} == {200}, answers[0].text
-    sessions = [answer.json()["data"] for answer in answers] + await asyncio.gather(*over_grpc)
+    replies = await asyncio.gather(*rest)
+    assert {reply.status_code for reply in replies} == {200}, replies[0].text
+    sessions = [reply.json()["data"] for reply in replies] + await asyncio.gather(*over_grpc)
     figures.show("seconds for all", time.monotonic() - began)
     assert len(sessions) == count
     assert all(session == sessions[0] for session in sessions)
@@ -175,24 +175,24 @@ async def outcomes(
 ) -> list[httpx.Response]:
     await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
     figures.show(HEALED, time.monotonic() - since)
-    answers = await asyncio.gather(*waiters)
-    figures.show("answers to those who waited", sorted(answer.status_code for answer in answers))
-    return answers
+    replies = await asyncio.gather(*waiters)
+    figures.show("answers to those who waited", sorted(reply.status_code for reply in replies))
+    return replies
 
 
-def assert_one_session(answers: Sequence[httpx.Response], site: Ground, connector_id: str) -> None:
+def assert_one_session(replies: Sequence[httpx.Response], site: Ground, connector_id: str) -> None:
     """All were told of the session that holds now."""
-    assert {answer.status_code for answer in answers} == {200}, answers[0].text
+    assert {reply.status_code for reply in replies} == {200}, replies[0].text
     now = session_of(site, connector_id)
-    assert {answer.json()["data"]["sessionId"] for answer in answers} == {now["sessionId"]}
+    assert {reply.json()["data"]["sessionId"] for reply in replies} == {now["sessionId"]}
     assert now["connectionStatus"] == "connected"
 
 
-def assert_login_wanted(answers: Sequence[httpx.Response], connector: Json) -> None:
+def assert_login_wanted(replies: Sequence[httpx.Response], connector: Json) -> None:
     """All were told that a new login is needed, and where; and so is everybody else."""
-    for answer in answers:
-        error = answer.json()["error"]
-        assert (answer.status_code, error["code"]) == (409, "REAUTH_REQUIRED"), answer.text
+    for reply in replies:
+        error = reply.json()["error"]
+        assert (reply.status_code, error["code"]) == (409, "REAUTH_REQUIRED"), reply.text
         assert error["metadata"]["loginUrl"].startswith("http")
     assert connector["connectionStatus"] == "expired"
     assert connector["errors"][0]["errorCode"] == "REAUTH_REQUIRED"
@@ -214,15 +214,15 @@ async def test_a_refresh_whose_process_is_killed_heals(
         doomed.kill()
         with pytest.raises(grpc.aio.AioRpcError):
             await lost
-        answers = await outcomes(waiters, killed, figures)
+        replies = await outcomes(waiters, killed, figures)
         if at == "arrival":
-            assert_one_session(answers, site, connector_id)
+            assert_one_session(replies, site, connector_id)
             # What never reached the platform's end had no effect; one renewal did.
             assert renewals(site, login) == {"None": 1, "200": 1}
             late = await refresh_rest(api, connector_id)
             assert_one_session([late], site, connector_id)
         else:
-            assert_login_wanted(answers, await get(api, connector_id))
+            assert_login_wanted(replies, await get(api, connector_id))
             assert renewals(site, login) == {"None": 1, "403": 1}
         site.sandbox.control.delete(HOLD).raise_for_status()
     assert generations == sorted(generations)
@@ -244,25 +244,25 @@ async def test_a_refresh_whose_process_froze_overwrites_nothing(
         waiters = await waiting(site, api, connector_id, 10)
         froze = time.monotonic()
         frozen.freeze()
-        answers = await outcomes(waiters, froze, figures)
+        replies = await outcomes(waiters, froze, figures)
         if at == "arrival":
-            assert_one_session(answers, site, connector_id)
+            assert_one_session(replies, site, connector_id)
         else:
-            assert_login_wanted(answers, await get(api, connector_id))
+            assert_login_wanted(replies, await get(api, connector_id))
         before = session_of(site, connector_id)
         site.sandbox.control.delete(HOLD).raise_for_status()
         frozen.thaw()
         # Its caller is told what holds, or that the platform did not answer it in time.
-        (told,) = await asyncio.gather(late, return_exceptions=True)
-        if isinstance(told, grpc.aio.AioRpcError):
-            assert told.code() in {
+        (reported,) = await asyncio.gather(late, return_exceptions=True)
+        if isinstance(reported, grpc.aio.AioRpcError):
+            assert reported.code() in {
                 grpc.StatusCode.UNAVAILABLE,
                 grpc.StatusCode.FAILED_PRECONDITION,
             }
-            figures.show("the late one is told", told.code().name)
+            figures.show("the late one is told", reported.code().name)
         else:
-            assert not isinstance(told, BaseException)
-            assert told["sessionId"] == before["sessionId"]
+            assert not isinstance(reported, BaseException)
+            assert reported["sessionId"] == before["sessionId"]
             figures.show("the late one is told", "the newer session")
         assert session_of(site, connector_id) == before
     assert generations == sorted(generations)

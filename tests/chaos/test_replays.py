@@ -58,9 +58,9 @@ async def until_served(
 ) -> httpx.Response:
     """The answer, as a client gets it that tries again. A dead server's transaction lasts some seconds."""
     async with asyncio.timeout(60):
-        while (answer := await over_rest(api, name, request, key)).status_code == 503:
-            assert answer.json()["error"]["code"] == "UNAVAILABLE"
-    return answer
+        while (reply := await over_rest(api, name, request, key)).status_code == 503:
+            assert reply.json()["error"]["code"] == "UNAVAILABLE"
+    return reply
 
 
 @pytest.mark.full_only
@@ -86,9 +86,9 @@ async def test_a_death_around_the_commit(
         assert died.value.code() == grpc.StatusCode.UNAVAILABLE
         committed = await state(documents, user_id)
         assert (committed != before) == (when == "after"), name
-        answers = [await until_served(api, name, request, key) for _ in range(2)]
-        assert answers[0].is_success, answers[0].text
-        assert content_of(answers[0]) == content_of(answers[1])
+        responses = [await until_served(api, name, request, key) for _ in range(2)]
+        assert responses[0].is_success, responses[0].text
+        assert content_of(responses[0]) == content_of(responses[1])
         replies = [await over_grpc(stubs, name, request, key) for _ in range(2)]
         assert replies[0] == replies[1]
         after = await state(documents, user_id)
@@ -104,7 +104,7 @@ async def test_a_death_around_the_commit(
 
 
 @pytest.mark.full_only
-async def test_what_a_platform_failed_to_answer_may_be_tried_again(
+async def test_a_call_that_failed_at_the_platform_may_be_tried_again(
     site: Ground, api: httpx.AsyncClient
 ) -> None:
     login, key, user_id = new_login(), new_key(), f"u{new_key()[-12:]}"

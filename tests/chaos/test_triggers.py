@@ -27,7 +27,7 @@ def syncs(stubs: grpc.aio.Channel) -> SyncServiceAsyncStub:
     return SyncServiceStub(stubs)
 
 
-async def test_a_hundred_triggers_of_a_held_run(
+async def test_a_hundred_triggers_of_a_blocked_run(
     site: Ground,
     api: httpx.AsyncClient,
     syncs: SyncServiceAsyncStub,
@@ -53,18 +53,18 @@ async def test_a_hundred_triggers_of_a_held_run(
     rest = [step.trigger(api, connector_id) for _ in range(EACH_WAY)]
     request = sync_service_pb2.TriggerSyncRequest(connector_id=connector_id)
     calls = [syncs.TriggerSync(request) for _ in range(EACH_WAY)]
-    replies, answers = await asyncio.gather(asyncio.gather(*rest), asyncio.gather(*calls))
+    replies, responses = await asyncio.gather(asyncio.gather(*rest), asyncio.gather(*calls))
     still = await step.sync_status(api, connector_id)
     site.sandbox.control.delete("/breakpoints/the run").raise_for_status()
     after = await step.synced(api, connector_id, before["totalSyncs"] + 1)
 
-    told = Counter(reply["data"]["syncId"] for reply in replies)
-    told += Counter(answer.data.sync_id for answer in answers)
+    reported = Counter(reply["data"]["syncId"] for reply in replies)
+    reported += Counter(response.data.sync_id for response in responses)
     made_calls = _data_calls(site, login) - counted
     figures.show("triggers over REST and gRPC", 2 * EACH_WAY)
-    figures.show("runs they were told of", len(told))
+    figures.show("runs they were told of", len(reported))
     figures.show("runs that ran", after["totalSyncs"] - before["totalSyncs"])
-    assert told == {first["data"]["syncId"]: 2 * EACH_WAY}
+    assert reported == {first["data"]["syncId"]: 2 * EACH_WAY}
     assert still["currentSyncId"] == first["data"]["syncId"]
     assert still["totalSyncs"] == before["totalSyncs"]
     newest, *older = after["syncHistory"]

@@ -54,12 +54,12 @@ class Record:
     """What was written, by connector, and when each write was acknowledged."""
 
     left: int
-    told: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
+    reported: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
     acknowledged: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def note(self, connector_id: str, told: Told, moment: float) -> None:
+    def note(self, connector_id: str, reported: Told, moment: float) -> None:
         self.acknowledged[connector_id].append(moment)
-        self.told[connector_id].append(told)
+        self.reported[connector_id].append(reported)
         self.left -= 1
 
 
@@ -223,15 +223,15 @@ class Writer:
             waits = after.sync.run.started_at is None and after.sync.run.deferrals > 0
             done = tuple(count.data_type for count in after.sync.run.done)
             run = (after.sync.run.sync_id, "deferred" if waits else "in_progress", done)
-        told = (kind, after.status, run, ended)
-        self._record.note(after.id, told, moment or time.perf_counter())
+        reported = (kind, after.status, run, ended)
+        self._record.note(after.id, reported, moment or time.perf_counter())
 
 
 @dataclass(frozen=True)
 class Seen:
     token: str
     connector_id: str
-    told: Told
+    reported: Told
     at: float
 
 
@@ -347,11 +347,11 @@ async def test_ten_thousand_events_over_twenty_reconnects(
         by_connector[each.connector_id].append(each)
     gaps = disorder = 0
     latencies = []
-    for connector_id, expected in record.told.items():
+    for connector_id, expected in record.reported.items():
         got = by_connector.pop(connector_id, [])
-        told = [each.told for each in got]
-        gaps += sum(1 for each in expected if each not in told)
-        disorder += told != expected
+        reported = [each.reported for each in got]
+        gaps += sum(1 for each in expected if each not in reported)
+        disorder += reported != expected
         for each, moment in zip(got, record.acknowledged[connector_id], strict=False):
             latencies.append(max(0.0, each.at - moment) * 1000)
     tokens = [each.token for each in taken]
@@ -359,7 +359,7 @@ async def test_ten_thousand_events_over_twenty_reconnects(
     cuts = quantiles(latencies, n=100)
     different = sum(other != tokens for other in others)
     figures.show("events", len(taken))
-    figures.show("connectors", len(record.told))
+    figures.show("connectors", len(record.reported))
     figures.show("reconnects, SSE and gRPC in turn", reconnects)
     figures.show("gaps", gaps)
     figures.show("repeats", repeats)

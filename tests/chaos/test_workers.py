@@ -99,7 +99,7 @@ async def _race(
     figures.show("longest from a death to the takeover, seconds", judge.longest_takeover)
     figures.show("writes judged", written.writes)
     figures.show("records compared field by field", compared)
-    figures.show("wrong", written.told() or "nothing")
+    figures.show("wrong", written.reported() or "nothing")
     assert written.wrong == {}
     assert written.open_runs() == []
     assert judge.states["RUN_ABANDONED"] == len(list(written.taken_over()))

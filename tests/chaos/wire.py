@@ -36,7 +36,7 @@ class Wire:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._requests(reader, mongo_writer, held))
-                group.create_task(self._answers(mongo_reader, writer, held))
+                group.create_task(self._replies(mongo_reader, writer, held))
         except* (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -51,7 +51,7 @@ class Wire:
         while True:
             message = await _message(source)
             self._note(message)
-            if self.armed and COMMIT in message and self._tells(message):
+            if self.armed and COMMIT in message and self._reports(message):
                 when, self.armed = self.armed, ""
                 held.set()
                 if when == "before":
@@ -60,7 +60,7 @@ class Wire:
             target.write(message)
             await target.drain()
 
-    def _tells(self, commit: bytes) -> bool:
+    def _reports(self, commit: bytes) -> bool:
         session = _SESSION.search(commit)
         return session is not None and session[1] in self._telling
 
@@ -72,7 +72,7 @@ class Wire:
             if _TELLING in message:
                 self._telling.add(session[1])
 
-    async def _answers(
+    async def _replies(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, held: asyncio.Event
     ) -> None:
         while True:

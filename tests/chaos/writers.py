@@ -64,35 +64,35 @@ class Writers:
             self.names[user_id] = name
 
     async def _trigger(self, connector_id: str) -> None:
-        answer = await self._write("POST", f"/connectors/{connector_id}/sync", {})
-        if answer.is_success:
-            self.syncs.append((connector_id, answer.json()["data"]["syncId"]))
+        reply = await self._write("POST", f"/connectors/{connector_id}/sync", {})
+        if reply.is_success:
+            self.syncs.append((connector_id, reply.json()["data"]["syncId"]))
 
     async def _write(self, method: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
         """Repeat one write, the same each time, until it is acknowledged."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         for number in itertools.count(1):
-            answer = await self._once(method, path, body, headers)
-            if answer is not None and answer.status_code not in _AGAIN:
-                if not answer.is_success:
-                    self.strange.append(f"{method} {path}: {answer.text}")
+            reply = await self._once(method, path, body, headers)
+            if reply is not None and reply.status_code not in _AGAIN:
+                if not reply.is_success:
+                    self.strange.append(f"{method} {path}: {reply.text}")
                 self.tries[number] += 1
                 self.acknowledged += 1
                 break
             await asyncio.sleep(_PAUSE_SECONDS)
-        assert answer is not None
-        return answer
+        assert reply is not None
+        return reply
 
     async def _once(
         self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> httpx.Response | None:
         try:
-            answer = await self.api.request(method, path, json=body, headers=headers)
+            reply = await self.api.request(method, path, json=body, headers=headers)
         except httpx.TransportError:
             self.statuses[0] += 1
             return None
-        self.statuses[answer.status_code] += 1
-        return answer
+        self.statuses[reply.status_code] += 1
+        return reply
 
     async def lost(self) -> list[str]:
         """Users that are not there, or not as they were last acknowledged."""
@@ -100,8 +100,8 @@ class Writers:
         names = sorted(self.names)
         for start in range(0, len(names), 100):
             wanted = names[start : start + 100]
-            answer = await self.api.get("/users:batchGet", params={"userIds": wanted})
-            data: Json = answer.raise_for_status().json()["data"]
+            reply = await self.api.get("/users:batchGet", params={"userIds": wanted})
+            data: Json = reply.raise_for_status().json()["data"]
             found = {user["userId"]: user["profile"]["firstName"] for user in data["users"]}
             gone += [name for name in wanted if found.get(name) != self.names[name]]
         return gone

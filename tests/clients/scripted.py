@@ -45,7 +45,7 @@ class Script(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.address = ""
         self.streams: defaultdict[str, deque[list[bytes | Failure | object]]] = defaultdict(deque)
-        self.answers: defaultdict[str, deque[bytes | Failure | object]] = defaultdict(deque)
+        self.replies: defaultdict[str, deque[bytes | Failure | object]] = defaultdict(deque)
         self.received: list[Received] = []
         self.hanging = threading.Event()
         self.over = threading.Event()
@@ -65,29 +65,29 @@ class Script(grpc.GenericRpcHandler):
 
         def stream(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
             receive(request, context)
-            for told in self.streams[method].popleft():
-                yield give(told, context)
+            for reported in self.streams[method].popleft():
+                yield give(reported, context)
 
-        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        def reply(request: bytes, context: grpc.ServicerContext) -> bytes:
             receive(request, context)
-            answers = self.answers[method]
-            return give(answers.popleft() if answers else b"", context)
+            replies = self.replies[method]
+            return give(replies.popleft() if replies else b"", context)
 
-        def give(told: bytes | Failure | object, context: grpc.ServicerContext) -> bytes:
-            if told is HANG:
+        def give(reported: bytes | Failure | object, context: grpc.ServicerContext) -> bytes:
+            if reported is HANG:
                 self.hanging.set()
                 self.over.wait(PATIENCE)
                 return b""
-            if isinstance(told, Failure):
-                if told.details is not None:
-                    context.set_trailing_metadata((("grpc-status-details-bin", told.details),))
-                context.abort(told.code, told.message)
-            assert isinstance(told, bytes)
-            return told
+            if isinstance(reported, Failure):
+                if reported.details is not None:
+                    context.set_trailing_metadata((("grpc-status-details-bin", reported.details),))
+                context.abort(reported.code, reported.message)
+            assert isinstance(reported, bytes)
+            return reported
 
         if method in self.streams:
             return grpc.unary_stream_rpc_method_handler(stream)
-        return grpc.unary_unary_rpc_method_handler(answer)
+        return grpc.unary_unary_rpc_method_handler(reply)
 
 
 @contextmanager

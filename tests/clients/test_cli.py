@@ -29,9 +29,9 @@ def done(outcome: Outcome) -> Outcome:
 
 def get(stack: Stack, path: str) -> Any:
     """What REST answers under `data`."""
-    answer = httpx.get(f"{stack.rest}/api/v1{path}", timeout=30)
-    assert answer.status_code == 200
-    return answer.json()["data"]
+    reply = httpx.get(f"{stack.rest}/api/v1{path}", timeout=30)
+    assert reply.status_code == 200
+    return reply.json()["data"]
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def user(at_stack: Run, new_id: str) -> str:
 def connected(at_stack: Run, user: str) -> str:
     """USER/PLATFORM of a connector whose first sync has ended."""
     arguments = ("connectors", "connect", user, "fi_money", "--permission", "profile")
-    told = done(at_stack(*arguments, "--credentials-stdin", "--wait", stdin=LOGIN)).out
-    assert told.startswith("Connected successfully.")
+    reported = done(at_stack(*arguments, "--credentials-stdin", "--wait", stdin=LOGIN)).out
+    assert reported.startswith("Connected successfully.")
     return f"{user}/fi_money"
 
 
@@ -233,10 +233,10 @@ def test_what_was_done(at_stack: Run, connected: str) -> None:
 
 def test_an_export_into_a_file(at_stack: Run, user: str, tmp_path: Path) -> None:
     file = tmp_path / "export.jsonl"
-    told = done(at_stack("users", "export", user, "--output", str(file), "--json")).json
+    reported = done(at_stack("users", "export", user, "--output", str(file), "--json")).json
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert lines[0]["user"]["userId"] == user
-    assert {"file": str(file), **lines[-1]["completed"]} == told
+    assert {"file": str(file), **lines[-1]["completed"]} == reported
     assert file.stat().st_mode & 0o777 == 0o600
     streamed = done(at_stack("users", "export", user)).lines
     assert streamed[0] == lines[0]
@@ -299,7 +299,7 @@ def test_wrong_credentials_on_the_input(finlink: Run, stdin: str, said: str) -> 
         (("--api-key", "-", "status"), 2, "USAGE", "needs a terminal"),
     ],
 )
-def test_what_goes_wrong_is_told(
+def test_errors_are_reported(
     at_stack: Run, arguments: tuple[str, ...], code: int, reason: str, said: str
 ) -> None:
     outcome = at_stack(*arguments)
@@ -337,7 +337,7 @@ def test_what_does_not_fit_how_things_stand(at_stack: Run, connected: str) -> No
 def test_failures_of_the_server(
     finlink: Run, script: Script, status: grpc.StatusCode, code: int
 ) -> None:
-    script.answers["GetUser"].append(Failure(status, "as the server puts it\x1b[2J"))
+    script.replies["GetUser"].append(Failure(status, "as the server puts it\x1b[2J"))
     outcome = finlink("--address", script.address, "--api-key", "sesame", "users", "show", "asha")
     assert outcome.code == code
     assert "as the server puts it" in outcome.err

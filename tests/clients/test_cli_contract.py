@@ -89,7 +89,7 @@ def test_reasons_end_with_the_exit_code_of_their_status() -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_command_has_help_with_an_example_that_holds(
+def test_every_command_has_help_with_an_example_that_works(
     finlink: Run, path: tuple[str, ...]
 ) -> None:
     shown = finlink(*path, "--help")
@@ -108,7 +108,7 @@ def test_without_a_command_help_is_shown(finlink: Run, group: tuple[str, ...]) -
     assert "Commands" in outcome.out
 
 
-def test_a_fault_is_told_without_a_stack_trace(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_is_reported_without_a_stack_trace(capsys: pytest.CaptureFixture[str]) -> None:
     _report_fault(KeyError, KeyError("mask"), None)
     assert capsys.readouterr().err.startswith(
         "finlink: this command has a fault: KeyError: 'mask'."
@@ -173,7 +173,9 @@ def test_flags_come_before_the_environment_and_that_before_the_file(
         ('client_cert = "a.pem"', 0o600, "needs its key"),
     ],
 )
-def test_a_wrong_file_is_told(finlink: Run, bare: Path, text: str, mode: int, said: str) -> None:
+def test_a_wrong_file_is_reported(
+    finlink: Run, bare: Path, text: str, mode: int, said: str
+) -> None:
     written(bare, text, mode)
     outcome = finlink("status")
     assert outcome.code == 2
@@ -186,13 +188,13 @@ def test_others_may_read_a_file_without_a_key(bare: Path) -> None:
     assert settings.load({}).address == "file:1"
 
 
-def test_a_wrong_variable_is_told(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_variable_is_reported(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINLINK_TLS", "perhaps")
     with pytest.raises(Failure, match="FINLINK_TLS must be true or false"):
         settings.load({})
 
 
-def test_a_missing_certificate_is_told(finlink: Run, tmp_path: Path) -> None:
+def test_a_missing_certificate_is_reported(finlink: Run, tmp_path: Path) -> None:
     outcome = finlink("status", "--ca", str(tmp_path / "none.pem"))
     assert outcome.code == 2
     assert "ca: " in outcome.err

@@ -120,7 +120,7 @@ def test_help_says_what_fields_are(wallets: Run) -> None:
 
 
 def test_create(wallets: Run, script: Script) -> None:
-    script.answers["CreateWallet"].append(
+    script.replies["CreateWallet"].append(
         message("WalletResponse", {"message": "Wallet created", "data": WALLET})
     )
     outcome = wallets(
@@ -186,15 +186,15 @@ def test_no_secret_is_quoted(wallets: Run) -> None:
 
 
 def test_show_update_and_delete(wallets: Run, script: Script) -> None:
-    script.answers["GetWallet"].append(message("GetWalletResponse", {"data": WALLET}))
+    script.replies["GetWallet"].append(message("GetWalletResponse", {"data": WALLET}))
     assert wallets("show", "w1", "--json").json["limit"] == WALLET["limit"]
     wallets("update", "w1", "--name", "Sea", "--remove", "note", "--remove", "opened-at")
     assert received(script, "UpdateWalletRequest") == {
         "walletId": "w1", "name": "Sea", "updateMask": "note,openedAt",
     }  # fmt: skip
-    script.answers["DeleteWallet"].append(message("DeleteWalletResponse", {"message": "Gone"}))
+    script.replies["DeleteWallet"].append(message("DeleteWalletResponse", {"message": "Gone"}))
     assert wallets("delete", "w1", "--yes").out == "Gone.\n"
-    script.answers["LockWallet"].append(message("DeleteWalletResponse", {"message": "Locked"}))
+    script.replies["LockWallet"].append(message("DeleteWalletResponse", {"message": "Locked"}))
     assert wallets("lock", "w1", "--body", "-", stdin='{"secret": "hush"}').out == "Locked.\n"
 
 
@@ -205,16 +205,16 @@ def page(*names: str, more: bool) -> bytes:
 
 
 def test_list(wallets: Run, script: Script) -> None:
-    script.answers["ListWallets"].append(page("Holiday", more=True))
+    script.replies["ListWallets"].append(page("Holiday", more=True))
     shown = wallets("list", "--kind", "cash").out
     assert shown.splitlines()[0].split() == ["wallet", "id", "name", "limit", "opened", "at"]
     assert "There are more: --all, or --page-token next" in shown
-    script.answers["ListWallets"].extend([page("a", "b", more=True), page("c", more=False)])
+    script.replies["ListWallets"].extend([page("a", "b", more=True), page("c", more=False)])
     assert [each["name"] for each in wallets("list", "--all", "--json").lines] == ["a", "b", "c"]
     assert received(script, "ListWalletsRequest") == {"limit": 100, "pageToken": "next"}
-    script.answers["ListWallets"].append(page(more=False))
+    script.replies["ListWallets"].append(page(more=False))
     assert wallets("list").out == "No wallets.\n"
-    script.answers["ListWalletCoins"].append(
+    script.replies["ListWalletCoins"].append(
         message("ListWalletCoinsResponse", {"data": {"coins": [WALLET["limit"]], "totalCoins": 1}})
     )
     shown = wallets("coins", "w1").out
@@ -230,7 +230,7 @@ def test_files_and_streams(wallets: Run, script: Script, tmp_path: Path) -> None
     assert file.read_bytes() == b"%PDF-1.7"
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"x" * 100_000)
-    script.answers["UploadPicture"].append(message("DeleteWalletResponse", {"message": "Kept"}))
+    script.replies["UploadPicture"].append(message("DeleteWalletResponse", {"message": "Kept"}))
     assert wallets("upload-picture", str(picture)).out == "Kept.\n"
     script.streams["WatchWallets"].append([message("Wallet", WALLET)])
     assert [each["name"] for each in wallets("watch", "--json").lines] == ["Holiday"]

@@ -54,7 +54,7 @@ def test_ctrl_c_ends_a_watch_quietly(at_stack: Run) -> None:
 
 
 @pytest.mark.full_only
-def test_a_watch_tells_people_and_ends_once_nobody_reads(at_stack: Run, user: str) -> None:
+def test_a_watch_prints_for_people_and_ends_once_nobody_reads(at_stack: Run, user: str) -> None:
     with started("watch", "--user", user) as watch:
         assert watch.stdout is not None
         assert watch.stderr is not None

@@ -19,7 +19,7 @@ MISSING = Failure(grpc.StatusCode.NOT_FOUND, "User not found")
 
 async def under_way(script: Script, client: Client) -> asyncio.Task[object]:
     """A call that has arrived and will not be answered."""
-    script.answers["GetUser"].append(HANG)
+    script.replies["GetUser"].append(HANG)
     task = asyncio.create_task(client.call(REQUEST))
     assert await asyncio.to_thread(script.hanging.wait, PATIENCE)
     return task
@@ -49,7 +49,7 @@ async def test_a_task_that_is_cancelled_while_calling_ends_as_cancelled(script: 
 
 
 async def test_a_timeout_around_a_call_ends_it(script: Script) -> None:
-    script.answers["GetUser"].append(HANG)
+    script.replies["GetUser"].append(HANG)
     async with finlink_client.connect(script.address) as finlink:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -69,17 +69,17 @@ async def test_the_channel_closes_when_the_block_fails(script: Script) -> None:
         await finlink.users.GetUser(REQUEST)
 
 
-def test_with_call_gives_the_call_too_and_raises_alike(script: Script) -> None:
+def test_with_call_returns_the_call_too_and_raises_the_same(script: Script) -> None:
     with finlink_client.connect_blocking(script.address) as finlink:
         _, call = finlink.users.GetUser.with_call(REQUEST)
         assert call.code() is grpc.StatusCode.OK
-        script.answers["GetUser"].append(MISSING)
+        script.replies["GetUser"].append(MISSING)
         with pytest.raises(NotFound):
             finlink.users.GetUser.with_call(REQUEST)
 
 
-def test_a_future_does_not_wait_and_fails_alike(script: Script) -> None:
-    script.answers["GetUser"].append(HANG)
+def test_a_future_does_not_wait_and_fails_the_same_way(script: Script) -> None:
+    script.replies["GetUser"].append(HANG)
     with finlink_client.connect_blocking(script.address) as finlink:
         future = finlink.users.GetUser.future(REQUEST)
         assert script.hanging.wait(PATIENCE)
@@ -88,11 +88,11 @@ def test_a_future_does_not_wait_and_fails_alike(script: Script) -> None:
         assert future.result(PATIENCE) is not None
         assert future.exception(PATIENCE) is None
 
-        script.answers["GetUser"].append(MISSING)
+        script.replies["GetUser"].append(MISSING)
         failing = finlink.users.GetUser.future(REQUEST)
-        told: list[object] = []
+        reported: list[object] = []
         with pytest.raises(NotFound):
             failing.result(PATIENCE)
-        failing.add_done_callback(told.append)
+        failing.add_done_callback(reported.append)
         assert isinstance(failing.exception(PATIENCE), NotFound)
-        assert told == [failing]
+        assert reported == [failing]

@@ -30,7 +30,7 @@ REQUEST = RefreshSessionRequest(connector_id="0123456789abcdef01234567")  # neve
 LOGIN_URL = "https://login.example/?token=hush"
 
 
-def told_by_server(reason: str) -> Failure:
+def set_by_server(reason: str) -> Failure:
     """What the server answers where `reason` holds, with all that an error can have."""
     error = ApiError(
         "As the server puts it",
@@ -72,7 +72,7 @@ def test_all_are_exported() -> None:
 async def test_what_the_server_says_arrives_whole(
     reason: str, script: Script, scripted: Client
 ) -> None:
-    script.answers["RefreshSession"].append(told_by_server(reason))
+    script.replies["RefreshSession"].append(set_by_server(reason))
     error = await failed(scripted)
     assert type(error) is CLASSES[reason]
     assert error.code == reason
@@ -87,7 +87,7 @@ async def test_what_the_server_says_arrives_whole(
 async def test_without_a_reason_the_status_decides(
     status: grpc.StatusCode, script: Script, scripted: Client
 ) -> None:
-    script.answers["RefreshSession"].append(Failure(status, "no healthy upstream"))
+    script.replies["RefreshSession"].append(Failure(status, "no healthy upstream"))
     error = await failed(scripted)
     assert type(error) is failures.STATUSES[status]
     assert (error.code, error.grpc_code) == (status.name, status)
@@ -120,16 +120,16 @@ def broken_info() -> bytes:
 async def test_details_that_mean_nothing_here_leave_the_status(
     details: bytes, code: str, script: Script, scripted: Client
 ) -> None:
-    script.answers["RefreshSession"].append(Failure(grpc.StatusCode.NOT_FOUND, "?", details))
+    script.replies["RefreshSession"].append(Failure(grpc.StatusCode.NOT_FOUND, "?", details))
     error = await failed(scripted)
     assert type(error) is NotFound
     assert error.code == code
 
 
-async def test_an_answer_that_is_no_message_is_an_internal_error(
+async def test_a_reply_that_is_no_message_is_an_internal_error(
     script: Script, scripted: Client
 ) -> None:
-    script.answers["RefreshSession"].append(b"\xff\xff")
+    script.replies["RefreshSession"].append(b"\xff\xff")
     assert type(await failed(scripted)) is Internal
 
 

@@ -88,7 +88,7 @@ def test_its_linters(language: str) -> None:
 
 
 @pytest.mark.parametrize(("option", "code"), [([], 1), (["--where-possible"], 0)])
-def test_what_is_missing_is_told(option: list[str], code: int, tmp_path: Path) -> None:
+def test_missing_files_are_reported(option: list[str], code: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "codegen.clients", *option], cwd=ROOT,
         env={**os.environ, "PATH": str(tmp_path)}, check=False, capture_output=True, text=True,

@@ -37,8 +37,10 @@ def project(_all: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not LANGUAGES["typescript"].is_current():
         pytest.skip("the typescript client is not made: make clients")
     folder = tmp_path_factory.mktemp("caller")
-    [told] = json.loads(run(["npm", "pack", "--json", f"--pack-destination={folder}"], TYPESCRIPT))
-    shutil.unpack_archive(folder / told["filename"], folder, "gztar")
+    [reported] = json.loads(
+        run(["npm", "pack", "--json", f"--pack-destination={folder}"], TYPESCRIPT)
+    )
+    shutil.unpack_archive(folder / reported["filename"], folder, "gztar")
     modules = folder / "node_modules"
     (modules / "@finlink").mkdir(parents=True)
     (folder / "package").rename(modules / "@finlink" / "client")
@@ -72,7 +74,7 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_the_packed_package_holds_what_it_needs_and_no_tests(project: Path) -> None:
+def test_the_packed_package_has_what_it_needs_and_no_tests(project: Path) -> None:
     package = project / "node_modules" / "@finlink" / "client"
     held = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
     assert {"package.json", "README.md", "build/src/index.js", "build/src/index.d.ts"} <= held

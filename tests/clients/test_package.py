@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.full_only
-def test_the_wheel_holds_client_and_stubs_with_their_types(wheel: Path) -> None:
+def test_the_wheel_has_client_and_stubs_with_their_types(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
     expected = {

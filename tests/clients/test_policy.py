@@ -43,7 +43,7 @@ async def test_all_is_tried_again_but_what_goes_to_a_platform(
     script: Script, scripted: Client
 ) -> None:
     for method in METHODS:
-        script.answers[method.name].append(DOWN)
+        script.replies[method.name].append(DOWN)
     outcomes = await asyncio.gather(
         *(scripted.call(empty_request(method)) for method in METHODS), return_exceptions=True
     )
@@ -54,7 +54,7 @@ async def test_all_is_tried_again_but_what_goes_to_a_platform(
 
 
 async def test_a_change_is_tried_again_with_the_same_key(script: Script, scripted: Client) -> None:
-    script.answers["DeleteUser"].extend([DOWN, DOWN])
+    script.replies["DeleteUser"].extend([DOWN, DOWN])
     for _ in range(2):
         await scripted.call(DeleteUserRequest(user_id="asha"))
     keys = [call.metadata["idempotency-key"] for call in script.received]
@@ -74,20 +74,20 @@ async def test_a_read_has_no_key_and_a_callers_own_key_is_kept(
 
 
 async def test_a_read_survives_failing_twice(script: Script, scripted: Client) -> None:
-    script.answers["GetUser"].extend([DOWN, DOWN])
+    script.replies["GetUser"].extend([DOWN, DOWN])
     await scripted.call(GetUserRequest(user_id="asha"))
     assert script.calls("GetUser") == 3
 
 
 async def test_a_read_is_given_up_after_four_attempts(script: Script, scripted: Client) -> None:
-    script.answers["GetUser"].extend([DOWN] * 10)
+    script.replies["GetUser"].extend([DOWN] * 10)
     with pytest.raises(Unavailable):
         await scripted.call(GetUserRequest(user_id="asha"))
     assert script.calls("GetUser") == 4
 
 
 async def test_other_failures_are_not_tried_again(script: Script, scripted: Client) -> None:
-    script.answers["GetUser"].append(Failure(grpc.StatusCode.DEADLINE_EXCEEDED, "too slow"))
+    script.replies["GetUser"].append(Failure(grpc.StatusCode.DEADLINE_EXCEEDED, "too slow"))
     with pytest.raises(DeadlineExceeded):
         await scripted.call(GetUserRequest(user_id="asha"))
     assert script.calls("GetUser") == 1
@@ -120,8 +120,8 @@ async def test_deadlines_can_be_set_for_the_client_and_for_a_call(
     assert [round(call.seconds, -2) for call in script.received] == [200, 300, 400, 500]
 
 
-async def test_a_late_answer_is_not_waited_for(script: Script, scripted: Client) -> None:
-    script.answers["GetUser"].append(HANG)
+async def test_a_late_reply_is_not_waited_for(script: Script, scripted: Client) -> None:
+    script.replies["GetUser"].append(HANG)
     with pytest.raises(DeadlineExceeded) as caught:
         await scripted.call(GetUserRequest(user_id="asha"), timeout=0.05)
     assert caught.value.code == "DEADLINE_EXCEEDED"

@@ -106,8 +106,8 @@ async def test_creates_a_user(client: Client) -> None:
 async def test_connects_both_platforms(client: Client) -> None:
     user_id = await new_user(client)
     for platform in PLATFORMS:
-        answer = await client.call(login(user_id, platform))
-        assert answer.data.connection_status == "connected"
+        reply = await client.call(login(user_id, platform))
+        assert reply.data.connection_status == "connected"
     listed = (await client.call(ListUserConnectorsRequest(user_id=user_id))).data.connectors
     assert [each.platform for each in listed] == PLATFORMS
     for each in listed:

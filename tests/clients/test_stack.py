@@ -66,10 +66,10 @@ def with_password(password: str = PASSWORD) -> Credentials:
     return Credentials(username="9876543210", password=password)
 
 
-async def test_answers_are_the_contracts_messages(client: Client, user: str) -> None:
-    answer = await client.call(GetUserRequest(user_id=user))
-    assert answer.data.email == f"{user}@example.com"
-    assert answer.data.preferences.currency == "INR"
+async def test_replies_are_the_contracts_messages(client: Client, user: str) -> None:
+    reply = await client.call(GetUserRequest(user_id=user))
+    assert reply.data.email == f"{user}@example.com"
+    assert reply.data.preferences.currency == "INR"
 
 
 async def test_a_wrong_request_names_its_fields(client: Client, new_id: str) -> None:
@@ -202,7 +202,7 @@ async def test_records_are_walked_in_large_pages(script: Script, scripted: Clien
     first.data.records.add(id="b")
     first.data.pagination.next_page_token = "next"
     second.data.records.add(id="c")
-    script.answers["ListRecords"].extend([first.SerializeToString(), second.SerializeToString()])
+    script.replies["ListRecords"].extend([first.SerializeToString(), second.SerializeToString()])
     request = ListRecordsRequest(connector_id=NO_CONNECTOR, data_type="trades")
     records = await scripted.iterate("records", request)
     assert [record.id for record in records] == ["a", "b", "c"]
@@ -215,7 +215,7 @@ async def test_nothing_is_fetched_ahead(script: Script, scripted: Client) -> Non
     page = ListUsersResponse()
     page.data.users.add(user_id="asha")
     page.data.pagination.next_page_token = "next"
-    script.answers["ListUsers"].append(page.SerializeToString())
+    script.replies["ListUsers"].append(page.SerializeToString())
     walk = scripted.finlink.iterate_users()
     user = next(walk) if isinstance(walk, Iterator) else await anext(walk)
     assert user.user_id == "asha"

@@ -40,7 +40,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "LONGEST_PAUSE", 0.01)
 
 
-def told(token: str) -> bytes:
+def reported(token: str) -> bytes:
     return WatchConnectorsResponse(resume_token=token, type="sync").SerializeToString()
 
 
@@ -56,7 +56,9 @@ def asked(script: Script) -> list[tuple[str, str]]:
 
 
 async def test_it_goes_on_after_the_last_event(script: Script, scripted: Client) -> None:
-    script.streams[WATCH].extend([[told("a"), told("b"), DOWN], [DOWN], [CUT], [told("c")]])
+    script.streams[WATCH].extend(
+        [[reported("a"), reported("b"), DOWN], [DOWN], [CUT], [reported("c")]]
+    )
     request = WatchConnectorsRequest(user_id="ann", resume_token="start")
     tokens = [event.resume_token async for event in scripted.watch(request)]
     assert tokens == ["a", "b", "c"]
@@ -70,7 +72,7 @@ async def test_what_does_not_pass_ends_it(
     error_class: type[FinlinkError], script: Script, scripted: Client
 ) -> None:
     [reason] = [name for name, each in REASONS.items() if each is error_class]
-    script.streams[WATCH].extend([[told("a"), DOWN], [failure(reason)]])
+    script.streams[WATCH].extend([[reported("a"), DOWN], [failure(reason)]])
     events = scripted.watch()
     assert (await anext(events)).resume_token == "a"
     with pytest.raises(error_class):
@@ -86,7 +88,7 @@ async def test_one_that_does_not_begin_fails_at_once(script: Script, scripted: C
 
 
 async def test_closing_the_client_ends_it(script: Script, scripted: Client) -> None:
-    script.streams[WATCH].append([told("a"), HANG])
+    script.streams[WATCH].append([reported("a"), HANG])
     events = scripted.watch()
     assert (await anext(events)).resume_token == "a"
     waiting = asyncio.ensure_future(anext(events))
@@ -106,7 +108,7 @@ def test_streams_are_not_tried_again_by_the_channel() -> None:
 # Against a running Finlink
 
 
-async def test_a_connection_is_told(client: Client, new_id: str) -> None:
+async def test_a_connection_is_reported(client: Client, new_id: str) -> None:
     await client.call(CreateUserRequest(user_id=new_id, email=f"{new_id}@example.com"))
     events = client.watch(WatchConnectorsRequest(user_id=new_id))
     ready = await anext(events)

@@ -123,7 +123,7 @@ def test_envoy_sees_the_path_and_the_raw_body_of_a_request(method: Method) -> No
 
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
-def test_envoy_has_the_paths_of_the_contract_and_passes_answers_on(method: Method) -> None:
+def test_envoy_has_the_paths_of_the_contract_and_passes_replies_on(method: Method) -> None:
     def rule(of: descriptor_pb2.FileDescriptorSet) -> tuple[str, str, str]:
         service = method.descriptor.containing_service
         (found,) = (

@@ -60,7 +60,7 @@ def is_of_ours(field: FieldDescriptor) -> bool:
 
 
 @every_rpc
-def test_a_query_holds_simple_values_only(method: Method) -> None:
+def test_a_query_has_simple_values_only(method: Method) -> None:
     known = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_BOOL}
     for field in method.query_fields.values():
         assert field.type in known, f"{field.full_name} cannot be read from a query"

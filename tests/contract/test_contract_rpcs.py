@@ -144,5 +144,5 @@ def test_a_stream_of_requests_is_a_raw_body_over_rest(method: Method) -> None:
 def test_a_stream_of_events_can_be_resumed(method: Method) -> None:
     """Over REST its messages become server-sent events, with an id and a name."""
     assert "resume_token" in method.request.fields_by_name
-    answer = method.descriptor.output_type.fields_by_name
-    assert {"resume_token", "type"} <= set(answer)
+    reply = method.descriptor.output_type.fields_by_name
+    assert {"resume_token", "type"} <= set(reply)

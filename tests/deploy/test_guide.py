@@ -36,7 +36,7 @@ def test_commands_of_finlink_exist() -> None:
     assert names >= {"rotate-keys", "verify-audit", "backup", "restore", "prepare"}
 
 
-def test_what_is_told_for_containers_and_kubernetes_exists() -> None:
+def test_the_commands_for_containers_and_kubernetes_exist() -> None:
     services = files.compose()["services"]
     deployments = {f"finlink-{name}" for name in of_kind("Deployment", files.base())}
     for line in guide.lines("sh"):
@@ -74,5 +74,5 @@ def test_the_capacity_table_is_of_the_figures_as_they_are() -> None:
     text = guide.GUIDE.read_text()
     table = capacity.table(capacity.PAGE.read_text())
     assert len(table.splitlines()) > len(capacity.CALLS)
-    told = "run `python -m bench capacity`"
-    assert capacity.renewed(text, capacity.PAGE.read_text()) == text, told
+    reported = "run `python -m bench capacity`"
+    assert capacity.renewed(text, capacity.PAGE.read_text()) == text, reported

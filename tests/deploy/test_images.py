@@ -90,13 +90,13 @@ def test_a_service_has_a_command_and_settings_that_exist(name: str) -> None:
     load(**{field.lower(): value for field, value in given.items()})
 
 
-def test_mongod_is_told_what_the_embedded_one_is() -> None:
+def test_mongod_has_the_options_of_the_embedded_one() -> None:
     of = mongod.spec(Path("mongod"), 1, Path("data"), Path("log"), {}).argv
-    told = of[of.index("--setParameter") + 1]
+    reported = of[of.index("--setParameter") + 1]
     for name, service in compose()["services"].items():
         if re.fullmatch(r"mongo-\d", name):
             command = service["command"]
-            assert command[command.index("--setParameter") + 1] == told
+            assert command[command.index("--setParameter") + 1] == reported
     initiate = (COMPOSE.parent / "initiate.js").read_text()
     assert f"expireAfterSeconds: {mongod.IMAGES_SECONDS} " in initiate
     assert f"electionTimeoutMillis: {ELECTION_MILLIS} " in initiate

@@ -64,8 +64,10 @@ def credentials_of(username: str) -> dict[str, str]:
 
 
 async def create_user(rest: httpx.AsyncClient, user_id: str) -> None:
-    answer = await rest.post("/users", json={"userId": user_id, "email": f"{user_id}@example.com"})
-    assert answer.status_code == 201, answer.text
+    response = await rest.post(
+        "/users", json={"userId": user_id, "email": f"{user_id}@example.com"}
+    )
+    assert response.status_code == 201, response.text
 
 
 async def post(
@@ -95,9 +97,9 @@ async def connect(
     credentials: Mapping[str, str] | None = None,
 ) -> Json:
     """The data of a connection that was made, or of one whose login is pending."""
-    answer = await post(rest, user_id, platform, permissions=permissions, credentials=credentials)
-    assert answer.status_code == 201, answer.text
-    data: Json = answer.json()["data"]
+    response = await post(rest, user_id, platform, permissions=permissions, credentials=credentials)
+    assert response.status_code == 201, response.text
+    data: Json = response.json()["data"]
     return data
 
 
@@ -131,14 +133,14 @@ async def disconnect(rest: httpx.AsyncClient, connector_id: str) -> Json:
 
 async def trigger(rest: httpx.AsyncClient, connector_id: str, **body: Any) -> Json:
     """A manual run, begun or found."""
-    answer = await rest.post(f"/connectors/{connector_id}/sync", json=body)
-    assert answer.status_code == 200, answer.text
-    return content_of(answer)
+    response = await rest.post(f"/connectors/{connector_id}/sync", json=body)
+    assert response.status_code == 200, response.text
+    return content_of(response)
 
 
-def _data(answer: httpx.Response) -> Json:
-    assert answer.status_code == 200, answer.text
-    data: Json = answer.json()["data"]
+def _data(response: httpx.Response) -> Json:
+    assert response.status_code == 200, response.text
+    data: Json = response.json()["data"]
     return data
 
 
@@ -256,9 +258,9 @@ async def log_in(login_url: str, **fields: str) -> httpx.Response:
 
 async def request_token(login_url: str, user_id: str) -> str:
     """Log in at Kite's page; the token that it hands to the app."""
-    answer = await log_in(login_url, user_id=user_id, password=uuid.uuid4().hex)
-    assert answer.status_code == 302, answer.text
-    return httpx.URL(answer.headers["location"]).params["request_token"]
+    response = await log_in(login_url, user_id=user_id, password=uuid.uuid4().hex)
+    assert response.status_code == 302, response.text
+    return httpx.URL(response.headers["location"]).params["request_token"]
 
 
 async def zerodha_session(stack: Stack, user_id: str, api_key: str) -> str:
@@ -267,9 +269,9 @@ async def zerodha_session(stack: Stack, user_id: str, api_key: str) -> str:
     proof = hashlib.sha256(f"{api_key}{token}{KITE_SECRET}".encode()).hexdigest()
     form = {"api_key": api_key, "request_token": token, "checksum": proof}
     async with httpx.AsyncClient() as app:
-        answer = await app.post(f"{zerodha(stack)}/session/token", data=form)
-    assert answer.status_code == 200, answer.text
-    access_token: str = answer.json()["data"]["access_token"]
+        response = await app.post(f"{zerodha(stack)}/session/token", data=form)
+    assert response.status_code == 200, response.text
+    access_token: str = response.json()["data"]["access_token"]
     return access_token
 
 
@@ -280,6 +282,6 @@ async def zerodha_data(stack: Stack, user_id: str, *paths: str) -> list[Any]:
     async with httpx.AsyncClient(
         base_url=zerodha(stack), headers={"Authorization": f"token {api_key}:{token}"}
     ) as app:
-        answers = [await app.get(path) for path in paths]
-    assert [answer.status_code for answer in answers] == [200] * len(paths)
-    return [answer.json()["data"] for answer in answers]
+        responses = [await app.get(path) for path in paths]
+    assert [response.status_code for response in responses] == [200] * len(paths)
+    return [response.json()["data"] for response in responses]

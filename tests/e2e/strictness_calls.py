@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     status: int
     headers: dict[str, str]
     content: bytes
@@ -31,24 +31,24 @@ def connected(base: str) -> socket.socket:
     return socket.create_connection((address.hostname or "", address.port or 0), PATIENCE)
 
 
-def _answer(connection: socket.socket) -> Answer:
+def _reply(connection: socket.socket) -> Reply:
     response = http.client.HTTPResponse(connection)
     response.begin()
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, response.read())
+    return Reply(response.status, headers, response.read())
 
 
-def raw(base: str, request_line: bytes, *headers: bytes, body: bytes | None = None) -> Answer:
+def raw(base: str, request_line: bytes, *headers: bytes, body: bytes | None = None) -> Reply:
     """Send an HTTP/1.1 request as it is written, which no HTTP library would."""
     lines = [request_line, b"Host: finlink", *headers]
     if body is not None:
         lines.append(b"Content-Length: %d" % len(body))
     with connected(base) as connection:
         connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + (body or b""))
-        return _answer(connection)
+        return _reply(connection)
 
 
-def streamed(base: str, request_line: bytes, *headers: bytes, body: Iterable[bytes]) -> Answer:
+def streamed(base: str, request_line: bytes, *headers: bytes, body: Iterable[bytes]) -> Reply:
     """Send a long body piece by piece, until it is through or the answer is there."""
     head = b"\r\n".join([request_line, b"Host: finlink", *headers]) + b"\r\n\r\n"
     with connected(base) as connection:
@@ -60,7 +60,7 @@ def streamed(base: str, request_line: bytes, *headers: bytes, body: Iterable[byt
                 connection.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the answer came while a piece was on its way
-        return _answer(connection)
+        return _reply(connection)
 
 
 def zeros(count: int, piece: int = 1 << 16) -> Iterable[bytes]:

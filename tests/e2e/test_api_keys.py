@@ -72,8 +72,8 @@ async def test_without_a_key_that_allows_it_no_rpc_is_served(
     call: _Call = channel_of.unary_unary(method.path)
     for key, code in refused_keys(method):
         headers = {} if key is None else {"x-api-key": key}
-        answer = await rest_of.request(method.verb.upper(), path, headers=headers)
-        assert rest_error(answer.status_code, answer.content, path).code == code
+        reply = await rest_of.request(method.verb.upper(), path, headers=headers)
+        assert rest_error(reply.status_code, reply.content, path).code == code
         with pytest.raises(grpc.RpcError) as caught:
             await call(b"", metadata=tuple(headers.items()))
         assert grpc_error(caught.value).code == code
@@ -86,8 +86,8 @@ async def test_a_key_allows_its_scope_and_those_before_it(
     headers = {"x-api-key": FIXED[scope]}
     assert (await rest_of.get("/api/v1/users", headers=headers)).status_code == 200
     body = {"userId": new_id, "email": f"{new_id}@example.com"}
-    answer = await rest_of.post("/api/v1/users", headers=headers, json=body)
-    assert answer.status_code == (403 if scope is Scope.READ else 201)
+    reply = await rest_of.post("/api/v1/users", headers=headers, json=body)
+    assert reply.status_code == (403 if scope is Scope.READ else 201)
 
 
 async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) -> None:
@@ -101,8 +101,8 @@ async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) 
     assert (rows["reporting"]["scope"], rows["reporting"]["revoked"]) == ("read", None)
     assert command(guarded, "revoke", "reporting").returncode == 0
     await _until(rest_of, key, 401)
-    told = await rest_of.get("/api/v1/audit-events", headers=ADMIN)
-    actions = [event["action"] for event in told.json()["data"]["events"]]
+    reported = await rest_of.get("/api/v1/audit-events", headers=ADMIN)
+    actions = [event["action"] for event in reported.json()["data"]["events"]]
     assert actions[:2] == ["api_key.revoked", "api_key.created"]
     again = command(guarded, "create", "reporting")
     assert (again.returncode, "choose another name" in again.stderr) == (1, True)
@@ -111,10 +111,10 @@ async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) 
 async def _until(rest_of: httpx.AsyncClient, key: str, status: int) -> None:
     """Servers read the keys again every other second."""
     for _ in range(2_000):
-        answer = await rest_of.get("/api/v1/users", headers={"x-api-key": key})
-        if answer.status_code == status:
+        reply = await rest_of.get("/api/v1/users", headers={"x-api-key": key})
+        if reply.status_code == status:
             return
-    raise AssertionError(f"still {answer.status_code}")
+    raise AssertionError(f"still {reply.status_code}")
 
 
 @pytest.mark.parametrize(

@@ -37,16 +37,16 @@ async def events(rest: httpx.AsyncClient, **filters: Any) -> list[dict[str, Any]
     parameters: dict[str, Any] = {"limit": 2, **filters}
     found: list[dict[str, Any]] = []
     while True:
-        answer = await rest.get("/audit-events", params=parameters)
-        assert answer.status_code == 200, answer.text
-        data = answer.json()["data"]
+        reply = await rest.get("/audit-events", params=parameters)
+        assert reply.status_code == 200, reply.text
+        data = reply.json()["data"]
         found += data["events"]
         if "nextPageToken" not in data["pagination"]:
             return found
         parameters["pageToken"] = data["pagination"]["nextPageToken"]
 
 
-async def test_what_is_done_is_told(rest: httpx.AsyncClient, new_id: str) -> None:
+async def test_changes_are_recorded(rest: httpx.AsyncClient, new_id: str) -> None:
     headers = {"user-agent": "auditor/1.0", "x-request-id": f"req-{new_id}"}
     body = {"userId": new_id, "email": f"{new_id}@example.com", "firstName": "Asha"}
     made = await rest.post("/users", json=body, headers=headers)
@@ -61,8 +61,8 @@ async def test_what_is_done_is_told(rest: httpx.AsyncClient, new_id: str) -> Non
     await rest.delete(f"/connectors/{connector['id']}")
     await rest.delete(f"/users/{new_id}")
 
-    told = await events(rest, userId=new_id)
-    assert [event["action"] for event in reversed(told)] == [
+    reported = await events(rest, userId=new_id)
+    assert [event["action"] for event in reversed(reported)] == [
         "user.created",
         "user.updated",
         "connector.connected",
@@ -73,36 +73,36 @@ async def test_what_is_done_is_told(rest: httpx.AsyncClient, new_id: str) -> Non
         "connector.disconnected",
         "user.deleted",
     ]
-    first = told[-1]
+    first = reported[-1]
     assert first["fields"] == ["email", "profile.first_name"]
     assert first["actor"]["kind"] == "caller"
     assert first["actor"]["userAgent"] == "auditor/1.0"
     assert first["actor"]["requestId"] == f"req-{new_id}"
     assert first["actor"]["address"] == "127.0.0.1"
-    assert "Asha" not in json.dumps(told)
-    assert "Pune" not in json.dumps(told)
+    assert "Asha" not in json.dumps(reported)
+    assert "Pune" not in json.dumps(reported)
     of_connector = await events(rest, connectorId=connector["id"])
     assert [event["id"] for event in of_connector] == [
-        event["id"] for event in told if "connectorId" in event
+        event["id"] for event in reported if "connectorId" in event
     ]
     (connected,) = await events(rest, userId=new_id, action="connector.connected")
     assert connected["platform"] == connector["platform"]
 
 
-async def test_a_sync_that_fails_is_told_of(rest: httpx.AsyncClient, new_id: str) -> None:
+async def test_a_sync_that_fails_is_recorded(rest: httpx.AsyncClient, new_id: str) -> None:
     await create_user(rest, new_id)
     credentials = credentials_of(BROKEN_NET_WORTH)
     made = await connect(rest, new_id, permissions=["portfolio"], credentials=credentials)
 
-    async def told() -> list[dict[str, Any]]:
+    async def reported() -> list[dict[str, Any]]:
         return await events(rest, connectorId=made["id"], action="sync.failed")
 
-    (failed, *_) = await eventually(told, "the failure to be told")
+    (failed, *_) = await eventually(reported, "the failure to be told")
     assert failed["actor"] == {"kind": "system"}
     assert failed["code"] == "PLATFORM_DATA_ERROR"
 
 
-async def test_a_sync_that_brings_a_part_is_told_of_with_what_is_missing(
+async def test_a_sync_that_brings_a_part_is_recorded_with_what_is_missing(
     rest: httpx.AsyncClient, new_id: str
 ) -> None:
     await create_user(rest, new_id)
@@ -110,16 +110,16 @@ async def test_a_sync_that_brings_a_part_is_told_of_with_what_is_missing(
     granted = ["transactions", "portfolio"]
     made = await connect(rest, new_id, permissions=granted, credentials=credentials)
 
-    async def told() -> list[dict[str, Any]]:
+    async def reported() -> list[dict[str, Any]]:
         return await events(rest, connectorId=made["id"], action="sync.partial")
 
-    (partial,) = await eventually(told, "the partial run to be told")
+    (partial,) = await eventually(reported, "the partial run to be told")
     assert partial["actor"] == {"kind": "system"}
     assert (partial["code"], partial["fields"]) == ("PLATFORM_DATA_ERROR", ["portfolio"])
     assert await events(rest, connectorId=made["id"], action="sync.failed") == []
 
 
-async def test_what_was_refused_is_not_told_as_done(rest: httpx.AsyncClient, new_id: str) -> None:
+async def test_a_refused_call_is_not_recorded_as_done(rest: httpx.AsyncClient, new_id: str) -> None:
     await create_user(rest, new_id)
     again = await rest.post("/users", json={"userId": new_id, "email": "other@example.com"})
     assert again.status_code == 409
@@ -129,10 +129,10 @@ async def test_what_was_refused_is_not_told_as_done(rest: httpx.AsyncClient, new
 async def test_over_grpc(rest: httpx.AsyncClient, channel: grpc.aio.Channel, new_id: str) -> None:
     await create_user(rest, new_id)
     audit = AuditServiceStub(channel)
-    answer = await audit.ListAuditEvents(rpc.ListAuditEventsRequest(user_id=new_id))
-    (event,) = answer.data.events
+    reply = await audit.ListAuditEvents(rpc.ListAuditEventsRequest(user_id=new_id))
+    (event,) = reply.data.events
     assert (event.action, event.user_id) == ("user.created", new_id)
-    assert not answer.data.pagination.HasField("next_page_token")
+    assert not reply.data.pagination.HasField("next_page_token")
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ async def test_over_grpc(rest: httpx.AsyncClient, channel: grpc.aio.Channel, new
     ],
 )
 async def test_wrong_requests(rest: httpx.AsyncClient, query: dict[str, str], field: str) -> None:
-    answer = await rest.get("/audit-events", params=query)
-    failure = rest_error(answer.status_code, answer.content, PATH)
+    reply = await rest.get("/audit-events", params=query)
+    failure = rest_error(reply.status_code, reply.content, PATH)
     assert failure.code == "VALIDATION_ERROR"
     assert field in failure.fields
 
@@ -211,5 +211,5 @@ async def test_both_platforms_are_named(rest: httpx.AsyncClient, new_id: str) ->
     for platform in GRANTED:
         credentials = credentials_of(new_login())
         await connect(rest, new_id, platform, credentials=credentials)
-    told = await events(rest, userId=new_id, action="connector.connected")
-    assert {event["platform"] for event in told} == set(GRANTED)
+    reported = await events(rest, userId=new_id, action="connector.connected")
+    assert {event["platform"] for event in reported} == set(GRANTED)

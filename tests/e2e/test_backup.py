@@ -79,7 +79,7 @@ def test_a_backup_has_what_was_there(
 def test_a_command_that_cannot_be_done_says_why(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_bytes(b"x")
-    told = {
+    reported = {
         "exists already": server("backup", there),
         "cannot be written": server("backup", tmp_path / "no" / "where"),
         "there is no collection nothing": server(
@@ -88,7 +88,7 @@ def test_a_command_that_cannot_be_done_says_why(tmp_path: Path) -> None:
         "cannot be read": server("restore", tmp_path / "none"),
         "is not a complete backup": server("restore", there),
     }
-    for what, result in told.items():
+    for what, result in reported.items():
         assert result.exit_code == 1
         assert what in str(result.exception), what
     assert there.read_bytes() == b"x"

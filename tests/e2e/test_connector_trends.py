@@ -24,9 +24,9 @@ WRONG_SHAPE = "PLATFORM_DATA_ERROR"
 
 
 async def of_last(rest: httpx.AsyncClient, minutes: int) -> Json:
-    answer = await rest.get("/connectors/trends", params={"minutes": minutes})
-    assert answer.status_code == 200, answer.text
-    data: Json = answer.json()["data"]
+    reply = await rest.get("/connectors/trends", params={"minutes": minutes})
+    assert reply.status_code == 200, reply.text
+    data: Json = reply.json()["data"]
     return data
 
 
@@ -105,7 +105,7 @@ async def test_steps_grow_with_the_span(
 
 
 @pytest.mark.parametrize("minutes", ["4", "1441", "ten", ""])
-async def test_only_such_spans_are_told_of(rest: httpx.AsyncClient, minutes: str) -> None:
+async def test_only_such_spans_are_reported(rest: httpx.AsyncClient, minutes: str) -> None:
     failure = failed(await rest.get(f"/connectors/trends?minutes={minutes}"))
     assert failure.code == "VALIDATION_ERROR"
     assert failure.fields.keys() == {"minutes"}

@@ -83,29 +83,29 @@ async def test_connect_as_the_requirements_print_it(
     connectors: ConnectorServiceAsyncStub, user: str, platform: str
 ) -> None:
     asked = ["transactions", "portfolio", "profile"]
-    answer = await connectors.CreateConnector(request_for(user, platform, permissions=asked))
+    reply = await connectors.CreateConnector(request_for(user, platform, permissions=asked))
     granted = [name for name in asked if name in GRANTED[platform]]
-    assert answer == rpc.CreateConnectorResponse(
+    assert reply == rpc.CreateConnectorResponse(
         message="Connected successfully",
         data=rpc.CreateConnectorData(
-            id=answer.data.id,
+            id=reply.data.id,
             user_id=user,
             platform=platform,
-            session_id=answer.data.session_id,
+            session_id=reply.data.session_id,
             connection_status="connected",
-            connected_at=answer.data.connected_at,
+            connected_at=reply.data.connected_at,
             permissions=granted,
             sync_interval=5,
         ),
     )
-    assert len(answer.data.id) == 24
-    assert answer.data.session_id.startswith("sess_")
-    assert answer.data.connected_at.seconds > 0
-    connector = await get(connectors, answer.data.id)
-    assert connector.connection_details.connected_at == answer.data.connected_at
-    assert connector.created_at == answer.data.connected_at
+    assert len(reply.data.id) == 24
+    assert reply.data.session_id.startswith("sess_")
+    assert reply.data.connected_at.seconds > 0
+    connector = await get(connectors, reply.data.id)
+    assert connector.connection_details.connected_at == reply.data.connected_at
+    assert connector.created_at == reply.data.connected_at
     assert list(connector.metadata.permissions) == granted
-    assert connector.session_id == answer.data.session_id
+    assert connector.session_id == reply.data.session_id
 
 
 async def test_rest_and_grpc_say_the_same(
@@ -183,12 +183,12 @@ async def test_the_summary(
 ) -> None:
     made = await connect(connectors, user, "zerodha")
     moment = made.connected_at.ToJsonString()
-    answer = await connectors.GetConnectorStatusSummary(
+    reply = await connectors.GetConnectorStatusSummary(
         status_summary_pb2.GetConnectorStatusSummaryRequest(
             platform="zerodha", status="connected", from_date=moment, to_date="9999-12-31"
         )
     )
-    assert answer == status_summary_pb2.GetConnectorStatusSummaryResponse(
+    assert reply == status_summary_pb2.GetConnectorStatusSummaryResponse(
         data=status_summary_pb2.ConnectorStatusSummary(
             summary=status_summary_pb2.ConnectionCounts(total_connections=1, active_connections=1),
             by_platform={
@@ -252,24 +252,24 @@ async def test_settings_and_syncs(
 ) -> None:
     made = await connect(connectors, user, permissions=["transactions", "profile"])
     await step.synced(rest, made.id)
-    answer = await syncs.UpdateSyncSettings(
+    reply = await syncs.UpdateSyncSettings(
         sync_service_pb2.UpdateSyncSettingsRequest(
             connector_id=made.id, sync_interval=10, data_types=["profile"], auto_sync=False
         )
     )
-    assert answer == sync_service_pb2.UpdateSyncSettingsResponse(
+    assert reply == sync_service_pb2.UpdateSyncSettingsResponse(
         message="Sync settings updated successfully",
         data=sync_service_pb2.SyncSettings(
             sync_interval=10, data_types=["profile"], auto_sync=False
         ),
     )
     # Over gRPC an empty list cannot be told from none: it leaves the data types as they are.
-    answer = await syncs.UpdateSyncSettings(
+    reply = await syncs.UpdateSyncSettings(
         sync_service_pb2.UpdateSyncSettingsRequest(
             connector_id=made.id, data_types=[], auto_sync=True
         )
     )
-    assert answer.data == sync_service_pb2.SyncSettings(
+    assert reply.data == sync_service_pb2.SyncSettings(
         sync_interval=10, data_types=["profile"], auto_sync=True
     )
     begun = await syncs.TriggerSync(
@@ -336,32 +336,32 @@ async def test_a_login_that_is_pending(
     connectors: ConnectorServiceAsyncStub, syncs: SyncServiceAsyncStub, user: str
 ) -> None:
     request = request_for(user, "zerodha", credentials=None, permissions=["profile"])
-    answer = await connectors.CreateConnector(request)
-    assert answer == rpc.CreateConnectorResponse(
+    reply = await connectors.CreateConnector(request)
+    assert reply == rpc.CreateConnectorResponse(
         message="Login required",
         data=rpc.CreateConnectorData(
-            id=answer.data.id,
+            id=reply.data.id,
             user_id=user,
             platform="zerodha",
             connection_status="disconnected",
             permissions=["profile"],
             sync_interval=5,
-            login_url=answer.data.login_url,
+            login_url=reply.data.login_url,
         ),
     )
     required = Failure(
         "REAUTH_REQUIRED",
         "The platform wants a new login",
-        metadata={"loginUrl": answer.data.login_url},
+        metadata={"loginUrl": reply.data.login_url},
     )
-    begin = sync_service_pb2.TriggerSyncRequest(connector_id=answer.data.id)
+    begin = sync_service_pb2.TriggerSyncRequest(connector_id=reply.data.id)
     assert await refused(syncs.TriggerSync(begin)) == required
-    refresh = session_pb2.RefreshSessionRequest(connector_id=answer.data.id)
+    refresh = session_pb2.RefreshSessionRequest(connector_id=reply.data.id)
     assert await refused(connectors.RefreshSession(refresh)) == required
-    token = await step.request_token(answer.data.login_url, step.new_login())
+    token = await step.request_token(reply.data.login_url, step.new_login())
     refresh.credentials.request_token = token
     completed = await connectors.RefreshSession(refresh)
-    connector = await get(connectors, answer.data.id)
+    connector = await get(connectors, reply.data.id)
     assert connector.connection_status == "connected"
     assert connector.session_id == completed.data.session_id
     assert connector.connection_details.expires_at == completed.data.expires_at

@@ -62,10 +62,10 @@ async def refresh(
 async def refreshed(
     rest: httpx.AsyncClient, connector_id: str, credentials: dict[str, str] | None = None
 ) -> Json:
-    answer = await refresh(rest, connector_id, credentials)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["message"] == "Session refreshed successfully"
-    data: Json = answer.json()["data"]
+    reply = await refresh(rest, connector_id, credentials)
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["message"] == "Session refreshed successfully"
+    data: Json = reply.json()["data"]
     assert data.keys() == {"sessionId", "expiresAt"}
     return data
 
@@ -78,9 +78,9 @@ def login_wanted(login_url: str) -> Failure:
 
 async def begin_login(rest: httpx.AsyncClient, user_id: str, platform: str, **given: str) -> Json:
     """A connector whose login is pending, checked to be one."""
-    answer = await step.post(rest, user_id, platform, credentials=given)
-    assert answer.status_code == 201
-    body = content_of(answer)
+    reply = await step.post(rest, user_id, platform, credentials=given)
+    assert reply.status_code == 201
+    body = content_of(reply)
     data: Json = body["data"]
     assert body == {
         "message": "Login required",
@@ -196,7 +196,7 @@ async def test_a_request_token_connects_at_once(
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_connecting_with_a_login_pending_starts_anew(
+async def test_connecting_with_a_login_pending_starts_again(
     rest: httpx.AsyncClient, user: str, platform: str
 ) -> None:
     first = await begin_login(rest, user, platform)
@@ -253,20 +253,20 @@ async def test_of_many_refreshes_at_once_one_is_done(
     rest: httpx.AsyncClient, user: str, platform: str
 ) -> None:
     made = await step.connect(rest, user, platform)
-    answers = await asyncio.gather(*(refreshed(rest, made["id"]) for _ in range(5)))
-    assert answers == [answers[0]] * 5
-    assert (await step.get(rest, made["id"]))["sessionId"] == answers[0]["sessionId"]
+    responses = await asyncio.gather(*(refreshed(rest, made["id"]) for _ in range(5)))
+    assert responses == [responses[0]] * 5
+    assert (await step.get(rest, made["id"]))["sessionId"] == responses[0]["sessionId"]
 
 
-async def test_a_completed_login_answers_again(rest: httpx.AsyncClient, user: str) -> None:
+async def test_a_completed_login_replies_again(rest: httpx.AsyncClient, user: str) -> None:
     """Whoever repeats the call that got no answer may do so, single-use token or not."""
     made = await begin_login(rest, user, "zerodha")
     token = await step.request_token(made["loginUrl"], step.new_login())
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(refreshed(rest, made["id"], {"requestToken": token}) for _ in range(3))
     )
-    assert answers == [answers[0]] * 3
-    assert await refreshed(rest, made["id"], {"requestToken": token}) == answers[0]
+    assert responses == [responses[0]] * 3
+    assert await refreshed(rest, made["id"], {"requestToken": token}) == responses[0]
     assert (await step.synced(rest, made["id"]))["totalSyncs"] == 1
 
 
@@ -306,8 +306,8 @@ async def test_what_is_wrong_with_a_refresh_is_named(
     rest: httpx.AsyncClient, user: str, body: Json, field: str
 ) -> None:
     made = await begin_login(rest, user, "zerodha")
-    answer = await rest.put(f"/connectors/{made['id']}/refresh-session", json=body)
-    failure = failed(answer)
+    reply = await rest.put(f"/connectors/{made['id']}/refresh-session", json=body)
+    failure = failed(reply)
     assert failure.code == "VALIDATION_ERROR"
     assert failure.fields.keys() == {field}
 
@@ -515,7 +515,7 @@ async def test_who_is_deleted_takes_everything_along(
 
         # Gone at once from every read and count.
         for connector_id in ids:
-            for answer in (
+            for reply in (
                 await rest.get(f"/connectors/{connector_id}"),
                 await rest.get(f"/connectors/{connector_id}/records"),
                 await rest.get(f"/connectors/{connector_id}/sync-status"),
@@ -526,7 +526,7 @@ async def test_who_is_deleted_takes_everything_along(
                 await refresh(rest, connector_id),
                 await rest.delete(f"/connectors/{connector_id}"),
             ):
-                assert failed(answer) == NOT_FOUND
+                assert failed(reply) == NOT_FOUND
         for platform in PLATFORMS:
             found = await rest.get(f"/connectors/user/{user}/platform/{platform}")
             assert failed(found) == NO_CONNECTION
@@ -594,11 +594,11 @@ async def test_who_leaves_is_logged_out_at_zerodha(
 
     async def accepted() -> bool:
         async with httpx.AsyncClient(base_url=step.zerodha(stack)) as app:
-            answer = await app.get(
+            reply = await app.get(
                 "/user/profile", headers={"Authorization": f"token {key}:{token}"}
             )
-        assert answer.status_code in {200, 403}
-        return answer.status_code == 200
+        assert reply.status_code in {200, 403}
+        return reply.status_code == 200
 
     assert await accepted()
     if goodbye == "disconnected":
@@ -747,7 +747,7 @@ async def test_secrets_are_nowhere(
     stack: Stack, rest: httpx.AsyncClient, connectors: ConnectorServiceAsyncStub, new_id: str
 ) -> None:
     secrets: set[str] = set()
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
 
     def secret(what: str) -> str:
         made = unique(what)
@@ -755,15 +755,15 @@ async def test_secrets_are_nowhere(
         return made
 
     async def ask(user_id: str, platform: str, **given: Any) -> Json:
-        answers.append(await step.post(rest, user_id, platform, credentials=given))
-        data: Json = answers[-1].json().get("data", {})
+        responses.append(await step.post(rest, user_id, platform, credentials=given))
+        data: Json = responses[-1].json().get("data", {})
         return data
 
     async def complete(connector_id: str, **credentials: str) -> None:
-        answers.append(await refresh(rest, connector_id, credentials))
+        responses.append(await refresh(rest, connector_id, credentials))
 
     async def sync(connector_id: str) -> None:
-        answers.append(await rest.post(f"/connectors/{connector_id}/sync", json={}))
+        responses.append(await rest.post(f"/connectors/{connector_id}/sync", json={}))
 
     users = [f"{new_id}_{number}" for number in range(4)]
     for user_id in users:
@@ -790,7 +790,7 @@ async def test_secrets_are_nowhere(
         assert found_in([str(raised.value).encode()], secrets) == set()
     await ask(users[0], "zerodha", apiSecret=f"{secret('s')} with spaces")
     await ask(users[0], "zerodha", requestToken=secret("token"))
-    assert all(answer.status_code == 400 for answer in answers)
+    assert all(reply.status_code == 400 for reply in responses)
 
     # Connected. Kite's user name is a user id, and no secret: it comes back as one.
     kite_user, app = unique("user"), secret("key")
@@ -823,21 +823,21 @@ async def test_secrets_are_nowhere(
     await step.zerodha_session(stack, kite_user.upper(), app)
     await complete(kite_made["id"])
     await sync(kite_made["id"])
-    assert answers[-1].json()["error"]["metadata"]["loginUrl"].endswith(app)
+    assert responses[-1].json()["error"]["metadata"]["loginUrl"].endswith(app)
 
     for connector_id in made:
-        answers.append(await rest.get(f"/connectors/{connector_id}"))
-        answers.append(await rest.get(f"/connectors/{connector_id}/records"))
+        responses.append(await rest.get(f"/connectors/{connector_id}"))
+        responses.append(await rest.get(f"/connectors/{connector_id}/records"))
     async with step.database(stack) as documents:
         assert await found_in_database(documents, {*secrets, *urls}) == set()
         assert await found_in_database(documents, [kite_user]) == {kite_user}, "it can be found"
     assert found_in_logs(stack, {*secrets, *urls, kite_user, "loginUrl", "login_url"}) == set()
     assert found_in_logs(stack, made) == set(made), "it can be found"
     # An answer shows the address of a login page, and nothing else.
-    told = [
-        answer.text.replace(url, "") for answer in answers for url in urls if url in answer.text
+    reported = [
+        reply.text.replace(url, "") for reply in responses for url in urls if url in reply.text
     ]
-    told += [answer.text for answer in answers if not any(url in answer.text for url in urls)]
-    told = [text.replace(f"api_key={app}", "") for text in told]
-    assert len(told) == len(answers)
-    assert found_in((text.encode() for text in told), secrets) == set()
+    reported += [reply.text for reply in responses if not any(url in reply.text for url in urls)]
+    reported = [text.replace(f"api_key={app}", "") for text in reported]
+    assert len(reported) == len(responses)
+    assert found_in((text.encode() for text in reported), secrets) == set()

@@ -75,10 +75,10 @@ def prd_connect(platform: str) -> str:
 async def test_connect_as_the_requirements_print_it(
     rest: httpx.AsyncClient, prd_user: str, platform: str
 ) -> None:
-    answer = await rest.post("/connectors", content=prd_connect(platform), headers=JSON)
-    assert answer.status_code == 201
-    assert answer.headers["content-type"] == "application/json"
-    body = content_of(answer)
+    reply = await rest.post("/connectors", content=prd_connect(platform), headers=JSON)
+    assert reply.status_code == 201
+    assert reply.headers["content-type"] == "application/json"
+    body = content_of(reply)
     data = body["data"]
     assert re.fullmatch(r"[0-9a-f]{24}", data["id"])
     assert data["sessionId"].startswith("sess_")
@@ -105,8 +105,8 @@ async def test_connect_as_the_requirements_print_it(
 async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: str) -> None:
     made = {}
     for platform in PLATFORMS:
-        answer = await rest.post("/connectors", content=prd_connect(platform), headers=JSON)
-        made[platform] = answer.json()["data"]
+        reply = await rest.post("/connectors", content=prd_connect(platform), headers=JSON)
+        made[platform] = reply.json()["data"]
     first, other = made["fi_money"], made["zerodha"]
     synced = {name: await step.synced(rest, data["id"]) for name, data in made.items()}
 
@@ -208,12 +208,12 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
             "autoSync": True,
         }
     }
-    answer = await rest.get(f"/connectors/{first['id']}")
-    assert answer.status_code == 200
-    whole = answer.json()["data"]
+    reply = await rest.get(f"/connectors/{first['id']}")
+    assert reply.status_code == 200
+    whole = reply.json()["data"]
     assert re.fullmatch(r"fi_[0-9a-f]{32}", whole["metadata"]["platformUserId"])
     assert instant(whole["updatedAt"]) >= instant(entry["syncedAt"])
-    assert content_of(answer) == {
+    assert content_of(reply) == {
         "data": {
             "id": first["id"],
             "userId": prd_user,
@@ -330,12 +330,12 @@ async def test_fi_knows_a_login_again_by_its_hash(rest: httpx.AsyncClient, new_i
 async def test_of_two_at_once_one_is_connected(
     rest: httpx.AsyncClient, user: str, platform: str
 ) -> None:
-    answers = await asyncio.gather(*(step.post(rest, user, platform) for _ in range(4)))
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    for answer in answers:
-        if answer.status_code == 409:
-            assert failed(answer) == TAKEN
-    (made,) = (answer.json()["data"] for answer in answers if answer.status_code == 201)
+    responses = await asyncio.gather(*(step.post(rest, user, platform) for _ in range(4)))
+    assert sorted(reply.status_code for reply in responses) == [201, 409, 409, 409]
+    for reply in responses:
+        if reply.status_code == 409:
+            assert failed(reply) == TAKEN
+    (made,) = (reply.json()["data"] for reply in responses if reply.status_code == 201)
     of_user = await step.of_user(rest, user)
     assert [c["id"] for c in of_user["connectors"]] == [made["id"]]
     assert of_user["connectors"][0]["sessionId"] == made["sessionId"]
@@ -346,8 +346,8 @@ async def test_a_wrong_password_is_named_and_nothing_is_stored(
     rest: httpx.AsyncClient, user: str, platform: str
 ) -> None:
     wrong = {**step.credentials_of(step.new_login()), "password": "wrong"}
-    answer = await step.post(rest, user, platform, credentials=wrong)
-    assert failed(answer) == Failure(
+    reply = await step.post(rest, user, platform, credentials=wrong)
+    assert failed(reply) == Failure(
         "INVALID_CREDENTIALS",
         "Invalid credentials",
         {"credentials.password": "The platform refuses the password"},
@@ -359,8 +359,8 @@ async def test_a_wrong_password_is_named_and_nothing_is_stored(
 
 
 async def test_a_login_that_fi_does_not_serve(rest: httpx.AsyncClient, user: str) -> None:
-    answer = await step.post(rest, user, "fi_money", credentials=step.credentials_of("0000000000"))
-    assert failed(answer) == Failure(
+    reply = await step.post(rest, user, "fi_money", credentials=step.credentials_of("0000000000"))
+    assert failed(reply) == Failure(
         "INVALID_CREDENTIALS",
         "Invalid credentials",
         {"credentials.username": "Fi Money does not serve this user"},
@@ -384,8 +384,8 @@ async def test_credentials_that_zerodha_never_uses(
 
 
 async def test_zerodha_has_no_transactions(rest: httpx.AsyncClient, user: str) -> None:
-    answer = await step.post(rest, user, "zerodha", permissions=["transactions"])
-    assert failed(answer) == Failure(
+    reply = await step.post(rest, user, "zerodha", permissions=["transactions"])
+    assert failed(reply) == Failure(
         "INVALID_CREDENTIALS",
         "The platform grants none of the permissions asked for",
         {"permissions": "zerodha can grant portfolio, trades, profile"},
@@ -500,10 +500,10 @@ async def test_a_walk_by_token(rest: httpx.AsyncClient, new_id: str) -> None:
     parameters: Json = {"platform": "zerodha", "limit": 2}
     seen: list[str] = []  # ids alone, as those of other tests go on syncing
     while True:
-        answer = await rest.get("/connectors", params=parameters)
-        assert answer.status_code == 200
-        assert content_of(answer).keys() == {"data"}
-        page = answer.json()["data"]
+        reply = await rest.get("/connectors", params=parameters)
+        assert reply.status_code == 200
+        assert content_of(reply).keys() == {"data"}
+        page = reply.json()["data"]
         assert page.keys() == {"connectors", "pagination"}
         if not seen:
             # One comes and one that is still to be seen goes: nobody else is touched.
@@ -712,8 +712,8 @@ async def test_the_summary_over_a_span_of_time(
     ],
 )
 async def test_a_span_of_time_runs_forwards(rest: httpx.AsyncClient, first: str, last: str) -> None:
-    answer = await rest.get("/connectors/status", params={"fromDate": first, "toDate": last})
-    assert failed(answer) == Failure(
+    reply = await rest.get("/connectors/status", params={"fromDate": first, "toDate": last})
+    assert failed(reply) == Failure(
         "VALIDATION_ERROR", "Validation failed", {"fromDate": "must not be after toDate"}
     )
     assert (await step.summary(rest, fromDate=last, toDate=first)).keys() == {
@@ -875,9 +875,9 @@ async def test_an_id_in_capitals_is_the_same_id(rest: httpx.AsyncClient, user: s
 
 
 async def test_the_summary_is_no_connector(rest: httpx.AsyncClient) -> None:
-    answer = await rest.get("/connectors/status")
-    assert answer.status_code == 200
-    assert answer.json()["data"].keys() == {"summary", "byPlatform"}
+    reply = await rest.get("/connectors/status")
+    assert reply.status_code == 200
+    assert reply.json()["data"].keys() == {"summary", "byPlatform"}
     assert failed(await rest.delete("/connectors/status")).fields.keys() == {"connectorId"}
 
 
@@ -902,6 +902,6 @@ async def test_parameters_of_a_cached_read_are_refused(
         for _ in range(4):  # ready in both workers
             assert (await rest.get(path)).status_code == 200
         for name in ("x", "userId"):
-            answer = await rest.get(path, params={name: "other"})
-            assert failed(answer).fields.keys() == {name}
+            reply = await rest.get(path, params={name: "other"})
+            assert failed(reply).fields.keys() == {name}
         assert (await rest.get(f"{path}?")).status_code == 200

@@ -22,18 +22,18 @@ class Caller:
     def __init__(self, rest: httpx.AsyncClient, log: Log) -> None:
         self._rest = rest
         self._log = log
-        self.answer = httpx.Response(0)  # the last
+        self.reply = httpx.Response(0)  # the last
         self.request_id = ""
 
-    async def told(
+    async def reported(
         self, event: str, verb: str, path: str, body: Json | None = None, status: int = 200
     ) -> Json:
         """The line of `event` that a call makes."""
         self.request_id = uuid.uuid4().hex
         headers = {"x-request-id": self.request_id}
-        self.answer = await self._rest.request(verb, path, headers=headers, json=body)
-        assert self.answer.status_code == status, self.answer.text
-        assert self.answer.headers["x-request-id"] == self.request_id
+        self.reply = await self._rest.request(verb, path, headers=headers, json=body)
+        assert self.reply.status_code == status, self.reply.text
+        assert self.reply.headers["x-request-id"] == self.request_id
         return await self._log.line(event, request_id=self.request_id)
 
 
@@ -50,16 +50,20 @@ def caller(rest: httpx.AsyncClient, log: Log) -> Caller:
 async def test_what_happens_to_a_user(caller: Caller, new_id: str) -> None:
     path, new = f"/users/{new_id}", {"userId": new_id, "email": f"{new_id}@example.com"}
     lines = [
-        await caller.told("user created", "POST", "/users", new, 201),
-        updated := await caller.told("user updated", "PUT", f"{path}/profile", {"city": "Pune"}),
-        await caller.told("user updated", "PUT", f"{path}/preferences", {"currency": "INR"}),
-        await caller.told("user updated", "PUT", f"{path}/metadata", {"source": "web"}),
-        await caller.told("user updated", "PUT", f"{path}/email-verified", {"emailVerified": True}),
-        await caller.told("user export begun", "GET", f"{path}/export"),
-        left := await caller.told(
+        await caller.reported("user created", "POST", "/users", new, 201),
+        updated := await caller.reported(
+            "user updated", "PUT", f"{path}/profile", {"city": "Pune"}
+        ),
+        await caller.reported("user updated", "PUT", f"{path}/preferences", {"currency": "INR"}),
+        await caller.reported("user updated", "PUT", f"{path}/metadata", {"source": "web"}),
+        await caller.reported(
+            "user updated", "PUT", f"{path}/email-verified", {"emailVerified": True}
+        ),
+        await caller.reported("user export begun", "GET", f"{path}/export"),
+        left := await caller.reported(
             "user status changed", "PUT", f"{path}/status", {"status": "inactive"}
         ),
-        await caller.told("user deleted", "DELETE", path),
+        await caller.reported("user deleted", "DELETE", path),
     ]
     assert {(line["user_id"], line["level"]) for line in lines} == {(new_id, "info")}
     assert updated["fields"] == ["profile.city"]
@@ -75,22 +79,22 @@ async def test_what_happens_to_a_connection(
     wrong = {**wanted, "credentials": {**right["credentials"], "password": "wrong"}}
     page = {**wanted, "credentials": {}}
 
-    refused = await caller.told("not connected", "POST", "/connectors", wrong, 400)
+    refused = await caller.reported("not connected", "POST", "/connectors", wrong, 400)
     assert (refused["user_id"], refused["platform"]) == (new_id, "zerodha")
     assert (refused["code"], refused["cause"]) == ("INVALID_CREDENTIALS", "Invalid credentials")
-    lines = [await caller.told("login required", "POST", "/connectors", page, 201)]
-    made = caller.answer.json()["data"]
+    lines = [await caller.reported("login required", "POST", "/connectors", page, 201)]
+    made = caller.reply.json()["data"]
     path = f"/connectors/{made['id']}"
     token = {"requestToken": await step.request_token(made["loginUrl"], step.new_login())}
     login = {"credentials": token}
     lines += [
-        await caller.told("login completed", "PUT", f"{path}/refresh-session", login),
-        await caller.told("disconnected", "DELETE", path),
-        await caller.told("connected", "POST", "/connectors", right, 201),
-        await caller.told("session refreshed", "PUT", f"{path}/refresh-session"),
-        await caller.told("disconnected", "DELETE", f"{path}?deleteRecords=true"),
-        await caller.told("connected", "POST", "/connectors", right, 201),
-        await caller.told("records deleted", "DELETE", f"{path}?deleteRecords=true"),
+        await caller.reported("login completed", "PUT", f"{path}/refresh-session", login),
+        await caller.reported("disconnected", "DELETE", path),
+        await caller.reported("connected", "POST", "/connectors", right, 201),
+        await caller.reported("session refreshed", "PUT", f"{path}/refresh-session"),
+        await caller.reported("disconnected", "DELETE", f"{path}?deleteRecords=true"),
+        await caller.reported("connected", "POST", "/connectors", right, 201),
+        await caller.reported("records deleted", "DELETE", f"{path}?deleteRecords=true"),
     ]
     assert {(line["connector_id"], line["platform"]) for line in lines} == {(made["id"], "zerodha")}
     assert {line["event"] for line in lines if "sync_id" in line} == {
@@ -109,7 +113,7 @@ async def test_a_session_that_the_platform_ended(
     await step.synced(rest, made["id"])
     await step.zerodha_session(stack, login, app)
     path = f"/connectors/{made['id']}/refresh-session"
-    line = await caller.told("session expired", "PUT", path, status=409)
+    line = await caller.reported("session expired", "PUT", path, status=409)
     assert (line["connector_id"], line["level"]) == (made["id"], "warning")
 
 
@@ -126,12 +130,14 @@ async def test_syncs_and_their_failures(
     assert partial["missing"] == {"portfolio": "PLATFORM_DATA_ERROR"}
     path = f"/connectors/{made['id']}"
     each_hour = {"syncInterval": 60}
-    changed = await caller.told("sync settings changed", "PUT", f"{path}/sync-settings", each_hour)
+    changed = await caller.reported(
+        "sync settings changed", "PUT", f"{path}/sync-settings", each_hour
+    )
     assert changed["connector_id"] == made["id"]
     ends = []
     for data_type in granted:
         wanted = {"dataTypes": [data_type], "forceSync": True}
-        asked = await caller.told("sync requested", "POST", f"{path}/sync", wanted)
+        asked = await caller.reported("sync requested", "POST", f"{path}/sync", wanted)
         begun = await log.line("sync started", sync_id=asked["sync_id"])
         assert begun["data_types"] == [data_type]
         ends.append(await log.line("sync finished", sync_id=asked["sync_id"]))
@@ -148,15 +154,15 @@ async def test_calls_their_errors_and_how_long_they_took(
     stack: Stack, rest: httpx.AsyncClient, caller: Caller, new_id: str
 ) -> None:
     path = f"/users/{new_id}"
-    missing = await caller.told("call", "GET", path, status=404)
+    missing = await caller.reported("call", "GET", path, status=404)
     await step.create_user(rest, new_id)
-    found = await caller.told("call", "GET", path)
-    wrong = await caller.told("call", "PUT", f"{path}/profile", {"city": 5}, 400)
+    found = await caller.reported("call", "GET", path)
+    wrong = await caller.reported("call", "PUT", f"{path}/profile", {"city": 5}, 400)
     async with step.database(stack) as documents:
         broken = {"$set": {"createdAt": "never"}}
         assert (await documents["users"].update_one({"userId": new_id}, broken)).matched_count == 1
-        internal = await caller.told("call", "GET", f"{path}?", status=500)
-        why = await caller.told("unhandled exception", "GET", f"{path}?", status=500)
+        internal = await caller.reported("call", "GET", f"{path}?", status=500)
+        why = await caller.reported("unhandled exception", "GET", f"{path}?", status=500)
         await documents["users"].delete_one({"userId": new_id})  # others list users here, too
 
     lines = (found, missing, wrong, internal)

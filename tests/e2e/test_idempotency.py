@@ -29,7 +29,7 @@ def test_every_change_is_tried() -> None:
 
 
 @every_change
-async def test_a_repeated_call_has_one_effect_and_one_answer(
+async def test_a_repeated_call_has_one_effect_and_one_reply(
     name: str,
     rest: httpx.AsyncClient,
     channel: grpc.aio.Channel,
@@ -58,13 +58,13 @@ async def test_calls_at_once_have_one_effect(
 ) -> None:
     request, key = await prepared(name, rest, documents, new_id), new_key()
     calls = [over_rest(rest, name, request, key) for _ in range(5)]
-    answers = await asyncio.gather(*calls)
-    assert answers[0].is_success, answers[0].text
-    first, *others = [(answer.status_code, content_of(answer)) for answer in answers]
+    responses = await asyncio.gather(*calls)
+    assert responses[0].is_success, responses[0].text
+    first, *others = [(reply.status_code, content_of(reply)) for reply in responses]
     assert others == [first] * 4
 
 
-async def test_a_refusal_is_given_again(rest: httpx.AsyncClient, new_id: str) -> None:
+async def test_an_error_is_replayed(rest: httpx.AsyncClient, new_id: str) -> None:
     key, request = new_key(), {"userId": new_id, "emailVerified": True}
     first = await over_rest(rest, "UpdateUserEmailVerified", request, key)
     assert first.status_code == 404
@@ -74,7 +74,7 @@ async def test_a_refusal_is_given_again(rest: httpx.AsyncClient, new_id: str) ->
     assert (await over_rest(rest, "UpdateUserEmailVerified", request, new_key())).is_success
 
 
-async def test_a_refusal_over_grpc_is_given_again(
+async def test_an_error_over_grpc_is_replayed(
     channel: grpc.aio.Channel, rest: httpx.AsyncClient, new_id: str
 ) -> None:
     key, request = new_key(), {"userId": new_id, "email": f"{new_id}@example.com"}
@@ -106,8 +106,8 @@ async def test_the_same_key_for_another_user_or_rpc_is_another_call(
     for user_id in (new_id, f"{new_id[:50]}_b"):
         await create_user(rest, user_id)
         for name, field in (("UpdateUserProfile", "city"), ("UpdateUserPreferences", "language")):
-            answer = await over_rest(rest, name, {"userId": user_id, field: "en"}, key)
-            assert answer.is_success, answer.text
+            reply = await over_rest(rest, name, {"userId": user_id, field: "en"}, key)
+            assert reply.is_success, reply.text
 
 
 async def test_a_request_that_breaks_a_rule_uses_no_key_up(
@@ -122,18 +122,18 @@ async def test_a_request_that_breaks_a_rule_uses_no_key_up(
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "k\u00e9y"])
 async def test_a_malformed_key_is_refused(rest: httpx.AsyncClient, new_id: str, key: str) -> None:
-    answer = await rest.post(
+    reply = await rest.post(
         "/users",
         headers=[(b"Idempotency-Key", key.encode())],
         json={"userId": new_id, "email": f"{new_id}@example.com"},
     )
-    failure = rest_error(answer.status_code, answer.content, "/api/v1/users")
+    failure = rest_error(reply.status_code, reply.content, "/api/v1/users")
     assert failure.code == "VALIDATION_ERROR"
     assert set(failure.fields) == {"Idempotency-Key"}
     assert (await rest.get(f"/users/{new_id}")).status_code == 404
 
 
-async def test_answers_are_encrypted(
+async def test_replies_are_encrypted(
     rest: httpx.AsyncClient, documents: Documents, new_id: str
 ) -> None:
     key, login = new_key(), new_login()
@@ -144,9 +144,9 @@ async def test_answers_are_encrypted(
         "permissions": ["profile"],
         "credentials": {"username": login, "apiKey": "platform_api_key"},
     }
-    answer = await over_rest(rest, "CreateConnector", request, key)
-    login_url = answer.json()["data"]["loginUrl"]
+    reply = await over_rest(rest, "CreateConnector", request, key)
+    login_url = reply.json()["data"]["loginUrl"]
     kept = [str(document) for document in await documents["answers"].find().to_list(None)]
     assert kept
-    for secret in (login, login_url, new_id, key, answer.json()["data"]["id"]):
+    for secret in (login, login_url, new_id, key, reply.json()["data"]["id"]):
         assert not [text for text in kept if secret in text]

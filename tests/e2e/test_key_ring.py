@@ -152,7 +152,7 @@ def test_without_a_database_or_a_key_the_command_says_so(
     assert not (tmp_path / "none").exists()
 
 
-def test_what_a_person_is_told() -> None:
+def test_the_output_for_people() -> None:
     state = Rotation(total=9, waiting={"gone": 1_200, "old": 3}, missing=["gone"], broken=["dk_1"])
     gone, old, broken = sentences(state, "new")
     assert gone.startswith("1,200 need the key gone, which is missing. Put it back as gone:KEY")

@@ -35,8 +35,8 @@ async def test_calls_are_counted_over_all_workers(stack: Stack, rest: httpx.Asyn
     ok, wrong = {**LISTS, "code": "OK"}, {**LISTS, "code": "VALIDATION_ERROR"}
     name = "finlink_call_seconds_count"
     before = await counted(stack, name, ok), await counted(stack, name, wrong)
-    answers = await asyncio.gather(*(rest.get("/users") for _ in range(40)))
-    assert all(answer.is_success for answer in answers)
+    replies = await asyncio.gather(*(rest.get("/users") for _ in range(40)))
+    assert all(reply.is_success for reply in replies)
     assert (await rest.get("/users", params={"limit": "x"})).status_code == 400
     after = await counted(stack, name, ok), await counted(stack, name, wrong)
     assert after == (before[0] + 40, before[1] + 1)
@@ -73,9 +73,9 @@ async def test_users_connections_syncs_and_mongodb_are_counted(
     await steps.create_user(rest, user_id)
     wrong = {"username": steps.new_login(), "password": "wrong"}
     assert (await steps.post(rest, user_id, "fi_money", credentials=wrong)).status_code == 400
-    answer = await steps.post(rest, user_id, "fi_money")
-    assert answer.status_code == 201
-    await steps.synced(rest, answer.json()["data"]["id"])
+    reply = await steps.post(rest, user_id, "fi_money")
+    assert reply.status_code == 201
+    await steps.synced(rest, reply.json()["data"]["id"])
 
     async def all_rose() -> bool:
         assert (await rest.get(f"/users/{user_id}")).is_success
@@ -106,7 +106,7 @@ async def test_a_server_alone_serves_its_own() -> None:
         assert "# TYPE finlink_suspicious_events_total counter" in page.text
 
 
-async def test_a_port_that_is_taken_is_told() -> None:
+async def test_a_port_that_is_taken_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"METRICS_PORT: cannot listen on 127.0.0.1:{port}"):

@@ -24,8 +24,8 @@ async def synced(rest: httpx.AsyncClient, new_id: str) -> str:
 
 
 async def test_over_rest(rest: httpx.AsyncClient, stack: Stack, synced: str, new_id: str) -> None:
-    answer = await rest.delete(f"/connectors/{synced}", params={"deleteRecords": "true"})
-    assert answer.status_code == 200, answer.text
+    reply = await rest.delete(f"/connectors/{synced}", params={"deleteRecords": "true"})
+    assert reply.status_code == 200, reply.text
     assert await steps.records(rest, synced) == []
 
     async with steps.database(stack) as documents:
@@ -57,8 +57,8 @@ async def test_over_grpc(rest: httpx.AsyncClient, channel: grpc.aio.Channel, syn
 async def test_a_wrong_wish_erases_nothing(
     rest: httpx.AsyncClient, synced: str, query: str
 ) -> None:
-    answer = await rest.delete(f"/connectors/{synced}?{query}")
-    failure = rest_error(answer.status_code, answer.content, f"/api/v1/connectors/{synced}")
+    reply = await rest.delete(f"/connectors/{synced}?{query}")
+    failure = rest_error(reply.status_code, reply.content, f"/api/v1/connectors/{synced}")
     assert failure.code == "VALIDATION_ERROR"
     assert set(failure.fields) == {query.partition("=")[0]}
     assert (await steps.get(rest, synced))["connectionStatus"] == "connected"

@@ -47,8 +47,8 @@ def strict_user(stack: Stack) -> str:
     """A user that calls could do harm to."""
     user_id = f"strict_{uuid.uuid4().hex[:12]}"
     body = {"userId": user_id, "email": f"{user_id}@example.com", "city": "Pune"}
-    answer = httpx.post(f"{stack.rest}/api/v1/users", json=body)
-    assert answer.status_code == 201, answer.text
+    reply = httpx.post(f"{stack.rest}/api/v1/users", json=body)
+    assert reply.status_code == 201, reply.text
     return user_id
 
 
@@ -73,8 +73,8 @@ def wrong_fields(failure: Failure) -> set[str]:
 
 
 async def post(rest: httpx.AsyncClient, body: bytes | str) -> Failure:
-    answer = await rest.post("/users", content=body, headers={"content-type": "application/json"})
-    return failed(answer)
+    reply = await rest.post("/users", content=body, headers={"content-type": "application/json"})
+    return failed(reply)
 
 
 def user_json(**fields: str) -> bytes:
@@ -137,13 +137,13 @@ async def test_every_rpc_with_a_body_is_strict(
         "query": ("{}", "dryRun"),
     }[body]
     query = "?dryRun=1" if body == "query" else ""
-    answer = await rest.request(
+    reply = await rest.request(
         method.verb.upper(),
         filled(method) + query,
         content=content,
         headers={"content-type": "application/json"},
     )
-    found = wrong_fields(failed(answer))
+    found = wrong_fields(failed(reply))
     field = method.sent_fields.get(first)
     if body == "operator" and wants_an_object(field):
         expected = f"{first}.$gt"  # an object is what it wants
@@ -152,8 +152,8 @@ async def test_every_rpc_with_a_body_is_strict(
 
 @pytest.mark.parametrize("method", WITHOUT_BODY, ids=ids(WITHOUT_BODY))
 async def test_every_rpc_without_a_body_is_strict(rest: httpx.AsyncClient, method: Method) -> None:
-    answer = await rest.request(method.verb.upper(), f"{filled(method)}?nope=1&some_field=2")
-    assert wrong_fields(failed(answer)) >= {"nope", "some_field"}
+    reply = await rest.request(method.verb.upper(), f"{filled(method)}?nope=1&some_field=2")
+    assert wrong_fields(failed(reply)) >= {"nope", "some_field"}
 
 
 WITH_PATH = [method for method in METHODS if method.path_fields]
@@ -168,13 +168,13 @@ async def test_every_path_variable_is_checked_and_is_not_overridden(
     headers = {"content-type": "application/json"}
     content = b"{}" if method.takes_json else None
     verb = method.verb.upper()
-    answer = await rest.request(verb, path, content=content, headers=headers)
-    assert wrong_fields(failed(answer)) >= names.keys()
+    reply = await rest.request(verb, path, content=content, headers=headers)
+    assert wrong_fields(failed(reply)) >= names.keys()
 
     query = "&".join(f"{json_name}={path_value(name)}" for json_name, name in names.items())
     for each in (path, filled(method)):
-        answer = await rest.request(verb, f"{each}?{query}", content=content, headers=headers)
-        failure = failed(answer)
+        reply = await rest.request(verb, f"{each}?{query}", content=content, headers=headers)
+        failure = failed(reply)
         assert {failure.fields[name] for name in names} == {
             "is given by the path and must not be sent again"
         }
@@ -271,23 +271,23 @@ async def test_what_is_needed_is_named_where_it_is_missing(rest: httpx.AsyncClie
         assert wrong_fields(await post(rest, body)) == {"userId", "email"}
 
 
-async def test_a_long_field_is_named_and_the_answer_stays_small(
+async def test_a_long_field_is_named_and_the_reply_stays_small(
     rest: httpx.AsyncClient, strict_user: str
 ) -> None:
     body = {"city": "Delhi", "updateMask": "a" * 20_000}
-    answer = await rest.put(f"/users/{strict_user}/profile", json=body)
-    assert wrong_fields(failed(answer)) == {"updateMask"}
-    assert len(answer.content) < 16_000
+    reply = await rest.put(f"/users/{strict_user}/profile", json=body)
+    assert wrong_fields(failed(reply)) == {"updateMask"}
+    assert len(reply.content) < 16_000
 
 
 async def test_very_many_wrong_fields_are_counted(rest: httpx.AsyncClient) -> None:
     fields = {f"unknown{number}": "1" for number in range(2_000)}
-    answer = await rest.post("/users", content=user_json(**fields))
-    failure = failed(answer)
+    reply = await rest.post("/users", content=user_json(**fields))
+    failure = failed(reply)
     assert "unknown0" in failure.fields
     assert re.fullmatch(r"and \d+ more", failure.fields[""])
     assert len(failure.fields) - 1 + int(failure.fields[""].split()[1]) == 2_000
-    assert len(answer.content) < 16_000
+    assert len(reply.content) < 16_000
 
 
 # --- size -------------------------------------------------------------------------------------
@@ -300,11 +300,11 @@ async def test_64_kib_are_read_and_one_byte_more_is_not(
 ) -> None:
     url, headers = f"/users/{strict_user}/profile", {"content-type": "application/json"}
     full = b'{"nope": 1}'.ljust(64 * 1024)
-    answer = await rest.put(url, content=full, headers=headers)
-    assert wrong_fields(failed(answer)) == {"nope"}
-    answer = await rest.put(url, content=full + b" ", headers=headers)
-    assert answer.status_code == 413
-    assert failed(answer) == TOO_LARGE
+    reply = await rest.put(url, content=full, headers=headers)
+    assert wrong_fields(failed(reply)) == {"nope"}
+    reply = await rest.put(url, content=full + b" ", headers=headers)
+    assert reply.status_code == 413
+    assert failed(reply) == TOO_LARGE
 
 
 HUNDRED_MB = 100 * 1024 * 1024
@@ -313,13 +313,13 @@ HUNDRED_MB = 100 * 1024 * 1024
 def test_a_body_of_100_mb(stack: Stack) -> None:
     line, path = b"POST /api/v1/users HTTP/1.1", "/api/v1/users"
     length = b"Content-Length: %d" % HUNDRED_MB
-    answer = streamed(stack.rest, line, JSON, length, body=zeros(HUNDRED_MB))
-    assert answer.status == 413
-    assert answer.failure(path) == TOO_LARGE
+    reply = streamed(stack.rest, line, JSON, length, body=zeros(HUNDRED_MB))
+    assert reply.status == 413
+    assert reply.failure(path) == TOO_LARGE
     without_length = b"Transfer-Encoding: chunked"
-    answer = streamed(stack.rest, line, JSON, without_length, body=chunked(zeros(HUNDRED_MB)))
-    assert answer.status == 413
-    assert answer.failure(path) == TOO_LARGE
+    reply = streamed(stack.rest, line, JSON, without_length, body=chunked(zeros(HUNDRED_MB)))
+    assert reply.status == 413
+    assert reply.failure(path) == TOO_LARGE
 
 
 # --- routes -----------------------------------------------------------------------------------
@@ -333,9 +333,9 @@ def test_a_body_of_100_mb(stack: Stack) -> None:
      "/finlink.users.v1.UserService/ListUsers", "/api/v1/users;x=1", "/api/v1/users%3AbatchGet"],
 )  # fmt: skip
 def test_unknown_routes(stack: Stack, path: str) -> None:
-    answer = raw(stack.rest, b"GET %s?secret=1 HTTP/1.1" % path.encode())
-    assert answer.status == 404
-    assert answer.failure(path) == ROUTE_NOT_FOUND
+    reply = raw(stack.rest, b"GET %s?secret=1 HTTP/1.1" % path.encode())
+    assert reply.status == 404
+    assert reply.failure(path) == ROUTE_NOT_FOUND
 
 
 ROUTES = sorted({method.http_path for method in METHODS})
@@ -356,8 +356,8 @@ async def test_wrong_verbs(rest: httpx.AsyncClient, route: str) -> None:
     refused = []
     for verb in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         if not serves(verb, path):
-            answer = await rest.request(verb, path.removeprefix("/api/v1"), content=b"{}")
-            assert failed(answer) == ROUTE_NOT_FOUND
+            reply = await rest.request(verb, path.removeprefix("/api/v1"), content=b"{}")
+            assert failed(reply) == ROUTE_NOT_FOUND
             refused.append(verb)
     assert "PATCH" in refused
     assert (await rest.head(path.removeprefix("/api/v1"))).status_code == 404
@@ -378,17 +378,17 @@ async def test_wrong_verbs(rest: httpx.AsyncClient, route: str) -> None:
     ],
 )
 def test_escapes_that_could_hide_something(stack: Stack, path: str, shown: str | None) -> None:
-    answer = raw(stack.rest, b"GET %s?x=1 HTTP/1.1" % path.encode())
-    assert answer.status == 400
-    shown = shown or json.loads(answer.content)["error"]["path"]
-    assert answer.failure(shown) == Failure("VALIDATION_ERROR", INVALID_HTTP)
+    reply = raw(stack.rest, b"GET %s?x=1 HTTP/1.1" % path.encode())
+    assert reply.status == 400
+    shown = shown or json.loads(reply.content)["error"]["path"]
+    assert reply.failure(shown) == Failure("VALIDATION_ERROR", INVALID_HTTP)
     assert "?" not in shown
 
 
 @pytest.mark.parametrize("path", ["/api/v1/users/a%FFb", "/api/v1/users/%C0%80"])
 def test_a_path_that_is_not_utf_8(stack: Stack, path: str) -> None:
-    answer = raw(stack.rest, b"GET %s HTTP/1.1" % path.encode())
-    assert answer.failure(path) == Failure("VALIDATION_ERROR", "The path is not valid UTF-8")
+    reply = raw(stack.rest, b"GET %s HTTP/1.1" % path.encode())
+    assert reply.failure(path) == Failure("VALIDATION_ERROR", "The path is not valid UTF-8")
 
 
 @pytest.mark.parametrize(
@@ -398,10 +398,10 @@ def test_a_path_that_is_not_utf_8(stack: Stack, path: str) -> None:
      b"GET api/v1/users HTTP/9.9"],
 )  # fmt: skip
 def test_what_is_no_http(stack: Stack, line: bytes) -> None:
-    answer = raw(stack.rest, line)
-    assert answer.status == 400
-    shown = json.loads(answer.content)["error"]["path"]
-    assert answer.failure(shown) == Failure("VALIDATION_ERROR", INVALID_HTTP)
+    reply = raw(stack.rest, line)
+    assert reply.status == 400
+    shown = json.loads(reply.content)["error"]["path"]
+    assert reply.failure(shown) == Failure("VALIDATION_ERROR", INVALID_HTTP)
 
 
 @pytest.mark.parametrize(
@@ -411,14 +411,14 @@ def test_what_is_no_http(stack: Stack, line: bytes) -> None:
 def test_another_spelling_is_the_same_path(stack: Stack, strict_user: str, spelling: str) -> None:
     """Refused or served, and if it is served then by the same rules."""
     path = spelling.format(strict_user).encode()
-    answer = raw(stack.rest, b"GET " + path + b" HTTP/1.1")
-    assert answer.status == 200
-    assert json.loads(answer.content)["data"]["userId"] == strict_user
-    answer = raw(stack.rest, b"GET " + path + b"?userId=other HTTP/1.1")
-    failure = answer.failure(f"/api/v1/users/{strict_user}")
+    reply = raw(stack.rest, b"GET " + path + b" HTTP/1.1")
+    assert reply.status == 200
+    assert json.loads(reply.content)["data"]["userId"] == strict_user
+    reply = raw(stack.rest, b"GET " + path + b"?userId=other HTTP/1.1")
+    failure = reply.failure(f"/api/v1/users/{strict_user}")
     assert wrong_fields(failure) == {"userId"}
-    answer = raw(stack.rest, b"DELETE " + path + b"?force=1 HTTP/1.1")
-    assert wrong_fields(answer.failure(f"/api/v1/users/{strict_user}")) == {"force"}
+    reply = raw(stack.rest, b"DELETE " + path + b"?force=1 HTTP/1.1")
+    assert wrong_fields(reply.failure(f"/api/v1/users/{strict_user}")) == {"force"}
 
 
 @pytest.mark.parametrize(
@@ -478,23 +478,23 @@ async def test_headers_of_ours_are_taken_from_nobody(
 @pytest.mark.parametrize("path", [b"/api/v1/users", b"/finlink.users.v1.UserService/ListUsers"])
 def test_grpc_is_not_spoken_here(stack: Stack, content_type: bytes, path: bytes) -> None:
     """A gRPC call on the REST port must not get round the transcoder, nor a 200 without a body."""
-    answer = raw(
+    reply = raw(
         stack.rest,
         b"POST " + path + b" HTTP/1.1",
         b"Content-Type: " + content_type,
         b"TE: trailers",
         body=b"\0\0\0\0\0",
     )
-    if answer.headers["content-type"].startswith("application/grpc"):  # told in gRPC's own way
-        assert answer.headers["grpc-status"] == str(grpc.StatusCode.UNIMPLEMENTED.value[0])
+    if reply.headers["content-type"].startswith("application/grpc"):  # told in gRPC's own way
+        assert reply.headers["grpc-status"] == str(grpc.StatusCode.UNIMPLEMENTED.value[0])
     else:
-        assert answer.failure(path.decode()).code in {"VALIDATION_ERROR", "ROUTE_NOT_FOUND"}
+        assert reply.failure(path.decode()).code in {"VALIDATION_ERROR", "ROUTE_NOT_FOUND"}
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", ""])
 async def test_the_content_type_changes_nothing(rest: httpx.AsyncClient, content_type: str) -> None:
-    answer = await rest.post("/users", content=b"{", headers={"content-type": content_type})
-    assert wrong_fields(failed(answer)) == {"body"}
+    reply = await rest.post("/users", content=b"{", headers={"content-type": content_type})
+    assert wrong_fields(failed(reply)) == {"body"}
 
 
 @pytest.mark.parametrize("kind", ["one long header", "many headers", "a long path"])
@@ -506,16 +506,16 @@ def test_headers_have_a_limit(stack: Stack, kind: str) -> None:
         headers = [b"X-%d: 1" % number for number in range(100)]
     else:
         path += b"/" + b"a" * 20_000
-    answer = raw(stack.rest, b"GET " + path + b" HTTP/1.1", *headers)
-    assert answer.status == 431
-    error = json.loads(answer.content)["error"]
+    reply = raw(stack.rest, b"GET " + path + b" HTTP/1.1", *headers)
+    assert reply.status == 431
+    error = json.loads(reply.content)["error"]
     assert error["code"] == "VALIDATION_ERROR"
     assert error.keys() == {"code", "message", "details", "timestamp", "path"}
 
 
-async def test_a_path_of_15_kb_is_answered(rest: httpx.AsyncClient) -> None:
-    answer = await rest.get(f"/users/{'a' * 15_000}")
-    assert wrong_fields(failed(answer)) == {"userId"}
+async def test_a_path_of_15_kb_is_served(rest: httpx.AsyncClient) -> None:
+    reply = await rest.get(f"/users/{'a' * 15_000}")
+    assert wrong_fields(failed(reply)) == {"userId"}
 
 
 @pytest.mark.parametrize(
@@ -526,17 +526,17 @@ async def test_a_request_id_is_echoed_or_made(
     rest: httpx.AsyncClient, path: str, status: int
 ) -> None:
     sent = f"test-{uuid.uuid4()}"
-    answer = await rest.get(path, headers={"x-request-id": sent})
-    assert answer.status_code == status
-    assert answer.headers["x-request-id"] == sent
+    reply = await rest.get(path, headers={"x-request-id": sent})
+    assert reply.status_code == status
+    assert reply.headers["x-request-id"] == sent
     made = [(await rest.get(path)).headers["x-request-id"] for _ in range(2)]
     assert all(made)
     assert made[0] != made[1]
 
 
 async def test_the_path_of_an_error_is_without_its_query(rest: httpx.AsyncClient) -> None:
-    answer = await rest.get("/users/nobody_here?")
-    assert failed(answer) == Failure("USER_NOT_FOUND", "User not found")
+    reply = await rest.get("/users/nobody_here?")
+    assert failed(reply) == Failure("USER_NOT_FOUND", "User not found")
     for path in ("/users?limit=0&city=secret", "/nope?city=secret"):
         content = (await rest.get(path)).text
         assert "secret" not in content

@@ -94,10 +94,10 @@ async def quick(rest: httpx.AsyncClient, user_id: str) -> str:
 
 
 async def set_up(rest: httpx.AsyncClient, connector_id: str, **settings: Any) -> Json:
-    answer = await rest.put(f"/connectors/{connector_id}/sync-settings", json=settings)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["message"] == "Sync settings updated successfully"
-    data: Json = answer.json()["data"]
+    response = await rest.put(f"/connectors/{connector_id}/sync-settings", json=settings)
+    assert response.status_code == 200, response.text
+    assert response.json()["message"] == "Sync settings updated successfully"
+    data: Json = response.json()["data"]
     return data
 
 
@@ -158,10 +158,10 @@ async def test_a_page_has_20_records_unless_asked_otherwise(
     rest: httpx.AsyncClient, synced: dict[str, Synced]
 ) -> None:
     connector = synced["zerodha"]
-    answer = await rest.get(f"/connectors/{connector.id}/records")
-    assert answer.status_code == 200
-    token = answer.json()["data"]["pagination"]["nextPageToken"]
-    assert content_of(answer) == {
+    response = await rest.get(f"/connectors/{connector.id}/records")
+    assert response.status_code == 200
+    token = response.json()["data"]["pagination"]["nextPageToken"]
+    assert content_of(response) == {
         "data": {"records": connector.records[:20], "pagination": {"nextPageToken": token}}
     }
     one = await rest.get(f"/connectors/{connector.id}/records", params={"dataType": "profile"})
@@ -201,8 +201,8 @@ async def test_a_token_is_bound_to_its_list(
 async def test_what_records_are_asked_for_is_checked(
     rest: httpx.AsyncClient, synced: dict[str, Synced], query: str, field: str
 ) -> None:
-    answer = await rest.get(f"/connectors/{synced['zerodha'].id}/records?{query}")
-    failure = failed(answer)
+    response = await rest.get(f"/connectors/{synced['zerodha'].id}/records?{query}")
+    failure = failed(response)
     assert failure.code == "VALIDATION_ERROR"
     assert failure.fields.keys() == {field}
 
@@ -423,7 +423,7 @@ async def test_syncing_again_adds_nothing(rest: httpx.AsyncClient, user: str) ->
     await asyncio.gather(*map(check, PLATFORMS))
 
 
-async def test_what_is_no_longer_held_is_closed(
+async def test_a_holding_that_is_gone_is_closed(
     stack: Stack, rest: httpx.AsyncClient, user: str
 ) -> None:
     made = await step.connect(rest, user, "zerodha", permissions=["portfolio", "trades"])
@@ -498,9 +498,9 @@ async def test_without_force_a_recent_success_is_enough(
     connector_id = await quick(rest, user)
     status = await step.sync_status(rest, connector_id)
     last = status["syncHistory"][0]["syncId"]
-    answer = await rest.post(f"/connectors/{connector_id}/sync", json={"forceSync": False})
-    assert answer.status_code == 200
-    assert content_of(answer) == {
+    response = await rest.post(f"/connectors/{connector_id}/sync", json={"forceSync": False})
+    assert response.status_code == 200
+    assert content_of(response) == {
         "message": "Sync skipped",
         "data": {"syncId": last, "status": "skipped", "reason": "recent_success"},
     }
@@ -632,12 +632,12 @@ async def test_what_settings_are_sent_is_checked(
 async def test_an_empty_update_is_refused(
     rest: httpx.AsyncClient, synced: dict[str, Synced], body: str
 ) -> None:
-    answer = await rest.put(
+    response = await rest.put(
         f"/connectors/{synced['zerodha'].id}/sync-settings",
         content=body,
         headers={"content-type": "application/json"},
     )
-    assert failed(answer) == Failure(
+    assert failed(response) == Failure(
         "VALIDATION_ERROR", "Nothing to update: send syncInterval, dataTypes or autoSync"
     )
 
@@ -715,8 +715,8 @@ async def test_the_numbers_add_up(rest: httpx.AsyncClient, user: str) -> None:
     assert count["recordsCount"] == first["recordsCount"] > 0
     cause = {"code": first["errorCode"], "message": first["errorMessage"]}
     assert first["missing"] == [{"dataType": "portfolio", **cause}]
-    answer = await rest.get(f"/connectors/{connector_id}/syncs/{first['syncId']}")
-    run = answer.json()["data"]
+    response = await rest.get(f"/connectors/{connector_id}/syncs/{first['syncId']}")
+    run = response.json()["data"]
     assert (run["missing"], run["error"]) == (first["missing"], cause)
     success = await step.sync(rest, connector_id, dataTypes=["transactions"])
     assert "errorCode" not in success

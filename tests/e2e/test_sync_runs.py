@@ -57,9 +57,9 @@ async def test_a_run_from_its_start_to_its_end(rest: httpx.AsyncClient, connecto
     assert early["syncId"] == sync_id
     assert early["state"] in {"in_progress", "success"}
     await synced(rest, connector_id, 2)
-    answer = await rest.get(f"/connectors/{connector_id}/syncs/{sync_id}")
-    assert answer.status_code == 200
-    run = answer.json()["data"]
+    reply = await rest.get(f"/connectors/{connector_id}/syncs/{sync_id}")
+    assert reply.status_code == 200
+    run = reply.json()["data"]
     entry = (await sync_status(rest, connector_id))["syncHistory"][0]
     assert run == {
         "syncId": sync_id,
@@ -76,10 +76,10 @@ async def test_cancelling_a_run(stack: Stack, rest: httpx.AsyncClient, connector
     asked = await rest.get(f"/connectors/{connector_id}/syncs/{sync_id}")
     assert asked.json()["data"]["state"] == "in_progress"
 
-    answer = await rest.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
-    assert answer.status_code == 200
-    assert answer.json()["message"] == "Sync cancelled"
-    run = answer.json()["data"]
+    reply = await rest.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
+    assert reply.status_code == 200
+    assert reply.json()["message"] == "Sync cancelled"
+    run = reply.json()["data"]
     assert run["state"] == "cancelled"
     assert run["error"] == {"code": "RUN_CANCELLED", "message": "The sync was cancelled"}
 
@@ -101,10 +101,10 @@ async def test_a_run_that_succeeded_is_not_cancelled(
     rest: httpx.AsyncClient, connector_id: str
 ) -> None:
     entry = (await sync_status(rest, connector_id))["syncHistory"][0]
-    answer = await rest.post(f"/connectors/{connector_id}/syncs/{entry['syncId']}/cancel")
-    assert answer.status_code == 200
-    assert answer.json()["message"] == "Sync already finished"
-    assert answer.json()["data"]["state"] == "success"
+    reply = await rest.post(f"/connectors/{connector_id}/syncs/{entry['syncId']}/cancel")
+    assert reply.status_code == 200
+    assert reply.json()["message"] == "Sync already finished"
+    assert reply.json()["data"]["state"] == "success"
 
 
 async def test_runs_over_grpc(
@@ -134,9 +134,9 @@ async def test_what_there_is_not(rest: httpx.AsyncClient, connector_id: str, ver
     end = "" if verb == "GET" else "/cancel"
 
     async def failure(of_connector: str, sync_id: str) -> tuple[int, str, list[str]]:
-        answer = await rest.request(verb, f"/connectors/{of_connector}/syncs/{sync_id}{end}")
-        error = answer.json()["error"]
-        return answer.status_code, error["code"], [entry["field"] for entry in error["details"]]
+        reply = await rest.request(verb, f"/connectors/{of_connector}/syncs/{sync_id}{end}")
+        error = reply.json()["error"]
+        return reply.status_code, error["code"], [entry["field"] for entry in error["details"]]
 
     unknown = new_sync_id()
     assert await failure(connector_id, unknown) == (404, "SYNC_NOT_FOUND", [])

@@ -26,11 +26,11 @@ MANY, LONG = 3000, 10_000
 
 async def exported(rest: httpx.AsyncClient, user_id: str) -> list[Json]:
     """All lines."""
-    async with rest.stream("GET", f"/users/{user_id}/export") as answer:
-        assert answer.status_code == 200, await answer.aread()
-        assert answer.headers["content-type"] == "application/x-ndjson"
-        assert answer.headers["cache-control"] == "no-store"
-        return [json.loads(line) async for line in answer.aiter_lines()]
+    async with rest.stream("GET", f"/users/{user_id}/export") as reply:
+        assert reply.status_code == 200, await reply.aread()
+        assert reply.headers["content-type"] == "application/x-ndjson"
+        assert reply.headers["cache-control"] == "no-store"
+        return [json.loads(line) async for line in reply.aiter_lines()]
 
 
 def kinds(lines: list[Json]) -> list[str]:
@@ -59,11 +59,11 @@ async def test_all_of_a_user(rest: httpx.AsyncClient, stack: Stack, user: str) -
     ids = [each["id"] for each in (await steps.of_user(rest, user))["connectors"]]
     for connector_id in ids:
         whole = await steps.get(rest, connector_id)
-        told = lines[place]["connector"]
+        reported = lines[place]["connector"]
         for name in ("id", "platform", "syncHistory", "errors", "metadata", "createdAt"):
-            assert told[name] == whole[name]
-        assert told["connectionDetails"]["syncInterval"] == 5
-        assert told["autoSync"] is True
+            assert reported[name] == whole[name]
+        assert reported["connectionDetails"]["syncInterval"] == 5
+        assert reported["autoSync"] is True
         records = await steps.records(rest, connector_id)
         assert records
         expected = [{"record": record, "connectorId": connector_id} for record in records]
@@ -97,8 +97,10 @@ async def test_over_grpc_it_is_the_same(
     ]
     assert parts[-1].WhichOneof("item") == "completed"
     lines = await exported(rest, user)
-    told = [line for line in lines if line.get("auditEvent", {}).get("action") == "user.exported"]
-    assert len(told) == 2, "each export is told of"
+    reported = [
+        line for line in lines if line.get("auditEvent", {}).get("action") == "user.exported"
+    ]
+    assert len(reported) == 2, "each export is told of"
     over_grpc = [
         json_format.MessageToDict(part, always_print_fields_with_no_presence=True)
         for part in parts
@@ -111,10 +113,10 @@ async def test_over_grpc_it_is_the_same(
 async def test_nobody_s_export(
     rest: httpx.AsyncClient, channel: grpc.aio.Channel, new_id: str
 ) -> None:
-    answer = await rest.get(f"/users/{new_id}/export")
-    failure = rest_error(answer.status_code, answer.content, f"/api/v1/users/{new_id}/export")
-    assert (answer.status_code, failure.code) == (404, "USER_NOT_FOUND")
-    assert answer.headers["content-type"] == "application/json"
+    reply = await rest.get(f"/users/{new_id}/export")
+    failure = rest_error(reply.status_code, reply.content, f"/api/v1/users/{new_id}/export")
+    assert (reply.status_code, failure.code) == (404, "USER_NOT_FOUND")
+    assert reply.headers["content-type"] == "application/json"
     stub = ExportServiceStub(channel)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await anext(aiter(stub.ExportUser(export_service_pb2.ExportUserRequest(user_id=new_id))))
@@ -126,9 +128,9 @@ async def test_nobody_s_export(
     [("/users/no-dash/export", "userId"), ("/users/somebody/export?limit=5", "limit")],
 )
 async def test_wrong_requests(rest: httpx.AsyncClient, path: str, field: str) -> None:
-    answer = await rest.get(path, headers={"last-event-id": "of a stream of events"})
-    told = f"/api/v1{path.partition('?')[0]}"
-    failure = rest_error(answer.status_code, answer.content, told)
+    reply = await rest.get(path, headers={"last-event-id": "of a stream of events"})
+    reported = f"/api/v1{path.partition('?')[0]}"
+    failure = rest_error(reply.status_code, reply.content, reported)
     assert failure.code == "VALIDATION_ERROR"
     assert set(failure.fields) == {field}
 
@@ -170,8 +172,8 @@ async def test_a_large_one_is_streamed_and_a_deletion_meanwhile_ends_it(
 ) -> None:
     """Of what nobody reads yet nothing is read from MongoDB, so the deletion finds it under way."""
     lines: list[Json] = []
-    async with rest.stream("GET", f"/users/{large}/export") as answer:
-        async for line in answer.aiter_lines():
+    async with rest.stream("GET", f"/users/{large}/export") as reply:
+        async for line in reply.aiter_lines():
             if not lines:
                 assert (await rest.delete(f"/users/{large}")).status_code == 200
             lines.append(json.loads(line))

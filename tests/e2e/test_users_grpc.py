@@ -51,7 +51,7 @@ NOT_FOUND = Failure("USER_NOT_FOUND", "User not found")
 async def test_create_as_the_requirements_print_it(
     users: UserServiceAsyncStub, new_id: str
 ) -> None:
-    answer = await users.CreateUser(
+    reply = await users.CreateUser(
         rpc.CreateUserRequest(
             user_id=new_id,
             email=f"{new_id.upper()}@example.com",
@@ -62,10 +62,10 @@ async def test_create_as_the_requirements_print_it(
             country="India",
         )
     )
-    assert answer == rpc.CreateUserResponse(
+    assert reply == rpc.CreateUserResponse(
         message="User created successfully",
         data=pb.User(
-            id=answer.data.id,
+            id=reply.data.id,
             user_id=new_id,
             email=f"{new_id}@example.com",
             profile=pb.Profile(
@@ -79,13 +79,13 @@ async def test_create_as_the_requirements_print_it(
             status="active",
             email_verified=False,
             metadata=pb.UserMetadata(),
-            created_at=answer.data.created_at,
-            updated_at=answer.data.created_at,
+            created_at=reply.data.created_at,
+            updated_at=reply.data.created_at,
         ),
     )
-    assert len(answer.data.id) == 24
-    assert answer.data.created_at.seconds > 0
-    assert await get(users, new_id) == answer.data
+    assert len(reply.data.id) == 24
+    assert reply.data.created_at.seconds > 0
+    assert await get(users, new_id) == reply.data
 
 
 async def test_rest_and_grpc_say_the_same(
@@ -109,7 +109,7 @@ async def test_rest_and_grpc_say_the_same(
 
 async def test_profile(users: UserServiceAsyncStub, new_id: str) -> None:
     await create(users, new_id, first_name="John", country="India", income=5)
-    answer = await users.UpdateUserProfile(
+    reply = await users.UpdateUserProfile(
         user_updates_pb2.UpdateUserProfileRequest(
             user_id=new_id,
             last_name="Smith",
@@ -129,20 +129,20 @@ async def test_profile(users: UserServiceAsyncStub, new_id: str) -> None:
         country="India",
         risk_tolerance="high",
     )
-    assert answer == user_updates_pb2.UpdateUserProfileResponse(
+    assert reply == user_updates_pb2.UpdateUserProfileResponse(
         message="Profile updated successfully",
         data=user_updates_pb2.UpdateUserProfileData(
-            user_id=new_id, profile=profile, updated_at=answer.data.updated_at
+            user_id=new_id, profile=profile, updated_at=reply.data.updated_at
         ),
     )
     user = await get(users, new_id)
     assert user.profile == profile
-    assert user.updated_at == answer.data.updated_at
+    assert user.updated_at == reply.data.updated_at
 
 
 async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
     await create(users, new_id)
-    answer = await users.UpdateUserPreferences(
+    reply = await users.UpdateUserPreferences(
         user_updates_pb2.UpdateUserPreferencesRequest(
             user_id=new_id,
             currency="USD",
@@ -155,10 +155,10 @@ async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
         language="hi",
         notifications=pb.Notifications(email=False, sms=True, push=True),
     )
-    assert answer == user_updates_pb2.UpdateUserPreferencesResponse(
+    assert reply == user_updates_pb2.UpdateUserPreferencesResponse(
         message="Preferences updated successfully",
         data=user_updates_pb2.UpdateUserPreferencesData(
-            user_id=new_id, preferences=preferences, updated_at=answer.data.updated_at
+            user_id=new_id, preferences=preferences, updated_at=reply.data.updated_at
         ),
     )
     masked = await users.UpdateUserPreferences(
@@ -172,15 +172,15 @@ async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
 
 async def test_metadata(users: UserServiceAsyncStub, new_id: str) -> None:
     await create(users, new_id, metadata=pb.UserMetadata(source="web", tags=["a", "b"]))
-    answer = await users.UpdateUserMetadata(
+    reply = await users.UpdateUserMetadata(
         user_updates_pb2.UpdateUserMetadataRequest(user_id=new_id, referral_code="R1", tags=["c"])
     )
-    assert answer == user_updates_pb2.UpdateUserMetadataResponse(
+    assert reply == user_updates_pb2.UpdateUserMetadataResponse(
         message="Metadata updated successfully",
         data=user_updates_pb2.UpdateUserMetadataData(
             user_id=new_id,
             metadata=pb.UserMetadata(source="web", referral_code="R1", tags=["c"]),
-            updated_at=answer.data.updated_at,
+            updated_at=reply.data.updated_at,
         ),
     )
     # Over gRPC an empty list cannot be told from none; the mask says it is to go.
@@ -195,13 +195,13 @@ async def test_metadata(users: UserServiceAsyncStub, new_id: str) -> None:
 @pytest.mark.parametrize("status", ["inactive", "suspended", "active"])
 async def test_status(users: UserServiceAsyncStub, new_id: str, status: str) -> None:
     await create(users, new_id)
-    answer = await users.UpdateUserStatus(
+    reply = await users.UpdateUserStatus(
         user_updates_pb2.UpdateUserStatusRequest(user_id=new_id, status=status)
     )
-    assert answer == user_updates_pb2.UpdateUserStatusResponse(
+    assert reply == user_updates_pb2.UpdateUserStatusResponse(
         message="Status updated successfully",
         data=user_updates_pb2.UpdateUserStatusData(
-            user_id=new_id, status=status, updated_at=answer.data.updated_at
+            user_id=new_id, status=status, updated_at=reply.data.updated_at
         ),
     )
     assert (await get(users, new_id)).status == status
@@ -210,13 +210,13 @@ async def test_status(users: UserServiceAsyncStub, new_id: str, status: str) -> 
 @pytest.mark.parametrize("verified", [True, False])
 async def test_email_verified(users: UserServiceAsyncStub, new_id: str, verified: bool) -> None:
     await create(users, new_id)
-    answer = await users.UpdateUserEmailVerified(
+    reply = await users.UpdateUserEmailVerified(
         user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=verified)
     )
-    assert answer == user_updates_pb2.UpdateUserEmailVerifiedResponse(
+    assert reply == user_updates_pb2.UpdateUserEmailVerifiedResponse(
         message="Email verification updated successfully",
         data=user_updates_pb2.UpdateUserEmailVerifiedData(
-            user_id=new_id, email_verified=verified, updated_at=answer.data.updated_at
+            user_id=new_id, email_verified=verified, updated_at=reply.data.updated_at
         ),
     )
     assert (await get(users, new_id)).email_verified is verified
@@ -224,10 +224,10 @@ async def test_email_verified(users: UserServiceAsyncStub, new_id: str, verified
 
 async def test_batch(users: UserServiceAsyncStub, new_id: str) -> None:
     made = [await create(users, f"{new_id}_{number}") for number in range(2)]
-    answer = await users.BatchGetUsers(
+    reply = await users.BatchGetUsers(
         rpc.BatchGetUsersRequest(user_ids=[f"{new_id}_1", "nobody", f"{new_id}_0"])
     )
-    assert answer == rpc.BatchGetUsersResponse(
+    assert reply == rpc.BatchGetUsersResponse(
         data=rpc.BatchGetUsersData(users=[made[1], made[0]], missing_user_ids=["nobody"])
     )
 
@@ -263,8 +263,8 @@ async def test_lists(users: UserServiceAsyncStub, new_id: str) -> None:
 
 async def test_delete(users: UserServiceAsyncStub, new_id: str) -> None:
     before = await create(users, new_id, city="Pune")
-    answer = await users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id))
-    assert answer == rpc.DeleteUserResponse(message="User deleted successfully")
+    reply = await users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id))
+    assert reply == rpc.DeleteUserResponse(message="User deleted successfully")
     assert await refused(users.GetUser(rpc.GetUserRequest(user_id=new_id))) == NOT_FOUND
     assert await refused(users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id))) == NOT_FOUND
     again = await create(users, new_id)

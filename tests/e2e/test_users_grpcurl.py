@@ -50,11 +50,11 @@ class Client:
             "-d", content, f"http://{self.address}/{method}",
         )  # fmt: skip
 
-    def answer(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
+    def reply(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
         done = self.call(method, request)
         assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
+        reply: dict[str, Any] = json.loads(done.stdout)
+        return reply
 
     def services(self) -> set[str]:
         done = (
@@ -131,8 +131,8 @@ def test_a_service_and_its_messages_are_described(client: Client) -> None:
 
 @pytest.mark.parametrize("service", ["", *SERVICES])
 def test_health(client: Client, service: str) -> None:
-    answer = client.answer("grpc.health.v1.Health/Check", {"service": service})
-    assert answer == {"status": "SERVING"}
+    reply = client.reply("grpc.health.v1.Health/Check", {"service": service})
+    assert reply == {"status": "SERVING"}
 
 
 def test_health_of_a_service_that_is_not_there(client: Client) -> None:
@@ -143,11 +143,11 @@ def test_health_of_a_service_that_is_not_there(client: Client) -> None:
 
 def test_calls(client: Client, new_id: str) -> None:
     request = {"userId": new_id, "email": f"{new_id}@example.com", "firstName": "John"}
-    created = client.answer(f"{USERS}/CreateUser", request)
+    created = client.reply(f"{USERS}/CreateUser", request)
     assert created["message"] == "User created successfully"
     # Python's reflection carries no JSON names, so grpcurl prints the names of the contract.
     assert created["data"]["profile"] in ({"firstName": "John"}, {"first_name": "John"})
-    got = client.answer(f"{USERS}/GetUser", {"userId": new_id})
+    got = client.reply(f"{USERS}/GetUser", {"userId": new_id})
     assert got["data"] == created["data"]
 
 

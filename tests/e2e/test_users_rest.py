@@ -63,18 +63,18 @@ async def prd_user(rest: httpx.AsyncClient) -> AsyncIterator[str]:
 
 
 async def create(rest: httpx.AsyncClient, user_id: str, **fields: Any) -> Json:
-    answer = await rest.post(
+    reply = await rest.post(
         "/users", json={"userId": user_id, "email": f"{user_id}@example.com", **fields}
     )
-    assert answer.status_code == 201, answer.text
-    data: Json = answer.json()["data"]
+    assert reply.status_code == 201, reply.text
+    data: Json = reply.json()["data"]
     return data
 
 
 async def get(rest: httpx.AsyncClient, user_id: str) -> Json:
-    answer = await rest.get(f"/users/{user_id}")
-    assert answer.status_code == 200, answer.text
-    data: Json = answer.json()["data"]
+    reply = await rest.get(f"/users/{user_id}")
+    assert reply.status_code == 200, reply.text
+    data: Json = reply.json()["data"]
     return data
 
 
@@ -87,10 +87,10 @@ def new_city() -> str:
 
 
 async def test_create_as_the_requirements_print_it(rest: httpx.AsyncClient, prd_user: str) -> None:
-    answer = await rest.post("/users", content=PRD_CREATE, headers=JSON)
-    assert answer.status_code == 201
-    assert answer.headers["content-type"] == "application/json"
-    body = content_of(answer)
+    reply = await rest.post("/users", content=PRD_CREATE, headers=JSON)
+    assert reply.status_code == 201
+    assert reply.headers["content-type"] == "application/json"
+    body = content_of(reply)
     assert body.keys() == {"message", "data"}
     assert body["message"] == "User created successfully"
     data = body["data"]
@@ -240,13 +240,13 @@ async def test_a_user_id_is_unique(rest: httpx.AsyncClient, new_id: str) -> None
 
 
 async def test_of_many_creations_at_once_one_succeeds(rest: httpx.AsyncClient, new_id: str) -> None:
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(
             rest.post("/users", json={"userId": new_id, "email": f"{new_id}@example.com"})
             for _ in range(10)
         )
     )
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 9
+    assert sorted(reply.status_code for reply in responses) == [201] + [409] * 9
 
 
 # --- updates ----------------------------------------------------------------------------------
@@ -256,22 +256,22 @@ async def test_an_update_leaves_what_is_not_sent(rest: httpx.AsyncClient, new_id
     before = await create(
         rest, new_id, firstName="Asha", city="Pune", income=5, metadata={"source": "web"}
     )
-    answer = await rest.put(f"/users/{new_id}/profile", json={"city": "Delhi", "lastName": ""})
-    assert answer.json()["data"]["profile"] == {
+    reply = await rest.put(f"/users/{new_id}/profile", json={"city": "Delhi", "lastName": ""})
+    assert reply.json()["data"]["profile"] == {
         "firstName": "Asha", "lastName": "", "city": "Delhi", "income": 5,
     }  # fmt: skip
     after = await get(rest, new_id)
     assert after == before | {
-        "profile": answer.json()["data"]["profile"],
-        "updatedAt": answer.json()["data"]["updatedAt"],
+        "profile": reply.json()["data"]["profile"],
+        "updatedAt": reply.json()["data"]["updatedAt"],
     }
     assert after["updatedAt"] >= before["updatedAt"]
 
 
 async def test_a_notification_leaves_the_others(rest: httpx.AsyncClient, new_id: str) -> None:
     await create(rest, new_id, preferences={"notifications": {"email": False, "sms": True}})
-    answer = await rest.put(f"/users/{new_id}/preferences", json={"notifications": {"push": False}})
-    assert answer.json()["data"]["preferences"] == {
+    reply = await rest.put(f"/users/{new_id}/preferences", json={"notifications": {"push": False}})
+    assert reply.json()["data"]["preferences"] == {
         "currency": "INR",
         "language": "en",
         "notifications": {"email": False, "sms": True, "push": False},
@@ -282,12 +282,12 @@ async def test_a_field_in_the_mask_that_is_not_sent_is_removed(
     rest: httpx.AsyncClient, new_id: str
 ) -> None:
     await create(rest, new_id, firstName="Asha", city="Pune", income=5, riskTolerance="low")
-    answer = await rest.put(
+    reply = await rest.put(
         f"/users/{new_id}/profile",
         json={"city": "Delhi", "updateMask": "city,income,riskTolerance"},
     )
-    assert answer.status_code == 200
-    assert answer.json()["data"]["profile"] == {"firstName": "Asha", "city": "Delhi"}
+    assert reply.status_code == 200
+    assert reply.json()["data"]["profile"] == {"firstName": "Asha", "city": "Delhi"}
     only_mask = await rest.put(f"/users/{new_id}/profile", json={"updateMask": "firstName"})
     assert only_mask.json()["data"]["profile"] == {"city": "Delhi"}
     assert (await get(rest, new_id))["profile"] == {"city": "Delhi"}
@@ -315,9 +315,9 @@ async def test_a_preference_in_the_mask_goes_back_to_its_default(
         "notifications": {"email": False, "sms": True, "push": False},
     }
     await create(rest, new_id, preferences=set_)
-    answer = await rest.put(f"/users/{new_id}/preferences", json={"updateMask": mask})
-    assert answer.status_code == 200
-    assert answer.json()["data"]["preferences"] == set_ | expected
+    reply = await rest.put(f"/users/{new_id}/preferences", json={"updateMask": mask})
+    assert reply.status_code == 200
+    assert reply.json()["data"]["preferences"] == set_ | expected
     assert (await get(rest, new_id))["preferences"] == set_ | expected
 
 
@@ -326,20 +326,20 @@ async def test_what_is_sent_beats_the_mask_that_names_its_parent(
 ) -> None:
     sent = {"notifications": {"email": False, "sms": True, "push": False}}
     await create(rest, new_id, preferences=sent)
-    answer = await rest.put(
+    reply = await rest.put(
         f"/users/{new_id}/preferences",
         json={"notifications": {"push": False}, "updateMask": "notifications"},
     )
-    assert answer.json()["data"]["preferences"]["notifications"] == {
+    assert reply.json()["data"]["preferences"]["notifications"] == {
         "email": True, "sms": False, "push": False,
     }  # fmt: skip
 
 
 async def test_metadata(rest: httpx.AsyncClient, new_id: str) -> None:
     await create(rest, new_id, metadata={"source": "web", "tags": ["a", "b"]})
-    answer = await rest.put(f"/users/{new_id}/metadata", json={"referralCode": "R1", "tags": ["c"]})
-    assert answer.status_code == 200
-    body = answer.json()
+    reply = await rest.put(f"/users/{new_id}/metadata", json={"referralCode": "R1", "tags": ["c"]})
+    assert reply.status_code == 200
+    body = reply.json()
     assert body["message"] == "Metadata updated successfully"
     assert body["data"] == {
         "userId": new_id,
@@ -354,9 +354,9 @@ async def test_metadata(rest: httpx.AsyncClient, new_id: str) -> None:
 @pytest.mark.parametrize("status", ["inactive", "suspended", "active"])
 async def test_status(rest: httpx.AsyncClient, new_id: str, status: str) -> None:
     await create(rest, new_id)
-    answer = await rest.put(f"/users/{new_id}/status", json={"status": status})
-    assert answer.status_code == 200
-    body = answer.json()
+    reply = await rest.put(f"/users/{new_id}/status", json={"status": status})
+    assert reply.status_code == 200
+    body = reply.json()
     assert body["message"] == "Status updated successfully"
     assert body["data"] == {
         "userId": new_id,
@@ -369,9 +369,9 @@ async def test_status(rest: httpx.AsyncClient, new_id: str, status: str) -> None
 async def test_email_verified(rest: httpx.AsyncClient, new_id: str) -> None:
     await create(rest, new_id)
     for verified in (True, False):
-        answer = await rest.put(f"/users/{new_id}/email-verified", json={"emailVerified": verified})
-        assert answer.status_code == 200
-        body = answer.json()
+        reply = await rest.put(f"/users/{new_id}/email-verified", json={"emailVerified": verified})
+        assert reply.status_code == 200
+        body = reply.json()
         assert body["message"] == "Email verification updated successfully"
         assert body["data"] == {
             "userId": new_id,
@@ -387,8 +387,8 @@ async def test_an_empty_update_is_refused(
     rest: httpx.AsyncClient, new_id: str, section: str, body: str
 ) -> None:
     before = await create(rest, new_id)
-    answer = await rest.put(f"/users/{new_id}/{section}", content=body, headers=JSON)
-    assert failed(answer) == Failure("VALIDATION_ERROR", EMPTY_UPDATE)
+    reply = await rest.put(f"/users/{new_id}/{section}", content=body, headers=JSON)
+    assert failed(reply) == Failure("VALIDATION_ERROR", EMPTY_UPDATE)
     assert await get(rest, new_id) == before
 
 
@@ -405,8 +405,8 @@ async def test_an_update_of_nothing_but_nulls_is_empty(
     rest: httpx.AsyncClient, new_id: str, section: str, body: Json
 ) -> None:
     await create(rest, new_id)
-    answer = await rest.put(f"/users/{new_id}/{section}", json=body)
-    assert failed(answer) == Failure("VALIDATION_ERROR", EMPTY_UPDATE)
+    reply = await rest.put(f"/users/{new_id}/{section}", json=body)
+    assert failed(reply) == Failure("VALIDATION_ERROR", EMPTY_UPDATE)
 
 
 @pytest.mark.parametrize(
@@ -422,17 +422,17 @@ async def test_an_update_of_nothing_but_nulls_is_empty(
 async def test_nobody_cannot_be_changed(
     rest: httpx.AsyncClient, new_id: str, section: str, body: Json
 ) -> None:
-    answer = await rest.put(f"/users/{new_id}/{section}", json=body)
-    assert failed(answer) == Failure("USER_NOT_FOUND", "User not found")
+    reply = await rest.put(f"/users/{new_id}/{section}", json=body)
+    assert failed(reply) == Failure("USER_NOT_FOUND", "User not found")
 
 
 async def test_updates_at_once_are_all_kept(rest: httpx.AsyncClient, new_id: str) -> None:
     await create(rest, new_id)
     fields: Json = {"firstName": "A", "lastName": "B", "city": "C", "country": "D", "income": 5}
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(rest.put(f"/users/{new_id}/profile", json={k: v}) for k, v in fields.items())
     )
-    assert [answer.status_code for answer in answers] == [200] * 5
+    assert [reply.status_code for reply in responses] == [200] * 5
     assert (await get(rest, new_id))["profile"] == fields
 
 
@@ -443,14 +443,14 @@ async def test_who_is_deleted_is_gone_from_every_read(rest: httpx.AsyncClient, n
     city = new_city()
     await create(rest, new_id, city=city)
     assert (await rest.delete(f"/users/{new_id}")).status_code == 200
-    answers = [
+    responses = [
         await rest.get(f"/users/{new_id}"),
         await rest.delete(f"/users/{new_id}"),
         await rest.put(f"/users/{new_id}/status", json={"status": "active"}),
         await rest.get(f"/connectors/user/{new_id}"),
     ]
-    for answer in answers:
-        assert failed(answer) == Failure("USER_NOT_FOUND", "User not found")
+    for reply in responses:
+        assert failed(reply) == Failure("USER_NOT_FOUND", "User not found")
     batch = (await rest.get(f"/users:batchGet?userIds={new_id}")).json()["data"]
     assert batch == {"users": [], "missingUserIds": [new_id]}
     page = (await rest.get("/users", params={"city": city})).json()["data"]
@@ -489,9 +489,9 @@ async def test_a_batch_is_in_the_order_asked_for_and_names_the_missing(
         "commas": "userIds=" + ",".join(asked),
         "escaped commas": "userIds=" + "%2C".join(asked),
     }[form]
-    answer = await rest.get(f"/users:batchGet?{query}")
-    assert answer.status_code == 200
-    assert content_of(answer) == {
+    reply = await rest.get(f"/users:batchGet?{query}")
+    assert reply.status_code == 200
+    assert content_of(reply) == {
         "data": {
             "users": [users[2], users[0], users[1]],
             "missingUserIds": [f"{new_id}_none", f"{new_id}_void"],
@@ -512,8 +512,8 @@ async def test_a_batch_is_in_the_order_asked_for_and_names_the_missing(
 async def test_a_batch_has_1_to_100_ids(
     rest: httpx.AsyncClient, ids: list[str], field: str
 ) -> None:
-    answer = await rest.get("/users:batchGet", params={"userIds": ids})
-    failure = failed(answer)
+    reply = await rest.get("/users:batchGet", params={"userIds": ids})
+    failure = failed(reply)
     assert failure.code == "VALIDATION_ERROR"
     assert field in failure.fields
 
@@ -536,10 +536,10 @@ async def lived_in(rest: httpx.AsyncClient, new_id: str, count: int) -> tuple[st
 async def test_pages_by_number(rest: httpx.AsyncClient, new_id: str) -> None:
     city, users = await lived_in(rest, new_id, 5)
     for number in range(1, 5):
-        answer = await rest.get("/users", params={"city": city, "limit": 2, "page": number})
-        assert answer.status_code == 200
-        assert content_of(answer).keys() == {"data"}
-        data = answer.json()["data"]
+        reply = await rest.get("/users", params={"city": city, "limit": 2, "page": number})
+        assert reply.status_code == 200
+        assert content_of(reply).keys() == {"data"}
+        data = reply.json()["data"]
         assert data["users"] == users[2 * number - 2 : 2 * number]
         token = data["pagination"].pop("nextPageToken", None)
         assert (token is not None) == (number < 3)
@@ -555,9 +555,9 @@ async def test_pages_by_number(rest: httpx.AsyncClient, new_id: str) -> None:
 async def test_a_page_past_the_end_is_empty(rest: httpx.AsyncClient, new_id: str) -> None:
     city, _ = await lived_in(rest, new_id, 1)
     for number in (2, 99, 2**31 - 1):
-        answer = await rest.get("/users", params={"city": city, "page": number, "limit": 100})
-        assert answer.status_code == 200
-        assert answer.json()["data"] == {
+        reply = await rest.get("/users", params={"city": city, "page": number, "limit": 100})
+        assert reply.status_code == 200
+        assert reply.json()["data"] == {
             "users": [],
             "pagination": {
                 "currentPage": number,

@@ -62,11 +62,11 @@ async def test_a_connection_from_its_start_over_both(
         messages = await until(aiter(stream), lambda event: event.type == "ready")
         made = await step.connect(rest, user, permissions=step.ALL)
         sent: list[Sent] = await until(events, has_ended_a_run)
-        told: list[Response] = await until(aiter(stream), ended)
+        reported: list[Response] = await until(aiter(stream), ended)
         disconnected = await step.disconnect(rest, made["id"])
         assert disconnected["platform"] == "fi_money"
         sent += await until(events, lambda event: event.name == "connector")
-        told += await until(aiter(stream), lambda event: event.type == "connector")
+        reported += await until(aiter(stream), lambda event: event.type == "connector")
     stream.cancel()
     assert first[0].data.keys() == {"resumeToken", "type", "occurredAt"}
     assert (len(first), len(messages)) == (1, 1)
@@ -74,15 +74,15 @@ async def test_a_connection_from_its_start_over_both(
     for event in (*first, *sent):
         assert event.id == event.data["resumeToken"]
         assert event.name == event.data["type"]
-    assert [event.data for event in sent] == [as_json(event) for event in told]
+    assert [event.data for event in sent] == [as_json(event) for event in reported]
     assert {event.name for event in sent} == {"connector", "sync"}
     seen = [event.data.get("sync", {}).get("counts") for event in sent]
     fetched = [[count["dataType"] for count in counts] for counts in seen if counts]
     assert fetched == [list(step.ALL[: number + 1]) for number in range(len(step.ALL))]
 
     run = next(event.data["endedSync"] for event in sent if "endedSync" in event.data)
-    answer = await rest.get(f"/connectors/{made['id']}/syncs/{run['syncId']}")
-    assert run == answer.json()["data"]
+    reply = await rest.get(f"/connectors/{made['id']}/syncs/{run['syncId']}")
+    assert run == reply.json()["data"]
     last = sent[-1].data["connector"]
     whole = await step.get(rest, made["id"])
     details = whole["connectionDetails"]
@@ -92,7 +92,7 @@ async def test_a_connection_from_its_start_over_both(
     }
 
 
-async def test_no_secret_is_told(stack: Stack, rest: httpx.AsyncClient, user: str) -> None:
+async def test_no_secret_is_reported(stack: Stack, rest: httpx.AsyncClient, user: str) -> None:
     login = step.credentials_of(step.new_login())
     known = {login["password"], login["apiKey"]}
     async with watching(rest, user) as events:
@@ -129,22 +129,22 @@ async def test_a_watch_goes_on_from_where_it_was(
     assert again[1:] == whole[1:]
     # Over the other protocol too, and for all users.
     stream = connectors.WatchConnectors(watch_pb2.WatchConnectorsRequest(resume_token=token))
-    told = await until(
+    reported = await until(
         aiter(stream), lambda event: ended(event) and event.connector.user_id == user
     )
     stream.cancel()
-    assert [as_json(event) for event in told if event.connector.user_id == user] == [
+    assert [as_json(event) for event in reported if event.connector.user_id == user] == [
         event.data for event in whole[1:]
     ]
     # A browser repeats its first URL; the header says how far it came.
     headers = {"last-event-id": whole[-2].id or ""}
     path = f"/connectors/watch?userId={user}&resumeToken={ready.id}"
-    async with rest.stream("GET", path, headers=headers) as answer:
-        last = await until(events_of(answer.aiter_lines()), has_ended_a_run)
+    async with rest.stream("GET", path, headers=headers) as reply:
+        last = await until(events_of(reply.aiter_lines()), has_ended_a_run)
     assert [event.id for event in last] == [whole[-2].id, whole[-1].id]
 
 
-async def test_a_deleted_user_is_told(rest: httpx.AsyncClient, user: str) -> None:
+async def test_a_deleted_user_is_reported(rest: httpx.AsyncClient, user: str) -> None:
     made = await step.connect(rest, user)
     async with watching(rest, user) as events:
         await anext(aiter(events))
@@ -214,8 +214,8 @@ async def test_a_query_is_read_strictly(
 
 @pytest.mark.parametrize("token", ["x" * 600, "caf\u00e9"])
 async def test_a_header_is_read_strictly(rest: httpx.AsyncClient, token: str) -> None:
-    answer = await rest.get("/connectors/watch", headers={b"last-event-id": token.encode()})
-    failure = failed(answer)
+    reply = await rest.get("/connectors/watch", headers={b"last-event-id": token.encode()})
+    failure = failed(reply)
     assert failure.code == "VALIDATION_ERROR"
     assert set(failure.fields) == {"resumeToken"}
 
@@ -232,9 +232,9 @@ async def test_a_token_that_is_too_old(
     expected = Failure(
         "RESUME_TOKEN_EXPIRED", "The resume token is too old; list again, then watch without it"
     )
-    answer = await rest.get("/connectors/watch", headers={"last-event-id": old})
-    assert answer.status_code == 409
-    assert failed(answer) == expected
+    reply = await rest.get("/connectors/watch", headers={"last-event-id": old})
+    assert reply.status_code == 409
+    assert failed(reply) == expected
     assert await refused_over_grpc(connectors, requested(user, old)) == expected
 
 
@@ -288,7 +288,7 @@ async def as_server_sent_events(
 
 
 @pytest.mark.full_only
-async def test_a_server_that_is_told_to_stop_ends_its_watches(
+async def test_a_server_that_stops_ends_its_watches(
     rest: httpx.AsyncClient, server: Server, user: str
 ) -> None:
     path = ((ORIGINAL_PATH, f"/api/v1/connectors/watch?userId={user}"),)

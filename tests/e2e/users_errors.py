@@ -56,15 +56,15 @@ def rest_error(status: int, content: bytes, path: str | None) -> Failure:
     return Failure(error["code"], error["message"], fields, error.get("metadata", {}))
 
 
-def failed(answer: httpx.Response) -> Failure:
+def failed(reply: httpx.Response) -> Failure:
     """The error of a REST answer to httpx."""
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-request-id"]
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-request-id"]
     internal = [
-        name for name in answer.headers if name.startswith(("grpc-", "x-finlink", "x-envoy"))
+        name for name in reply.headers if name.startswith(("grpc-", "x-finlink", "x-envoy"))
     ]
     assert internal == []
-    return rest_error(answer.status_code, answer.content, answer.request.url.path)
+    return rest_error(reply.status_code, reply.content, reply.request.url.path)
 
 
 def grpc_error(raised: grpc.RpcError) -> Failure:

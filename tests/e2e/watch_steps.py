@@ -31,11 +31,11 @@ async def watching(
     """The events of an open watch; `token` is sent as a browser does that comes back."""
     headers = {} if token is None else {"last-event-id": token}
     params = {} if user_id is None else {"userId": user_id}
-    async with rest.stream("GET", "/connectors/watch", params=params, headers=headers) as answer:
-        assert answer.status_code == 200, await answer.aread()
-        assert answer.headers["content-type"] == "text/event-stream"
-        assert answer.headers["cache-control"] == "no-store"
-        yield events_of(answer.aiter_lines())
+    async with rest.stream("GET", "/connectors/watch", params=params, headers=headers) as reply:
+        assert reply.status_code == 200, await reply.aread()
+        assert reply.headers["content-type"] == "text/event-stream"
+        assert reply.headers["cache-control"] == "no-store"
+        yield events_of(reply.aiter_lines())
 
 
 async def events_of(lines: AsyncIterator[str]) -> AsyncIterator[Sent]:

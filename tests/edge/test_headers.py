@@ -13,7 +13,7 @@ from codegen.envoy import BASES, published
 from server.edge.access_log import shorten
 from server.edge.limits import Limits
 from tests.e2e.strictness_calls import raw
-from tests.edge.gate import Gate, gate, untyped
+from tests.edge.edge_stack import EdgeStack, edge_stack, untyped
 from tests.supervisor.harness import patiently
 
 ORIGIN = "https://app.example"
@@ -30,12 +30,12 @@ USER = "/api/v1/users/someone"
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     calls = dict.fromkeys(("overall", "users", "connectors", "status", "sync"), 1_000) | {
         "status": 1
     }
     limits = Limits(calls=calls, cors_origins=[ORIGIN])
-    with gate(tmp_path_factory.mktemp("edge"), limits) as opened:
+    with edge_stack(tmp_path_factory.mktemp("edge"), limits) as opened:
         yield opened
 
 
@@ -52,23 +52,23 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("line", "headers", "expected"), ANSWERS.values(), ids=ANSWERS)
-def test_security_headers_on_all_answers(
-    edge: Gate, line: bytes, headers: list[bytes], expected: set[int]
+def test_security_headers_on_all_replies(
+    edge: EdgeStack, line: bytes, headers: list[bytes], expected: set[int]
 ) -> None:
     if b"Content-Length: 70000" in headers:
-        answer = raw(edge.rest, line, body=b" " * 70_000)
+        reply = raw(edge.rest, line, body=b" " * 70_000)
     else:
-        answer = raw(edge.rest, line, *headers)
-    assert answer.status in expected
-    assert {name: answer.headers.get(name) for name in SECURITY} == SECURITY
-    assert "strict-transport-security" not in answer.headers, "that is for HTTPS"
+        reply = raw(edge.rest, line, *headers)
+    assert reply.status in expected
+    assert {name: reply.headers.get(name) for name in SECURITY} == SECURITY
+    assert "strict-transport-security" not in reply.headers, "that is for HTTPS"
     internal = [
-        name for name in answer.headers if name.startswith(("x-envoy", "x-finlink", "grpc-"))
+        name for name in reply.headers if name.startswith(("x-envoy", "x-finlink", "grpc-"))
     ]
     assert internal == []
 
 
-def test_cors_is_for_the_origins_named(edge: Gate) -> None:
+def test_cors_is_for_the_origins_named(edge: EdgeStack) -> None:
     asked = {"origin": ORIGIN, "access-control-request-method": "PUT",
              "access-control-request-headers": "content-type,idempotency-key"}  # fmt: skip
     allowed = httpx.options(f"{edge.rest}{USER}", headers=asked)
@@ -77,10 +77,10 @@ def test_cors_is_for_the_origins_named(edge: Gate) -> None:
     assert "PUT" in allowed.headers["access-control-allow-methods"]
     assert "idempotency-key" in allowed.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in allowed.headers
-    answer = httpx.get(f"{edge.rest}{USER}", headers={"origin": ORIGIN})
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert "retry-after" in answer.headers["access-control-expose-headers"]
+    reply = httpx.get(f"{edge.rest}{USER}", headers={"origin": ORIGIN})
+    assert reply.status_code == 200
+    assert reply.headers["access-control-allow-origin"] == ORIGIN
+    assert "retry-after" in reply.headers["access-control-expose-headers"]
     for other in (
         "https://app.example.evil",
         "http://app.example",
@@ -89,8 +89,8 @@ def test_cors_is_for_the_origins_named(edge: Gate) -> None:
     ):
         refused = httpx.options(f"{edge.rest}{USER}", headers={**asked, "origin": other})
         assert refused.status_code == 404
-        answer = httpx.get(f"{edge.rest}{USER}", headers={"origin": other})
-        found = [*refused.headers, *answer.headers]
+        reply = httpx.get(f"{edge.rest}{USER}", headers={"origin": other})
+        found = [*refused.headers, *reply.headers]
         assert [name for name in found if name.startswith("access-control")] == []
 
 
@@ -105,7 +105,7 @@ SENT = {
 KEPT = {"x-forwarded-for": "127.0.0.1", "x-envoy-original-path": USER}
 
 
-def test_nothing_internal_comes_in_over_rest(edge: Gate) -> None:
+def test_nothing_internal_comes_in_over_rest(edge: EdgeStack) -> None:
     more = {"grpc-timeout": "1n", "some-bin": "%%%", "x-forwarded-proto": "https", "no|name": "x"}
     assert httpx.get(f"{edge.rest}{USER}", headers={**SENT, **more}).status_code == 200
     got = edge.seen[-1].metadata
@@ -114,7 +114,7 @@ def test_nothing_internal_comes_in_over_rest(edge: Gate) -> None:
     assert got["x-forwarded-proto"] == "http"
 
 
-async def test_nothing_internal_comes_in_over_grpc(edge: Gate) -> None:
+async def test_nothing_internal_comes_in_over_grpc(edge: EdgeStack) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.grpc_port}") as channel:
         await untyped(channel, "/a.B/C")(b"", metadata=tuple(SENT.items()))
     got = edge.seen[-1].metadata
@@ -125,20 +125,20 @@ async def test_nothing_internal_comes_in_over_grpc(edge: Gate) -> None:
 
 
 @pytest.fixture(scope="module")
-def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """One that writes every call down."""
-    with gate(tmp_path_factory.mktemp("talkative"), every_call=True) as opened:
+    with edge_stack(tmp_path_factory.mktemp("talkative"), every_call=True) as opened:
         yield opened
 
 
-def logged(edge: Gate, request_id: str) -> str:
+def logged(edge: EdgeStack, request_id: str) -> str:
     """The log, once it has a line of this request: Envoy writes in batches."""
     edge.admin("/reopen_logs", "POST")
     patiently(lambda: request_id in edge.access_log.read_text(), edge.access_log)
     return edge.access_log.read_text()
 
 
-async def test_a_long_access_log_is_put_aside(talkative: Gate) -> None:
+async def test_a_long_access_log_is_put_aside(talkative: EdgeStack) -> None:
     log, admin_port = talkative.access_log, talkative.admin_port
     async with httpx.AsyncClient(base_url=talkative.rest) as client:
         await client.get(USER, headers={"x-request-id": "before"})
@@ -153,7 +153,7 @@ async def test_a_long_access_log_is_put_aside(talkative: Gate) -> None:
 
 
 @pytest.mark.parametrize("path", published(USER))
-def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate, path: str) -> None:
+def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: EdgeStack, path: str) -> None:
     secret, request_id = "hunter2hunter2", f"log-test-{path}"
     httpx.get(
         f"{talkative.rest}{path}?token={secret}",
@@ -172,7 +172,7 @@ def test_the_access_log_has_a_line_a_call_and_no_secret(talkative: Gate, path: s
     assert line["duration_ms"] >= 0
 
 
-async def test_calls_that_a_server_has_told_well_are_not_told_again(edge: Gate) -> None:
+async def test_calls_that_a_server_has_logged_are_not_logged_again(edge: EdgeStack) -> None:
     async with httpx.AsyncClient(base_url=edge.rest) as client:
         await client.get(USER, headers={"x-request-id": "rest-answered"})
         await client.get(USER, headers={"x-request-id": "rest-slow", "wait-seconds": "1.1"})
@@ -188,11 +188,11 @@ async def test_calls_that_a_server_has_told_well_are_not_told_again(edge: Gate) 
     assert "answered" not in text
 
 
-def test_probes_tell_nothing(edge: Gate) -> None:
+def test_probes_reveal_nothing(edge: EdgeStack) -> None:
     for base in ("", *BASES):
         for path, body in (("/health", '{"status":"alive"}'), ("/ready", "")):
-            answer = httpx.get(edge.rest + base + path)
-            assert (answer.status_code, answer.text) == (200, body)
-            assert not any(name.startswith(("x-envoy", "x-ratelimit")) for name in answer.headers)
+            reply = httpx.get(edge.rest + base + path)
+            assert (reply.status_code, reply.text) == (200, body)
+            assert not any(name.startswith(("x-envoy", "x-ratelimit")) for name in reply.headers)
         for path in ("/ready/", "/health/", "/x/ready", "/healthz"):
             assert httpx.get(edge.rest + base + path).status_code == 404

@@ -18,7 +18,7 @@ from server.edge.limits import Limits
 from server.edge.pages import APPLICATION, STYLED, Page, console, pages_of
 from server.edge.tls import Tls
 from tests.e2e.users_errors import failed
-from tests.edge.gate import HOUR_MS, Gate, gate
+from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack
 from tests.edge.test_headers import SECURITY
 from tests.edge.test_tls import trusting
 from tests.stack import ROOT, free_ports
@@ -46,11 +46,13 @@ def built(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """With a built console, over HTTP and HTTPS."""
     folder = tmp_path_factory.mktemp("edge")
     tls = Tls(rest=development_certificate(folder / "tls"))
-    with gate(folder, Limits(enabled=False), tls, pages=list(console(built(folder)))) as opened:
+    with edge_stack(
+        folder, Limits(enabled=False), tls, pages=list(console(built(folder)))
+    ) as opened:
         yield opened
 
 
@@ -67,18 +69,18 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
         ("/console/assets/text-G7h8I9.woff2", "assets/text-G7h8I9.woff2", "font/woff2"),
     ],
 )  # fmt: skip
-def test_what_a_path_answers(edge: Gate, path: str, name: str, media_type: str) -> None:
+def test_what_a_path_returns(edge: EdgeStack, path: str, name: str, media_type: str) -> None:
     with httpx.Client(verify=trusting(edge), http2=True) as client:
         over_https = client.get(f"https://localhost:{edge.tls_port}{path}")
-    for answer in (httpx.get(edge.rest + path), over_https):
-        assert answer.status_code == 200
-        assert answer.text == CONSOLE[name]
-        assert answer.headers["content-type"] == media_type
-        assert answer.headers.get_list("content-security-policy") == [APPLICATION]
+    for reply in (httpx.get(edge.rest + path), over_https):
+        assert reply.status_code == 200
+        assert reply.text == CONSOLE[name]
+        assert reply.headers["content-type"] == media_type
+        assert reply.headers.get_list("content-security-policy") == [APPLICATION]
         hashed = name.startswith("assets/")
         kept = "public, max-age=31536000, immutable" if hashed else "no-cache"
-        assert answer.headers.get_list("cache-control") == [kept]
-        assert {header: answer.headers[header] for header in KEPT} == KEPT
+        assert reply.headers.get_list("cache-control") == [kept]
+        assert {header: reply.headers[header] for header in KEPT} == KEPT
 
 
 @pytest.mark.parametrize(
@@ -89,18 +91,18 @@ def test_what_a_path_answers(edge: Gate, path: str, name: str, media_type: str) 
         ("GET", "/console/assets/../../envoy.yaml"),
     ],
 )  # fmt: skip
-def test_other_verbs_and_paths_find_nothing(edge: Gate, method: str, path: str) -> None:
-    answer = httpx.request(method, edge.rest + path)
-    assert answer.status_code == 404
-    assert failed(answer).code == "ROUTE_NOT_FOUND"
-    assert answer.headers["content-security-policy"] == SECURITY["content-security-policy"]
+def test_other_verbs_and_paths_find_nothing(edge: EdgeStack, method: str, path: str) -> None:
+    reply = httpx.request(method, edge.rest + path)
+    assert reply.status_code == 404
+    assert failed(reply).code == "ROUTE_NOT_FOUND"
+    assert reply.headers["content-security-policy"] == SECURITY["content-security-policy"]
 
 
 def test_pages_are_not_limited_and_use_up_nothing(tmp_path: Path) -> None:
     limits = Limits(calls={"overall": 1}, window_ms=HOUR_MS)
-    with gate(tmp_path, limits, pages=list(console(built(tmp_path)))) as edge:
+    with edge_stack(tmp_path, limits, pages=list(console(built(tmp_path)))) as edge:
         found = [httpx.get(f"{edge.rest}/console/") for _ in range(5)]
-        assert {answer.status_code for answer in found} == {200}
+        assert {reply.status_code for reply in found} == {200}
         assert not any(name.startswith("x-ratelimit") for name in found[0].headers)
         assert not edge.seen, "no page reaches a server"
         assert [httpx.get(edge.rest + USER).status_code for _ in range(2)] == [200, 429]
@@ -108,7 +110,7 @@ def test_pages_are_not_limited_and_use_up_nothing(tmp_path: Path) -> None:
 
 def test_a_service_of_shared_limits_is_not_asked_about_pages(tmp_path: Path) -> None:
     limits = Limits(service=f"127.0.0.1:{free_ports(1)[0]}")
-    with gate(tmp_path, limits, pages=list(console(built(tmp_path)))) as edge:
+    with edge_stack(tmp_path, limits, pages=list(console(built(tmp_path)))) as edge:
         for path in ("/console/", "/health"):
             assert httpx.get(edge.rest + path).status_code == 200
         asked = "/stats?filter=cluster.ratelimit.upstream_cx_total"
@@ -117,24 +119,24 @@ def test_a_service_of_shared_limits_is_not_asked_about_pages(tmp_path: Path) -> 
         assert not edge.admin(asked).strip().endswith(": 0")
 
 
-def test_without_a_build_the_console_tells_how_to_build_it(tmp_path: Path) -> None:
-    with gate(tmp_path, pages=list(console(tmp_path))) as edge:
+def test_without_a_build_the_console_says_how_to_build_it(tmp_path: Path) -> None:
+    with edge_stack(tmp_path, pages=list(console(tmp_path))) as edge:
         for path in ("/console", "/console/"):
-            answer = httpx.get(edge.rest + path)
-            assert answer.status_code == 200
-            assert "make console" in answer.text
-            assert "script-src" not in answer.headers["content-security-policy"]
+            reply = httpx.get(edge.rest + path)
+            assert reply.status_code == 200
+            assert "make console" in reply.text
+            assert "script-src" not in reply.headers["content-security-policy"]
         assert httpx.get(f"{edge.rest}/console/index.html").status_code == 404
 
 
-def test_a_file_that_is_missing_is_told_of_before_anything_starts(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_before_anything_starts(tmp_path: Path) -> None:
     page = Page("/gone", tmp_path / "gone.html")
     with pytest.raises(StartError, match=r"gone\.html is missing; it is served as /gone\."):
         envoy_pages.add({}, [page])
 
 
 def test_the_document_and_the_page_that_shows_it(tmp_path: Path) -> None:
-    with gate(tmp_path, pages=pages_of(ROOT)) as edge:
+    with edge_stack(tmp_path, pages=pages_of(ROOT)) as edge:
         document = httpx.get(f"{edge.rest}/openapi.yaml")
         assert document.text == (ROOT / "docs" / "openapi.yaml").read_text()
         assert document.headers["content-type"] == "application/yaml"
@@ -147,6 +149,6 @@ def test_the_document_and_the_page_that_shows_it(tmp_path: Path) -> None:
             asked = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
             assert "/docs/rapidoc.js" in asked
             for each in asked:
-                answer = httpx.get(edge.rest + each)
-                assert answer.status_code == 200
-                assert "octet-stream" not in answer.headers["content-type"]
+                reply = httpx.get(edge.rest + each)
+                assert reply.status_code == 200
+                assert "octet-stream" not in reply.headers["content-type"]

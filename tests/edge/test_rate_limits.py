@@ -19,7 +19,7 @@ from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
 from tests.e2e.strictness_calls import raw
 from tests.e2e.users_errors import Failure, failed
-from tests.edge.gate import HOUR_MS, Gate, gate, untyped
+from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack, untyped
 
 METHODS = methods()
 TRIGGER = "/finlink.connectors.v1.SyncService/TriggerSync"
@@ -35,14 +35,16 @@ PRD = {"users": 30, "connectors": 20, "status": 60, "sync": 5}
 
 
 @pytest.fixture
-def hourly(tmp_path: Path) -> Iterator[Gate]:
+def hourly(tmp_path: Path) -> Iterator[EdgeStack]:
     """The PRD's numbers, an hour instead of a minute: every bucket starts full and stays used."""
-    with gate(tmp_path, Limits(window_ms=HOUR_MS)) as opened:
+    with edge_stack(tmp_path, Limits(window_ms=HOUR_MS)) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def caller(at: Gate, address: str, *, h2: bool = False) -> AsyncIterator[httpx.AsyncClient]:
+async def caller(
+    at: EdgeStack, address: str, *, h2: bool = False
+) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(local_address=address, http1=not h2, http2=h2)
     async with httpx.AsyncClient(transport=transport, base_url=at.rest, timeout=30) as client:
         yield client
@@ -50,12 +52,12 @@ async def caller(at: Gate, address: str, *, h2: bool = False) -> AsyncIterator[h
 
 async def statuses(client: httpx.AsyncClient, verb: str, path: str, count: int) -> Counter[int]:
     """How often each status was answered to calls made at once."""
-    answers = await asyncio.gather(*(client.request(verb, path) for _ in range(count)))
-    return Counter(answer.status_code for answer in answers)
+    replies = await asyncio.gather(*(client.request(verb, path) for _ in range(count)))
+    return Counter(reply.status_code for reply in replies)
 
 
 @pytest.mark.full_only
-async def test_a_full_bucket_admits_the_number_for_each_of_two_addresses(hourly: Gate) -> None:
+async def test_a_full_bucket_admits_the_number_for_each_of_two_addresses(hourly: EdgeStack) -> None:
     async with caller(hourly, "127.0.0.1") as one, caller(hourly, "127.0.0.2") as two:
         for group, path in (("sync", SYNC), ("connectors", CALLS["connectors"]),
                             ("users", CALLS["users"])):  # fmt: skip
@@ -76,23 +78,23 @@ async def test_a_full_bucket_admits_the_number_for_each_of_two_addresses(hourly:
             assert await statuses(three, "GET", CALLS["status"], 65) == Counter({200: 60, 429: 5})
 
 
-async def test_a_refusal_tells_when_to_come_back(hourly: Gate) -> None:
+async def test_a_refusal_says_when_to_come_back(hourly: EdgeStack) -> None:
     async with caller(hourly, "127.0.0.1") as client:
         for left in reversed(range(5)):
-            answer = await client.post(SYNC)
-            assert answer.status_code == 200
-            assert answer.headers["x-ratelimit-limit"] == "5"
-            assert answer.headers["x-ratelimit-remaining"] == str(left)
-            assert "retry-after" not in answer.headers
-        answer = await client.post(SYNC)
-        assert failed(answer) == Failure("RATE_LIMITED", "Too many requests")
-        assert answer.headers["x-ratelimit-remaining"] == "0"
+            reply = await client.post(SYNC)
+            assert reply.status_code == 200
+            assert reply.headers["x-ratelimit-limit"] == "5"
+            assert reply.headers["x-ratelimit-remaining"] == str(left)
+            assert "retry-after" not in reply.headers
+        reply = await client.post(SYNC)
+        assert failed(reply) == Failure("RATE_LIMITED", "Too many requests")
+        assert reply.headers["x-ratelimit-remaining"] == "0"
         # One token in 720 s; a little of it has passed.
-        assert 0 < int(answer.headers["retry-after"]) <= HOUR_MS // 1000 // 5
+        assert 0 < int(reply.headers["retry-after"]) <= HOUR_MS // 1000 // 5
     assert len(hourly.seen) == 5
 
 
-async def test_stubs_are_not_limited(hourly: Gate) -> None:
+async def test_stubs_are_not_limited(hourly: EdgeStack) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{hourly.grpc_port}") as channel:
         call = untyped(channel, TRIGGER)
         await asyncio.gather(*(call(b"") for _ in range(150)))
@@ -100,7 +102,7 @@ async def test_stubs_are_not_limited(hourly: Gate) -> None:
 
 
 async def test_off_is_off(tmp_path: Path) -> None:
-    with gate(tmp_path, Limits(enabled=False, window_ms=HOUR_MS)) as opened:
+    with edge_stack(tmp_path, Limits(enabled=False, window_ms=HOUR_MS)) as opened:
         async with caller(opened, "127.0.0.1") as client:
             assert await statuses(client, "POST", SYNC, 120) == Counter({200: 120})
 
@@ -109,15 +111,17 @@ async def test_off_is_off(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """A number for each group that tells it from the others."""
     calls = {"overall": 9_000, "users": 1_001, "connectors": 1_002, "status": 1_003, "sync": 1_004}
-    with gate(tmp_path_factory.mktemp("marked"), Limits(window_ms=HOUR_MS, calls=calls)) as opened:
+    with edge_stack(
+        tmp_path_factory.mktemp("marked"), Limits(window_ms=HOUR_MS, calls=calls)
+    ) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
-def test_every_rpc_counts_to_the_group_its_option_says(marked: Gate, method: Method) -> None:
+def test_every_rpc_counts_to_the_group_its_option_says(marked: EdgeStack, method: Method) -> None:
     numbers = {"users": "1001", "connectors": "1002", "status": "1003", "sync": "1004"}
     for published in envoy.published(method.http_path):
         for value in ("someone", "status", "sync", "user", "sync-status", CONNECTOR):
@@ -126,8 +130,8 @@ def test_every_rpc_counts_to_the_group_its_option_says(marked: Gate, method: Met
                 path = path.replace(f"{{{name}}}", value)
             for query in ("", "?x=/sync", "?/api/v1/users"):
                 line = f"{method.verb.upper()} {path}{query} HTTP/1.1"
-                answer = raw(marked.rest, line.encode(), body=b"")
-                assert answer.headers["x-ratelimit-limit"] == numbers[method.rate_limit_group], line
+                reply = raw(marked.rest, line.encode(), body=b"")
+                assert reply.headers["x-ratelimit-limit"] == numbers[method.rate_limit_group], line
                 assert marked.seen[-1].method == method.path
 
 
@@ -161,21 +165,19 @@ HEADERS = [
 ]  # fmt: skip
 
 
-async def test_no_way_round(hourly: Gate) -> None:
+async def test_no_way_round(hourly: EdgeStack) -> None:
     async with caller(hourly, "127.0.0.1") as client:
         assert await statuses(client, "POST", SYNC, 6) == Counter({200: 5, 429: 1})
     for spelling in SPELLINGS:
         path = spelling.format(id=CONNECTOR)
-        answer = raw(hourly.rest, f"POST {path} HTTP/1.1".encode(), body=b"")
-        assert answer.status in {400, 404, 429}, path
-        assert json.loads(answer.content)["error"]["code"]
+        reply = raw(hourly.rest, f"POST {path} HTTP/1.1".encode(), body=b"")
+        assert reply.status in {400, 404, 429}, path
+        assert json.loads(reply.content)["error"]["code"]
         assert len(hourly.seen) == 5, path
     for header in HEADERS:
-        answer = raw(hourly.rest, f"POST {SYNC} HTTP/1.1".encode(), header.encode(), body=b"")
+        reply = raw(hourly.rest, f"POST {SYNC} HTTP/1.1".encode(), header.encode(), body=b"")
         # A gRPC call that strayed to this port is refused in gRPC's own way.
-        assert answer.status == 429 or answer.headers.get("grpc-status") == RESOURCE_EXHAUSTED, (
-            header
-        )
+        assert reply.status == 429 or reply.headers.get("grpc-status") == RESOURCE_EXHAUSTED, header
     # Every call above was a connection of its own; HTTP/2 is no other caller either.
     async with caller(hourly, "127.0.0.1", h2=True) as client:
         assert await statuses(client, "GET", f"{SYNC}s/sync_1", 20) == Counter({429: 20})
@@ -189,14 +191,14 @@ async def test_behind_trusted_proxies_the_address_is_the_forwarded_one(
     tmp_path: Path,
 ) -> None:
     proxies = ("127.0.0.2/31", "2001:db8:ffff::/48")
-    with gate(tmp_path, Limits(window_ms=HOUR_MS, trusted_proxies=proxies)) as opened:
+    with edge_stack(tmp_path, Limits(window_ms=HOUR_MS, trusted_proxies=proxies)) as opened:
         async with caller(opened, "127.0.0.2") as proxy, caller(opened, "127.0.0.1") as direct:
 
             async def admitted(client: httpx.AsyncClient, *forwarded: str) -> Counter[int]:
                 found: Counter[int] = Counter()
                 for each in forwarded:
-                    answer = await client.post(SYNC, headers={"x-forwarded-for": each})
-                    found[answer.status_code] += 1
+                    reply = await client.post(SYNC, headers={"x-forwarded-for": each})
+                    found[reply.status_code] += 1
                 return found
 
             assert await admitted(proxy, *["10.0.0.1"] * 6) == Counter({200: 5, 429: 1})

@@ -16,7 +16,7 @@ from server.edge.limits import Limits
 from server.rpc.method import Method
 from tests.contract.descriptors import descriptor_set, ids, methods
 from tests.e2e.users_errors import Failure, failed
-from tests.edge.gate import HOUR_MS, Gate, envoy, gate, worker
+from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack, envoy, worker
 from tests.stack import ROOT, free_ports
 
 METHODS = methods()
@@ -54,7 +54,7 @@ KIB = 1024
 
 
 @pytest.fixture(scope="module")
-def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """An edge for those RPCs alone, where calls of users do not count against the overall limit."""
     folder = tmp_path_factory.mktemp("made-up")
     (folder / "edge.proto").write_text(PROTO)
@@ -75,11 +75,11 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
         text = routes.text(["edge.v1.EdgeService"], str(transcoded))
     (folder / routes.FILE).write_text(text)
     given = Limits(window_ms=HOUR_MS, calls={"sync": 100, "overall": 12})
-    with gate(folder / "edge", given, descriptors=transcoded) as opened:
+    with edge_stack(folder / "edge", given, descriptors=transcoded) as opened:
         yield opened
 
 
-def test_a_body_may_be_as_long_as_its_rpc_says(made_up: Gate) -> None:
+def test_a_body_may_be_as_long_as_its_rpc_says(made_up: EdgeStack) -> None:
     for base in BASES:
         url = f"{made_up.rest}{base}/edge/large"
         assert httpx.post(url, content=b" " * (KIB * KIB)).status_code == 200
@@ -90,14 +90,14 @@ def test_a_body_may_be_as_long_as_its_rpc_says(made_up: Gate) -> None:
 
 
 @pytest.mark.parametrize("name", ["slow", "silent"])
-def test_a_call_may_take_as_long_as_its_rpc_says(made_up: Gate, name: str) -> None:
+def test_a_call_may_take_as_long_as_its_rpc_says(made_up: EdgeStack, name: str) -> None:
     url, late = f"{made_up.rest}/v1/edge/{name}", {"wait-seconds": "1"}
     reply = httpx.get(url, headers=late)
     assert (reply.status_code, reply.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
     assert httpx.get(url).status_code == 200
 
 
-def test_a_group_need_not_count_against_the_overall_limit(made_up: Gate) -> None:
+def test_a_group_need_not_count_against_the_overall_limit(made_up: EdgeStack) -> None:
     found = [httpx.get(f"{made_up.rest}/api/edge/plain").status_code for _ in range(52)]
     assert found == [200] * 50 + [429] * 2
     others = [httpx.get(f"{made_up.rest}/api/edge/slow").status_code for _ in range(12)]
@@ -106,12 +106,12 @@ def test_a_group_need_not_count_against_the_overall_limit(made_up: Gate) -> None
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """`envoy -c envoy.yaml` in a folder with `gen/`: nothing is changed but ports, and where a worker is."""
     folder = tmp_path_factory.mktemp("bare")
     (folder / "gen").symlink_to(ROOT / "gen")
     rest, rpc, admin = free_ports(3)
-    opened = Gate(rest, 0, rpc, admin, folder / "envoy.log", folder / "access.log")
+    opened = EdgeStack(rest, 0, rpc, admin, folder / "envoy.log", folder / "access.log")
     with worker(opened) as socket:
         text = (ROOT / "envoy.yaml").read_text()
         for old, new in {
@@ -126,7 +126,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
-def test_envoy_yaml_by_itself_serves_every_rpc(bare: Gate, method: Method) -> None:
+def test_envoy_yaml_by_itself_serves_every_rpc(bare: EdgeStack, method: Method) -> None:
     path = re.sub(r"\{\w+\}", "0" * 24, method.http_path)
     address = f"127.0.1.{METHODS.index(method) + 1}"  # of its own, as limits are the contract's
     with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:

@@ -9,12 +9,12 @@ import pytest
 
 from server.edge.limits import Limits
 from server.edge.tracing import Tracing
-from tests.edge.gate import Gate, gate
+from tests.edge.edge_stack import EdgeStack, edge_stack
 
 _USER = "/api/v1/users/ann"
 
 
-def _flags(opened: Gate, calls: int) -> set[str]:
+def _flags(opened: EdgeStack, calls: int) -> set[str]:
     """Of the `traceparent` that the server gets: 01 where a call is traced."""
     opened.seen.clear()
     with httpx.Client(base_url=opened.rest) as client:
@@ -33,5 +33,5 @@ def test_the_setting_is_how_many_calls_are_traced(
 ) -> None:
     # Nobody collects: a trace that cannot be sent keeps no call.
     tracing = Tracing("127.0.0.1", 9, tls=False, percent=percent)
-    with gate(tmp_path, Limits(enabled=False), tracing=tracing) as opened:
+    with edge_stack(tmp_path, Limits(enabled=False), tracing=tracing) as opened:
         assert _flags(opened, 100) == flags

@@ -95,9 +95,9 @@ def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Autho
         assert (
             subprocess.run(ask, cwd=ROOT, env={**os.environ, **server}, check=False).returncode == 0
         )
-        told = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert told.returncode == 1  # without a certificate
-        assert told.stderr == f"finlink: {listen} does not reply (UNAVAILABLE)\n"
+        reported = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert reported.returncode == 1  # without a certificate
+        assert reported.stderr == f"finlink: {listen} does not reply (UNAVAILABLE)\n"
         page = f"http://127.0.0.1:{good['METRICS_PORT']}"
         healthy = 'envoy_cluster_membership_healthy{envoy_cluster_name="finlink"} 1'
         assert healthy in httpx.get(f"{page}/metrics").text.splitlines()

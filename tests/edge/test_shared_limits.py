@@ -13,7 +13,7 @@ import pytest
 
 from server.edge.limits import Limits
 from tests.e2e.users_errors import failed
-from tests.edge.gate import gate
+from tests.edge.edge_stack import edge_stack
 from tests.stack import free_ports
 
 OK, OVER_LIMIT = b"\x08\x01", b"\x08\x02"  # envoy.service.ratelimit.v3.RateLimitResponse
@@ -29,9 +29,9 @@ class Counting(grpc.GenericRpcHandler):
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         if details.method != "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit":
             return None
-        return grpc.unary_unary_rpc_method_handler(self._answer)
+        return grpc.unary_unary_rpc_method_handler(self._reply)
 
-    def _answer(self, request: bytes, _context: grpc.ServicerContext) -> bytes:
+    def _reply(self, request: bytes, _context: grpc.ServicerContext) -> bytes:
         self.asked[request] += 1
         return OVER_LIMIT if b"sync" in request and self.asked[request] > 5 else OK
 
@@ -53,11 +53,11 @@ def test_two_envoys_count_together(
     counting, address = service
     limits = Limits(service=address)
     folders = [tmp_path_factory.mktemp("edge") for _ in range(2)]
-    with gate(folders[0], limits) as one, gate(folders[1], limits) as two:
-        answers = [httpx.post(f"{edge.rest}{SYNC}") for _ in range(4) for edge in (one, two)]
-        assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
-        assert failed(answers[-1]).code == "RATE_LIMITED"
-        assert int(answers[-1].headers["retry-after"]) >= 1
+    with edge_stack(folders[0], limits) as one, edge_stack(folders[1], limits) as two:
+        replies = [httpx.post(f"{edge.rest}{SYNC}") for _ in range(4) for edge in (one, two)]
+        assert [reply.status_code for reply in replies] == [200] * 5 + [429] * 3
+        assert failed(replies[-1]).code == "RATE_LIMITED"
+        assert int(replies[-1].headers["retry-after"]) >= 1
         (request,) = counting.asked
         for part in (b"finlink", b"masked_remote_address", b"127.0.0.1/32", b"group", b"sync"):
             assert part in request
@@ -65,5 +65,5 @@ def test_two_envoys_count_together(
 
 def test_without_the_service_calls_pass(tmp_path_factory: pytest.TempPathFactory) -> None:
     limits = Limits(service=f"127.0.0.1:{free_ports(1)[0]}")
-    with gate(tmp_path_factory.mktemp("edge"), limits) as edge:
+    with edge_stack(tmp_path_factory.mktemp("edge"), limits) as edge:
         assert {httpx.post(f"{edge.rest}{SYNC}").status_code for _ in range(8)} == {200}

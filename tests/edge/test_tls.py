@@ -15,7 +15,7 @@ import pytest
 from server.edge.certificates import development_certificate
 from server.edge.limits import Limits
 from server.edge.tls import Certificate, Tls
-from tests.edge.gate import HOUR_MS, Gate, gate, untyped
+from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack, untyped
 from tests.edge.pki import Authority, authority
 from tests.edge.test_headers import SECURITY
 
@@ -29,37 +29,37 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory, certificates: Authority) -> Iterator[Gate]:
+def edge(tmp_path_factory: pytest.TempPathFactory, certificates: Authority) -> Iterator[EdgeStack]:
     folder = tmp_path_factory.mktemp("edge")
     rest = development_certificate(folder / "tls")
     tls = Tls(
         "redirect", rest, hsts=True, grpc=certificates.issue("server"),
         grpc_client_ca=certificates.file,
     )  # fmt: skip
-    with gate(folder, tls=tls) as opened:
+    with edge_stack(folder, tls=tls) as opened:
         yield opened
 
 
-def trusting(edge: Gate) -> ssl.SSLContext:
+def trusting(edge: EdgeStack) -> ssl.SSLContext:
     """A client that trusts the development certificate."""
     return ssl.create_default_context(cafile=edge.log.parent / "tls" / "development.crt")
 
 
 @pytest.mark.parametrize("http2", [False, True])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_rest_over_https(edge: Gate, host: str, http2: bool) -> None:
+def test_rest_over_https(edge: EdgeStack, host: str, http2: bool) -> None:
     with httpx.Client(verify=trusting(edge), http2=http2) as client:
-        answer = client.get(f"https://{host}:{edge.tls_port}{USER}")
-    assert answer.status_code == 200
-    assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
-    assert {name: answer.headers[name] for name in SECURITY} == SECURITY
-    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+        reply = client.get(f"https://{host}:{edge.tls_port}{USER}")
+    assert reply.status_code == 200
+    assert reply.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+    assert {name: reply.headers[name] for name in SECURITY} == SECURITY
+    assert reply.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
     assert edge.seen[-1].metadata["x-forwarded-proto"] == "https"
 
 
 def test_the_limits_are_those_of_http_and_https_together(tmp_path: Path) -> None:
     tls = Tls("on", development_certificate(tmp_path / "tls"))
-    with gate(tmp_path, Limits(window_ms=HOUR_MS), tls) as edge:
+    with edge_stack(tmp_path, Limits(window_ms=HOUR_MS), tls) as edge:
         path = f"/api/v1/connectors/{'0' * 24}/sync"
         urls = [f"https://127.0.0.1:{edge.tls_port}{path}", edge.rest + path]
         with httpx.Client(verify=trusting(edge)) as client:
@@ -67,7 +67,7 @@ def test_the_limits_are_those_of_http_and_https_together(tmp_path: Path) -> None
     assert found == [200] * 5 + [429] * 3
 
 
-def hand_shaken(edge: Gate, version: ssl.TLSVersion, ciphers: str = "") -> str:
+def hand_shaken(edge: EdgeStack, version: ssl.TLSVersion, ciphers: str = "") -> str:
     context = trusting(edge)
     context.minimum_version = context.maximum_version = version
     if ciphers:
@@ -79,7 +79,7 @@ def hand_shaken(edge: Gate, version: ssl.TLSVersion, ciphers: str = "") -> str:
         return str(connection.version())
 
 
-def test_tls_versions(edge: Gate) -> None:
+def test_tls_versions(edge: EdgeStack) -> None:
     assert hand_shaken(edge, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
     assert hand_shaken(edge, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
     with pytest.raises(ssl.SSLError), pytest.warns(DeprecationWarning, match="TLSv1_1"):
@@ -89,30 +89,30 @@ def test_tls_versions(edge: Gate) -> None:
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
-def test_plain_http_redirects_and_does_nothing_else(edge: Gate, verb: str) -> None:
+def test_plain_http_redirects_and_does_nothing_else(edge: EdgeStack, verb: str) -> None:
     calls = len(edge.seen)
-    answer = httpx.request(verb, f"http://localhost:{edge.rest_port}{USER}?a=b", json={"a": 1})
-    assert answer.status_code == 308
-    assert answer.headers["location"] == f"https://localhost:{edge.tls_port}{USER}?a=b"
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    reply = httpx.request(verb, f"http://localhost:{edge.rest_port}{USER}?a=b", json={"a": 1})
+    assert reply.status_code == 308
+    assert reply.headers["location"] == f"https://localhost:{edge.tls_port}{USER}?a=b"
+    assert reply.headers["x-content-type-options"] == "nosniff"
     assert len(edge.seen) == calls
 
 
 def test_plain_http_off(tmp_path: Path) -> None:
     tls = Tls("off", development_certificate(tmp_path / "tls"))
-    with gate(tmp_path, tls=tls) as opened:
+    with edge_stack(tmp_path, tls=tls) as opened:
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{opened.rest}{USER}")
         with httpx.Client(verify=trusting(opened)) as client:
-            answer = client.get(f"https://127.0.0.1:{opened.tls_port}{USER}")
-    assert answer.status_code == 200
-    assert "strict-transport-security" not in answer.headers, "localhost is not only ours"
+            reply = client.get(f"https://127.0.0.1:{opened.tls_port}{USER}")
+    assert reply.status_code == 200
+    assert "strict-transport-security" not in reply.headers, "localhost is not only ours"
 
 
 # --- client certificates ----------------------------------------------------------------------
 
 
-async def called(edge: Gate, ca: bytes, client: tuple[bytes, bytes] | None) -> dict[str, str]:
+async def called(edge: EdgeStack, ca: bytes, client: tuple[bytes, bytes] | None) -> dict[str, str]:
     """The metadata that reaches the server of a call by a stub with this key and certificate."""
     credentials = grpc.ssl_channel_credentials(ca, *(client or (None, None)))
     lie = (("x-forwarded-client-cert", 'Subject="CN=admin"'),)
@@ -132,7 +132,7 @@ def ca(certificates: Authority) -> bytes:
 
 
 async def test_a_stub_with_a_certificate_is_known(
-    edge: Gate, certificates: Authority, ca: bytes
+    edge: EdgeStack, certificates: Authority, ca: bytes
 ) -> None:
     got = await called(edge, ca, key_and_chain(certificates.issue("payments")))
     said = got["x-forwarded-client-cert"]
@@ -141,7 +141,7 @@ async def test_a_stub_with_a_certificate_is_known(
     assert "admin" not in said
 
 
-def test_over_rest_nobody_is_anybody(edge: Gate) -> None:
+def test_over_rest_nobody_is_anybody(edge: EdgeStack) -> None:
     headers = {"x-forwarded-client-cert": 'Subject="CN=admin"'}
     with httpx.Client(verify=trusting(edge), headers=headers) as client:
         client.get(f"https://127.0.0.1:{edge.tls_port}{USER}")
@@ -150,7 +150,7 @@ def test_over_rest_nobody_is_anybody(edge: Gate) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "expired", "of another authority", "none at all"])
 async def test_other_stubs_are_refused(
-    edge: Gate, certificates: Authority, ca: bytes, tmp_path: Path, kind: str
+    edge: EdgeStack, certificates: Authority, ca: bytes, tmp_path: Path, kind: str
 ) -> None:
     calls = len(edge.seen)
     client = None

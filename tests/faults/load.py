@@ -31,32 +31,32 @@ class Load:
         user_id = f"load_{uuid.uuid4().hex}"
         self.in_flight += 1
         body = {"userId": user_id, "email": f"{user_id}@example.com"}
-        answer = await self.rest.post("/users", json=body)
+        reply = await self.rest.post("/users", json=body)
         self.in_flight -= 1
-        self._note("POST", answer)
-        if answer.status_code == 201:
+        self._note("POST", reply)
+        if reply.status_code == 201:
             self.acknowledged.append(user_id)
 
     async def get(self, user_id: str) -> None:
         self._note("GET", await self.rest.get(f"/users/{user_id}"))
 
-    def _note(self, verb: str, answer: httpx.Response) -> None:
-        self.statuses[verb, answer.status_code] += 1
-        if answer.is_success:
+    def _note(self, verb: str, reply: httpx.Response) -> None:
+        self.statuses[verb, reply.status_code] += 1
+        if reply.is_success:
             return
-        error = answer.json().get("error", {})
-        if (answer.status_code, error.get("code")) != (503, "UNAVAILABLE") or set(
+        error = reply.json().get("error", {})
+        if (reply.status_code, error.get("code")) != (503, "UNAVAILABLE") or set(
             error
         ) != ERROR_FIELDS:
-            self.misshapen.append(answer.text)
+            self.misshapen.append(reply.text)
 
     async def missing(self) -> list[str]:
         """Acknowledged users that cannot be read."""
         gone: list[str] = []
         for start in range(0, len(self.acknowledged), 100):
             ids = self.acknowledged[start : start + 100]
-            answer = await self.rest.get("/users:batchGet", params={"userIds": ids})
-            gone += answer.json()["data"]["missingUserIds"]
+            reply = await self.rest.get("/users:batchGet", params={"userIds": ids})
+            gone += reply.json()["data"]["missingUserIds"]
         return gone
 
 

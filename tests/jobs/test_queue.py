@@ -26,7 +26,7 @@ async def test_nothing_due_nothing_claimed(errands: Errands) -> None:
     assert await errands.due_since() is None
 
 
-async def test_a_claim_leases_what_has_been_due_longest(errands: Errands) -> None:
+async def test_a_worker_leases_what_has_been_due_longest(errands: Errands) -> None:
     (newer,) = await errands.add(utc_now() - timedelta(minutes=1))
     (older,) = await errands.add(utc_now() - timedelta(minutes=2))
     job = await errands.taken()
@@ -44,7 +44,7 @@ async def test_of_many_at_once_each_errand_goes_to_one(errands: Errands) -> None
     assert sorted(job.id for job in jobs if job) == added
 
 
-async def test_what_else_must_hold_of_a_document(errands: Errands) -> None:
+async def test_what_else_must_be_true_of_a_document(errands: Errands) -> None:
     (closed,) = await errands.add()
     await errands.collection.update_one({"_id": closed}, {"$set": {"open": False}})
     assert await errands.claim() is None
@@ -62,7 +62,7 @@ async def test_an_abandoned_job_comes_first_and_says_so(errands: Errands) -> Non
     assert (await errands.taken()).id == waiting
 
 
-async def test_abandoned_jobs_wait_for_a_claim_that_looks_for_them(errands: Errands) -> None:
+async def test_abandoned_jobs_wait_for_a_worker_that_looks_for_them(errands: Errands) -> None:
     await errands.add()
     await errands.lapse(await errands.taken())
     assert await errands.claim(abandoned=False) is None

@@ -157,7 +157,7 @@ async def test_a_fault_in_one_job_stops_nothing_else(errands: Errands) -> None:
 # Stopping
 
 
-async def test_a_stopped_scheduler_claims_nothing(errands: Errands) -> None:
+async def test_a_stopped_scheduler_takes_nothing(errands: Errands) -> None:
     stopped = scheduler(errands)
     async with working(stopped):
         pass

@@ -125,7 +125,7 @@ async def workers_die(site: Watched) -> AsyncIterator[None]:
             os.kill(pid, signal.SIGKILL)
         await until(lambda: not set(victims) & set(stack.status()["pids"].values()))
         sandbox.control.delete("/breakpoints/death").raise_for_status()
-        await _claims_lapse(site)
+        await _leases_lapse(site)
         yield
         for connector_id in made:
             await site.line("sync abandoned", connector_id=connector_id, code="RUN_ABANDONED")
@@ -139,7 +139,7 @@ async def logins_refused(site: Watched) -> AsyncIterator[None]:
         await step.create_user(api, user_id)
         wrong = {"username": step.new_login(), "password": "wrong"}
         calls = [step.post(api, user_id, "zerodha", credentials=wrong) for _ in range(10)]
-        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {400}
+        assert {response.status_code for response in await asyncio.gather(*calls)} == {400}
         await site.line("logins throttled", user_id=user_id)
         yield
 
@@ -185,8 +185,8 @@ async def run_under_way(site: Watched) -> AsyncIterator[None]:
         # The same run, or where all this took so long that the silence has ended it, another one.
         sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
         await sandbox.held(login)
-        answer = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
-        assert answer.is_success, answer.text
+        response = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
+        assert response.is_success, response.text
     sandbox.control.delete(hold).raise_for_status()
     await site.line("sync cancelled", sync_id=sync_id)
     await site.line("sync lost its lease", sync_id=sync_id)
@@ -202,8 +202,8 @@ async def run_put_off(site: Watched) -> AsyncIterator[None]:
         sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
         await site.line("sync deferred", sync_id=sync_id)
         yield
-        answer = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
-        assert answer.is_success, answer.text
+        response = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
+        assert response.is_success, response.text
 
 
 async def connector(
@@ -228,7 +228,7 @@ async def sync(api: httpx.AsyncClient, connector_id: str) -> None:
     await step.finished(api, connector_id, reply["data"]["syncId"])
 
 
-async def _claims_lapse(site: Watched) -> None:
+async def _leases_lapse(site: Watched) -> None:
     """As time does, without the wait for it."""
     async with step.database(site.ground.stack) as documents:
         await documents["connectors"].update_many(

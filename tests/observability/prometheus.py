@@ -72,9 +72,9 @@ class Prometheus:
         await self._client.aclose()
 
     async def get(self, path: str, **parameters: str) -> Any:
-        answer = await self._client.get(path, params=parameters)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+        reply = await self._client.get(path, params=parameters)
+        assert reply.status_code == 200, reply.text
+        return reply.json()["data"]
 
     async def query(self, expression: str) -> list[Json]:
         """The series that an expression gives now, a `NaN` left out."""
@@ -108,8 +108,8 @@ class Prometheus:
         await self._until(partial(self._all_after, datetime.now(UTC), "/rules", "lastEvaluation"))
 
     async def _all_after(self, moment: datetime, path: str, when: str) -> bool:
-        answer = await self.get(path)
-        entries = answer.get("activeTargets") or answer.get("groups") or []
+        reply = await self.get(path)
+        entries = reply.get("activeTargets") or reply.get("groups") or []
         times = [datetime.fromisoformat(entry[when]) for entry in entries]
         return bool(times) and min(times) > moment
 

@@ -61,14 +61,14 @@ def test_a_terminal_shows_no_local_variables() -> None:
 
 def test_a_terminal_shows_lines_for_people() -> None:
     """The event first, then what is about it, as `name=value`, a line each."""
-    told = """
+    reported = """
 from server.observability.logging import request_id, setup_logging
 import structlog
 setup_logging("INFO", process="worker-0")
 request_id.set("r-1")
 structlog.stdlib.get_logger("finlink.rpc").info("call", code="OK", duration_ms=1.5)
 """
-    (line,) = re.sub(r"\x1b\[[0-9;]*m", "", in_a_terminal(told)).splitlines()
+    (line,) = re.sub(r"\x1b\[[0-9;]*m", "", in_a_terminal(reported)).splitlines()
     assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z \[info +\] call +", line)
     words = line.split()
     assert {"code=OK", "duration_ms=1.5", "process=worker-0", "request_id=r-1"} <= set(words)
@@ -78,8 +78,8 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_level_decides_what_is_told(level: str) -> None:
-    told = f"""
+def test_the_level_decides_what_is_logged(level: str) -> None:
+    script = f"""
 import structlog
 from server.config import load
 from server.observability.logging import setup_logging
@@ -90,7 +90,7 @@ for level in {LEVELS}:
 """
     environment = {**os.environ, "LOG_LEVEL": level}
     done = subprocess.run(
-        [sys.executable, "-c", told], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )  # fmt: skip
     levels = [json.loads(line)["level"].upper() for line in done.stdout.splitlines()]
     assert levels == list(LEVELS[LEVELS.index(level) :])
@@ -119,7 +119,7 @@ def _all_of(descriptor: int) -> str:
         content += part
 
 
-def test_the_way_of_an_exception_is_told_to_where_it_was_raised() -> None:
+def test_the_stack_of_an_exception_is_logged_to_where_it_was_raised() -> None:
     with pytest.raises(FileNotFoundError) as raised:
         (Path("no") / "such" / "file").read_text()
     facts = cause_of(raised.value)

@@ -73,7 +73,7 @@ async def test_a_failing_sync_is_found_with_its_cause(
     await metrics.until_evaluated()
     site.ground.sandbox.faults("fi_money", "*", {"kind": "not_json"})
     began, request_id = time.monotonic(), step.new_login()
-    answer = await api.post(
+    reply = await api.post(
         f"/connectors/{connector_id}/sync", json={}, headers={"x-request-id": request_id}
     )
     found: dict[str, float] = {}
@@ -83,10 +83,10 @@ async def test_a_failing_sync_is_found_with_its_cause(
         (panel,) = (query for title, query in prometheus.panels() if title.endswith("by cause"))
         what = {"platform": "fi_money", "code": "PLATFORM_DATA_ERROR"}
 
-        async def told() -> bool:
+        async def reported() -> bool:
             return any(series["metric"] == what for series in await metrics.shown(panel))
 
-        await step.eventually(told, "the cause on the dashboard")
+        await step.eventually(reported, "the cause on the dashboard")
 
     async def by_connector_id() -> None:
         line = await site.line("sync finished", connector_id=connector_id, status="failed")
@@ -101,7 +101,7 @@ async def test_a_failing_sync_is_found_with_its_cause(
         assert bad["request_id"] == asked["sync_id"], "the platform can be asked about it"
 
     async def by_api() -> None:
-        entry = await step.finished(api, connector_id, answer.json()["data"]["syncId"])
+        entry = await step.finished(api, connector_id, reply.json()["data"]["syncId"])
         assert (entry["status"], entry["errorMessage"]) == ("failed", cause)
         error = (await step.get(api, connector_id))["errors"][0]
         assert (error["errorCode"], error["errorMessage"]) == ("PLATFORM_DATA_ERROR", cause)
@@ -122,8 +122,8 @@ async def test_a_platform_is_sent_the_request_id_of_the_caller(
     login, request_id = step.new_login(), step.new_login()
     connector_id = await causes.connector(api, login=login)
     headers = {"x-request-id": request_id}
-    answer = await api.put(f"/connectors/{connector_id}/refresh-session", headers=headers)
-    assert answer.headers["x-request-id"] == request_id
+    reply = await api.put(f"/connectors/{connector_id}/refresh-session", headers=headers)
+    assert reply.headers["x-request-id"] == request_id
     calls = site.ground.sandbox.calls(platform="fi_money", login=login)["calls"]
     assert request_id in {call["request_id"] for call in calls}
 

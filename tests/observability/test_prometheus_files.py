@@ -51,7 +51,7 @@ def test_of_each_alert_there_is_when_it_fires_and_when_it_does_not() -> None:
     assert shown == {name: {True, False} for name in prometheus.alerts()}
 
 
-def test_operators_are_told_what_each_alert_means() -> None:
+def test_the_guide_says_what_each_alert_means() -> None:
     guide = (ROOT / "docs" / "operations.md").read_text()
     rows = [line for line in guide.splitlines() if line.startswith("| `Finlink")]
     assert {row.split("`")[1] for row in rows} == prometheus.alerts().keys()
@@ -74,11 +74,11 @@ def test_alerts_about_calls_name_rpcs_that_exist() -> None:
                 assert any(re.fullmatch(word, name) for name in names), (alert, word)
 
 
-def test_operators_are_told_of_each_metric() -> None:
+def test_the_guide_has_each_metric() -> None:
     guide = (ROOT / "docs" / "operations.md").read_text()
-    told = set(re.findall(r"`(finlink_\w+)`", guide))
+    reported = set(re.findall(r"`(finlink_\w+)`", guide))
     for name, series in declared.series().items():
-        assert told & {name, *series}, name
+        assert reported & {name, *series}, name
 
 
 def test_metrics_are_declared_where_they_are_gathered() -> None:

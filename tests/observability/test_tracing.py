@@ -51,17 +51,17 @@ async def test_a_call_is_one_trace_from_envoy_to_mongodb_and_the_platform(
     assert (await rest.post("/users", json=body)).is_success
     wanted = {"platform": "fi_money", "userId": user_id, "permissions": ["profile"],
               "credentials": {"username": steps.new_login(), "password": PASSWORD}}  # fmt: skip
-    answer = await rest.post("/connectors", json=wanted, headers=headers)
-    assert answer.status_code == 201
-    assert answer.headers["x-request-id"] == request_id
+    reply = await rest.post("/connectors", json=wanted, headers=headers)
+    assert reply.status_code == 201
+    assert reply.headers["x-request-id"] == request_id
 
-    async def told() -> bool:
+    async def reported() -> bool:
         edges = {span.trace for span in collected.spans if span.service == "finlink-edge"}
         return bool(
             {span.trace for span in collected.named(f"{CONNECTORS}/CreateConnector")} & edges
         )
 
-    await steps.eventually(told, "the spans")
+    await steps.eventually(reported, "the spans")
     (call,) = collected.named(f"{CONNECTORS}/CreateConnector")
     assert call.attributes["finlink.request_id"] == request_id
     assert call.attributes["finlink.code"] == "OK"
@@ -80,7 +80,7 @@ async def test_a_trace_of_an_internal_caller_goes_on(collected: Collected, trace
     async with grpc.aio.insecure_channel(traced.grpc) as channel:
         await UserServiceStub(channel).ListUsers(ListUsersRequest(), metadata=metadata)
 
-    async def told() -> bool:
+    async def reported() -> bool:
         return any(span.trace == trace for span in collected.named(f"{USERS}/ListUsers"))
 
-    await steps.eventually(told, "the span")
+    await steps.eventually(reported, "the span")

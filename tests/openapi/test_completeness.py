@@ -53,15 +53,15 @@ def test_every_route_and_no_other() -> None:
 
 @every_rpc
 def test_an_operation_says_what_it_is(method: Method) -> None:
-    told = operation(method)
+    reported = operation(method)
     name = method.descriptor.name
-    assert told["operationId"] == name[0].lower() + name[1:]
-    assert told["summary"]
-    assert told["description"]
-    assert told["tags"][0] in {tag["name"] for tag in document()["tags"]}
+    assert reported["operationId"] == name[0].lower() + name[1:]
+    assert reported["summary"]
+    assert reported["description"]
+    assert reported["tags"][0] in {tag["name"] for tag in document()["tags"]}
     scope = rules_pb2.Scope.Name(method.rules.scope).removeprefix("SCOPE_").lower()
-    assert told["security"] == [{"apiKey": [scope]}, {}]
-    assert told["x-rate-limit-group"] == method.rate_limit_group
+    assert reported["security"] == [{"apiKey": [scope]}, {}]
+    assert reported["x-rate-limit-group"] == method.rate_limit_group
 
 
 @every_rpc
@@ -83,7 +83,7 @@ def test_errors_are_those_of_the_contract(method: Method) -> None:
         assert set(narrowed["enum"]) == expected[status] == content["examples"].keys()
 
 
-def test_every_code_is_told() -> None:
+def test_every_code_is_documented() -> None:
     code = document()["components"]["schemas"]["ErrorCode"]
     assert set(code["enum"]) == STATUSES.keys()
     assert all(
@@ -127,7 +127,7 @@ def test_the_body_has_the_other_fields(method: Method) -> None:
 
 
 @every_rpc
-def test_the_answer_has_all_fields(method: Method) -> None:
+def test_the_reply_has_all_fields(method: Method) -> None:
     success = operation(method)["responses"][str(method.rules.success_status or 200)]
     (content,) = success["content"].values()
     if method.descriptor.server_streaming:
@@ -151,13 +151,13 @@ def assert_sent(reference: dict[str, Any], fields: list[FieldDescriptor]) -> Non
     assert schema["properties"].keys() == {camel(field.name) for field in fields}
     assert set(schema.get("required", ())) == {camel(f.name) for f in fields if needed(f)}
     for field in fields:
-        told = schema["properties"][camel(field.name)]
-        assert told["description"], field.full_name
+        reported = schema["properties"][camel(field.name)]
+        assert reported["description"], field.full_name
         if field.message_type is None or field.message_type.full_name in MASKS:
-            assert takes_null(told) != needed(field), "null is as not sent"
-            assert_bounds(told, field)
+            assert takes_null(reported) != needed(field), "null is as not sent"
+            assert_bounds(reported, field)
         else:
-            inner, nothing = told["anyOf"]
+            inner, nothing = reported["anyOf"]
             assert nothing == {"type": "null"}
             assert_sent(inner, list(field.message_type.fields))
 
@@ -236,16 +236,16 @@ def assert_got(
     always = {camel(f.name) for f in message.fields if not f.has_presence or rules(f).required}
     assert set(schema.get("required", ())) == always.union(envelope)
     for field in message.fields:
-        told = schema["properties"][camel(field.name)]
-        assert told["description"], field.full_name
-        inner = told.get("items", told)
+        reported = schema["properties"][camel(field.name)]
+        assert reported["description"], field.full_name
+        inner = reported.get("items", reported)
         if field.message_type is None:
             text = rules(field).repeated.items.string if field.is_repeated else rules(field).string
             assert listed(inner) == list(getattr(text, "in"))
         elif field.message_type.GetOptions().map_entry:
             value = field.message_type.fields_by_name["value"].message_type
             if value is not None:
-                assert_got(told["additionalProperties"], value, seen)
+                assert_got(reported["additionalProperties"], value, seen)
         elif field.message_type.full_name in TIMES:
             assert inner["format"] == "date-time"
         else:

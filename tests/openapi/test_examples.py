@@ -91,7 +91,7 @@ def varint(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("method", SHOWN, ids=ids(SHOWN))
-def test_answers_are_as_the_server_writes_them(method: Method) -> None:
+def test_replies_are_as_the_server_writes_them(method: Method) -> None:
     success = operation(method)["responses"][str(method.success_status)]
     (content,) = success["content"].values()
     if method.streams:

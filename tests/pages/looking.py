@@ -26,9 +26,9 @@ class Looking:
     async def open(self, address: str) -> None:
         """Go to a page; from then on only its host may be asked."""
         self._hosts.add(urlsplit(address).netloc)
-        answer = await self.page.goto(address)
-        assert answer is not None
-        assert answer.ok, answer.status
+        reply = await self.page.goto(address)
+        assert reply is not None
+        assert reply.ok, reply.status
 
     async def assert_accessible(self, *, but: str | None = None) -> None:
         """axe finds nothing serious in the page, leaving out what a selector names."""

@@ -41,8 +41,8 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 
 async def live(page: Page) -> None:
-    told = page.get_by_role("status").filter(has_text=re.compile(r"\bLive$"))
-    await expect(told).to_be_visible(timeout=SEEN)
+    reported = page.get_by_role("status").filter(has_text=re.compile(r"\bLive$"))
+    await expect(reported).to_be_visible(timeout=SEEN)
 
 
 def heading(page: Page) -> Locator:
@@ -191,7 +191,7 @@ async def test_a_keyboard_is_enough(turned: Ground, looking: Looking, new_id: st
 
 
 @pytest.mark.full_only
-async def test_it_tells_when_it_is_not_live(turned: Ground, page: Page) -> None:
+async def test_it_says_when_it_is_not_live(turned: Ground, page: Page) -> None:
     await page.route("**/connectors/watch", lambda route: route.abort())
     await page.goto(f"{turned.stack.rest}/console/")
     await expect(page.get_by_text("Reconnecting; stale since")).to_be_visible(timeout=SEEN)

@@ -43,7 +43,7 @@ async def test_an_operation_shows_its_rules_examples_and_errors(
 
 
 @pytest.mark.full_only
-async def test_it_tries_a_call_and_shows_the_answer(
+async def test_it_tries_a_call_and_shows_the_reply(
     stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str
 ) -> None:
     body = {"userId": new_id, "email": f"{new_id}@example.com", "city": "Pune"}

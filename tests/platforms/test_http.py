@@ -100,7 +100,7 @@ async def test_a_request_goes_out_once_also_where_its_connection_had_served_befo
 ) -> None:
     asked = 0
 
-    async def answer_one_and_hang_up_on_the_next(
+    async def serve_one_and_hang_up_on_the_next(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         nonlocal asked
@@ -111,7 +111,7 @@ async def test_a_request_goes_out_once_also_where_its_connection_had_served_befo
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
         writer.close()
 
-    server = await asyncio.start_server(answer_one_and_hang_up_on_the_next, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve_one_and_hang_up_on_the_next, "127.0.0.1", 0)
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         wire = Wire("testbank", "Testbank", url, clock)
@@ -122,7 +122,7 @@ async def test_a_request_goes_out_once_also_where_its_connection_had_served_befo
         await wire.aclose()
 
 
-async def test_an_answer_that_breaks_off(clock: Clock) -> None:
+async def test_a_reply_that_breaks_off(clock: Clock) -> None:
     async with ScriptedServer(Say(body=b"x" * 100, cut=10)) as server:
         wire = Wire("testbank", "Testbank", server.url, clock)
         with pytest.raises(PlatformUnavailable):
@@ -130,7 +130,7 @@ async def test_an_answer_that_breaks_off(clock: Clock) -> None:
         await wire.aclose()
 
 
-async def test_an_answer_that_never_ends(clock: Clock) -> None:
+async def test_a_reply_that_never_ends(clock: Clock) -> None:
     async with ScriptedServer(Say(body=b"[", hang=True)) as server:
         wire = Wire("testbank", "Testbank", server.url, clock, call_seconds=0.05)
         with pytest.raises(PlatformUnavailable, match="in time"):
@@ -138,7 +138,7 @@ async def test_an_answer_that_never_ends(clock: Clock) -> None:
         await wire.aclose()
 
 
-async def test_an_answer_that_is_too_long_packed_or_not(clock: Clock) -> None:
+async def test_a_reply_that_is_too_long_packed_or_not(clock: Clock) -> None:
     bomb = Say(body=gzip.compress(b" " * 100_000), headers={"Content-Encoding": "gzip"})
     async with ScriptedServer(Say(body=b" " * 1001), bomb, Say(body=b" " * 1000)) as server:
         wire = Wire("testbank", "Testbank", server.url, clock, most_bytes=1000)
@@ -149,7 +149,7 @@ async def test_an_answer_that_is_too_long_packed_or_not(clock: Clock) -> None:
         await wire.aclose()
 
 
-async def test_packed_answers_are_unpacked_and_broken_ones_refused(clock: Clock) -> None:
+async def test_packed_replies_are_unpacked_and_broken_ones_refused(clock: Clock) -> None:
     packed = {"Content-Encoding": "gzip"}
     async with ScriptedServer(
         Say(body=gzip.compress(b"[]"), headers=packed), Say(body=b"not gzip", headers=packed)
@@ -212,12 +212,12 @@ async def test_only_unavailability_is_worth_another_try() -> None:
     assert flaky.calls == 1
 
 
-async def test_polling_ends_with_the_last_answer() -> None:
-    answers = iter("abcde")
+async def test_polling_ends_with_the_last_reply() -> None:
+    replies = iter("abcde")
 
     async def ask() -> str:
-        return next(answers)
+        return next(replies)
 
     retry = Retry(sleep=NoWait())
-    assert await retry.poll(ask, lambda answer: answer == "b", 3) == "b"
+    assert await retry.poll(ask, lambda reply: reply == "b", 3) == "b"
     assert await retry.poll(ask, lambda _: False, 2) == "d"

@@ -33,13 +33,13 @@ async def mcp(clock: Clock, *script: Line) -> AsyncIterator[tuple[McpClient, Scr
         await wire.aclose()
 
 
-def answer(asked: Asked, **outcome: object) -> dict[str, object]:
+def response(asked: Asked, **outcome: object) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": asked.message["id"], **outcome}
 
 
 def result(value: object, **headers: str) -> Line:
     named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return lambda asked: Say(body=answer(asked, result=value), headers=named)
+    return lambda asked: Say(body=response(asked, result=value), headers=named)
 
 
 def text(spoken: str, **more: object) -> Line:
@@ -47,7 +47,7 @@ def text(spoken: str, **more: object) -> Line:
 
 
 def rpc_error(code: int) -> Line:
-    return lambda asked: Say(body=answer(asked, error={"code": code, "message": "No."}))
+    return lambda asked: Say(body=response(asked, error={"code": code, "message": "No."}))
 
 
 HELLO = result({"protocolVersion": "2025-03-26"}, Mcp_Session_Id=SESSION_ID)
@@ -94,7 +94,7 @@ async def test_a_tool_is_called_in_its_session(clock: Clock) -> None:
 
 def _events(asked: Asked, *, end: str = "\n") -> bytes:
     spoken = json.dumps(
-        answer(asked, result={"content": [{"type": "text", "text": "hé"}]}), indent=1
+        response(asked, result={"content": [{"type": "text", "text": "hé"}]}), indent=1
     )
     lines = [
         ": a comment", "event: message", 'data: {"jsonrpc": "2.0", "method": "notifications/x"}',
@@ -106,7 +106,7 @@ def _events(asked: Asked, *, end: str = "\n") -> bytes:
 
 @pytest.mark.parametrize("status", [200, 202])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-async def test_the_answer_may_come_in_an_event_stream(clock: Clock, status: int, end: str) -> None:
+async def test_the_reply_may_come_in_an_event_stream(clock: Clock, status: int, end: str) -> None:
     def say(asked: Asked) -> Say:
         # A lone CR counts only once more follows, as it may be half of a line end.
         return Say(status, _events(asked, end=end) + b": end", STREAM)
@@ -115,13 +115,13 @@ async def test_the_answer_may_come_in_an_event_stream(clock: Clock, status: int,
         assert await client.call_tool(SESSION_ID, "fetch_it") == "hé"
 
 
-async def test_a_stream_that_stays_open_is_left_when_the_answer_is_there(clock: Clock) -> None:
+async def test_a_stream_that_stays_open_is_left_when_the_reply_is_there(clock: Clock) -> None:
     async with mcp(clock, lambda asked: Say(200, _events(asked), STREAM, hang=True)) as (client, _):
         assert await client.call_tool(SESSION_ID, "fetch_it") == "hé"
 
 
 @pytest.mark.parametrize("body", [b"", b": nothing\n\n", b"data: {}\n\n", b"data: nonsense\n\n"])
-async def test_a_stream_without_the_answer(clock: Clock, body: bytes) -> None:
+async def test_a_stream_without_the_reply(clock: Clock, body: bytes) -> None:
     async with mcp(clock, Say(200, body, STREAM)) as (client, _):
         with pytest.raises(PlatformDataError):
             await client.call_tool(SESSION_ID, "fetch_it")
@@ -170,7 +170,7 @@ JSON_RPC_SESSION = {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "mes
         (text("phone number is not allowed", isError=True), PermissionRefused),
     ],
 )
-async def test_what_an_answer_means(clock: Clock, line: Line, error: type[PlatformError]) -> None:
+async def test_what_a_reply_means(clock: Clock, line: Line, error: type[PlatformError]) -> None:
     async with mcp(clock, line) as (client, server):
         with pytest.raises(error) as caught:
             await client.call_tool(SESSION_ID, "fetch_it")

@@ -61,7 +61,7 @@ async def test_others_come_between_calls_that_take_long(monkeypatch: pytest.Monk
     assert order == ["first", "other", "second"]
 
 
-async def test_a_call_that_fails_leaves_nothing_held() -> None:
+async def test_a_call_that_fails_leaves_nothing_locked() -> None:
     acquiring, lock = Acquiring(), asyncio.Lock()
     with pytest.raises(LookupError):
         async with SessionLock(lock, acquiring) as held, held.call():

@@ -60,14 +60,14 @@ def shown_after(block: Block) -> list[str]:
 def lines(guide: Path) -> list[str]:
     """The command lines of a guide, without their comments."""
     commands = [block for block in blocks(guide) if block.language == "sh"]
-    told = (line.partition(" #")[0] for block in commands for line in block.text.splitlines())
-    return [line.strip() for line in told if line.strip()]
+    reported = (line.partition(" #")[0] for block in commands for line in block.text.splitlines())
+    return [line.strip() for line in reported if line.strip()]
 
 
 def of_guides() -> list[str]:
     """What is pasted of the guides, each line once."""
-    told = dict.fromkeys(line for guide in GUIDES for line in lines(guide))
-    return [line for line in told if line not in LINES_LEFT_OUT]
+    reported = dict.fromkeys(line for guide in GUIDES for line in lines(guide))
+    return [line for line in reported if line not in LINES_LEFT_OUT]
 
 
 # From nothing to the first synced records.

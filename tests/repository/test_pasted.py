@@ -25,8 +25,8 @@ def test_every_line_of_the_guides_is_a_command_that_is_pasted_or_left_out_for_a_
         # Others are files, and what they get: a test of the guide builds them.
         languages = {block.language for block in blocks(guide)}
         assert languages <= {"sh", "python", "proto", "yaml", "markdown"}, guide
-    told = {line for guide in pasted.GUIDES for line in pasted.lines(guide)}
-    assert told > set(pasted.LINES_LEFT_OUT)
+    reported = {line for guide in pasted.GUIDES for line in pasted.lines(guide)}
+    assert reported > set(pasted.LINES_LEFT_OUT)
 
 
 def test_a_shell_reads_them() -> None:

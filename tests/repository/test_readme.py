@@ -64,9 +64,9 @@ async def reader(
 
 def _of_pip() -> dict[str, str]:
     """Its settings, where it finds packages here, and its cache."""
-    told = subprocess.check_output([sys.executable, "-m", "pip", "cache", "dir"], text=True)
+    reported = subprocess.check_output([sys.executable, "-m", "pip", "cache", "dir"], text=True)
     settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    return {**settings, "PIP_CACHE_DIR": told.strip()}
+    return {**settings, "PIP_CACHE_DIR": reported.strip()}
 
 
 async def test_readme(reader: Reader, subtests: pytest.Subtests) -> None:
@@ -77,16 +77,16 @@ async def test_readme(reader: Reader, subtests: pytest.Subtests) -> None:
         with subtests.test(block.text.splitlines()[0]):
             if "grpcurl " in block.text and reader.grpcurl is None:
                 pytest.skip("there is no grpcurl on PATH, and no Go that can build one")
-            answer = await reader.clone.paste(block.text)
+            reply = await reader.clone.paste(block.text)
             if block == first:
                 figures.show("seconds from git clone to records", time.monotonic() - reader.began)
                 figures.show("commands up to there", len(pasted.FIRST_COMMANDS))
             for words, check in CHECKS.items():
                 if words in block.text:
                     checked.add(words)
-                    await check(answer, reader.clone)
+                    await check(reply, reader.clone)
             for shown in pasted.shown_after(block):
-                _is_as_shown(shown, answer)
+                _is_as_shown(shown, reply)
     assert checked == CHECKS.keys()
     await reader.clone.stop()
 
@@ -95,44 +95,44 @@ async def test_guides_for_contributors(reader: Reader, subtests: pytest.Subtests
     """Tests are collected, not run: that is minutes, and what all other tests are there for."""
     for line in pasted.of_guides():
         with subtests.test(line):
-            answer = await reader.clone.paste(line, PYTEST_ADDOPTS="--collect-only --quiet")
-            assert ("pytest" in line or line == "make test") == ("tests/" in answer), answer
+            reply = await reader.clone.paste(line, PYTEST_ADDOPTS="--collect-only --quiet")
+            assert ("pytest" in line or line == "make test") == ("tests/" in reply), reply
     changed = await reader.clone.paste("git status --porcelain")
     assert changed == ""  # what they make is ignored, or committed as it is made
 
 
-def _is_as_shown(shown: str, answer: str) -> None:
+def _is_as_shown(shown: str, reply: str) -> None:
     """Each line, or event, that README shows was among the answers, with all the fields it has there."""
     between = "\n\n" if "\nevent: " in shown else "\n"
     if shown.startswith('{"success": false, '):
         shown = shown.replace("\n", " ")
     for part in shown.strip().split(between):
         kind = part.partition('": ')[0] if part.startswith("{") else part.splitlines()[1]
-        alike = [each for each in answer.split(between) if kind in each]
-        assert any(pasted.names(part) <= pasted.names(each) for each in alike), (part, answer)
+        alike = [each for each in reply.split(between) if kind in each]
+        assert any(pasted.names(part) <= pasted.names(each) for each in alike), (part, reply)
 
 
-async def _has_records(answer: str, _: Clone) -> None:
-    assert len([line for line in answer.splitlines() if "debit" in line or "credit" in line]) == 3
+async def _has_records(reply: str, _: Clone) -> None:
+    assert len([line for line in reply.splitlines() if "debit" in line or "credit" in line]) == 3
 
 
-async def _last_alone_is_refused(answer: str, _: Clone) -> None:
-    answers = [json.loads(line) for line in answer.splitlines()]
-    assert [each for each in answers if "error" in each] == answers[-1:]
-    assert any(each["data"].get("records") for each in answers[:-1])
+async def _last_alone_is_refused(reply: str, _: Clone) -> None:
+    replies = [json.loads(line) for line in reply.splitlines()]
+    assert [each for each in replies if "error" in each] == replies[-1:]
+    assert any(each["data"].get("records") for each in replies[:-1])
 
 
-async def _is_the_trail(answer: str, _: Clone) -> None:
-    events, *_verified = answer.splitlines()
+async def _is_the_trail(reply: str, _: Clone) -> None:
+    events, *_verified = reply.splitlines()
     assert json.loads(events)["data"]["events"]
 
 
-async def _is_whole(answer: str, _: Clone) -> None:
-    assert "completed" in json.loads(answer.splitlines()[-1])
+async def _is_whole(reply: str, _: Clone) -> None:
+    assert "completed" in json.loads(reply.splitlines()[-1])
 
 
-async def _ends_disconnected(answer: str, _: Clone) -> None:
-    *_before, last = [line for line in answer.splitlines() if line.startswith("data: {")]
+async def _ends_disconnected(reply: str, _: Clone) -> None:
+    *_before, last = [line for line in reply.splitlines() if line.startswith("data: {")]
     assert (
         json.loads(last.removeprefix("data: "))["connector"]["connectionStatus"] == "disconnected"
     )

@@ -94,7 +94,7 @@ async def test_the_second_call_is_served_from_the_cache_over_rest_and_grpc_each_
 
 
 @pytest.mark.parametrize("refusal", [Unauthenticated(), PermissionDenied()])
-async def test_a_ready_answer_is_for_those_only_who_may_call(refusal: ApiError) -> None:
+async def test_a_cached_response_is_for_those_only_who_may_call(refusal: ApiError) -> None:
     way = Way()
     await way.call()
     way.keys.refusal = refusal
@@ -102,7 +102,7 @@ async def test_a_ready_answer_is_for_those_only_who_may_call(refusal: ApiError) 
         await way.call()
 
 
-async def test_parameters_are_refused_also_where_an_answer_is_ready() -> None:
+async def test_parameters_are_refused_also_if_a_response_is_cached() -> None:
     way = Way()
     await way.call()
     for query in ("x=1", "userId=bob", "userId=ann"):
@@ -146,7 +146,7 @@ class Records:
         self._kept |= dict(records)
 
 
-async def test_an_answer_of_a_change_that_is_given_again_drops_what_may_be_older() -> None:
+async def test_a_replayed_reply_drops_what_may_be_older() -> None:
     """Who made the change may have died on another host, before this one heard of it."""
     dropped: list[str | None] = []
     step = Idempotency(Records(), b"key", dropped.append)

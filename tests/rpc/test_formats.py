@@ -17,10 +17,10 @@ DATE_OR_TIME = CHECKS[format_pb2.FORMAT_DATE_OR_TIME]
 
 
 @given(text=st.text(max_size=60) | st.from_regex(r"[+0-9TZ:. -]{0,40}", fullmatch=True))
-def test_any_text_is_answered(text: str) -> None:
+def test_any_text_gets_a_reply(text: str) -> None:
     for check in CHECKS.values():
-        answer = check(text)
-        assert answer is None or answer.startswith("must be ")
+        reply = check(text)
+        assert reply is None or reply.startswith("must be ")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from server.rpc.method import Method
 from server.rpc.middleware.chain import MiddlewareServices
 from tests.e2e.replies import content_of
 from tests.e2e.users_errors import failed, grpc_error
-from tests.edge.gate import untyped
+from tests.edge.edge_stack import untyped
 from tests.rpc.bills.service import SERVICE, Site, digest, serving
 
 MIB = 1024 * 1024
@@ -30,13 +30,13 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def rest(site: Site) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{site.gate.rest}/api/v1", timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"{site.edge_stack.rest}/api/v1", timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 async def channel(site: Site) -> AsyncIterator[grpc.aio.Channel]:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{site.gate.grpc_port}") as opened:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{site.edge_stack.grpc_port}") as opened:
         yield opened
 
 
@@ -222,7 +222,7 @@ async def test_a_request_and_a_reply_that_are_a_raw_body(
 
 @pytest.mark.parametrize("base", ["/api/v1", "/v1", "/api"])
 async def test_under_each_base_path(site: Site, base: str) -> None:
-    async with httpx.AsyncClient(base_url=site.gate.rest + base) as client:
+    async with httpx.AsyncClient(base_url=site.edge_stack.rest + base) as client:
         assert (await client.post("/bills/webhook", content=b"abc")).content == b"cba"
         assert (await client.patch("/bills/b1", json={"noteText": "x"})).is_success
 
@@ -230,18 +230,18 @@ async def test_under_each_base_path(site: Site, base: str) -> None:
 # --- streams ------------------------------------------------------------------------------------
 
 
-async def pieces(*sizes: int) -> AsyncIterator[bytes]:
+async def chunks(*sizes: int) -> AsyncIterator[bytes]:
     for size in sizes:
         yield HttpBody(content_type=PNG, data=b"x" * size).SerializeToString()
 
 
 async def test_a_stream_of_requests_over_grpc(site: Site, channel: grpc.aio.Channel) -> None:
     call: Any = channel.stream_unary(f"/{SERVICE}/UploadBills")
-    raw = await call(pieces(10, 0, 200_000))
+    raw = await call(chunks(10, 0, 200_000))
     reply: Any = site.bills.methods["UploadBills"].response_class.FromString(raw)
-    assert (reply.size, reply.pieces, reply.content_type) == (200_010, 3, PNG)
+    assert (reply.size, reply.chunks, reply.content_type) == (200_010, 3, PNG)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await call(pieces(MIB // 2, MIB // 2))
+        await call(chunks(MIB // 2, MIB // 2))
     assert grpc_error(raised.value).code == "PAYLOAD_TOO_LARGE"
 
     async def broken() -> AsyncIterator[bytes]:
@@ -252,14 +252,14 @@ async def test_a_stream_of_requests_over_grpc(site: Site, channel: grpc.aio.Chan
     assert grpc_error(raised.value).code == "VALIDATION_ERROR"
 
 
-async def test_an_upload_over_rest_arrives_in_pieces(site: Site, rest: httpx.AsyncClient) -> None:
+async def test_an_upload_over_rest_arrives_in_chunks(site: Site, rest: httpx.AsyncClient) -> None:
     content = bytes(range(256)) * 3000
     kind = "multipart/form-data; boundary=x"
     reply = await rest.post("/bills/upload", content=content, headers={"content-type": kind})
     assert reply.status_code == 201
-    told = content_of(reply)
-    assert told.pop("pieces") > 1
-    assert told == {"contentType": kind, "size": len(content), "sha256": digest(content)}
+    reported = content_of(reply)
+    assert reported.pop("chunks") > 1
+    assert reported == {"contentType": kind, "size": len(content), "sha256": digest(content)}
     assert failed(await rest.post("/bills/upload?x=1", content=b"abc")).fields.keys() == {"x"}
     large = await rest.post("/bills/upload", content=bytes(2 * MIB))
     assert failed(large).code == "PAYLOAD_TOO_LARGE"
@@ -270,7 +270,7 @@ async def test_an_upload_that_breaks_off_is_no_upload(
 ) -> None:
     site.bills.uploads.clear()
     call: Any = channel.stream_unary(f"/{SERVICE}/UploadBills")()
-    async for piece in pieces(10, 10):
+    async for piece in chunks(10, 10):
         await call.write(piece)
     call.cancel()
     async with asyncio.timeout(10):
@@ -285,7 +285,7 @@ async def test_an_upload_that_is_there_is_finished_although_its_caller_goes_away
     site.bills.uploads.clear()
     site.bills.pause = asyncio.Event()
     call: Any = channel.stream_unary(f"/{SERVICE}/UploadBills")()
-    async for piece in pieces(10, 10):
+    async for piece in chunks(10, 10):
         await call.write(piece)
     await call.done_writing()
     async with asyncio.timeout(10):

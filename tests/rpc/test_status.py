@@ -75,8 +75,8 @@ def test_the_same_facts_over_both(code: str) -> None:
     assert retry.retry_delay.ToTimedelta() == timedelta(seconds=1.5)
 
     body = json.loads(failure(rest_error(error, "/api/v1/users")))
-    for told in (body, body["error"]):
-        assert datetime.fromisoformat(told.pop("timestamp")).tzinfo == UTC
+    for reported in (body, body["error"]):
+        assert datetime.fromisoformat(reported.pop("timestamp")).tzinfo == UTC
     assert body == {
         "success": False,
         "error": {

@@ -51,12 +51,12 @@ def test_a_line_is_one_line_whatever_it_says(end: str) -> None:
 
 
 def test_an_error_once_it_has_begun() -> None:
-    told = call("/api/v1/x?secret=1")
-    kind, line = written(rest_error(EXPORT, ApiError("Gone"), told))
+    reported = call("/api/v1/x?secret=1")
+    kind, line = written(rest_error(EXPORT, ApiError("Gone"), reported))
     assert (kind, line[-1]) == ("application/x-ndjson", "\n")
     error = json.loads(line)["error"]
     assert (error["code"], error["message"], error["path"]) == ("INTERNAL", "Gone", "/api/v1/x")
-    kind, event = written(rest_error(WATCH, ApiError("Gone"), told))
+    kind, event = written(rest_error(WATCH, ApiError("Gone"), reported))
     assert kind == "text/event-stream"
     name, data, *rest = event.split("\n")
     assert (name, rest) == ("event: error", ["", ""])

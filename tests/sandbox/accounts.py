@@ -73,9 +73,9 @@ class Accounts:
         return session
 
     def put(self, path: str, body: Any) -> Any:
-        answer = self.control.put(path, json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        reply = self.control.put(path, json=body)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
 
     def get(self, path: str, **query: Any) -> Any:
         return self.control.get(path, params=query or None).raise_for_status().json()
@@ -114,11 +114,11 @@ def call_tool(session: FiSession, tool: str) -> httpx.Response:
     return session.post(message)
 
 
-def document(answer: httpx.Response) -> Any:
+def document(reply: httpx.Response) -> Any:
     """What a tool answered, from either kind of reply."""
-    body = answer.text.partition("data: ")[2] or answer.text
+    body = reply.text.partition("data: ")[2] or reply.text
     return json.loads(json.loads(body)["result"]["content"][0]["text"])
 
 
-def assert_error(answer: httpx.Response, status: int, error_type: str) -> None:
-    assert (answer.status_code, answer.json()["error_type"]) == (status, error_type)
+def assert_error(reply: httpx.Response, status: int, error_type: str) -> None:
+    assert (reply.status_code, reply.json()["error_type"]) == (status, error_type)

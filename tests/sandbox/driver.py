@@ -77,12 +77,12 @@ def _ready_line(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def kite_request_token(base_url: str, user_id: str = "QX4821", api_key: str = API_KEY) -> str:
-    answer = httpx.post(
+    reply = httpx.post(
         f"{base_url}/connect/login",
         data={"api_key": api_key, "user_id": user_id, "password": "secret"},
     )
-    assert answer.status_code == 302
-    return parse_qs(urlsplit(answer.headers["location"]).query)["request_token"][0]
+    assert reply.status_code == 302
+    return parse_qs(urlsplit(reply.headers["location"]).query)["request_token"][0]
 
 
 class FiSession:
@@ -90,8 +90,8 @@ class FiSession:
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
-        answer = self.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}, {})
-        self.id = answer.headers["mcp-session-id"]
+        reply = self.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}, {})
+        self.id = reply.headers["mcp-session-id"]
 
     def post(self, message: Any, headers: dict[str, str] | None = None) -> httpx.Response:
         """Send a message; without headers of its own it carries the session's id."""
@@ -102,9 +102,9 @@ class FiSession:
         )
 
     def request(self, method: str, params: Any = None) -> dict[str, Any]:
-        answer = self.post({"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
-        assert answer.status_code == 200
-        body: dict[str, Any] = answer.json()
+        reply = self.post({"jsonrpc": "2.0", "id": 7, "method": method, "params": params})
+        assert reply.status_code == 200
+        body: dict[str, Any] = reply.json()
         assert (body["jsonrpc"], body["id"]) == ("2.0", 7)
         return body
 

@@ -25,7 +25,7 @@ async def test_many_refreshes_arrive_are_counted_and_go_together(accounts: Accou
         await accounts.held("refreshes", 200)
         assert not any(call.done() for call in calls)
         assert accounts.control.delete("/breakpoints/refreshes").json() == {"released": 200}
-        statuses = [answer.status_code for answer in await asyncio.gather(*calls)]
+        statuses = [reply.status_code for reply in await asyncio.gather(*calls)]
     assert sorted(statuses) == [200, *[403] * 199]
     report = accounts.calls(login="HD0001", call=REFRESH)
     assert report["counts"] == {REFRESH: 200}
@@ -33,7 +33,7 @@ async def test_many_refreshes_arrive_are_counted_and_go_together(accounts: Accou
     assert {entry["refusal"] for entry in report["calls"]} == {None, "TokenException"}
 
 
-async def test_only_what_matches_is_held(accounts: Accounts) -> None:
+async def test_only_what_matches_is_blocked(accounts: Accounts) -> None:
     account, other = accounts.zerodha("HD0002"), accounts.zerodha("HD0003")
     accounts.put("/breakpoints/first", {"platform": "zerodha", "login": "HD0002", "times": 1})
     assert other.get("/trades").status_code == 200
@@ -74,7 +74,7 @@ async def test_a_caller_who_leaves_is_not_waited_for(accounts: Accounts) -> None
     assert account.renew().status_code == 200
 
 
-async def test_held_answers_have_had_their_effect(accounts: Accounts) -> None:
+async def test_blocked_replies_have_had_their_effect(accounts: Accounts) -> None:
     account = accounts.zerodha("HD0005", PLATFORM_KEY)
     hold = {"platform": "zerodha", "call": [REFRESH], "at": "reply", "times": 1}
     accounts.put("/breakpoints/spent", hold)
@@ -87,7 +87,7 @@ async def test_held_answers_have_had_their_effect(accounts: Accounts) -> None:
         assert (await held).status_code == 200
 
 
-async def test_fi_calls_are_held_too(accounts: Accounts) -> None:
+async def test_fi_calls_are_blocked_too(accounts: Accounts) -> None:
     session = accounts.fi_money("2222222222")
     accounts.put(
         "/breakpoints/fi",
@@ -122,7 +122,7 @@ def test_a_stop_lets_everything_go() -> None:
             accounts.until(f"/calls?call={name}", lambda calls: len(calls["counts"]) == 1)
         sandbox.process.terminate()
         sandbox.process.wait(10)
-        assert [answer_line(each) for each in (held, hanging, slow)] == [
+        assert [status_line(each) for each in (held, hanging, slow)] == [
             b"HTTP/1.1 200 OK",
             b"",
             b"HTTP/1.1 200 OK",
@@ -137,6 +137,6 @@ def request(base_url: str, head: str, body: str = "") -> socket.socket:
     return connection
 
 
-def answer_line(connection: socket.socket) -> bytes:
-    with connection, connection.makefile("rb") as answer:
-        return answer.readline().strip()
+def status_line(connection: socket.socket) -> bytes:
+    with connection, connection.makefile("rb") as reply:
+        return reply.readline().strip()

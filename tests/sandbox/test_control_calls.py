@@ -138,8 +138,8 @@ def test_kite_limit(accounts: Accounts) -> None:
     none = {"per_second": None, "concurrent_per_session": None}
     assert accounts.get("/limits") == {"fi_money": none, "zerodha": none}
     accounts.put("/limits", {"zerodha": {"per_second": 0}})
-    answer = account.get("/trades")
-    assert (answer.status_code, answer.json()["error_type"]) == (429, "NetworkException")
+    reply = account.get("/trades")
+    assert (reply.status_code, reply.json()["error_type"]) == (429, "NetworkException")
     accounts.put("/limits", {})
     assert account.get("/trades").status_code == 200
     report = accounts.calls(login="JN0004")

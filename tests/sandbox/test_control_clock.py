@@ -19,8 +19,8 @@ def test_kite_sessions_die_at_six(accounts: Accounts) -> None:
     assert account.get("/trades").status_code == 200
     accounts.put("/clock", {"advance_seconds": 1})
     for each in (account, platform):
-        answer = each.get("/trades")
-        assert (answer.status_code, answer.json()["error_type"]) == (403, "TokenException")
+        reply = each.get("/trades")
+        assert (reply.status_code, reply.json()["error_type"]) == (403, "TokenException")
     platform.session = platform.renew().json()["data"]
     assert platform.get("/trades").status_code == 200
     entry = accounts.calls(login="CK0001")["calls"][-1]

@@ -64,7 +64,7 @@ def test_a_refresh_token_works_once(accounts: Accounts) -> None:
     assert account.renew().status_code == 200
 
 
-def test_a_refresh_token_is_spent_though_its_answer_is_lost(accounts: Accounts) -> None:
+def test_a_refresh_token_is_spent_though_its_reply_is_lost(accounts: Accounts) -> None:
     account = accounts.zerodha("FT0006", PLATFORM_KEY)
     rule = {"kind": "drop", "calls": "POST /session/refresh_token", "times": 1}
     accounts.faults("zerodha", "FT0006", rule)
@@ -106,17 +106,17 @@ def test_expired_on_fi(accounts: Accounts) -> None:
 def test_revoked_on_fi(accounts: Accounts) -> None:
     session = accounts.fi_money("2222222222")
     accounts.faults("fi_money", "*", {"kind": "revoked"})
-    answer = call_tool(session, NET_WORTH)
-    assert (answer.status_code, answer.text) == (404, "Session terminated\n")
+    reply = call_tool(session, NET_WORTH)
+    assert (reply.status_code, reply.text) == (404, "Session terminated\n")
     assert "netWorthResponse" in accounts.fi_money("2222222222").document(NET_WORTH)
 
 
 def test_wrong_password(accounts: Accounts) -> None:
     accounts.faults("zerodha", "FT0008", {"kind": "wrong_password"})
     form = {"api_key": "demo_key", "user_id": "ft0008", "password": "right"}
-    answer = httpx.post(f"{accounts.sandbox.zerodha}/connect/login", data=form)
-    assert answer.status_code == 403
-    assert "location" not in answer.headers
+    reply = httpx.post(f"{accounts.sandbox.zerodha}/connect/login", data=form)
+    assert reply.status_code == 403
+    assert "location" not in reply.headers
     accounts.faults("fi_money", "2222222222", {"kind": "wrong_password", "times": 1})
     session = FiSession(accounts.sandbox.fi_money)
     assert session.log_in("2222222222").status_code == 403
@@ -145,13 +145,13 @@ def test_failures(
     retry_after: str | None,
 ) -> None:
     accounts.faults(platform, login, {**rule, "times": 1})
-    answer = ask()
-    assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
+    reply = ask()
+    assert (reply.status_code, reply.headers.get("retry-after")) == (status, retry_after)
     if platform == "zerodha":
         network = status in {429, 502, 503}
-        assert_error(answer, status, "NetworkException" if network else "GeneralException")
+        assert_error(reply, status, "NetworkException" if network else "GeneralException")
     else:
-        assert answer.headers["content-type"].startswith("text/plain")
+        assert reply.headers["content-type"].startswith("text/plain")
     assert ask().status_code == 200
 
 
@@ -163,10 +163,10 @@ def test_not_json(accounts: Accounts, platform: str, login: str, ask: Ask) -> No
         {"kind": "not_json", "status": 502, "times": 1},
     )
     for status in (200, 502):
-        answer = ask()
-        assert answer.status_code == status
-        assert answer.headers["content-type"].startswith("text/html")
-        assert answer.text.startswith("<html>")
+        reply = ask()
+        assert reply.status_code == status
+        assert reply.headers["content-type"].startswith("text/html")
+        assert reply.text.startswith("<html>")
     assert ask().headers["content-type"] == "application/json"
 
 

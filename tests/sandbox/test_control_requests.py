@@ -45,33 +45,33 @@ BAD = [
 
 @pytest.mark.parametrize(("path", "body", "field"), BAD)
 def test_bad_requests(accounts: Accounts, path: str, body: Any, field: str) -> None:
-    answer = accounts.control.put(path, json=body)
-    assert (answer.status_code, answer.json()["field"]) == (400, field)
-    assert answer.json()["error"].startswith(f"{field}: ")
+    reply = accounts.control.put(path, json=body)
+    assert (reply.status_code, reply.json()["field"]) == (400, field)
+    assert reply.json()["error"].startswith(f"{field}: ")
 
 
 def test_other_bad_requests(accounts: Accounts) -> None:
     control = accounts.control
     assert control.put("/clock", content=b"{").json()["field"] == "body"
     for query in ("after=x", "limit=-1", "platform=nse", "user=1"):
-        answer = control.get(f"/calls?{query}")
-        assert (answer.status_code, answer.json()["field"]) == (400, query.partition("=")[0])
+        reply = control.get(f"/calls?{query}")
+        assert (reply.status_code, reply.json()["field"]) == (400, query.partition("=")[0])
     accounts.put("/breakpoints/a", {"platform": "fi_money"})
     assert control.put("/breakpoints/a", json={"platform": "fi_money"}).json()["field"] == "name"
-    for answer in (
+    for reply in (
         control.get("/breakpoints/b"),
         control.delete("/breakpoints/b"),
         control.get("/nothing"),
     ):
-        assert answer.status_code == 404
-        assert answer.json()["error"]
+        assert reply.status_code == 404
+        assert reply.json()["error"]
     assert control.post("/clock").status_code == 405
 
 
 def test_a_refused_rule_leaves_the_others_as_they_were(accounts: Accounts) -> None:
     path = "/accounts/zerodha/JN0005/faults"
     before = accounts.put(path, [{"kind": "throttled", "times": 3}])
-    answer = accounts.control.put(path, json=[{"kind": "expired"}, {**RULE, "calls": "x"}])
-    assert answer.status_code == 400
-    assert "/portfolio/holdings" in answer.json()["error"]
+    reply = accounts.control.put(path, json=[{"kind": "expired"}, {**RULE, "calls": "x"}])
+    assert reply.status_code == 400
+    assert "/portfolio/holdings" in reply.json()["error"]
     assert accounts.get(path) == before

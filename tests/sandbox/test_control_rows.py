@@ -69,7 +69,7 @@ def test_wrong_shape(accounts: Accounts) -> None:
     assert accounts.fi_money("1111111111").document(BANKS) != {}
 
 
-def test_refusals_keep_their_shape(accounts: Accounts) -> None:
+def test_refused_calls_keep_their_shape(accounts: Accounts) -> None:
     """A call without a session is refused as ever, and so is a user who is not allowed."""
     account = accounts.zerodha("FT0013")
     rules = [{"kind": kind} for kind in ("wrong_shape", "partial")]
@@ -128,9 +128,9 @@ def test_faults_over_recordings_and_event_streams(tmp_path: Path) -> None:
             "fi_money", "user123", {"kind": "duplicate_rows", "times": 1}, {"kind": "drop"}
         )
         assert account.data("/trades") == [{"trade_id": "1"}]
-        answer = call_tool(session, STOCKS)
-        assert answer.headers["content-type"] == "text/event-stream"
-        assert document(answer) == {"txns": [[1, "a"], [1, "b"], [1, "a"]]}
+        reply = call_tool(session, STOCKS)
+        assert reply.headers["content-type"] == "text/event-stream"
+        assert document(reply) == {"txns": [[1, "a"], [1, "b"], [1, "a"]]}
         with pytest.raises(httpx.RemoteProtocolError):
             call_tool(session, STOCKS)
         assert len(account.data("/trades")) == 2

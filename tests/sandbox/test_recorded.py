@@ -71,7 +71,7 @@ def test_session_is_recorded_but_alive(sandbox: Running, client: KiteConnect) ->
     assert now - timedelta(minutes=1) < session["login_time"] <= now
 
 
-def test_kite_answers(client: KiteConnect) -> None:
+def test_kite_replies(client: KiteConnect) -> None:
     assert client.orders() == [ORDER]
     assert client.trades() == [TRADE]
     assert client.order_trades("7") == [TRADE]
@@ -88,7 +88,7 @@ def test_kite_calls_without_a_recording(client: KiteConnect) -> None:
 @pytest.mark.parametrize(
     ("phone", "owner"), [("2000000002", "second"), ("1000000001", "first"), ("user123", "first")]
 )
-def test_fi_answers(sandbox: Running, phone: str, owner: str) -> None:
+def test_fi_replies(sandbox: Running, phone: str, owner: str) -> None:
     session = FiSession(sandbox.fi_money)
     session.log_in(phone)
     assert session.document("fetch_net_worth") == {"netWorthResponse": {"of": owner}}

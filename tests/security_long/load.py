@@ -43,12 +43,12 @@ async def steady(calls: Sequence[Call], rate: float) -> AsyncIterator[Measured]:
     async def one(call: Call) -> None:
         sent = now()
         try:
-            answer = await call()
+            reply = await call()
         except httpx.HTTPError as error:
             measured.failed[type(error).__name__] += 1
         else:
-            if not answer.is_success:
-                measured.failed[f"{answer.status_code} {answer.text}"] += 1
+            if not reply.is_success:
+                measured.failed[f"{reply.status_code} {reply.text}"] += 1
         measured.latencies.append((now() - sent) * 1000)
 
     async def all_of_them(group: asyncio.TaskGroup) -> None:

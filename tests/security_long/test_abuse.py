@@ -27,8 +27,8 @@ GRPC_USERS = "/finlink.users.v1.UserService/ListUsers"
 
 
 def admin(stack: Stack, path: str) -> str:
-    answer = httpx.get(f"http://127.0.0.1:{stack.ports['ADMIN_PORT']}{path}", timeout=30)
-    return answer.raise_for_status().text
+    reply = httpx.get(f"http://127.0.0.1:{stack.ports['ADMIN_PORT']}{path}", timeout=30)
+    return reply.raise_for_status().text
 
 
 def memory(stack: Stack) -> int:
@@ -116,7 +116,7 @@ def test_10_000_headers(stack: Stack) -> None:
     for port in (stack.ports["PORT"], stack.ports["GRPC_PORT"]):
         with http2(port) as connection:
             stream = connection.request((f"x-{number}", "1") for number in range(10_000))
-            assert connection.answered(stream).get(":status", "431") == "431"
+            assert connection.replied(stream).get(":status", "431") == "431"
 
 
 def test_one_header_many_times_over(stack: Stack) -> None:
@@ -124,7 +124,7 @@ def test_one_header_many_times_over(stack: Stack) -> None:
     bomb = [("x-bomb", "a" * 4_000)] * 10_000
     with http2(stack.ports["PORT"]) as connection:
         stream = connection.request(bomb)
-        assert connection.answered(stream).get(":status", "431") == "431"
+        assert connection.replied(stream).get(":status", "431") == "431"
 
 
 # --- too slow ---------------------------------------------------------------------------------
@@ -273,9 +273,9 @@ def test_requests_that_can_be_read_in_two_ways(stack: Stack) -> None:
             head = b"\r\n".join([b"POST /api/v1/users HTTP/1.1", b"Host: x", *headers])
             connections[kind].sendall(head + b"\r\n\r\n" + CHUNKED_END + SMUGGLED)
         for kind, connection in connections.items():
-            answer = ended(connection)
-            assert set(re.findall(rb"HTTP/1.1 (\d+)", answer)) <= {b"400"}, kind
-            assert b"smuggled" not in answer, kind
+            reply = ended(connection)
+            assert set(re.findall(rb"HTTP/1.1 (\d+)", reply)) <= {b"400"}, kind
+            assert b"smuggled" not in reply, kind
 
 
 # --- names that look alike --------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_binary_metadata_that_is_none(stack: Stack, value: str) -> None:
         stream = connection.request(grpc, verb="POST", path=GRPC_USERS, end=False)
         connection.h2.send_data(stream, b"\0\0\0\0\0", end_stream=True)
         connection.flush()
-        answer = connection.answered(stream)
+        reply = connection.replied(stream)
     # Served without it, or refused as HTTP; never a fault of the server's.
-    if answer:
-        assert (answer[":status"], answer["grpc-status"]) == ("200", "0")
+    if reply:
+        assert (reply[":status"], reply["grpc-status"]) == ("200", "0")

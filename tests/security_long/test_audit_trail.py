@@ -48,7 +48,7 @@ async def database_of(stack: Stack) -> AsyncIterator[Database]:
             await database.drop()
 
 
-async def told_fast(trail: AuditTrail, database: Database, count: int) -> None:
+async def recorded_fast(trail: AuditTrail, database: Database, count: int) -> None:
     """So many events, each with its code, as `trail.add` writes them."""
     events = database.collection(AUDIT_EVENTS)
     for start in range(0, count, 5_000):
@@ -77,7 +77,7 @@ async def told_fast(trail: AuditTrail, database: Database, count: int) -> None:
 
 
 async def rewritten(trail: AuditTrail, count: int) -> None:
-    await told_fast(trail, trail._database, count)
+    await recorded_fast(trail, trail._database, count)
     await Sealer(trail, Leases(trail._database)).seal()
 
 
@@ -116,7 +116,7 @@ async def test_harm_to_a_long_trail_is_found(stack: Stack, full: bool, figures: 
     async with database_of(stack) as database:
         codes = Codes(await KeyedSecrets(database, KeyRing({"own": KEY})).get(CODES_KEY))
         trail = AuditTrail(database, codes)
-        await told_fast(trail, database, count)
+        await recorded_fast(trail, database, count)
         started = time.monotonic()
         assert await Sealer(trail, Leases(database)).seal() == count
         seconds = time.monotonic() - started

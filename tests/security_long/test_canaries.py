@@ -47,22 +47,22 @@ class Site:
     canaries: Canaries
     keys: dict[str, str]  # API keys by scope
     # What callers were told, without what they had sent as the name of a field.
-    answers: list[tuple[str, bytes]] = field(default_factory=list)
+    replies: list[tuple[str, bytes]] = field(default_factory=list)
     people: list[str] = field(default_factory=list)  # emails, phone numbers
 
-    async def heard(self, answer: httpx.Response) -> None:
-        if "text/event-stream" in answer.headers.get("content-type", ""):
+    async def heard(self, response: httpx.Response) -> None:
+        if "text/event-stream" in response.headers.get("content-type", ""):
             return
-        body = await answer.aread()
-        sent = answer.request.extensions.get("names", [])
+        body = await response.aread()
+        sent = response.request.extensions.get("names", [])
         for url in _login_urls(body):
             self.canaries.add_login_url(url)
-        told = look.without_login_url(body)
+        reported = look.without_login_url(body)
         for name in sent:
-            told = told.replace(name.encode(), b"")
-        headers = "\n".join(f"{n}: {v}" for n, v in answer.headers.items()).encode()
-        what = f"answer to {answer.request.method} {answer.request.url.path}"
-        self.answers.append((what, told + headers))
+            reported = reported.replace(name.encode(), b"")
+        headers = "\n".join(f"{n}: {v}" for n, v in response.headers.items()).encode()
+        what = f"answer to {response.request.method} {response.request.url.path}"
+        self.replies.append((what, reported + headers))
         look.tokens_of(self.memory, self.canaries)
 
     async def scan(self, *, deep: bool) -> list[str]:
@@ -71,7 +71,7 @@ class Site:
         places = [
             *(await look.documents(self.stack)).items(),
             *look.files(self.stack),
-            *self.answers,
+            *self.replies,
             *(await look.metrics(self.stack)).items(),
             *look.command_lines(self.stack).items(),
             *(look.data_files(self.stack) if deep else ()),
@@ -126,7 +126,7 @@ def make_key(at: Site, name: str, scope: str) -> str:
         text=True, capture_output=True, check=True,
     )  # fmt: skip
     key: str = json.loads(outcome.stdout)["key"]
-    at.answers.append(("stderr of keys create", outcome.stderr.encode()))
+    at.replies.append(("stderr of keys create", outcome.stderr.encode()))
     return at.canaries.add("API key", key)
 
 
@@ -146,8 +146,8 @@ class Caller:
         body = {"userId": user_id, "email": email, "phoneNumber": phone}
         headers = {"idempotency-key": self._new("idempotency key")}
         for _ in range(2):
-            answer = await self._rest.post("/users", json=body, headers=headers)
-            assert answer.status_code == 201, answer.text
+            response = await self._rest.post("/users", json=body, headers=headers)
+            assert response.status_code == 201, response.text
         self._at.people += [email, phone]
         return user_id
 
@@ -167,9 +167,9 @@ class Caller:
         made = []
         for platform in steps.PLATFORMS:
             user_id = await self.user()
-            answer = await self.connect(user_id, platform, **self.credentials())
-            assert answer.status_code == 201, answer.text
-            connector_id = answer.json()["data"]["id"]
+            response = await self.connect(user_id, platform, **self.credentials())
+            assert response.status_code == 201, response.text
+            connector_id = response.json()["data"]["id"]
             await steps.synced(self._rest, connector_id)
             assert (await self._rest.put(f"/connectors/{connector_id}/refresh-session")).is_success
             await steps.sync(self._rest, connector_id)
@@ -190,8 +190,8 @@ class Caller:
         token = await steps.request_token(login["loginUrl"], steps.new_login())
         self._at.canaries.add("request token", token)
         right = {"credentials": {"requestToken": token}}
-        answer = await self._rest.put(path, json=right)
-        assert answer.status_code == 200, answer.text
+        response = await self._rest.put(path, json=right)
+        assert response.status_code == 200, response.text
         return str(login["id"])
 
     async def fail(self) -> None:
@@ -219,8 +219,8 @@ class Caller:
             new("password"),
         ]
         for body in wrong:
-            answer = await self._rest.post("/connectors", json=body)
-            assert answer.status_code == 400, answer.text
+            response = await self._rest.post("/connectors", json=body)
+            assert response.status_code == 400, response.text
         for text in (
             '{{"password": "{}"',
             '{{"a": "{}"}} x',
@@ -242,8 +242,8 @@ class Caller:
         once = {"idempotency-key": new("idempotency key")}
         path = f"/users/{user_id}/metadata"
         for tag in ("one", "two"):
-            answer = await self._rest.put(path, json={"tags": [tag]}, headers=once)
-        assert answer.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+            response = await self._rest.put(path, json={"tags": [tag]}, headers=once)
+        assert response.json()["error"]["code"] == "IDEMPOTENCY_KEY_REUSED"
         bad = {"idempotency-key": new("idempotency key") + " x"}
         assert (await self._rest.put(path, json={"tags": ["x"]}, headers=bad)).status_code == 400
 
@@ -253,12 +253,12 @@ class Caller:
             name = self._new("password as a field")
             inner: dict[str, Any] = {name: 1, f"{name}_x": {name: "y"}}
             body = {"userId": user_id, nest: inner} if nest else inner
-            answer = await self._rest.post("/connectors", json=body, extensions={"names": [name]})
-            assert answer.status_code == 400
+            response = await self._rest.post("/connectors", json=body, extensions={"names": [name]})
+            assert response.status_code == 400
         name = self._new("password as a parameter")
         extensions = {"names": [name]}
-        answer = await self._rest.get("/users", params={name: "1"}, extensions=extensions)
-        assert answer.status_code == 400
+        response = await self._rest.get("/users", params={name: "1"}, extensions=extensions)
+        assert response.status_code == 400
 
     async def over_grpc(self, channel: grpc.aio.Channel) -> None:
         connectors: Any = ConnectorServiceStub(channel)
@@ -274,7 +274,7 @@ class Caller:
         await connectors.RefreshSession(
             session_pb2.RefreshSessionRequest(connector_id=made.data.id), metadata=metadata
         )
-        self._at.answers.append(("answer over gRPC", made.SerializeToString()))
+        self._at.replies.append(("answer over gRPC", made.SerializeToString()))
         bad = [
             request.SerializeToString()[:-3],
             f"{{{self._new('password')}}}".encode(),
@@ -293,8 +293,8 @@ class Caller:
                 await raw(content, metadata=metadata[:1])
                 raise AssertionError(f"served: {content!r}")
             except grpc.aio.AioRpcError as error:
-                told = f"{error.details()} {error.trailing_metadata()}".encode()
-                self._at.answers.append(("error over gRPC", told))
+                reported = f"{error.details()} {error.trailing_metadata()}".encode()
+                self._at.replies.append(("error over gRPC", reported))
 
     async def troubles(self, connectors: list[str]) -> None:
         """The platforms fail, and end sessions."""
@@ -366,7 +366,7 @@ async def planted(at: Site, *, deep: bool) -> None:
         plain, binary = documents["planted_text"], documents["planted_bytes"]
         await plain.insert_one({"deep": [{"text": f"a {secret} z"}]})
         await binary.insert_one({"deep": {"bytes": encoded, "text": encoded.decode()}})
-        at.answers.append(("planted answer", f'{{"error": "{secret}"}}'.encode()))
+        at.replies.append(("planted answer", f'{{"error": "{secret}"}}'.encode()))
         count_of(at, secret)
         await plain.database.client.admin.command("fsync")
         found = await at.scan(deep=deep)
@@ -404,7 +404,7 @@ async def test_no_secret_is_in_clear_anywhere(
                 await caller.end(connectors)
             found = await at.scan(deep=full)
         figures.show("secrets", len(at.canaries.values))
-        figures.show("answers", len(at.answers))
+        figures.show("answers", len(at.replies))
         figures.show("people in files", _people(at))
         assert found == []
         await planted(at, deep=full)

@@ -44,7 +44,7 @@ SELDOM = {"DeleteUser": 0.15, "DisconnectConnector": 0.3, "CreateConnector": 2, 
 
 
 @dataclass
-class Tally:
+class Counts:
     """Answers by RPC and code; `strange` are those that no caller should ever get."""
 
     codes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -78,7 +78,7 @@ class Attack:
     def __init__(
         self, rest: httpx.AsyncClient, channel: grpc.aio.Channel, fuzzer: Fuzzer, known: Known
     ) -> None:
-        self.tally = Tally()
+        self.tally = Counts()
         self._rest = rest
         self._channel = channel
         self._fuzzer = fuzzer
@@ -93,18 +93,18 @@ class Attack:
             headers=headers,
             content=call.body,
         )
-        answer = await self._rest.send(request, stream=True)
+        response = await self._rest.send(request, stream=True)
         try:
-            if answer.is_success and method.streams:
-                first = await anext(answer.aiter_lines())
+            if response.is_success and method.streams:
+                first = await anext(response.aiter_lines())
                 begun = FIRST_LINES[method.descriptor.name]
                 code = "OK" if first.startswith(begun) else f"begins with: {first}"
-            elif _refused_as_grpc(call, answer):
+            elif _refused_as_grpc(call, response):
                 code = BY_ENVOY
             else:
-                code = self._code(message, answer.status_code, await answer.aread())
+                code = self._code(message, response.status_code, await response.aread())
         finally:
-            await answer.aclose()
+            await response.aclose()
         self.tally.count(method, code, call)
 
     def _code(self, asked: Message, status: int, content: bytes) -> str:
@@ -166,14 +166,14 @@ class Attack:
                 group.create_task(caller())
 
 
-def _refused_as_grpc(call: RestCall, answer: httpx.Response) -> bool:
+def _refused_as_grpc(call: RestCall, response: httpx.Response) -> bool:
     """Whether Envoy has refused a path before it looked at anything else.
 
     To who says that it speaks gRPC, on a port that has none, it says so in gRPC's way: as 200, with the
     error in a header.
     """
-    told = answer.headers.get("grpc-message", "")
-    return ("content-type", "application/grpc") in call.headers and "VALIDATION_ERROR" in told
+    reported = response.headers.get("grpc-message", "")
+    return ("content-type", "application/grpc") in call.headers and "VALIDATION_ERROR" in reported
 
 
 async def test_no_call_is_an_accident(stack: Stack, full: bool, figures: Figures) -> None:
@@ -205,8 +205,8 @@ async def test_no_call_is_an_accident(stack: Stack, full: bool, figures: Figures
     figures.show("calls", f"{tally.calls:,} in {seconds:.0f} s")
     figures.show("past validation", f"{tally.served:,}, {tally.served / tally.calls:.0%}")
     for name, codes in sorted(tally.codes.items()):
-        told = ", ".join(f"{code} {count:,}" for code, count in codes.most_common())
-        figures.show(name, f"{codes.total():,}, served {tally.served_of(name):,}: {told}")
+        reported = ", ".join(f"{code} {count:,}" for code, count in codes.most_common())
+        figures.show(name, f"{codes.total():,}, served {tally.served_of(name):,}: {reported}")
     assert not tally.strange, (seed, len(tally.strange), tally.strange[:10])
     assert tally.calls == total
     assert tally.served >= 0.3 * total

@@ -14,7 +14,7 @@ import pytest
 from server.edge.limits import Limits
 from tests.chaos.figures import Figures
 from tests.e2e.strictness_calls import connected
-from tests.edge.gate import HOUR_MS, Gate, gate
+from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack
 
 STATUS = "/api/v1/connectors/status"
 KEPT = 20_000  # buckets of a group, see codegen/limits.py
@@ -31,13 +31,13 @@ async def test_steady_calls_get_what_comes_back(
     empty: tuple[float, int] | None = (
         None  # when a call was refused last, and how many were not by then
     )
-    with gate(tmp_path, limits) as opened:
+    with edge_stack(tmp_path, limits) as opened:
         async with httpx.AsyncClient(base_url=opened.rest, timeout=30) as client:
             began = time.monotonic()
             while (now := time.monotonic()) < began + window * windows:
-                answer = await client.get(STATUS)
-                assert answer.status_code in {200, 429}
-                if answer.status_code == 200:
+                reply = await client.get(STATUS)
+                assert reply.status_code in {200, 429}
+                if reply.status_code == 200:
                     admitted.append(now - began)
                 else:
                     empty = now - began, len(admitted)
@@ -62,7 +62,7 @@ async def test_steady_calls_get_what_comes_back(
 NAMES = ("overall", "users", "connectors", "status", "sync")
 
 
-def call_from(opened: Gate, first: int, last: int) -> None:
+def call_from(opened: EdgeStack, first: int, last: int) -> None:
     """A call from each address, as a proxy would pass them on. None reaches a server."""
     with ExitStack() as held:
         connections = [held.enter_context(connected(opened.rest)) for _ in range(AT_ONCE)]
@@ -72,19 +72,19 @@ def call_from(opened: Gate, first: int, last: int) -> None:
                 head = f"GET /api/v1/users/a/b HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}"
                 connection.sendall(f"{head}\r\n\r\n".encode())
             for connection in connections:
-                answer = b""
-                while not answer.endswith(b"}\n"):
+                reply = b""
+                while not reply.endswith(b"}\n"):
                     piece = connection.recv(65_536)
-                    assert piece, answer
-                    answer += piece
-                assert answer.startswith(b"HTTP/1.1 404 ")
+                    assert piece, reply
+                    reply += piece
+                assert reply.startswith(b"HTTP/1.1 404 ")
 
 
 @pytest.mark.full_only
 def test_memory_is_bounded_over_many_addresses(tmp_path: Path, figures: Figures) -> None:
     total = 100_000
     limits = Limits(window_ms=HOUR_MS, trusted_proxies=("127.0.0.1/32",))
-    with gate(tmp_path, limits) as opened:
+    with edge_stack(tmp_path, limits) as opened:
         call_from(opened, 0, 200)
         at_first = opened.memory()
         call_from(opened, 0, KEPT)

@@ -172,10 +172,10 @@ def calls(rest: httpx.AsyncClient, real: Sequence[str], idle: Sequence[str]) -> 
     async def connect() -> httpx.Response:
         user_id = f"user_{uuid.uuid4().hex}"
         await step.create_user(rest, user_id)
-        answer = await step.post(rest, user_id, "fi_money")
-        if answer.is_success:
-            made.append(answer.json()["data"]["id"])
-        return answer
+        reply = await step.post(rest, user_id, "fi_money")
+        if reply.is_success:
+            made.append(reply.json()["data"]["id"])
+        return reply
 
     async def disconnect() -> httpx.Response:
         return await (rest.delete(f"/connectors/{made.pop(0)}") if made else look())

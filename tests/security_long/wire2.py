@@ -72,7 +72,7 @@ class Http2:
                     self.flush()
         return found
 
-    def answered(self, stream: int) -> dict[str, str]:
+    def replied(self, stream: int) -> dict[str, str]:
         """Headers and trailers of the answer on a stream; empty when it was reset instead."""
         found: dict[str, str] = {}
         give_up = time.monotonic() + PATIENCE

@@ -231,7 +231,7 @@ async def test_what_is_read_does_not_grow_with_what_was_counted(
     }  # fmt: skip
 
 
-async def test_what_another_program_removed_is_found_by_counting_anew(
+async def test_what_another_program_removed_is_found_by_counting_again(
     database: Database, things: Counters
 ) -> None:
     collection = database.collection(THINGS)
@@ -255,7 +255,7 @@ async def test_of_many_recounts_at_once_one_counts(database: Database, things: C
         assert await things.totals() == await counted(database)
 
 
-async def test_the_rollup_leaves_nothing_and_counts_anew_each_hour(
+async def test_the_rollup_leaves_nothing_and_counts_again_each_hour(
     database: Database, things: Counters
 ) -> None:
     collection = database.collection(THINGS)
@@ -279,17 +279,19 @@ async def test_the_rollup_leaves_nothing_and_counts_anew_each_hour(
 async def test_a_rollup_reports_what_another_process_counted(
     database: Database, things: Counters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[Mapping[Values, int]] = []
-    rollup_ = CounterRollup([things], Leases(database), lambda _name, totals: told.append(totals))
+    reported: list[Mapping[Values, int]] = []
+    rollup_ = CounterRollup(
+        [things], Leases(database), lambda _name, totals: reported.append(totals)
+    )
     monkeypatch.setattr(rollup, "REPORT_SECONDS", 3600.0)
     await rollup_.roll_up(things)
     await database.collection(THINGS).insert_one({"shape": "round", "colour": "red"})
     await things.roll_up_some()
     await rollup_.roll_up(things)
-    assert len(told) == 1, "nothing has changed that it could see"
+    assert len(reported) == 1, "nothing has changed that it could see"
     monkeypatch.setattr(rollup, "REPORT_SECONDS", 0.0)
     await rollup_.roll_up(things)
-    assert told[1]["round", "red"] == 1
+    assert reported[1]["round", "red"] == 1
 
 
 async def test_the_rollup_works_by_itself_and_stops(database: Database, things: Counters) -> None:

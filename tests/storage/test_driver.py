@@ -91,20 +91,20 @@ async def test_transactions_in_each_other_s_way_are_run_again(
 async def test_only_what_asks_for_it_is_read_elsewhere(mongodb: MongoDb, driver: str) -> None:
     uri = f"{mongodb.uri}&readPreference=primaryPreferred"
     async with connected(settings(uri, driver)) as database:
-        things, told = (
+        things, reported = (
             database.collection("things"),
             database.collection("things", allow_stale=True),
         )
-        assert (things.read_preference.mode, told.read_preference.mode) == (0, 1)
+        assert (things.read_preference.mode, reported.read_preference.mode) == (0, 1)
 
         async def work(
             session: ClientSession,
         ) -> object:  # a transaction reads from the primary alone
-            await told.insert_one({"_id": 1}, session=session)
-            return await told.find_one({"_id": 1}, session=session)
+            await reported.insert_one({"_id": 1}, session=session)
+            return await reported.find_one({"_id": 1}, session=session)
 
         assert await database.transact(work) == {"_id": 1}
-        assert await things.find_one({}) == await told.find_one({}) == {"_id": 1}
+        assert await things.find_one({}) == await reported.find_one({}) == {"_id": 1}
         await database.ping()
         await database.drop()
 
@@ -144,8 +144,8 @@ async def test_whoever_waits_in_vain_for_the_one_connection_is_counted(
         async with connected(narrow) as by_one:
             things, before = by_one.collection("things"), _waits()
             calls = [things.find_one(slow) for _ in range(8)]
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-        assert any(isinstance(answer, PyMongoError) for answer in answers)
+            replies = await asyncio.gather(*calls, return_exceptions=True)
+        assert any(isinstance(reply, PyMongoError) for reply in replies)
         assert _waits() >= before + len(calls)
         await database.drop()
 

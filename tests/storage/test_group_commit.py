@@ -56,7 +56,7 @@ async def test_a_group_has_a_bound() -> None:
     assert [len(group) for group in bench.began] == [MOST, MOST, 1]
 
 
-async def test_a_failure_is_told_to_its_own_group_only() -> None:
+async def test_a_failure_is_reported_to_its_own_group_only() -> None:
     bench = Bench()
     bench.error = RuntimeError("gone")
     failed = bench.join(1, 2)
@@ -93,7 +93,7 @@ async def test_who_leaves_while_the_group_is_under_way_does_not_stop_it() -> Non
         await leaves
 
 
-async def test_a_slow_group_does_not_hold_up_the_next_ones() -> None:
+async def test_a_slow_group_does_not_delay_the_next_ones() -> None:
     """The first one ends only when the others have begun."""
     bench = Bench()
     first = bench.join(1)

@@ -15,7 +15,7 @@ from tests.domains.connectors.waiting import eventually
 FOREVER = timedelta(minutes=10)
 
 
-async def test_one_holder_at_a_time(database: Database) -> None:
+async def test_one_owner_at_a_time(database: Database) -> None:
     ours, theirs = Leases(database), Leases(database)
     async with ours.acquire("door"):
         with pytest.raises(LeaseBusy, match="door"):
@@ -67,7 +67,7 @@ async def lapse(database: Database, name: str) -> None:
     assert result.matched_count == 1
 
 
-async def test_a_claim_whose_holder_died_lapses(database: Database) -> None:
+async def test_a_lease_whose_owner_died_lapses(database: Database) -> None:
     leases = database.collection(LEASES)
     soon = utc_now() + timedelta(seconds=30)
     await leases.insert_one({"_id": "door", "owner": "who died", "until": soon})
@@ -79,7 +79,7 @@ async def test_a_claim_whose_holder_died_lapses(database: Database) -> None:
         pass
 
 
-async def test_a_former_holder_does_not_free_the_claim_of_the_next(database: Database) -> None:
+async def test_a_former_owner_does_not_free_the_lease_of_the_next(database: Database) -> None:
     former = Leases(database).acquire("door")
     await former.__aenter__()
     await lapse(database, "door")
@@ -90,7 +90,7 @@ async def test_a_former_holder_does_not_free_the_claim_of_the_next(database: Dat
                 pass
 
 
-async def test_a_claim_is_renewed_while_it_is_held(database: Database) -> None:
+async def test_a_lease_is_renewed_while_its_work_runs(database: Database) -> None:
     leases = Leases(database, life=timedelta(seconds=1))
     collection = database.collection(LEASES)
     async with leases.acquire("door"):
@@ -132,7 +132,7 @@ async def test_the_patient_get_it_when_it_is_given_back(database: Database) -> N
     assert order == ["first", "second"]
 
 
-async def test_patience_ends(database: Database) -> None:
+async def test_waiting_ends(database: Database) -> None:
     leases = Leases(database)
     async with leases.acquire("door"):
         with pytest.raises(LeaseBusy):

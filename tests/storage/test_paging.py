@@ -20,7 +20,7 @@ AT = datetime(2024, 1, 15, 10, 30, 0, 123000, UTC)
 unhurried = settings(deadline=None, database=None)
 
 
-def told(caught: pytest.ExceptionInfo[InvalidRequest]) -> tuple[str, list[str]]:
+def reported(caught: pytest.ExceptionInfo[InvalidRequest]) -> tuple[str, list[str]]:
     return caught.value.code, [field.field for field in caught.value.fields]
 
 
@@ -50,7 +50,7 @@ def test_a_token_of_other_filters_is_refused(filters: dict[str, str | None]) -> 
     token = paging.encode(Position(AT, str(ObjectId())), FILTERS)
     with pytest.raises(InvalidRequest) as caught:
         paging.decode(token, filters)
-    assert told(caught) == ("VALIDATION_ERROR", ["pageToken"])
+    assert reported(caught) == ("VALIDATION_ERROR", ["pageToken"])
     assert "filters" in caught.value.fields[0].message
 
 
@@ -70,7 +70,7 @@ def test_a_token_of_other_filters_is_refused(filters: dict[str, str | None]) -> 
 def test_no_text_does_anything_but_be_refused(text: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         paging.decode(text, FILTERS)
-    assert told(caught) == ("VALIDATION_ERROR", ["pageToken"])
+    assert reported(caught) == ("VALIDATION_ERROR", ["pageToken"])
 
 
 json_values = st.recursive(
@@ -94,14 +94,14 @@ json_values = st.recursive(
 def test_no_content_does_anything_but_be_refused(content: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
         paging.decode(token_of(content), FILTERS)
-    assert told(caught) == ("VALIDATION_ERROR", ["pageToken"])
+    assert reported(caught) == ("VALIDATION_ERROR", ["pageToken"])
 
 
 def test_content_nested_without_end_is_refused() -> None:
     deep = base64.urlsafe_b64encode(b"[" * 100_000).decode()
     with pytest.raises(InvalidRequest) as caught:
         paging.decode(deep, FILTERS)
-    assert told(caught) == ("VALIDATION_ERROR", ["pageToken"])
+    assert reported(caught) == ("VALIDATION_ERROR", ["pageToken"])
 
 
 @unhurried
@@ -125,4 +125,4 @@ def test_an_id_that_is_not_mongodb_s(identifier: str) -> None:
     position = paging.decode(paging.encode(Position(AT, identifier), FILTERS), FILTERS)
     with pytest.raises(InvalidRequest) as caught:
         _ = position.object_id
-    assert told(caught) == ("VALIDATION_ERROR", ["pageToken"])
+    assert reported(caught) == ("VALIDATION_ERROR", ["pageToken"])

@@ -124,7 +124,7 @@ async def test_a_new_one_has_an_id_and_a_time_and_is_not_stored(notes: Repositor
     assert not await notes.exists(made.id)
 
 
-async def test_what_is_missing_is_told(
+async def test_missing_files_are_reported(
     database: Database, notes: Repository[Note], by_name: Repository[Note]
 ) -> None:
     assert await by_name.find("nobody") is None

@@ -67,12 +67,12 @@ async def test_afterwards_the_old_key_is_not_needed(database: Database) -> None:
     before = await survey(BOTH, collections)
     assert (before.waiting, before.missing, before.complete) == ({"old": BATCH + 6}, [], False)
 
-    told: list[tuple[int, int]] = []
-    done = await rotate(BOTH, collections, lambda n, of: told.append((n, of)), QUICKLY, BATCH)
+    reported: list[tuple[int, int]] = []
+    done = await rotate(BOTH, collections, lambda n, of: reported.append((n, of)), QUICKLY, BATCH)
     assert (done.rewrapped, done.waiting, done.broken) == (BATCH + 6, {}, [])
     assert done.complete
-    assert told[0] == (0, BATCH + 6)
-    assert told[-1] == (BATCH + 6, BATCH + 6)
+    assert reported[0] == (0, BATCH + 6)
+    assert reported[-1] == (BATCH + 6, BATCH + 6)
     assert await opens(database, NEW, texts)
     assert await KeyedSecrets(database, NEW).get("a") == secret
 
@@ -129,7 +129,7 @@ async def test_keys_that_come_and_go_meanwhile_stay_as_they_are(database: Databa
     assert done.waiting == {"old": 1}, "a server with the old key first has made one"
 
 
-async def test_missing_and_broken_keys_are_told(database: Database) -> None:
+async def test_missing_and_broken_keys_are_reported(database: Database) -> None:
     texts = await sealed(database, OLD, range(5))
     lost = KeyRing({"lost": os.urandom(32)})
     await sealed(database, lost, range(5, 8))

@@ -75,8 +75,8 @@ async def test_every_query_names_the_shard_key(
         made = await steps.connect(rest, new_id, platform, permissions=steps.GRANTED[platform])
         await steps.synced(rest, made["id"])
     for query in ("", "?limit=1", "?dataType=trades&limit=1"):
-        answer = await rest.get(f"/connectors/{made['id']}/records{query}")
-        token = answer.raise_for_status().json()["data"]["pagination"].get("nextPageToken")
+        reply = await rest.get(f"/connectors/{made['id']}/records{query}")
+        token = reply.raise_for_status().json()["data"]["pagination"].get("nextPageToken")
         if token is not None:
             join = "&" if query else "?"
             await rest.get(f"/connectors/{made['id']}/records{query}{join}pageToken={token}")

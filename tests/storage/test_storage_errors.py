@@ -33,10 +33,10 @@ def labelled(label: str) -> mongo.PyMongoError:
     ids=lambda error: f"{type(error).__name__} {getattr(error, 'code', '')}",
 )
 def test_passing_failures(error: mongo.PyMongoError) -> None:
-    told = translate(error)
-    assert told is not None
-    assert told.code == "UNAVAILABLE"
-    assert str(error) not in told.message
+    reported = translate(error)
+    assert reported is not None
+    assert reported.code == "UNAVAILABLE"
+    assert str(error) not in reported.message
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_development_makes_a_certificate_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["ends soon", "no key", "another key", "cut short"])
-def test_it_is_made_anew_where_it_is_no_good(
+def test_it_is_made_again_if_it_is_no_good(
     tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:

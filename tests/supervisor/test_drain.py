@@ -54,12 +54,12 @@ async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
     rest, admin = free_ports(2)
-    asked, answer = asyncio.Event(), asyncio.Event()
+    asked, reply = asyncio.Event(), asyncio.Event()
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         asked.set()
-        await answer.wait()
+        await reply.wait()
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
         await writer.drain()
         writer.close()
@@ -84,7 +84,7 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
 
             await until(draining_begun)
             assert not draining.done()
-            answer.set()
+            reply.set()
             said = await reader.readuntil(b"hello")
             assert said.startswith(b"HTTP/1.1 200 OK")
             assert b"connection: close" in said
@@ -94,7 +94,7 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
             await supervisor.stop(supervisor.processes)
 
 
-async def test_nobody_is_told_to_leave_while_a_part_of_the_port_is_open(tmp_path: Path) -> None:
+async def test_no_client_is_disconnected_while_a_part_of_the_port_is_open(tmp_path: Path) -> None:
     rest, admin = free_ports(2)
     path = tmp_path / "up.sock"
     config = tmp_path / "envoy.yaml"

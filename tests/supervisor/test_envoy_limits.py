@@ -10,7 +10,7 @@ from server.edge.errors import StartError
 from server.edge.limits import OVERALL, Limits, limits_of
 from server.edge.settings import EdgeSettings
 from server.settings import load
-from tests.edge.gate import gate
+from tests.edge.edge_stack import edge_stack
 from tests.supervisor.harness import patiently
 
 
@@ -28,7 +28,7 @@ def test_a_limit_of_no_group_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("RATE_LIMIT_USRES", "3")
     with (
         pytest.raises(StartError, match=r"^RATE_LIMIT_USRES: .* there are connectors, .*users\.$"),
-        gate(tmp_path, limits_of(settings())),
+        edge_stack(tmp_path, limits_of(settings())),
     ):
         pass
 
@@ -70,7 +70,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
 
 
 def test_envoy_watches_its_heap(tmp_path: Path) -> None:
-    with gate(tmp_path, Limits(heap_bytes=32 << 20)) as opened:
+    with edge_stack(tmp_path, Limits(heap_bytes=32 << 20)) as opened:
 
         def stats() -> dict[str, str]:
             lines = opened.admin("/stats?filter=^overload.*(pressure|active)$").splitlines()

@@ -85,7 +85,7 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
     assert names(sandbox=True) == [*always, *of_sandbox]
 
 
-async def test_a_mongodb_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mongodb_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.supervisor.preflight.REPLY_TIMEOUT_MS", 300)
     (port,) = free_ports(1)
     with pytest.raises(StartError, match=f"MongoDB at 127.0.0.1:{port} does not reply") as caught:

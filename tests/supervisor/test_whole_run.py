@@ -44,8 +44,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
 
 def get_users(run: WholeRun) -> int:
     url = f"http://127.0.0.1:{run.port('PORT')}/api/v1/users"
-    with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
-        return int(answer.status)
+    with urllib.request.urlopen(url, timeout=DEADLINE) as reply:
+        return int(reply.status)
 
 
 def test_everything_runs_and_is_announced(run: WholeRun) -> None:
@@ -71,9 +71,9 @@ def test_https_and_limits_are_as_the_settings_say(run: WholeRun) -> None:
     trusting = ssl.create_default_context(cafile=run.data / "tls" / "development.crt")
     url = f"https://localhost:{run.port('TLS_PORT')}/api/v1/users"
     assert f"https://localhost:{run.port('TLS_PORT')}" in run.output.read_text()
-    with urllib.request.urlopen(url, timeout=DEADLINE, context=trusting) as answer:
-        assert answer.status == 200
-        assert answer.headers["x-ratelimit-limit"] == "29"
+    with urllib.request.urlopen(url, timeout=DEADLINE, context=trusting) as reply:
+        assert reply.status == 200
+        assert reply.headers["x-ratelimit-limit"] == "29"
     log = run.data / "log" / "access.log"
     call = '"rpc":"/finlink.users.v1.UserService/ListUsers"'
     patiently(lambda: call in log.read_text(), log)  # Envoy writes in batches

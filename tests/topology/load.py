@@ -148,32 +148,32 @@ class Load:
     async def _change(
         self, phase: Phase, caller: Caller, method: str, path: str, body: Mapping[str, Any]
     ) -> bool:
-        answer = await caller.send(method, path, body)
-        if _good(answer):
+        reply = await caller.send(method, path, body)
+        if _good(reply):
             self.acknowledged += 1
             return True
-        phase.failed_changes.append(f"{method} {path}: {_told(answer)}")
+        phase.failed_changes.append(f"{method} {path}: {_reported(reply)}")
         return False
 
     async def _look(self, phase: Phase, caller: Caller, user_id: str) -> None:
         known = self.names[user_id]
-        answer = await self._get(phase, caller, f"/users/{user_id}")
-        if answer is not None:
-            name = answer["data"]["profile"]["firstName"]
+        reply = await self._get(phase, caller, f"/users/{user_id}")
+        if reply is not None:
+            name = reply["data"]["profile"]["firstName"]
             if _number(name) < _number(known) and name not in self.perhaps[user_id]:
                 phase.stale.append(f"{user_id}: {name} for {known}")
 
     async def _get(self, phase: Phase, caller: Caller, path: str) -> Json | None:
         """What it says; None where it failed twice."""
-        answer = await caller.send("GET", path)
-        if not _good(answer):
-            phase.again.append(f"{path}: {_told(answer)}")
-            answer = await caller.send("GET", path)
-        if not _good(answer):
-            phase.failed_reads.append(f"{path}: {_told(answer)}")
+        reply = await caller.send("GET", path)
+        if not _good(reply):
+            phase.again.append(f"{path}: {_reported(reply)}")
+            reply = await caller.send("GET", path)
+        if not _good(reply):
+            phase.failed_reads.append(f"{path}: {_reported(reply)}")
             return None
-        assert isinstance(answer, httpx.Response)
-        found: Json = answer.json()
+        assert isinstance(reply, httpx.Response)
+        found: Json = reply.json()
         return found
 
     async def lost(self) -> tuple[list[str], int]:
@@ -187,9 +187,9 @@ class Load:
         for start in range(0, len(ids), 50):
             wanted = ids[start : start + 50]
             query = "&".join(f"userIds={each}" for each in wanted)
-            answer = await self.readers[0].send("GET", f"/users:batchGet?{query}")
-            assert isinstance(answer, httpx.Response)
-            users = answer.raise_for_status().json()["data"]["users"]
+            reply = await self.readers[0].send("GET", f"/users:batchGet?{query}")
+            assert isinstance(reply, httpx.Response)
+            users = reply.raise_for_status().json()["data"]["users"]
             found = {user["userId"]: user["profile"]["firstName"] for user in users}
             gone += [
                 f"{each}: {found.get(each)} for {self.names[each]}"
@@ -218,8 +218,8 @@ async def _paced(first: float, each: float, over: asyncio.Event) -> AsyncIterato
             start += each
 
 
-def _good(answer: httpx.Response | httpx.TransportError) -> bool:
-    return isinstance(answer, httpx.Response) and answer.is_success
+def _good(reply: httpx.Response | httpx.TransportError) -> bool:
+    return isinstance(reply, httpx.Response) and reply.is_success
 
 
 def _number(name: str) -> int:
@@ -227,10 +227,10 @@ def _number(name: str) -> int:
     return int(name.removeprefix("n"))
 
 
-def _told(answer: httpx.Response | httpx.TransportError) -> str:
-    if isinstance(answer, httpx.TransportError):
-        return type(answer).__name__
-    return f"{answer.status_code} {answer.text[:200]}"
+def _reported(reply: httpx.Response | httpx.TransportError) -> str:
+    if isinstance(reply, httpx.TransportError):
+        return type(reply).__name__
+    return f"{reply.status_code} {reply.text[:200]}"
 
 
 @asynccontextmanager

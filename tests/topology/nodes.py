@@ -46,10 +46,10 @@ class Node:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await self.ready(self):
-                    assert self._running.poll() is None, self._told("ended by itself")
+                    assert self._running.poll() is None, self._reported("ended by itself")
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(self._told("is not ready in time")) from None
+            raise AssertionError(self._reported("is not ready in time")) from None
 
     def kill(self) -> None:
         """`kill -9` of it and of what it has started."""
@@ -62,7 +62,7 @@ class Node:
         """SIGTERM, and what follows; it must end well."""
         self._running.terminate()
         code = await asyncio.to_thread(self._running.wait, PATIENCE_SECONDS)
-        assert code == 0, self._told(f"ended with {code}")
+        assert code == 0, self._reported(f"ended with {code}")
 
     def end(self) -> None:
         """For the end of a test: however it is."""
@@ -74,6 +74,6 @@ class Node:
         assert self.process is not None
         return self.process
 
-    def _told(self, what: str) -> str:
+    def _reported(self, what: str) -> str:
         last = self.log.read_text(errors="replace").splitlines()[-20:]
         return "\n".join([f"{self.name} {what}:", *last])

@@ -225,10 +225,10 @@ def _edge(folder: Path, settings: Mapping[str, str], listeners: Sequence[int]) -
     async def ready(_: Node) -> bool:
         try:
             async with httpx.AsyncClient() as client:
-                answer = await client.get(f"http://127.0.0.1:{settings['PORT']}/ready")
+                reply = await client.get(f"http://127.0.0.1:{settings['PORT']}/ready")
         except httpx.TransportError:
             return False
-        return answer.status_code == 200
+        return reply.status_code == 200
 
     argv = [sys.executable, "-m", "server", "edge", *targets]
     return Node("envoy", name, argv, settings, folder / f"{name}.log", ready)
@@ -237,10 +237,10 @@ def _edge(folder: Path, settings: Mapping[str, str], listeners: Sequence[int]) -
 async def _sends_to(admin_port: str, count: int) -> bool:
     name = "cluster.finlink.membership_healthy"
     async with httpx.AsyncClient() as client:
-        answer = await client.get(
+        reply = await client.get(
             f"http://127.0.0.1:{admin_port}/stats", params={"filter": f"^{name}$"}
         )
-    return int(answer.text.partition(":")[2]) == count
+    return int(reply.text.partition(":")[2]) == count
 
 
 def _tls(pki: Authority, name: str) -> dict[str, str]:

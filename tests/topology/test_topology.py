@@ -65,7 +65,7 @@ async def test_a_topology_under_load(tmp_path: Path, figures: Figures, full: boo
     figures.show("changes without an answer that came after a later one", late)
     figures.show("runs of syncs", len(written.runs))
     figures.show("of those left by a worker and ended by another", len(list(written.taken_over())))
-    figures.show("wrong with them", written.told() or "nothing")
+    figures.show("wrong with them", written.reported() or "nothing")
     assert deaths.failed_reads == []
     assert lost == []
     assert written.wrong == {}
@@ -92,10 +92,12 @@ async def _kills(site: Plant, callers: Load, figures: Figures, *, full: bool) ->
             node.start()
         await site.whole()
         felt = [after - then for then, after in zip(before, _felt(phase), strict=True)]
-        told = f"changes refused {felt[0]}, reads asked once more {felt[1]}, stale reads {felt[2]}"
+        reported = (
+            f"changes refused {felt[0]}, reads asked once more {felt[1]}, stale reads {felt[2]}"
+        )
         if has_primary:
-            told += f", {election:.1f} s without a primary"
-        figures.show(f"kill -9 of {' '.join(node.name for node in together)}", told)
+            reported += f", {election:.1f} s without a primary"
+        figures.show(f"kill -9 of {' '.join(node.name for node in together)}", reported)
     _show(figures, "kills", phase)
     return phase
 

@@ -15,13 +15,13 @@ from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes, He
 from server.storage.driver import Collection, Database
 
 
-async def told(trail: AuditTrail, count: int) -> None:
+async def reported(trail: AuditTrail, count: int) -> None:
     for number in range(count):
         await trail.add(Event("user.updated", user_id=f"u{number}", fields=["email"]))
 
 
 async def sealed(trail: AuditTrail, count: int) -> Head:
-    await told(trail, count)
+    await reported(trail, count)
     while await trail.seal_some():
         pass
     return await trail.head()
@@ -113,7 +113,7 @@ async def put_in_with_a_strange_code(at: Scene) -> None:
 async def put_in_to_be_sealed(at: Scene) -> None:
     """It is sealed like any other, and does not keep others from being sealed."""
     await at.events.insert_one({"action": "connector.connected", "unsealed": True})
-    await told(at.trail, 1)
+    await reported(at.trail, 1)
     while await at.trail.seal_some():
         pass
     assert (await at.trail.head()).sequence == at.count + 2

@@ -13,7 +13,7 @@ from server.domains.audit.verification import verify
 from server.storage.audit import AUDIT_EVENTS, AUDIT_HEAD, AuditTrail, Codes
 from server.storage.driver import ClientSession, Database, Document
 from server.storage.leases import Leases
-from tests.domains.audit.harms import HARMS, Harm, Scene, alter, finding, sealed, told
+from tests.domains.audit.harms import HARMS, Harm, Scene, alter, finding, reported, sealed
 
 COUNT = 50
 
@@ -25,7 +25,7 @@ async def test_events_are_sealed_in_one_chain(trail: AuditTrail, codes: Codes) -
     assert [e["sequence"] async for events in trail.sealed() for e in events] == list(
         range(1, COUNT + 1)
     )
-    await told(trail, 3)
+    await reported(trail, 3)
     report = await verify(trail, codes, head)
     assert (report.problems, report.sealed, report.unsealed) == ([], COUNT, 3)
 
@@ -69,7 +69,7 @@ async def test_several_events_each_say_who_did_them(trail: AuditTrail, codes: Co
 async def test_every_filter_of_the_list_has_its_index(
     database: Database, trail: AuditTrail, query: Document, index: str
 ) -> None:
-    await told(trail, 3)
+    await reported(trail, 3)
     bounded = {"$and": [query, {"at": {"$lte": utc_now()}}]}
     for each in (query, bounded):
         cursor = database.collection(AUDIT_EVENTS).find(each).sort([("at", -1), ("_id", -1)])
@@ -91,7 +91,7 @@ async def test_an_event_goes_with_its_change(database: Database, trail: AuditTra
 async def test_sealers_do_not_get_in_each_others_way(
     database: Database, trail: AuditTrail, codes: Codes
 ) -> None:
-    await told(trail, COUNT)
+    await reported(trail, COUNT)
     leases = Leases(database)
     counts = await asyncio.gather(*(Sealer(trail, leases).seal() for _ in range(5)))
     while await trail.seal_some():

@@ -58,7 +58,7 @@ async def test_no_backup_of_a_disconnected_connector_opens(world: World) -> None
     assert (await world.sync(connector.id)).status == "expired"
 
 
-async def test_nor_does_one_after_connecting_anew(world: World) -> None:
+async def test_nor_does_one_after_connecting_again(world: World) -> None:
     connector = await world.synced()
     backup = await world.document(connector.id)
     (before,) = await keys_of(world, connector.user_id)
@@ -71,7 +71,7 @@ async def test_nor_does_one_after_connecting_anew(world: World) -> None:
         await world.sessions.open(await world.get(connector.id))
 
 
-async def test_connecting_an_expired_connector_anew_destroys_its_key(world: World) -> None:
+async def test_connecting_an_expired_connector_again_destroys_its_key(world: World) -> None:
     connector = await world.synced()
     (before,) = await keys_of(world, connector.user_id)
     world.platform.session_over = True

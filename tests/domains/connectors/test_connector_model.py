@@ -28,7 +28,7 @@ def connector(**changes: Any) -> Connector:
     ("status", "live"),
     [("connected", True), ("error", True), ("disconnected", False), ("expired", False)],
 )
-def test_live_is_what_the_platform_holds_a_session_for(
+def test_live_is_a_connector_with_a_session_at_the_platform(
     status: ConnectionStatus, live: bool
 ) -> None:
     assert connector(status=status).live is live

@@ -103,11 +103,11 @@ async def test_session_ids_open_nothing_and_do_not_repeat(world: World) -> None:
 
 async def test_of_two_connects_at_once_one_wins(world: World) -> None:
     user_id = await world.user()
-    answers = await asyncio.gather(
+    replies = await asyncio.gather(
         *(world.connect(user_id, "fi_money", ALL, {}) for _ in range(5)),
         return_exceptions=True,
     )
-    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    refused = [reply for reply in replies if isinstance(reply, BaseException)]
     assert len(refused) == 4
     assert {type(error) for error in refused} == {AlreadyConnected}
     assert await stored(world) == 1
@@ -162,16 +162,16 @@ async def test_connected_while_suspended_it_waits_for_the_user(world: World) -> 
 # Refreshing
 
 
-async def test_a_refresh_within_moments_gives_the_same_answer(world: World) -> None:
+async def test_a_refresh_soon_after_another_gets_the_same_reply(world: World) -> None:
     connector = await world.synced()
-    answers = await asyncio.gather(*(world.service.refresh(connector.id, {}) for _ in range(4)))
-    assert len({answer.session.id for answer in answers}) == 1
-    assert answers[0].session.id != connector.session.id
-    assert answers[0].session.expires_at == connector.session.expires_at
+    replies = await asyncio.gather(*(world.service.refresh(connector.id, {}) for _ in range(4)))
+    assert len({reply.session.id for reply in replies}) == 1
+    assert replies[0].session.id != connector.session.id
+    assert replies[0].session.expires_at == connector.session.expires_at
     ago = utc_now() - REFRESH_REUSE
     await world.change(connector.id, {"session.refreshedAt": ago})
     later = await world.service.refresh(connector.id, {})
-    assert later.session.id not in {connector.session.id, answers[0].session.id}
+    assert later.session.id not in {connector.session.id, replies[0].session.id}
 
 
 async def test_a_refresh_does_not_start_a_sync_or_move_the_next(world: World) -> None:
@@ -268,7 +268,7 @@ async def test_a_pending_login_is_given_up(world: World) -> None:
         await world.sync_service.trigger(pending.id, [], force=True)
 
 
-async def test_a_pending_login_is_begun_anew(world: World) -> None:
+async def test_a_pending_login_begins_again(world: World) -> None:
     world.platform.wants_login = True
     user_id = await world.user()
     first, _ = await world.connect(user_id, "fi_money", ALL, {})

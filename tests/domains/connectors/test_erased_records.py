@@ -21,7 +21,7 @@ async def listed(world: World, connector_id: str) -> list[str]:
     return [record.id for record in page]
 
 
-async def told(world: World) -> list[str]:
+async def reported(world: World) -> list[str]:
     events = world.database.collection(AUDIT_EVENTS).find({"action": {"$in": [ENDED, ERASED]}})
     return [event["action"] for event in await events.sort("_id", 1).to_list(None)]
 
@@ -46,7 +46,7 @@ async def test_records_are_unreadable_at_once_and_erased_later(world: World) -> 
     assert await world.kept(connector.id) == {}
     assert sum((await world.kept(other.id)).values()) == 7
     assert (ended.history, ended.errors) == (connector.history, connector.errors)
-    assert await told(world) == [ENDED, ERASED]
+    assert await reported(world) == [ENDED, ERASED]
 
 
 async def test_without_being_asked_for_they_stay(world: World) -> None:
@@ -55,7 +55,7 @@ async def test_without_being_asked_for_they_stay(world: World) -> None:
     await world.service.disconnect(connector.id)
     await erase(world)
     assert await listed(world, connector.id) == before
-    assert await told(world) == [ENDED]
+    assert await reported(world) == [ENDED]
 
 
 async def test_what_a_later_connection_fetches_stays(world: World) -> None:
@@ -83,7 +83,7 @@ async def test_a_disconnected_connector_s_records_are_erased_too(world: World) -
     assert await listed(world, connector.id) == []
     # Nothing is left to do for a third one.
     assert await world.service.disconnect(connector.id, delete_records=True) == erased
-    assert await told(world) == [ENDED, ERASED]
+    assert await reported(world) == [ENDED, ERASED]
     assert len(world.platform.logged_out) == 1
 
 
@@ -99,7 +99,7 @@ async def test_all_or_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> 
         await world.service.disconnect(connector.id, delete_records=True)
     assert await world.document(connector.id) == document
     assert await listed(world, connector.id) == records
-    assert await told(world) == []
+    assert await reported(world) == []
 
 
 async def test_of_two_at_once_one_erases(world: World) -> None:
@@ -109,7 +109,7 @@ async def test_of_two_at_once_one_erases(world: World) -> None:
     await asyncio.gather(*calls)
     assert (await world.get(connector.id)).records_erased == 1
     assert await world.database.collection(ERASURES).count_documents({}) == 1
-    assert await told(world) == [ENDED, ERASED]
+    assert await reported(world) == [ENDED, ERASED]
 
 
 async def test_a_run_under_way_writes_nothing_more(world: World) -> None:

@@ -70,7 +70,7 @@ async def test_every_page_of_everything(world: World, exports: ExportService) ->
     assert other.user_id not in str(parts)
 
 
-async def test_nobody_is_not_exported_and_nothing_is_told(
+async def test_an_unknown_user_is_not_exported_and_nothing_is_recorded(
     world: World, exports: ExportService
 ) -> None:
     with pytest.raises(UserNotFound):
@@ -79,7 +79,7 @@ async def test_nobody_is_not_exported_and_nothing_is_told(
     assert await world.database.collection(AUDIT_EVENTS).count_documents(where) == 0
 
 
-async def test_it_is_told_before_anything_is_given(
+async def test_it_is_recorded_before_anything_is_returned(
     world: World, exports: ExportService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(event: object, session: object = None) -> None:

@@ -75,7 +75,9 @@ async def test_the_wait_is_until_the_slot(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("never_late")
-async def test_who_would_wait_too_long_is_told_and_uses_nothing_up(database: Database) -> None:
+async def test_a_call_that_would_wait_too_long_fails_and_uses_nothing_up(
+    database: Database,
+) -> None:
     limiter = RateLimiter(database, "zerodha", ALL_DAY, Sleeps())
     await limiter.take("key", NOW)
     before = await free_moment(database)

@@ -103,7 +103,9 @@ async def test_what_happened_stays_as_it_was_first_seen(
     assert await listed(world, connector_id) == first
 
 
-async def test_what_was_not_told_at_first_is_filled_in(world: World, connector_id: str) -> None:
+async def test_fields_that_were_missing_at_first_are_filled_in(
+    world: World, connector_id: str
+) -> None:
     async def keep(run: str, **fields: str) -> StoredRecord:
         fill = Trade("buy", Decimal(3), symbol="INFY", price=Decimal("1500.5"), **fields)  # type: ignore[arg-type]
         await world.records.keep(connector_id, "trades", [Item("k", fill)], run, free)
@@ -326,7 +328,7 @@ async def test_a_run_that_goes_on_counts_what_it_added_before(
     assert await keep == 2
 
 
-async def test_documents_that_somebody_holds_are_waited_for(
+async def test_documents_that_another_transaction_has_locked_are_waited_for(
     world: World, connector_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As those of a worker that froze inside its transaction."""
@@ -336,11 +338,11 @@ async def test_documents_that_somebody_holds_are_waited_for(
     tried = asyncio.Event()
     keeping: asyncio.Task[int] | None = None
 
-    def told(error: BaseException) -> ApiError | None:
+    def reported(error: BaseException) -> ApiError | None:
         tried.set()
         return translate(error)
 
-    monkeypatch.setattr(persistence, "translate", told)
+    monkeypatch.setattr(persistence, "translate", reported)
 
     async def frozen(_session: ClientSession, _added: int | None) -> None:
         nonlocal keeping

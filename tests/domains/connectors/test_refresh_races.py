@@ -33,27 +33,27 @@ async def frozen_refresh(
 async def test_of_many_refreshes_one_asks_the_platform(world: World) -> None:
     connector = await world.synced()
     processes = [another_process(world) for _ in range(3)]
-    answers = await asyncio.gather(
+    replies = await asyncio.gather(
         *(processes[number % 3].refresh(connector, {}) for number in range(60))
     )
     assert world.platform.renewals == 1
-    assert {answer.session.generation for answer in answers} == {connector.session.generation + 1}
-    assert len({answer.session.id for answer in answers}) == 1
+    assert {reply.session.generation for reply in replies} == {connector.session.generation + 1}
+    assert len({reply.session.id for reply in replies}) == 1
 
 
-async def test_of_many_refreshes_all_are_told_the_same_refusal(world: World) -> None:
+async def test_of_many_refreshes_all_get_the_same_refusal(world: World) -> None:
     connector = await world.synced()
     world.platform.session_over = True
-    answers = await asyncio.gather(
+    replies = await asyncio.gather(
         *(world.service.refresh(connector.id, {}) for _ in range(10)), return_exceptions=True
     )
-    assert {type(answer) for answer in answers} == {ReauthRequired}
+    assert {type(reply) for reply in replies} == {ReauthRequired}
     assert world.platform.renewals == 1
     with pytest.raises(ReauthRequired):
         await world.service.refresh(connector.id, {})
 
 
-async def test_a_refresh_that_was_overtaken_changes_nothing_and_gives_the_newer(
+async def test_a_refresh_with_a_conflict_changes_nothing_and_returns_the_newer(
     world: World,
 ) -> None:
     connector = await world.synced()
@@ -68,7 +68,7 @@ async def test_a_refresh_that_was_overtaken_changes_nothing_and_gives_the_newer(
     assert [session.secrets["token"] for session in world.platform.logged_out] == ["tok_3"]
 
 
-async def test_a_refusal_that_was_overtaken_expires_nothing(world: World) -> None:
+async def test_a_refusal_with_a_conflict_expires_nothing(world: World) -> None:
     connector = await world.synced()
     world.platform.renewable = True
     gate, late = await frozen_refresh(world, connector)
@@ -92,7 +92,7 @@ async def test_a_disconnect_wins_over_a_refresh_under_way(world: World) -> None:
     assert await world.document(connector.id) == document
 
 
-async def test_a_connect_anew_wins_over_a_refresh_under_way(world: World) -> None:
+async def test_connecting_again_wins_over_a_refresh_under_way(world: World) -> None:
     connector = await world.synced()
     world.platform.renewable = True
     gate, late = await frozen_refresh(world, connector)

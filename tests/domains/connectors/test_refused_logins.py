@@ -32,11 +32,11 @@ def counted() -> list[float]:
     return [REGISTRY.get_sample_value(name, labels) or 0 for name, labels in names.items()]
 
 
-async def told(world: World, action: str) -> int:
+async def reported(world: World, action: str) -> int:
     return len(await world.trail.find({"action": action}, 100))
 
 
-async def test_after_so_many_refusals_logins_of_that_user_stop(world: World) -> None:
+async def test_after_so_many_refused_logins_that_user_is_throttled(world: World) -> None:
     user_id = await world.user()
     before = counted()
     await refused(world, user_id, ALLOWED)
@@ -45,8 +45,8 @@ async def test_after_so_many_refusals_logins_of_that_user_stop(world: World) -> 
         await world.connect(user_id, world.platform.name, ALL, RIGHT)
     assert stopped.value.retry_after is not None
     assert STOP - timedelta(minutes=1) < stopped.value.retry_after <= STOP
-    assert await told(world, "connector.credentials_refused") == ALLOWED
-    assert await told(world, "suspicious.refused_credentials") == 1
+    assert await reported(world, "connector.credentials_refused") == ALLOWED
+    assert await reported(world, "suspicious.refused_credentials") == 1
     # Nobody else is stopped.
     await world.connect(await world.user(), world.platform.name, ALL, RIGHT)
 
@@ -60,7 +60,7 @@ async def test_the_stop_ends(world: World) -> None:
     await world.connect(user_id, world.platform.name, ALL, RIGHT)
 
 
-async def test_refusals_of_long_ago_do_not_count(world: World) -> None:
+async def test_logins_refused_long_ago_do_not_count(world: World) -> None:
     user_id = await world.user()
     await refused(world, user_id, ALLOWED - 1)
     await world.database.collection(REFUSED_LOGINS).update_many(
@@ -70,7 +70,7 @@ async def test_refusals_of_long_ago_do_not_count(world: World) -> None:
     await world.connect(user_id, world.platform.name, ALL, RIGHT)
 
 
-async def test_a_login_that_succeeds_begins_anew(world: World) -> None:
+async def test_a_login_that_succeeds_resets_the_count(world: World) -> None:
     user_id = await world.user()
     await refused(world, user_id, ALLOWED - 1)
     connector, _ = await world.connect(user_id, world.platform.name, ALL, RIGHT)

@@ -56,7 +56,7 @@ async def test_a_session_that_can_be_renewed_is_renewed_before_its_end(renewable
     assert not await renewable.checks.check_some()
 
 
-def test_callers_are_not_told_that_it_expires_soon_before_renewal_was_tried() -> None:
+def test_expires_soon_is_not_reported_before_renewal_was_tried() -> None:
     assert RENEW_BEFORE / 2 >= EXPIRES_SOON
 
 

@@ -76,7 +76,7 @@ async def test_a_run_that_waits_can_be_cancelled(throttled: World) -> None:
     assert (state.state, ended) == ("cancelled", True)
 
 
-async def test_a_cancelled_run_tells_what_it_had_brought(throttled: World) -> None:
+async def test_a_cancelled_run_reports_what_it_had_brought(throttled: World) -> None:
     connector = await throttled.connected("transactions", "trades")
     assert connector.sync.run is not None
     await throttled.sync(connector.id)
@@ -89,7 +89,7 @@ async def test_a_cancelled_run_tells_what_it_had_brought(throttled: World) -> No
     assert (entry.records_count, entry.added_count) == (2, 2)
 
 
-async def test_a_cancelled_run_that_brought_nothing_tells_no_counts(throttled: World) -> None:
+async def test_a_cancelled_run_that_brought_nothing_reports_no_counts(throttled: World) -> None:
     connector = await throttled.connected("trades")
     assert connector.sync.run is not None
     await throttled.sync(connector.id)

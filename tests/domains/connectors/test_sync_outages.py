@@ -179,7 +179,7 @@ async def reconnected(world: World, connector: Connector) -> None:
 
 
 @pytest.mark.parametrize("change", [forced, settings, cancelled, reconnected])
-async def test_nothing_is_owed_any_more_after(going_away: World, change: object) -> None:
+async def test_nothing_is_pending_any_more_after(going_away: World, change: object) -> None:
     assert callable(change)
     connector = await going_away.synced()
     assert (await going_away.document(connector.id))["sync"]["owed"] == ["trades", "profile"]

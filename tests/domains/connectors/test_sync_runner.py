@@ -300,7 +300,7 @@ async def finished(gate: Gate, run: asyncio.Task[None]) -> None:
         await run
 
 
-async def test_settings_changed_during_a_run_hold_afterwards(world: World) -> None:
+async def test_settings_changed_during_a_run_apply_afterwards(world: World) -> None:
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     changed = await world.sync_service.update_settings(connector.id, 30, ["trades"], None)
@@ -437,7 +437,7 @@ async def test_a_run_whose_worker_died_is_written_off_and_another_follows(world:
     assert await world.kept(connector.id) == kept
 
 
-async def test_a_lost_claim_does_not_fail_either(world: World) -> None:
+async def test_a_lost_lease_does_not_fail_either(world: World) -> None:
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     await world.make_due(connector.id)
@@ -448,7 +448,7 @@ async def test_a_lost_claim_does_not_fail_either(world: World) -> None:
     assert await world.document(connector.id) == document
 
 
-async def test_a_lost_claim_does_not_expire_the_connector(world: World) -> None:
+async def test_a_lost_lease_does_not_expire_the_connector(world: World) -> None:
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     await world.make_due(connector.id)
@@ -459,7 +459,7 @@ async def test_a_lost_claim_does_not_expire_the_connector(world: World) -> None:
     assert await world.document(connector.id) == document
 
 
-async def test_a_lost_claim_closes_no_holdings(world: World) -> None:
+async def test_a_lost_lease_closes_no_holdings(world: World) -> None:
     connector = await world.synced()
     gate, run = await under_way(world, connector)
     await world.make_due(connector.id)
@@ -470,7 +470,7 @@ async def test_a_lost_claim_closes_no_holdings(world: World) -> None:
     assert [record.closed_at for record in records] == [None, None, None]
 
 
-async def test_the_heartbeat_notices_a_lost_claim(
+async def test_the_heartbeat_notices_a_lost_lease(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
@@ -485,7 +485,7 @@ async def test_the_heartbeat_notices_a_lost_claim(
     assert await world.document(connector.id) == document
 
 
-async def test_the_heartbeat_keeps_the_claim(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_heartbeat_keeps_the_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
     connector = await world.synced()
     gate, run = await under_way(world, connector)
@@ -614,7 +614,7 @@ async def second_fetch(world: World, connector: Connector) -> tuple[Gate, asynci
     return gate, run
 
 
-async def test_a_run_tells_under_way_what_it_has_brought(world: World) -> None:
+async def test_a_run_under_way_reports_what_it_has_brought(world: World) -> None:
     connector = await world.connected("transactions", "trades")
     assert connector.sync.run is not None
     gate, run = await second_fetch(world, connector)
@@ -637,7 +637,7 @@ async def test_a_run_handed_back_goes_on_with_what_it_had_brought(world: World) 
     assert (entry.status, entry.records_count, entry.added_count) == ("success", 3, 3)
 
 
-async def test_a_run_cancelled_half_way_tells_what_it_had_brought(world: World) -> None:
+async def test_a_run_cancelled_half_way_reports_what_it_had_brought(world: World) -> None:
     connector = await world.connected("transactions", "trades")
     assert connector.sync.run is not None
     gate, run = await second_fetch(world, connector)
@@ -725,7 +725,7 @@ def counted(code: str) -> float:
     return REGISTRY.get_sample_value("finlink_sync_run_seconds_count", labels) or 0
 
 
-async def test_a_claim_with_nothing_to_do_is_given_back(world: World) -> None:
+async def test_a_lease_with_nothing_to_do_is_released(world: World) -> None:
     connector = await world.synced()
     await world.sync_service.update_settings(connector.id, None, [], False)
     await world.make_due(connector.id)

@@ -194,11 +194,11 @@ async def test_many_triggers_at_once_are_one_run(world: World) -> None:
     gate = Gate()
     world.platform.before_fetch = gate
     async with working(world.scheduler(), world.scheduler()):
-        answers = await asyncio.gather(
+        replies = await asyncio.gather(
             *(world.sync_service.trigger(connector.id, [], force=True) for _ in range(10))
         )
-        assert len({answer.sync_id for answer in answers}) == 1
+        assert len({reply.sync_id for reply in replies}) == 1
         gate.opened.set()
         after = await runs_of(world, connector, 2)
-    assert after.last_sync_id == answers[0].sync_id
+    assert after.last_sync_id == replies[0].sync_id
     assert after.totals.runs == 2

@@ -47,7 +47,7 @@ async def test_nothing_due_nothing_claimed(world: World) -> None:
     assert await world.syncs.claim() is None
 
 
-async def test_a_claim_holds_for_a_while(world: World) -> None:
+async def test_a_lease_lasts_for_a_while(world: World) -> None:
     connector = await world.connected()
     claimed = await world.claim(connector.id)
     assert claimed.fence == connector.sync.fence + 1
@@ -58,7 +58,7 @@ async def test_a_claim_holds_for_a_while(world: World) -> None:
     assert await world.syncs.claim() is None
 
 
-async def test_of_many_claims_at_once_one_wins(world: World) -> None:
+async def test_of_many_workers_at_once_one_gets_the_lease(world: World) -> None:
     connector = await world.connected()
     claims = await asyncio.gather(*(world.syncs.claim() for _ in range(20)))
     assert [claimed.item.id for claimed in claims if claimed] == [connector.id]
@@ -127,7 +127,7 @@ async def test_looking_for_what_is_due_reads_nothing_that_is_not(world: World) -
 # Fences
 
 
-async def test_no_write_of_a_lost_claim_counts(world: World) -> None:
+async def test_no_write_of_a_lost_lease_counts(world: World) -> None:
     connector = await world.connected()
     lost = await world.claim(connector.id)
     await world.make_due(connector.id)
@@ -151,7 +151,7 @@ async def test_no_write_of_a_finished_run_counts(world: World) -> None:
     assert await world.document(connector.id) == document
 
 
-async def test_a_disconnect_takes_the_claim(world: World) -> None:
+async def test_a_disconnect_takes_the_lease(world: World) -> None:
     connector = await world.connected()
     claimed = await world.claim(connector.id)
     await world.service.disconnect(connector.id)
@@ -198,10 +198,10 @@ async def test_without_data_types_a_run_fetches_what_the_settings_say(world: Wor
 
 async def test_one_wanted_run_at_a_time(world: World) -> None:
     connector = await world.synced()
-    answers = await asyncio.gather(
+    replies = await asyncio.gather(
         *(world.syncs.request_run(connector.id, new_sync_id(), []) for _ in range(10))
     )
-    assert sum(answer is not None for answer in answers) == 1
+    assert sum(reply is not None for reply in replies) == 1
 
 
 async def test_no_run_of_a_connector_that_is_not_live_or_stands_still(world: World) -> None:
@@ -212,7 +212,7 @@ async def test_no_run_of_a_connector_that_is_not_live_or_stands_still(world: Wor
     assert await world.syncs.request_run(connector.id, "sync_1", []) is None
 
 
-async def test_a_run_asked_for_just_as_the_interval_claims_is_done(world: World) -> None:
+async def test_a_run_requested_just_as_the_interval_starts_one_is_done(world: World) -> None:
     connector = await due_by_itself(world)
     claimed = await world.claim(connector.id)
     promised = await world.sync_service.trigger(connector.id, [], force=True)
@@ -223,7 +223,7 @@ async def test_a_run_asked_for_just_as_the_interval_claims_is_done(world: World)
     assert promised.sync_id == after.history[0].sync_id
 
 
-async def test_settings_changed_just_as_the_interval_claims_start_no_second_run(
+async def test_settings_changed_just_as_the_interval_starts_a_run_start_no_second_one(
     world: World,
 ) -> None:
     connector = await due_by_itself(world)
@@ -235,7 +235,9 @@ async def test_settings_changed_just_as_the_interval_claims_start_no_second_run(
 
 
 @pytest.mark.parametrize("status", ["suspended", "inactive"])
-async def test_a_claim_just_as_the_user_is_suspended_is_lost(world: World, status: str) -> None:
+async def test_a_lease_taken_just_as_the_user_is_suspended_is_lost(
+    world: World, status: str
+) -> None:
     connector = await due_by_itself(world)
     claimed = await world.claim(connector.id)
     await world.user_service.set_status(connector.user_id, status)
@@ -305,7 +307,7 @@ async def test_settings_leave_a_run_alone(world: World) -> None:
     assert (await world.document(connector.id))["sync"]["dueAt"] == due
 
 
-async def test_settings_of_a_disconnected_connector_hold_when_it_is_connected_again(
+async def test_settings_of_a_disconnected_connector_apply_when_it_is_connected_again(
     world: World,
 ) -> None:
     connector = await world.synced()

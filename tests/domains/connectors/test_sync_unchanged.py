@@ -43,7 +43,7 @@ async def test_what_is_stored_already_is_not_written_again(world: World) -> None
     assert after.history[0].records_count == 7
 
 
-async def test_an_answer_that_is_known_is_not_looked_into(world: World) -> None:
+async def test_a_known_reply_is_not_read(world: World) -> None:
     connector = await world.synced()
     world.platform.looked_into.clear()
     after = await world.sync(connector.id)
@@ -63,7 +63,7 @@ async def test_an_answer_that_is_known_is_not_looked_into(world: World) -> None:
     assert world.platform.looked_into == ["portfolio"]
 
 
-async def test_an_answer_is_looked_into_where_something_else_was_stored_since(world: World) -> None:
+async def test_a_reply_is_read_if_something_else_was_stored_since(world: World) -> None:
     """As by a run that died, whose end would have told which answer it was."""
     connector = await world.synced("portfolio")
     world.platform.looked_into.clear()
@@ -144,7 +144,7 @@ async def test_what_a_dead_run_stored_is_not_taken_for_what_was_there_before(wor
     assert abandoned.counts == (DataTypeCount("portfolio", 1, 0),)
 
 
-async def test_erased_records_are_fetched_anew(world: World) -> None:
+async def test_erased_records_are_fetched_again(world: World) -> None:
     connector = await world.synced()
     await world.service.disconnect(connector.id, delete_records=True)
     again, _ = await world.connect(connector.user_id, "fi_money", connector.permissions, {})

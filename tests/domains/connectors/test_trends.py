@@ -103,8 +103,8 @@ def test_no_run_is_lost_or_counted_twice(now: datetime, span: int, minutes: list
             assert found.partial == sum(each.partial for each in within)
             assert found.failures == sum((each.failures for each in within), Counter())
             assert found.failed == sum(each.failed for each in within)
-            told = [each.connections for each in within if each.connections is not None]
-            assert found.connections == (told[-1] if told else None)
+            reported = [each.connections for each in within if each.connections is not None]
+            assert found.connections == (reported[-1] if reported else None)
 
 
 @given(moments, moments, spans, minutes_around_noon)
@@ -235,7 +235,7 @@ async def test_connections_are_noted_in_every_minute_and_where_they_change(
     }
 
 
-async def test_the_service_tells_of_what_was_just_added(world: World) -> None:
+async def test_the_service_reports_what_was_just_added(world: World) -> None:
     recorder = TrendRecorder(TrendStore(world.database))
     recorder.ended("zerodha", HistoryEntry(utc_now(), "partial"))
     await recorder.flush()

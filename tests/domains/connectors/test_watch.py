@@ -80,7 +80,7 @@ def story(events: list[Event]) -> list[tuple[object, ...]]:
     return found
 
 
-async def test_a_connection_and_its_first_sync_are_told_step_by_step(world: World) -> None:
+async def test_a_connection_and_its_first_sync_are_reported_step_by_step(world: World) -> None:
     async with watching(world) as (stream, _):
         connector = await world.synced("transactions", "portfolio", "profile")
         events = await until(stream, ended)
@@ -126,7 +126,7 @@ async def test_what_has_been_fetched_can_be_read_while_the_run_goes_on(world: Wo
     await run
 
 
-async def test_a_lost_claim_notes_nothing(world: World) -> None:
+async def test_a_lost_lease_notes_nothing(world: World) -> None:
     connector = await world.connected()
     lost = await world.claim(connector.id)
     await world.make_due(connector.id)
@@ -136,7 +136,7 @@ async def test_a_lost_claim_notes_nothing(world: World) -> None:
     assert await world.document(connector.id) == before
 
 
-async def test_what_nobody_needs_to_know_is_not_told(world: World) -> None:
+async def test_internal_changes_are_not_reported(world: World) -> None:
     connector = await world.synced("profile")
     async with watching(world) as (stream, _):
         await world.sync_service.update_settings(connector.id, 17, [], None)
@@ -203,7 +203,7 @@ async def test_an_expired_session_and_a_deleted_user(world: World) -> None:
     assert (gone.connector.id, gone.connector.user_id) == (connector.id, connector.user_id)
 
 
-async def test_a_watch_of_one_user_tells_of_nobody_else(world: World) -> None:
+async def test_a_watch_of_one_user_reports_nobody_else(world: World) -> None:
     mine = await world.synced("profile")
     async with watching(world, mine.user_id) as (stream, token):
         other = await world.synced("profile")
@@ -486,7 +486,7 @@ async def test_a_document_nobody_can_read_ends_no_watch(world: World) -> None:
 # Secrets
 
 
-async def test_events_hold_no_secret(world: World) -> None:
+async def test_events_have_no_secret(world: World) -> None:
     secrets = {"https://platform.test/login", "tok_1"}
     async with watching(world) as (stream, _):
         connector = await world.synced("profile")

@@ -88,7 +88,7 @@ class World:
 
         return asyncio.create_task(call())
 
-    async def told(self) -> dict[str, str]:
+    async def reported(self) -> dict[str, str]:
         """Who was created, by the request that the event names."""
         events = await self.trail.find({"action": "user.created"}, 1000)
         assert len({event["actor"]["requestId"] for event in events}) == len(events)
@@ -164,7 +164,7 @@ async def loop() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 
-def test_answers_are_as_one_by_one(world: World, loop: asyncio.AbstractEventLoop) -> None:
+def test_replies_are_as_one_by_one(world: World, loop: asyncio.AbstractEventLoop) -> None:
     """Also those of several groups, of groups that fail, and of keyed calls among others."""
     few = st.integers(0, 3)
     mixed = st.lists(st.builds(Create, few, few, st.booleans()), min_size=1, max_size=6)
@@ -187,7 +187,7 @@ async def _check(world: World, creates: Sequence[Create]) -> None:
     assert await world.stored() == {
         by_request[request].user_id: result for request, result in made.items()
     }
-    assert await world.told() == {request: by_request[request].user_id for request in made}
+    assert await world.reported() == {request: by_request[request].user_id for request in made}
     assert (await verify(world.trail, world.trail.codes)).problems == []
     for request, create in by_request.items():
         kept = await world.records.find(request)
@@ -201,7 +201,7 @@ async def test_a_group_is_one_transaction(world: World) -> None:
     pipeline = [{"$group": {"_id": "$createdAt"}}]
     moments = await world.database.aggregate(world.database.collection(USERS), pipeline)
     assert len(moments) < 20
-    assert len(await world.told()) == 20
+    assert len(await world.reported()) == 20
 
 
 async def test_a_reply_of_another_process_fails_its_own_call_only(world: World) -> None:
@@ -222,9 +222,9 @@ async def test_who_leaves_does_not_change_the_others(world: World) -> None:
     assert isinstance(results[2], asyncio.CancelledError)
     others = {f"u{at}" for at, result in enumerate(results) if isinstance(result, str)}
     assert others == {"u0", "u1", "u3", "u4", "u5"}
-    stored, told = await world.stored(), await world.told()
+    stored, reported = await world.stored(), await world.reported()
     assert others <= set(stored)
-    assert set(told.values()) == set(stored)
+    assert set(reported.values()) == set(stored)
 
 
 @pytest.mark.full_only
@@ -256,7 +256,7 @@ async def test_a_commit_that_nobody_hears_of(when: str, world: World, mongodb: M
     }
     stored = set(await world.stored())
     assert acknowledged <= stored
-    assert set((await world.told()).values()) == stored
+    assert set((await world.reported()).values()) == stored
     assert len(stored & {each.user_id for each in mine[:3]}) in {0, 3}
     for result in results:
         assert isinstance(result, str) or (

@@ -215,7 +215,7 @@ async def test_what_is_no_token_is_refused(store: UserStore, token: str) -> None
     assert [error.field for error in raised.value.fields] == ["pageToken"]
 
 
-async def test_a_forged_page_number_stays_within_the_answer(store: UserStore) -> None:
+async def test_a_forged_page_number_stays_within_the_reply(store: UserStore) -> None:
     """`currentPage` is a 32-bit number, and the page after the token's is one more."""
     token = forged([0, "0" * 24, 2**31 - 1, DIGEST])
     try:

@@ -22,7 +22,7 @@ from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.records import Profile
 from tests.platforms.fi_money.test_items import LINE
 from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient, read
-from tests.platforms.test_mcp import HELLO, SESSION_ID, answer, text
+from tests.platforms.test_mcp import HELLO, SESSION_ID, response, text
 
 Clock = Callable[[], datetime]
 KEY = b"0123456789abcdef"
@@ -52,14 +52,14 @@ def login_required(url: object = LOGIN_URL) -> Line:
     return text(json.dumps({"status": "login_required", "login_url": url, "message": "Log in."}))
 
 
-def tools(answers: Mapping[str, str]) -> Line:
+def tools(replies: Mapping[str, str]) -> Line:
     """A logged-in server: each tool with its text."""
 
     def say(asked: Asked) -> Say:
         params = asked.message["params"]
         assert isinstance(params, dict)
-        content = [{"type": "text", "text": answers.get(params["name"], "{}")}]
-        return Say(body=answer(asked, result={"content": content}))
+        content = [{"type": "text", "text": replies.get(params["name"], "{}")}]
+        return Say(body=response(asked, result={"content": content}))
 
     return say
 
@@ -100,7 +100,7 @@ async def test_the_user_id_is_a_keyed_hash_of_the_login(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("gone", [Say(404), Say(400, b"Invalid session ID")])
-async def test_a_pending_session_that_is_gone_begins_anew(clock: Clock, gone: Say) -> None:
+async def test_a_pending_session_that_is_gone_begins_again(clock: Clock, gone: Say) -> None:
     async with fi_money(clock, gone, HELLO, Say(202), login_required()) as (adapter, _):
         held = {"session_id": "mcp-session-old", "platform_user_id": "fi_1"}
         pending = await adapter.complete(held, {})

@@ -29,7 +29,7 @@ def test_initialize_gives_a_fresh_session_each_time(session: FiSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offered", "answered"),
+    ("offered", "replied"),
     [
         ("2024-11-05", "2024-11-05"),
         ("2025-03-26", "2025-03-26"),
@@ -37,9 +37,9 @@ def test_initialize_gives_a_fresh_session_each_time(session: FiSession) -> None:
         ("unknown", "2025-03-26"),
     ],
 )
-def test_protocol_version(session: FiSession, offered: str, answered: str) -> None:
+def test_protocol_version(session: FiSession, offered: str, replied: str) -> None:
     reply = session.post(initialize(offered))
-    assert reply.json()["result"]["protocolVersion"] == answered
+    assert reply.json()["result"]["protocolVersion"] == replied
 
 
 def test_notifications_are_accepted_in_silence(session: FiSession) -> None:

@@ -105,8 +105,8 @@ async def test_a_request_token_buys_a_session(clock: Clock) -> None:
 
 @pytest.mark.parametrize("login_time", ["", None])
 async def test_without_a_login_time_our_clock_serves(clock: Clock, login_time: str | None) -> None:
-    answer = success({**LOGGED_IN, "login_time": login_time})
-    async with zerodha(clock, answer) as (adapter, _):
+    reply = success({**LOGGED_IN, "login_time": login_time})
+    async with zerodha(clock, reply) as (adapter, _):
         session = await adapter.connect({**KEYS, "requestToken": "demo_rt"})
     assert isinstance(session, PlatformSession)
     assert session.expires_at == datetime(2026, 2, 4, 0, 30, tzinfo=UTC)
@@ -162,7 +162,7 @@ async def test_complete_goes_on_with_what_connect_left(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "reply",
     [
         failure(403, "TokenException"),
         failure(400, "InputException", "Missing or empty field `api_key`."),
@@ -172,9 +172,9 @@ async def test_complete_goes_on_with_what_connect_left(clock: Clock) -> None:
     ],
 )
 async def test_a_refused_exchange_blames_the_credentials_and_is_not_repeated(
-    clock: Clock, answer: Say
+    clock: Clock, reply: Say
 ) -> None:
-    async with zerodha(clock, answer) as (adapter, server):
+    async with zerodha(clock, reply) as (adapter, server):
         with pytest.raises(CredentialsRefused) as caught:
             await adapter.connect({**KEYS, "requestToken": "demo_rt"})
     assert caught.value.field == "requestToken"
@@ -206,8 +206,8 @@ async def test_a_read_outlives_a_hiccup_and_needs_no_status(clock: Clock) -> Non
 async def test_trades_do_without_isins_where_holdings_fail(
     clock: Clock, holdings: Say, isin: str | None
 ) -> None:
-    answers = {"/trades": success([TRADE]), "/mf/orders": success([])}
-    async with zerodha(clock, lambda asked: answers.get(asked.path, holdings)) as (adapter, server):
+    replies = {"/trades": success([TRADE]), "/mf/orders": success([])}
+    async with zerodha(clock, lambda asked: replies.get(asked.path, holdings)) as (adapter, server):
         [item] = await read(adapter, SESSION, "trades")
     assert isinstance(item.record, Trade)
     assert item.record.isin == isin
@@ -221,9 +221,9 @@ async def test_holdings_are_not_asked_for_where_nothing_was_traded(clock: Clock)
 
 
 async def test_one_bad_part_fails_the_whole_portfolio(clock: Clock) -> None:
-    answers = {"/portfolio/holdings": success([HOLDING])}
+    replies = {"/portfolio/holdings": success([HOLDING])}
     bad = success({"day": []})
-    async with zerodha(clock, lambda asked: answers.get(asked.path, bad)) as (adapter, _):
+    async with zerodha(clock, lambda asked: replies.get(asked.path, bad)) as (adapter, _):
         with pytest.raises(PlatformDataError, match="net"):
             await read(adapter, SESSION, "portfolio")
 

@@ -62,7 +62,7 @@ async def zerodha(
         await adapter.aclose()
 
 
-def answers(request: Asked) -> Say:
+def replies(request: Asked) -> Say:
     """Of an account with nothing in it."""
     others: dict[str, object] = {
         "/portfolio/positions": {"net": [], "day": []},
@@ -73,14 +73,14 @@ def answers(request: Asked) -> Say:
 
 
 def with_fills(request: Asked) -> Say:
-    return success([{"trade_id": "1"}]) if request.path == "/trades" else answers(request)
+    return success([{"trade_id": "1"}]) if request.path == "/trades" else replies(request)
 
 
 @pytest.mark.parametrize(("data_type", "calls"), [("portfolio", 4), ("trades", 2), ("profile", 1)])
 async def test_a_fetch_has_all_its_calls_from_the_rate_limit_or_none(
     clock: Clock, data_type: DataType, calls: int
 ) -> None:
-    async with zerodha(clock, answers) as (adapter, server, asked):
+    async with zerodha(clock, replies) as (adapter, server, asked):
         await read(adapter, SESSION, data_type)
     assert (asked.calls, asked.hurried) == ([calls], [True])
     assert sorted(asked.begun) == list(range(calls))
@@ -96,7 +96,7 @@ async def test_a_call_that_is_made_again_has_another_moment_and_the_others_their
         if request.path in failures:
             failures.remove(request.path)
             return failure(503, "NetworkException")
-        return answers(request)
+        return replies(request)
 
     async with zerodha(clock, flaky) as (adapter, server, asked):
         await read(adapter, SESSION, "portfolio")
@@ -152,7 +152,7 @@ async def test_who_is_over_the_limit_neither_calls_nor_asks_again(clock: Clock) 
     assert server.asked == []
 
 
-async def test_a_renewal_that_got_no_answer_is_asked_for_again(clock: Clock) -> None:
+async def test_a_renewal_that_got_no_reply_is_asked_for_again(clock: Clock) -> None:
     busy = failure(429, "NetworkException", retry_after="1")
     away = failure(503, "NetworkException")
     async with zerodha(clock, busy, away, success(RENEWED), away, away, away) as (

@@ -21,7 +21,7 @@ Clock = Callable[[], datetime]
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("reply", "error"),
     [
         (failure(403, "TokenException"), SessionEnded),
         (failure(200, "TokenException"), SessionEnded),
@@ -56,8 +56,8 @@ Clock = Callable[[], datetime]
         (success({"user_id": 5}), PlatformDataError),
     ],
 )
-async def test_what_an_answer_means(clock: Clock, answer: Say, error: type[PlatformError]) -> None:
-    async with zerodha(clock, answer) as (adapter, server):
+async def test_what_a_reply_means(clock: Clock, reply: Say, error: type[PlatformError]) -> None:
+    async with zerodha(clock, reply) as (adapter, server):
         with pytest.raises(error) as caught:
             await read(adapter, SESSION, "profile")
     assert len(server.asked) == (3 if error is PlatformUnavailable else 1)

@@ -21,7 +21,7 @@ def client(sandbox: Running) -> KiteConnect:
     return log_in(sandbox, "CL0001")
 
 
-def test_session_tells_who_logged_in(sandbox: Running) -> None:
+def test_session_has_who_logged_in(sandbox: Running) -> None:
     client = KiteConnect(api_key=API_KEY, root=sandbox.zerodha)
     session = client.generate_session(kite_request_token(sandbox.zerodha, "CL0002"), API_SECRET)
     assert session["user_id"] == "CL0002"

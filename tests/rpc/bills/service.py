@@ -30,7 +30,7 @@ from server.rpc.middleware.chain import MiddlewareServices
 from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.idempotency import Idempotency
 from server.supervisor.datadir import socket_folder
-from tests.edge.gate import Gate, gate
+from tests.edge.edge_stack import EdgeStack, edge_stack
 from tests.stack import ROOT
 
 FOLDER = Path(__file__).parent
@@ -156,7 +156,7 @@ class Site:
     """The service, served."""
 
     bills: Bills
-    gate: Gate
+    edge_stack: EdgeStack
     completion: Completion
 
     def message(self, name: str, **content: Any) -> Message:
@@ -184,7 +184,7 @@ async def serving(folder: Path) -> AsyncIterator[Site]:
         socket = sockets / "worker-0.sock"
         server.add_insecure_port(f"unix:{socket}")
         await server.start()
-        opening = gate(
+        opening = edge_stack(
             folder / "envoy", Limits(enabled=False), server=socket, descriptors=descriptors
         )
         opened = await asyncio.to_thread(opening.__enter__)

@@ -40,7 +40,7 @@ class Seen:
 
 
 @dataclass
-class Gate:
+class EdgeStack:
     """A running Envoy, and what has come through it."""
 
     rest_port: int
@@ -56,8 +56,8 @@ class Gate:
         return f"http://127.0.0.1:{self.rest_port}"
 
     def admin(self, path: str, method: str = "GET") -> str:
-        answer = httpx.request(method, f"http://127.0.0.1:{self.admin_port}{path}")
-        return answer.raise_for_status().text
+        reply = httpx.request(method, f"http://127.0.0.1:{self.admin_port}{path}")
+        return reply.raise_for_status().text
 
     def memory(self) -> int:
         """Bytes Envoy has allocated."""
@@ -75,18 +75,18 @@ class _Anything(grpc.GenericRpcHandler):
             serving = health_pb2.HealthCheckResponse.SERVING
             return health_pb2.HealthCheckResponse(status=serving).SerializeToString()
 
-        def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        def reply(_request: bytes, context: grpc.ServicerContext) -> bytes:
             metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
             self._seen.append(Seen(str(details.method), metadata))
             Event().wait(float(metadata.get("wait-seconds", 0)))
             return b""
 
         is_health = str(details.method).startswith("/grpc.health")
-        return grpc.unary_unary_rpc_method_handler(health if is_health else answer)
+        return grpc.unary_unary_rpc_method_handler(health if is_health else reply)
 
 
 @contextmanager
-def gate(
+def edge_stack(
     folder: Path,
     limits: Limits | None = None,
     tls: Tls | None = None,
@@ -96,14 +96,14 @@ def gate(
     every_call: bool = False,
     descriptors: Path = DESCRIPTORS,
     server: Path | None = None,
-) -> Iterator[Gate]:
+) -> Iterator[EdgeStack]:
     """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it.
 
     `server`: the socket of one that answers otherwise.
     """
     rest, tls_port, rpc, admin = free_ports(4)
     folder.mkdir(parents=True, exist_ok=True)
-    opened = Gate(rest, tls_port, rpc, admin, folder / "envoy.log", folder / "access.log")
+    opened = EdgeStack(rest, tls_port, rpc, admin, folder / "envoy.log", folder / "access.log")
     with nullcontext(server) if server else worker(opened) as socket:
         given = tls or Tls()
         edge = Edge(
@@ -118,7 +118,7 @@ def gate(
 
 
 @contextmanager
-def worker(opened: Gate) -> Iterator[Path]:
+def worker(opened: EdgeStack) -> Iterator[Path]:
     """The server that answers every call; its socket."""
     with socket_folder() as folder:
         socket = folder / "worker-0.sock"
@@ -131,7 +131,7 @@ def worker(opened: Gate) -> Iterator[Path]:
 
 
 @contextmanager
-def envoy(opened: Gate, config: Path, folder: Path) -> Iterator[None]:
+def envoy(opened: EdgeStack, config: Path, folder: Path) -> Iterator[None]:
     """Envoy with this configuration, from when it has a healthy server."""
     log = opened.log
     command: Sequence[str | Path] = [find_envoy(), "-c", config, "--disable-hot-restart"]
@@ -148,7 +148,7 @@ def envoy(opened: Gate, config: Path, folder: Path) -> Iterator[None]:
     assert code == 0, log.read_text()
 
 
-def _healthy(opened: Gate) -> bool:
+def _healthy(opened: EdgeStack) -> bool:
     try:
         stats = opened.admin("/stats?filter=membership_healthy|listener_manager.workers_started")
     except httpx.HTTPError:

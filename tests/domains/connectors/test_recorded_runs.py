@@ -19,7 +19,7 @@ REFUSED = PermissionRefused("Not allowed")
 AWAY = PlatformUnavailable("The platform is away")
 
 
-async def told(world: World, connector: Connector) -> list[tuple[str, str, list[str]]]:
+async def reported(world: World, connector: Connector) -> list[tuple[str, str, list[str]]]:
     """What became of its runs, in their order."""
     events = await world.trail.find({"connectorId": connector.id}, 100)
     return [
@@ -29,22 +29,22 @@ async def told(world: World, connector: Connector) -> list[tuple[str, str, list[
     ]
 
 
-async def test_a_partial_run_is_told_of_with_what_is_missing_by_its_cause(world: World) -> None:
+async def test_a_partial_run_is_recorded_with_what_is_missing_by_its_cause(world: World) -> None:
     world.platform.failures = {"transactions": REFUSED, "portfolio": AWAY, "profile": REFUSED}
     connector = await world.synced()
-    assert sorted(await told(world, connector)) == [
+    assert sorted(await reported(world, connector)) == [
         ("sync.partial", "PERMISSION_REFUSED", ["transactions", "profile"]),
         ("sync.partial", "PLATFORM_UNAVAILABLE", ["portfolio"]),
     ]
 
 
-async def test_runs_that_bring_all_are_not_told_of(world: World) -> None:
+async def test_runs_that_bring_all_are_not_recorded(world: World) -> None:
     connector = await world.synced()
     await world.sync(connector.id)
-    assert await told(world, connector) == []
+    assert await reported(world, connector) == []
 
 
-async def test_the_run_and_what_is_told_of_it_are_one_transaction(
+async def test_the_run_and_its_record_are_one_transaction(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.platform.failures = {"trades": REFUSED}
@@ -62,17 +62,17 @@ async def test_the_run_and_what_is_told_of_it_are_one_transaction(
     assert after.sync.run is not None
 
 
-async def test_what_stays_as_it_is_is_told_once_an_hour(world: World) -> None:
+async def test_an_unchanged_failure_is_recorded_once_an_hour(world: World) -> None:
     world.platform.failures = {"trades": REFUSED}
     connector = await world.synced()
     again = await world.sync(connector.id)
     hours = {entry.synced_at.replace(minute=0, second=0, microsecond=0) for entry in again.history}
     refused = ("sync.partial", "PERMISSION_REFUSED", ["trades"])
-    assert await told(world, connector) == [refused] * len(hours)
+    assert await reported(world, connector) == [refused] * len(hours)
     world.platform.failures = {"trades": REFUSED, "profile": REFUSED}
     await world.sync(connector.id)
     both = ("sync.partial", "PERMISSION_REFUSED", ["trades", "profile"])
-    assert (await told(world, connector))[-1] == both
+    assert (await reported(world, connector))[-1] == both
 
 
 HALF_PAST = datetime.fromisoformat("2026-01-15T12:30:00Z")
