@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from tests.contract.descriptors import comments, documented, own_files
+from tests.stack import ROOT
 
 FILES = own_files()
 
@@ -35,3 +37,12 @@ def test_every_rpc_says_whether_it_may_be_repeated(file: FileDescriptorProto) ->
         for name, text in rpcs.items()
         if not re.search("repeat|repetition", text, re.IGNORECASE)
     ] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "protos").rglob("*.proto")), ids=lambda path: path.name
+)
+def test_a_file_can_be_read_in_one_go(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300, (
+        "what belongs together goes into a file of its own"
+    )
