@@ -51,13 +51,18 @@ class Turns:
     """Sends the cases' loads to the stacks that run."""
 
     def __init__(
-        self, stacks: Mapping[str, Stack], mongod_pid: int | None, users: int, hot: int, tell: Told
+        self,
+        stacks: Mapping[str, Stack],
+        mongod_pid: int | None,
+        users: int,
+        hot: int,
+        report: Told,
     ) -> None:
         self._stacks = stacks
         self._mongod_pid = mongod_pid
         self._users = users
         self._hot = hot
-        self._tell = tell
+        self._report = report
         self._seed = int(time.time())  # new users have to be new in each run
 
     async def measure(self, case: Case, turns: int, seconds: float) -> Measured:
@@ -65,14 +70,14 @@ class Turns:
         entrants = [entrant for entrant in case.entrants if entrant.stack in self._stacks]
         result = Measured(case, {entrant.name: [] for entrant in entrants})
         for entrant in entrants:
-            self._tell(f"{case.name}: warming up {entrant.name}")
+            self._report(f"{case.name}: warming up {entrant.name}")
             if case.sweep and entrant.caches_responses:
                 await self._send(case, entrant, case.sweep, self._next_seed(), "sweep")
             await self._send(case, entrant, case.warm_up, self._next_seed())
         for turn in range(turns):
             first = turn % len(entrants)
             for entrant in entrants[first:] + entrants[:first]:
-                self._tell(f"{case.name}: turn {turn + 1} of {turns}, {entrant.name}")
+                self._report(f"{case.name}: turn {turn + 1} of {turns}, {entrant.name}")
                 before = result.turns[entrant.name]
                 writes = before[-1].rate / 100 if before else _FIRST_WRITES
                 before.append(await self._turn(case, entrant, seconds, writes))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _CONNECTIONS = 128
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ async def _work(
         at, request = item
         outcome = outcomes[request.kind]
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 connection = connection or await asyncio.open_connection("127.0.0.1", port)
                 status = await _exchange(*connection, request.encoded())
         except (OSError, ValueError, asyncio.IncompleteReadError):  # TimeoutError is an OSError

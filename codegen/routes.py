@@ -195,12 +195,12 @@ def _seconds(given: Duration, default: int) -> str:
 
 def _metadata(body: int, *, group: str | None = None, overall: bool = True) -> dict[str, Any]:
     """The metadata of a route, for filters and Envoy's own replies."""
-    told = {"body": f"{body >> 10} KiB"}
+    metadata = {"body": f"{body >> 10} KiB"}
     if group is not None:
-        told["group"] = group
+        metadata["group"] = group
     if overall:
-        told[OVERALL] = OVERALL
-    return {"filter_metadata": {CLUSTER: told}}
+        metadata[OVERALL] = OVERALL
+    return {"filter_metadata": {CLUSTER: metadata}}
 
 
 def _listed(routes: Sequence[dict[str, Any]]) -> dict[str, Any]:

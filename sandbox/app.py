@@ -49,7 +49,7 @@ class Apps:
 
 
 async def run(settings: Settings) -> None:
-    """Serve all platforms, and the control API if it is wanted, until told to stop."""
+    """Serve all platforms, and the control API if it is wanted, until it is stopped."""
     stopping = asyncio.Event()
     stop_on_signals(stopping)
     apps = build_apps(settings, stopping)

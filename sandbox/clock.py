@@ -8,7 +8,7 @@ MARKET_CLOSES_AT = timedelta(hours=15, minutes=30)
 
 
 class Clock:
-    """Tells the time in India. Give another class with the same `now` to move it."""
+    """The time in India. Give another class with the same `now` to move it."""
 
     def now(self) -> datetime:
         return datetime.now(UTC).astimezone(IST)

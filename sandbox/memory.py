@@ -24,7 +24,7 @@ class Memory:
         self._saved = ""
 
     def load(self) -> dict[str, Any]:
-        """What was saved last; empty where nothing was, or it cannot be read."""
+        """The state that was saved last; empty if there is none, or it cannot be read."""
         try:
             content = json.loads(self._path.read_text())
         except FileNotFoundError:
@@ -46,7 +46,7 @@ class Memory:
         self._saved = text
 
     async def keep(self, stopping: asyncio.Event) -> None:
-        """Save what changes until told to stop, and once more then."""
+        """Save changes until stopped, and once more then."""
         while not stopping.is_set():
             self.save()
             with suppress(TimeoutError):

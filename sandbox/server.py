@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # Requests still running when the sandbox stops are cut off after this.
 GRACE_SECONDS = 1
-# In the `state` of a request's scope: closes its connection, answered or not.
+# In the `state` of a request's scope: closes its connection, with or without a reply.
 HANG_UP = "hang_up"
 
 

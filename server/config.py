@@ -86,7 +86,7 @@ Part = TypeVar("Part", bound=SettingsBase)
 
 
 class Settings(SettingsBase):
-    """What all share. `of` has the rest."""
+    """Settings that all share. `of` has the rest."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_dir: Path = Path(".data")
@@ -224,7 +224,8 @@ class KeySettings(SettingsBase):
 
 
 def load(*kinds: type[SettingsBase], **given: object) -> Settings:
-    """The settings that all share, and those of `kinds`. What is `given` beats the environment.
+    """The settings that all share, and those of `kinds`. Values in `given` take precedence over the
+    environment.
 
     In tests the process's clock follows CLOCK_FILE from then on. Raises ConfigError with one line for each
     setting that is wrong.

@@ -16,7 +16,7 @@ const RUN: SyncRun = {
   finishedAt: "2026-01-15T10:00:02Z",
   counts: [],
   missing: [],
-  error: { code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not answer" },
+  error: { code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not respond" },
 };
 
 function event(change: Partial<WatchEvent>): WatchEvent {
@@ -34,8 +34,8 @@ const PARTIAL: SyncRun = {
   state: "partial",
   missing: [
     { dataType: "portfolio", code: "PERMISSION_REFUSED", message: "Zerodha does not allow it" },
-    { dataType: "trades", code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not answer" },
-    { dataType: "profile", code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not answer" },
+    { dataType: "trades", code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not respond" },
+    { dataType: "profile", code: "PLATFORM_UNAVAILABLE", message: "Zerodha does not respond" },
   ],
 };
 const ABOUT = { at: RUN.finishedAt, connectorId: "a", userId: "u", platform: CONNECTOR.platform };
@@ -149,7 +149,7 @@ test("a failure that the trail and the stream both tell of is shown once, with i
   ]);
   for (const both of [merged(audited, live), merged(live, audited)]) {
     expect(both.map((each) => [each.code, each.message])).toEqual([
-      ["PLATFORM_UNAVAILABLE", "Zerodha does not answer"],
+      ["PLATFORM_UNAVAILABLE", "Zerodha does not respond"],
       ["INTERNAL", undefined],
     ]);
   }

@@ -1,1 +1,2 @@
-"""What tests turn while the sandbox runs: its clock, its faults, its breakpoints, and its log of calls."""
+"""The controls that tests use while the sandbox runs: its clock, its faults, its breakpoints, and its log of
+calls."""

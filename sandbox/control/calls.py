@@ -36,7 +36,7 @@ class PlatformAdapter(Protocol):
     name: str
     calls: frozenset[str]
     data_calls: frozenset[str]
-    # The data calls that tell what is held, which a sold holding is missing from.
+    # The data calls that list holdings, where a sold holding is missing.
     holding_calls: frozenset[str]
     login_call: str
 

@@ -165,7 +165,7 @@ class FaultProxy:
             raise DroppedError  # the sandbox stops
 
     def _refusal(self, fault: Fault) -> Response | None:
-        """What stands in for the platform's reply, if the platform is not to be asked."""
+        """The reply that replaces the platform's, if the platform is not to be asked."""
         match fault.rule:
             case WrongPassword():
                 return self._platform.wrong_password()

@@ -123,5 +123,5 @@ class Journal:
 
 
 def _public(call: Call) -> Call:
-    """A call without what tells one session from another."""
+    """A call without the parts that distinguish one session from another."""
     return replace(call, session_key=None)

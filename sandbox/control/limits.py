@@ -15,7 +15,7 @@ _SECOND = 1.0
 
 @dataclass
 class Counts:
-    """What one platform was asked since the last reset."""
+    """The calls to one platform since the last reset."""
 
     arrived: dict[str, deque[float]] = field(default_factory=dict)
     busiest_second: dict[str, int] = field(default_factory=dict)

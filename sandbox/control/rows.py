@@ -17,7 +17,7 @@ def edit_rows(node: Any, edit: Callable[[Rows], Rows]) -> Any:
         return {name: edit_rows(value, edit) for name, value in node.items()}
     if not isinstance(node, list):
         return node
-    if _are_rows(node) and not any(_holds_rows(row) for row in node):
+    if _are_rows(node) and not any(_has_rows(row) for row in node):
         return edit(node)
     return [edit_rows(item, edit) for item in node]
 
@@ -44,11 +44,11 @@ def _are_rows(node: list[Any]) -> bool:
     return bool(node) and all(isinstance(item, dict | list) for item in node)
 
 
-def _holds_rows(node: Any) -> bool:
+def _has_rows(node: Any) -> bool:
     if isinstance(node, dict):
-        return any(_holds_rows(value) for value in node.values())
+        return any(_has_rows(value) for value in node.values())
     if isinstance(node, list):
-        return _are_rows(node) or any(_holds_rows(item) for item in node)
+        return _are_rows(node) or any(_has_rows(item) for item in node)
     return False
 
 

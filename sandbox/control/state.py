@@ -11,7 +11,7 @@ from sandbox.control.limits import Limits
 
 
 class Sold:
-    """What each login no longer holds, by ISIN or symbol."""
+    """The holdings that each login has sold, by ISIN or symbol."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[str, str], frozenset[str]] = {}

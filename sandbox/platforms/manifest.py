@@ -1,4 +1,4 @@
-"""What a platform brings so that the sandbox can serve it."""
+"""The parts of a platform that the sandbox serves."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from sandbox.control.calls import PlatformAdapter
 
 
 class Options(BaseModel):
-    """What can be chosen of a platform, as `--option PLATFORM.FIELD=VALUE`."""
+    """The options of a platform, as `--option PLATFORM.FIELD=VALUE`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What the sandbox gives to each platform."""
+    """The objects that the sandbox gives to each platform."""
 
     clock: Clock
     seed: int
@@ -48,7 +48,7 @@ SomeOptions = TypeVar("SomeOptions", bound=Options)
 
 @dataclass(frozen=True)
 class Manifest(Generic[SomeOptions]):
-    """`name` is the contract's word for the platform, `port` where it listens unless told otherwise."""
+    """`name` is the contract's word for the platform, `port` where it listens by default."""
 
     name: str
     port: int

@@ -142,7 +142,7 @@ class ResponseCache:
         self.size -= _size(key[1], entry.reply)
         self.dropped += 1
 
-    # What the feed says
+    # The feed's state
 
     def heard(self, good_until: float) -> None:
         """Everything that was committed is known; replies may be returned until then (`time.monotonic`)."""

@@ -23,7 +23,7 @@ CLOCK_SLACK = timedelta(hours=1)  # by which a client's clock may be behind
 
 
 def tls_of(settings: Settings, data_dir: Path) -> Tls:
-    """What speaks TLS in this run.
+    """The TLS settings of this run.
 
     Raises StartError, one line, for files that cannot be used, and in production without any.
     """

@@ -12,20 +12,20 @@ CLOSING = 2.0  # of the ports, unless something else listens there too
 LONGEST = 5.0  # streams that watch for changes would go on; the workers end those
 ACTIVE = re.compile(r"^http\.(?!admin\.).*downstream_(?:rq|cx)_active: (\d+)$", re.MULTILINE)
 LISTENER = re.compile(r"::\[?([0-9a-f.:]+?)\]?:(\d+)$", re.MULTILINE)
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told, not listened on
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - sent, not listened on
 
 
 async def drain(admin_port: int, *, connections: bool = False) -> None:
     """Return when no request is under way in Envoy, or after a few seconds.
 
     With `connections`, when no connection is left either: one Envoy of several is replaced while its
-    clients go on, and whatever they send before they are told to leave must be served.
+    clients go on, and everything they send before they are asked to disconnect must be served.
 
-    First the ports are closed: a client's next connection is refused, which tells it that nothing
-    was carried out. Then every answer says `connection: close` (GOAWAY in HTTP/2). In the other
-    order clients come back at once, into a queue of connections that is thrown away a moment later.
-    Each of Envoy's threads closes its own part of a port when it comes to it, after Envoy has
-    answered; so the ports are tried until nobody takes connections any more.
+    First the ports are closed: a client's next connection is refused, which shows that nothing was carried
+    out. Then every reply says `connection: close` (GOAWAY in HTTP/2). In the other order clients come back at
+    once, into a queue of connections that is thrown away a moment later. Each of Envoy's threads closes its
+    own part of a port when it comes to it, after Envoy has replied; so the ports are tried until nobody takes
+    connections any more.
     """
     with suppress(OSError):  # TimeoutError is one; an Envoy that is gone needs no draining
         async with asyncio.timeout(LONGEST):
@@ -60,7 +60,7 @@ async def _active(admin_port: int, what: str) -> int:
 
 
 async def _ask(method: str, admin_port: int, path: str) -> str:
-    """What Envoy says; on a busy machine it may not do so at the first time."""
+    """Envoy's reply; on a busy machine the first attempt may fail."""
     while True:
         with suppress(TimeoutError):
             return (await http(method, admin_port, path))[1]

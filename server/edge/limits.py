@@ -1,4 +1,4 @@
-"""What Envoy lets callers do: rate limits, whose word counts for an address, CORS, memory."""
+"""Envoy's limits for callers: rate limits, trusted proxies, CORS, memory."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence

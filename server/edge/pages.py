@@ -45,7 +45,7 @@ ALONE = (
 
 @dataclass(frozen=True)
 class Page:
-    """A file and the path that answers with it."""
+    """A file and the path that serves it."""
 
     path: str
     file: Path
@@ -58,7 +58,7 @@ class Page:
 
 
 def pages_of(root: Path) -> list[Page]:
-    """What is served of a checkout, or of an image made of one."""
+    """The pages of a checkout, or of an image made of one."""
     return [*console(root / "console" / "dist"), *_docs(root)]
 
 
@@ -88,7 +88,7 @@ def add(routes: dict[str, Any], pages: Sequence[Page]) -> None:
 
 
 def console(built: Path) -> Iterator[Page]:
-    """What Vite made of the console; where it was not built, a page that tells how."""
+    """Vite's build of the console; if it was not built, a page that says how."""
     index = built / "index.html"
     if not index.is_file():
         yield from (Page(path, NOT_BUILT, ALONE) for path in ("/console", "/console/"))

@@ -1,4 +1,4 @@
-"""Does it answer? Small checks, and waiting until one of them says yes."""
+"""Whether something responds: small checks, and waiting until one of them says yes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,18 +8,18 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 
 INTERVAL = 0.05
-PATIENCE = 2.0  # for one answer
+TIMEOUT = 2.0  # for one reply
 
 
 async def until(probe: Callable[[], Awaitable[bool]]) -> None:
-    """Return when the probe says yes. Whoever waits sets the deadline."""
+    """Return when the probe says yes. The caller sets the deadline."""
     while not await probe():  # noqa: ASYNC110 - other processes set no event
         await asyncio.sleep(INTERVAL)
 
 
 async def port_open(port: int, host: str = "127.0.0.1") -> bool:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             _, writer = await asyncio.open_connection(host, port)
     except OSError:  # TimeoutError is one
         return False
@@ -33,18 +33,18 @@ async def http(method: str, port: int, path: str) -> tuple[int, str]:
     Enough for Envoy's admin port; a client library would take longer to import than this takes.
     The sizes of chunks stay in the body.
     """
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
             writer.write(f"{head}content-length: 0\r\n\r\n".encode())
-            answer = await reader.read()
+            reply = await reader.read()
         finally:
             writer.close()
-    status_line, _, rest = answer.partition(b"\r\n")
+    status_line, _, rest = reply.partition(b"\r\n")
     words = status_line.split()
     if len(words) < 2 or not words[1].isdigit():
-        raise ConnectionError("not an HTTP answer")
+        raise ConnectionError("not an HTTP reply")
     return int(words[1]), rest.partition(b"\r\n\r\n")[2].decode(errors="replace")
 
 
@@ -65,7 +65,7 @@ async def serving(target: str) -> bool:
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
         try:
-            answer = await check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+            reply = await check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT)
         except grpc.RpcError:
             return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)

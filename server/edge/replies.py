@@ -11,7 +11,7 @@ HEADERS = "envoy.filters.http.header_mutation"
 
 @dataclass(frozen=True)
 class Reply:
-    """What callers get where Envoy replies with a status. The first that fits is taken."""
+    """The replies of Envoy's own errors, by status. The first that fits is taken."""
 
     status: int
     code: str  # an ErrorReason of the contract

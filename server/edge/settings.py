@@ -108,5 +108,5 @@ class EdgeSettings(SettingsBase):
 
     @property
     def http(self) -> Literal["on", "redirect", "off"]:
-        """What the plain HTTP port does. In production it redirects to HTTPS by default."""
+        """The behaviour of the plain HTTP port. In production it redirects to HTTPS by default."""
         return self.plain_http or ("redirect" if self.production else "on")

@@ -26,7 +26,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Tls:
-    """What speaks TLS in a run, and what the plain HTTP port does."""
+    """The TLS settings of a run, and the behaviour of the plain HTTP port."""
 
     http: Literal["on", "redirect", "off"] = "on"
     rest: Certificate | None = None
@@ -83,7 +83,7 @@ def _speak(listener: dict[str, Any], certificate: Certificate, alpn: list[str]) 
     socket: dict[str, Any] = part("downstream_tls", alpn=alpn, **_files(certificate))
     (chain,) = listener["filter_chains"]
     chain["transport_socket"] = socket
-    # A caller that connects and says nothing is let go.
+    # A connection without a request is closed.
     chain["transport_socket_connect_timeout"] = "5s"
     context: dict[str, Any] = socket["typed_config"]
     return context

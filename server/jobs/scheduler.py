@@ -85,8 +85,8 @@ class JobScheduler(Generic[T]):
             self._woken.clear()
             pause = POLL_SECONDS
             try:
-                if self._has_room() and (not idle or await self._source.due_since()):
-                    while self._has_room() and await self._claim_one():
+                if self._has_free_slot() and (not idle or await self._source.due_since()):
+                    while self._has_free_slot() and await self._claim_one():
                         pass
             except Exception as error:  # noqa: BLE001 - whatever it was, the next round may work
                 _log.warning("cannot claim due jobs", jobs=self._name, **cause_of(error))
@@ -95,7 +95,7 @@ class JobScheduler(Generic[T]):
                 await asyncio.wait_for(self._woken.wait(), pause)
             idle = not self._woken.is_set()
 
-    def _has_room(self) -> bool:
+    def _has_free_slot(self) -> bool:
         return len(self._working) < self._concurrency and not self._stopping.is_set()
 
     async def _claim_one(self) -> bool:
@@ -120,4 +120,4 @@ class JobScheduler(Generic[T]):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
-        self._woken.set()  # there is room again
+        self._woken.set()  # a slot is free again

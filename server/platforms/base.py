@@ -101,10 +101,10 @@ class LoginRequired:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a platform answered for one data type, not looked into yet.
+    """A platform's reply for one data type, not read yet.
 
-    `digest`, of the replies as they came, tells it from other replies. `items` reads all of them, each
-    with its identity; it raises SessionEnded or PlatformDataError, and never gives a part.
+    `digest`, of the replies as they came, distinguishes it from other replies. `items` reads all of them,
+    each with its identity; it raises SessionEnded or PlatformDataError, and never gives a part.
     """
 
     digest: str

@@ -1,7 +1,7 @@
 """The HTTP every platform call goes through: limits, time-outs, retries, and transport errors.
 
-What a status or a body means differs by platform and is decided by the adapters. What a broken
-connection means does not, and is decided here.
+The meaning of a status or a body differs by platform, so adapters decide it. The meaning of a broken
+connection is the same for all, so it is decided here.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ T = TypeVar("T")
 _TRANSPORT_ERRORS: tuple[tuple[type[Exception], type[PlatformError], str], ...] = (
     (aiohttp.InvalidURL, PlatformDataError, "has an address that is not valid"),
     (aiohttp.NonHttpUrlClientError, PlatformDataError, "has an address that is not HTTP"),
-    (TimeoutError, PlatformUnavailable, "did not answer in time"),
+    (TimeoutError, PlatformUnavailable, "did not respond in time"),
     (ContentEncodingError, PlatformDataError, "sent a body that does not decompress"),
     (aiohttp.ClientError, PlatformUnavailable, "cannot be reached"),
     (ValueError, PlatformDataError, "cannot be sent this request"),
@@ -53,7 +53,7 @@ _TRANSPORT_ERRORS: tuple[tuple[type[Exception], type[PlatformError], str], ...] 
 
 
 def transport_error(platform: str, error: Exception) -> PlatformError:
-    """What a failure below HTTP means. The original's text stays out: it may quote a header."""
+    """The error for a failure below HTTP. The original's text stays out: it may quote a header."""
     if isinstance(error.__cause__, ContentEncodingError):
         error = error.__cause__
     for kind, becomes, text in _TRANSPORT_ERRORS:
@@ -93,7 +93,7 @@ class Reply:
         if self.status == 429:
             raise Throttled(f"{platform} asks for fewer requests", self.retry_after)
         if self.status >= 500:
-            raise PlatformUnavailable(f"{platform} answered {self.status}", self.retry_after)
+            raise PlatformUnavailable(f"{platform} returned {self.status}", self.retry_after)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:

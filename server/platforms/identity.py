@@ -45,8 +45,8 @@ def _spell(part: Part) -> str | None:
 def number_items(rows: Iterable[tuple[Sequence[Part], Record]]) -> list[Item]:
     """Items in the order given, each keyed `<hash>.<occurrence>`.
 
-    Rows that share a hash and still differ (two holdings of one fund, told apart by nothing the
-    platform sends) are numbered by their content, so that a reordered reply gives the same keys.
+    Rows that share a hash and still differ (two holdings of one fund, which nothing that the platform sends
+    distinguishes) are numbered by their content, so that a reordered reply gives the same keys.
     """
     listed = [(content_hash(parts), record) for parts, record in rows]
     sharing: defaultdict[str, list[int]] = defaultdict(list)

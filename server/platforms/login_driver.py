@@ -1,6 +1,6 @@
 """Fills in the sandbox's login pages, so that a login needs no browser in development and tests.
 
-It sends a user name and a password to whatever page it is told to open. That is why it refuses
+It sends a user name and a password to the page that it gets. That is why it refuses
 every address but this machine's own, when it is made and again for each page.
 """
 
@@ -64,7 +64,7 @@ class LoginDriver:
         if 400 <= reply.status < 500:
             raise CredentialsRefused("The platform refuses the user name", "username")
         if reply.status >= 500:
-            raise PlatformDataError(f"{_SANDBOX} answered {reply.status}")
+            raise PlatformDataError(f"{_SANDBOX} returned {reply.status}")
         return reply
 
 

@@ -1,4 +1,4 @@
-"""What a platform brings: a folder, named by its word in the contract, with a manifest in its `platform.py`.
+"""A platform: a folder, named by its word in the contract, with a manifest in its `platform.py`.
 
 Manifests are read by every process. The folder's `adapter.py` calls the platform and is imported only where
 it is needed; its `build` makes a `Platform` of `Resources`.
@@ -86,7 +86,7 @@ class Manifest(Generic[S]):
 
 @dataclass(frozen=True)
 class Resources(Generic[S]):
-    """What an adapter is built of.
+    """The parts of an adapter.
 
     `hash_key` keeps logins from being guessed from their hashes. `rate_limit` is asked before each call, if
     the manifest has a spacing; `session_locks` let one process at a time call with a session. `login_driver`

@@ -22,7 +22,7 @@ from server.platforms.base import (
 from server.platforms.document import Node, parse
 from server.platforms.http import Reply, Retry, Wire
 
-# What the Fi dev server speaks, and what the specification assumes where no version is named.
+# The version of Fi's dev server, which the specification also assumes if none is named.
 PROTOCOL_VERSION = "2025-03-26"
 _KNOWN_VERSIONS = frozenset({"2024-11-05", PROTOCOL_VERSION, "2025-06-18", "2025-11-25"})
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,512}")
@@ -133,7 +133,7 @@ class McpClient:
             raise SessionEnded(f"{self._platform} does not know the session")
         if reply.status == 403:
             raise PermissionRefused(f"{self._platform} does not allow this call")
-        raise PlatformDataError(f"{self._platform} answered {reply.status}")
+        raise PlatformDataError(f"{self._platform} returned {reply.status}")
 
 
 class EventStream:

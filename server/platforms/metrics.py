@@ -1,4 +1,4 @@
-"""What calls to platforms count, whichever platform it is."""
+"""Metrics of calls to platforms, for every platform."""
 
 from prometheus_client import Histogram
 

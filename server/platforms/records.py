@@ -1,4 +1,4 @@
-"""What a platform's data becomes: one shape per data type, whatever the platform.
+"""Records: one shape for each data type, whatever the platform.
 
 Decimal quantities are `Decimal` here and strings on the wire. Dates without a time are `date`,
 instants are timezone-aware `datetime` in UTC. A field the platform does not report is `None`.
@@ -72,7 +72,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the platform says about its user; one a connector."""
+    """The platform's facts about its user; one a connector."""
 
     platform_user_id: str | None = None
     name: str | None = None

@@ -8,7 +8,8 @@ from server.config import ConfigError, Settings
 
 
 def server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """What SERVER_TLS_* say; None without them. Raises ConfigError for files that cannot be used."""
+    """The credentials of SERVER_TLS_*; None without them. Raises ConfigError for files that cannot be
+    used."""
     cert, key, ca = settings.server_tls_cert, settings.server_tls_key, settings.server_tls_ca
     if cert is None or key is None or ca is None:
         return None

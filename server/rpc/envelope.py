@@ -1,4 +1,4 @@
-"""What every JSON reply over REST has around it: `success`, and the time of the reply as `timestamp`.
+"""The envelope of every JSON reply over REST: `success`, and the time of the reply as `timestamp`.
 
 gRPC messages have neither, so they are added here, to the text. Streams, files and webhooks go without.
 """

@@ -1,8 +1,8 @@
 """Models as the contract's messages and back, by the names of their fields.
 
-What a message and a model both name is carried over, the rest is left alone. Where a model has a date the
-message has a text, and a Timestamp where it has a time. A domain's `convert.py` says only what is more than
-that.
+Fields that a message and a model both name are carried over, the rest is left alone. Where a model has a date
+the message has a text, and a Timestamp where it has a time. A domain's `convert.py` says only what is more
+than that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ def to_message(kind: type[P], value: Any, **others: Any) -> P:
 
 
 def arguments(descriptor: Any, value: Any) -> dict[str, Any]:
-    """What such a message is made of."""
+    """The fields of such a message."""
     made: dict[str, Any] = _arguments(descriptor, value.__class__)(value)
     return made
 
@@ -53,7 +53,8 @@ def to_model(kind: type[M], message: Message, **others: Any) -> M:
 
 
 def to_changes(kind: type[Model], message: Any, section: str = "") -> Changes:
-    """What an update sends and names of a model, by path in the document that is one or has it as a section.
+    """The fields of a model that an update sends or names, by path in the document that is one or has it as a
+    section.
 
     A field that `update_mask` names and that is not sent goes back to its default, or is removed.
     """
@@ -103,7 +104,8 @@ def _is_date(kind: Any) -> bool:
 
 @cache
 def _shared(kind: type[Model], descriptor: Descriptor) -> list[tuple[str, bool, Convert]]:
-    """Fields of both, whether a message tells if it has one, and what makes the model's value of its."""
+    """Fields of both, whether a message has presence for each, and the function that converts its value to
+    the model's."""
     return [
         (field.name, sent.has_presence, _from_field(sent, field.type))
         for field in msgspec.structs.fields(kind)
@@ -112,7 +114,7 @@ def _shared(kind: type[Model], descriptor: Descriptor) -> list[tuple[str, bool, 
 
 
 def _from_field(field: FieldDescriptor, kind: Any) -> Convert:
-    """What makes a model's value of a message's."""
+    """Converts a message's value to a model's."""
     convert: Convert = parse_date if _is_date(kind) else lambda value: value
     if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
         convert = methodcaller("ToDatetime", UTC)
@@ -123,7 +125,7 @@ def _from_field(field: FieldDescriptor, kind: Any) -> Convert:
 
 @cache
 def _arguments(descriptor: Descriptor, kind: type) -> Convert:
-    """What makes the arguments of a message of an object of one type."""
+    """Makes the arguments of a message from an object of one type."""
     dates = set()
     if issubclass(kind, Model):
         dates = {each.name for each in msgspec.structs.fields(kind) if _is_date(each.type)}

@@ -1,4 +1,4 @@
-"""gRPC health (`grpc.health.v1`), for the server and per service: serving while MongoDB answers."""
+"""gRPC health (`grpc.health.v1`), for the server and per service: serving while MongoDB responds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,13 +43,13 @@ class Health:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._probe()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the database does not answer
+        except Exception as error:  # noqa: BLE001 - whatever it is, the database does not respond
             if self._serving is not False:
-                _log.warning("database does not answer", cause=type(error).__name__)
+                _log.warning("database does not respond", cause=type(error).__name__)
             await self._set(False)
         else:
             if self._serving is False:
-                _log.info("database answers again")
+                _log.info("database responds again")
             await self._set(True)
 
     async def _set(self, serving: bool) -> None:

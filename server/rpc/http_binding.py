@@ -1,4 +1,4 @@
-"""What a REST client sent, read strictly into the request message.
+"""Reads a REST request strictly into the request message.
 
 Envoy hands over the path variables as fields and the body as raw bytes (see codegen/stubs.py); the
 query comes with the original path. Everything wrong is collected, so that one reply names it all.
@@ -164,7 +164,7 @@ class _Body:
             self._object(child, object_of(item), path + ".", set())
 
     def _list(self, message: Message, field: FieldDescriptor, item: list[Any], path: str) -> None:
-        """What is wrong leaves its place empty, so that those after it keep theirs."""
+        """An element that is wrong leaves its place empty, so that those after it keep theirs."""
         target = getattr(message, field.name)
         for index, entry in enumerate(item):
             place = f"{path}[{index}]"

@@ -49,7 +49,7 @@ def _native_class(message: Descriptor) -> type[NativeMessage]:
 
 @cache
 def _registry(file: FileDescriptor) -> Registry:
-    """What a file and those that it imports describe."""
+    """The descriptors of a file and those that it imports."""
     files: dict[str, FileDescriptor] = {}
     _gather(file, files)
     content = descriptor_pb2.FileDescriptorSet()

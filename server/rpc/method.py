@@ -1,4 +1,4 @@
-"""What the contract says about one RPC, read from its descriptor once at start."""
+"""The contract's options of one RPC, read from its descriptor once at start."""
 
 import re
 from collections.abc import Sequence

@@ -39,7 +39,7 @@ def _statuses(reason: error_reason_pb2.ReasonStatus) -> tuple[grpc.StatusCode, i
 
 # Code of finlink.errors.v1.ErrorReason -> (gRPC status, HTTP status).
 STATUSES = {name: _statuses(reason) for name, reason in REASONS.items()}
-# What every RPC can fail with.
+# The reasons that every RPC can fail with.
 COMMON = tuple(name for name, reason in REASONS.items() if reason.every_rpc)
 
 # Details travel as metadata. Clients accept about 8 KB of it, base64 and everything else included.

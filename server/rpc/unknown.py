@@ -1,4 +1,4 @@
-"""Answers calls of methods that do not exist with the contract's error instead of gRPC's bare one."""
+"""Replies to calls of methods that do not exist with the contract's error instead of gRPC's bare one."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _END_OF_PART = re.compile(r"[.\[]")
 _VALIDATOR = protovalidate.Validator()
 
-# What would be right, where the rule's own text would be a regular expression.
+# The description of a rule whose own text would be a regular expression.
 _PATTERNS = {
     "^[A-Za-z0-9_]{1,64}$": "must be 1 to 64 letters, digits or underscores",
     "^[0-9a-fA-F]{24}$": "must be 24 hexadecimal digits",
@@ -64,7 +64,7 @@ class Validation:
 
 
 class _Field(NamedTuple):
-    """What checking a field needs to know of it."""
+    """The facts of a field that its check needs."""
 
     name: str  # in JSON
     nested: bool

@@ -73,7 +73,7 @@ class CacheFeed:
                     while self._running is not None:
                         asked = time.monotonic()
                         async with asyncio.timeout(SILENCE_SECONDS):
-                            self._tell(await ask())
+                            self._notify(await ask())
                         self._cache.heard(asked + LEASE_SECONDS)
                 return
             except Exception as error:  # noqa: BLE001 - whatever it was, there is a gap now
@@ -83,7 +83,7 @@ class CacheFeed:
                 lost = True
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _tell(self, changes: Sequence[Document]) -> None:
+    def _notify(self, changes: Sequence[Document]) -> None:
         if any(change["operationType"] in _ALL_CHANGED for change in changes):
             self._cache.drop_all()
         names = [name for change in changes for name in _names(change)]

@@ -233,8 +233,8 @@ class Counters:
     async def recount(self) -> dict[str, int]:
         """Count all again and put right what is wrong; how much that was.
 
-        It finds what another program removed, or wrote with a `tallied` of its own. What that makes wrong
-        is compared at one moment and added afterwards: changes in between move both sides alike.
+        It finds what another program removed, or wrote with a `tallied` of its own. The difference is
+        computed in one snapshot and added afterwards: changes in between move both sides by the same amount.
         """
         pipeline = [
             {"$group": {"_id": {COUNTED_AS: f"${COUNTED_AS}"}, "n": {"$sum": 1}}},

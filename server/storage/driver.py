@@ -60,7 +60,7 @@ class TransactionAborted(Exception):
 
 
 class ResumeTokenLost(Exception):
-    """What followed a place in a change stream is not kept any more, or was never there."""
+    """The changes after a position in a change stream are no longer kept, or never existed."""
 
 
 class StreamEnded(PyMongoError):
@@ -319,7 +319,7 @@ class Database:
 
     @asynccontextmanager
     async def at_one_moment(self) -> AsyncIterator[ClientSession]:
-        """What is read in this session, outside of transactions, is as it was at the first read.
+        """All reads in this session, outside of transactions, see the state of the first one.
 
         MongoDB keeps that for five minutes, or as long as it is set to (`minSnapshotHistoryWindowInSeconds`).
         """

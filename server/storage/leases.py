@@ -68,13 +68,13 @@ class Leases:
         return bool((await upsert(self._leases, name, taken))["owner"] == owner)
 
     async def _renew(self, name: str, owner: str) -> None:
-        held = True
-        while held:
+        renewed = True
+        while renewed:
             await asyncio.sleep(self._life.total_seconds() / _RENEWALS_A_LIFE)
             try:
-                renewed = await self._leases.update_one(
+                updated = await self._leases.update_one(
                     {"_id": name, "owner": owner}, [{"$set": {"until": self._until}}]
                 )
-                held = renewed.matched_count == 1
+                renewed = updated.matched_count == 1
             except Exception as error:  # noqa: BLE001 - the next renewal may still come in time
                 _log.warning("lease not renewed", **cause_of(error))

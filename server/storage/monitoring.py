@@ -1,4 +1,4 @@
-"""What the driver reports of its commands and connections: counted, and as spans of what is traced."""
+"""The driver's events about its commands and connections: counted, and recorded as spans of traces."""
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind

@@ -12,7 +12,7 @@ PAUSE_SECONDS = 0.5
 
 
 async def persistently(work: Callable[[], Awaitable[T]]) -> T:
-    """What `work` gives, once MongoDB replies; other errors pass through.
+    """The result of `work`, once MongoDB replies; other errors pass through.
 
     For a run that has its lease: it need not fail because a primary steps down or what it writes
     is locked for a moment. It is cancelled with its lease, so this ends. An error may hide that the

@@ -24,7 +24,7 @@ BRIEF_WAIT = timedelta(milliseconds=50)
 
 
 class Change(Protocol):
-    """What a domain shows of one change."""
+    """A domain's view of one change."""
 
     @property
     def kind(self) -> str: ...

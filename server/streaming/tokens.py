@@ -9,7 +9,7 @@ import hashlib
 
 from server.core.errors import InvalidRequest
 
-_CHECK = 6  # bytes that tell a token from anything else
+_CHECK = 6  # bytes that mark a token
 
 
 def encode(position: str) -> str:

@@ -25,7 +25,7 @@ ROUND_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Event(Generic[C]):
-    """What a watcher gets; without a change it is `ready` or a `heartbeat`."""
+    """An event for a watcher; without a change it is `ready` or a `heartbeat`."""
 
     resume_token: str
     kind: str

@@ -97,15 +97,15 @@ class Run:
 
     async def main(self) -> None:
         """Return after a requested stop; otherwise raise the error."""
-        with self._signals(), ExitStack() as held:
-            held.enter_context(self.data.locked())
+        with self._signals(), ExitStack() as exits:
+            exits.enter_context(self.data.locked())
             await race(self.stop_requested.wait(), self._check())
             if self.stop_requested.is_set():
                 return
-            self.sockets = held.enter_context(socket_folder())
-            held.callback(self.data.remove_run_file)
+            self.sockets = exits.enter_context(socket_folder())
+            exits.callback(self.data.remove_run_file)
             try:
-                await race(self.stop_requested.wait(), self._start_and_watch(held))
+                await race(self.stop_requested.wait(), self._start_and_watch(exits))
             finally:
                 self.console.end_progress()
                 await self.stop()
@@ -148,7 +148,7 @@ class Run:
             )
         return key
 
-    async def _start_and_watch(self, held: ExitStack) -> None:
+    async def _start_and_watch(self, exits: ExitStack) -> None:
         settings, data = self.settings, self.data
         sockets = [self.sockets / f"worker-{i}.sock" for i in range(settings.workers)]
         edge = configure_envoy(settings, data, self.tls, sockets=sockets)
@@ -182,7 +182,7 @@ class Run:
         admin = self.edge.admin_port
         program, config = self.envoy_program, data.envoy_config
         await self.supervisor.start([specs.envoy(program, config, admin, log, workers=count)])
-        held.enter_context(self._metrics(metrics))
+        exits.enter_context(self._metrics(metrics))
         self._announce()
         await race(self.supervisor.watch(), keep_short(edge.access_log, admin))
 

@@ -66,12 +66,12 @@ def sandbox(settings: Settings) -> ProcessSpec:
     if settings.sandbox_data is not None:
         argv += ["--data", str(settings.sandbox_data)]
 
-    async def all_answer() -> None:
+    async def all_respond() -> None:
         for port in ports.values():
             await until(partial(port_open, port))
 
     return ProcessSpec(
-        "sandbox", tuple(argv), env_without_secrets(), ready=all_answer, ready_timeout=30
+        "sandbox", tuple(argv), env_without_secrets(), ready=all_respond, ready_timeout=30
     )
 
 

@@ -19,7 +19,7 @@ from tests.chaos.model_facts import Facts
 from tests.chaos.model_views import assert_connector, assert_counts, assert_sync_status
 from tests.chaos.platform_side import PlatformSide
 
-PATIENCE = 30.0  # what does not happen within so many seconds never will
+TIMEOUT = 30.0  # what does not happen within so many seconds never will
 NOBODY = "0" * 24
 HELD_FOR = 8  # steps; a call that waits longer would be given up
 SLOTS = 3
@@ -190,7 +190,7 @@ class Steps(RuleBasedStateMachine):
 
     def wait_for_end(self, connector: Connector, over: bool) -> Json:
         """The sync status once another run has ended, or, if it is not to be over, waits."""
-        patience = time.monotonic() + PATIENCE
+        patience = time.monotonic() + TIMEOUT
         name = {"connectorId": connector.id}
         while True:
             (status,) = self.world.caller.read(("GetSyncStatus", name))
@@ -205,7 +205,7 @@ class Steps(RuleBasedStateMachine):
 
     def wait_for_login(self, connector: Connector) -> None:
         """The run that found the session ended also prepares the login that is needed."""
-        patience = time.monotonic() + PATIENCE
+        patience = time.monotonic() + TIMEOUT
         while True:
             reply = self.ask("grpc", "TriggerSync", connectorId=connector.id)
             assert reply.code == "REAUTH_REQUIRED"

@@ -42,7 +42,7 @@ from tests.storage.databases import settings
 
 WRITERS = 4
 BYSTANDERS = 2  # they keep the change streams of both servers going
-PATIENCE = 60.0  # never reached unless something is broken
+TIMEOUT = 60.0  # never reached unless something is broken
 FAR = timedelta(hours=1)  # no worker claims these connectors
 
 # What an event says: type, connection status, the run under way with what it has done, the run that ended.
@@ -326,7 +326,7 @@ async def test_ten_thousand_events_over_twenty_reconnects(
             for number in range(reconnects + 1):
                 stop = breaks[number] if number < reconnects else None
                 opened = over_rest(api, token) if number % 2 else over_grpc(stubs, token)
-                async with asyncio.timeout(PATIENCE + events / 20), opened as stream:
+                async with asyncio.timeout(TIMEOUT + events / 20), opened as stream:
                     async for event in stream:
                         token = event["resumeToken"]
                         if event["type"] == "ready":

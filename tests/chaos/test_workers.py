@@ -38,7 +38,7 @@ TROUBLES: list[dict[str, Any]] = [
     {"kind": "wrong_shape", "times": 2},
     {"kind": "slow", "ms": 2_500, "times": 5},
 ]
-PATIENCE_SECONDS = 120  # never reached unless something is broken
+TIMEOUT_SECONDS = 120  # never reached unless something is broken
 SLOW = {"kind": "slow", "ms": 150, "probability": 0.5}
 
 
@@ -128,7 +128,7 @@ async def _three_blows(at: Ground, database: Database, workers: Pack) -> None:
 
 async def _at_work(workers: Pack) -> Life:
     """A worker once it has a run in flight; the first one may still have to start."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             for life in workers.free():
                 if life.in_flight(datetime.now(UTC)):
@@ -138,7 +138,7 @@ async def _at_work(workers: Pack) -> Life:
 
 async def _taken_over(database: Database, workers: Pack, sync_ids: list[str]) -> None:
     left = {"sync.run.syncId": {"$in": sync_ids}}
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while await database.collection(CONNECTORS).find_one(left):
             await workers.lapse(database)
             await asyncio.sleep(0.02)

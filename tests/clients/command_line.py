@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 PROGRAM = [sys.executable, "-W", "error", "-m", "finlink_cli"]
 
 
@@ -67,7 +67,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Look at the screen until `text` is on it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while text not in self.shown:
             assert time.monotonic() < deadline, self.shown
             if not self._look():
@@ -75,7 +75,7 @@ class Terminal:
 
     def type_hidden(self, text: str) -> None:
         """Type a line once the terminal does not show what is typed."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while termios.tcgetattr(self._descriptor)[3] & termios.ECHO:
             assert time.monotonic() < deadline, self.shown
         self.type(text)
@@ -87,7 +87,7 @@ class Terminal:
         """The exit code, once all is on the screen."""
         while self._look():
             pass
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def _look(self) -> bool:
         try:

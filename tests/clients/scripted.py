@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import grpc
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Script(grpc.GenericRpcHandler):
         def give(reported: bytes | Failure | object, context: grpc.ServicerContext) -> bytes:
             if reported is HANG:
                 self.hanging.set()
-                self.over.wait(PATIENCE)
+                self.over.wait(TIMEOUT)
                 return b""
             if isinstance(reported, Failure):
                 if reported.details is not None:

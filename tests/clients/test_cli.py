@@ -353,7 +353,7 @@ def test_nobody_at_the_address(finlink: Run) -> None:
         outcome = finlink("users", "show", "asha", "--address", address)
     assert outcome.code == 7
     assert outcome.err == (
-        f"finlink: nothing answers at {address}. "
+        f"finlink: nothing listens at {address}. "
         "Start Finlink with 'make run', or name another with --address.\n"
     )
 
@@ -361,4 +361,4 @@ def test_nobody_at_the_address(finlink: Run) -> None:
 def test_something_else_at_the_address(finlink: Run, stack: Stack) -> None:
     outcome = finlink("status", "--address", stack.grpc, "--tls")
     assert outcome.code == 7
-    assert f"no Finlink answers at {stack.grpc}" in outcome.err
+    assert f"no Finlink responds at {stack.grpc}" in outcome.err

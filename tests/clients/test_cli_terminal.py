@@ -16,7 +16,7 @@ import httpx
 import pytest
 from finlink_words import PLATFORMS, RISK_TOLERANCES, USER_STATUSES
 
-from tests.clients.command_line import PATIENCE, PROGRAM, Outcome, at_terminal, started
+from tests.clients.command_line import PROGRAM, TIMEOUT, Outcome, at_terminal, started
 from tests.deploy.guide import blocks
 from tests.stack import ROOT
 
@@ -49,7 +49,7 @@ def test_ctrl_c_ends_a_watch_quietly(at_stack: Run) -> None:
         assert watch.stdout is not None
         assert json.loads(watch.stdout.readline())["type"] == "ready"
         watch.send_signal(signal.SIGINT)
-        assert watch.communicate(timeout=PATIENCE) == ("", "")
+        assert watch.communicate(timeout=TIMEOUT) == ("", "")
         assert watch.returncode == 130
 
 
@@ -64,7 +64,7 @@ def test_a_watch_prints_for_people_and_ends_once_nobody_reads(at_stack: Run, use
         assert watch.stdout.readline().split()[2:] == [user, "zerodha", "connector", "disconnected"]
         watch.stdout.close()
         assert at_stack("connectors", "disconnect", f"{user}/zerodha", "--yes").code == 0
-        assert watch.wait(PATIENCE) == 141
+        assert watch.wait(TIMEOUT) == 141
         assert watch.stderr.read() == ""
 
 

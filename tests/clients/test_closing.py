@@ -11,7 +11,7 @@ from finlink.users.v1.user_service_pb2 import GetUserRequest
 from finlink_client import Cancelled, NotFound
 
 from tests.clients.flavours import Client
-from tests.clients.scripted import HANG, PATIENCE, Failure, Script
+from tests.clients.scripted import HANG, TIMEOUT, Failure, Script
 
 REQUEST = GetUserRequest(user_id="asha")
 MISSING = Failure(grpc.StatusCode.NOT_FOUND, "User not found")
@@ -21,7 +21,7 @@ async def under_way(script: Script, client: Client) -> asyncio.Task[object]:
     """A call that has arrived and will not be answered."""
     script.replies["GetUser"].append(HANG)
     task = asyncio.create_task(client.call(REQUEST))
-    assert await asyncio.to_thread(script.hanging.wait, PATIENCE)
+    assert await asyncio.to_thread(script.hanging.wait, TIMEOUT)
     return task
 
 
@@ -82,17 +82,17 @@ def test_a_future_does_not_wait_and_fails_the_same_way(script: Script) -> None:
     script.replies["GetUser"].append(HANG)
     with finlink_client.connect_blocking(script.address) as finlink:
         future = finlink.users.GetUser.future(REQUEST)
-        assert script.hanging.wait(PATIENCE)
+        assert script.hanging.wait(TIMEOUT)
         assert not future.done()
         script.over.set()
-        assert future.result(PATIENCE) is not None
-        assert future.exception(PATIENCE) is None
+        assert future.result(TIMEOUT) is not None
+        assert future.exception(TIMEOUT) is None
 
         script.replies["GetUser"].append(MISSING)
         failing = finlink.users.GetUser.future(REQUEST)
         reported: list[object] = []
         with pytest.raises(NotFound):
-            failing.result(PATIENCE)
+            failing.result(TIMEOUT)
         failing.add_done_callback(reported.append)
-        assert isinstance(failing.exception(PATIENCE), NotFound)
+        assert isinstance(failing.exception(TIMEOUT), NotFound)
         assert reported == [failing]

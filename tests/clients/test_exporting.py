@@ -15,7 +15,7 @@ from tests.clients.flavours import Client
 from tests.clients.scripted import HANG, Failure, Script
 
 EXPORT = "ExportUser"
-PATIENCE = 30.0
+TIMEOUT = 30.0
 REQUEST = ExportUserRequest(user_id="ann")
 PIECE = ExportUserResponse(user=User(user_id="ann")).SerializeToString()
 
@@ -52,7 +52,7 @@ async def test_its_time_may_be_bounded(script: Script, scripted: Client) -> None
 async def test_closing_the_client_ends_it(script: Script, scripted: Client) -> None:
     script.streams[EXPORT].append([PIECE, HANG])
     exporting = asyncio.ensure_future(scripted.export(REQUEST))
-    assert await asyncio.to_thread(script.hanging.wait, PATIENCE)
+    assert await asyncio.to_thread(script.hanging.wait, TIMEOUT)
     await scripted.close()
     with pytest.raises(Cancelled):
         await exporting

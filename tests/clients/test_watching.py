@@ -29,7 +29,7 @@ from tests.clients.flavours import Client
 from tests.clients.scripted import HANG, Failure, Script
 
 WATCH = "WatchConnectors"
-PATIENCE = 30.0
+TIMEOUT = 30.0
 DOWN = Failure(grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
 CUT = Failure(grpc.StatusCode.INTERNAL, "what gRPC says of a stream whose server was killed")
 
@@ -92,7 +92,7 @@ async def test_closing_the_client_ends_it(script: Script, scripted: Client) -> N
     events = scripted.watch()
     assert (await anext(events)).resume_token == "a"
     waiting = asyncio.ensure_future(anext(events))
-    assert await asyncio.to_thread(script.hanging.wait, PATIENCE)
+    assert await asyncio.to_thread(script.hanging.wait, TIMEOUT)
     await scripted.close()
     with pytest.raises(Cancelled):
         await waiting

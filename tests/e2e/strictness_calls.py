@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.e2e.users_errors import Failure, rest_error
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Reply:
 
 def connected(base: str) -> socket.socket:
     address = urlsplit(base)
-    return socket.create_connection((address.hostname or "", address.port or 0), PATIENCE)
+    return socket.create_connection((address.hostname or "", address.port or 0), TIMEOUT)
 
 
 def _reply(connection: socket.socket) -> Reply:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 30.0  # never reached unless something is broken
+TIMEOUT = 30.0  # never reached unless something is broken
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ async def events_of(lines: AsyncIterator[str]) -> AsyncIterator[Sent]:
 async def until(events: AsyncIterator[Any], done: Callable[[Any], bool]) -> list[Any]:
     """What comes up to the first event that is wanted."""
     found: list[Any] = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         async for event in events:
             found.append(event)
             if done(event):

@@ -58,7 +58,7 @@ async def mongodb_away(site: Watched) -> AsyncIterator[None]:
         with _frozen(site, "mongod"):
             async with under(call):
                 yield
-    await site.line("database does not answer")
+    await site.line("database does not respond")
     ready = f"{site.ground.stack.rest}/ready"
     await until(lambda: httpx.get(ready).status_code == 200)
 
@@ -173,7 +173,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
 
 @asynccontextmanager
 async def run_under_way(site: Watched) -> AsyncIterator[None]:
-    """A run whose platform does not answer, and which is cancelled in the end."""
+    """A run whose platform does not respond, and which is cancelled in the end."""
     sandbox, login = site.ground.sandbox, step.new_login()
     hold = f"/breakpoints/{login}"
     async with site.caller() as api:

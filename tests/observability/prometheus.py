@@ -30,7 +30,7 @@ needed = pytest.mark.skipif(
 CONFIG = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "finlink.json"
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
-PATIENCE = 60.0  # never reached unless something is broken
+TIMEOUT = 60.0  # never reached unless something is broken
 # Of the scrapes and the rules; two a second would find some pages late on a busy machine.
 INTERVAL = "1s"
 
@@ -66,7 +66,7 @@ class Prometheus:
     """Its API."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=PATIENCE)
+        self._client = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=TIMEOUT)
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -115,7 +115,7 @@ class Prometheus:
 
     @staticmethod
     async def _until(probe: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await until(probe)
 
 
@@ -150,7 +150,7 @@ def running(folder: Path, targets: Mapping[str, Sequence[str]]) -> Iterator[str]
         yield url
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def _until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -15,7 +15,7 @@ from tests.sandbox.driver import API_KEY, API_SECRET, FiSession, Running, kite_r
 PLATFORM_KEY = "platform_key"
 APPROVED = f"zerodha.approved={PLATFORM_KEY}"  # it gets refresh tokens
 # What does not happen within so many seconds never will.
-PATIENCE = 30
+TIMEOUT = 30
 
 
 class Kite:
@@ -91,14 +91,14 @@ class Accounts:
 
     def until(self, path: str, arrived: Callable[[Any], bool]) -> None:
         """Ask again and again until the answer is as wanted."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not arrived(self.get(path)):
             assert time.monotonic() < deadline
 
     async def held(self, hold: str, number: int = 1) -> None:
         """Until so many calls wait, while the tasks that make them go on."""
-        async with httpx.AsyncClient(base_url=self.sandbox.control, timeout=PATIENCE) as control:
-            async with asyncio.timeout(PATIENCE):
+        async with httpx.AsyncClient(base_url=self.sandbox.control, timeout=TIMEOUT) as control:
+            async with asyncio.timeout(TIMEOUT):
                 while (await control.get(f"/breakpoints/{hold}")).json()["waiting"] < number:
                     pass
 

@@ -18,7 +18,7 @@ import pytest
 from tests.chaos.figures import Figures
 from tests.e2e.strictness_calls import connected, raw, streamed, zeros
 from tests.e2e.users_errors import failed
-from tests.security_long.wire2 import CONTINUATION, END_HEADERS, HEADERS, PATIENCE, frame, http2
+from tests.security_long.wire2 import CONTINUATION, END_HEADERS, HEADERS, TIMEOUT, frame, http2
 from tests.stack import Stack
 
 FLAT = 48_000_000  # bytes by which Envoy may grow; 1,200 connections held open take 29 MB
@@ -194,7 +194,7 @@ def test_3_000_streams_opened_and_reset(
                 opened += 1
                 assert stream
             connection.events(0.01)
-        connection.events(PATIENCE)
+        connection.events(TIMEOUT)
         assert connection.closed
         figures.show("streams until the connection was closed, at most", opened)
 
@@ -217,7 +217,7 @@ def test_a_flood_of_continuation_frames(
             )
             connection.send(piece)
             sent += 100
-        connection.events(PATIENCE)
+        connection.events(TIMEOUT)
         assert connection.closed
         figures.show("frames sent until the connection was closed, at most", sent)
 
@@ -238,7 +238,7 @@ def test_floods_of_small_frames(stack: Stack, full: bool, kind: str) -> None:
             if connection.closed:
                 break
             connection.send(flood)
-        connection.events(PATIENCE)
+        connection.events(TIMEOUT)
         assert connection.closed
 
 

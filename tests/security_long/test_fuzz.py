@@ -26,7 +26,7 @@ from tests.stack import Stack
 
 RawCall: TypeAlias = Any  # of bytes to bytes
 CALLERS = 16
-PATIENCE = 60.0
+TIMEOUT = 60.0
 BY_ENVOY = "refused by Envoy, as gRPC"
 # What a call comes to that got no further than to be looked at.
 STOPPED = frozenset(
@@ -128,13 +128,13 @@ class Attack:
         try:
             if method.streams:
                 watch: RawCall = self._channel.unary_stream(method.path)
-                stream = watch(raw, timeout=PATIENCE)
+                stream = watch(raw, timeout=TIMEOUT)
                 first = await stream.read()
                 stream.cancel()
                 code = "OK" if isinstance(first, bytes) else "no first message"
             else:
                 ask: RawCall = self._channel.unary_unary(method.path)
-                await ask(raw, timeout=PATIENCE, metadata=metadata)
+                await ask(raw, timeout=TIMEOUT, metadata=metadata)
                 code = "OK"
         except grpc.aio.AioRpcError as error:
             try:
@@ -187,7 +187,7 @@ async def test_no_call_is_an_accident(stack: Stack, full: bool, figures: Figures
     log_from = stack.log.stat().st_size
     limits = httpx.Limits(max_connections=CALLERS)
     async with (
-        httpx.AsyncClient(base_url=f"{stack.rest}/api/v1", timeout=PATIENCE, limits=limits) as rest,
+        httpx.AsyncClient(base_url=f"{stack.rest}/api/v1", timeout=TIMEOUT, limits=limits) as rest,
         grpc.aio.insecure_channel(stack.grpc) as channel,
     ):
         for number, user_id in enumerate(users):

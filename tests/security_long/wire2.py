@@ -13,7 +13,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 HEADERS, CONTINUATION, END_HEADERS = 0x1, 0x9, 0x4
 
 
@@ -75,7 +75,7 @@ class Http2:
     def replied(self, stream: int) -> dict[str, str]:
         """Headers and trailers of the answer on a stream; empty when it was reset instead."""
         found: dict[str, str] = {}
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + TIMEOUT
         while not self.closed:
             assert time.monotonic() < give_up, "neither an answer nor an end"
             for event in self.events(0.2):
@@ -98,5 +98,5 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 @contextmanager
 def http2(port: int) -> Iterator[Http2]:
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as plain:
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as plain:
         yield Http2(plain)

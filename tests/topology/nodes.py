@@ -17,7 +17,7 @@ from tests.stack import ROOT
 
 # Never reached unless something is broken. A mongod that died with a write that no other member has
 # rolls it back when it returns, for which 6.0 was seen to take 80 seconds; the others serve meanwhile.
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Node:
 
     async def until_ready(self) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while not await self.ready(self):
                     assert self._running.poll() is None, self._reported("ended by itself")
                     await asyncio.sleep(0.05)
@@ -61,7 +61,7 @@ class Node:
     async def stop(self) -> None:
         """SIGTERM, and what follows; it must end well."""
         self._running.terminate()
-        code = await asyncio.to_thread(self._running.wait, PATIENCE_SECONDS)
+        code = await asyncio.to_thread(self._running.wait, TIMEOUT_SECONDS)
         assert code == 0, self._reported(f"ended with {code}")
 
     def end(self) -> None:

@@ -99,7 +99,7 @@ func (s *server) GetUser(ctx context.Context, request *usersv1.GetUserRequest) (
 		return nil, status.Error(codes.NotFound, "User not found")
 	}
 	if err != nil {
-		return nil, status.Error(codes.Unavailable, "the database does not answer")
+		return nil, status.Error(codes.Unavailable, "the database does not respond")
 	}
 	return &usersv1.GetUserResponse{Data: found.message()}, nil
 }

@@ -45,7 +45,7 @@ async def main() -> None:
 
 async def visit(finlink: Finlink, user_id: str, platform: str, permissions: list[str]) -> None:
     """Connect, wait for the first sync, look at some records, disconnect."""
-    answer = await finlink.connectors.CreateConnector(
+    reply = await finlink.connectors.CreateConnector(
         CreateConnectorRequest(
             user_id=user_id,
             platform=platform,
@@ -53,7 +53,7 @@ async def visit(finlink: Finlink, user_id: str, platform: str, permissions: list
             permissions=permissions,
         )
     )
-    connector_id = answer.data.id
+    connector_id = reply.data.id
     print(f"Connected to {platform}")
 
     run = await first_sync(finlink, connector_id)
@@ -74,9 +74,9 @@ async def visit(finlink: Finlink, user_id: str, platform: str, permissions: list
 async def first_sync(finlink: Finlink, connector_id: str) -> SyncHistoryEntry:
     """The first run, once it has finished. Raises TimeoutError after half a minute."""
     for _ in range(150):
-        answer = await finlink.sync.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
-        if answer.data.sync_history:
-            return answer.data.sync_history[-1]
+        reply = await finlink.sync.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
+        if reply.data.sync_history:
+            return reply.data.sync_history[-1]
         await asyncio.sleep(0.2)
     raise TimeoutError("The first sync takes too long")
 

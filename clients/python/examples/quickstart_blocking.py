@@ -45,7 +45,7 @@ def main() -> None:
 
 def visit(finlink: BlockingFinlink, user_id: str, platform: str, permissions: list[str]) -> None:
     """Connect, wait for the first sync, look at some records, disconnect."""
-    answer = finlink.connectors.CreateConnector(
+    reply = finlink.connectors.CreateConnector(
         CreateConnectorRequest(
             user_id=user_id,
             platform=platform,
@@ -53,7 +53,7 @@ def visit(finlink: BlockingFinlink, user_id: str, platform: str, permissions: li
             permissions=permissions,
         )
     )
-    connector_id = answer.data.id
+    connector_id = reply.data.id
     print(f"Connected to {platform}")
 
     run = first_sync(finlink, connector_id)
@@ -72,9 +72,9 @@ def visit(finlink: BlockingFinlink, user_id: str, platform: str, permissions: li
 def first_sync(finlink: BlockingFinlink, connector_id: str) -> SyncHistoryEntry:
     """The first run, once it has finished. Raises TimeoutError after half a minute."""
     for _ in range(150):
-        answer = finlink.sync.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
-        if answer.data.sync_history:
-            return answer.data.sync_history[-1]
+        reply = finlink.sync.GetSyncStatus(GetSyncStatusRequest(connector_id=connector_id))
+        if reply.data.sync_history:
+            return reply.data.sync_history[-1]
         time.sleep(0.2)
     raise TimeoutError("The first sync takes too long")
 

@@ -127,9 +127,9 @@ export class Finlink extends Services {
   /**
    * Every event of a watch, for as long as it is listened to; see WatchConnectors in the contract.
    *
-   * Where the stream breaks off it is taken up again after the last event, so none is missed and none comes twice;
-   * another `ready` tells of that. Keep `resumeToken` of the last event to go on after a restart. RESUME_TOKEN_EXPIRED
-   * says that this was too long ago: list, then watch anew.
+   * If the stream breaks off, it is resumed after the last event, so none is missed and none comes twice; another `ready`
+   * shows this. Keep `resumeToken` of the last event to continue after a restart. RESUME_TOKEN_EXPIRED means that this was
+   * too long ago: list, then watch again.
    */
   watchConnectors(
     request: MessageInitShape<typeof WatchConnectorsRequestSchema> = {},
@@ -147,9 +147,9 @@ export class Finlink extends Services {
   }
 
   /**
-   * Everything held on a user, piece by piece; see ExportUser in the contract.
+   * Everything that Finlink keeps of a user, item by item; see ExportUser in the contract.
    *
-   * It is complete once the piece `completed` has come. One that breaks off fails and has to be begun anew.
+   * It is complete once the item `completed` has come. One that breaks off fails and has to be begun anew.
    */
   exportUser(
     request: MessageInitShape<typeof ExportUserRequestSchema>,

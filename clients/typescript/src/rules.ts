@@ -17,7 +17,7 @@ export function isRead(method: DescMethod): boolean {
   return getOption(method, http).pattern.case === "get";
 }
 
-/** Whether a platform must answer before Finlink can. */
+/** Whether a platform must reply before Finlink can. */
 export function waitsForPlatform(method: DescMethod): boolean {
   return getOption(method, methodRules).errors.includes(ErrorReason.PLATFORM_UNAVAILABLE);
 }

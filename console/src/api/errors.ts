@@ -17,8 +17,8 @@ export class ApiError extends Error {
 const ADVICE: Record<string, string> = {
   UNREACHABLE:
     "Is Finlink running, and does this machine reach it? `GET /health` answers while its Envoy runs.",
-  UNAVAILABLE: "Finlink or its database does not answer: look at `GET /ready`, then at the log.",
-  DEADLINE_EXCEEDED: "The answer did not come in time: look for `database does not answer` in the log.",
+  UNAVAILABLE: "Finlink or its database does not respond: look at `GET /ready`, then at the log.",
+  DEADLINE_EXCEEDED: "The reply did not come in time: look for `database does not respond` in the log.",
   INTERNAL: "A fault of Finlink: the log has the cause under the request id.",
   UNAUTHENTICATED: "Give an API key that is valid here.",
   PERMISSION_DENIED:

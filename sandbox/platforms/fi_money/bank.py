@@ -48,7 +48,7 @@ class Account:
 
 
 def accounts(seed: int, phone: str, count: int) -> list[Account]:
-    """Several accounts may be at one bank, as nothing on the wire tells them apart."""
+    """Several accounts may be at one bank, as nothing on the wire distinguishes them."""
     rng = seeded_random(seed, "accounts", phone)
     return [
         Account(_BANKS[number // 2], number, rng.randrange(2_000, 150_000))
@@ -67,7 +67,7 @@ def bank_transactions(seed: int, phone: str, count: int, today: date) -> dict[st
 
 
 def balance(seed: int, phone: str, account: Account, today: date) -> int:
-    """What the account's newest row says is left."""
+    """The balance by the account's newest row."""
     rows = _window(seed, phone, account, today)
     return int(rows[-1][5]) if rows else account.opening
 

@@ -37,7 +37,7 @@ class Folio:
 
     @property
     def invested(self) -> float:
-        """What the units still held cost, at the average price paid."""
+        """The cost of the remaining units, at the average price paid."""
         paid = sum(trade.amount for trade in self.trades if trade.kind == BUY)
         bought = self._units(BUY)
         return round(paid * self.units / bought, 2) if bought else 0.0
@@ -76,7 +76,7 @@ def older_mf_transactions(held: list[Folio]) -> dict[str, Any]:
                 "isinNumber": folio.fund.isin,
                 "folioId": folio.number,
                 "externalOrderType": "BUY" if trade.kind == BUY else "SELL",
-                # Midnight in India, told in UTC: the date part is the day before (Fi sample data).
+                # Midnight in India, given in UTC: the date part is the day before (Fi sample data).
                 "transactionDate": f"{_midnight_in_utc(trade.day):%Y-%m-%dT%H:%M:%SZ}",
                 "purchasePrice": money(trade.nav),
                 "transactionAmount": money(trade.amount),

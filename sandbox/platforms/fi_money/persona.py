@@ -1,4 +1,4 @@
-"""What kind of customer a login is: which data exists at all."""
+"""The kind of customer of a login: which data exists at all."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Persona:
     broken_net_worth: bool = False
 
 
-# The numbers of the Fi MCP dev server that are worth telling apart.
+# The numbers of the Fi MCP dev server that are worth distinguishing.
 _KNOWN = {
     "1111111111": Persona(0, 0, 0, 0, credit_report=False),
     "2222222222": Persona(3, 9, 4, 1, credit_report=True, loans=2),

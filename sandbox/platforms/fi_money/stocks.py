@@ -56,7 +56,7 @@ def _rows(seed: int, phone: str, stock: Stock, number: int) -> list[list[Any]]:
             rows.append([SELL, str(day), quantity, price])
             held -= quantity
             continue
-        # Equal fills on one day are told apart by nothing at all (Fi sample data).
+        # Nothing distinguishes equal fills on one day (Fi sample data).
         fills = rng.randint(2, 4) if number == 0 else rng.choice([1, 1, 2])
         row = [BUY, str(day), quantity, price] if rng.random() < 0.8 else [BUY, str(day), quantity]
         rows += [list(row) for _ in range(fills)]

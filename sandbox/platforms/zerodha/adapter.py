@@ -66,7 +66,7 @@ class ZerodhaAdapter:
         self._sessions.end_all(login, revoke=revoke)
 
     def failure(self, status: int) -> Response:
-        """Error types by status as forum staff and the official client tell them."""
+        """Error types by status, as forum staff and the official client describe them."""
         match status:
             case 429:
                 return failure(KiteError(429, "NetworkException", "Too many requests"))

@@ -1,4 +1,4 @@
-"""What a source of Kite data has to offer."""
+"""The data that a source of Kite data has."""
 
 from typing import Any, Protocol
 

@@ -12,7 +12,7 @@ from sandbox.randomness import price_on, seeded_random
 OPENS_AT = time(9, 15)
 MINUTES_OF_TRADING = 360
 
-# What is ordered, before chance fills in the details: (status, product, sides).
+# Orders before chance fills in the details: (status, product, sides).
 _DELIVERIES = [
     ("COMPLETE", "CNC", ["BUY"]),
     ("COMPLETE", "CNC", ["BUY"]),

@@ -10,7 +10,7 @@ _STOCK_BY_SYMBOL = {stock.symbol: stock for stock in STOCKS}
 
 
 def holdings(seed: int, user_id: str, today: date) -> list[dict[str, Any]]:
-    """What is held depends on the user alone; what it is worth, on the day."""
+    """The holdings depend on the user alone; their value depends on the day."""
     rng = seeded_random(seed, "holdings", user_id)
     rows = []
     for stock in rng.sample(STOCKS, k=rng.randint(12, 20)):

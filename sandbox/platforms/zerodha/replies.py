@@ -50,7 +50,7 @@ async def reply_to_kite_error(_: Request, error: Exception) -> Response:
 
 
 async def reply_to_http_error(_: Request, error: Exception) -> Response:
-    """What routing and body parsing refuse, in Kite's shape instead of the framework's."""
+    """Errors of routing and body parsing, in Kite's shape instead of the framework's."""
     http_error = cast(HTTPException, error)
     message = "Route not found" if http_error.status_code == 404 else http_error.detail
     return failure(KiteError(http_error.status_code, "GeneralException", message))

@@ -66,7 +66,7 @@ LONGEST = max(rule.within for rule in RULES)
 class Suspicions:
     def __init__(self, trail: AuditTrail) -> None:
         self._trail = trail
-        self._told: dict[tuple[str, str], datetime] = {}
+        self._recorded_at: dict[tuple[str, str], datetime] = {}
 
     async def look(self, sealed: Sequence[Document]) -> None:
         """Check the newly sealed events with those before them; record each finding once within its time."""
@@ -89,11 +89,13 @@ class Suspicions:
                 found[subject].add(rule.counted(event))
         for subject in subjects:
             name = (rule.tells, subject)
-            last = self._told.get(name)
+            last = self._recorded_at.get(name)
             if len(found[subject]) < rule.many or (last and now - last < rule.within):
                 continue
-            self._told = {key: at for key, at in self._told.items() if now - at < LONGEST}
-            self._told[name] = now
+            self._recorded_at = {
+                key: at for key, at in self._recorded_at.items() if now - at < LONGEST
+            }
+            self._recorded_at[name] = now
             user_id = subject if rule.of_user else None
             _log.warning("suspicious", what=rule.tells, user_id=user_id)
             SUSPICIOUS.labels(rule.tells).inc()

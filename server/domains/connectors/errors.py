@@ -1,4 +1,4 @@
-"""What can go wrong with connectors."""
+"""The errors of connectors."""
 
 from server.core.errors import ApiError
 

@@ -1,4 +1,4 @@
-"""What connectors count: connections, logins, syncs."""
+"""Metrics of connectors: connections, logins, syncs."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a connector is, and the rules of one."""
+"""Connectors and their rules."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ class RunState:
 
 
 class ResponseDigest(Model, frozen=True):
-    """What a platform responded for a data type, as far as it matters for whether it says the same."""
+    """A platform's response for a data type, as far as it decides whether it is the same as before."""
 
     digest: str  # of the responses
     stored: str = field(name="kept")  # the digest of the items in them
@@ -172,7 +172,7 @@ class Connector(Model, frozen=True, kw_only=True):
 
     @property
     def records_id(self) -> str:
-        """What its records are kept under: another id after each time that they were erased."""
+        """The id of its records: another one after each time that they were erased."""
         return f"{self.id}.{self.records_erased}" if self.records_erased else self.id
 
     @property

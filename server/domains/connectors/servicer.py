@@ -166,6 +166,6 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
 
 
 def _shown(others: Sequence[str], connectors: Sequence[Connector], now: datetime) -> Shown:
-    """What a reply shows that has summaries of connectors as they are now."""
+    """The documents that a reply with summaries of connectors shows."""
     until = min((each.summary_until(now) for each in connectors), default=math.inf)
     return Shown([*others, *(each.id for each in connectors)], until)

@@ -1,4 +1,4 @@
-"""What other domains may ask of users."""
+"""The questions that other domains may ask about users."""
 
 from server.domains.users.errors import UserNotFound
 from server.domains.users.store import UserStore
@@ -14,7 +14,7 @@ class UserDirectory:
         return (await self._store.get(user_id)).status == "active"
 
     async def identity(self, user_id: str, *, expected: str | None = None) -> str:
-        """What tells a user from a later one of the same name. Raises UserNotFound."""
+        """The id that distinguishes a user from a later one of the same name. Raises UserNotFound."""
         user = await self._store.get(user_id)
         if expected not in {None, user.id}:
             raise UserNotFound

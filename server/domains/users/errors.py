@@ -1,4 +1,4 @@
-"""What can go wrong with users."""
+"""The errors of users."""
 
 from server.core.errors import ApiError
 

@@ -1,4 +1,4 @@
-"""What users count."""
+"""The metrics of users."""
 
 from collections import Counter
 from collections.abc import Mapping

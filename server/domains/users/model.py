@@ -1,4 +1,4 @@
-"""What a user is."""
+"""Users."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from server.core.model import Id, Model
 
 
 class Profile(Model, frozen=True):
-    """Who a user is. What was never given is None."""
+    """Who a user is. Fields that were never given are None."""
 
     first_name: str | None = None
     last_name: str | None = None

@@ -2,7 +2,7 @@
 
 Sources: Fi's published documentation and samples, and behaviour observed on the Fi MCP dev server.
 A login belongs to an MCP session: the user logs in on Fi's page, nothing comes back, and the same
-session starts to reply with data. Whether it did is told by a tool's text, not by a status.
+session starts to reply with data. A tool's text says whether it did, not by a status.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ACCOUNT_TYPE = "mcp"
 # Small for every user, and asked for whatever data the user granted.
 _CHEAP_TOOL = "fetch_epf_details"
 _POLLS = 5
-# What else there may be in an address browsers drop or replace, each in its own way.
+# Browsers drop or replace other characters of an address, each in its own way.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _LOGIN_REQUIRED = "login_required"
 _READ_BY: Mapping[DataType, Sequence[str]] = {

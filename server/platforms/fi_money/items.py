@@ -19,7 +19,7 @@ Rows = list[tuple[tuple[Part, ...], Trade]]
 # Prose about the positional rows, beside the data and also where there is none.
 _DESCRIPTION = "schemaDescription"
 
-# What a bank row's type does to the balance. Opening (3) and closing (7) are markers, 8 is
+# The effect of a bank row's type on the balance. Opening (3) and closing (7) are markers, 8 is
 # "others"; a type of a later version is no reason to lose the row.
 _DIRECTIONS: dict[int, Literal["credit", "debit"]] = {
     1: "credit", 2: "debit", 4: "credit", 5: "debit", 6: "debit",
@@ -47,8 +47,8 @@ def section(document: Node, *names: str) -> dict[str, Node]:
 def transactions(document: Node) -> list[Item]:
     """`fetch_bank_transactions`: rows of [amount, narration, date, type, mode, balance after].
 
-    One bank may appear several times, once an account, with nothing to tell them apart but the
-    place: all its entries are one group.
+    One bank may appear several times, once an account, with nothing to distinguish them but the place: all
+    its entries are one group.
     """
     rows = []
     for entry in section(document, "bankTransactions").values():
@@ -205,7 +205,7 @@ def _compact_day(node: Node) -> date:
 def profile(
     platform_user_id: str | None, credit_report: Node, bank_transactions: Node
 ) -> list[Item]:
-    """One profile always: Fi knows the user, even where it tells nothing about them."""
+    """One profile always: Fi knows the user, even if it returns nothing about them."""
     record = Profile(
         platform_user_id=platform_user_id,
         account_type="mcp",

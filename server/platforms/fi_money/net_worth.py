@@ -56,7 +56,7 @@ def net_worth(document: Node) -> list[Item]:
 
 
 def _totals(totals: Node) -> Rows:
-    """Liabilities stand in either list, negative among the assets: the name tells which it is."""
+    """Liabilities stand in either list, negative among the assets: the name says which it is."""
     if totals.as_object() and totals.find("assetValues") is None:
         # A user with debts alone still has a grand total; anything else is another document.
         totals.get("totalNetWorthValue").money()

@@ -111,7 +111,7 @@ def cash(data: Node) -> list[Item]:
 
 
 def isins(data: Node) -> dict[Instrument, str]:
-    """What `GET /portfolio/holdings` tells of ISINs, which `GET /trades` lacks."""
+    """The ISINs of `GET /portfolio/holdings`, which `GET /trades` lacks."""
     known = {}
     for row in data.each():
         isin = _optional_text(row, "isin")

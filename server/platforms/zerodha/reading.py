@@ -1,4 +1,4 @@
-"""What one run asks Zerodha for."""
+"""The calls of one run to Zerodha."""
 
 import asyncio
 import hashlib
@@ -77,9 +77,9 @@ class KiteReading:
             self._replies.update(await self._read(wanted, longest_wait))
 
     async def _read(self, paths: Sequence[str], longest_wait: timedelta) -> Mapping[str, Reply]:
-        """Ask for these, each at its moment, whether or not the one before was answered.
+        """Ask for these, each at its moment, whether or not the one before has its reply.
 
-        What the platform fails to give is asked for again once the others are there, so that an outage
+        Failed calls are made again once the others are done, so that an outage
         meets few calls.
         """
         slots = await self._reserve(longest_wait, len(paths))

@@ -1,4 +1,4 @@
-"""What a Kite Connect reply means: its `data`, or one of our errors.
+"""Reads a Kite Connect reply: its `data`, or one of our errors.
 
 Source: Kite Connect documentation (exceptions, response structure); the order of the rules follows
 Zerodha's own clients: `error_type` decides, the HTTP status only where there is none.
@@ -23,7 +23,7 @@ class RequestRefused(PlatformDataError):
 
 
 # A `UserException` asks for something only the user can do at Zerodha, and a new login is where
-# Zerodha tells them what.
+# Zerodha shows them the reason.
 _NEEDS_LOGIN = frozenset({"TokenException", "UserException", "TwoFAException"})
 # Zerodha's Python client knows the first name, its Go client the second.
 _NOT_ALLOWED = frozenset({"PermissionException", "PermissionError"})
@@ -53,7 +53,7 @@ def read_reply(reply: Reply, place: str) -> Node:
         raise _refusal(reply, members, place)
     reply.raise_for_unavailable(LABEL)
     if not 200 <= reply.status < 300:
-        raise PlatformDataError(f"{place}: Zerodha answered {reply.status}")
+        raise PlatformDataError(f"{place}: Zerodha returned {reply.status}")
     return document.get("data")
 
 
@@ -73,9 +73,9 @@ def _refusal(reply: Reply, members: dict[str, object], place: str) -> PlatformEr
     if kind in _BAD_REQUEST and reply.status < 500:
         return RequestRefused(f"{place}: Zerodha refuses the request ({kind})")
     if kind not in _BACK_END and 400 <= reply.status < 500:
-        return PlatformDataError(f"{place}: Zerodha answered {reply.status}")
+        return PlatformDataError(f"{place}: Zerodha returned {reply.status}")
     # Also GeneralException with a 5xx, and whatever name comes next.
-    return PlatformUnavailable(f"Zerodha answered {reply.status} with an error", reply.retry_after)
+    return PlatformUnavailable(f"Zerodha returned {reply.status} with an error", reply.retry_after)
 
 
 def _blames_keys(reply: Reply, members: dict[str, object]) -> bool:

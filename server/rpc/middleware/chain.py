@@ -40,7 +40,7 @@ class MiddlewareServices(grpc.GenericRpcHandler):
         return self._methods.values()
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """What generated code calls beside the next one, with the same in another form."""
+        """Other functions that generated code calls, with the same in another form."""
 
     def add_registered_method_handlers(
         self, service: str, handlers: Mapping[str, _RpcHandler]

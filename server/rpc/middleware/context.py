@@ -1,4 +1,4 @@
-"""What is known of a call when it arrives."""
+"""The facts of a call when it arrives."""
 
 import re
 import uuid

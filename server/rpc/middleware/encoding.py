@@ -11,7 +11,7 @@ from server.rpc.method import Method
 
 
 def reply_encoding(method: Method, inner: Handler) -> Handler:
-    """What streams is encoded message by message, see `rpc/streams.py`."""
+    """Streams are encoded message by message, see `rpc/streams.py`."""
     if method.streams:
         return inner
     serve = cast("Serving", inner)

@@ -28,7 +28,7 @@ from tests.domains.connectors.sync_world import Gate, World
 from tests.mongodb import MongoDb
 from tests.storage.databases import fresh
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 WATCH = next(method for method in methods() if method.descriptor.name == "WatchConnectors")
 Event = AnyEvent[Change]
 Stream = AsyncGenerator[Event, None]
@@ -48,7 +48,7 @@ async def watching(
 async def until(stream: Stream, done: Callable[[Event], bool]) -> list[Event]:
     """The events up to the first that is wanted, without heartbeats."""
     events = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         async for event in stream:
             if event.kind != "heartbeat":
                 events.append(event)
@@ -296,7 +296,7 @@ async def test_reading_on_is_done_soon_also_where_nothing_happens(
         connector = await world.synced("profile")
         await until(stream, ended)
     monkeypatch.setattr(services, "HEARTBEAT_SECONDS", 0.0)
-    monkeypatch.setattr(services, "ROUND_SECONDS", PATIENCE)
+    monkeypatch.setattr(services, "ROUND_SECONDS", TIMEOUT)
     async with watching(world, token=start) as (resumed, _):
         feed = world.watches.hub._feed
         assert feed is not None
@@ -317,7 +317,7 @@ async def test_heartbeats_have_a_token_that_lacks_nothing(
         assert first.kind == "heartbeat"
         other = await world.synced("profile")  # nothing of mine, yet the place moves on
 
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             async for beat in stream:
                 assert beat.kind == "heartbeat"
                 if tokens.decode(beat.resume_token) > tokens.decode(start):

@@ -52,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             report(wrong_usage(message, "See --help."), as_json="--json" in arguments)
         return Exit.USAGE
-    except typer.Abort:  # Ctrl-C or Ctrl-D at a question, or the answer no
+    except typer.Abort:  # Ctrl-C or Ctrl-D at a question, or a no
         return Exit.INTERRUPTED
     return code or Exit.OK
 
 
 def program() -> None:
-    """What is installed as `finlink`."""
+    """The entry point that is installed as `finlink`."""
     sys.excepthook = _report_fault
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

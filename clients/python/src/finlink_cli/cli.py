@@ -1,4 +1,4 @@
-"""What every command works with: the client, and a way to show the outcome."""
+"""The objects that every command uses: the client, and a way to show the result."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Cli:
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person is there to answer."""
+        """Whether a person is there to reply."""
         return sys.stdin.isatty()
 
     def confirm(self, question: str, *, yes: bool) -> None:

@@ -141,7 +141,7 @@ def build(function: Callable[..., None], name: str, help_text: str, example: str
 def _set_parameters(
     function: Callable[..., None], own: list[inspect.Parameter], *, hidden: bool = False
 ) -> None:
-    """What Typer is to read from the command line for a function that takes whatever it is given."""
+    """The parameters that Typer reads from the command line for a function that accepts any."""
     keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
     common = [_hidden(each) for each in _COMMON] if hidden else _COMMON
     cast("Any", function).__signature__ = inspect.Signature([_CONTEXT, *keywords, *common])
@@ -185,7 +185,7 @@ def _failures_reported(*, as_json: bool) -> Iterator[None]:
         report(failure, as_json=as_json)
         raise typer.Exit(failure.exit_code) from None
     except BrokenPipeError:
-        # Nobody reads on, as after `| head`. What is left to write at the end goes nowhere.
+        # Nobody reads on, as after `| head`. Output that is left at the end is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(Exit.PIPE_CLOSED) from None
 

@@ -35,7 +35,7 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Rpc:
-    """What is known of an RPC before it is called."""
+    """The facts about an RPC before it is called."""
 
     rpc: str
     module: str  # of its service's messages

@@ -1,4 +1,4 @@
-"""`finlink users export`: all that is held on a user."""
+"""`finlink users export`: everything that Finlink keeps of a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from finlink_cli.parameters import Output
 
 @command("users export", rpc="ExportUser", example="finlink users export asha --output asha.jsonl")
 def export(cli: Cli, request: Any, file: Output = None) -> None:
-    """Writes everything held on a user, as JSON lines; the line `completed` says it is whole.
+    """Writes everything that Finlink keeps of a user, as JSON lines; the line `completed` shows that it is
+    complete.
 
     A file that exists is not written over, and an export that breaks off leaves none. It needs an
     API key of the scope admin, where keys are used.

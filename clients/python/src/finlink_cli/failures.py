@@ -1,4 +1,4 @@
-"""What can go wrong, as exit codes and as words that say what to do next."""
+"""Failures as exit codes, and as messages that say what to do next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Exit(IntEnum):
-    """What the exit code says; docs/cli.md has the table."""
+    """The meaning of exit codes; docs/cli.md has the table."""
 
     OK = 0
     FAILED = 1
@@ -119,7 +119,7 @@ HINTS: Mapping[str, str] = {
 
 
 def exit_of(reason: str, status: str) -> Exit:
-    """What a call that failed ends with."""
+    """The exit code and the message of a call that failed."""
     return BY_REASON.get(reason, _BY_STATUS.get(status, Exit.FAILED))
 
 
@@ -149,15 +149,15 @@ def of_call(error: FinlinkError, address: str, options: Mapping[str, str]) -> Fa
 def _unreachable(detail: str, address: str) -> Failure:
     """gRPC could not connect, or not speak with what it found."""
     if "refused" in detail:
-        message = f"nothing answers at {address}"
+        message = f"nothing listens at  {address}"
         hint = "Start Finlink with 'make run', or name another with --address."
     else:
-        message = f"no Finlink answers at {address}: {detail}"
+        message = f"no Finlink responds at  {address}: {detail}"
         hint = "Is it HOST:PORT of Finlink's gRPC, and does it want --tls?"
     return Failure("UNAVAILABLE", message, Exit.UNAVAILABLE, hint=hint)
 
 
-# What syncs fail with beside codes of calls, and what helps.
+# Codes of syncs, apart from those of calls, and what helps.
 _SYNC_ADVICE: Mapping[str, str] = {
     "REAUTH_REQUIRED": "the platform wants a new login: finlink connectors connect {user} {platform}",
     "PLATFORM_UNAVAILABLE": "nothing to do here: the platform is tried again by itself",
@@ -173,6 +173,6 @@ _SYNC_ADVICE: Mapping[str, str] = {
 def sync_advice(
     code: str, *, connector: str, user: str = "USER", platform: str = "PLATFORM"
 ) -> str:
-    """What to do about a sync that failed with `code`."""
+    """The advice for a sync that failed with `code`."""
     advice = _SYNC_ADVICE.get(code, "Finlink's log has the cause under the connector {connector}")
     return advice.format(connector=connector, user=user, platform=platform)

@@ -14,7 +14,7 @@ from finlink_cli import contract, output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
-# What a platform's login is called, and its secret, if it has words of its own.
+# The names of a platform's login and its secret, if it has its own.
 _ASKED_FOR: Mapping[str, tuple[str, str]] = {
     "fi_money": ("Phone number", "Passcode"),
     "zerodha": ("User id", "Password"),

@@ -1,4 +1,4 @@
-"""What commands say: JSON for pipes, tables and colour for people."""
+"""The output of commands: JSON for pipes, tables and colour for people."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def chunks(path: str) -> Sequence[Message]:
 
 
 def _body(body: str | None) -> Json:
-    """What `--body` has. Raises Failure, which quotes nothing of it."""
+    """The content of `--body`. Raises Failure, which quotes nothing of it."""
     if body is None:
         return {}
     try:

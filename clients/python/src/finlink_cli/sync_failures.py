@@ -100,7 +100,7 @@ def _connector(cli: Cli, connector_id: str) -> output.Json | None:
 
 
 def _message(event: output.Json, connector: output.Json | None) -> str:
-    """What the connector's history has on the run that the event is about."""
+    """The entry of the connector's history about the run of the event."""
     if connector is None:
         return "(its user was deleted)"
     apart = {

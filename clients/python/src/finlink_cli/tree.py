@@ -44,7 +44,7 @@ class Lazy(MutableMapping[str, Command]):
 
 
 def commands() -> Lazy:
-    """What stands after `finlink`."""
+    """The words after `finlink`."""
     groups: dict[str, dict[str, _Maker]] = {}
     for name, group in contract.groups().items():
         groups[name] = {

@@ -21,7 +21,7 @@ def _last(values: Iterable[float]) -> float:
     return list(values)[-1]
 
 
-# What is plotted, and what one number says of it.
+# The figures that are plotted, and the number that sums each up.
 _PLOTTED: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {
     "connected": ("now", _last),
     "expired": ("now", _last),
@@ -59,7 +59,7 @@ def trends(cli: Cli, request: Any) -> None:
 
 
 def _rows(platform: str, steps: Sequence[output.Json], together: int) -> Iterable[output.Json]:
-    """What is plotted of a platform; a bar is for so many steps together."""
+    """The plot of a platform; a bar covers so many intervals together."""
     for name, (meaning, number_of) in _PLOTTED.items():
         values = [step.get(name) for step in steps]
         known = _known(values)

@@ -128,9 +128,9 @@ class Finlink(AsyncServices):
     ) -> AsyncIterator[WatchConnectorsResponse]:
         """Every event of a watch, for as long as it is listened to; see WatchConnectors in the contract.
 
-        Where the stream breaks off it is taken up again after the last event, so none is missed and
-        none comes twice; another `ready` tells of that. Keep `resume_token` of the last event to go on
-        after a restart. Raises ResumeTokenExpired where that was too long ago: list, then watch anew.
+        If the stream breaks off, it is resumed after the last event, so none is missed and none comes twice;
+        another `ready` shows this. Keep `resume_token` of the last event to go on after a restart. Raises
+        ResumeTokenExpired if that was too long ago: list, then watch again.
         """
         headers = self._calls.defaults.headers_of_stream()
         return watch(partial(self.connectors.WatchConnectors, metadata=headers), request)
@@ -141,10 +141,10 @@ class Finlink(AsyncServices):
         *,
         timeout: float | None = None,
     ) -> AsyncIterator[ExportUserResponse]:
-        """Everything held on a user, piece by piece; see ExportUser in the contract.
+        """Everything that Finlink keeps of a user, item by item; see ExportUser in the contract.
 
-        It is complete once the piece `completed` has come. One that breaks off raises FinlinkError and
-        has to be begun anew. `timeout`: seconds for all of it.
+        It is complete once the item `completed` has come. If it breaks off, it raises FinlinkError and must
+        be begun again. `timeout`: seconds for all of it.
         """
         headers = self._calls.defaults.headers_of_stream()
         call = partial(self.export.ExportUser, request, metadata=headers, timeout=timeout)
@@ -187,9 +187,7 @@ class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
         finally:
             del self._under_way[call]
         if response is None:  # where the blocking flavour has an error, this one has nothing
-            raise Internal(
-                "INTERNAL", "The answer is not valid", grpc_code=grpc.StatusCode.INTERNAL
-            )
+            raise Internal("INTERNAL", "The reply is not valid", grpc_code=grpc.StatusCode.INTERNAL)
         return call
 
     def _completed(self, given: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:

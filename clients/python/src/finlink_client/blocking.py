@@ -113,9 +113,9 @@ class BlockingFinlink(Services):
     ) -> Iterator[WatchConnectorsResponse]:
         """Every event of a watch, for as long as it is listened to; see WatchConnectors in the contract.
 
-        Where the stream breaks off it is taken up again after the last event, so none is missed and
-        none comes twice; another `ready` tells of that. Keep `resume_token` of the last event to go on
-        after a restart. Raises ResumeTokenExpired where that was too long ago: list, then watch anew.
+        If the stream breaks off, it is resumed after the last event, so none is missed and none comes twice;
+        another `ready` shows this. Keep `resume_token` of the last event to go on after a restart. Raises
+        ResumeTokenExpired if that was too long ago: list, then watch again.
         """
         headers = self._calls.defaults.headers_of_stream()
         return watch_blocking(partial(self.connectors.WatchConnectors, metadata=headers), request)
@@ -123,10 +123,10 @@ class BlockingFinlink(Services):
     def export_user(
         self, request: ExportUserRequest, *, timeout: float | None = None
     ) -> Iterator[ExportUserResponse]:
-        """Everything held on a user, piece by piece; see ExportUser in the contract.
+        """Everything that Finlink keeps of a user, item by item; see ExportUser in the contract.
 
-        It is complete once the piece `completed` has come. One that breaks off raises FinlinkError and
-        has to be begun anew. `timeout`: seconds for all of it.
+        It is complete once the item `completed` has come. If it breaks off, it raises FinlinkError and must
+        be begun again. `timeout`: seconds for all of it.
         """
         headers = self._calls.defaults.headers_of_stream()
         call = partial(self.export.ExportUser, request, metadata=headers, timeout=timeout)

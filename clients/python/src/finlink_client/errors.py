@@ -1,10 +1,10 @@
-"""What a call can raise. Whatever goes wrong with one, it is a FinlinkError.
+"""The exceptions of calls. Whatever goes wrong with one, it is a FinlinkError.
 
 FinlinkError          a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
 ├── NotFound          what the request names does not exist
 ├── Conflict          the request does not fit how things stand
 ├── LimitExceeded     too much at once
-├── Unavailable       UNAVAILABLE, or nothing answers at the address: try later
+├── Unavailable       UNAVAILABLE, or nothing listens at  the address: try later
 ├── AccessDenied      refused, by Finlink or on the way to it
 ├── Cancelled         the call was given up: the client was closed, for one
 └── …                 an exception for each reason of the contract, see gen/reasons.py
@@ -22,7 +22,7 @@ from grpc import StatusCode
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field; `field` is its JSON path, as in `preferences.currency`."""
+    """An error of one field; `field` is its JSON path, such as `preferences.currency`."""
 
     field: str
     message: str
@@ -41,7 +41,7 @@ class FinlinkError(Exception):
         grpc_code: StatusCode = StatusCode.UNKNOWN,
         request_id: str | None = None,
     ) -> None:
-        """`code` is the ErrorReason, or gRPC's status where no Finlink server answered."""
+        """`code` is the ErrorReason, or gRPC's status if no Finlink server replied."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -74,7 +74,7 @@ class FinlinkError(Exception):
 
 
 class NotFound(FinlinkError):
-    """What the request names does not exist."""
+    """The request names something that does not exist."""
 
 
 class Conflict(FinlinkError):
@@ -94,4 +94,4 @@ class AccessDenied(FinlinkError):
 
 
 class Cancelled(FinlinkError):
-    """The call was given up; a write may have been applied."""
+    """The caller cancelled the call; a write may have been applied."""

@@ -16,7 +16,7 @@ from finlink_client.watching import closed
 async def export(
     call: Callable[[], grpc.aio.UnaryStreamCall[ExportUserRequest, ExportUserResponse]],
 ) -> AsyncIterator[ExportUserResponse]:
-    """Every piece of one export."""
+    """Every item of one export."""
     stream = call()
     try:
         async for piece in stream:
@@ -33,7 +33,7 @@ async def export(
 
 
 def export_blocking(call: Callable[[], Any]) -> Iterator[ExportUserResponse]:
-    """Every piece of one export."""
+    """Every item of one export."""
     stream = call()
     try:
         yield from stream

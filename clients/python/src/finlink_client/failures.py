@@ -1,4 +1,4 @@
-"""What gRPC says of a call that failed, as an exception."""
+"""Converts gRPC's error of a call to an exception."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def from_rpc_error(error: grpc.RpcError) -> FinlinkError:
 def from_stream_error(error: grpc.RpcError) -> FinlinkError:
     """The same for a stream.
 
-    One whose server is killed is cut: what gRPC makes of that is an INTERNAL that no server has told of.
+    A call whose server is killed is cut off: gRPC reports it as an INTERNAL that no server sent.
     """
     trailers = cast("Iterable[tuple[str, Any]]", error.trailing_metadata() or ())
     if error.code() is StatusCode.INTERNAL and DETAILS not in dict(trailers):
@@ -86,7 +86,7 @@ def from_stream_error(error: grpc.RpcError) -> FinlinkError:
 def _details(
     serialized: bytes,
 ) -> tuple[error_details_pb2.ErrorInfo, list[FieldError], timedelta | None]:
-    """What a google.rpc.Status says; what does not parse or is not Finlink's says nothing."""
+    """The facts of a google.rpc.Status; one that does not parse or is not Finlink's has none."""
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry_info = error_details_pb2.RetryInfo()
     try:

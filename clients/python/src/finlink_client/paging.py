@@ -32,7 +32,7 @@ class _Data(Protocol):
 
 
 class Page(Protocol):
-    """An answer that holds a page."""
+    """A reply that has a page."""
 
     @property
     def data(self) -> _Data: ...

@@ -20,7 +20,7 @@ def seconds(duration: Duration) -> float:
     return duration.ToTimedelta().total_seconds()
 
 
-# What the contract has clients do; the packages of other languages read the same.
+# The contract's options for clients; the packages of other languages read the same.
 RULES: client_pb2.ClientRules = client_pb2.DESCRIPTOR.GetOptions().Extensions[client_pb2.client]
 
 DEADLINE = seconds(RULES.timeout)
@@ -41,12 +41,12 @@ def is_read(method: MethodDescriptor) -> bool:
 
 
 def is_stream(method: MethodDescriptor) -> bool:
-    """Whether it answers with a stream, for as long as its caller listens."""
+    """Whether it returns a stream, for as long as its caller listens."""
     return bool(method.server_streaming)
 
 
 def waits_for_platform(method: MethodDescriptor) -> bool:
-    """Whether a platform must answer before Finlink can."""
+    """Whether a platform must reply before Finlink can."""
     errors = method.GetOptions().Extensions[rules_pb2.method].errors
     return error_reason_pb2.ERROR_REASON_PLATFORM_UNAVAILABLE in errors
 
@@ -57,7 +57,7 @@ def is_retried(method: MethodDescriptor) -> bool:
 
 
 class Defaults:
-    """What a call has where its caller does not say: seconds to take, and headers."""
+    """The defaults of a call: its time-out in seconds, and headers."""
 
     def __init__(self, usual: float, platform: float, api_key: str | None) -> None:
         self._usual = usual
@@ -94,7 +94,7 @@ def _service_config() -> str:
     retried = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in METHODS.values()
-        if is_retried(method) and not is_stream(method)  # those begin anew in their own ways
+        if is_retried(method) and not is_stream(method)  # those begin again in their own ways
     ]
     rules = RULES.retry
     retry = {

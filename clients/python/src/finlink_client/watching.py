@@ -50,7 +50,7 @@ class Position:
 
 
 def closed() -> Cancelled:
-    """What a watch raises whose client was closed."""
+    """The error of a watch whose client was closed."""
     return Cancelled("CANCELLED", "The client was closed", grpc_code=grpc.StatusCode.CANCELLED)
 
 

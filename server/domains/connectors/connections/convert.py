@@ -15,7 +15,7 @@ from server.rpc.times import date_bounds
 
 
 def credentials(message: session_pb2.Credentials) -> dict[str, str]:
-    """What was sent, by JSON name."""
+    """The fields that were sent, by JSON name."""
     return {field.json_name: value for field, value in message.ListFields()}
 
 

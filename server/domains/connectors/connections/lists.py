@@ -97,7 +97,7 @@ class ConnectorLists:
 
 
 def _age(document: Document) -> tuple[bool, Any, Any]:
-    """What lists are ordered by; documents without a time are the oldest."""
+    """The order of lists; documents without a time are the oldest."""
     created = document.get("createdAt")
     return created is not None, created, document["_id"]
 

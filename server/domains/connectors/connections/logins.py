@@ -107,7 +107,7 @@ class LoginFlow:
         return await platform_reply(platform.complete(secrets, credentials))
 
     async def _secrets(self, connector: Connector) -> Mapping[str, str]:
-        """What a login of this connector goes on from: one that is pending, or the session before."""
+        """The state that a login of this connector continues: a pending login, or the previous session."""
         pending = await self._sessions.open_login(connector)
         if pending is not None:
             return pending.secrets
@@ -118,7 +118,7 @@ class LoginFlow:
 
 
 async def platform_reply(call: Awaitable[T], seconds: float = LOGIN_SECONDS) -> T:
-    """What a platform replies to a login within `seconds`, with what it refuses as the caller's errors.
+    """The platform's reply to a login within `seconds`; refusals become errors of the caller.
 
     Raises InvalidCredentials or PlatformNotAvailable; SessionEnded passes through.
     """
@@ -135,4 +135,4 @@ async def platform_reply(call: Awaitable[T], seconds: float = LOGIN_SECONDS) -> 
     except PlatformError as error:
         raise PlatformNotAvailable(str(error)) from None
     except TimeoutError:
-        raise PlatformNotAvailable("The platform did not answer in time") from None
+        raise PlatformNotAvailable("The platform did not respond in time") from None

@@ -16,7 +16,7 @@ _log = structlog.stdlib.get_logger("finlink.connectors")
 
 LOGOUT_SECONDS = 3.0
 
-# What a connector has at its platform: a session, a login that is pending, or nothing that can be opened.
+# A connector's state at its platform: a session, a login that is pending, or nothing that can be opened.
 Opened: TypeAlias = PlatformSession | LoginRequired | None
 
 
@@ -26,7 +26,8 @@ class Logout:
         self._platforms = platforms
 
     async def opened(self, connector: Connector) -> Opened:
-        """What a connector has at its platform, as far as it can be opened; its key may go afterwards."""
+        """The connector's sessions at its platform, as far as they can be opened; its key may be destroyed
+        afterwards."""
         try:
             if connector.live:
                 return await self._sessions.open(connector)

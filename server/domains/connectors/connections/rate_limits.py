@@ -35,8 +35,8 @@ class RateLimiter:
     """At most one call of a key each `spacing`, with no bursts.
 
     Who would have to wait longer than they are willing to is refused instead and uses nothing up, so
-    that one key's backlog does not hold up what else a worker could do. The refused are told to
-    come back one after another, one each `spacing`, rather than all at the next free moment.
+    that one key's backlog does not hold up what else a worker could do. Refused callers are asked to come
+    back one after another, one each `spacing`, rather than all at the next free moment.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class RateLimiter:
         """
         asked = asyncio.get_running_loop().time()
         first = await self._reserve(key, longest_wait, calls)
-        answered = asyncio.get_running_loop().time()
+        returned = asyncio.get_running_loop().time()
         spacing = self._spacing / 1000
         return [
-            partial(self._wait, key, longest_wait, first + place * spacing, asked, answered)
+            partial(self._wait, key, longest_wait, first + place * spacing, asked, returned)
             for place in range(calls)
         ]
 
     async def _wait(
-        self, key: str, longest_wait: timedelta, seconds: float, asked: float, answered: float
+        self, key: str, longest_wait: timedelta, seconds: float, asked: float, returned: float
     ) -> None:
         """Wait until so many seconds after the reply; for another moment where that is missed."""
         now = asyncio.get_running_loop().time
-        await self._sleep(max(0.0, answered + seconds - now()))
+        await self._sleep(max(0.0, returned + seconds - now()))
         if now() - asked - seconds > LATE_SECONDS:
             await self._sleep(await self._reserve(key, max(longest_wait, LATE_WAIT), 1))
 

@@ -48,7 +48,7 @@ class ConnectorService:
         return connector
 
     async def find(self, user_id: str, platform: str) -> Connector:
-        """What a summary needs of it. Raises ConnectionNotFound."""
+        """The fields that a summary needs. Raises ConnectionNotFound."""
         for connector in await self._lists.summaries(user_id):
             if connector.platform == platform:
                 return connector
@@ -128,7 +128,7 @@ class ConnectorService:
                 await self._records.forget([connector.records_id], session)
         return ended
 
-    # What happens to a user's connectors with the user (kernel.UserDependents)
+    # Changes a user's connectors with the user (kernel.UserDependents)
 
     async def check_deletable(self, user_id: str) -> None:
         """A user may always be deleted as far as connectors go."""

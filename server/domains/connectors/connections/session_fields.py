@@ -1,4 +1,4 @@
-"""What beginning, renewing and ending a session sets on a connector's document."""
+"""The fields that beginning, renewing and ending a session sets on a connector's document."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ NO_SYNCS: Document = {
 }
 
 
-def session_held(sealed: SealedSession) -> Document:
+def session_opened(sealed: SealedSession) -> Document:
     """A session, begun or renewed."""
     return {
         "sessionId": sealed.session_id,
@@ -44,7 +44,7 @@ def session_begun(sealed: SealedSession, sync_id: str) -> Document:
     active = {"$not": [x.IS_PAUSED]}
     run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": x.NOW}
     return {
-        **session_held(sealed),
+        **session_opened(sealed),
         "connectionStatus": "connected",
         "connectionDetails.connectedAt": x.NOW,
         "connectionDetails.disconnectedAt": "$$REMOVE",

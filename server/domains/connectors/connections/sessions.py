@@ -24,7 +24,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 RENEW_BEFORE = timedelta(minutes=20)  # half of it at least; before callers see `expiresSoon`
 ASK_AFTER = timedelta(seconds=10)  # at most, past the expected end
-# What a session is taken to last that its platform accepts past its expected end. It never grows
+# The assumed rest of a session that its platform accepts past its expected end. It never grows
 # longer than callers see `expiresSoon`.
 STILL_ACCEPTED = timedelta(minutes=10)
 
@@ -140,7 +140,7 @@ def _owner(user_id: str, platform: str) -> Owner:
 
 
 def _check_at(session: PlatformSession) -> datetime:
-    """When to look after a session: ahead of its end where it can be renewed by then, else after.
+    """When to check a session: ahead of its end if it can be renewed by then, else after.
 
     Spread, because the sessions of a platform may all end at the same time of day.
     """

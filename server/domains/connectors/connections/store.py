@@ -17,7 +17,7 @@ from server.domains.connectors.connections.session_fields import (
     SealedSession,
     session_begun,
     session_ended,
-    session_held,
+    session_opened,
 )
 from server.domains.connectors.errors import AlreadyConnected
 from server.domains.connectors.model import (
@@ -205,7 +205,7 @@ class ConnectorStore:
         self, before: Connector, sealed: SealedSession, session: ClientSession | None = None
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
-        fields = {**session_held(sealed), "session.refreshedAt": x.NOW}
+        fields = {**session_opened(sealed), "session.refreshedAt": x.NOW}
         return await self._change(before, fields, session)
 
     async def begin_session(

@@ -1,4 +1,4 @@
-"""What the export of a user has of connectors (kernel.UserExporter)."""
+"""The connectors in the export of a user (kernel.UserExporter)."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass

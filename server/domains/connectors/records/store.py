@@ -98,7 +98,7 @@ class RecordStore:
                 await guard(session, None)
                 return fresh
             if closes:
-                await self._close_unseen(records_id, data_type, run, now, session)
+                await self._close_missing(records_id, data_type, run, now, session)
             # After a second try nobody knows whether the first one had been committed.
             if again or writes > len(batches):
                 fresh = await self._records.count_documents(
@@ -114,7 +114,7 @@ class RecordStore:
             )
         return added
 
-    async def _close_unseen(
+    async def _close_missing(
         self, records_id: str, data_type: str, run: str, now: datetime, session: ClientSession
     ) -> None:
         await self._records.update_many(
@@ -168,7 +168,7 @@ class RecordStore:
 
 
 def response_digest(records_id: str, fetched: str) -> str:
-    """Tells apart what a platform responded for the records under an id.
+    """Identifies the platform's response for the records under an id.
 
     The same responses mean the same items. Another one each day, as that of the items.
     """
@@ -176,7 +176,8 @@ def response_digest(records_id: str, fetched: str) -> str:
 
 
 def digest(records_id: str, items: Sequence[Item]) -> str:
-    """Tells apart what a run fetched for the records under an id, so that the same is not stored again.
+    """Identifies the items that a run fetched for the records under an id, so that the same ones are not
+    stored again.
 
     Another one each day, at a time of the connector's own: whatever became of the records is put right.
     """

@@ -1,4 +1,4 @@
-"""What a run fetches: each data type whole, stored unless it is what was stored last."""
+"""Fetches the data of a run: each data type as a whole, stored unless it is the same as last time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ class Fetching:
             await self._keep(sync, data_type, items)
 
     def _unknown(self, sync: SyncRun, data_type: str, fetched: Fetched) -> Sequence[Item] | int:
-        """What was fetched; how many there are if it is what was stored last."""
+        """The fetched items; their number if they are the same as last time."""
         connector = sync.connector
         response = response_digest(connector.records_id, fetched.digest)
         known, stored = (

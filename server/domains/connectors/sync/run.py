@@ -19,7 +19,7 @@ from server.platforms.base import PermissionRefused, PlatformError
 
 @dataclass(slots=True)
 class SyncRun:
-    """What a run is about, and what it has brought so far."""
+    """A run: its connector, and its results so far."""
 
     job: Job[Connector]
     run: Run
@@ -76,7 +76,7 @@ class SyncRun:
         return tuple(Missing(data_type, cause.code, str(cause)) for data_type, cause in causes)
 
     def error(self, entry: HistoryEntry) -> ErrorEntry | None:
-        """What of it stands among the connector's errors."""
+        """The part of it that is listed among the connector's errors."""
         if (failure := self.failure) is None:
             return None
         return ErrorEntry(

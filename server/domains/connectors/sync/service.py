@@ -79,7 +79,7 @@ class SyncService:
                 return Triggered(connector.last_sync_id, skipped="recent_success")
             started = await self._changes.make(
                 partial(self._start, connector, data_types),
-                partial(_told, "sync.requested", connector),
+                partial(_event, "sync.requested", connector),
                 reply,
             )
             if started is not None:
@@ -116,7 +116,7 @@ class SyncService:
             connector = await self._get(connector_id)
             cancelled = await self._changes.make(
                 partial(self._cancel, connector_id, sync_id),
-                partial(_told, "sync.cancelled", connector),
+                partial(_event, "sync.cancelled", connector),
                 reply,
             )
             if cancelled is not None:
@@ -176,7 +176,7 @@ class SyncService:
         return connector
 
 
-def _told(action: str, connector: Connector, _: object) -> Event:
+def _event(action: str, connector: Connector, _: object) -> Event:
     return about(action, connector)
 
 

@@ -1,4 +1,5 @@
-"""What a claim does to a connector in the step that leases it: its run begins, goes on or is written off."""
+"""The change that a claim makes to a connector when it leases it: its run begins, continues or is
+abandoned."""
 
 from typing import Any
 

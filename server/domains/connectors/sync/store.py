@@ -38,7 +38,7 @@ _CANCELLED_MESSAGE = "The sync was cancelled"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished run changes on its connector."""
+    """The changes that a finished run makes to its connector."""
 
     entry: HistoryEntry
     failures: int  # failed runs in a row, this one included
@@ -106,7 +106,7 @@ class SyncStore:
         return await self.jobs.due_since()
 
     async def claim_check(self, lease: timedelta) -> Connector | None:
-        """Take the connector whose session has been waiting longest to be looked after, if one does.
+        """Take the connector whose session check has been due longest, if there is one.
 
         It comes again after `lease`, unless its session is renewed or ended before.
         """
@@ -249,7 +249,7 @@ class SyncStore:
 
 
 def progress(done: Sequence[DataTypeCount]) -> Document:
-    """What was fetched so far: as it is noted, unless what is stored just now is one more."""
+    """The counts so far: as noted, unless a newly stored data type adds one."""
     noted = {"$ifNull": ["$sync.run.done", []]}
     longer = {"$lt": [{"$size": noted}, len(done)]}
     return {"sync.run.done": x.when(longer, stored(done), noted)} if done else {}

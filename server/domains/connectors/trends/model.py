@@ -1,4 +1,4 @@
-"""What is counted of connections and syncs, minute by minute, and how minutes make steps."""
+"""Counts of connections and syncs by the minute, and how minutes are summed to intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class Counts:
-    """What happened on one platform for some time."""
+    """The counts of one platform over some time."""
 
     started: int = 0
     timed: int = 0  # those of them that were due at a time

@@ -32,7 +32,8 @@ class TrendRecorder:
         self._worker = uuid4().hex
         self._counted: dict[tuple[datetime, str], Counts] = {}
         self._seen: tuple[datetime, Mapping[tuple[str, str], int]] | None = None
-        # What is being added. Where that fails it is added again as it is, so that nothing counts twice.
+        # The batch that is being added. Where that fails it is added again as it is, so that nothing counts
+        # twice.
         self._batch = 0
         self._adding: list[Minute] = []
         self._background = Background("add to trends", self.flush, FLUSH_SECONDS)

@@ -8,7 +8,8 @@ from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.model import Connector, RunState
 from server.storage.driver import Document
 
-# What heartbeats of runs and rollups move: no caller hears of it, and it is most of all changes.
+# Fields that heartbeats of runs and rollups change: callers do not see them, and they are most of all
+# changes.
 _INTERNAL = ["sync.dueAt", "sync.fence", "updatedAt", "tallied"]
 _UPDATED = {
     "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
@@ -67,7 +68,7 @@ class Change:
 
 
 def change_of(raw: Mapping[str, Any]) -> Change | None:
-    """What callers get of an entry of the change stream; None for nothing."""
+    """The event for callers of an entry of the change stream; None for none."""
     before, after = _connector(raw, "fullDocumentBeforeChange"), _connector(raw, "fullDocument")
     if after is None:
         return None if before is None else Change("deleted", before)
