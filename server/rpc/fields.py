@@ -15,6 +15,7 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from server.core.errors import InvalidRequest
 from server.core.model import Changes, Model
 from server.rpc.formats import parse_date
 
@@ -56,14 +57,19 @@ def to_changes(kind: type[Model], message: Any, section: str = "") -> Changes:
     """The fields of a model that an update sends or names, by path in the document that is one or has it as a
     section.
 
-    A field that `update_mask` names and that is not sent goes back to its default, or is removed.
+    A field that `update_mask` names and that is not sent goes back to its default, or is removed. Raises
+    InvalidRequest where nothing is sent or named.
     """
     changes: Changes = {}
     prefix = f"{section}." if section else ""
-    if "update_mask" in message.DESCRIPTOR.fields_by_name:
+    has_mask = "update_mask" in message.DESCRIPTOR.fields_by_name
+    if has_mask:
         for path in message.update_mask.paths:
             _reset(prefix, kind, path.split("."), changes)
     _send(prefix, kind, message, changes)
+    if not changes:
+        named = ", or name one in updateMask" if has_mask else ""
+        raise InvalidRequest(f"Nothing to update: send at least one field{named}")
     return changes
 
 

@@ -12,6 +12,7 @@ from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_updates_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from server.core.errors import InvalidRequest
 from server.core.model import Id, Model
 from server.rpc.fields import from_document, to_changes, to_message, to_model
 from server.rpc.times import timestamp
@@ -156,7 +157,6 @@ def update(
 @pytest.mark.parametrize(
     ("request_", "changes"),
     [
-        pytest.param(update(), {}, id="nothing"),
         pytest.param(
             update(currency="USD", notifications={"sms": True}),
             {"w.currency": "USD", "w.notifications.sms": True},
@@ -189,6 +189,13 @@ def test_an_update_is_changes_by_path(
     request_: user_updates_pb2.UpdateUserPreferencesRequest, changes: dict[str, object]
 ) -> None:
     assert to_changes(Wishes, request_, "w") == changes
+
+
+def test_an_update_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"at least one field, or name one in updateMask$"):
+        to_changes(Wishes, update(), "w")
+    with pytest.raises(InvalidRequest, match=r"at least one field$"):
+        to_changes(Wishes, rpc.CreateUserRequest(user_id="unknown to the model"))
 
 
 def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:

@@ -5,7 +5,6 @@ from functools import partial
 
 import structlog
 
-from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
@@ -58,11 +57,7 @@ class UserService:
         yield "user", await self.get(user_id)
 
     async def update(self, user_id: str, changes: Changes, reply: KeyedReply | None = None) -> User:
-        """Apply changes by document path. Raises UserNotFound, or InvalidRequest where there are none."""
-        if not changes:
-            raise InvalidRequest(
-                "Nothing to update: send at least one field, or name one in updateMask"
-            )
+        """Apply changes by document path. Raises UserNotFound."""
         user = await self._changes.make(
             partial(self._store.update, user_id, changes),
             lambda _: Event("user.updated", user_id, fields=sorted(changes)),
