@@ -145,7 +145,7 @@ class JobQueue(Generic[T]):
         )
         return _at(document, kind.due) if document else None
 
-    # What its worker writes: False where the lease is over
+    # What its worker writes: False if the lease is over
 
     async def keep(
         self,
@@ -237,6 +237,23 @@ class JobQueue(Generic[T]):
                 pause = min(RETRY_SECONDS, pause)
             else:
                 kept, pause = now(), lease / HEARTBEATS_A_LEASE
+
+
+@dataclass(frozen=True)
+class DueJobs(Generic[T]):
+    """A queue as a scheduler asks it, with due times by a clock."""
+
+    queue: JobQueue[T]
+    now: Callable[[], datetime]
+    then: Sequence[Document] = ()
+    if_abandoned: Sequence[Document] = ()
+
+    async def claim(self, *, abandoned: bool) -> Job[T] | None:
+        also = self.if_abandoned if abandoned else None
+        return await self.queue.claim(now=self.now(), then=self.then, abandoned=also)
+
+    async def due_since(self) -> datetime | None:
+        return await self.queue.due_since(self.now())
 
 
 def _past(path: str, now: datetime | None) -> Document:

@@ -13,13 +13,14 @@ from bson import ObjectId
 
 from server.core.clock import utc_now
 from server.jobs import scheduler as scheduler_module
-from server.jobs.queue import Job, JobKind, JobQueue, LeaseLost
+from server.jobs.queue import DueJobs, Job, JobKind, JobQueue, LeaseLost
 from server.jobs.scheduler import JobScheduler
 from server.storage.driver import ClientSession, Database, Document, connected
 from tests.storage.databases import settings
 
 ERRANDS, RESULTS = "errands", "errand_results"
 LEASE = timedelta(seconds=15)
+LOST: Document = {"$set": {"lost": {"$add": [{"$ifNull": ["$lost", 0]}, 1]}}}
 STEPS = 4  # of an errand, each noted with a heartbeat's write
 
 
@@ -41,13 +42,13 @@ class Errands:
         self.collection = database.collection(ERRANDS)
         self.results = database.collection(RESULTS)
         self.queue: JobQueue[Mapping[str, Any]] = JobQueue(database, kind(lease), lambda each: each)
+        self.due = DueJobs(self.queue, utc_now, if_abandoned=[LOST])
 
     async def claim(self, *, abandoned: bool = True) -> Job[Mapping[str, Any]] | None:
-        lost: Document = {"$set": {"lost": {"$add": [{"$ifNull": ["$lost", 0]}, 1]}}}
-        return await self.queue.claim(abandoned=[lost] if abandoned else None)
+        return await self.due.claim(abandoned=abandoned)
 
     async def due_since(self) -> datetime | None:
-        return await self.queue.due_since()
+        return await self.due.due_since()
 
     async def run(self, job: Job[Mapping[str, Any]]) -> None:
         await self.queue.run(job, self._work(job))
