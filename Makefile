@@ -92,7 +92,7 @@ hooks: $(VENV)/dev.stamp ## Have git check what is committed and pushed
 protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
 	@$(BIN)/python -m codegen.stubs
 
-openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml anew from the contract
+openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml again from the contract
 	@$(BIN)/python -m openapi
 
 clients: $(VENV)/run.stamp protos ## Generate and build the TypeScript and Go clients; needs node, npm, Go

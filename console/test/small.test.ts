@@ -26,7 +26,7 @@ test("scales end at round numbers, and lines break where nothing is known", () =
   expect(unbroken([1, 2, undefined, 3]).map((part) => part.map((each) => each.value))).toEqual([[1, 2], [3]]);
 });
 
-test("an error tells what Finlink said, its request id, and the fields to blame", () => {
+test("an error reports what Finlink said, its request id, and the fields to blame", () => {
   const headers = new Headers({ "x-request-id": "abc", "retry-after": "7" });
   const body = {
     error: {
@@ -43,6 +43,6 @@ test("an error tells what Finlink said, its request id, and the fields to blame"
   });
 });
 
-test("an answer that is none of Finlink's is told of as it is", () => {
+test("a reply that is not Finlink's is reported as it is", () => {
   expect(errorOf(502, new Headers(), null)).toMatchObject({ code: "HTTP_502", requestId: null });
 });

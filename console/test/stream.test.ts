@@ -158,11 +158,11 @@ test("a failure that the trail and the stream both tell of is shown once, with i
 test("a list is changed in its place, loses what no longer belongs, gains what has come to", () => {
   const expired: ConnectorSummary = { ...CONNECTOR, connectionStatus: "expired" };
   const other: ConnectorSummary = { ...CONNECTOR, id: "b" };
-  const told = event({ type: "connector", connector: expired });
-  expect(withEvent([other, CONNECTOR], {}, told)).toEqual([other, expired]);
-  expect(withEvent([other, CONNECTOR], { status: "connected" }, told)).toEqual([other]);
-  expect(withEvent([], { status: "expired" }, told)).toEqual([expired]);
-  expect(withEvent([], { userId: "somebody" }, told)).toEqual([]);
+  const reported = event({ type: "connector", connector: expired });
+  expect(withEvent([other, CONNECTOR], {}, reported)).toEqual([other, expired]);
+  expect(withEvent([other, CONNECTOR], { status: "connected" }, reported)).toEqual([other]);
+  expect(withEvent([], { status: "expired" }, reported)).toEqual([expired]);
+  expect(withEvent([], { userId: "somebody" }, reported)).toEqual([]);
   expect(withEvent([], {}, event({}))).toEqual([]);
   expect(withEvent([other, CONNECTOR], {}, event({ type: "deleted" }))).toEqual([other]);
 });

@@ -57,7 +57,7 @@ test("nothing is wrong where nothing failed, was late, in error or expired", () 
   expect(findingsOf(undefined, undefined)).toEqual([]);
 });
 
-test("a few failures are told of, many are grave", () => {
+test("a few failures are reported, many are grave", () => {
   const [few] = findingsOf(CALM, trends({ succeeded: 99, ...failed("INTERNAL", 1) }));
   expect(few).toMatchObject({ grave: false, what: expect.stringContaining("1 of 100 runs failed") });
   const [many] = findingsOf(CALM, trends({ succeeded: 2, ...failed("PLATFORM_UNAVAILABLE", 8) }));

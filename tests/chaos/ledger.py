@@ -76,7 +76,7 @@ class Ran:
     connector_id: str
     sync_id: str
     data_types: tuple[str, ...] = ()  # what it is about
-    claims: list[Leased] = field(default_factory=list)
+    leases: list[Leased] = field(default_factory=list)
     ended_at: datetime | None = None  # as MongoDB wrote it
     taken_over: bool = False  # it was ended by another worker's claim
     # Records by data type that it brought in, and those it saw.
@@ -97,8 +97,8 @@ class Ledger:
     _record_types: dict[ObjectId, tuple[str, str]] = field(default_factory=dict)
 
     @property
-    def claims(self) -> int:
-        return sum(len(run.claims) for run in self.runs.values())
+    def leases(self) -> int:
+        return sum(len(run.leases) for run in self.runs.values())
 
     def take(self, event: Mapping[str, Any]) -> None:
         self.writes += 1
@@ -152,7 +152,7 @@ class Ledger:
                 self.wrong["a run began twice"].append(f"{where}: {new_id}")
             self.runs[new_id] = Ran(connector_id, new_id)
         if claimed and new_id is not None:
-            self.runs[new_id].claims.append(Leased(new["startedAt"], after["fence"]))
+            self.runs[new_id].leases.append(Leased(new["startedAt"], after["fence"]))
             self.runs[new_id].data_types = tuple(new["dataTypes"])
             if rise != 1:
                 self.wrong["a claim under the fence before it"].append(where)

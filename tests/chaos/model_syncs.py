@@ -149,7 +149,7 @@ class Syncs(Steps):
         first, last = _blocked_types(connector)
         name = f"{self.name}_{self.world.done}"
         call = CALLS[place.platform][last][-1]
-        self.world.platforms.hold(connector.account, name, call)
+        self.world.platforms.block(connector.account, name, call)
         self.event("run held")
         self.trigger_at(place, way, [*first, last], True)
         run = connector.run

@@ -71,7 +71,7 @@ class PlatformSide:
         self._sandbox.put(place, {"without": names})
         account.sold = names
 
-    def hold(self, account: Account, name: str, call: str) -> None:
+    def block(self, account: Account, name: str, call: str) -> None:
         """Keep answers of `call`."""
         body = {
             "platform": account.platform,
@@ -82,7 +82,7 @@ class PlatformSide:
         self._sandbox.put(f"/breakpoints/{name}", body)
 
     def until_blocked(self, name: str) -> None:
-        self._sandbox.until(f"/breakpoints/{name}", lambda hold: hold["waiting"] > 0)
+        self._sandbox.until(f"/breakpoints/{name}", lambda found: found["waiting"] > 0)
 
     def release(self, name: str) -> None:
         self._sandbox.control.delete(f"/breakpoints/{name}").raise_for_status()

@@ -184,7 +184,7 @@ async def test_two_processes_call_a_session_one_after_another(
     settings = Settings.model_validate({"mongodb_uri": site.stack.mongodb_uri})
     async with process(site) as (_, channel), connected(settings) as database:
         await trigger(api, connector_id)
-        await site.sandbox.held("sync")
+        await site.sandbox.until_blocked("sync")
         refresh = asyncio.create_task(refresh_grpc(channel, connector_id))
 
         async def refreshing() -> bool:

@@ -38,7 +38,7 @@ async def connected(api: httpx.AsyncClient) -> tuple[str, str]:
     return connector_id, login
 
 
-def hold(site: Ground, login: str, at: str) -> None:
+def block(site: Ground, login: str, at: str) -> None:
     """Keep the next renewal at the platform, before (`arrival`) or after (`answer`) it is done."""
     body = {"platform": "zerodha", "login": login, "call": RENEWAL, "at": at, "times": 1}
     site.sandbox.put(HOLD, body)
@@ -81,7 +81,7 @@ def session_of(site: Ground, connector_id: str) -> Json:
 
 
 @asynccontextmanager
-async def watched(site: Ground, connector_id: str) -> AsyncIterator[list[int]]:
+async def generations_of(site: Ground, connector_id: str) -> AsyncIterator[list[int]]:
     """The session's generations in the order they were seen."""
     seen: list[int] = []
     over = asyncio.Event()
@@ -114,11 +114,11 @@ async def test_many_refreshes_are_one(
     count = 200 if full else 40
     connector_id, login = await connected(api)
     generation = session_of(site, connector_id)["session"]["generation"]
-    hold(site, login, "arrival")
+    block(site, login, "arrival")
     began = time.monotonic()
     rest = [asyncio.create_task(refresh_rest(api, connector_id)) for _ in range(count // 2)]
     over_grpc = [asyncio.create_task(refresh_grpc(stubs, connector_id)) for _ in range(count // 2)]
-    await site.sandbox.held("renewal")
+    await site.sandbox.until_blocked("renewal")
     await arrived(site, count)
     assert not any(call.done() for call in (*rest, *over_grpc))
     figures.show("refreshes at the servers while one is held", count)
@@ -205,10 +205,13 @@ async def test_a_refresh_whose_process_is_killed_heals(
 ) -> None:
     """Killed before the platform did it, another process does it. Killed after, the token is spent."""
     connector_id, login = await connected(api)
-    async with process(site) as (doomed, channel), watched(site, connector_id) as generations:
-        hold(site, login, at)
+    async with (
+        process(site) as (doomed, channel),
+        generations_of(site, connector_id) as generations,
+    ):
+        block(site, login, at)
         lost = asyncio.create_task(refresh_grpc(channel, connector_id))
-        await site.sandbox.held("renewal")
+        await site.sandbox.until_blocked("renewal")
         waiters = await waiting(site, api, connector_id, 10)
         killed = time.monotonic()
         doomed.kill()
@@ -237,10 +240,13 @@ async def test_a_refresh_whose_process_froze_overwrites_nothing(
 ) -> None:
     """It thaws after another process took over, and finds the platform's answer waiting."""
     connector_id, login = await connected(api)
-    async with process(site) as (frozen, channel), watched(site, connector_id) as generations:
-        hold(site, login, at)
+    async with (
+        process(site) as (frozen, channel),
+        generations_of(site, connector_id) as generations,
+    ):
+        block(site, login, at)
         late = asyncio.create_task(refresh_grpc(channel, connector_id))
-        await site.sandbox.held("renewal")
+        await site.sandbox.until_blocked("renewal")
         waiters = await waiting(site, api, connector_id, 10)
         froze = time.monotonic()
         frozen.freeze()

@@ -49,7 +49,7 @@ async def test_a_hundred_triggers_of_a_blocked_run(
 
     site.sandbox.put("/breakpoints/the run", {"platform": "fi_money", "login": login})
     first = await step.trigger(api, connector_id)
-    await site.sandbox.held("the run")
+    await site.sandbox.until_blocked("the run")
     rest = [step.trigger(api, connector_id) for _ in range(EACH_WAY)]
     request = sync_service_pb2.TriggerSyncRequest(connector_id=connector_id)
     calls = [syncs.TriggerSync(request) for _ in range(EACH_WAY)]

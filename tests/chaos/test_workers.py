@@ -93,7 +93,7 @@ async def _race(
     for what, figure in figures_of(workers):
         figures.show(what, figure)
     figures.show("connectors", count)
-    figures.show("claims", written.claims)
+    figures.show("leases", written.leases)
     figures.show("runs", f"{len(written.runs)}, {dict(judge.states.most_common())}")
     figures.show("runs a second while racing", len(written.runs) / raced)
     figures.show("longest from a death to the takeover, seconds", judge.longest_takeover)

@@ -149,7 +149,7 @@ class Judge:
             return "abandoned is not what was taken over"
         if run.taken_over:
             return self._untrue_death(run)
-        if not run.claims or entry["startedAt"] != run.claims[0].at:
+        if not run.leases or entry["startedAt"] != run.leases[0].at:
             return "began at another time"
         calls = [
             call
@@ -160,20 +160,20 @@ class Judge:
         return _untrue_counts(entry, run, member, calls) or _untrue_status(entry, run, calls)
 
     def _untrue_death(self, run: Ran) -> str | None:
-        if run.ended_at is None or not run.claims:
+        if run.ended_at is None or not run.leases:
             return "abandoned, and never begun"
-        claimed = run.claims[-1].at
-        death = self._pack.death_of(run.sync_id, claimed, run.ended_at)
+        leased = run.leases[-1].at
+        death = self._pack.death_of(run.sync_id, leased, run.ended_at)
         if death is None:
-            # A claim made just as an outage ends may be one whose worker had given up waiting for it.
+            # A lease taken just as an outage ends may be one whose worker had stopped waiting for it.
             near = [
-                o for o in self._outages if o.began <= run.ended_at and o.ended + _LATE > claimed
+                o for o in self._outages if o.began <= run.ended_at and o.ended + _LATE > leased
             ]
             death = max((outage.ended for outage in near), default=None)
         if death is None:
             return "no worker of it died"
         self.longest_takeover = max(
-            self.longest_takeover, (run.ended_at - max(death, claimed)).total_seconds()
+            self.longest_takeover, (run.ended_at - max(death, leased)).total_seconds()
         )
         return None
 

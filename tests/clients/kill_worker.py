@@ -17,7 +17,7 @@ from tests.faults.load import kill
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class OtherProcess:
     """A Finlink that another process has started."""
 
     data_dir: Path
@@ -32,4 +32,4 @@ class Elsewhere:
 
 
 if __name__ == "__main__":
-    asyncio.run(kill(Elsewhere(Path(sys.argv[1])), sys.argv[2]))
+    asyncio.run(kill(OtherProcess(Path(sys.argv[1])), sys.argv[2]))

@@ -19,15 +19,15 @@ from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e import connector_steps as step
 from tests.faults.load import under, until
-from tests.observability.watched import Watched
+from tests.observability.monitored import Monitored
 
-Cause: TypeAlias = Callable[[Watched], AbstractAsyncContextManager[None]]
+Cause: TypeAlias = Callable[[Monitored], AbstractAsyncContextManager[None]]
 HICCUP_SECONDS = 0.8
 _FIVE_MINUTES_AGO = {"$dateSubtract": {"startDate": "$$NOW", "unit": "minute", "amount": 5}}
 
 
 @asynccontextmanager
-async def mongodb_hiccups(site: Watched) -> AsyncIterator[None]:
+async def mongodb_hiccups(site: Monitored) -> AsyncIterator[None]:
     """MongoDB stands still for a moment, again and again; its one connection makes the others wait."""
     async with site.channel(site.alone_address) as channel:
         users = UserServiceStub(channel)
@@ -46,7 +46,7 @@ async def mongodb_hiccups(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def mongodb_away(site: Watched) -> AsyncIterator[None]:
+async def mongodb_away(site: Monitored) -> AsyncIterator[None]:
     async with site.channel(site.worker_address()) as channel:
         users = UserServiceStub(channel)
 
@@ -64,7 +64,7 @@ async def mongodb_away(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def platform_away(site: Watched) -> AsyncIterator[None]:
+async def platform_away(site: Monitored) -> AsyncIterator[None]:
     async with site.caller() as api:
         made = await connectors(api, 4)
         site.ground.sandbox.faults("fi_money", "*", {"kind": "unavailable"})
@@ -74,7 +74,7 @@ async def platform_away(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def workers_behind(site: Watched) -> AsyncIterator[None]:
+async def workers_behind(site: Monitored) -> AsyncIterator[None]:
     """Runs begin five minutes after their time, as though workers had been busy until now."""
     async with site.caller() as api, step.database(site.ground.stack) as documents:
         made = await connectors(api, 4, "zerodha")
@@ -93,7 +93,7 @@ async def workers_behind(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def workers_hang(site: Watched) -> AsyncIterator[None]:
+async def workers_hang(site: Monitored) -> AsyncIterator[None]:
     """All that sync; what was due before goes on waiting, and a server that does not sync tells of it."""
     async with site.caller() as api, step.database(site.ground.stack) as documents:
         made = await connector(api, "zerodha")
@@ -111,7 +111,7 @@ async def workers_hang(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def workers_die(site: Watched) -> AsyncIterator[None]:
+async def workers_die(site: Monitored) -> AsyncIterator[None]:
     """`kill -9` of all, with runs under way."""
     sandbox, stack = site.ground.sandbox, site.ground.stack
     async with site.caller() as api:
@@ -119,7 +119,7 @@ async def workers_die(site: Watched) -> AsyncIterator[None]:
         hold = {"platform": "fi_money", "at": "reply"}
         await asyncio.to_thread(sandbox.put, "/breakpoints/death", hold)
         await asyncio.gather(*(step.trigger(api, each, forceSync=True) for each in made))
-        await sandbox.held("death", len(made))
+        await sandbox.until_blocked("death", len(made))
         victims = [pid for name, pid in stack.status()["pids"].items() if "worker" in name]
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
@@ -133,7 +133,7 @@ async def workers_die(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def logins_refused(site: Watched) -> AsyncIterator[None]:
+async def logins_refused(site: Monitored) -> AsyncIterator[None]:
     async with site.caller() as api:
         user_id = f"user_{step.new_login()}"
         await step.create_user(api, user_id)
@@ -145,7 +145,7 @@ async def logins_refused(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def server_dies(site: Watched) -> AsyncIterator[None]:
+async def server_dies(site: Monitored) -> AsyncIterator[None]:
     site.alone.kill()
     yield
 
@@ -172,7 +172,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
 
 
 @asynccontextmanager
-async def run_under_way(site: Watched) -> AsyncIterator[None]:
+async def run_under_way(site: Monitored) -> AsyncIterator[None]:
     """A run whose platform does not respond, and which is cancelled in the end."""
     sandbox, login = site.ground.sandbox, step.new_login()
     hold = f"/breakpoints/{login}"
@@ -180,11 +180,11 @@ async def run_under_way(site: Watched) -> AsyncIterator[None]:
         connector_id = await connector(api, login=login)
         sandbox.put(hold, {"platform": "fi_money", "login": login})
         sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
-        await sandbox.held(login)
+        await sandbox.until_blocked(login)
         yield
         # The same run, or where all this took so long that the silence has ended it, another one.
         sync_id = (await step.trigger(api, connector_id, forceSync=True))["data"]["syncId"]
-        await sandbox.held(login)
+        await sandbox.until_blocked(login)
         response = await api.post(f"/connectors/{connector_id}/syncs/{sync_id}/cancel")
         assert response.is_success, response.text
     sandbox.control.delete(hold).raise_for_status()
@@ -193,7 +193,7 @@ async def run_under_way(site: Watched) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def run_put_off(site: Watched) -> AsyncIterator[None]:
+async def run_put_off(site: Monitored) -> AsyncIterator[None]:
     """A platform that wants fewer calls; the run is cancelled in the end."""
     sandbox, login = site.ground.sandbox, step.new_login()
     async with site.caller() as api:
@@ -228,7 +228,7 @@ async def sync(api: httpx.AsyncClient, connector_id: str) -> None:
     await step.finished(api, connector_id, reply["data"]["syncId"])
 
 
-async def _leases_lapse(site: Watched) -> None:
+async def _leases_lapse(site: Monitored) -> None:
     """As time does, without the wait for it."""
     async with step.database(site.ground.stack) as documents:
         await documents["connectors"].update_many(
@@ -237,7 +237,7 @@ async def _leases_lapse(site: Watched) -> None:
 
 
 @contextmanager
-def _frozen(site: Watched, name: str) -> Iterator[None]:
+def _frozen(site: Monitored, name: str) -> Iterator[None]:
     pid = site.ground.stack.status()["pids"][name]
     os.kill(pid, signal.SIGSTOP)
     try:

@@ -18,8 +18,8 @@ from tests.e2e import connector_steps as step
 from tests.faults.load import under
 from tests.observability import causes, declared, prometheus
 from tests.observability.causes import CAUSES, TOGETHER, Cause
+from tests.observability.monitored import SYNC_LIMIT, Monitored
 from tests.observability.prometheus import Prometheus
-from tests.observability.watched import SYNC_LIMIT, Watched
 
 NOBODYS = "/connectors/000000000000000000000000"
 SHORT = TOGETHER[0], TOGETHER[2]  # what `make test` causes; the others kill and freeze
@@ -46,7 +46,7 @@ async def test_an_ordinary_day_raises_no_alert(api: httpx.AsyncClient, metrics: 
 @pytest.mark.full_only
 @prometheus.needed
 async def test_each_panel_shows_something_and_each_metric_is_seen(
-    site: Watched, metrics: Prometheus
+    site: Monitored, metrics: Prometheus
 ) -> None:
     async def all_are_seen() -> bool:
         seen = {sample.name for sample in await site.samples() if sample.value > 0}
@@ -65,7 +65,7 @@ async def test_each_panel_shows_something_and_each_metric_is_seen(
 
 @prometheus.needed
 async def test_a_failing_sync_is_found_with_its_cause(
-    site: Watched, api: httpx.AsyncClient, metrics: Prometheus, figures: Figures
+    site: Monitored, api: httpx.AsyncClient, metrics: Prometheus, figures: Figures
 ) -> None:
     """By the dashboard, the log and the API; by a cause that no other test brings about."""
     login = step.new_login()
@@ -117,7 +117,7 @@ async def test_a_failing_sync_is_found_with_its_cause(
 
 
 async def test_a_platform_is_sent_the_request_id_of_the_caller(
-    site: Watched, api: httpx.AsyncClient
+    site: Monitored, api: httpx.AsyncClient
 ) -> None:
     login, request_id = step.new_login(), step.new_login()
     connector_id = await causes.connector(api, login=login)
@@ -141,7 +141,7 @@ async def test_a_platform_is_sent_the_request_id_of_the_caller(
     ],
 )
 async def test_an_alert_fires(
-    site: Watched, metrics: Prometheus, group: Sequence[Cause], figures: Figures
+    site: Monitored, metrics: Prometheus, group: Sequence[Cause], figures: Figures
 ) -> None:
     alerts = set().union(*(CAUSES[cause] for cause in group))
     await metrics.until_quiet(alerts)
@@ -153,7 +153,7 @@ async def test_an_alert_fires(
         figures.show(f"seconds until {', '.join(sorted(alerts))}", time.monotonic() - began)
 
 
-async def everything_happens(site: Watched) -> None:
+async def everything_happens(site: Monitored) -> None:
     """Connects and syncs that succeed and do not, runs put off and cancelled, cached reads, refusals."""
 
     async def reads_and_failures() -> None:
@@ -165,7 +165,7 @@ async def everything_happens(site: Watched) -> None:
             site.ground.sandbox.faults("fi_money", login, {"kind": "unavailable"})
             await causes.sync(api, connector_id)
 
-    async def refusals() -> None:
+    async def refused_logins() -> None:
         async with site.caller("192.0.2.7") as stranger:
             calls = [stranger.post(f"{NOBODYS}/sync") for _ in range(SYNC_LIMIT + 50)]
             await asyncio.gather(*calls)
@@ -178,7 +178,7 @@ async def everything_happens(site: Watched) -> None:
     async with causes.run_under_way(site):
         await asyncio.gather(
             reads_and_failures(),
-            refusals(),
+            refused_logins(),
             comes_and_goes(causes.logins_refused),
             comes_and_goes(causes.run_put_off),
         )

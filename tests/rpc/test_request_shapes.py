@@ -270,8 +270,8 @@ async def test_an_upload_that_breaks_off_is_no_upload(
 ) -> None:
     site.bills.uploads.clear()
     call: Any = channel.stream_unary(f"/{SERVICE}/UploadBills")()
-    async for piece in chunks(10, 10):
-        await call.write(piece)
+    async for chunk in chunks(10, 10):
+        await call.write(chunk)
     call.cancel()
     async with asyncio.timeout(10):
         while not site.bills.uploads:  # noqa: ASYNC110 - the server is told of it in its own time
@@ -285,8 +285,8 @@ async def test_an_upload_that_is_there_is_finished_although_its_caller_goes_away
     site.bills.uploads.clear()
     site.bills.pause = asyncio.Event()
     call: Any = channel.stream_unary(f"/{SERVICE}/UploadBills")()
-    async for piece in chunks(10, 10):
-        await call.write(piece)
+    async for chunk in chunks(10, 10):
+        await call.write(chunk)
     await call.done_writing()
     async with asyncio.timeout(10):
         await call.initial_metadata()  # the server has all of it

@@ -95,11 +95,11 @@ class Accounts:
         while not arrived(self.get(path)):
             assert time.monotonic() < deadline
 
-    async def held(self, hold: str, number: int = 1) -> None:
+    async def until_blocked(self, name: str, number: int = 1) -> None:
         """Until so many calls wait, while the tasks that make them go on."""
         async with httpx.AsyncClient(base_url=self.sandbox.control, timeout=TIMEOUT) as control:
             async with asyncio.timeout(TIMEOUT):
-                while (await control.get(f"/breakpoints/{hold}")).json()["waiting"] < number:
+                while (await control.get(f"/breakpoints/{name}")).json()["waiting"] < number:
                     pass
 
 

@@ -22,7 +22,7 @@ async def test_many_refreshes_arrive_are_counted_and_go_together(accounts: Accou
             asyncio.create_task(client.post("/session/refresh_token", data=form))
             for _ in range(200)
         ]
-        await accounts.held("refreshes", 200)
+        await accounts.until_blocked("refreshes", 200)
         assert not any(call.done() for call in calls)
         assert accounts.control.delete("/breakpoints/refreshes").json() == {"released": 200}
         statuses = [reply.status_code for reply in await asyncio.gather(*calls)]
@@ -42,7 +42,7 @@ async def test_only_what_matches_is_blocked(accounts: Accounts) -> None:
         base_url=account.base_url, headers=account.authorization
     ) as client:
         held = asyncio.create_task(client.get("/trades"))
-        await accounts.held("first")
+        await accounts.until_blocked("first")
         assert (await client.get("/trades")).status_code == 200
         assert accounts.control.get("/breakpoints").json() == {
             "first": {
@@ -65,7 +65,7 @@ async def test_a_caller_who_leaves_is_not_waited_for(accounts: Accounts) -> None
     form = account.form("refresh_token", account.session["refresh_token"])
     async with httpx.AsyncClient(base_url=account.base_url) as client:
         held = asyncio.create_task(client.post("/session/refresh_token", data=form))
-        await accounts.held("all")
+        await accounts.until_blocked("all")
         held.cancel()
     accounts.until("/breakpoints/all", lambda hold: hold["waiting"] == 0)
     assert accounts.control.delete("/breakpoints/all").json() == {"released": 0}
@@ -81,7 +81,7 @@ async def test_blocked_replies_have_had_their_effect(accounts: Accounts) -> None
     form = account.form("refresh_token", account.session["refresh_token"])
     async with httpx.AsyncClient(base_url=account.base_url) as client:
         held = asyncio.create_task(client.post("/session/refresh_token", data=form))
-        await accounts.held("spent")
+        await accounts.until_blocked("spent")
         assert account.renew().status_code == 403
         accounts.control.delete("/breakpoints/spent")
         assert (await held).status_code == 200
@@ -94,7 +94,7 @@ async def test_fi_calls_are_blocked_too(accounts: Accounts) -> None:
         {"platform": "fi_money", "login": "2222222222", "call": "fetch_net_worth"},
     )
     held = asyncio.create_task(asyncio.to_thread(call_tool, session, "fetch_net_worth"))
-    await accounts.held("fi")
+    await accounts.until_blocked("fi")
     assert session.document("fetch_bank_transactions")
     accounts.control.delete("/breakpoints/fi")
     assert (await held).status_code == 200

@@ -69,11 +69,11 @@ def words(said: Path) -> list[str]:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    async def holds() -> bool:
+    async def succeeds() -> bool:
         return bool(condition())
 
     async with asyncio.timeout(DEADLINE):
-        await until(holds)
+        await until(succeeds)
 
 
 def patiently(condition: Callable[[], object], output: Path) -> None:

@@ -1,7 +1,7 @@
 // The users and connectors API as one would write it with Express and Mongoose.
 import express from "express";
 
-import { reply, toConnector, toProfile, toUser } from "./answers.js";
+import { reply, toConnector, toProfile, toUser } from "./replies.js";
 import { Connector, User, listQuery, profileBody, userBody, userId } from "./schemas.js";
 
 class ApiError extends Error {

@@ -20,7 +20,7 @@ const (
 )
 
 // WithIdempotencyKey gives the change that is called with the context a key of its own: called again with the same key
-// within 24 hours, it has no second effect and gets the first answer.
+// within 24 hours, it has no second effect and gets the first reply.
 func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, idempotencyKeyHeader, key)
 }
@@ -32,7 +32,7 @@ type calls struct {
 }
 
 func (c *calls) unary(
-	ctx context.Context, path string, request, answer any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+	ctx context.Context, path string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
 ) error {
 	if _, given := ctx.Deadline(); !given {
 		timeout := c.timeout
@@ -44,7 +44,7 @@ func (c *calls) unary(
 		ctx = limited
 	}
 	var trailer metadata.MD
-	err := invoke(c.complete(ctx, path), path, request, answer, conn, append(options, grpc.Trailer(&trailer))...)
+	err := invoke(c.complete(ctx, path), path, request, reply, conn, append(options, grpc.Trailer(&trailer))...)
 	return fromStatus(err, trailer)
 }
 
@@ -55,7 +55,7 @@ func (c *calls) stream(
 	if err != nil {
 		return nil, fromStatus(err, nil)
 	}
-	return told{stream}, nil
+	return reported{stream}, nil
 }
 
 // complete adds what the caller did not give: the API key, and a change's idempotency key. gRPC sends the same with each
@@ -71,10 +71,10 @@ func (c *calls) complete(ctx context.Context, path string) context.Context {
 	return ctx
 }
 
-// told is a stream whose failure is an [*Error]. One whose server is killed is cut: an INTERNAL that no server has told of.
-type told struct{ grpc.ClientStream }
+// reported is a stream whose failure is an [*Error]. A stream whose server is killed is cut off: an INTERNAL that no server sent.
+type reported struct{ grpc.ClientStream }
 
-func (t told) RecvMsg(message any) error {
+func (t reported) RecvMsg(message any) error {
 	err := t.ClientStream.RecvMsg(message)
 	if err == nil || errors.Is(err, io.EOF) {
 		return err

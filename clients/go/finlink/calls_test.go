@@ -1,6 +1,6 @@
 package finlink
 
-// Deadlines, retries, keys and errors, against a server in this process that answers as it is told.
+// Deadlines, retries, keys and errors, against a scripted server in this process.
 
 import (
 	"context"
@@ -34,22 +34,22 @@ func TestTheRulesOfEachCallAreThoseOfThePythonClient(t *testing.T) {
 		t.Skip("FINLINK_TEST_RULES names no file")
 	}
 	type callRules struct{ Read, Retried, WaitsForPlatform bool }
-	var told map[string]callRules
-	if err := json.Unmarshal(must(os.ReadFile(file))(t), &told); err != nil {
+	var reported map[string]callRules
+	if err := json.Unmarshal(must(os.ReadFile(file))(t), &reported); err != nil {
 		t.Fatal(err)
 	}
 	own := map[string]callRules{}
 	for path, method := range methods {
 		own[path[1:]] = callRules{isRead(method), isRetried(method), waitsForPlatform(method)}
 	}
-	if len(own) == 0 || !reflect.DeepEqual(own, told) {
-		t.Errorf("here %v, in Python %v", own, told)
+	if len(own) == 0 || !reflect.DeepEqual(own, reported) {
+		t.Errorf("here %v, in Python %v", own, reported)
 	}
 }
 
 func TestAChangeIsTriedAgainWithTheSameKey(t *testing.T) {
 	script, finlink := serving(t)
-	script.answers = []answer{down, down}
+	script.replies = []reply{down, down}
 	for range 2 {
 		must(finlink.Users.DeleteUser(t.Context(), aChange))(t)
 	}
@@ -70,7 +70,7 @@ func TestAReadHasNoKeyAndACallersOwnIsKept(t *testing.T) {
 
 func TestACallIsGivenUpAfterFourAttempts(t *testing.T) {
 	script, finlink := serving(t)
-	script.answers = slices.Repeat([]answer{down}, 5)
+	script.replies = slices.Repeat([]reply{down}, 5)
 	_, err := finlink.Users.GetUser(t.Context(), aRead)
 	if failed(t, CodeUnavailable, err); len(script.received) != 4 {
 		t.Errorf("%d attempts", len(script.received))
@@ -79,7 +79,7 @@ func TestACallIsGivenUpAfterFourAttempts(t *testing.T) {
 
 func TestWhatGoesToAPlatformAndOtherFailuresAreNotTriedAgain(t *testing.T) {
 	script, finlink := serving(t)
-	script.answers = []answer{down, down, {err: status.Error(codes.InvalidArgument, "wrong")}}
+	script.replies = []reply{down, down, {err: status.Error(codes.InvalidArgument, "wrong")}}
 	_, err := finlink.Connectors.CreateConnector(t.Context(), toPlatform)
 	failed(t, CodeUnavailable, err)
 	_, err = finlink.Connectors.RefreshSession(t.Context(), toPlatformAgain)
@@ -92,7 +92,7 @@ func TestWhatGoesToAPlatformAndOtherFailuresAreNotTriedAgain(t *testing.T) {
 
 func TestWithHalfOfItsTokensGoneAClientTriesNothingAgain(t *testing.T) {
 	script, finlink := serving(t)
-	script.answers = slices.Repeat([]answer{down}, 100)
+	script.replies = slices.Repeat([]reply{down}, 100)
 	for range 13 { // four attempts each
 		_, err := finlink.Users.GetUser(t.Context(), aRead)
 		failed(t, CodeUnavailable, err)
@@ -141,14 +141,14 @@ func TestEveryReasonOfTheContractArrivesWithAllThatItSays(t *testing.T) {
 		if reason == "UNSPECIFIED" {
 			continue
 		}
-		script.answers = []answer{failure(t, reason, codes.FailedPrecondition, "finlink")}
+		script.replies = []reply{failure(t, reason, codes.FailedPrecondition, "finlink")}
 		_, err := finlink.Users.GetUser(t.Context(), aRead)
-		told := failed(t, Code(reason), err)
-		if !slices.Equal(told.Fields, []FieldError{{"preferences.currency", "is odd"}}) ||
-			told.LoginURL() != "https://login.example" || told.Metadata()["loginUrl"] != told.LoginURL() ||
-			told.RetryAfter != 7500*time.Millisecond || status.Code(err) != codes.FailedPrecondition ||
+		reported := failed(t, Code(reason), err)
+		if !slices.Equal(reported.Fields, []FieldError{{"preferences.currency", "is odd"}}) ||
+			reported.LoginURL() != "https://login.example" || reported.Metadata()["loginUrl"] != reported.LoginURL() ||
+			reported.RetryAfter != 7500*time.Millisecond || status.Code(err) != codes.FailedPrecondition ||
 			err.Error() != reason+": Told (preferences.currency: is odd)" {
-			t.Errorf("%+v", *told)
+			t.Errorf("%+v", *reported)
 		}
 	}
 }
@@ -160,10 +160,10 @@ func TestWithoutAReasonOfFinlinksTheStatusDecides(t *testing.T) {
 		codes.Internal: "INTERNAL", codes.ResourceExhausted: "RESOURCE_EXHAUSTED",
 	}
 	for code, word := range words {
-		script.answers = []answer{failure(t, "USER_NOT_FOUND", code, "elsewhere.example")}
+		script.replies = []reply{failure(t, "USER_NOT_FOUND", code, "elsewhere.example")}
 		_, err := finlink.Users.GetUser(t.Context(), aRead)
-		if told := failed(t, word, err); told.LoginURL() != "" {
-			t.Errorf("%v", told.Metadata())
+		if reported := failed(t, word, err); reported.LoginURL() != "" {
+			t.Errorf("%v", reported.Metadata())
 		}
 	}
 }
@@ -177,7 +177,7 @@ func TestNobodyAtTheAddressIsUnavailable(t *testing.T) {
 
 func TestALateAnswerIsNotWaitedFor(t *testing.T) {
 	script, finlink := serving(t, WithTimeout(20*time.Millisecond))
-	script.answers = []answer{{hang: true}}
+	script.replies = []reply{{hang: true}}
 	_, err := finlink.Users.GetUser(t.Context(), aRead)
 	if failed(t, CodeDeadlineExceeded, err); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		t.Error("it is another error of the context")
@@ -186,7 +186,7 @@ func TestALateAnswerIsNotWaitedFor(t *testing.T) {
 
 func TestClosingEndsWhatIsUnderWayAndWhatComesLater(t *testing.T) {
 	script, finlink := serving(t)
-	script.answers = []answer{{hang: true}}
+	script.replies = []reply{{hang: true}}
 	ended := make(chan error)
 	go func() {
 		_, err := finlink.Users.GetUser(t.Context(), aRead)

@@ -87,12 +87,12 @@ func fromStatus(err error, trailer metadata.MD) error {
 	if err == nil {
 		return nil
 	}
-	told := status.Convert(err)
-	failure := &Error{Code: word(told.Code()), Message: told.Message(), status: told}
+	reported := status.Convert(err)
+	failure := &Error{Code: word(reported.Code()), Message: reported.Message(), status: reported}
 	if ids := trailer.Get(requestIDHeader); len(ids) > 0 {
 		failure.RequestID = ids[0]
 	}
-	for _, detail := range told.Details() {
+	for _, detail := range reported.Details() {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
 			if detail.GetDomain() == domain {

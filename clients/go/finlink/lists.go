@@ -12,7 +12,7 @@ import (
 
 const pageSize = 100 // the largest there is
 
-// IterateUsers gives every user that passes the filters of the request, page by page. An error is the last that comes.
+// IterateUsers gives every user that passes the filters of the request, page by page. Nothing follows an error.
 func (c *Client) IterateUsers(ctx context.Context, request *usersv1.ListUsersRequest) iter.Seq2[*usersv1.User, error] {
 	return items(func(token string) ([]*usersv1.User, string, error) {
 		ask := &usersv1.ListUsersRequest{Limit: proto.Int32(pageSize)}
@@ -20,13 +20,12 @@ func (c *Client) IterateUsers(ctx context.Context, request *usersv1.ListUsersReq
 		if token != "" {
 			ask.Page, ask.PageToken = nil, &token
 		}
-		answer, err := c.Users.ListUsers(ctx, ask)
-		return answer.GetData().GetUsers(), answer.GetData().GetPagination().GetNextPageToken(), err
+		reply, err := c.Users.ListUsers(ctx, ask)
+		return reply.GetData().GetUsers(), reply.GetData().GetPagination().GetNextPageToken(), err
 	})
 }
 
-// IterateConnectors gives every connector that passes the filters of the request, page by page. An error is the last
-// that comes.
+// IterateConnectors gives every connector that passes the filters of the request, page by page. Nothing follows an error.
 func (c *Client) IterateConnectors(ctx context.Context, request *connectorsv1.ListConnectorsRequest) iter.Seq2[*connectorsv1.ConnectorSummary, error] {
 	return items(func(token string) ([]*connectorsv1.ConnectorSummary, string, error) {
 		ask := &connectorsv1.ListConnectorsRequest{Limit: proto.Int32(pageSize)}
@@ -34,13 +33,12 @@ func (c *Client) IterateConnectors(ctx context.Context, request *connectorsv1.Li
 		if token != "" {
 			ask.PageToken = &token
 		}
-		answer, err := c.Connectors.ListConnectors(ctx, ask)
-		return answer.GetData().GetConnectors(), answer.GetData().GetPagination().GetNextPageToken(), err
+		reply, err := c.Connectors.ListConnectors(ctx, ask)
+		return reply.GetData().GetConnectors(), reply.GetData().GetPagination().GetNextPageToken(), err
 	})
 }
 
-// IterateRecords gives every record of the connector that the request names, page by page. An error is the last that
-// comes.
+// IterateRecords gives every record of the connector that the request names, page by page. Nothing follows an error.
 func (c *Client) IterateRecords(ctx context.Context, request *connectorsv1.ListRecordsRequest) iter.Seq2[*connectorsv1.Record, error] {
 	return items(func(token string) ([]*connectorsv1.Record, string, error) {
 		ask := &connectorsv1.ListRecordsRequest{Limit: proto.Int32(pageSize)}
@@ -48,8 +46,8 @@ func (c *Client) IterateRecords(ctx context.Context, request *connectorsv1.ListR
 		if token != "" {
 			ask.PageToken = &token
 		}
-		answer, err := c.Connectors.ListRecords(ctx, ask)
-		return answer.GetData().GetRecords(), answer.GetData().GetPagination().GetNextPageToken(), err
+		reply, err := c.Connectors.ListRecords(ctx, ask)
+		return reply.GetData().GetRecords(), reply.GetData().GetPagination().GetNextPageToken(), err
 	})
 }
 

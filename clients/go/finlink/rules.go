@@ -35,13 +35,13 @@ func methodsOf(files ...protoreflect.FileDescriptor) map[string]protoreflect.Met
 	return found
 }
 
-// isRead tells whether a method changes nothing: repeating it is always safe.
+// isRead reports whether a method changes nothing: repeating it is always safe.
 func isRead(method protoreflect.MethodDescriptor) bool {
 	rule := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
 	return rule.GetGet() != ""
 }
 
-// waitsForPlatform tells whether a platform must answer before Finlink can.
+// waitsForPlatform reports whether a platform must reply before Finlink can.
 func waitsForPlatform(method protoreflect.MethodDescriptor) bool {
 	rule := proto.GetExtension(method.Options(), rulesv1.E_Method).(*rulesv1.MethodRules)
 	return slices.Contains(rule.GetErrors(), errorsv1.ErrorReason_ERROR_REASON_PLATFORM_UNAVAILABLE)
@@ -58,7 +58,7 @@ func pauseAfter(failures int, pauses *rulesv1.Pauses) time.Duration {
 	return time.Duration(min(grown, float64(pauses.Longest.AsDuration())))
 }
 
-// serviceConfig is what gRPC is told of the calls that are tried again. Streams begin anew in their own ways.
+// serviceConfig is gRPC's configuration of the calls that are tried again. Streams begin again in their own ways.
 func serviceConfig() string {
 	retried := []any{}
 	for path, method := range methods {

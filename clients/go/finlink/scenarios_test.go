@@ -62,8 +62,8 @@ func connectsBothPlatforms(t *testing.T, finlink *Client) {
 	for _, platform := range platforms {
 		connectTo(t, finlink, id, platform)
 	}
-	answer := must(finlink.Connectors.ListUserConnectors(t.Context(), &connectorsv1.ListUserConnectorsRequest{UserId: id}))(t)
-	listed := answer.GetData().GetConnectors()
+	reply := must(finlink.Connectors.ListUserConnectors(t.Context(), &connectorsv1.ListUserConnectorsRequest{UserId: id}))(t)
+	listed := reply.GetData().GetConnectors()
 	if found := each(listed, (*connectorsv1.ConnectorSummary).GetPlatform); !slices.Equal(found, platforms) {
 		t.Errorf("listed %v", found)
 	}
@@ -226,8 +226,8 @@ func survivesAKilledWorker(t *testing.T, finlink *Client) {
 	}
 	for _, user := range listed {
 		request := &auditv1.ListAuditEventsRequest{UserId: &user, Action: proto.String("user.created")}
-		answer := must(finlink.Audit.ListAuditEvents(t.Context(), request))(t)
-		if count := len(answer.GetData().GetEvents()); count != 1 {
+		reply := must(finlink.Audit.ListAuditEvents(t.Context(), request))(t)
+		if count := len(reply.GetData().GetEvents()); count != 1 {
 			t.Errorf("%s was created %d times", user, count)
 		}
 	}
@@ -271,13 +271,13 @@ func walksLists(t *testing.T, finlink *Client) {
 func exportsAUser(t *testing.T, finlink *Client) {
 	id := newUser(t, finlink)
 	connectTo(t, finlink, id, "zerodha")
-	pieces := must(all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: id})))(t)
-	if first := pieces[0]; first.GetUser().GetUserId() != id {
+	items := must(all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: id})))(t)
+	if first := items[0]; first.GetUser().GetUserId() != id {
 		t.Errorf("first came %v", first)
 	}
 	came := map[string]int32{}
-	for _, piece := range pieces {
-		switch piece.Item.(type) {
+	for _, item := range items {
+		switch item.Item.(type) {
 		case *exportsv1.ExportUserResponse_User:
 			came["user"]++
 		case *exportsv1.ExportUserResponse_Connector:
@@ -288,8 +288,8 @@ func exportsAUser(t *testing.T, finlink *Client) {
 			came["auditEvent"]++
 		}
 	}
-	if counts := pieces[len(pieces)-1].GetCompleted().GetCounts(); came["connector"] != 1 || !maps.Equal(counts, came) {
-		t.Errorf("came %v, told %v", came, counts)
+	if counts := items[len(items)-1].GetCompleted().GetCounts(); came["connector"] != 1 || !maps.Equal(counts, came) {
+		t.Errorf("came %v, reported %v", came, counts)
 	}
 	_, err := all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: newID()}))
 	failed(t, CodeUserNotFound, err)

@@ -18,18 +18,18 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// script is a gRPC server that answers what a test tells it to: calls from answers, in order, with an empty message after.
+// script is a scripted gRPC server: calls get its replies, in order, and an empty message after them.
 type script struct {
 	address  string
 	server   *grpc.Server
 	hanging  chan struct{}
 	mutex    sync.Mutex
-	answers  []answer
+	replies  []reply
 	received []received
 }
 
-// answer is what a call gets: all its messages, then its error; with hang, nothing any more.
-type answer struct {
+// reply is what a call gets: all its messages, then its error; with hang, nothing any more.
+type reply struct {
 	messages []proto.Message
 	err      error
 	hang     bool
@@ -42,7 +42,7 @@ type received struct {
 	request []byte
 }
 
-var down = answer{err: status.Error(codes.Unavailable, "no healthy upstream")}
+var down = reply{err: status.Error(codes.Unavailable, "no healthy upstream")}
 
 // serving gives a scripted server, and a client of it.
 func serving(t *testing.T, options ...Option) (*script, *Client) {
@@ -59,32 +59,32 @@ func serving(t *testing.T, options ...Option) (*script, *Client) {
 }
 
 func (s *script) serve(_ any, stream grpc.ServerStream) error {
-	answer, err := s.next(stream)
+	reply, err := s.next(stream)
 	if err != nil {
 		return err
 	}
-	if answer.messages == nil && answer.err == nil && !answer.hang {
+	if reply.messages == nil && reply.err == nil && !reply.hang {
 		return stream.SendMsg(&emptypb.Empty{})
 	}
-	for _, message := range answer.messages {
+	for _, message := range reply.messages {
 		if err := stream.SendMsg(message); err != nil {
 			return err
 		}
 	}
-	if answer.hang {
+	if reply.hang {
 		s.hanging <- struct{}{}
 		<-stream.Context().Done()
 	}
-	return answer.err
+	return reply.err
 }
 
-// next notes a call and takes its answer.
-func (s *script) next(stream grpc.ServerStream) (answer, error) {
+// next notes a call and takes its reply.
+func (s *script) next(stream grpc.ServerStream) (reply, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	request := &emptypb.Empty{} // all fields are kept, as unknown ones
 	if err := stream.RecvMsg(request); err != nil {
-		return answer{}, err
+		return reply{}, err
 	}
 	call := received{request: request.ProtoReflect().GetUnknown()}
 	call.path, _ = grpc.MethodFromServerStream(stream)
@@ -93,11 +93,11 @@ func (s *script) next(stream grpc.ServerStream) (answer, error) {
 		call.timeout = time.Until(deadline)
 	}
 	s.received = append(s.received, call)
-	if len(s.answers) == 0 {
-		return answer{}, nil
+	if len(s.replies) == 0 {
+		return reply{}, nil
 	}
-	taken := s.answers[0]
-	s.answers = s.answers[1:]
+	taken := s.replies[0]
+	s.replies = s.replies[1:]
 	return taken, nil
 }
 
@@ -124,7 +124,7 @@ func asked[Request proto.Message](t *testing.T, s *script, empty Request) []Requ
 }
 
 // failure is an error with everything that one can carry.
-func failure(t *testing.T, reason string, code codes.Code, domain string) answer {
+func failure(t *testing.T, reason string, code codes.Code, domain string) reply {
 	t.Helper()
 	details := []protoadapt.MessageV1{
 		&errdetails.ErrorInfo{Reason: reason, Domain: domain, Metadata: map[string]string{"loginUrl": "https://login.example"}},
@@ -133,11 +133,11 @@ func failure(t *testing.T, reason string, code codes.Code, domain string) answer
 		}},
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(7500 * time.Millisecond)},
 	}
-	told, err := status.New(code, "Told").WithDetails(details...)
+	reported, err := status.New(code, "Told").WithDetails(details...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{err: told.Err()}
+	return reply{err: reported.Err()}
 }
 
 // hangs waits for a call to hang.

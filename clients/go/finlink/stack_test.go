@@ -38,8 +38,8 @@ func connected(t *testing.T, address string, options ...Option) *Client {
 func kill(ctx context.Context, t *testing.T, worker string) {
 	t.Helper()
 	command := os.Getenv("FINLINK_TEST_KILL") + " " + worker
-	if told, err := exec.CommandContext(ctx, "sh", "-c", command).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", command, err, told)
+	if reported, err := exec.CommandContext(ctx, "sh", "-c", command).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, reported)
 	}
 }
 
@@ -54,27 +54,27 @@ func newUser(t *testing.T, finlink *Client) string {
 // connectTo logs in at the sandbox of a platform and gives the connector's id.
 func connectTo(t *testing.T, finlink *Client, userID, platform string) string {
 	t.Helper()
-	answer := must(finlink.Connectors.CreateConnector(t.Context(), &connectorsv1.CreateConnectorRequest{
+	reply := must(finlink.Connectors.CreateConnector(t.Context(), &connectorsv1.CreateConnectorRequest{
 		UserId: userID, Platform: platform, Permissions: []string{"portfolio", "profile"}, Credentials: login("correct horse"),
 	}))(t)
-	if status := answer.GetData().GetConnectionStatus(); status != "connected" {
+	if status := reply.GetData().GetConnectionStatus(); status != "connected" {
 		t.Fatalf("%s is %s", platform, status)
 	}
-	return answer.GetData().GetId()
+	return reply.GetData().GetId()
 }
 
 func login(password string) *connectorsv1.Credentials {
 	return &connectorsv1.Credentials{Username: proto.String("9876543210"), Password: &password}
 }
 
-// must gives an answer; an error ends the test.
-func must[Answer any](answer Answer, err error) func(*testing.T) Answer {
-	return func(t *testing.T) Answer {
+// must returns a reply; an error ends the test.
+func must[Reply any](reply Reply, err error) func(*testing.T) Reply {
+	return func(t *testing.T) Reply {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return answer
+		return reply
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 // WatchConnectors gives every event of a watch, for as long as it is listened to; see WatchConnectors in the contract.
 //
 // Where the stream breaks off it is taken up again after the last event, so none is missed and none comes twice; another
-// "ready" tells of that. Keep ResumeToken of the last event to go on after a restart. [CodeResumeTokenExpired] says that
-// this was too long ago: list, then watch anew. An error is the last that comes.
+// "ready" shows this. Keep ResumeToken of the last event to continue after a restart. [CodeResumeTokenExpired] means that
+// this was too long ago: list, then watch again. Nothing follows an error.
 func (c *Client) WatchConnectors(ctx context.Context, request *connectorsv1.WatchConnectorsRequest) iter.Seq2[*connectorsv1.WatchConnectorsResponse, error] {
 	return func(yield func(*connectorsv1.WatchConnectorsResponse, error) bool) {
 		place := &connectorsv1.WatchConnectorsRequest{}
@@ -58,9 +58,9 @@ func (c *Client) WatchConnectors(ctx context.Context, request *connectorsv1.Watc
 	}
 }
 
-// ExportUser gives everything held on a user, piece by piece; see ExportUser in the contract.
+// ExportUser returns everything that Finlink keeps of a user, item by item; see ExportUser in the contract.
 //
-// It is complete once the piece Completed has come. One that breaks off ends with an error and has to be begun anew.
+// It is complete once the item Completed has come. If it breaks off, it ends with an error and must be begun again.
 func (c *Client) ExportUser(ctx context.Context, request *exportsv1.ExportUserRequest) iter.Seq2[*exportsv1.ExportUserResponse, error] {
 	return listen(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[exportsv1.ExportUserResponse], error) {
 		return c.Export.ExportUser(ctx, request)

@@ -1,6 +1,6 @@
 package finlink
 
-// Watches, exports and lists, against a server in this process that answers as it is told.
+// Watches, exports and lists, against a scripted server in this process.
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func event(token string) proto.Message {
 func TestAWatchGoesOnAfterTheLastEvent(t *testing.T) {
 	script, finlink := serving(t)
 	cut := status.Error(codes.Internal, "what gRPC says of a stream whose server was killed")
-	script.answers = []answer{
+	script.replies = []reply{
 		{messages: []proto.Message{event("a"), event("b")}, err: down.err}, down, {err: cut}, {messages: []proto.Message{event("c")}},
 	}
 	request := &connectorsv1.WatchConnectorsRequest{UserId: proto.String("ann"), ResumeToken: proto.String("start")}
@@ -48,7 +48,7 @@ func TestAWatchGoesOnAfterTheLastEvent(t *testing.T) {
 func TestWhatDoesNotPassEndsAWatch(t *testing.T) {
 	script, finlink := serving(t)
 	for _, reason := range []Code{CodeResumeTokenExpired, CodeInternal} {
-		script.answers = []answer{
+		script.replies = []reply{
 			{messages: []proto.Message{event("a")}, err: down.err}, failure(t, string(reason), codes.Internal, "finlink"),
 		}
 		events, err := all(finlink.WatchConnectors(t.Context(), nil))
@@ -60,7 +60,7 @@ func TestWhatDoesNotPassEndsAWatch(t *testing.T) {
 
 func TestAWatchThatDoesNotBeginFailsAtOnce(t *testing.T) {
 	script, finlink := serving(t)
-	script.answers = []answer{down}
+	script.replies = []reply{down}
 	_, err := all(finlink.WatchConnectors(t.Context(), nil))
 	if failed(t, CodeUnavailable, err); len(script.received) != 1 {
 		t.Errorf("%d attempts", len(script.received))
@@ -71,7 +71,7 @@ func TestAWatchEndsWithItsContextAndWithTheClient(t *testing.T) {
 	script, finlink := serving(t)
 	ctx, leave := context.WithCancel(t.Context())
 	for _, end := range []func(){leave, func() { finlink.Close() }} {
-		script.answers = []answer{{messages: []proto.Message{event("a")}, hang: true}}
+		script.replies = []reply{{messages: []proto.Message{event("a")}, hang: true}}
 		go func() {
 			<-script.hanging
 			end()
@@ -86,22 +86,22 @@ func TestAWatchEndsWithItsContextAndWithTheClient(t *testing.T) {
 
 func TestAnExportThatBreaksOffIsNotTakenForTheWhole(t *testing.T) {
 	script, finlink := serving(t)
-	piece := &exportsv1.ExportUserResponse{Item: &exportsv1.ExportUserResponse_User{User: &usersv1.User{UserId: "ann"}}}
-	script.answers = []answer{{messages: []proto.Message{piece}, err: down.err}}
-	pieces, err := all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: "ann"}))
-	if failed(t, CodeUnavailable, err); len(pieces) != 1 || len(script.received) != 1 {
-		t.Errorf("%d pieces of %d exports", len(pieces), len(script.received))
+	item := &exportsv1.ExportUserResponse{Item: &exportsv1.ExportUserResponse_User{User: &usersv1.User{UserId: "ann"}}}
+	script.replies = []reply{{messages: []proto.Message{item}, err: down.err}}
+	items, err := all(finlink.ExportUser(t.Context(), &exportsv1.ExportUserRequest{UserId: "ann"}))
+	if failed(t, CodeUnavailable, err); len(items) != 1 || len(script.received) != 1 {
+		t.Errorf("%d items of %d exports", len(items), len(script.received))
 	}
 }
 
 func TestListsAreWalkedInLargePagesAndNothingIsFetchedAhead(t *testing.T) {
 	script, finlink := serving(t)
-	page := func(next *string, ids ...string) answer {
+	page := func(next *string, ids ...string) reply {
 		records := each(ids, func(id string) *connectorsv1.Record { return &connectorsv1.Record{Id: id} })
 		data := &connectorsv1.ListRecordsData{Records: records, Pagination: &typesv1.Pagination{NextPageToken: next}}
-		return answer{messages: []proto.Message{&connectorsv1.ListRecordsResponse{Data: data}}}
+		return reply{messages: []proto.Message{&connectorsv1.ListRecordsResponse{Data: data}}}
 	}
-	script.answers = []answer{page(proto.String("next"), "a", "b"), page(nil, "c")}
+	script.replies = []reply{page(proto.String("next"), "a", "b"), page(nil, "c")}
 	found := []string{}
 	request := &connectorsv1.ListRecordsRequest{ConnectorId: "0", DataType: proto.String("trades")}
 	for record, err := range finlink.IterateRecords(t.Context(), request) {

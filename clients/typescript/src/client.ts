@@ -149,7 +149,7 @@ export class Finlink extends Services {
   /**
    * Everything that Finlink keeps of a user, item by item; see ExportUser in the contract.
    *
-   * It is complete once the item `completed` has come. One that breaks off fails and has to be begun anew.
+   * It is complete once the item `completed` has come. If it breaks off, it fails and must be begun again.
    */
   exportUser(
     request: MessageInitShape<typeof ExportUserRequestSchema>,

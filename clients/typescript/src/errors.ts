@@ -113,7 +113,7 @@ export function toFinlinkError(reason: unknown, givenUp: boolean): FinlinkError 
   });
 }
 
-/** The same for a stream. One whose server is killed is cut: an INTERNAL that no server has told of. */
+/** The same for a stream. A stream whose server is killed is cut off: an INTERNAL that no server sent. */
 export function toStreamError(reason: unknown, givenUp: boolean): FinlinkError {
   const error = toFinlinkError(reason, givenUp);
   const cut = error.grpcCode === Code.Internal && ConnectError.from(reason).details.length === 0;
@@ -132,7 +132,7 @@ export function closed(): FinlinkError {
 }
 
 /**
- * Whether no server told of the error, and the caller neither. To gRPC a connection that breaks is UNAVAILABLE; Connect
+ * Whether neither a server nor the caller caused the error. To gRPC a connection that breaks is UNAVAILABLE; Connect
  * passes on what Node.js says of it, which is a cancelled stream or a system's error.
  */
 function connectionIsLost(error: ConnectError): boolean {

@@ -13,11 +13,11 @@ interface Page {
 }
 
 /** Every page from the one `walk` asks for, each fetched when it is wanted; `walk` is changed on the way. */
-export async function* pages<Request extends ListRequest, Answer extends Page>(
-  call: (request: Request, options?: CallOptions) => Promise<Answer>,
+export async function* pages<Request extends ListRequest, Reply extends Page>(
+  call: (request: Request, options?: CallOptions) => Promise<Reply>,
   walk: Request,
   options?: CallOptions,
-): AsyncGenerator<Answer, void, undefined> {
+): AsyncGenerator<Reply, void, undefined> {
   walk.limit ??= PAGE_SIZE;
   for (;;) {
     const page = await call(walk, options);

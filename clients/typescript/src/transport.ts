@@ -28,7 +28,7 @@ export interface Defaults {
   readonly apiKey: string | undefined;
 }
 
-/** Gives each call its deadline and keys, tries it again where that is safe, and tells its failure as FinlinkError. */
+/** Gives each call its deadline and keys, tries it again where that is safe, and reports its failure as FinlinkError. */
 export class FinlinkTransport implements Transport {
   readonly #inner: Transport;
   readonly #defaults: Defaults;
@@ -57,15 +57,15 @@ export class FinlinkTransport implements Transport {
     for (let failures = 1; ; failures++) {
       const left = Math.max(1, Math.ceil(deadline - performance.now()));
       try {
-        const answer = await this.#inner.unary(method, ended, left, headers, input, contextValues);
+        const reply = await this.#inner.unary(method, ended, left, headers, input, contextValues);
         this.#tokens.putBack();
-        return answer;
+        return reply;
       } catch (reason) {
-        const error = this.#told(reason, ended);
+        const error = this.#reported(reason, ended);
         const pause = this.#pause(method, error, failures);
         if (pause === undefined || performance.now() + pause >= deadline) throw error;
         await sleep(pause, undefined, { signal: ended }).catch((reason) => {
-          throw this.#told(reason, ended);
+          throw this.#reported(reason, ended);
         });
       }
     }
@@ -83,10 +83,10 @@ export class FinlinkTransport implements Transport {
     const ended = this.#orClosed(signal);
     const time = timeoutMs === undefined ? undefined : Math.max(1, Math.ceil(timeoutMs));
     try {
-      const answer = await this.#inner.stream(method, ended, time, headers, input, contextValues);
-      return { ...answer, message: this.#messages(answer.message, ended) };
+      const reply = await this.#inner.stream(method, ended, time, headers, input, contextValues);
+      return { ...reply, message: this.#messages(reply.message, ended) };
     } catch (reason) {
-      throw this.#told(reason, ended, toStreamError);
+      throw this.#reported(reason, ended, toStreamError);
     }
   }
 
@@ -94,7 +94,7 @@ export class FinlinkTransport implements Transport {
     try {
       yield* messages;
     } catch (reason) {
-      throw this.#told(reason, ended, toStreamError);
+      throw this.#reported(reason, ended, toStreamError);
     }
   }
 
@@ -122,7 +122,7 @@ export class FinlinkTransport implements Transport {
     return signal === undefined ? this.#closing : AbortSignal.any([signal, this.#closing]);
   }
 
-  #told(reason: unknown, ended: AbortSignal, as = toFinlinkError): FinlinkError {
+  #reported(reason: unknown, ended: AbortSignal, as = toFinlinkError): FinlinkError {
     return this.#closing.aborted ? closed() : as(reason, ended.aborted);
   }
 }

@@ -1,4 +1,4 @@
-/** Deadlines, retries, keys and errors, against a server in this process that answers as it is told. */
+/** Deadlines, retries, keys and errors, against a scripted server in this process. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
@@ -34,12 +34,12 @@ test("the rules of each call are those of the Python client", {
     waitsForPlatform: waitsForPlatform(method),
   });
   const own = METHODS.map((method) => [`${method.parent.typeName}/${method.name}`, rules(method)]);
-  const told: unknown = JSON.parse(readFileSync(process.env.FINLINK_TEST_RULES ?? "", "utf8"));
-  assert.deepEqual(Object.fromEntries(own), told);
+  const reported: unknown = JSON.parse(readFileSync(process.env.FINLINK_TEST_RULES ?? "", "utf8"));
+  assert.deepEqual(Object.fromEntries(own), reported);
 });
 
 test("a change is tried again with the same key, and another change has another", async () => {
-  script.answers.push(DOWN, DOWN);
+  script.replies.push(DOWN, DOWN);
   for (const userId of ["asha", "asha"]) await finlink.users.deleteUser({ userId });
   const keys = script.received.map((call) => call.header.get("idempotency-key"));
   assert.equal(keys.length, 4);
@@ -56,21 +56,21 @@ test("a read has no key, and a caller's own is kept", async () => {
 });
 
 test("a call is given up after four attempts", async () => {
-  script.answers.push(DOWN, DOWN, DOWN, DOWN, DOWN);
+  script.replies.push(DOWN, DOWN, DOWN, DOWN, DOWN);
   const error = await failed(finlink.users.getUser({ userId: "asha" }));
   assert.deepEqual([error.code, error.message], ["UNAVAILABLE", "no healthy upstream"]);
   assert.equal(script.received.length, 4);
 });
 
 test("what goes to a platform, and other failures, are not tried again", async () => {
-  script.answers.push(DOWN, new ConnectError("wrong", Code.InvalidArgument));
+  script.replies.push(DOWN, new ConnectError("wrong", Code.InvalidArgument));
   assert.equal((await failed(finlink.connectors.createConnector({}))).code, "UNAVAILABLE");
   assert.equal((await failed(finlink.users.getUser({}))).code, "INVALID_ARGUMENT");
   assert.equal(script.received.length, 2);
 });
 
 test("with half of its tokens gone a client tries nothing again", async () => {
-  script.answers.push(...Array.from({ length: 50 }, () => DOWN), DOWN);
+  script.replies.push(...Array.from({ length: 50 }, () => DOWN), DOWN);
   for (let time = 0; time < 50; time++) await failed(finlink.connectors.createConnector({}));
   await failed(finlink.users.getUser({}));
   assert.equal(script.received.length, 51);
@@ -102,7 +102,7 @@ test("an API key goes with every call, and who calls", async () => {
 test("every reason of the contract arrives with all that it says", async () => {
   const reasons = Object.keys(ErrorReason).filter((name) => Number.isNaN(Number(name)));
   for (const reason of reasons.filter((name) => name !== "UNSPECIFIED")) {
-    script.answers.push(Script.failure(reason, Code.FailedPrecondition));
+    script.replies.push(Script.failure(reason, Code.FailedPrecondition));
     const error = await failed(finlink.users.getUser({}));
     assert.equal(error.code, reason);
     assert.equal(error.grpcCode, Code.FailedPrecondition);
@@ -118,7 +118,7 @@ test("without a reason of Finlink's the status decides", async () => {
   const statuses = Object.values(Code).filter((code): code is Code => typeof code === "number");
   for (const status of statuses) {
     const other = Script.failure("USER_NOT_FOUND", status, "elsewhere.example");
-    script.answers.push(...Array.from({ length: 1 }, () => other));
+    script.replies.push(...Array.from({ length: 1 }, () => other));
     const error = await failed(finlink.connectors.createConnector({}));
     const word = Code[status].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
     assert.equal(error.code, word.replace("CANCELED", "CANCELLED"));
@@ -127,7 +127,7 @@ test("without a reason of Finlink's the status decides", async () => {
 });
 
 test("a connection that is refused or breaks is unavailable", async () => {
-  script.answers.push("hang");
+  script.replies.push("hang");
   const call = failed(finlink.connectors.createConnector({}));
   await script.hanging;
   await script.stop();
@@ -144,14 +144,14 @@ test("many calls at once are no cause for a warning", async () => {
   assert.deepEqual(warnings, []);
 });
 
-test("a late answer is not waited for", async () => {
-  script.answers.push("hang");
+test("a late reply is not waited for", async () => {
+  script.replies.push("hang");
   const error = await failed(finlink.users.getUser({}, { timeoutMs: 20 }));
   assert.equal(error.code, "DEADLINE_EXCEEDED");
 });
 
 test("a caller gives a call up", async () => {
-  script.answers.push("hang");
+  script.replies.push("hang");
   const giving = new AbortController();
   const call = failed(finlink.users.getUser({}, { signal: giving.signal }));
   await script.hanging;
@@ -160,7 +160,7 @@ test("a caller gives a call up", async () => {
 });
 
 test("closing ends what is under way, and what comes later", async () => {
-  script.answers.push("hang");
+  script.replies.push("hang");
   const call = failed(finlink.users.getUser({}));
   await script.hanging;
   finlink.close();

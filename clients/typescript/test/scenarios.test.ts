@@ -188,10 +188,10 @@ test("walks lists", options, async () => {
 test("exports a user", options, async () => {
   const userId = await newUser(finlink);
   await connectTo(finlink, userId, "zerodha");
-  const pieces = await all(finlink.exportUser({ userId }));
-  const kinds = pieces.map((piece) => piece.item.case);
+  const items = await all(finlink.exportUser({ userId }));
+  const kinds = items.map((item) => item.item.case);
   assert.equal(kinds[0], "user");
-  const last = pieces.at(-1)?.item;
+  const last = items.at(-1)?.item;
   assert.ok(last?.case === "completed");
   const { counts } = last.value;
   assert.equal(counts.connector, 1);

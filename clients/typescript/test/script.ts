@@ -1,4 +1,4 @@
-/** A gRPC server that answers what a test tells it to. */
+/** A scripted gRPC server. */
 import { createServer, type Http2Server } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { create, type DescMessage, type DescMethod } from "@bufbuild/protobuf";
@@ -15,7 +15,7 @@ import { SERVICES } from "../src/gen/services.js";
 export const METHODS: DescMethod[] = SERVICES.flatMap((service) => service.methods);
 
 /** What a call gets: nothing while it "hang"s, an error, or the message an object makes. */
-type Answer = ConnectError | "hang" | object;
+type Reply = ConnectError | "hang" | object;
 
 interface Received {
   readonly method: string;
@@ -23,10 +23,10 @@ interface Received {
   readonly message: unknown;
 }
 
-/** Answers calls from `answers`, in order, with an empty message after; streams from `streams`, a list a call. */
+/** Calls get `replies`, in order, and an empty message after them; streams get `streams`, a list a call. */
 export class Script {
-  readonly answers: Answer[] = [];
-  readonly streams: Answer[][] = [];
+  readonly replies: Reply[] = [];
+  readonly streams: Reply[][] = [];
   readonly received: Received[] = [];
   /** Settles when a call hangs. */
   readonly hanging: Promise<void>;
@@ -45,7 +45,7 @@ export class Script {
             if (method.methodKind === "unary")
               router.rpc(method, ((message: unknown, context: HandlerContext) => {
                 this.#receive(method.name, message, context);
-                return this.#give(method.output, this.answers.shift() ?? {}, context);
+                return this.#give(method.output, this.replies.shift() ?? {}, context);
               }) as never);
             else if (method.methodKind === "server_streaming")
               router.rpc(method, ((message: unknown, context: HandlerContext) =>
@@ -94,17 +94,17 @@ export class Script {
 
   async *#stream(method: DescMethod, message: unknown, context: HandlerContext) {
     this.#receive(method.name, message, context);
-    for (const answer of this.streams.shift() ?? [{}])
-      yield await this.#give(method.output, answer, context);
+    for (const reply of this.streams.shift() ?? [{}])
+      yield await this.#give(method.output, reply, context);
   }
 
-  async #give<D extends DescMessage>(output: D, answer: Answer, context: HandlerContext) {
-    if (answer === "hang") {
+  async #give<D extends DescMessage>(output: D, reply: Reply, context: HandlerContext) {
+    if (reply === "hang") {
       this.#hangs();
       await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
       throw new ConnectError("gone", Code.Canceled);
     }
-    if (answer instanceof ConnectError) throw answer;
-    return create(output, answer as never);
+    if (reply instanceof ConnectError) throw reply;
+    return create(output, reply as never);
   }
 }

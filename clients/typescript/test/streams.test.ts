@@ -1,4 +1,4 @@
-/** Watches, exports and lists, against a server in this process that answers as it is told. */
+/** Watches, exports and lists, against a scripted server in this process. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -23,7 +23,7 @@ afterEach(async () => {
 
 test("a watch goes on after the last event", async () => {
   const cut = new ConnectError("what is said of a stream whose server was killed", Code.Internal);
-  script.streams.push([told("a"), told("b"), DOWN], [DOWN], [cut], [told("c")]);
+  script.streams.push([reported("a"), reported("b"), DOWN], [DOWN], [cut], [reported("c")]);
   const request = { userId: "ann", resumeToken: "start" };
   const events = await all(finlink.watchConnectors(request));
   assert.deepEqual(
@@ -37,7 +37,7 @@ test("a watch goes on after the last event", async () => {
 
 test("what does not pass ends a watch", async () => {
   for (const reason of ["RESUME_TOKEN_EXPIRED", "INTERNAL"]) {
-    script.streams.push([told("a"), DOWN], [Script.failure(reason, Code.Internal)]);
+    script.streams.push([reported("a"), DOWN], [Script.failure(reason, Code.Internal)]);
     const watch = finlink.watchConnectors();
     assert.equal((await watch.next()).value?.resumeToken, "a");
     await failsWith(reason, watch.next());
@@ -51,7 +51,7 @@ test("a watch that does not begin fails at once", async () => {
 });
 
 test("closing the client ends a watch", async () => {
-  script.streams.push([told("a"), "hang"]);
+  script.streams.push([reported("a"), "hang"]);
   const watch = finlink.watchConnectors();
   await watch.next();
   const next = watch.next();
@@ -67,7 +67,7 @@ test("an export that breaks off is not taken for the whole", async () => {
 });
 
 test("lists are walked in large pages, and nothing is fetched ahead", async () => {
-  script.answers.push(
+  script.replies.push(
     { data: { records: [{ id: "a" }, { id: "b" }], pagination: { nextPageToken: "next" } } },
     { data: { records: [{ id: "c" }], pagination: {} } },
   );
@@ -86,7 +86,7 @@ test("lists are walked in large pages, and nothing is fetched ahead", async () =
   );
 });
 
-function told(resumeToken: string) {
+function reported(resumeToken: string) {
   return { resumeToken, type: "sync" };
 }
 

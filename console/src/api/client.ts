@@ -10,7 +10,7 @@ export const limitedUntil = signal<Date | null>(null);
 const TRIES = 3;
 type Query = Record<string, string | number | undefined>;
 
-/** The `data` of an answer. A read that is limited waits as long as it is told to, and says so. */
+/** The `data` of a reply. A read that is limited waits as long as the reply asks, and says so. */
 export async function read<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
@@ -22,12 +22,12 @@ export async function read<T>(path: string, query: Query = {}, signal?: AbortSig
   }
 }
 
-/** A change; whoever asked for it is told at once if it is limited. */
+/** A change; if it is limited, its caller gets the error at once. */
 export async function change<T>(path: string, body: object): Promise<T> {
   return dataOf<T>(await send("POST", path, undefined, JSON.stringify(body)));
 }
 
-/** An answer of 2xx, body unread. */
+/** A reply of 2xx, body unread. */
 export async function send(
   method: string,
   path: string,
@@ -38,7 +38,7 @@ export async function send(
   const headers = new Headers(more);
   if (body !== undefined) headers.set("content-type", "application/json");
   if (apiKey.value !== null) headers.set("x-api-key", apiKey.value);
-  const answer = await fetch(`/api/v1${path}`, {
+  const reply = await fetch(`/api/v1${path}`, {
     method,
     headers,
     cache: "no-store",
@@ -48,8 +48,8 @@ export async function send(
     if (signal?.aborted) throw cause;
     throw new ApiError("UNREACHABLE", "Finlink cannot be reached");
   });
-  if (answer.ok) return answer;
-  const error = errorOf(answer.status, answer.headers, await answer.json().catch(() => null));
+  if (reply.ok) return reply;
+  const error = errorOf(reply.status, reply.headers, await reply.json().catch(() => null));
   if (error.code === "UNAUTHENTICATED") {
     keyAsked.value =
       apiKey.value === null ? "This Finlink needs an API key." : "This API key is unknown or revoked.";
@@ -57,8 +57,8 @@ export async function send(
   throw error;
 }
 
-async function dataOf<T>(answer: Response): Promise<T> {
-  const { data } = (await answer.json()) as { data: T };
+async function dataOf<T>(reply: Response): Promise<T> {
+  const { data } = (await reply.json()) as { data: T };
   return data;
 }
 

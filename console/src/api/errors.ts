@@ -16,7 +16,7 @@ export class ApiError extends Error {
 
 const ADVICE: Record<string, string> = {
   UNREACHABLE:
-    "Is Finlink running, and does this machine reach it? `GET /health` answers while its Envoy runs.",
+    "Is Finlink running, and does this machine reach it? `GET /health` replies while its Envoy runs.",
   UNAVAILABLE: "Finlink or its database does not respond: look at `GET /ready`, then at the log.",
   DEADLINE_EXCEEDED: "The reply did not come in time: look for `database does not respond` in the log.",
   INTERNAL: "A fault of Finlink: the log has the cause under the request id.",
@@ -34,7 +34,7 @@ export function adviceOn(error: ApiError): string {
   return ADVICE[error.code] ?? "Try again; if it stays, look for the request id in the log.";
 }
 
-/** The error that an answer other than 2xx tells of; `body` is what it says, if that is JSON. */
+/** The error of a reply other than 2xx; `body` is its content, if that is JSON. */
 export function errorOf(status: number, headers: Headers, body: unknown): ApiError {
   const requestId = headers.get("x-request-id");
   const wait = Number(headers.get("retry-after"));
@@ -42,7 +42,7 @@ export function errorOf(status: number, headers: Headers, body: unknown): ApiErr
   if (!isErrorBody(body)) {
     return new ApiError(
       `HTTP_${status}`,
-      `The answer is HTTP ${status} without an explanation`,
+      `The reply is HTTP ${status} without an explanation`,
       requestId,
       retryAfter,
     );

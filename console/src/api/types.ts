@@ -1,4 +1,4 @@
-/** What Finlink answers, as the contract has it: `contract.ts` is made from docs/openapi.yaml by `npm run contract`. */
+/** Finlink's replies, as the contract has them: `contract.ts` is made from docs/openapi.yaml by `npm run contract`. */
 
 import type { components } from "./contract";
 

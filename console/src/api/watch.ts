@@ -13,7 +13,7 @@ export interface Watcher {
   event(event: WatchEvent): void;
   /** The stream is broken, or was refused, and is tried again after a pause. */
   broken(error: ApiError): void;
-  /** What happened meanwhile cannot be told: what is shown must be read anew once `ready` comes. */
+  /** Changes in between cannot be reported: everything shown must be read again once `ready` comes. */
   gap(): void;
 }
 
@@ -54,9 +54,9 @@ async function* stream(token: string | null, stop: AbortSignal): AsyncGenerator<
   let silence = setTimeout(() => own.abort(), SILENCE_MS);
   try {
     const more: Record<string, string> = token === null ? {} : { "last-event-id": token };
-    const answer = await send("GET", "/connectors/watch", signal, undefined, more);
-    if (answer.body === null) return;
-    const reader = answer.body
+    const reply = await send("GET", "/connectors/watch", signal, undefined, more);
+    if (reply.body === null) return;
+    const reader = reply.body
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(new EventSourceParserStream())
       .getReader();
@@ -66,7 +66,7 @@ async function* stream(token: string | null, stop: AbortSignal): AsyncGenerator<
       clearTimeout(silence);
       silence = setTimeout(() => own.abort(), SILENCE_MS);
       const data: unknown = JSON.parse(value.data);
-      if (value.event === "error") throw errorOf(503, answer.headers, data);
+      if (value.event === "error") throw errorOf(503, reply.headers, data);
       yield data as WatchEvent;
     }
   } finally {

@@ -186,7 +186,7 @@ class InProcess:
 
 
 @dataclass
-class Gate:
+class Checkpoint:
     """A place where runs wait until they are let on."""
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)

@@ -27,7 +27,7 @@ from server.platforms.base import LoginRequired, PlatformSession, PlatformUnavai
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing
 from server.storage.data_keys import DataKeyStore
-from tests.domains.connectors.sync_world import ALL, Gate, World
+from tests.domains.connectors.sync_world import ALL, Checkpoint, World
 
 LOGIN_PAGE = "https://platform.test/login"
 
@@ -118,19 +118,19 @@ async def test_a_connect_whose_user_is_deleted_meanwhile_stores_nothing(world: W
 
     class Slow:
         def __init__(self) -> None:
-            self.gate = Gate()
+            self.checkpoint = Checkpoint()
 
         async def connect(self, credentials: dict[str, str]) -> PlatformSession:
-            await self.gate()
+            await self.checkpoint()
             return world.platform.session()
 
     slow = Slow()
     world.platform.connect = slow.connect  # type: ignore[method-assign,assignment]
     connecting = asyncio.create_task(world.connect(user_id, "fi_money", ALL, {}))
     async with asyncio.timeout(10):
-        await slow.gate.reached.wait()
+        await slow.checkpoint.reached.wait()
         await world.user_service.delete(user_id)
-        slow.gate.opened.set()
+        slow.checkpoint.opened.set()
         with pytest.raises(UserNotFound):
             await connecting
     assert await stored(world) == 0

@@ -11,7 +11,7 @@ from server.domains.connectors.model import Connector
 from server.domains.connectors.records.store import ERASURES
 from server.storage.audit import AUDIT_EVENTS
 from server.storage.driver import ClientSession
-from tests.domains.connectors.sync_world import ALL, Gate, World, transaction
+from tests.domains.connectors.sync_world import ALL, Checkpoint, World, transaction
 
 ENDED, ERASED = "connector.disconnected", "connector.records_deleted"
 
@@ -115,14 +115,14 @@ async def test_of_two_at_once_one_erases(world: World) -> None:
 async def test_a_run_under_way_writes_nothing_more(world: World) -> None:
     connector = await world.synced()
     world.platform.items["transactions"].append(transaction("t3"))
-    gate = Gate()
-    world.platform.before_fetch = gate
+    checkpoint = Checkpoint()
+    world.platform.before_fetch = checkpoint
     await world.syncs.request_run(connector.id, "sync_x", [])
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
-    await gate.reached.wait()
+    await checkpoint.reached.wait()
     await world.service.disconnect(connector.id, delete_records=True)
     await erase(world)
-    gate.opened.set()
+    checkpoint.opened.set()
     await run
     assert await world.database.collection("records").count_documents({}) == 0
 

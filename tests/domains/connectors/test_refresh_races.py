@@ -10,7 +10,7 @@ from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.errors import NotConnected, ReauthRequired
 from server.domains.connectors.model import Connector
 from server.storage.leases import LEASES, Leases
-from tests.domains.connectors.sync_world import ALL, Gate, World
+from tests.domains.connectors.sync_world import ALL, Checkpoint, World
 
 
 def another_process(world: World) -> SessionRenewal:
@@ -19,15 +19,15 @@ def another_process(world: World) -> SessionRenewal:
 
 async def frozen_refresh(
     world: World, connector: Connector
-) -> tuple[Gate, asyncio.Task[Connector]]:
+) -> tuple[Checkpoint, asyncio.Task[Connector]]:
     """A refresh that stands still at the platform, its lease lapsed."""
-    gate = world.platform.before_renewal = Gate()
+    checkpoint = world.platform.before_renewal = Checkpoint()
     refresh = asyncio.create_task(world.service.refresh(connector.id, {}))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
     await world.database.collection(LEASES).delete_one({"_id": f"refresh/{connector.id}"})
     world.platform.before_renewal = None
-    return gate, refresh
+    return checkpoint, refresh
 
 
 async def test_of_many_refreshes_one_asks_the_platform(world: World) -> None:
@@ -58,10 +58,10 @@ async def test_a_refresh_with_a_conflict_changes_nothing_and_returns_the_newer(
 ) -> None:
     connector = await world.synced()
     world.platform.renewable = True
-    gate, late = await frozen_refresh(world, connector)
+    checkpoint, late = await frozen_refresh(world, connector)
     newer = await another_process(world).refresh(connector, {})
     document = await world.document(connector.id)
-    gate.opened.set()
+    checkpoint.opened.set()
     assert (await late).session.id == newer.session.id
     assert await world.document(connector.id) == document
     # The session that it opened all the same is ended again.
@@ -71,11 +71,11 @@ async def test_a_refresh_with_a_conflict_changes_nothing_and_returns_the_newer(
 async def test_a_refusal_with_a_conflict_expires_nothing(world: World) -> None:
     connector = await world.synced()
     world.platform.renewable = True
-    gate, late = await frozen_refresh(world, connector)
+    checkpoint, late = await frozen_refresh(world, connector)
     newer = await another_process(world).refresh(connector, {})
     world.platform.renewable = False
     world.platform.session_over = True
-    gate.opened.set()
+    checkpoint.opened.set()
     assert (await late).session.id == newer.session.id
     assert (await world.get(connector.id)).status == "connected"
 
@@ -83,10 +83,10 @@ async def test_a_refusal_with_a_conflict_expires_nothing(world: World) -> None:
 async def test_a_disconnect_wins_over_a_refresh_under_way(world: World) -> None:
     connector = await world.synced()
     world.platform.renewable = True
-    gate, late = await frozen_refresh(world, connector)
+    checkpoint, late = await frozen_refresh(world, connector)
     await world.service.disconnect(connector.id)
     document = await world.document(connector.id)
-    gate.opened.set()
+    checkpoint.opened.set()
     with pytest.raises(NotConnected):
         await late
     assert await world.document(connector.id) == document
@@ -95,10 +95,10 @@ async def test_a_disconnect_wins_over_a_refresh_under_way(world: World) -> None:
 async def test_connecting_again_wins_over_a_refresh_under_way(world: World) -> None:
     connector = await world.synced()
     world.platform.renewable = True
-    gate, late = await frozen_refresh(world, connector)
+    checkpoint, late = await frozen_refresh(world, connector)
     await world.service.disconnect(connector.id)
     anew, _ = await world.connect(connector.user_id, "fi_money", ALL, {})
-    gate.opened.set()
+    checkpoint.opened.set()
     assert (await late).session.id == anew.session.id
     assert (await world.get(connector.id)).session.generation == anew.session.generation
 
@@ -106,9 +106,9 @@ async def test_connecting_again_wins_over_a_refresh_under_way(world: World) -> N
 async def test_a_deleted_user_wins_over_a_refresh_under_way(world: World) -> None:
     connector = await world.synced()
     world.platform.renewable = True
-    gate, late = await frozen_refresh(world, connector)
+    checkpoint, late = await frozen_refresh(world, connector)
     await world.user_service.delete(connector.user_id)
-    gate.opened.set()
+    checkpoint.opened.set()
     with pytest.raises(NotConnected):
         await late
     assert await world.connectors.get(connector.id) is None
@@ -118,13 +118,13 @@ async def test_a_renewal_that_has_begun_is_stored_though_its_run_is_stopped(worl
     connector = await world.synced()
     world.platform.session_over = True
     world.platform.renewable = True
-    gate = world.platform.before_renewal = Gate()
+    checkpoint = world.platform.before_renewal = Checkpoint()
     await world.make_due(connector.id)
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
         run.cancel()
-        gate.opened.set()
+        checkpoint.opened.set()
         with pytest.raises(asyncio.CancelledError):
             await run
     after = await world.get(connector.id)

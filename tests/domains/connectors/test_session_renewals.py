@@ -12,7 +12,7 @@ from server.domains.connectors.connections.sessions import ASK_AFTER, RENEW_BEFO
 from server.domains.connectors.model import EXPIRES_SOON, Connector
 from server.domains.connectors.sync.checks import LEASE, SessionChecks
 from server.platforms.base import PlatformUnavailable
-from tests.domains.connectors.sync_world import Gate, World
+from tests.domains.connectors.sync_world import Checkpoint, World
 from tests.domains.connectors.waiting import eventually
 
 LOGIN_PAGE = "https://platform.test/login"
@@ -137,13 +137,13 @@ async def test_a_platform_that_is_away_is_asked_again_later(world: World) -> Non
 
 async def test_a_session_that_a_caller_refreshes_is_left_to_the_caller(renewable: World) -> None:
     connector = await renewable.synced()
-    gate = renewable.platform.before_renewal = Gate()
+    checkpoint = renewable.platform.before_renewal = Checkpoint()
     refresh = asyncio.create_task(renewable.service.refresh(connector.id, {}))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
         await renewable.change(connector.id, {"session.checkAt": utc_now()})
         assert await renewable.checks.check_some()
-        gate.opened.set()
+        checkpoint.opened.set()
         refreshed = await refresh
     assert renewable.platform.renewals == 1
     assert (await renewable.get(connector.id)).session.id == refreshed.session.id

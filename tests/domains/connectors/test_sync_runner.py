@@ -23,7 +23,7 @@ from server.jobs.queue import Job, JobQueue
 from server.platforms.base import PermissionRefused, PlatformDataError, PlatformUnavailable
 from server.storage import persistence
 from server.storage.driver import ClientSession, Database, Document
-from tests.domains.connectors.sync_world import ALL, Gate, InProcess, World, transaction
+from tests.domains.connectors.sync_world import ALL, Checkpoint, InProcess, World, transaction
 from tests.domains.connectors.waiting import eventually
 
 AWAY = PlatformUnavailable("The platform is away")
@@ -207,7 +207,7 @@ async def test_a_run_that_takes_too_long_is_broken_off(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner_module, "RUN_SECONDS", 0.05)
-    world.platform.before_fetch = Gate()
+    world.platform.before_fetch = Checkpoint()
     connector = await world.synced()
     assert connector.history[0].status == "failed"
     assert connector.history[0].error_code == "PLATFORM_ERROR"
@@ -282,31 +282,31 @@ async def test_a_session_refreshed_while_the_old_one_ended_is_not_thrown_away(wo
 # What changes while a run is under way
 
 
-async def under_way(world: World, connector: Connector) -> tuple[Gate, asyncio.Task[None]]:
+async def under_way(world: World, connector: Connector) -> tuple[Checkpoint, asyncio.Task[None]]:
     """A run of `connector` that waits for its data."""
-    gate = Gate()
-    world.platform.before_fetch = gate
+    checkpoint = Checkpoint()
+    world.platform.before_fetch = checkpoint
     if (await world.get(connector.id)).sync.run is None:
         await world.syncs.request_run(connector.id, new_sync_id(), [])
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
-    return gate, run
+        await checkpoint.reached.wait()
+    return checkpoint, run
 
 
-async def finished(gate: Gate, run: asyncio.Task[None]) -> None:
-    gate.opened.set()
+async def finished(checkpoint: Checkpoint, run: asyncio.Task[None]) -> None:
+    checkpoint.opened.set()
     async with asyncio.timeout(10):
         await run
 
 
 async def test_settings_changed_during_a_run_apply_afterwards(world: World) -> None:
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     changed = await world.sync_service.update_settings(connector.id, 30, ["trades"], None)
     assert (changed.sync.interval, changed.sync.data_types) == (30, ("trades",))
     assert changed.sync.run is not None
-    await finished(gate, run)
+    await finished(checkpoint, run)
     after = await world.get(connector.id)
     assert (after.sync.interval, after.sync.data_types) == (30, ("trades",))
     assert minutes_to_the_next(after) == 30
@@ -314,10 +314,10 @@ async def test_settings_changed_during_a_run_apply_afterwards(world: World) -> N
 
 async def test_auto_sync_switched_off_during_a_run(world: World) -> None:
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     meanwhile = await world.sync_service.update_settings(connector.id, None, [], False)
     assert (meanwhile.sync.auto, meanwhile.sync.next_at) == (False, None)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     after = await world.get(connector.id)
     assert after.history[0].status == "success"
     assert (after.sync.auto, after.sync.next_at) == (False, None)
@@ -327,9 +327,9 @@ async def test_auto_sync_switched_off_during_a_run(world: World) -> None:
 async def test_auto_sync_switched_on_during_a_run(world: World) -> None:
     connector = await world.synced()
     await world.sync_service.update_settings(connector.id, None, [], False)
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     await world.sync_service.update_settings(connector.id, None, [], True)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     after = await world.get(connector.id)
     assert minutes_to_the_next(after) == 5
 
@@ -339,9 +339,9 @@ async def test_the_interval_changed_during_a_run_of_a_connector_in_error(world: 
     world.platform.fail_with(AWAY)
     for _ in range(4):
         connector = await world.sync(connector.id)
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     await world.sync_service.update_settings(connector.id, 7, [], None)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     after = await world.get(connector.id)
     assert after.status == "error"
     assert minutes_to_the_next(after) == 14
@@ -349,11 +349,11 @@ async def test_the_interval_changed_during_a_run_of_a_connector_in_error(world: 
 
 async def test_disconnected_during_a_run(world: World) -> None:
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     ended = await world.service.disconnect(connector.id)
     assert ended.history[0].error_code == "RUN_CANCELLED"
     document = await world.document(connector.id)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert await world.document(connector.id) == document
     assert ended.status == "disconnected"
     assert (ended.totals.runs, ended.totals.failed) == (2, 1)
@@ -361,23 +361,23 @@ async def test_disconnected_during_a_run(world: World) -> None:
 
 async def test_connected_again_during_a_run_of_the_former_session(world: World) -> None:
     connector = await world.synced("trades")
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     world.platform.items["trades"] = []
     await world.service.disconnect(connector.id)
     again, _ = await world.connect(connector.user_id, connector.platform, ALL, {})
     assert again.sync.run is not None
     document = await world.document(connector.id)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert await world.document(connector.id) == document
     assert (await world.sync(connector.id)).last_sync_id == again.sync.run.sync_id
 
 
 async def test_user_deleted_during_a_run(world: World) -> None:
     connector = await world.connected()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     await world.user_service.delete(connector.user_id)
     assert await world.connectors.get(connector.id) is None
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert await world.connectors.get(connector.id) is None
     assert await world.lists.count_by_status(EVERYTHING) == {}
     assert await world.kept(connector.id) == {}  # what it still fetched was not written
@@ -389,7 +389,7 @@ async def test_user_deleted_during_a_run(world: World) -> None:
 async def test_user_suspended_during_a_run(world: World) -> None:
     connector = await world.connected()
     assert connector.sync.run is not None
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     await world.user_service.set_status(connector.user_id, "suspended")
     stopped = await world.get(connector.id)
     assert (stopped.sync.paused, stopped.sync.next_at, stopped.sync.run) == (True, None, None)
@@ -398,7 +398,7 @@ async def test_user_suspended_during_a_run(world: World) -> None:
         connector.sync.run.sync_id,
     )
     document = await world.document(connector.id)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert await world.document(connector.id) == document
     await world.make_due(connector.id)  # were it so, nothing would come of it
     await world.runner.run(await world.claim(connector.id))
@@ -412,7 +412,7 @@ async def test_user_suspended_during_a_run(world: World) -> None:
 
 async def test_a_run_whose_worker_died_is_written_off_and_another_follows(world: World) -> None:
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     dead = await world.get(connector.id)
     assert dead.sync.run is not None
     assert dead.sync.run.started_at is not None
@@ -432,40 +432,40 @@ async def test_a_run_whose_worker_died_is_written_off_and_another_follows(world:
     # The worker lives after all: it writes nothing any more.
     document, kept = await world.document(connector.id), await world.kept(connector.id)
     world.platform.items["transactions"].append(transaction("late"))
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert await world.document(connector.id) == document
     assert await world.kept(connector.id) == kept
 
 
 async def test_a_lost_lease_does_not_fail_either(world: World) -> None:
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     await world.make_due(connector.id)
     await world.claim(connector.id)
     document = await world.document(connector.id)
     world.platform.fail_with(AWAY)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert await world.document(connector.id) == document
 
 
 async def test_a_lost_lease_does_not_expire_the_connector(world: World) -> None:
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     await world.make_due(connector.id)
     await world.claim(connector.id)
     document = await world.document(connector.id)
     world.platform.session_over = True
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert await world.document(connector.id) == document
 
 
 async def test_a_lost_lease_closes_no_holdings(world: World) -> None:
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     await world.make_due(connector.id)
     await world.another_runner(InProcess()).run(await world.claim(connector.id))
     world.platform.items["portfolio"] = []
-    await finished(gate, run)
+    await finished(checkpoint, run)
     records, _ = await world.records.page(connector.id, "portfolio", PageRequest(limit=100))
     assert [record.closed_at for record in records] == [None, None, None]
 
@@ -488,14 +488,14 @@ async def test_the_heartbeat_notices_a_lost_lease(
 async def test_the_heartbeat_keeps_the_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
     connector = await world.synced()
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     first = (await world.document(connector.id))["sync"]["dueAt"]
 
     async def extended() -> bool:
         return bool((await world.document(connector.id))["sync"]["dueAt"] != first)
 
     await eventually(extended, "the claim to be extended")
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert (await world.get(connector.id)).history[0].status == "success"
 
 
@@ -517,10 +517,10 @@ async def test_a_heartbeat_that_failed_comes_again_soon(
 
     failed = asyncio.Event()
     monkeypatch.setattr(world.syncs.jobs, "keep", failing_once)
-    gate, run = await under_way(world, connector)
+    checkpoint, run = await under_way(world, connector)
     async with asyncio.timeout(10):
         await again.wait()
-    await finished(gate, run)
+    await finished(checkpoint, run)
     assert (await world.get(connector.id)).history[0].status == "success"
 
 
@@ -560,16 +560,16 @@ async def test_a_silent_database_fails_no_run(
 
 async def test_what_a_run_added_before_it_was_handed_back_counts(world: World) -> None:
     connector = await world.connected("transactions", "portfolio")
-    gate = Gate()
+    checkpoint = Checkpoint()
 
     async def at_the_second() -> None:
         if world.platform.fetched:
-            await gate()
+            await checkpoint()
 
     world.platform.before_fetch = at_the_second
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
@@ -599,28 +599,28 @@ async def test_cancelled_a_run_is_handed_back_under_the_same_id(world: World) ->
     assert (after.totals.runs, after.totals.failed) == (2, 0)
 
 
-async def second_fetch(world: World, connector: Connector) -> tuple[Gate, asyncio.Task[None]]:
+async def second_fetch(world: World, connector: Connector) -> tuple[Checkpoint, asyncio.Task[None]]:
     """A run that has brought its first data type, and waits for the platform with the second."""
-    gate = Gate()
+    checkpoint = Checkpoint()
 
     async def before_fetch() -> None:
         if world.platform.fetched:
-            await gate()
+            await checkpoint()
 
     world.platform.before_fetch = before_fetch
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
-    return gate, run
+        await checkpoint.reached.wait()
+    return checkpoint, run
 
 
 async def test_a_run_under_way_reports_what_it_has_brought(world: World) -> None:
     connector = await world.connected("transactions", "trades")
     assert connector.sync.run is not None
-    gate, run = await second_fetch(world, connector)
+    checkpoint, run = await second_fetch(world, connector)
     state = await world.sync_service.get(connector.id, connector.sync.run.sync_id)
     assert (state.state, state.counts) == ("in_progress", (DataTypeCount("transactions", 2, 2),))
-    await finished(gate, run)
+    await finished(checkpoint, run)
 
 
 async def test_a_run_handed_back_goes_on_with_what_it_had_brought(world: World) -> None:
@@ -640,9 +640,9 @@ async def test_a_run_handed_back_goes_on_with_what_it_had_brought(world: World) 
 async def test_a_run_cancelled_half_way_reports_what_it_had_brought(world: World) -> None:
     connector = await world.connected("transactions", "trades")
     assert connector.sync.run is not None
-    gate, run = await second_fetch(world, connector)
+    checkpoint, run = await second_fetch(world, connector)
     await world.sync_service.cancel(connector.id, connector.sync.run.sync_id)
-    await finished(gate, run)
+    await finished(checkpoint, run)
     (entry,) = (await world.get(connector.id)).history
     assert (entry.error_code, entry.records_count, entry.added_count) == ("RUN_CANCELLED", 2, 2)
     assert await world.kept(connector.id) == {"transactions": 2}
@@ -689,14 +689,14 @@ class Dying(JobQueue[Connector]):
 
 async def dies(world: World, connector: Connector) -> None:
     """A worker begins what is due and dies; its claim lapses."""
-    gate = Gate()
-    world.platform.before_fetch = gate
+    checkpoint = Checkpoint()
+    world.platform.before_fetch = checkpoint
     syncs = SyncStore(world.database)
     syncs.jobs = Dying(world.database, SYNC_JOBS, documents.connector)
     runner = world.another_runner(syncs=syncs)
     run = asyncio.create_task(runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run

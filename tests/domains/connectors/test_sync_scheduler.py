@@ -12,7 +12,7 @@ import pytest
 from server.domains.connectors.model import Connector
 from server.jobs import scheduler as scheduler_module
 from server.kernel import Engine
-from tests.domains.connectors.sync_world import Gate, InProcess, World
+from tests.domains.connectors.sync_world import Checkpoint, InProcess, World
 from tests.domains.connectors.waiting import eventually
 
 
@@ -146,14 +146,14 @@ async def test_a_crashed_worker_s_run_is_taken_over(world: World) -> None:
 
 async def test_a_stopping_worker_lets_its_runs_end(world: World) -> None:
     connector = await world.connected()
-    gate = Gate()
-    world.platform.before_fetch = gate
+    checkpoint = Checkpoint()
+    world.platform.before_fetch = checkpoint
     scheduler = world.scheduler(concurrency=1)
     scheduler.start()
     async with asyncio.timeout(60):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
         stopping = asyncio.create_task(stopped(scheduler, grace=60))
-        gate.opened.set()
+        checkpoint.opened.set()
         await stopping
     assert (await world.get(connector.id)).history[0].status == "success"
 
@@ -161,12 +161,12 @@ async def test_a_stopping_worker_lets_its_runs_end(world: World) -> None:
 async def test_a_stopping_worker_hands_back_what_does_not_end(world: World) -> None:
     connector = await world.connected()
     assert connector.sync.run is not None
-    gate = Gate()
-    world.platform.before_fetch = gate
+    checkpoint = Checkpoint()
+    world.platform.before_fetch = checkpoint
     scheduler = world.scheduler(concurrency=1)
     scheduler.start()
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
         await stopped(scheduler, grace=0)
     world.platform.before_fetch = None
     async with working(world.scheduler()):
@@ -191,14 +191,14 @@ async def test_records_of_removed_connectors_are_erased(world: World) -> None:
 
 async def test_many_triggers_at_once_are_one_run(world: World) -> None:
     connector = await world.synced()
-    gate = Gate()
-    world.platform.before_fetch = gate
+    checkpoint = Checkpoint()
+    world.platform.before_fetch = checkpoint
     async with working(world.scheduler(), world.scheduler()):
         replies = await asyncio.gather(
             *(world.sync_service.trigger(connector.id, [], force=True) for _ in range(10))
         )
         assert len({reply.sync_id for reply in replies}) == 1
-        gate.opened.set()
+        checkpoint.opened.set()
         after = await runs_of(world, connector, 2)
     assert after.last_sync_id == replies[0].sync_id
     assert after.totals.runs == 2

@@ -12,7 +12,14 @@ from server.core.clock import utc_now
 from server.domains.connectors.model import DataTypeCount
 from server.domains.connectors.records import store as record_store
 from server.domains.connectors.records.store import RECORDS
-from tests.domains.connectors.sync_world import Gate, World, holding, profile, trade, transaction
+from tests.domains.connectors.sync_world import (
+    Checkpoint,
+    World,
+    holding,
+    profile,
+    trade,
+    transaction,
+)
 
 
 async def stored(world: World, connector_id: str) -> dict[str, object]:
@@ -119,24 +126,24 @@ async def test_what_a_dead_run_stored_is_not_taken_for_what_was_there_before(wor
     connector = await world.synced("portfolio", "profile")
     first = await stored(world, connector.id)
     world.platform.items["portfolio"] = [holding("h1", 9)]
-    gate = Gate()
+    checkpoint = Checkpoint()
 
     async def at_profile() -> None:
         if world.platform.fetched[-1] == "portfolio":
-            await gate()
+            await checkpoint()
 
     world.platform.before_fetch = at_profile
     await world.sync_service.trigger(connector.id, [], force=True)
     world.platform.fetched.append("profile")
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
     assert await stored(world, connector.id) != first
     await world.make_due(connector.id)  # its claim lapses
     world.platform.before_fetch = None
     world.platform.items["portfolio"] = [holding("h1"), holding("h2"), holding("h3")]
     await world.runner.run(await world.claim(connector.id))
-    gate.opened.set()
+    checkpoint.opened.set()
     await run
     assert await stored(world, connector.id) == first
     abandoned = (await world.get(connector.id)).history[1]
@@ -166,19 +173,19 @@ async def test_once_a_day_all_is_written(world: World, monkeypatch: pytest.Monke
 
 async def test_a_run_that_is_handed_back_goes_on_after_what_changed_nothing(world: World) -> None:
     connector = await world.synced("transactions", "profile")
-    gate = Gate()
+    checkpoint = Checkpoint()
 
     async def second() -> None:
         if fetched := world.platform.fetched[before:]:
             assert fetched == ["transactions"]
-            await gate()
+            await checkpoint()
 
     before = len(world.platform.fetched)
     world.platform.before_fetch = second
     await world.sync_service.trigger(connector.id, [], force=True)
     run = asyncio.create_task(world.runner.run(await world.claim(connector.id)))
     async with asyncio.timeout(10):
-        await gate.reached.wait()
+        await checkpoint.reached.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run

@@ -24,7 +24,7 @@ from server.streaming import watches as services
 from server.streaming.watches import Event as AnyEvent
 from server.streaming.watches import Watches
 from tests.contract.descriptors import methods
-from tests.domains.connectors.sync_world import Gate, World
+from tests.domains.connectors.sync_world import Checkpoint, World
 from tests.mongodb import MongoDb
 from tests.storage.databases import fresh
 
@@ -108,21 +108,21 @@ async def test_what_has_been_fetched_can_be_read_while_the_run_goes_on(world: Wo
     connector = await world.connected("transactions", "portfolio")
     claimed = await world.claim(connector.id)
     assert claimed.item.sync.run is not None
-    gate = Gate()
+    checkpoint = Checkpoint()
 
     async def before_the_second() -> None:
         if world.platform.fetched:
-            await gate()
+            await checkpoint()
 
     world.platform.before_fetch = before_the_second
     run = asyncio.create_task(world.runner.run(claimed))
-    await gate.reached.wait()
+    await checkpoint.reached.wait()
     state = await world.sync_service.get(connector.id, claimed.item.sync.run.sync_id)
     assert state.state == "in_progress"
     assert [
         (count.data_type, count.records_count, count.added_count) for count in state.counts
     ] == [("transactions", 2, 2)]
-    gate.opened.set()
+    checkpoint.opened.set()
     await run
 
 

@@ -109,10 +109,10 @@ class Bills:
         return kind(content_type=request.content_type, data=request.data[::-1])
 
     async def _upload(self, requests: AsyncIterator[Any], _context: object) -> Message:
-        data, pieces, kind = b"", 0, ""
+        data, chunks, kind = b"", 0, ""
         try:
-            async for piece in requests:
-                data, pieces, kind = data + piece.data, pieces + 1, kind or piece.content_type
+            async for chunk in requests:
+                data, chunks, kind = data + chunk.data, chunks + 1, kind or chunk.content_type
             if self.pause is not None:
                 await self.pause.wait()
         except BaseException as error:
@@ -120,7 +120,7 @@ class Bills:
             raise
         self.uploads.append("whole")
         response = self.methods["UploadBills"].response_class
-        return response(content_type=kind, size=len(data), sha256=digest(data), pieces=pieces)
+        return response(content_type=kind, size=len(data), sha256=digest(data), chunks=chunks)
 
 
 class _Admission:

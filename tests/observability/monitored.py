@@ -28,7 +28,7 @@ SYNC_LIMIT = int(LIMITS["RATE_LIMIT_SYNC"])
 
 
 @dataclass(frozen=True)
-class Watched:
+class Monitored:
     ground: Ground
     alone: Worker  # a server by itself, which has one connection to MongoDB
     alone_address: str
@@ -76,10 +76,10 @@ class Watched:
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[Watched]:
+def monitored(folder: Path) -> Iterator[Monitored]:
     listens, shows = (f"127.0.0.1:{port}" for port in free_ports(2))
     with ground(folder, **LIMITS) as site:
         settings = {"METRICS_PORT": shows.partition(":")[2], "MONGO_POOL_SIZE": "1"}
         beside = replace(site, settings={**site.settings, **settings})
         with worker(beside, "alone", "serve", "--no-syncs", "--listen", listens) as alone:
-            yield Watched(site, alone, listens, shows)
+            yield Monitored(site, alone, listens, shows)
