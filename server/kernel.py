@@ -14,7 +14,6 @@ from pymongo import IndexModel
 from server.cache.generations import Generations
 from server.config import Settings
 from server.core.clock import Clock
-from server.core.secrets import Secrets
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
 from server.storage.cache_feed import Followed
@@ -71,6 +70,16 @@ class UserExporter(Protocol):
 
 
 @dataclass(frozen=True)
+class Secrets:
+    """Keys of Finlink's own. They stay when the ring's keys are replaced."""
+
+    user_ids: bytes
+    requests: bytes
+    answers: bytes
+    audit: bytes
+
+
+@dataclass(frozen=True)
 class Kernel:
     """The objects that every domain is built on."""
 
@@ -122,9 +131,8 @@ class Parts:
     closed: Sequence[Callable[[], Awaitable[None]]] = ()  # releases resources, at the very end
     dependents: Sequence[UserDependents] = ()
     exporters: Sequence[UserExporter] = ()
-    exported: Mapping[str, Callable[[Any], Any]] = field(
-        default_factory=dict
-    )  # by kind: to a message
+    # By kind: to a message.
+    exported: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     counted: Sequence[Counted] = ()
 
 
@@ -139,12 +147,10 @@ class Domain:
     contract: Sequence[FileDescriptor]  # the files of its services
     build: Callable[[Kernel, Sequence[Parts]], Parts]  # with the parts of the domains before it
     indexes: Callable[[Settings], Indexes] = _no_indexes
-    retired: Mapping[str, Sequence[str]] = field(
-        default_factory=dict
-    )  # indexes to drop, by collection
-    images: Sequence[
-        str
-    ] = ()  # collections whose change streams need the document before the change
+    # Indexes to drop, by collection.
+    retired: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # Collections whose change streams need the document before the change.
+    images: Sequence[str] = ()
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
     # It is built after the domains of earlier stages, and gets their parts.
     stage: int = 0

@@ -1,9 +1,8 @@
 """Prepares MongoDB before a worker serves: indexes, Finlink's own keys, API keys."""
 
 from server.config import ConfigError, Settings
-from server.core.secrets import Secrets
 from server.domains import registry
-from server.kernel import Indexes
+from server.kernel import Indexes, Secrets
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage import api_keys, counters, data_keys, driver, idempotency, keyed_secrets

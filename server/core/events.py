@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from server.core.model import Model
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Model, frozen=True, omit_defaults=True):
     """Who does something: a caller, the sync engine (`system`), or a `command` of an operator."""
 
-    kind: str = "system"
+    kind: str
     address: str | None = None
     key: str | None = None
     certificate: str | None = None
@@ -17,8 +17,7 @@ class Actor:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Model, frozen=True, omit_defaults=True):
     """Something that is done. `fields` are names, never values; `code` says why something failed."""
 
     action: str
@@ -29,7 +28,7 @@ class Event:
     code: str | None = None
 
 
-SYSTEM = Actor()
+SYSTEM = Actor("system")
 _actor: ContextVar[Callable[[], Actor]] = ContextVar("finlink_actor", default=lambda: SYSTEM)
 
 

@@ -32,9 +32,8 @@ class Method:
         self.takes_stream = descriptor.client_streaming
         self.streams = descriptor.server_streaming
         self.scope = Scope(rules.scope)
-        self.max_request_bytes = (
-            rules.max_request_bytes or MAX_REQUEST_BYTES
-        )  # of a stream all together
+        # Of all messages of a stream together.
+        self.max_request_bytes = rules.max_request_bytes or MAX_REQUEST_BYTES
 
         # Over REST: `verb` is `get`, `post`, `put`, `patch` or `delete`.
         self.verb = str(rule.WhichOneof("pattern"))
@@ -42,9 +41,7 @@ class Method:
         self.path_fields = frozenset[str](_VARIABLE.findall(self.http_path))
         self.success_status = rules.success_status or 200
         group = rate_limit_pb2.RateLimitGroup.Name(rules.rate_limit_group)
-        self.rate_limit_group = group.removeprefix(
-            "RATE_LIMIT_GROUP_"
-        ).lower()  # as settings name it
+        self.rate_limit_group = group.removeprefix("RATE_LIMIT_GROUP_").lower()
         self.stream_form = rules.stream_form
         # Whether a caller may come back to its stream with the id of the last event.
         self.is_resumed = self.stream_form == rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS

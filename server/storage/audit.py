@@ -10,17 +10,17 @@ code of their own. The key is not in MongoDB.
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
+from msgspec import to_builtins
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.events import Actor, Event, current_actor
-from server.core.model import document_name
 from server.storage.driver import ClientSession, Database, Document, insert
 
 AUDIT_EVENTS = "audit_events"
@@ -214,21 +214,9 @@ class AuditTrail:
         return await self._events.find(query).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
 
-_ACTOR_FIELDS = [(field.name, document_name(field.name)) for field in fields(Actor)]
-
-
 def _document(event: Event, actor: Actor) -> Document:
-    said: Document = {
-        "_id": ObjectId(),
-        "at": utc_now(),
-        "action": event.action,
-        "userId": event.user_id,
-        "connectorId": event.connector_id,
-        "platform": event.platform,
-        "fields": list(event.fields) or None,
-        "code": event.code,
-        "actor": {
-            key: value for name, key in _ACTOR_FIELDS if (value := getattr(actor, name)) is not None
-        },
-    }
-    return {name: value for name, value in said.items() if value is not None}
+    event_of, by = to_builtins(event), to_builtins(actor)
+    document: Document = {"_id": ObjectId(), "at": utc_now(), **event_of, "actor": by}
+    if not event.fields:
+        document.pop("fields", None)
+    return document

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -266,14 +266,14 @@ class Counters:
         return wrong
 
 
+@dataclass
 class _State:
     """Counters as they were read."""
 
-    def __init__(self, totals: Mapping[Values, int] | None = None) -> None:
-        self.totals: dict[Values, int] = dict(totals or {})
-        self.waiting = 0
-        self.recounts: int | None = None
-        self.recounted_at: datetime | None = None
+    totals: dict[Values, int] = field(default_factory=dict)
+    waiting: int = 0
+    recounts: int | None = None
+    recounted_at: datetime | None = None
 
     def add(self, values: Values, count: int) -> None:
         total = self.totals.get(values, 0) + count

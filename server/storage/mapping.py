@@ -44,7 +44,7 @@ class Mapped(Generic[M]):
             return self._read_foreign(document)
 
     def _read_foreign(self, document: Document) -> M:
-        document = _without_nulls(document)
+        document = without_nulls(document)
         for name in ("createdAt", "updatedAt"):
             if name not in document and ObjectId.is_valid(identifier := document.get("_id")):
                 document[name] = document.get("createdAt") or ObjectId(identifier).generation_time
@@ -150,10 +150,11 @@ def _read_items(reader: Convert, items: Any) -> Any:
     return [reader(item) for item in items] if isinstance(items, list) else items
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """The same without what is None, at any depth."""
     if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
-    return list(map(_without_nulls, value)) if isinstance(value, list) else value
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    return list(map(without_nulls, value)) if isinstance(value, list) else value
 
 
 def _leave_out(document: Document, place: re.Match[str] | None) -> bool:

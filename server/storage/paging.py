@@ -58,9 +58,7 @@ async def read(
     if position.at is None:
         return await find(tie, limit + 1)
     older = {**query, time_field: {"$lt": position.at}}
-    if (
-        None in query.values()
-    ):  # of an index MongoDB walks this as two ranges, and can merge no more
+    if None in query.values():  # MongoDB walks two ranges of an index, and can merge no more
         documents = await find(tie, limit + 1)
         if len(documents) <= limit:
             documents += await find(older, limit + 1 - len(documents))

@@ -85,9 +85,8 @@ class DataDir:
             os.write(file, f"{os.getpid()}\n".encode())
             yield self
         finally:
-            os.close(
-                file
-            )  # releases the lock; the file stays, since two could lock it if it were removed
+            # Releases the lock; the file stays, since two could lock it if it were removed.
+            os.close(file)
 
     def encryption_key(self) -> tuple[str, bool]:
         """The folder's key, and whether it was made just now."""

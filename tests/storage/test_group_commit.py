@@ -116,4 +116,4 @@ async def test_a_group_works_for_nobody_in_particular() -> None:
         await bench.groups.join(1)
 
     await asyncio.create_task(call())
-    assert bench.actors == [Actor()]
+    assert bench.actors == [Actor("system")]

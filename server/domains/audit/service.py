@@ -9,6 +9,7 @@ from server.core.pages import PageRequest
 from server.storage import paging
 from server.storage.audit import AuditTrail
 from server.storage.driver import Document
+from server.storage.mapping import without_nulls
 
 EXPORT_PAGE = 500
 
@@ -59,10 +60,8 @@ def _query(where: EventFilter) -> Document:
         "action": where.action,
         "actor.key": where.key,
     }
-    query = {name: value for name, value in query.items() if value is not None}
-    bounds = {"$gte": where.since, "$lte": where.until}
-    bounds = {name: value for name, value in bounds.items() if value is not None}
-    return {**query, "at": bounds} if bounds else query
+    bounds = without_nulls({"$gte": where.since, "$lte": where.until})
+    return dict(without_nulls({**query, "at": bounds or None}))
 
 
 def _merged(query: Mapping[str, Any], part: Mapping[str, Any]) -> Document:

@@ -32,14 +32,13 @@ from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.settings import ConnectorSettings
 from server.domains.connectors.sync.checks import SessionChecks
-from server.domains.connectors.sync.overdue import LOOK_SECONDS, report_overdue
+from server.domains.connectors.sync.reporter import OVERDUE_SECONDS, report_overdue
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.servicer import SyncServicer
 from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends import store as trend_store
 from server.domains.connectors.trends.recorder import TrendRecorder
-from server.domains.connectors.trends.service import TrendService
 from server.domains.connectors.trends.store import TrendStore
 from server.domains.connectors.watch.changes import PIPELINE, change_of
 from server.jobs.scheduler import JobScheduler
@@ -110,7 +109,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     def register(server: Any) -> None:
         sync_service_pb2_grpc.add_SyncServiceServicer_to_server(SyncServicer(sync_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
-            ConnectorServicer(connecting, service, sync_service, watches, TrendService(trends)),
+            ConnectorServicer(connecting, service, sync_service, watches, trends),
             server,
         )
 
@@ -118,7 +117,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         register=register,
         background=[
             recorder,
-            Background("look for overdue syncs", partial(report_overdue, syncs), LOOK_SECONDS),
+            Background("look for overdue syncs", partial(report_overdue, syncs), OVERDUE_SECONDS),
         ],
         engines=[
             scheduler,

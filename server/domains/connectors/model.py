@@ -113,9 +113,8 @@ class ConnectorSession(Model, frozen=True):
     refreshed_at: datetime | None = None
     generation: int = 0  # grows with every change of the session
     sealed: str | None = field(name="encryptedToken", default=None)
-    sealed_login: str | None = field(
-        name="encryptedLogin", default=None
-    )  # of a login that is pending
+    # Of a login that is pending.
+    sealed_login: str | None = field(name="encryptedLogin", default=None)
     platform_user_id: str | None = None
     account_type: str | None = None
 

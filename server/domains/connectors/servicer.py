@@ -28,13 +28,15 @@ from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records import convert as record_convert
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.trends import convert as trend_convert
-from server.domains.connectors.trends.service import TrendService
+from server.domains.connectors.trends.store import TrendStore
 from server.domains.connectors.watch import convert as watch_convert
 from server.domains.connectors.watch.changes import Change
 from server.rpc.call import Context, replied, reply_shows
 from server.rpc.fields import to_model
 from server.rpc.times import timestamp
 from server.streaming.watches import Watches
+
+DEFAULT_MINUTES = 60  # of trends
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     _connectors: ConnectorService
     _syncs: SyncService
     _watches: Watches[Change]
-    _trends: TrendService
+    _trends: TrendStore
 
     async def CreateConnector(
         self, request: rpc.CreateConnectorRequest, context: Context
@@ -75,7 +77,7 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
     async def GetConnectorTrends(
         self, request: trend_pb2.GetConnectorTrendsRequest, context: Context
     ) -> trend_pb2.GetConnectorTrendsResponse:
-        trends = await self._trends.last(request.minutes or None)
+        trends = await self._trends.last(request.minutes or DEFAULT_MINUTES)
         return trend_pb2.GetConnectorTrendsResponse(data=trend_convert.trends(trends))
 
     async def GetConnector(

@@ -16,6 +16,7 @@ from server.domains.users.model import NewUser, User, UserFilter
 from server.storage.cache_feed import Followed
 from server.storage.counters import COUNTED_AS, Counters, CounterSpec
 from server.storage.driver import ClientSession, Database
+from server.storage.mapping import without_nulls
 from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository
 
 USERS = "users"
@@ -125,7 +126,7 @@ class UserStore(Repository[User]):
             "profile.riskTolerance": where.risk_tolerance,
         }
         listing = Listing(
-            {path: value for path, value in query.items() if value is not None},
+            without_nulls(query),
             filters,
             index=_index(where),
             collation=_ANY_CASE if where.city is not None else None,

@@ -1,19 +1,22 @@
 """Outermost: one log line a call, with its final code and how long it took; and both counted."""
 
+import re
 import time
-from typing import NamedTuple
+import uuid
+from typing import NamedTuple, cast
 
 import structlog
 
+from server.core.events import enter_actor_of
 from server.observability.deferred_batch import DeferredBatch
-from server.observability.logging import timestamp
+from server.observability.logging import request_id, timestamp
 from server.observability.metrics import CACHED_RESPONSES, CALLS
-from server.rpc.call import Call, Context, Handler
+from server.rpc.call import ORIGINAL_PATH, REQUEST_ID, Call, Context, Handler, enter_call
 from server.rpc.method import Method
-from server.rpc.middleware.context import enter_call_of
 from server.rpc.status import STATUSES
 
 _log = structlog.stdlib.get_logger("finlink.rpc")
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class _Ended(NamedTuple):
@@ -28,7 +31,7 @@ def call_logging(method: Method, inner: Handler) -> Handler:
     path, ended = method.path, _ENDED
 
     async def handle(request: bytes, context: Context) -> bytes:
-        call = enter_call_of(path, context)
+        call = _enter_call_of(path, context)
         started = time.perf_counter()
         try:
             return await inner(request, context)
@@ -36,6 +39,24 @@ def call_logging(method: Method, inner: Handler) -> Handler:
             ended.add(_Ended(method, call, time.perf_counter() - started, time.time()))
 
     return handle
+
+
+def _enter_call_of(path: str, context: Context) -> Call:
+    """Makes the call's facts available as `current_call()`; takes a request id or makes one."""
+    # Values are texts but for keys that end in `-bin`, which nobody reads here.
+    metadata = cast("dict[str, str]", dict(context.invocation_metadata() or ()))
+    given = metadata.get(REQUEST_ID, "")
+    call = Call(
+        path,
+        given if _PLAIN_ID.fullmatch(given) else str(uuid.uuid4()),
+        metadata.get(ORIGINAL_PATH),
+        metadata.get("x-forwarded-for") or context.peer(),
+        metadata,
+    )
+    enter_call(call)
+    enter_actor_of(call.actor)
+    request_id.set(call.request_id)
+    return call
 
 
 def _record(ended: _Ended) -> None:

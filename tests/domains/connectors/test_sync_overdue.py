@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from server.core.clock import utc_now
-from server.domains.connectors.sync.overdue import report_overdue
+from server.domains.connectors.sync.reporter import report_overdue
 from tests.domains.connectors.sync_world import World
 
 

@@ -15,9 +15,15 @@ from server.core.clock import utc_now
 from server.domains.connectors.model import HistoryEntry
 from server.domains.connectors.trends import convert as trend_convert
 from server.domains.connectors.trends import recorder as recording
-from server.domains.connectors.trends.model import MOST_POINTS, Counts, Minute, Window, minute_of
+from server.domains.connectors.trends.model import (
+    MOST_POINTS,
+    Counts,
+    Minute,
+    Trends,
+    Window,
+    minute_of,
+)
 from server.domains.connectors.trends.recorder import TrendRecorder
-from server.domains.connectors.trends.service import Trends, TrendService
 from server.domains.connectors.trends.store import TRENDS, TrendStore
 from server.platforms.base import PermissionRefused, PlatformDataError, Throttled
 from server.storage.driver import Database
@@ -239,7 +245,7 @@ async def test_the_service_reports_what_was_just_added(world: World) -> None:
     recorder = TrendRecorder(TrendStore(world.database))
     recorder.ended("zerodha", HistoryEntry(utc_now(), "partial"))
     await recorder.flush()
-    trends = await TrendService(TrendStore(world.database)).last(None)
+    trends = await TrendStore(world.database).last(60)
     assert (trends.step, len(trends.points)) == (MINUTE, 60)
     assert sum(point.platforms["zerodha"].partial for point in trends.points) == 1
 

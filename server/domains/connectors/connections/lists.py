@@ -1,5 +1,6 @@
 """Many connectors at once: those of a user in short, lists, and how many there are."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from server.storage import paging
 from server.storage.counters import Counters
 from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document
+from server.storage.mapping import without_nulls
 
 _IN_SUMMARIES = {"syncHistory": 0, "errors": 0, "sync": 0, "credentials.encryptedToken": 0}
 _ONE_BATCH = 1000  # more than the users of one query have
@@ -71,11 +73,11 @@ class ConnectorLists:
             found = await self._counters.totals()
         else:
             found = await self._count_connected_within(where)
-        counts: dict[tuple[str, str], int] = {}
+        counts: Counter[tuple[str, str]] = Counter()
         for (platform, stored), count in found.items():
             status = stored or "disconnected"  # one without was never connected
             if where.platform in {None, platform} and where.status in {None, status}:
-                counts[platform, status] = counts.get((platform, status), 0) + count
+                counts[platform, status] += count
         return counts
 
     async def _count_connected_within(
@@ -89,10 +91,9 @@ class ConnectorLists:
             [{"$match": bounds}, {"$group": {"_id": fields, "n": {"$sum": 1}}}],
             hint=CONNECTED_INDEX,
         )
-        counts: dict[tuple[str, str | None], int] = {}
-        for row in rows:
-            key = (row["_id"]["platform"], row["_id"].get("status"))
-            counts[key] = counts.get(key, 0) + row["n"]
+        counts: Counter[tuple[str, str | None]] = Counter()
+        for row in rows:  # two of a platform if a status is missing in some and null in others
+            counts[row["_id"]["platform"], row["_id"].get("status")] += row["n"]
         return counts
 
 
@@ -103,16 +104,7 @@ def _age(document: Document) -> tuple[bool, Any, Any]:
 
 
 def _query(where: ConnectorFilter) -> Document:
-    query: Document = {}
-    if where.platform is not None:
-        query["platform"] = where.platform
-    if where.status is not None:
-        query["connectionStatus"] = where.status
-    bounds: Document = {}
-    if where.connected_from is not None:
-        bounds["$gte"] = where.connected_from
-    if where.connected_to is not None:
-        bounds["$lte"] = where.connected_to
-    if bounds:
-        query["connectionDetails.connectedAt"] = bounds
-    return query
+    bounds = {"$gte": where.connected_from, "$lte": where.connected_to}
+    query = {"platform": where.platform, "connectionStatus": where.status}
+    within = {"connectionDetails.connectedAt": without_nulls(bounds) or None}
+    return dict(without_nulls({**query, **within}))

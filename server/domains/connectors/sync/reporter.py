@@ -5,11 +5,15 @@ from typing import Any
 
 import structlog
 
+from server.core.clock import utc_now
 from server.domains.connectors import metrics
 from server.domains.connectors.model import Connector, HistoryEntry, Run
+from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends.recorder import TrendRecorder
 
 _log = structlog.stdlib.get_logger("finlink.sync")
+
+OVERDUE_SECONDS = 5.0  # in every process, so that one is left to report if there is no worker
 
 
 class RunReporter:
@@ -73,3 +77,10 @@ class RunReporter:
         runs = metrics.SYNC_RUNS.labels(self._platform, entry.status, entry.error_code or "")
         runs.observe(max(0.0, took.total_seconds()))
         self._trends.ended(self._platform, entry)
+
+
+async def report_overdue(syncs: SyncStore) -> None:
+    """How long syncs wait: lateness is reported by runs that begin, so not if none does."""
+    since = await syncs.due_since()
+    waited = (utc_now() - since).total_seconds() if since else 0.0
+    metrics.SYNC_OVERDUE.set(max(0.0, waited))

@@ -25,9 +25,8 @@ class SyncRun:
     run: Run
     report: RunReporter
     counts: list[DataTypeCount]
-    failures: dict[str, PlatformError] = field(
-        default_factory=dict
-    )  # by data type; the run went on
+    # By data type; the run went on.
+    failures: dict[str, PlatformError] = field(default_factory=dict)
     failure: PlatformError | None = None  # of the run
     responses: dict[str, ResponseDigest] = field(default_factory=dict)  # those that are new
     noted_at: float | None = None  # when an unchanged data type was last noted, on the loop's clock

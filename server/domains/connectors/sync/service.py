@@ -139,15 +139,14 @@ class SyncService:
         reply: KeyedReply | None = None,
     ) -> Connector:
         """Change what is given and leave the rest. Raises ConnectorNotFound or InvalidRequest."""
-        if interval is None and not data_types and auto_sync is None:
+        given = {
+            "connectionDetails.syncInterval": interval,
+            "metadata.dataTypes": list(data_types) or None,
+            "sync.auto": auto_sync,
+        }
+        fields = {path: value for path, value in given.items() if value is not None}
+        if not fields:
             raise InvalidRequest("Nothing to update: send syncInterval, dataTypes or autoSync")
-        fields: dict[str, object] = {}
-        if interval is not None:
-            fields["connectionDetails.syncInterval"] = interval
-        if data_types:
-            fields["metadata.dataTypes"] = list(data_types)
-        if auto_sync is not None:
-            fields["sync.auto"] = auto_sync
         while True:
             connector = await self._get(connector_id)
             _require_granted(connector, data_types)

@@ -48,9 +48,8 @@ class Outcome:
     pending: Sequence[str] = ()  # data types that the next run is about, if not about all
     retry_in: timedelta | None = None  # the next run, where that is before the interval is over
     not_within: timedelta = timedelta(0)  # as long as the platform asked to be left alone
-    responses: Mapping[str, ResponseDigest] = field(
-        default_factory=dict
-    )  # those that were new, by data type
+    # Those that were new, by data type.
+    responses: Mapping[str, ResponseDigest] = field(default_factory=dict)
 
 
 class SyncStore:

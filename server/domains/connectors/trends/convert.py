@@ -1,9 +1,9 @@
 """Trends as the contract's messages; pure."""
 
 from finlink.connectors.v1 import trend_pb2 as pb
+from finlink_words import CONNECTION_STATUSES
 
-from server.domains.connectors.trends.model import Counts, Point
-from server.domains.connectors.trends.service import Trends
+from server.domains.connectors.trends.model import Counts, Point, Trends
 from server.rpc.times import timestamp
 
 
@@ -35,8 +35,6 @@ def _platform(name: str, counts: Counts) -> pb.PlatformTrend:
         trend.late_seconds_max = counts.late_seconds_max
         trend.late_seconds_mean = counts.late_seconds / counts.timed
     if counts.connections is not None:
-        trend.connected = counts.connections.get("connected", 0)
-        trend.disconnected = counts.connections.get("disconnected", 0)
-        trend.expired = counts.connections.get("expired", 0)
-        trend.error = counts.connections.get("error", 0)
+        for status in CONNECTION_STATUSES:
+            setattr(trend, status, counts.connections.get(status, 0))
     return trend

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -59,6 +59,14 @@ class Point:
 
     at: datetime
     platforms: Mapping[str, Counts]
+
+
+@dataclass(frozen=True, slots=True)
+class Trends:
+    """Steps of one length, oldest first."""
+
+    step: timedelta
+    points: Sequence[Point]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from server.domains.connectors.trends.model import Counts, Minute
+from server.core.clock import utc_now
+from server.domains.connectors.trends.model import Counts, Minute, Trends, Window
 from server.storage.driver import Database, Document
 
 TRENDS = "connector_trends"
@@ -55,6 +56,11 @@ class TrendStore:
             await self._trends.update_one(where, update, upsert=True)
         except DuplicateKeyError:  # another worker has just made it, or it has the batch already
             await self._trends.update_one(where, update)
+
+    async def last(self, minutes: int) -> Trends:
+        """The steps of the last minutes, the one under way included."""
+        window = Window.of(utc_now(), minutes)
+        return Trends(window.step, window.in_steps(await self.since(window.first)))
 
     async def since(self, moment: datetime) -> list[Minute]:
         """The minutes that began at that moment or later."""
