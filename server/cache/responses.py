@@ -1,14 +1,4 @@
-"""Replies to hot reads, cached as the bytes that are sent.
-
-A reply is returned again only while nothing that it shows has changed. Three sources report changes:
-
-- Generations: a table of numbers that all workers of a host share (`cache/generations.py`). Each user
-  has a place in it. A process that changes something of a user puts a new number there before the change is
-  reported as done.
-- The feed (`storage/cache_feed.py`): everything that MongoDB has committed, by any process. It names
-  documents, and a cached reply knows which ones it shows. While the feed is silent, nothing is returned.
-- The clock, if a reply says for how long something has lasted. Each reply is also read again after ten
-  minutes.
+"""Replies to hot reads, cached as the bytes that are sent, and what reports changes of them; see README.md.
 
 The state of generations and feed is noted before anything that a reply shows is read, so a change that
 happens during the read is noticed as well.

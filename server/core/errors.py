@@ -1,16 +1,4 @@
-"""The base of every error that a caller gets. Transport-neutral; `rpc/status.py` translates it.
-
-ApiError                 base: a code of finlink.errors.v1.ErrorReason, a message, fields, metadata
-├── InvalidRequest       VALIDATION_ERROR
-├── PayloadTooLarge      PAYLOAD_TOO_LARGE
-├── Unauthenticated      UNAUTHENTICATED
-├── PermissionDenied     PERMISSION_DENIED
-├── Unavailable          UNAVAILABLE: the database cannot be reached
-├── DeadlineExceeded     DEADLINE_EXCEEDED
-├── ResumeTokenExpired   RESUME_TOKEN_EXPIRED
-├── users.errors         …
-└── connectors.errors    …
-"""
+"""The base of every error a caller is told of. Transport-neutral; `rpc/status.py` translates it."""
 
 from __future__ import annotations
 

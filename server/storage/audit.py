@@ -1,10 +1,6 @@
-"""The audit trail in MongoDB: collection `audit_events`, which is only added to.
+"""The audit trail in MongoDB: collection `audit_events`, which is only added to; its head in `audit_head`.
 
-An event is written in the transaction of what it records, with a code (HMAC) over its content, so
-that none can be made up without the key. Writers do not queue: the order is made later, in batches, by
-the process that has the lease for it. Each event then gets its number and a link, a code over the link before
-it, its number and its own code; the newest number and link, the head, stand in `audit_head`, with a
-code of their own. The key is not in MongoDB.
+How events are sealed and verified is in `server/domains/audit/README.md`. The key is not in MongoDB.
 """
 
 import hmac

@@ -1,9 +1,7 @@
 """Reports to the response cache what MongoDB has committed, whichever host or tool wrote it.
 
-Each process follows the changes of the collections that cached replies are made of. An event names a
-document; nothing more of it leaves MongoDB. The cache may be used for LEASE_SECONDS after each successful
-poll of the change stream, even if the poll returned nothing. So a reply that another host has made untrue
-is returned for no longer than that, also if MongoDB is silent or this process was stopped.
+An event names a document; nothing more of it leaves MongoDB. Why and for how long the cache may be used is in
+`server/cache/README.md`.
 """
 
 import asyncio

@@ -1,12 +1,4 @@
-"""Counters: how many documents of a collection there are by the values of a few fields, always at hand.
-
-A document says in `tallied` what it was last counted as, and collection `tallies` has the totals of that.
-Where that is not what the document says now, an index finds it: what was made or changed since, whichever
-program did it. So a change of a document does nothing for it and waits for nothing; removing one
-leaves a note in `tally_removals`. A total is what was counted, and what has changed since, read at one
-moment: it is always what a count at that moment would be. `roll_up_some` counts what has changed, so that
-there is little of it; only the pace depends on that, never the totals.
-"""
+"""Counters: how many documents of a collection there are by the values of a few fields; see README.md."""
 
 from __future__ import annotations
 

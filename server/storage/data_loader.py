@@ -1,10 +1,7 @@
-"""Reads of the same moment become one query.
+"""Reads of the same moment become one query, since a query costs the same for one key as for ten.
 
-Reads within one round of the event loop share a query, and while AT_ONCE are under way those who
-come wait for one of them, for MAX_WAIT_SECONDS at most: a query costs the same for one key as for ten.
-For the same reason queries keep a distance where many read at once; who reads alone never waits. A query is
-sent after all who share it have asked, so nobody is given what was read before. Reads inside transactions
-do not belong here: they see what is theirs alone.
+A query is sent after all who share it have asked, so nobody is given what was read before. Reads inside
+transactions do not belong here: they see what is theirs alone.
 """
 
 import asyncio

@@ -1,14 +1,4 @@
-"""The data folder: one supervisor at a time, the encryption key, and what is running.
-
-lock             locked while a supervisor runs; has its pid
-run.json         pids and ports of the processes while they run
-encryption.key   made once, if no key is set
-envoy.yaml       Envoy's configuration
-mongo/           the embedded mongod's data
-tls/             a certificate for development and its key
-metrics/         counters of this run's workers
-log/             logs of mongod and Envoy, and Envoy's access log
-"""
+"""The data folder: one supervisor at a time, the encryption key, what runs. README.md lists its files."""
 
 import fcntl
 import json

@@ -1,14 +1,4 @@
-"""`python -m server run`: all of Finlink on one machine.
-
-Start: mongod and the sandbox together, then all workers, then Envoy. Each waits until those before it are
-ready, so that the first request finds everything in place.
-
-Stop: the reverse order, without losing a request. Envoy closes its ports and finishes the calls under way.
-Only then are the workers stopped; if they were stopped first, Envoy would take them out within a second and
-reply 503 to requests that it had accepted. Envoy ends after them, since the last replies (streams that are
-still open) pass through it. Then the sandbox ends, which the workers' last syncs may need, and the database
-last.
-"""
+"""`python -m server run`: all of Finlink on one machine. README.md has the order of start and stop."""
 
 import asyncio
 import os
@@ -207,7 +197,7 @@ class Run:
         self.console.announce(facts, hint="Press Ctrl-C to stop.")
 
     async def stop(self) -> None:
-        """In the order described at the top of this file."""
+        """In the order that README.md gives."""
         if not self.supervisor.processes:
             return
         self.console.line("Stopping …")

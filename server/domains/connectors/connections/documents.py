@@ -1,17 +1,10 @@
 """Connectors as MongoDB keeps them: collection `connectors`, fields as the product's schema has them.
 
-Beside the schema's fields a document has what the engine needs:
+Beside them and those of the model a document has what the engine needs:
 
-    sync.dueAt         when the connector wants a worker: a run is wanted or due, or a lease lapses
-    sync.auto/paused   whether it syncs by itself; whether its user is not active
-    sync.run           the run that is wanted or under way
-    sync.fence         grows with every claim; writes for a run must still name it
-    sync.owed          the data types that the next run is about, after an outage cut one short
-    sync.kept          by data type: a digest of what the last run that changed records stored
-    sync.answers       by data type: a digest of what the platform responded last, the digest of the
-                       items in it, and how many items
-    sync.total/…       totals over all runs
-    session.*          generation, times of the platform session; checkAt: when to check it
+    sync.dueAt        when the connector wants a worker: a run is wanted or due, or a lease lapses
+    sync.owed         the data types that the next run is about, after an outage cut one short
+    session.checkAt   when to check the session
 """
 
 from collections.abc import Mapping
