@@ -6,7 +6,7 @@ in the working directory is read too; the environment wins. `docs/configuration.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
@@ -19,8 +19,6 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     ValidationError,
-    ValidationInfo,
-    field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -45,6 +43,22 @@ def _name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", value):
         raise ValueError("must be 1 to 38 letters, digits, `-` or `_`")
     return value
+
+
+def _mongodb_uri(value: str) -> None:
+    if not value.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("must start with mongodb:// or mongodb+srv://")
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """A text, or a secret, that the check lets pass; it raises ValueError."""
+
+    def validate(value: Any) -> Any:
+        if value is not None:
+            check(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        return value
+
+    return AfterValidator(validate)
 
 
 def _split(value: object) -> object:
@@ -109,7 +123,7 @@ class Settings(SettingsBase):
     server_tls_ca: Path | None = None
 
     # MongoDB. Without a URI, `run` starts its own mongod.
-    mongodb_uri: SecretStr | None = None
+    mongodb_uri: Annotated[SecretStr | None, _checked(_mongodb_uri)] = None
     db_name: Annotated[str, AfterValidator(_name)] | None = None
     mongo_driver: Literal["pymongo", "motor"] = "pymongo"
     mongo_port: Port = 27117  # of the mongod that `run` starts
@@ -117,7 +131,9 @@ class Settings(SettingsBase):
     mongo_pool_size: Annotated[int, Field(ge=1, le=1_000)] = 50
 
     # Who may call, beside the keys that `python -m server keys` makes.
-    api_keys: str = Field(default="", repr=False)  # NAME:SCOPE:DIGEST,…
+    api_keys: Annotated[str, _checked(parse_keys)] = Field(
+        default="", repr=False
+    )  # NAME:SCOPE:DIGEST,…
     allow_anonymous: bool = False  # in production: start although there are no keys
 
     # Responses of hot reads that a worker keeps; with 0 none.
@@ -131,29 +147,10 @@ class Settings(SettingsBase):
 
     _parts: Mapping[type[SettingsBase], SettingsBase] = PrivateAttr(default_factory=dict)
 
-    @field_validator("mongodb_uri")
-    @classmethod
-    def _uri_scheme(cls, value: SecretStr | None) -> SecretStr | None:
-        uri = value.get_secret_value() if value else "mongodb://"
-        if not uri.startswith(("mongodb://", "mongodb+srv://")):
-            raise ValueError("must start with mongodb:// or mongodb+srv://")
-        return value
-
-    @field_validator("api_keys")
-    @classmethod
-    def _key_entries(cls, value: str) -> str:
-        parse_keys(value)
-        return value
-
-    @field_validator("clock_file")
-    @classmethod
-    def _only_tests_turn_the_clock(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is not None and info.data.get("app_env") != "test":
-            raise ValueError("is for tests: it needs APP_ENV=test")
-        return value
-
     def problems(self) -> Iterator[str]:
         yield from self.incomplete("server_tls_cert", "server_tls_key", "server_tls_ca")
+        if self.clock_file is not None and self.app_env != "test":
+            yield "CLOCK_FILE: is for tests: it needs APP_ENV=test"
         if self.production and self.sandbox:
             yield "SANDBOX=true is for development; it is refused in production"
 
@@ -181,22 +178,8 @@ class Settings(SettingsBase):
 class KeySettings(SettingsBase):
     """The key ring: `id:key,id:key`, and a key alone, which is one of the ring as well."""
 
-    encryption_keys: SecretStr | None = None
-    encryption_key: SecretStr | None = None
-
-    @field_validator("encryption_key")
-    @classmethod
-    def _key_length(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            decode_key(value.get_secret_value())
-        return value
-
-    @field_validator("encryption_keys")
-    @classmethod
-    def _keys_form(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parse_encryption_keys(value.get_secret_value())
-        return value
+    encryption_keys: Annotated[SecretStr | None, _checked(parse_encryption_keys)] = None
+    encryption_key: Annotated[SecretStr | None, _checked(decode_key)] = None
 
     def problems(self) -> Iterator[str]:
         try:
