@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Any, TypeAlias
@@ -19,11 +18,13 @@ import bson
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from server.core.clock import utc_now
+from server.core.model import Id, Model
 from server.core.pages import PageRequest
 from server.domains.connectors.records.documents import record_document
 from server.platforms.records import Item, Trade, Transaction
 from server.storage import paging
 from server.storage.driver import ClientSession, Database, Document
+from server.storage.mapping import Mapped
 from server.storage.persistence import persistently
 
 RECORDS = "records"
@@ -44,14 +45,16 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
-    id: str
+class StoredRecord(Model, frozen=True):
+    id: Id
     data_type: str
     data: Mapping[str, Any]
     added_at: datetime
     updated_at: datetime
-    closed_at: datetime | None
+    closed_at: datetime | None = None
+
+
+_MAPPED = Mapped(StoredRecord)
 
 
 class RecordStore:
@@ -142,7 +145,7 @@ class RecordStore:
             return await self._readable.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
         documents, token = await paging.page(find, query, wanted, filters, "at")
-        return [_stored(document) for document in documents], token
+        return [_MAPPED.read(document) for document in documents], token
 
     async def any(self, records_id: str) -> bool:
         """Whether there are records under an id."""
@@ -233,14 +236,3 @@ def _ordered_by(item: Item, now: datetime) -> datetime:
     if isinstance(record, Transaction | Trade) and record.date is not None:
         return datetime.combine(record.date, time(), UTC)
     return now
-
-
-def _stored(document: Mapping[str, Any]) -> StoredRecord:
-    return StoredRecord(
-        id=str(document["_id"]),
-        data_type=document["dataType"],
-        data=document["data"],
-        added_at=document["addedAt"],
-        updated_at=document["updatedAt"],
-        closed_at=document.get("closedAt"),
-    )
