@@ -121,7 +121,7 @@ class McpClient:
             call=_name(message),
             headers=_headers(session_id),
             content=json.dumps({"jsonrpc": "2.0", **message}).encode(),
-            enough=_never if stream is None else stream.feed,
+            enough=stream.feed if stream else lambda chunk: False,
         )
         reply.raise_for_unavailable(self._platform)
         if 200 <= reply.status < 300:
@@ -183,10 +183,6 @@ def _name(message: Mapping[str, Any]) -> str:
     """A tool's name, or else the method's."""
     params: Mapping[str, Any] = message.get("params") or {}
     return str(params["name"] if message["method"] == "tools/call" else message["method"])
-
-
-def _never(_: bytes) -> bool:
-    return False
 
 
 def _headers(session_id: str | None) -> dict[str, str]:

@@ -75,7 +75,9 @@ def sending(method: Method, stream: Stream) -> Handler:
                 async for message in messages:
                     call.sent += 1
                     await context.write(
-                        rest_message(method, message) if call.is_rest else _serialized(message)
+                        rest_message(method, message)
+                        if call.is_rest
+                        else message.SerializeToString()
                     )
         except grpc.aio.InternalError:  # what a write raises whose caller has gone
             call.facts["left"] = True
@@ -97,7 +99,3 @@ def rest_error(method: Method, error: ApiError, call: Call) -> bytes:
     form = FORMS[method.stream_form]
     body = json.dumps({"error": status.rest_error(error, call.rest_path)}, separators=(",", ":"))
     return http_body(form.content_type, form.error(body))
-
-
-def _serialized(message: Message) -> bytes:
-    return bytes(message.SerializeToString())

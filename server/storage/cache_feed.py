@@ -120,9 +120,7 @@ def _shows(ignored: Sequence[str]) -> Document:
         "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
     }
     changed = {"$concatArrays": [updated, "$updateDescription.removedFields"]}
-    hidden = {"$map": {"input": changed, "in": _matches(pattern)}}
+    hidden = {
+        "$map": {"input": changed, "in": {"$regexMatch": {"input": "$$this", "regex": pattern}}}
+    }
     return {"$expr": {"$not": [{"$allElementsTrue": [hidden]}]}}
-
-
-def _matches(pattern: str) -> Document:
-    return {"$regexMatch": {"input": "$$this", "regex": pattern}}

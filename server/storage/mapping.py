@@ -83,8 +83,9 @@ def stored(value: Any) -> Any:
 def _fields(model: type[Model]) -> list[tuple[str, str, Convert]]:
     """Of each field its name, its name in documents, and what makes a stored value of it."""
     return [
-        (field.name, field.encode_name, _object_ids if _has_ids(field.type) else stored)
+        (field.name, field.encode_name, _object_ids if Id in kinds else stored)
         for field in msgspec.structs.fields(model)
+        for kinds in [(field.type, *get_args(field.type))]
     ]
 
 
@@ -100,10 +101,6 @@ def _writer(model: type[Model], path: str) -> Convert:
             ]
             return _writer(sections[0], rest) if sections else stored
     return {name: write for _, name, write in _fields(model)}.get(path, stored)
-
-
-def _has_ids(kind: Any) -> bool:
-    return bool(kind == Id or Id in get_args(kind))
 
 
 def _object_ids(value: Any) -> Any:

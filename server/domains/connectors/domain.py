@@ -109,8 +109,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     def register(server: Any) -> None:
         sync_service_pb2_grpc.add_SyncServiceServicer_to_server(SyncServicer(sync_service), server)
         connector_service_pb2_grpc.add_ConnectorServiceServicer_to_server(
-            ConnectorServicer(connecting, service, sync_service, watches, trends),
-            server,
+            ConnectorServicer(connecting, service, sync_service, watches, trends), server
         )
 
     return Parts(

@@ -12,13 +12,7 @@ from server.domains.connectors import metrics
 from server.domains.connectors.connections.audit_events import about, of_run
 from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.store import ConnectorStore
-from server.domains.connectors.model import (
-    ABANDONED,
-    FAILURES_TO_ERROR,
-    MAX_INTERVAL,
-    Connector,
-    Run,
-)
+from server.domains.connectors.model import ABANDONED, FAILURES_TO_ERROR, MAX_INTERVAL, Connector
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.sync.fetching import Fetching
 from server.domains.connectors.sync.reporter import RunReporter
@@ -120,7 +114,7 @@ class SyncRunner:
         except Exception as error:  # noqa: BLE001 - a run that fails must end as one
             sync.report.log.error("sync run failed", **cause_of(error))
             sync.failure = RunFailed("The sync failed for a reason of Finlink's own")
-        if isinstance(sync.failure, Throttled) and _may_wait(sync.run):
+        if isinstance(sync.failure, Throttled) and utc_now() < sync.run.requested_at + MAY_WAIT:
             await self._defer(sync, sync.failure)
         elif isinstance(sync.failure, SessionEnded):
             await self._expire(sync)
@@ -194,7 +188,3 @@ def _after_outage(
     return replace(
         outcome, outages=outages, pending=missing, retry_in=retry_in, not_within=not_within
     )
-
-
-def _may_wait(run: Run) -> bool:
-    return utc_now() - run.requested_at < MAY_WAIT
