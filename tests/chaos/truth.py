@@ -16,12 +16,11 @@ from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.records.documents import record_document
 from server.domains.connectors.records.store import RECORDS
 from server.platforms.base import Platform
-from server.platforms.fi_money.adapter import FiMoney
-from server.platforms.zerodha.adapter import Zerodha
 from server.storage.driver import Database
 from tests.chaos.herd import Member
 from tests.chaos.ledger import Ledger, Ran
 from tests.chaos.pack import Pack
+from tests.platforms.adapters import fi_money_at, zerodha_at
 from tests.sandbox.accounts import Accounts
 
 Json = dict[str, Any]
@@ -211,10 +210,8 @@ async def compare_records(
     """
     running = sandbox.sandbox
     platforms: dict[str, Platform] = {
-        "fi_money": FiMoney(
-            clock=utc_now, hash_key=b"chaos", base_url=f"{running.fi_money}/mcp/stream"
-        ),
-        "zerodha": Zerodha(clock=utc_now, base_url=running.zerodha, login_url=running.zerodha),
+        "fi_money": fi_money_at(f"{running.fi_money}/mcp/stream", hash_key=b"chaos"),
+        "zerodha": zerodha_at(running.zerodha, running.zerodha),
     }
     room = asyncio.Semaphore(8)
 

@@ -11,9 +11,9 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -34,11 +34,10 @@ from server.platforms.fi_money import items as fi_items
 from server.platforms.fi_money import net_worth as fi_net_worth
 from server.platforms.fi_money.platform import FI_MONEY, FiMoneySettings
 from server.platforms.http import Retry, Wire, is_loopback
-from server.platforms.login_driver import LoginDriver
 from server.platforms.manifest import Resources
 from server.platforms.mcp import McpClient
 from server.platforms.records import Item
-from server.platforms.session_lock import SessionLock, SessionLocks
+from server.platforms.session_lock import SessionLock
 
 LABEL = "Fi Money"
 ACCOUNT_TYPE = "mcp"
@@ -56,49 +55,31 @@ _READ_BY: Mapping[DataType, Sequence[str]] = {
 }
 
 
-def build(resources: Resources[FiMoneySettings]) -> FiMoney:
-    return FiMoney(
-        clock=resources.clock,
-        hash_key=resources.hash_key,
-        base_url=resources.urls["base_url"],
-        session_ttl=timedelta(seconds=resources.settings.session_ttl),
-        driver=resources.login_driver,
-        session_locks=resources.session_locks,
-    )
-
-
 class FiMoney:
     name = FI_MONEY.name
     data_types = FI_MONEY.data_types
 
     def __init__(
         self,
-        *,
-        clock: Callable[[], datetime],
-        hash_key: bytes,
-        base_url: str,
-        session_ttl: timedelta = timedelta(minutes=30),
-        allowed_login_hosts: Collection[str] = ("fi.money",),
-        driver: LoginDriver | None = None,
+        resources: Resources[FiMoneySettings],
         retry: Retry | None = None,
-        session_locks: SessionLocks | None = None,
+        login_hosts: Collection[str] = ("fi.money",),
     ) -> None:
-        """`session_ttl`: how long a login is taken to last; Fi publishes no figure.
+        """`login_hosts`: where a user may be sent to log in.
 
-        `hash_key` keeps logins from being guessed from their hashes. `allowed_login_hosts`: where
-        a user may be sent to log in. `driver` logs in without the user, at a sandbox only. Without
-        `session_locks` the calls of a session follow each other within this process only.
+        Without session locks the calls of a session follow each other within this process only.
         """
-        self._clock = clock
-        self._hash_key = hash_key
-        self._ttl = session_ttl
-        self._login_hosts = frozenset(host.lower() for host in allowed_login_hosts)
+        base_url = resources.urls["base_url"]
+        self._clock = resources.clock
+        self._hash_key = resources.hash_key
+        self._ttl = timedelta(seconds=resources.settings.session_ttl)
+        self._login_hosts = frozenset(host.lower() for host in login_hosts)
         self._sandbox = is_loopback(base_url)
-        self._driver = driver
+        self._driver = resources.login_driver
         self._retry = retry or Retry()
-        self._wire = Wire(self.name, LABEL, base_url, clock)
+        self._wire = Wire(self.name, LABEL, base_url, resources.clock)
         self._mcp = McpClient(LABEL, base_url, self._wire, self._retry)
-        self._session_locks = session_locks
+        self._session_locks = resources.session_locks
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # -- sessions
@@ -223,6 +204,9 @@ class FiMoney:
         return SessionLock(
             lock, None if self._session_locks is None else partial(self._session_locks, name)
         )
+
+
+build = FiMoney
 
 
 class FiReading:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
@@ -20,13 +20,11 @@ from server.platforms.base import (
     PermissionRefused,
     PlatformDataError,
     PlatformSession,
-    RateLimit,
     SessionEnded,
     Slot,
 )
 from server.platforms.document import IST, Node
 from server.platforms.http import Reply, Retry, Wire
-from server.platforms.login_driver import LoginDriver
 from server.platforms.manifest import Resources
 from server.platforms.zerodha.platform import ZERODHA, ZerodhaSettings
 from server.platforms.zerodha.reading import BEGUN, KiteReading
@@ -37,48 +35,21 @@ _SESSIONS_END_AT = time(6, 0)
 _CREDENTIAL = re.compile(r"[\x21-\x7e]{1,256}")
 
 
-def build(resources: Resources[ZerodhaSettings]) -> Zerodha:
-    settings, urls = resources.settings, resources.urls
-    return Zerodha(
-        clock=resources.clock,
-        base_url=urls["base_url"],
-        login_url=urls["login_url"],
-        api_key=settings.api_key,
-        api_secret=settings.api_secret.get_secret_value() if settings.api_secret else None,
-        driver=resources.login_driver,
-        rate_limit=resources.rate_limit,
-    )
-
-
 class Zerodha:
     name = ZERODHA.name
     data_types = ZERODHA.data_types
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], datetime],
-        base_url: str,
-        login_url: str,
-        api_key: str | None = None,
-        api_secret: str | None = None,
-        driver: LoginDriver | None = None,
-        retry: Retry | None = None,
-        rate_limit: RateLimit | None = None,
-    ) -> None:
-        """`api_key` and `api_secret` serve the callers who send none of their own.
-
-        `driver` logs in without the user, at a sandbox only. `rate_limit` is asked before each call.
-        """
-        self._base_url = base_url.rstrip("/")
-        self._login_url = login_url
-        self._api_key = api_key
-        self._api_secret = api_secret
-        self._driver = driver
-        self._clock = clock
+    def __init__(self, resources: Resources[ZerodhaSettings], retry: Retry | None = None) -> None:
+        secret = resources.settings.api_secret
+        self._base_url = resources.urls["base_url"].rstrip("/")
+        self._login_url = resources.urls["login_url"]
+        self._api_key = resources.settings.api_key
+        self._api_secret = secret.get_secret_value() if secret else None
+        self._driver = resources.login_driver
+        self._clock = resources.clock
         self._retry = retry or Retry()
-        self._rate_limit = rate_limit
-        self._wire = Wire(self.name, LABEL, self._base_url, clock)
+        self._rate_limit = resources.rate_limit
+        self._wire = Wire(self.name, LABEL, self._base_url, resources.clock)
 
     # -- sessions
 
@@ -241,6 +212,9 @@ class Zerodha:
             params=params,
             form=form,
         )
+
+
+build = Zerodha
 
 
 def checksum(api_key: str, token: str, api_secret: str) -> str:

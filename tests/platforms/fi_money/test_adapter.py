@@ -20,6 +20,7 @@ from server.platforms.base import (
 )
 from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.records import Profile
+from tests.platforms.adapters import fi_money_at
 from tests.platforms.fi_money.test_items import LINE
 from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient, read
 from tests.platforms.test_mcp import HELLO, SESSION_ID, response, text
@@ -40,9 +41,9 @@ async def fi_money(
     clock: Clock, *script: Line, hosts: tuple[str, ...] = ("fi.money",)
 ) -> AsyncIterator[tuple[FiMoney, ScriptedServer]]:
     async with ScriptedServer(*script) as server:
-        adapter = FiMoney(
-            base_url=f"{server.url}/mcp/stream", clock=clock, hash_key=KEY, retry=impatient(),
-            allowed_login_hosts=hosts, session_ttl=timedelta(minutes=20),
+        adapter = fi_money_at(
+            f"{server.url}/mcp/stream", clock=clock, hash_key=KEY, retry=impatient(),
+            login_hosts=hosts, session_ttl=20 * 60,
         )  # fmt: skip
         yield adapter, server
         await adapter.aclose()

@@ -21,6 +21,7 @@ from server.platforms.base import (
 from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.login_driver import LoginDriver
 from server.platforms.records import Holding
+from tests.platforms.adapters import fi_money_at
 from tests.platforms.scripted import read
 from tests.sandbox.driver import Running, running
 
@@ -31,7 +32,7 @@ def now() -> datetime:
 
 def made(sandbox: Running, driver: LoginDriver | None = None) -> FiMoney:
     url = f"{sandbox.fi_money}/mcp/stream"
-    return FiMoney(base_url=url, hash_key=b"key", driver=driver, clock=now)
+    return fi_money_at(url, login_driver=driver, clock=now)
 
 
 @pytest_asyncio.fixture

@@ -21,6 +21,7 @@ from server.platforms.base import (
 from server.platforms.document import IST
 from server.platforms.records import Trade
 from server.platforms.zerodha.adapter import Zerodha, checksum, next_session_end
+from tests.platforms.adapters import zerodha_at
 from tests.platforms.scripted import Line, Say, ScriptedServer, impatient, read
 from tests.platforms.zerodha.test_items import HOLDING, TRADE
 
@@ -55,9 +56,8 @@ async def zerodha(
     clock: Clock, *script: Line, api_key: str | None = None, api_secret: str | None = None
 ) -> AsyncIterator[tuple[Zerodha, ScriptedServer]]:
     async with ScriptedServer(*script) as server:
-        adapter = Zerodha(
-            base_url=server.url, login_url=LOGIN_PAGE, clock=clock, retry=impatient(), api_key=api_key,
-            api_secret=api_secret,
+        adapter = zerodha_at(
+            server.url, LOGIN_PAGE, clock=clock, retry=impatient(), api_key=api_key, api_secret=api_secret,
         )  # fmt: skip
         yield adapter, server
         await adapter.aclose()

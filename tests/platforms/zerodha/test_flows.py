@@ -13,6 +13,7 @@ from server.platforms.base import CredentialsRefused, LoginRequired, PlatformSes
 from server.platforms.login_driver import LoginDriver
 from server.platforms.records import Holding
 from server.platforms.zerodha.adapter import Zerodha
+from tests.platforms.adapters import zerodha_at
 from tests.platforms.scripted import read
 from tests.sandbox.accounts import PLATFORM_KEY
 from tests.sandbox.driver import API_SECRET, Running
@@ -26,10 +27,10 @@ def now() -> datetime:
 
 
 def made(sandbox: Running, driver: LoginDriver | None = None) -> Zerodha:
-    return Zerodha(
-        base_url=sandbox.zerodha, login_url=f"{sandbox.zerodha}/connect/login",
-        api_secret=API_SECRET, driver=driver, clock=now,
-    )  # fmt: skip
+    login_url = f"{sandbox.zerodha}/connect/login"
+    return zerodha_at(
+        sandbox.zerodha, login_url, api_secret=API_SECRET, login_driver=driver, clock=now
+    )
 
 
 @pytest_asyncio.fixture

@@ -12,6 +12,7 @@ from finlink_words import DataType
 
 from server.platforms.base import OverRateLimit, PlatformUnavailable, SessionEnded, Slot
 from server.platforms.zerodha.adapter import Zerodha
+from tests.platforms.adapters import zerodha_at
 from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient, read
 from tests.platforms.zerodha.test_adapter import KEYS, RENEWABLE, SESSION, failure, success
 
@@ -51,12 +52,8 @@ async def zerodha(
 ) -> AsyncIterator[tuple[Zerodha, ScriptedServer, RateLimiter]]:
     asked = RateLimiter()
     async with ScriptedServer(*script) as server:
-        adapter = Zerodha(
-            base_url=server.url,
-            login_url=server.url,
-            clock=clock,
-            retry=impatient(),
-            rate_limit=asked,
+        adapter = zerodha_at(
+            server.url, server.url, clock=clock, retry=impatient(), rate_limit=asked
         )
         yield adapter, server, asked
         await adapter.aclose()
