@@ -38,7 +38,7 @@ Name = Annotated[str, typer.Argument(help="Who uses the key: letters, digits, `.
 def create(
     name: Name,
     scope: Annotated[
-        ScopeName, typer.Option(help="What the key allows; each scope includes those before it.")
+        ScopeName, typer.Option(help="The key's scope; each includes those before it.")
     ] = ScopeName.WRITE,
 ) -> None:
     """Make a key and print it, once: only its hash is stored."""

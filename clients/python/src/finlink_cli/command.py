@@ -41,7 +41,7 @@ def _common(
         str | None,
         typer.Option(
             metavar="KEY",
-            help="`-` asks for it. Whoever lists processes sees what is given here: rather put it "
+            help="`-` asks for it. Anybody who lists processes sees a key given here: rather put it "
             "into FINLINK_API_KEY or the configuration file.",
         ),
     ] = None,
