@@ -1,4 +1,4 @@
-"""What clients have for each service, reason and word list of the contract, as source of three languages.
+"""Makes the lists of services, reasons and words for clients from the contract, as source of three languages.
 
 clients/python/src/finlink_client/gen    services.py, reasons.py       by `make protos`
 clients/typescript/src/gen               services.ts, words.ts         by `make clients`

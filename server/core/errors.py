@@ -1,4 +1,4 @@
-"""The base of every error a caller is told of. Transport-neutral; `rpc/status.py` translates it."""
+"""The base of every error that a caller sees. Transport-neutral; `rpc/status.py` translates it."""
 
 from __future__ import annotations
 

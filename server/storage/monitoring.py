@@ -80,7 +80,7 @@ class Connections(monitoring.ConnectionPoolListener):
         _POOL.add(event.duration or 0.0)
 
     def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
-        # Who gives up has waited longest.
+        # Who stops waiting has waited longest.
         metrics.MONGODB_WAITS.observe(event.duration or 0)
 
     def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:

@@ -1,4 +1,4 @@
-"""The feed: which writes, whoever makes them, take an answer out of the cache."""
+"""The feed: which writes, whoever makes them, take a reply out of the cache."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Place:
         await until(lambda: (self.cache.get(METHOD, name.encode()) is not None) == given)
 
     async def keep(self, name: str, *documents: object) -> None:
-        """Have an answer about a user that shows these documents."""
+        """Have a reply about a user that shows these documents."""
         await until(lambda: self.cache.stamp(name) is not None)
         stamp = self.cache.stamp(name)
         assert stamp is not None

@@ -91,7 +91,7 @@ class Connections(Steps):
             connector.login_url = reply.metadata["loginUrl"]
 
     def cannot_decide_refresh(self, connector: Connector, how: str) -> bool:
-        """Whether the answer hangs on the moment, or on who the account is told to be."""
+        """Whether the reply hangs on the moment, or on who the account is told to be."""
         since = time.monotonic() - (connector.refreshed or 0.0)
         return (
             abs(since - REUSE_SECONDS) < 2

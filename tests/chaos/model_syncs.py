@@ -144,7 +144,7 @@ class Syncs(Steps):
     @precondition(lambda self: not self.held and self.those(_syncs_well))
     @rule(who=WHO, way=WAYS)
     def sync_and_block(self, who: int, way: Way) -> None:
-        """A run that stays under way: the platform keeps its last answer."""
+        """A run that stays under way: the platform keeps its last reply."""
         place, connector = self.one_of(_syncs_well, who)
         first, last = _blocked_types(connector)
         name = f"{self.name}_{self.world.done}"

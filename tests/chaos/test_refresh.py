@@ -45,7 +45,7 @@ def block(site: Ground, login: str, at: str) -> None:
 
 
 def renewals(site: Ground, login: str) -> dict[str, int]:
-    """The answers to renewals, counted by status; unanswered ones under `None`."""
+    """The replies to renewals, counted by status; unanswered ones under `None`."""
     counted: dict[str, int] = {}
     for call in site.sandbox.calls(login=login, call=RENEWAL)["calls"]:
         status = str(call["status"])
@@ -238,7 +238,7 @@ async def test_a_refresh_whose_process_is_killed_heals(
 async def test_a_refresh_whose_process_froze_overwrites_nothing(
     site: Ground, api: httpx.AsyncClient, figures: Figures, at: str
 ) -> None:
-    """It thaws after another process took over, and finds the platform's answer waiting."""
+    """It thaws after another process took over, and finds the platform's reply waiting."""
     connector_id, login = await connected(api)
     async with (
         process(site) as (frozen, channel),

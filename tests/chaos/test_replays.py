@@ -56,7 +56,7 @@ async def victim(site: Ground, name: str) -> AsyncIterator[tuple[Wire, grpc.aio.
 async def until_served(
     api: httpx.AsyncClient, name: str, request: Json, key: str
 ) -> httpx.Response:
-    """The answer, as a client gets it that tries again. A dead server's transaction lasts some seconds."""
+    """The reply, as a client gets it that tries again. A dead server's transaction lasts some seconds."""
     async with asyncio.timeout(60):
         while (reply := await over_rest(api, name, request, key)).status_code == 503:
             assert reply.json()["error"]["code"] == "UNAVAILABLE"
@@ -73,7 +73,7 @@ async def test_a_death_around_the_commit(
     documents: Documents,
     figures: Figures,
 ) -> None:
-    """After the commit the change is there and its answer too; before it, neither."""
+    """After the commit the change is there and its reply too; before it, neither."""
 
     async def replay(name: str) -> None:
         user_id = f"{when}_{name}_{new_key()[-12:]}"

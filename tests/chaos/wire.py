@@ -1,4 +1,4 @@
-"""A way to MongoDB that keeps back the answer to a commit, so that a process can die between the two."""
+"""A way to MongoDB that keeps back the reply to a commit, so that a process can die between the two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SESSION = re.compile(rb"\x03lsid\x00.{4}\x05id\x00\x10\x00\x00\x00\x04(.{16})",
 
 @dataclass
 class Wire:
-    """`armed`, it stops at the next commit: before it reaches MongoDB, or before its answer comes back."""
+    """`armed`, it stops at the next commit: before it reaches MongoDB, or before its reply comes back."""
 
     mongo_port: int
     port: int = 0

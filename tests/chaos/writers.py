@@ -26,7 +26,7 @@ class Writers:
     api: httpx.AsyncClient
     names: dict[str, str] = field(default_factory=dict)  # of users, as last acknowledged
     syncs: list[tuple[str, str]] = field(default_factory=list)  # (connector, run) asked for
-    statuses: Counter[int] = field(default_factory=Counter)  # 0: no answer
+    statuses: Counter[int] = field(default_factory=Counter)  # 0: no reply
     tries: Counter[int] = field(default_factory=Counter)  # of writes, by how many it took
     strange: list[str] = field(default_factory=list)
     acknowledged: int = 0

@@ -16,7 +16,7 @@ TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Failure:
-    """An answer that is an error, with `details` as gRPC's serialized status details."""
+    """A reply that is an error, with `details` as gRPC's serialized status details."""
 
     code: grpc.StatusCode
     message: str = ""

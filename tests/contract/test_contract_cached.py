@@ -1,4 +1,4 @@
-"""Whose answers are kept: reads about one user, whose request says nothing else."""
+"""Whose replies are kept: reads about one user, whose request says nothing else."""
 
 from __future__ import annotations
 

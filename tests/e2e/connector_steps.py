@@ -34,7 +34,7 @@ BROKEN_NET_WORTH = "2525252525"
 
 
 async def eventually(probe: Callable[[], Awaitable[T | None]], what: str) -> T:
-    """The first answer of `probe` that is true."""
+    """The first reply of `probe` that is true."""
     last: T | None = None
     try:
         async with asyncio.timeout(SECONDS):
@@ -78,7 +78,7 @@ async def post(
     permissions: Sequence[str] = LITTLE,
     credentials: Mapping[str, str] | None = None,
 ) -> httpx.Response:
-    """Ask for a connection: of the profile, with a login of its own, unless told otherwise."""
+    """Ask for a connection: of the profile, with a login of its own, by default."""
     body = {
         "userId": user_id,
         "platform": platform,

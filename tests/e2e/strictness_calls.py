@@ -49,7 +49,7 @@ def raw(base: str, request_line: bytes, *headers: bytes, body: bytes | None = No
 
 
 def streamed(base: str, request_line: bytes, *headers: bytes, body: Iterable[bytes]) -> Reply:
-    """Send a long body piece by piece, until it is through or the answer is there."""
+    """Send a long body piece by piece, until it is through or the reply is there."""
     head = b"\r\n".join([request_line, b"Host: finlink", *headers]) + b"\r\n\r\n"
     with connected(base) as connection:
         connection.sendall(head)
@@ -59,7 +59,7 @@ def streamed(base: str, request_line: bytes, *headers: bytes, body: Iterable[byt
                     break
                 connection.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the answer came while a piece was on its way
+            pass  # the reply came while a piece was on its way
         return _reply(connection)
 
 

@@ -42,7 +42,7 @@ async def user(rest: httpx.AsyncClient, new_id: str) -> str:
 def request_for(
     user_id: str, platform: str = "fi_money", **fields: Any
 ) -> rpc.CreateConnectorRequest:
-    """A request for the profile, with a login of its own, unless told otherwise."""
+    """A request for the profile, with a login of its own, by default."""
     given = {
         "permissions": step.LITTLE,
         "credentials": session_pb2.Credentials(

@@ -259,7 +259,7 @@ async def test_of_many_refreshes_at_once_one_is_done(
 
 
 async def test_a_completed_login_replies_again(rest: httpx.AsyncClient, user: str) -> None:
-    """Whoever repeats the call that got no answer may do so, single-use token or not."""
+    """Whoever repeats the call that got no reply may do so, single-use token or not."""
     made = await begin_login(rest, user, "zerodha")
     token = await step.request_token(made["loginUrl"], step.new_login())
     responses = await asyncio.gather(
@@ -833,7 +833,7 @@ async def test_secrets_are_nowhere(
         assert await found_in_database(documents, [kite_user]) == {kite_user}, "it can be found"
     assert found_in_logs(stack, {*secrets, *urls, kite_user, "loginUrl", "login_url"}) == set()
     assert found_in_logs(stack, made) == set(made), "it can be found"
-    # An answer shows the address of a login page, and nothing else.
+    # A reply shows the address of a login page, and nothing else.
     reported = [
         reply.text.replace(url, "") for reply in responses for url in urls if url in reply.text
     ]

@@ -19,7 +19,7 @@ from tests.e2e.connector_steps import Json
 from tests.e2e.users_errors import grpc_error, rest_error
 from tests.stack import Stack
 
-# 30 MB in all: more than the buffers of all sockets on the way hold, and than Envoy takes for an answer
+# 30 MB in all: more than the buffers of all sockets on the way hold, and than Envoy takes for a reply
 # that is one message.
 MANY, LONG = 3000, 10_000
 

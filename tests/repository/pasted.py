@@ -18,7 +18,7 @@ LEFT_OUT: Mapping[str, str] = {
     "make run\n": "the clone is started with it, and it runs beside all others",
     "make test\n": "takes minutes; .ci/run runs it in a fresh checkout",
 }
-# Blocks that show an answer: how they begin, and words of the block that is answered so.
+# Blocks that show a reply: how they begin, and words of the block that is answered so.
 SHOWN: Mapping[str, str] = {
     '{"success": false, ': '"userId": "no spaces"',
     '{"user": ': "/export",
@@ -52,7 +52,7 @@ def is_shown(block: Block) -> bool:
 
 
 def shown_after(block: Block) -> list[str]:
-    """What README shows of the answers to a block."""
+    """What README shows of the replies to a block."""
     starts = tuple(start for start, part in SHOWN.items() if part in block.text)
     return [each.text for each in read() if each.text.startswith(starts)]
 

@@ -31,7 +31,7 @@ TESTS = (
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is committed, with the example built, and the contract's files generated anew."""
+    """What is committed, with the example built, and the contract's files generated again."""
     folder = example.cloned(tmp_path_factory.mktemp("guide") / "finlink")
     example.write(folder, FILES)
     text = (folder / REASONS).read_text()

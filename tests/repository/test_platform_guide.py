@@ -20,7 +20,7 @@ FILES = example.files(GUIDE, "server/platforms/paisa/README.md")
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is committed, with the example built, and the contract's files generated anew."""
+    """What is committed, with the example built, and the contract's files generated again."""
     folder = example.cloned(tmp_path_factory.mktemp("guide") / "finlink")
     example.write(folder, FILES)
     word, line = example.additions(GUIDE, "proto"), example.additions(GUIDE, "markdown")

@@ -102,7 +102,7 @@ async def test_guides_for_contributors(reader: Reader, subtests: pytest.Subtests
 
 
 def _is_as_shown(shown: str, reply: str) -> None:
-    """Each line, or event, that README shows was among the answers, with all the fields it has there."""
+    """Each line, or event, that README shows was among the replies, with all the fields it has there."""
     between = "\n\n" if "\nevent: " in shown else "\n"
     if shown.startswith('{"success": false, '):
         shown = shown.replace("\n", " ")
@@ -147,7 +147,7 @@ async def _every_call_needs_a_key(_: str, clone: Clone) -> None:
         await until(refused)
 
 
-# What is found in the answers to a block that has these words, or afterwards.
+# What is found in the replies to a block that has these words, or afterwards.
 CHECKS: Mapping[str, Callable[[str, Clone], Awaitable[None]]] = {
     "finlink records": _has_records,
     '"userId": "no spaces"': _last_alone_is_refused,

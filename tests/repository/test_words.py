@@ -1,8 +1,8 @@
 """The project's words: one term for each thing, in names, in messages and in documents.
 
 A name is that of a module, class, function or metric; its words are compared one by one. Messages are the
-strings of what runs: errors, log lines, help. Documents are what people read, the contract's comments among
-them. `-s` prints how many of each were read.
+strings of what runs: errors, log lines, help; its docstrings and comments have a test of their own. Documents
+are what people read, the contract's comments among them. `-s` prints how many of each were read.
 
 Where a word has an everyday sense as well, the comment beside it says which one is meant.
 """
@@ -10,8 +10,10 @@ Where a word has an everyday sense as well, the comment beside it says which one
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -62,6 +64,7 @@ TEXT: Mapping[str, str] = {
 # A sentence that begins with "What" or "Whoever" and is no question: say the subject.
 SUBJECT = re.compile(r"(?:^|[.!:] |\*\*)(What|Whoever) [^?.|]*\.")
 
+_SPAN = re.compile(r"`[^`\n]*`")
 _CODE = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
 
 
@@ -89,20 +92,40 @@ def _names() -> Iterator[tuple[str, str]]:
         yield "metrics", metric
 
 
-def _messages() -> Iterator[tuple[str, str]]:
+def _code() -> Iterator[tuple[str, ast.AST, str]]:
     for path in _tracked("server/*.py", "sandbox/*.py", "clients/python/src/*.py", "codegen/*.py"):
-        tree = ast.parse(path.read_text())
-        documented = {
-            id(node.value)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        }
+        text = path.read_text()
+        yield str(path.relative_to(ROOT)), ast.parse(text), text
+
+
+def _documented(tree: ast.AST) -> dict[int, ast.Constant]:
+    """Docstrings, by the identity of their node."""
+    return {
+        id(node.value): node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def _messages() -> Iterator[tuple[str, str]]:
+    for path, tree, _ in _code():
+        documented = _documented(tree)
         for node in ast.walk(tree):
             if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
                 continue
             # One word alone is a name, of a collection or a field.
             if id(node) not in documented and " " in node.value.strip():
-                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+                yield f"{path}:{node.lineno}", node.value
+
+
+def _comments() -> Iterator[tuple[str, str]]:
+    for path, tree, text in _code():
+        for node in _documented(tree).values():
+            words = " ".join(re.sub(_SPAN, "", str(node.value)).split())
+            yield f"{path}:{node.lineno}", words
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield f"{path}:{token.start[0]}", re.sub(_SPAN, "", token.string.lstrip("# "))
 
 
 def _documents() -> Iterator[tuple[str, str]]:
@@ -153,6 +176,13 @@ def test_messages_are_in_the_projects_terms() -> None:
     messages = list(_messages())
     wrong = _wrong_texts(messages)
     _show(f"{len(messages)} messages, {len(wrong)} wrong")
+    assert wrong == []
+
+
+def test_comments_are_in_the_projects_terms() -> None:
+    comments = list(_comments())
+    wrong = _wrong_texts(comments)
+    _show(f"{len(comments)} docstrings and comments, {len(wrong)} wrong")
     assert wrong == []
 
 

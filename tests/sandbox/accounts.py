@@ -90,7 +90,7 @@ class Accounts:
         return self.get("/calls", **query)
 
     def until(self, path: str, arrived: Callable[[Any], bool]) -> None:
-        """Ask again and again until the answer is as wanted."""
+        """Ask again and again until the reply is as wanted."""
         deadline = time.monotonic() + TIMEOUT
         while not arrived(self.get(path)):
             assert time.monotonic() < deadline

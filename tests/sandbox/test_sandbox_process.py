@@ -20,7 +20,7 @@ from tests.sandbox.driver import (
 def test_stops_cleanly_with_a_stream_open() -> None:
     with running() as sandbox, httpx.stream("GET", f"{sandbox.fi_money}/mcp/stream") as stream:
         sandbox.process.terminate()
-        # The stream ends as an answer does, rather than being torn.
+        # The stream ends as a reply does, rather than being torn.
         assert stream.read() == b""
 
 

@@ -1,4 +1,4 @@
-"""Secrets that are told apart from everything else, and a scan for them in whatever is kept or said."""
+"""Secrets that are distinguished from everything else, and a scan for them in whatever is kept or said."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def tokens_of(memory: Path, canaries: Canaries) -> None:
 
 
 def without_login_url(body: bytes) -> bytes:
-    """An answer without what its caller must open."""
+    """A reply without what its caller must open."""
     return _LOGIN_URL.sub(b'"loginUrl": ""', body)
 
 

@@ -63,7 +63,7 @@ class Known:
     tokens: list[str] = field(default_factory=list)
 
     def learn(self, asked: Message, reply: Json) -> None:
-        """Take over the identifiers that an answer gives."""
+        """Take over the identifiers that a reply gives."""
         data = reply.get("data")
         if not isinstance(data, dict):
             return

@@ -36,7 +36,7 @@ class Measured:
 
 @asynccontextmanager
 async def steady(calls: Sequence[Call], rate: float) -> AsyncIterator[Measured]:
-    """While inside, make the calls in turn, `rate` a second, however long their answers take."""
+    """While inside, make the calls in turn, `rate` a second, however long their replies take."""
     measured = Measured()
     now = asyncio.get_running_loop().time
 

@@ -224,7 +224,7 @@ def test_a_flood_of_continuation_frames(
 
 @pytest.mark.parametrize("kind", ["ping", "settings", "empty data", "priority"])
 def test_floods_of_small_frames(stack: Stack, full: bool, kind: str) -> None:
-    """Of CVE-2019-9511 to -9518. The answers are not read."""
+    """Of CVE-2019-9511 to -9518. The replies are not read."""
     frames = {
         "ping": frame(0x6, 0, 0, b"12345678"),
         "settings": frame(0x4, 0, 0, b""),

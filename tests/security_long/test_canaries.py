@@ -248,7 +248,7 @@ class Caller:
         assert (await self._rest.put(path, json={"tags": ["x"]}, headers=bad)).status_code == 400
 
     async def _names(self, user_id: str) -> None:
-        """Secrets in the place of fields' names, which the answer to their sender repeats."""
+        """Secrets in the place of fields' names, which the reply to their sender repeats."""
         for nest in ("", "credentials"):
             name = self._new("password as a field")
             inner: dict[str, Any] = {name: 1, f"{name}_x": {name: "y"}}

@@ -1,4 +1,4 @@
-"""Calls near the contract and far from it: each gets an answer of the contract, none is an accident."""
+"""Calls near the contract and far from it: each gets a reply of the contract, none is an accident."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Http2:
         return found
 
     def replied(self, stream: int) -> dict[str, str]:
-        """Headers and trailers of the answer on a stream; empty when it was reset instead."""
+        """Headers and trailers of the reply on a stream; empty when it was reset instead."""
         found: dict[str, str] = {}
         give_up = time.monotonic() + TIMEOUT
         while not self.closed:

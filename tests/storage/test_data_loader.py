@@ -13,7 +13,7 @@ from tests.faults.load import until
 
 
 class Source:
-    """Says how it was asked; `hold` keeps its answers back."""
+    """Says how it was asked; `hold` keeps its replies back."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []

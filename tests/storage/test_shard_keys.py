@@ -81,7 +81,7 @@ async def test_every_query_names_the_shard_key(
             join = "&" if query else "?"
             await rest.get(f"/connectors/{made['id']}/records{query}{join}pageToken={token}")
     (await rest.get(f"/users/{new_id}/export")).raise_for_status()
-    for _ in range(2):  # the second finds the first's answer
+    for _ in range(2):  # the second finds the first's reply
         kept = {"Idempotency-Key": new_id}
         again = await rest.post(f"/connectors/{made['id']}/sync", json={}, headers=kept)
         again.raise_for_status()

@@ -77,7 +77,7 @@ class Load:
     calls_a_second: float
     phase: Phase = field(default_factory=Phase)
     acknowledged: int = 0  # changes
-    # Of each user: the name as last acknowledged, and those sent without an answer: the server may still
+    # Of each user: the name as last acknowledged, and those sent without a reply: the server may still
     # be at work on such a change when a later one is acknowledged, so it may come out last.
     names: dict[str, str] = field(default_factory=dict)
     perhaps: dict[str, set[str]] = field(default_factory=dict)
@@ -179,7 +179,7 @@ class Load:
     async def lost(self) -> tuple[list[str], int]:
         """Acknowledged users that are not there, or not as they were last acknowledged.
 
-        And how many are as an earlier change left them that had no answer.
+        And how many are as an earlier change left them that had no reply.
         """
         gone: list[str] = []
         late = 0

@@ -20,7 +20,7 @@ _RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 class MiddlewareServices(grpc.GenericRpcHandler):
     """Runs every RPC of the servicers that are added to it through `middleware`, the first one outermost.
 
-    It stands for a server where servicers are added, and is a server's handler itself; an interceptor,
+    It stands for a server where servicers are added, and is a server's handler itself; an `interceptor`,
     grpc.aio's own way, costs every call more than some of the middleware does.
 
     A server stream passes through the same middleware; innermost, its messages are sent and there is no

@@ -29,7 +29,7 @@ async def sealed(trail: AuditTrail, count: int) -> Head:
 
 @dataclass(frozen=True)
 class Scene:
-    """A trail of `count` sealed events; `rewrite` makes as many anew, with the codes given."""
+    """A trail of `count` sealed events; `rewrite` makes as many again, with the codes given."""
 
     database: Database
     trail: AuditTrail

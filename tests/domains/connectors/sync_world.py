@@ -112,13 +112,13 @@ class InProcess:
         self.session_over = False
         self.wants_login = False
         self.cannot_log_in: PlatformError | None = None
-        # Awaited before each answer of data.
+        # Awaited before each reply of data.
         self.before_fetch: Callable[[], Awaitable[None]] | None = None
         self.fetched: list[DataType] = []
         self.looked_into: list[DataType] = []
         self.logged_out: list[PlatformSession] = []
         self.abandoned: list[LoginRequired] = []
-        # Awaited before each answer to a renewal.
+        # Awaited before each reply to a renewal.
         self.before_renewal: Callable[[], Awaitable[None]] | None = None
         self.renewable = False
         self.life = timedelta(hours=8)

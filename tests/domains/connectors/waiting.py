@@ -12,7 +12,7 @@ SECONDS = 30.0  # never reached unless something is broken
 
 
 async def eventually(probe: Callable[[], Awaitable[T | None]], what: str = "it") -> T:
-    """The first answer of `probe` that is true."""
+    """The first reply of `probe` that is true."""
     last: T | None = None
     try:
         async with asyncio.timeout(SECONDS):

@@ -1,4 +1,4 @@
-"""Creates that share a transaction have the answers, events and kept replies they would have alone."""
+"""Creates that share a transaction have the replies, events and kept replies they would have alone."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def one_by_one(creates: Sequence[Create]) -> list[bool | frozenset[str]]:
 
 
 def explained(creates: Sequence[Create], given: Sequence[object]) -> bool:
-    """Whether there is an order in which they would have had these answers one by one."""
+    """Whether there is an order in which they would have had these replies one by one."""
     wanted = [True if isinstance(each, str) else each for each in given]
     return any(
         one_by_one([creates[place] for place in order]) == [wanted[place] for place in order]

@@ -1,4 +1,4 @@
-"""Zerodha's adapter against scripted answers; see test_conformance and test_flows for the sandbox."""
+"""Zerodha's adapter against scripted replies; see test_conformance and test_flows for the sandbox."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class _Calls(grpc.aio.UnaryUnaryClientInterceptor):
         if self._closed:
             raise RuntimeError("the client is closed")
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - gRPC runs interceptors in a task of the call
+        assert task is not None  # noqa: S101 - gRPC runs this in a task of the call
         call = await continuation(self._completed(client_call_details), request)
         self._under_way[call] = task
         try:

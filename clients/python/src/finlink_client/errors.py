@@ -6,7 +6,7 @@ FinlinkError          a code of finlink.errors.v1.ErrorReason, a message, fields
 ├── LimitExceeded     too much at once
 ├── Unavailable       UNAVAILABLE, or nothing listens at  the address: try later
 ├── AccessDenied      refused, by Finlink or on the way to it
-├── Cancelled         the call was given up: the client was closed, for one
+├── Cancelled         the call was cancelled: the client was closed, for one
 └── …                 an exception for each reason of the contract, see gen/reasons.py
 """
 
