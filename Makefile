@@ -24,7 +24,7 @@ coverage: $(VENV)/dev.stamp protos ## The same, a third slower, and tell which l
 	@$(BIN)/coverage report
 
 test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with Motor as its driver; about 5 minutes
-	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/domains/audit tests/cache tests/domains/connectors tests/storage tests/domains/users
+	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/domains/audit tests/cache tests/domains/connectors tests/jobs tests/storage tests/streaming tests/domains/users
 
 test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 3 minutes
 	$(BIN)/pytest -n 3 --dist loadfile -m full_only --full tests --ignore tests/chaos --ignore tests/topology \

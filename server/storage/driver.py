@@ -260,9 +260,10 @@ class Database:
         """
         if deadline is None:
             deadline = time.monotonic() + self._transaction_seconds
-        async with await _settled(self._client.start_session()) as session:
-            while True:
-                committing = False
+        while True:
+            committing = False
+            # Each try has its own session: an abort may still be under way in the one before.
+            async with await _settled(self._client.start_session()) as session:
                 try:
                     await _settled(
                         session.start_transaction(
