@@ -31,22 +31,31 @@ message Upload {}
 service EdgeService {
   rpc Plain(Request) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/plain"};
-    option (finlink.rules.v1.method) = {rate_limit_group: RATE_LIMIT_GROUP_USERS};
+    option (finlink.rules.v1.method) = {scope: SCOPE_READ rate_limit_group: RATE_LIMIT_GROUP_USERS};
   }
   rpc Slow(Request) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/slow"};
-    option (finlink.rules.v1.method) = {rate_limit_group: RATE_LIMIT_GROUP_SYNC timeout: {nanos: 300000000}};
+    option (finlink.rules.v1.method) = {
+      scope: SCOPE_READ
+      rate_limit_group: RATE_LIMIT_GROUP_SYNC
+      timeout: {nanos: 300000000}
+    };
   }
   rpc Silent(Request) returns (stream Response) {
     option (google.api.http) = {get: "/api/v1/edge/silent"};
     option (finlink.rules.v1.method) = {
+      scope: SCOPE_READ
       rate_limit_group: RATE_LIMIT_GROUP_SYNC
       stream_idle_timeout: {nanos: 300000000}
     };
   }
   rpc Large(Upload) returns (Response) {
     option (google.api.http) = {post: "/api/v1/edge/large" body: "*"};
-    option (finlink.rules.v1.method) = {rate_limit_group: RATE_LIMIT_GROUP_SYNC max_request_bytes: 1048576};
+    option (finlink.rules.v1.method) = {
+      scope: SCOPE_READ
+      rate_limit_group: RATE_LIMIT_GROUP_SYNC
+      max_request_bytes: 1048576
+    };
   }
 }
 """

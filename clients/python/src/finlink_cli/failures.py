@@ -149,10 +149,10 @@ def of_call(error: FinlinkError, address: str, options: Mapping[str, str]) -> Fa
 def _unreachable(detail: str, address: str) -> Failure:
     """gRPC could not connect, or not speak with what it found."""
     if "refused" in detail:
-        message = f"nothing listens at  {address}"
+        message = f"nothing listens at {address}"
         hint = "Start Finlink with 'make run', or name another with --address."
     else:
-        message = f"no Finlink responds at  {address}: {detail}"
+        message = f"no Finlink responds at {address}: {detail}"
         hint = "Is it HOST:PORT of Finlink's gRPC, and does it want --tls?"
     return Failure("UNAVAILABLE", message, Exit.UNAVAILABLE, hint=hint)
 
