@@ -31,7 +31,13 @@ class Looking:
         assert reply.ok, reply.status
 
     async def assert_accessible(self, *, but: str | None = None) -> None:
-        """axe finds nothing serious in the page, leaving out what a selector names."""
+        """axe finds nothing serious in the page, leaving out what a selector names.
+
+        What fades in has little contrast until it is there.
+        """
+        await self.page.evaluate(
+            "Promise.allSettled(document.getAnimations().map((each) => each.finished))"
+        )
         context = None if but is None else {"include": [["body"]], "exclude": [[but]]}
         found = (await Axe().run(self.page, context=context)).response["violations"]
         grave = {
