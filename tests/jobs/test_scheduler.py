@@ -24,6 +24,7 @@ from tests.jobs.errands import Errands
 from tests.mongodb import MongoDb
 
 Errand = Mapping[str, Any]
+VICTIMS, MOST_VICTIMS = 6, 40
 
 
 @pytest.fixture(autouse=True)
@@ -238,11 +239,19 @@ async def test_each_errand_once_whoever_dies_or_freezes(
     async def done(count: int) -> bool:
         return await errands.collection.count_documents({"open": False}) >= count
 
+    async def lost() -> int:
+        """How many errands a worker died or froze with, so far."""
+        documents = await errands.collection.find({"lost": {"$exists": True}}).to_list(None)
+        return sum(each["lost"] for each in documents)
+
     added: list[Any] = []
     workers = [await worker() for _ in range(3)]
     frozen: list[asyncio.subprocess.Process] = []
     try:
-        for number in range(6):
+        # On a busy machine a victim may not have begun to work: some more are chosen then.
+        for number in range(MOST_VICTIMS):
+            if number >= VICTIMS and await lost() > 0:
+                break
             added += await errands.add(count=20)
             enough = partial(done, len(added) - chance.randint(1, 15))
             await eventually(enough, "some errands")
@@ -272,7 +281,6 @@ async def test_each_errand_once_whoever_dies_or_freezes(
     assert sorted(each["errand"] for each in results) == sorted(added)
     documents = await errands.collection.find({}).to_list(None)
     assert all(set(each["job"]) == {"fence"} for each in documents)
-    lost = sum(each.get("lost", 0) for each in documents)
-    assert lost > 0, "nobody died at work: this has shown nothing"
+    assert await lost() > 0, "nobody died at work: this has shown nothing"
     fences = {each["errand"]: each["fence"] for each in results}
     assert all(each["job"]["fence"] == fences[each["_id"]] for each in documents)
