@@ -9,6 +9,17 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import ConsoleMessage, Page, Request
 
 GRAVE = {"serious", "critical"}
+# `document.getAnimations` leaves out what is in shadow roots, which is all of `/docs`.
+END_ANIMATIONS = """
+async () => {
+  const roots = (root) => [
+    root,
+    ...Array.from(root.querySelectorAll("*"), (each) => each.shadowRoot).filter(Boolean).flatMap(roots),
+  ];
+  const running = () => roots(document).flatMap((root) => root.getAnimations());
+  await Promise.allSettled(running().map((each) => each.finished));
+}
+"""
 
 
 class Looking:
@@ -35,9 +46,7 @@ class Looking:
 
         What fades in has little contrast until it is there.
         """
-        await self.page.evaluate(
-            "Promise.allSettled(document.getAnimations().map((each) => each.finished))"
-        )
+        await self.page.evaluate(END_ANIMATIONS)
         context = None if but is None else {"include": [["body"]], "exclude": [[but]]}
         found = (await Axe().run(self.page, context=context)).response["violations"]
         grave = {
