@@ -5,7 +5,7 @@ field then says when the lease lapses, and its fence grows. Every write of its w
 refused once the lease is over or another worker has the document. The lease is kept by heartbeats; if a
 worker dies or freezes, it lapses, and the next claim gets the document as abandoned.
 
-Leases go by MongoDB's clock. Due times go by the `now` that a claim is given, or else by MongoDB's clock too.
+Leases go by MongoDB's clock. Due times go by the `now` that a claim is given: the kernel's clock.
 Fields that a domain writes are aggregation expressions; a value from outside belongs under `$literal`.
 """
 
@@ -42,7 +42,7 @@ class JobKind:
 
     collection: str
     due: str  # when a document wants a worker; under a lease, when that lapses
-    leased: str  # since when it is under a lease; missing where it is not
+    leased: str  # since when, by the claim's clock, it is under a lease; missing where it is not
     fence: str  # grows with every claim and when a job is handed back
     lease: timedelta
     where: Mapping[str, Any] = field(default_factory=dict)  # what else a document must be like
@@ -96,7 +96,7 @@ class JobQueue(Generic[T]):
     async def claim(
         self,
         *,
-        now: datetime | None = None,
+        now: datetime,
         then: Sequence[Document] = (),
         abandoned: Sequence[Document] | None = (),
     ) -> Job[T] | None:
@@ -108,23 +108,27 @@ class JobQueue(Generic[T]):
         """
         kind = self._kind
         if abandoned is not None:
-            lapsed = {**_past(kind.due, None), kind.leased: {"$exists": True}, **kind.where}
-            job = await self._claim(lapsed, kind.leased_index, abandoned, abandoned=True)
+            lapsed = {**_lapsed(kind.due), kind.leased: {"$exists": True}, **kind.where}
+            job = await self._claim(lapsed, kind.leased_index, now, abandoned, abandoned=True)
             if job is not None:
                 return job
         due = {**_past(kind.due, now), kind.leased: {"$exists": False}, **kind.where}
-        return await self._claim(due, kind.due_index, then, abandoned=False)
+        return await self._claim(due, kind.due_index, now, then, abandoned=False)
 
     async def _claim(
-        self, where: Document, index: str, then: Sequence[Document], *, abandoned: bool
+        self,
+        where: Document,
+        index: str,
+        now: datetime,
+        then: Sequence[Document],
+        *,
+        abandoned: bool,
     ) -> Job[T] | None:
         kind = self._kind
+        lease = {kind.fence: kind.next_fence, kind.due: kind.lease_end, kind.leased: now}
         document = await self._collection.find_one_and_update(
             where,
-            [
-                {"$set": {kind.fence: kind.next_fence, kind.due: kind.lease_end, kind.leased: NOW}},
-                *then,
-            ],
+            [{"$set": lease}, *then],
             projection=kind.projection,
             sort=[(kind.due, ASCENDING)],
             hint=index,
@@ -134,12 +138,11 @@ class JobQueue(Generic[T]):
             return None
         return Job(self._read(document), document["_id"], _at(document, kind.fence), abandoned)
 
-    async def due_since(self, now: datetime | None = None) -> datetime | None:
+    async def due_since(self, now: datetime) -> datetime | None:
         """Since when the document that has been due longest waits for a worker; None if none is due."""
         kind = self._kind
-        where = {**_past(kind.due, now), **kind.where}
-        if now is not None:  # a lease has not lapsed by that clock
-            where["$or"] = [{kind.leased: {"$exists": False}}, _past(kind.due, None)]
+        free = {"$or": [{kind.leased: {"$exists": False}}, _lapsed(kind.due)]}
+        where = {**_past(kind.due, now), **free, **kind.where}
         document = await self._collection.find_one(
             where, {kind.due: 1}, sort=[(kind.due, ASCENDING)], hint=kind.due_index
         )
@@ -256,10 +259,12 @@ class DueJobs(Generic[T]):
         return await self.queue.due_since(self.now())
 
 
-def _past(path: str, now: datetime | None) -> Document:
-    """The filter for a time that has come, by MongoDB's clock without `now`; both can use an index."""
-    if now is not None:
-        return {path: {"$type": "date", "$lte": now}}
+def _past(path: str, now: datetime) -> Document:
+    return {path: {"$type": "date", "$lte": now}}
+
+
+def _lapsed(path: str) -> Document:
+    """By MongoDB's clock; it can use an index as well."""
     return {path: {"$type": "date"}, "$expr": {"$lte": [f"${path}", NOW]}}
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from server import config
+from tests.e2e import connector_steps as step
 from tests.stack import Stack, turnable
 
 CALLS = 12  # enough for each of two workers to be asked
@@ -65,3 +66,17 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "short").write_bytes(b"1")
     with pytest.raises(config.ConfigError, match="CLOCK_FILE: must be a readable file of 8 bytes"):
         config.load(_env_file=None, app_env="test", clock_file=tmp_path / "short")
+
+
+async def test_a_sync_is_due_once_its_interval_is_over(late: Stack) -> None:
+    late.turn_clock(timedelta())
+    async with httpx.AsyncClient(base_url=f"{late.rest}/api/v1") as rest:
+        user = uuid.uuid4().hex
+        await step.create_user(rest, user)
+        connector = (await step.connect(rest, user))["id"]
+        first = await step.synced(rest, connector)
+        assert first["totalSyncs"] == 1
+        until_next = step.instant(first["nextSyncAt"]) - datetime.now(UTC)
+        late.turn_clock(until_next + timedelta(seconds=1))
+        second = await step.synced(rest, connector, 2)
+    assert step.instant(second["nextSyncAt"]) - step.instant(first["nextSyncAt"]) >= until_next

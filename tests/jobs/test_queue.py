@@ -32,7 +32,7 @@ async def test_a_worker_leases_what_has_been_due_longest(errands: Errands) -> No
     job = await errands.taken()
     assert (job.id, job.fence, job.abandoned) == (older, 1, False)
     document = await errands.document(job)
-    assert document["job"]["dueAt"] - document["job"]["leasedAt"] == LEASE
+    assert abs(document["job"]["dueAt"] - document["job"]["leasedAt"] - LEASE) < SLACK
     assert abs(document["job"]["leasedAt"] - utc_now()) < SLACK
     assert (await errands.taken()).id == newer
     assert await errands.claim() is None
@@ -132,8 +132,8 @@ async def test_due_times_go_by_the_clock_that_is_given(errands: Errands) -> None
     """Leases do not: the clock of the product may be years ahead of MongoDB's."""
     queue, ahead = errands.queue, utc_now() + FAR
     (due,) = await errands.add(ahead - timedelta(days=1))
-    assert await queue.claim() is None
-    assert await queue.due_since() is None
+    assert await queue.claim(now=utc_now()) is None
+    assert await queue.due_since(utc_now()) is None
     since = await queue.due_since(ahead)
     assert since is not None
     assert abs(since - ahead + timedelta(days=1)) < SLACK
@@ -149,10 +149,7 @@ async def test_due_times_go_by_the_clock_that_is_given(errands: Errands) -> None
     assert again.abandoned
 
 
-@pytest.mark.parametrize("now", [None, utc_now()])
-async def test_looking_for_what_is_due_reads_nothing_that_is_not(
-    errands: Errands, now: Any
-) -> None:
+async def test_looking_for_what_is_due_reads_nothing_that_is_not(errands: Errands) -> None:
     """Every worker looks each second: that must not cost more the more documents there are."""
     await errands.add(utc_now() + timedelta(hours=1), count=200)
     asked: list[dict[str, object]] = []
@@ -165,8 +162,8 @@ async def test_looking_for_what_is_due_reads_nothing_that_is_not(
             asked.append({"filter": query, "sort": dict(sort), "hint": hint})
 
     errands.queue._collection = Recording()  # type: ignore[assignment]
-    await errands.queue.claim(now=now)
-    await errands.queue.due_since(now)
+    await errands.queue.claim(now=utc_now())
+    await errands.queue.due_since(utc_now())
     assert len(asked) == 3
     for find in asked:
         command = {"find": KIND.collection, "limit": 1, **find}

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SECONDS = 30.0  # never reached unless something is broken
+SECONDS = 60.0  # never reached unless something is broken
 
 
 async def eventually(probe: Callable[[], Awaitable[T | None]], what: str = "it") -> T:

@@ -1,11 +1,12 @@
 """Aggregation expressions that connector updates share.
 
 Updates of connectors are pipelines: each is one atomic step that decides by what the document says at
-that moment, on MongoDB's clock, so that nothing read before can be stale.
+that moment, so that nothing read before can be stale.
 """
 
 from typing import Any
 
+from server.core.clock import utc_now
 from server.domains.connectors.model import (
     DEFAULT_INTERVAL,
     ERRORS_KEPT,
@@ -17,7 +18,6 @@ from server.domains.connectors.model import (
 from server.storage.driver import Document
 from server.storage.mapping import stored
 
-NOW = "$$NOW"
 MINUTE_MS = 60_000
 
 IS_LIVE = {"$in": ["$connectionStatus", list(LIVE)]}
@@ -64,7 +64,7 @@ def broken_off(code: str, message: str) -> Document:
     done = {"$ifNull": ["$sync.run.done", []]}
     brought = {"$gt": [{"$size": done}, 0]}
     return {
-        "syncedAt": NOW,
+        "syncedAt": utc_now(),
         "status": "failed",
         "errorCode": code,
         "errorMessage": message,

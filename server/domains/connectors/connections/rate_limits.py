@@ -30,6 +30,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 LATE_SECONDS = 0.05
 LATE_WAIT = timedelta(seconds=30)  # at least with that one, as what it is for has begun
 
+_NOW = "$$NOW"
+
 
 class RateLimiter:
     """At most one call of a key each `spacing`, with no bursts.
@@ -93,13 +95,13 @@ class RateLimiter:
 
     async def _update(self, identifier: str, longest_wait: int, taken: int) -> Document:
         """All in milliseconds."""
-        free = {"$max": [x.NOW, "$nextFree"]}
-        granted = {"$lte": ["$slot", {"$add": [x.NOW, longest_wait]}]}
+        free = {"$max": [_NOW, "$nextFree"]}
+        granted = {"$lte": ["$slot", {"$add": [_NOW, longest_wait]}]}
         after = {"$add": ["$slot", taken]}
         return await upsert(
             self._rate_limits,
             identifier,
-            {"asked": x.NOW, "slot": free},
+            {"asked": _NOW, "slot": free},
             {"granted": granted},
             {"slot": x.when("$granted", "$slot", {"$max": ["$slot", "$comeBack"]})},
             {

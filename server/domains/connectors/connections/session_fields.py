@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from server.core.clock import utc_now
 from server.domains.connectors.connections import expressions as x
 from server.storage.driver import Document
 
@@ -41,35 +42,38 @@ def session_opened(sealed: SealedSession) -> Document:
 
 def session_begun(sealed: SealedSession, sync_id: str) -> Document:
     """A session that begins, with its first run; none for a user who is not active."""
+    now = utc_now()
     active = {"$not": [x.IS_PAUSED]}
-    run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": x.NOW}
+    run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": now}
     return {
         **session_opened(sealed),
         "connectionStatus": "connected",
-        "connectionDetails.connectedAt": x.NOW,
+        "connectionDetails.connectedAt": now,
         "connectionDetails.disconnectedAt": "$$REMOVE",
         "connectionDetails.sessionDuration": "$$REMOVE",
-        "connectionDetails.nextSyncAt": x.keep_or_remove(x.SYNCS_BY_ITSELF, x.NOW),
+        "connectionDetails.nextSyncAt": x.keep_or_remove(x.SYNCS_BY_ITSELF, now),
         "credentials.encryptedLogin": "$$REMOVE",
         "sync.failures": 0,
         "sync.outages": 0,
         "sync.run": x.keep_or_remove(active, run),
-        "sync.dueAt": x.keep_or_remove(active, x.NOW),
+        "sync.dueAt": x.keep_or_remove(active, now),
     }
 
 
 def session_ended(status: str) -> Document:
     """The end of a session, by what the document says of its beginning."""
+    now = utc_now()
     connected_at = "$connectionDetails.connectedAt"
-    lasted = {"$floor": {"$divide": [{"$subtract": [x.NOW, connected_at]}, x.MINUTE_MS]}}
+    lasted = {"$floor": {"$divide": [{"$subtract": [now, connected_at]}, x.MINUTE_MS]}}
+    minutes = {"$max": [0, {"$toInt": lasted}]}  # workers' clocks differ a little
     began = {"$and": [x.IS_LIVE, {"$eq": [{"$type": connected_at}, "date"]}]}
     return {
         "connectionStatus": status,
         "connectionDetails.sessionDuration": x.when(
-            began, {"$toInt": lasted}, {"$ifNull": ["$connectionDetails.sessionDuration", 0]}
+            began, minutes, {"$ifNull": ["$connectionDetails.sessionDuration", 0]}
         ),
         "connectionDetails.disconnectedAt": x.when(
-            x.IS_LIVE, x.NOW, {"$ifNull": ["$connectionDetails.disconnectedAt", x.NOW]}
+            x.IS_LIVE, now, {"$ifNull": ["$connectionDetails.disconnectedAt", now]}
         ),
         "sessionId": "$$REMOVE",
         "session.checkAt": "$$REMOVE",

@@ -9,7 +9,7 @@ from finlink_words import CONNECTION_STATUSES, PLATFORMS
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from server.core.clock import milliseconds
+from server.core.clock import utc_now
 from server.domains.connectors.connections import expressions as x
 from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.session_fields import (
@@ -44,7 +44,6 @@ LIST_INDEXES: Mapping[tuple[str, ...], str] = {
     ("platform", "connectionStatus"): "platform_1_connectionStatus_1_createdAt_-1__id_-1",
 }
 CONNECTED_INDEX = "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"
-_CHANGED = {"session.generation": x.plus_one("session.generation"), "updatedAt": x.NOW}
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
 # Replies from the cache show summaries.
@@ -112,11 +111,10 @@ class ConnectorStore:
 
     async def refreshed_within(self, connector_id: str, time: timedelta) -> Connector | None:
         """A live connector whose session was refreshed no longer ago than `time`."""
-        ago = {"$subtract": [x.NOW, milliseconds(time)]}
         where = {
             "_id": ObjectId(connector_id),
             "connectionStatus": {"$in": LIVE},
-            "$expr": {"$gt": ["$session.refreshedAt", ago]},
+            "session.refreshedAt": {"$gt": utc_now() - time},
         }
         return _maybe(await self._connectors.find_one(where))
 
@@ -169,7 +167,7 @@ class ConnectorStore:
             "metadata.permissions": list(wanted.permissions),
             "metadata.dataTypes": list(wanted.permissions),
             "sync.paused": paused,
-            "createdAt": {"$ifNull": ["$createdAt", x.NOW]},
+            "createdAt": {"$ifNull": ["$createdAt", utc_now()]},
             "connectionDetails.syncInterval": {
                 "$ifNull": ["$connectionDetails.syncInterval", DEFAULT_INTERVAL]
             },
@@ -186,7 +184,7 @@ class ConnectorStore:
                     "connectionStatus": {"$in": ["disconnected", "expired", None]},
                 },
                 before,
-                {**fields, **_CHANGED},
+                {**fields, **_changed()},
                 session=session,
                 upsert=True,
             )
@@ -205,7 +203,7 @@ class ConnectorStore:
         self, before: Connector, sealed: SealedSession, session: ClientSession | None = None
     ) -> Connector | None:
         """Store a session that goes on under new secrets; None where it changed meanwhile."""
-        fields = {**session_opened(sealed), "session.refreshedAt": x.NOW}
+        fields = {**session_opened(sealed), "session.refreshedAt": utc_now()}
         return await self._change(before, fields, session)
 
     async def begin_session(
@@ -216,7 +214,7 @@ class ConnectorStore:
         session: ClientSession | None = None,
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
-        fields = {**session_begun(sealed, sync_id), "session.refreshedAt": x.NOW}
+        fields = {**session_begun(sealed, sync_id), "session.refreshedAt": utc_now()}
         return await self._change(before, fields, session)
 
     async def end_session(
@@ -268,13 +266,14 @@ class ConnectorStore:
 
     async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
         """Let a user's connectors sync at once, or stop their syncs, runs under way included."""
-        stage: Document = {"sync.paused": not active, "updatedAt": x.NOW}
+        now = utc_now()
+        stage: Document = {"sync.paused": not active, "updatedAt": now}
         if active:
             # Only what stood still: making an active user active again changes nothing.
             idle = {"$and": [x.IS_PAUSED, x.IS_LIVE, {"$not": [x.HAS_RUN]}]}
             goes_on = {"$and": [idle, {"$ne": ["$sync.auto", False]}]}
             for path in ("sync.dueAt", "connectionDetails.nextSyncAt"):
-                stage[path] = x.when(goes_on, x.NOW, {"$ifNull": [f"${path}", "$$REMOVE"]})
+                stage[path] = x.when(goes_on, now, {"$ifNull": [f"${path}", "$$REMOVE"]})
         else:
             stage |= {
                 **x.count_run_if(x.HAS_RUN, x.broken_off(CANCELLED, _USER_NOT_ACTIVE)),
@@ -300,8 +299,12 @@ class ConnectorStore:
         """Change the session of a connector, unless it has changed since."""
         same = {"session.generation": before.session.generation or {"$in": [0, None]}}
         query = {"_id": ObjectId(before.id), **same, **(where or {})}
-        changed = await change(self._connectors, query, {**fields, **_CHANGED}, session=session)
+        changed = await change(self._connectors, query, {**fields, **_changed()}, session=session)
         return _maybe(changed)
+
+
+def _changed() -> Document:
+    return {"session.generation": x.plus_one("session.generation"), "updatedAt": utc_now()}
 
 
 def _maybe(document: Mapping[str, Any] | None) -> Connector | None:

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from pymongo import IndexModel
 
-from server.core.clock import milliseconds, utc_now
+from server.core.clock import utc_now
 from server.core.events import Event, current_actor
 from server.domains.connectors import metrics
 from server.domains.connectors.errors import InvalidCredentials, LoginsThrottled
@@ -83,19 +83,21 @@ class LoginThrottle:
 
     async def _one_more(self, name: str, *, throttles: bool) -> bool:
         """Count one; whether that makes as many as are allowed, which is reported once in WITHIN."""
-        since = {"$subtract": ["$$NOW", milliseconds(WITHIN)]}
+        now = utc_now()
         recent: Any = {
-            "$filter": {"input": {"$ifNull": ["$times", []]}, "cond": {"$gt": ["$$this", since]}}
+            "$filter": {
+                "input": {"$ifNull": ["$times", []]},
+                "cond": {"$gt": ["$$this", now - WITHIN]},
+            }
         }
         enough = {"$gte": [{"$size": "$times"}, ALLOWED]}
         stages: list[Document] = [
-            {"times": {"$concatArrays": [recent, ["$$NOW"]]}, "newest": "$$NOW"},
+            {"times": {"$concatArrays": [recent, [now]]}, "newest": now},
             {"reached": enough},
             {"times": {"$cond": ["$reached", [], "$times"]}},  # reported, the count begins again
         ]
         if throttles:
-            until = {"$add": ["$$NOW", milliseconds(STOP)]}
-            stages.append({"stoppedUntil": {"$cond": ["$reached", until, "$stoppedUntil"]}})
+            stages.append({"stoppedUntil": {"$cond": ["$reached", now + STOP, "$stoppedUntil"]}})
         return bool((await upsert(self._refused, name, *stages))["reached"])
 
 

@@ -3,6 +3,7 @@ abandoned."""
 
 from typing import Any
 
+from server.core.clock import utc_now
 from server.domains.connectors.connections import expressions as x
 from server.domains.connectors.model import ABANDONED, ERRORS_KEPT, FAILURES_TO_ERROR
 from server.storage.driver import Document
@@ -19,6 +20,7 @@ def begin(sync_id: str, *, rests: Any = False) -> list[Document]:
     A run that was deferred or handed back goes on as it is. The job is called off if nothing is to run;
     with `rests` a connector that syncs by itself does so once its interval is over.
     """
+    now = utc_now()
     runs = {
         "$and": [
             {"$or": [_IS_WANTED, x.SYNCS_BY_ITSELF]},
@@ -30,10 +32,10 @@ def begin(sync_id: str, *, rests: Any = False) -> list[Document]:
     new_run = {
         "syncId": sync_id,
         "dataTypes": {"$ifNull": types},
-        "requestedAt": x.NOW,
-        "beganAt": x.NOW,
+        "requestedAt": now,
+        "beganAt": "$sync.run.startedAt",
     }
-    rest = x.keep_or_remove({"$and": [rests, x.SYNCS_BY_ITSELF]}, {"$add": [x.NOW, x.INTERVAL_MS]})
+    rest = x.keep_or_remove({"$and": [rests, x.SYNCS_BY_ITSELF]}, {"$add": [now, x.INTERVAL_MS]})
     begun: Document = {
         "sync.run": x.keep_or_remove(runs, {"$mergeObjects": [new_run, "$sync.run"]}),
         "sync.dueAt": x.when(runs, "$sync.dueAt", rest),
@@ -44,7 +46,7 @@ def begin(sync_id: str, *, rests: Any = False) -> list[Document]:
         "session.checkAt": {
             "$ifNull": ["$session.checkAt", "$credentials.tokenExpiresAt", "$$REMOVE"]
         },
-        "updatedAt": x.NOW,
+        "updatedAt": now,
     }
     return [{"$set": begun}]
 
@@ -54,7 +56,7 @@ def take_over(sync_id: str) -> list[Document]:
 
     A connector that has failed too often gets the status `error` and rests first.
     """
-    error = {"errorCode": ABANDONED, "errorMessage": _MESSAGE, "occurredAt": x.NOW}
+    error = {"errorCode": ABANDONED, "errorMessage": _MESSAGE, "occurredAt": utc_now()}
     written_off: Document = {
         **x.count_run(x.broken_off(ABANDONED, _MESSAGE), "failed"),
         "errors": x.prepended("errors", error, ERRORS_KEPT),

@@ -11,7 +11,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ASCENDING
 
-from server.core.clock import milliseconds
+from server.core.clock import milliseconds, utc_now
 from server.domains.connectors.connections import expressions as x
 from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.sessions import new_sync_id
@@ -70,6 +70,7 @@ class SyncStore:
 
         None where a run is wanted or under way, or the connector is not live.
         """
+        now = utc_now()
         types = data_types or {"$ifNull": ["$metadata.dataTypes", "$metadata.permissions"]}
         document = await change(
             self._connectors,
@@ -80,9 +81,9 @@ class SyncStore:
                 "sync.run": {"$exists": False},
             },
             {
-                "sync.run": {"syncId": sync_id, "dataTypes": types, "requestedAt": x.NOW},
-                "sync.dueAt": x.NOW,
-                "updatedAt": x.NOW,
+                "sync.run": {"syncId": sync_id, "dataTypes": types, "requestedAt": now},
+                "sync.dueAt": now,
+                "updatedAt": now,
             },
             session=session,
         )
@@ -97,27 +98,28 @@ class SyncStore:
         """
         sync_id = new_sync_id()
         return await self.jobs.claim(
-            then=stages.begin(sync_id), abandoned=stages.take_over(sync_id) if abandoned else None
+            now=utc_now(),
+            then=stages.begin(sync_id),
+            abandoned=stages.take_over(sync_id) if abandoned else None,
         )
 
     async def due_since(self) -> datetime | None:
         """Since when the connector that has been due longest waits for a worker; None if none is due."""
-        return await self.jobs.due_since()
+        return await self.jobs.due_since(utc_now())
 
     async def claim_check(self, lease: timedelta) -> Connector | None:
         """Take the connector whose session check has been due longest, if there is one.
 
         It comes again after `lease`, unless its session is renewed or ended before.
         """
-        again = {"$add": [x.NOW, milliseconds(lease)]}
+        now = utc_now()
         document = await change(
             self._connectors,
             {
-                "session.checkAt": {"$type": "date"},
-                "$expr": {"$lte": ["$session.checkAt", x.NOW]},
+                "session.checkAt": {"$type": "date", "$lte": now},
                 "connectionStatus": {"$in": LIVE},
             },
-            {"session.checkAt": again},
+            {"session.checkAt": now + lease},
             sort=[("session.checkAt", ASCENDING)],
         )
         return connector(document) if document else None
@@ -148,13 +150,14 @@ class SyncStore:
     ) -> bool:
         """Let the run wait and go on later, by any worker, with what is not `done` yet."""
         fields = {**progress(done), "sync.run.deferrals": x.plus_one("sync.run.deferrals")}
-        return await self.jobs.defer(job, {"$add": [x.NOW, milliseconds(wait)]}, fields)
+        return await self.jobs.defer(job, utc_now() + wait, fields)
 
     async def cancel(
         self, connector_id: str, sync_id: str, session: ClientSession | None = None
     ) -> Connector | None:
         """End a run that is wanted or under way; None where it is not. Its worker writes no more."""
-        next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, x.INTERVAL_MS]})
+        now = utc_now()
+        next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [now, x.INTERVAL_MS]})
         document = await change(
             self._connectors,
             {"_id": ObjectId(connector_id), "sync.run.syncId": sync_id},
@@ -165,7 +168,7 @@ class SyncStore:
                 "sync.fence": x.plus_one("sync.fence"),
                 "sync.run": "$$REMOVE",
                 "sync.owed": "$$REMOVE",
-                "updatedAt": x.NOW,
+                "updatedAt": now,
             },
             session=session,
         )
@@ -179,6 +182,7 @@ class SyncStore:
         The next time is by the settings of this moment: later, the more runs have failed in a row, and
         sooner where an outage cut this one short.
         """
+        now = utc_now()
         pause: Any = x.INTERVAL_MS
         if outcome.retry_in is not None:
             pause = {"$min": [x.INTERVAL_MS, milliseconds(outcome.retry_in)]}
@@ -188,7 +192,7 @@ class SyncStore:
             slower = {"$min": [{"$multiply": [x.INTERVAL_MS, 2**doublings]}, longest]}
             pause = {"$max": [x.INTERVAL_MS, slower]}
         pause = {"$max": [pause, milliseconds(outcome.not_within)]}
-        next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [x.NOW, pause]})
+        next_run = x.keep_or_remove(x.SYNCS_BY_ITSELF, {"$add": [now, pause]})
         fields: Document = {
             **x.count_run(x.history_entry(outcome.entry), outcome.entry.status),
             "connectionStatus": outcome.status,
@@ -197,7 +201,7 @@ class SyncStore:
             "sync.outages": outcome.outages,
             "sync.owed": list(outcome.pending) or "$$REMOVE",
             "sync.run": "$$REMOVE",
-            "updatedAt": x.NOW,
+            "updatedAt": now,
         }
         for data_type, response in outcome.responses.items():
             fields[f"sync.answers.{data_type}"] = {"$literal": stored(response)}
@@ -220,10 +224,16 @@ class SyncStore:
 
         None where there is no such connector, or `data_types` are not all granted to it.
         """
+        now = utc_now()
         next_run = {
             "$max": [
-                x.NOW,
-                {"$add": [{"$ifNull": ["$connectionDetails.lastSyncAt", x.NOW]}, x.INTERVAL_MS]},
+                now,
+                {
+                    "$add": [
+                        {"$ifNull": ["$connectionDetails.lastSyncAt", now]},
+                        x.INTERVAL_MS,
+                    ]
+                },
             ]
         }
         idle = {"$and": [x.IS_LIVE, {"$not": [x.HAS_RUN]}]}
@@ -231,7 +241,7 @@ class SyncStore:
         document = await change(
             self._connectors,
             {"_id": ObjectId(connector_id), **granted},
-            {**x.literals(fields), "sync.owed": "$$REMOVE", "updatedAt": x.NOW},
+            {**x.literals(fields), "sync.owed": "$$REMOVE", "updatedAt": now},
             {
                 # A run under way goes on, but no next one is shown.
                 "connectionDetails.nextSyncAt": x.keep_or_remove(
