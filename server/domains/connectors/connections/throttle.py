@@ -1,6 +1,6 @@
 """Logins that platforms refused, counted: too many throttle further ones, and may look like an attack.
 
-Counts are kept in MongoDB, on its clock, so all processes share them: collection `refused_logins`, one
+Counts are kept in MongoDB, so all processes share them: collection `refused_logins`, one
 document a user and platform, and one a client address.
 """
 
