@@ -54,7 +54,7 @@ class KeyedCall:
     records: IdempotencyRecords
     name: str
     record: Callable[[Any], IdempotencyRecord]  # of a reply
-    stored: Any = None  # the reply that was stored last; its transaction may not have committed
+    stored: Any = None  # the reply that was stored last; its transaction may not have committed yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class RecordedChanges:
         caller = Caller(current_actor(), reply)
 
         async def changed(session: ClientSession) -> tuple[T, list[Done]]:
+            if reply is not None:
+                reply.call.stored = None  # what a try before this one had stored went with it
             result = await work(session)
             if result is None:
                 return result, []

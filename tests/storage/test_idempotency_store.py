@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from server.core.events import Event
 from server.core.idempotency import (
@@ -24,6 +26,7 @@ from server.storage.idempotency import ANSWERS, IdempotencyStore
 from server.storage.leases import Leases
 
 KEY = bytes(range(32))
+TRANSIENT = OperationFailure("", details={"errorLabels": ["TransientTransactionError"]})
 RECORD = IdempotencyRecord("a fingerprint", {"reply": "a secret"})
 
 
@@ -52,6 +55,22 @@ class Change:
             return result
 
         return work
+
+    async def try_twice(self, call: KeyedCall) -> None:
+        """The first try has a result and is undone, the second finds that there is nothing to change."""
+        tries = iter([17, None])
+
+        async def work(session: ClientSession) -> int | None:
+            found = next(tries)
+            if found is not None:
+                await self.things.insert_one({}, session=session)
+            return found
+
+        def event(result: int) -> Event:
+            return Event("thing.made")
+
+        with patch.object(Database, "_commit", side_effect=[TRANSIENT, None]):
+            assert await self._changes.make(work, event, KeyedReply(call, str)) is None
 
     async def made(self) -> int:
         return await self.things.count_documents({})
@@ -108,3 +127,10 @@ async def test_a_change_that_turned_out_to_be_none_has_no_reply(database: Databa
     change = Change(database, records)
     assert await change.make(None) is None
     assert await records.find("call") is None
+
+
+async def test_the_reply_of_a_try_that_was_undone_is_forgotten(database: Database) -> None:
+    call = KeyedCall(store_of(database), "call", lambda _: RECORD)
+    change = Change(database, store_of(database))
+    await change.try_twice(call)
+    assert (call.stored, await change.made()) == (None, 0)
