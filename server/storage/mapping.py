@@ -74,6 +74,8 @@ def stored(value: Any) -> Any:
         }
     if isinstance(value, list | tuple):
         return [stored(item) for item in value]
+    if isinstance(value, dict):  # also comparisons with values, of a query
+        return {operator: stored(item) for operator, item in value.items()}
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value
@@ -122,7 +124,9 @@ def _reader(kind: Any) -> Convert | None:
         return _section_reader(kind)
     for argument in get_args(kind):  # of a tuple, or what may be None
         if (reader := _reader(argument)) is not None:
-            return partial(_read_items, reader) if get_origin(kind) is tuple else reader
+            readers = {tuple: _read_items, dict: _read_values}
+            read = readers.get(get_origin(kind))
+            return partial(read, reader) if read else reader
     return None
 
 
@@ -145,6 +149,12 @@ def _section_reader(model: type[Model]) -> Convert | None:
 
 def _read_items(reader: Convert, items: Any) -> Any:
     return [reader(item) for item in items] if isinstance(items, list) else items
+
+
+def _read_values(reader: Convert, values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    return {key: reader(value) for key, value in values.items()}
 
 
 def without_nulls(value: Any) -> Any:

@@ -50,21 +50,23 @@ async def read(
     """The documents past `position`, one more than `limit` where there are so many.
 
     `find` gives at most so many documents of a query, newest first by `time_field`, ties by id, those
-    without a time last. Raises InvalidRequest where the position's id is none.
+    without a time last. The query may have bounds of `time_field`, which then leave those out. Raises
+    InvalidRequest where the position's id is none.
     """
     if position is None:
         return await find(query, limit + 1)
     tie = {**query, time_field: position.at, "_id": {"$lt": position.object_id}}
     if position.at is None:
         return await find(tie, limit + 1)
-    older = {**query, time_field: {"$lt": position.at}}
+    bounds = query.get(time_field, {})
+    older = {**query, time_field: {**bounds, "$lt": position.at}}
     if None in query.values():  # MongoDB walks two ranges of an index, and can merge no more
         documents = await find(tie, limit + 1)
         if len(documents) <= limit:
             documents += await find(older, limit + 1 - len(documents))
     else:  # the filters in each branch, so that MongoDB merges two walks of one index
         documents = await find({"$or": [older, tie]}, limit + 1)
-    if len(documents) <= limit:
+    if len(documents) <= limit and not bounds:
         # Apart: as a third branch it would keep MongoDB from walking the index.
         documents += await find({**query, time_field: None}, limit + 1 - len(documents))
     return documents

@@ -5,7 +5,8 @@ the same for all. Names in queries and changes are those of documents, values ar
 errors pass through.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -104,12 +105,8 @@ class Repository(Generic[M]):
 
     async def insert(self, models: Sequence[M], session: ClientSession | None = None) -> None:
         """One; or many, in a transaction."""
-        try:
+        with self._none_taken():
             await insert(self._collection, [self._mapped.write(each) for each in models], session)
-        except DuplicateKeyError:
-            if self._taken is None:
-                raise
-            raise self._taken from None
 
     async def update(
         self, match: Match, changes: Changes, session: ClientSession | None = None
@@ -123,7 +120,8 @@ class Repository(Generic[M]):
             fields[path] = "$$REMOVE" if value is None else {"$literal": value}
         # A pipeline also gets under a section that another tool stored as null.
         query = self._query(match)
-        return self._read(await change(self._collection, query, fields, session=session))
+        with self._none_taken():
+            return self._read(await change(self._collection, query, fields, session=session))
 
     async def lock(self, match: Match, session: ClientSession) -> M:
         """Read a document in a transaction, which keeps others from changing or removing it until it ends."""
@@ -189,6 +187,15 @@ class Repository(Generic[M]):
         if listing.index is not None:
             cursor = cursor.hint(listing.index)
         return await cursor.skip(skip).limit(count).to_list(None)
+
+    @contextmanager
+    def _none_taken(self) -> Iterator[None]:
+        try:
+            yield
+        except DuplicateKeyError:
+            if self._taken is None:
+                raise
+            raise self._taken from None
 
     def _query(self, match: Match) -> Document:
         return self._mapped.values({self._key: match} if isinstance(match, str) else match)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from bson import ObjectId
 from bson.int64 import Int64
@@ -36,6 +37,8 @@ class Book(Model, frozen=True):
     readers: tuple[Id, ...] = ()
     limit: Limit = Limit()
     members: tuple[Member, ...] = ()
+    due: dict[str, date] = msgspec.field(default_factory=dict)
+    limits: dict[str, Limit] = msgspec.field(default_factory=dict)
     sealed: bytes = b""
     pages: int = 0
     closed: bool = False
@@ -52,6 +55,8 @@ FULL = Book(
     readers=(str(READER),),
     limit=Limit(5.5, date(2023, 12, 31)),
     members=(Member("a", date(2024, 2, 29), str(READER)), Member("b", date(1999, 1, 1))),
+    due={"a": date(2024, 5, 6)},
+    limits={"b": Limit(1.5, date(2022, 1, 1))},
     sealed=b"\x00\xff",
     pages=7,
     closed=True,
@@ -69,6 +74,8 @@ DOCUMENT = {
         {"userId": "a", "joined": datetime(2024, 2, 29, tzinfo=UTC), "invitedBy": READER},
         {"userId": "b", "joined": datetime(1999, 1, 1, tzinfo=UTC)},
     ],
+    "due": {"a": datetime(2024, 5, 6, tzinfo=UTC)},
+    "limits": {"b": {"amount": 1.5, "lastRaised": datetime(2022, 1, 1, tzinfo=UTC)}},
     "sealed": b"\x00\xff",
     "pages": 7,
     "closed": True,
@@ -93,7 +100,14 @@ def test_a_model_is_written_and_read_again() -> None:
 
 def test_what_is_none_is_not_written_and_defaults_are() -> None:
     assert BOOKS.write(BARE) == needed(
-        readers=[], limit={"amount": 100.0}, members=[], sealed=b"", pages=0, closed=False
+        readers=[],
+        limit={"amount": 100.0},
+        members=[],
+        due={},
+        limits={},
+        sealed=b"",
+        pages=0,
+        closed=False,
     )
 
 

@@ -155,6 +155,11 @@ async def test_what_is_taken_is_refused(
 
     with pytest.raises(NoteExists):
         await database.transact(work)
+    await by_name.insert([note("other")])
+    with pytest.raises(NoteExists):
+        await by_name.update("other", {"name": "one"})
+    with pytest.raises(DuplicateKeyError):
+        await notes.update({"name": "other"}, {"name": "one"})
     assert await notes.exists({"name": "one"})
     assert not await notes.exists({"name": "two"})
 
@@ -330,6 +335,24 @@ async def test_what_has_no_time_comes_last(database: Database, notes: Repository
         if (token := page.next_page_token) is None:
             break
     assert names == [*(each.name for each in made), "t2", "t1", "t0"]
+
+
+async def test_a_list_may_be_of_a_span_of_time(database: Database, notes: Repository[Note]) -> None:
+    made = await filled(notes)
+    await database.collection(NOTES).insert_one({"_id": ObjectId(), "name": "t", "owner": "o"})
+    span = {"$gte": made[4].created_at, "$lt": made[0].created_at}
+    listing = Listing({"owner": "o", "createdAt": span}, {"owner": "o"}, index=BY_OWNER)
+    first = await notes.page(listing, PageRequest(limit=2))
+    second = await notes.page(listing, PageRequest(None, first.next_page_token, 3))
+    assert first.items + second.items == made[1:5]
+    assert second.next_page_token is None
+
+
+async def test_a_query_may_compare_dates(notes: Repository[Note]) -> None:
+    early, late = note("early", due=date(2024, 1, 1)), note("late", due=date(2024, 3, 1))
+    await notes.insert([early, late])
+    page = await notes.page(Listing({"due": {"$gt": date(2024, 1, 1)}}, {}), PageRequest())
+    assert page.items == [late]
 
 
 async def test_a_total_that_is_known_is_not_counted(notes: Repository[Note]) -> None:
