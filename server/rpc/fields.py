@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date
 from functools import cache, partial
 from operator import methodcaller
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -24,6 +24,7 @@ P = TypeVar("P", bound=Message)
 Convert = Callable[[Any], Any]
 
 _TIMESTAMP = "google.protobuf.Timestamp"
+_COLLECTIONS = (tuple, dict)
 _NOTHING = (msgspec.NODEFAULT, None, ())  # defaults that a field has by being removed
 
 
@@ -58,14 +59,14 @@ def to_changes(kind: type[Model], message: Any, section: str = "") -> Changes:
     section.
 
     A field that `update_mask` names and that is not sent goes back to its default, or is removed. Raises
-    InvalidRequest where nothing is sent or named.
+    InvalidRequest where nothing is sent or named, and where a model cannot do without what is named.
     """
     changes: Changes = {}
     prefix = f"{section}." if section else ""
     has_mask = "update_mask" in message.DESCRIPTOR.fields_by_name
     if has_mask:
         for path in message.update_mask.paths:
-            _reset(prefix, kind, path.split("."), changes)
+            _reset(prefix, kind, path.split("."), message, changes)
     _send(prefix, kind, message, changes)
     if not changes:
         named = ", or name one in updateMask" if has_mask else ""
@@ -73,13 +74,22 @@ def to_changes(kind: type[Model], message: Any, section: str = "") -> Changes:
     return changes
 
 
-def _reset(prefix: str, kind: type[Model], path: Sequence[str], changes: Changes) -> None:
+def _reset(
+    prefix: str, kind: type[Model], path: Sequence[str], message: Any, changes: Changes
+) -> None:
+    sent = {field.name for field, _ in message.ListFields()} if message is not None else set()
     for field in msgspec.structs.fields(kind):
         if path and field.name != path[0]:
             continue
-        place = prefix + field.encode_name
-        if (inner := _section(field.type)) is not None:
-            _reset(f"{place}.", inner, path[1:], changes)
+        place, inner = prefix + field.encode_name, _section(field.type)
+        if get_origin(field.type) in _COLLECTIONS:
+            inner = None  # goes as a whole
+        # So does a section that may be missing and of which nothing is sent.
+        if inner is not None and (path[1:] or field.name in sent or field.default is not None):
+            section = getattr(message, field.name, None)
+            _reset(f"{place}.", inner, path[1:], section, changes)
+        elif field.required and field.name not in sent:
+            raise InvalidRequest.of("updateMask", f"names {field.encode_name}, which must be sent")
         else:
             changes[place] = field.default if field.default not in _NOTHING else None
 
@@ -121,6 +131,9 @@ def _shared(kind: type[Model], descriptor: Descriptor) -> list[tuple[str, bool, 
 
 def _from_field(field: FieldDescriptor, kind: Any) -> Convert:
     """Converts a message's value to a model's."""
+    if (value := _value_of_map(field)) is not None:
+        of_value = _from_field(value, kind)
+        return lambda items: {key: of_value(item) for key, item in items.items()}
     convert: Convert = parse_date if _is_date(kind) else lambda value: value
     if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
         convert = methodcaller("ToDatetime", UTC)
@@ -141,7 +154,7 @@ def _arguments(descriptor: Descriptor, kind: type) -> Convert:
     converts = [
         (field.name, convert)
         for field in shared
-        if (convert := date.isoformat if field.name in dates else _to_field(field)) is not None
+        if (convert := _to_field(field, is_date=field.name in dates)) is not None
     ]
 
     def make(value: Any) -> dict[str, Any]:
@@ -154,21 +167,33 @@ def _arguments(descriptor: Descriptor, kind: type) -> Convert:
     return make
 
 
-def _to_field(field: FieldDescriptor) -> Convert | None:
+def _to_field(field: FieldDescriptor, *, is_date: bool) -> Convert | None:
     """How a message takes a model's value; None for as it is."""
-    if (kind := _own(field)) is None:
-        return None
-    convert = partial(arguments, kind)
+    if (value := _value_of_map(field)) is not None:
+        if (of_value := _to_field(value, is_date=is_date)) is None:
+            return None
+        return lambda items: {key: of_value(item) for key, item in items.items()}
+    convert: Convert = date.isoformat
+    if not is_date:
+        if (kind := _own(field)) is None:
+            return None
+        convert = partial(arguments, kind)
     return (lambda items: list(map(convert, items))) if field.is_repeated else convert
 
 
 def _from_document(descriptor: Any, document: Mapping[str, Any]) -> dict[str, Any]:
     names, inner = _stored_names(descriptor)
     return {
-        names[key]: _from_document(inner[key], value) if key in inner and value else value
+        names[key]: _from_value(inner[key], value) if key in inner and value else value
         for key, value in document.items()
         if key in names
     }
+
+
+def _from_value(descriptor: Descriptor, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_document(descriptor, item) for item in value]
+    return _from_document(descriptor, value)
 
 
 @cache
@@ -177,6 +202,13 @@ def _stored_names(descriptor: Descriptor) -> tuple[dict[str, str], dict[str, Des
     own = {field.json_name: _own(field) for field in descriptor.fields}
     names = {field.json_name: field.name for field in descriptor.fields}
     return names, {name: kind for name, kind in own.items() if kind is not None}
+
+
+def _value_of_map(field: FieldDescriptor) -> FieldDescriptor | None:
+    kind = field.message_type
+    if kind is None or not kind.GetOptions().map_entry:
+        return None
+    return kind.fields_by_name["value"]
 
 
 def _own(field: FieldDescriptor) -> Descriptor | None:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
+import msgspec
 import pytest
 from finlink.audit.v1 import audit_service_pb2 as audit
+from finlink.exports.v1.export_service_pb2 import ExportCompleted
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1 import user_updates_pb2
+from google.protobuf import descriptor_pool, field_mask_pb2, message_factory
+from google.protobuf.descriptor_pb2 import (
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    MessageOptions,
+)
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from server.core.errors import InvalidRequest
-from server.core.model import Id, Model
+from server.core.model import Id, Model, document_name
 from server.rpc.fields import from_document, to_changes, to_message, to_model
 from server.rpc.times import timestamp
 
@@ -214,6 +223,114 @@ def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:
 def test_a_document_may_be_changed_at_its_top_and_without_a_mask() -> None:
     person = rpc.CreateUserRequest(user_id="asha", metadata=pb.UserMetadata(source="web"))
     assert to_changes(Person, person) == {"userId": "asha", "metadata.source": "web"}
+
+
+def _book_update() -> Any:
+    """The class of an update with fields that no update of the contract has had yet."""
+    file = FileDescriptorProto(name="tests/books.proto", package="tests", syntax="proto3")
+    file.dependency.extend([pb.DESCRIPTOR.name, field_mask_pb2.DESCRIPTOR.name])
+    message = file.message_type.add(name="BookUpdate")
+    one, many = FieldDescriptorProto.LABEL_OPTIONAL, FieldDescriptorProto.LABEL_REPEATED
+    for number, (name, label, kind) in enumerate(
+        [
+            ("user_id", one, None),
+            ("users", many, ".finlink.users.v1.User"),
+            ("metadata", one, ".finlink.users.v1.UserMetadata"),
+            ("by_city", many, ".tests.BookUpdate.ByCityEntry"),
+            ("update_mask", one, ".google.protobuf.FieldMask"),
+        ],
+        start=1,
+    ):
+        message.field.add(
+            name=name, number=number, label=label, type_name=kind,
+            type=FieldDescriptorProto.TYPE_MESSAGE if kind else FieldDescriptorProto.TYPE_STRING,
+        )  # fmt: skip
+    entry = message.nested_type.add(name="ByCityEntry", options=MessageOptions(map_entry=True))
+    entry.field.add(name="key", number=1, label=one, type=FieldDescriptorProto.TYPE_STRING)
+    entry.field.add(
+        name="value", number=2, label=one, type=FieldDescriptorProto.TYPE_MESSAGE,
+        type_name=".finlink.users.v1.Profile",
+    )  # fmt: skip
+    pool = descriptor_pool.Default()
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tests.BookUpdate"))
+
+
+BookUpdate = _book_update()
+
+
+class Owned(Model, frozen=True):
+    source: str
+    tags: tuple[str, ...] = ()
+
+
+class Book(Model, frozen=True):
+    user_id: str
+    users: tuple[Person, ...] = ()
+    by_city: dict[str, About] = msgspec.field(default_factory=dict)
+    metadata: Owned | None = None
+
+
+def masked(*paths: str, **fields: object) -> Any:
+    return BookUpdate(update_mask=FieldMask(paths=paths), **fields)
+
+
+@pytest.mark.parametrize("name", ["users", "by_city"])
+def test_a_list_or_map_of_sections_that_is_named_goes_as_a_whole(name: str) -> None:
+    sent = {"users": [MESSAGE], "by_city": {"Pune": MESSAGE.profile}}[name]
+    made = {"users": (FULL,), "by_city": {"Pune": FULL.profile}}[name]
+    stored = document_name(name)
+    assert to_changes(Book, masked(name)) == {stored: None}
+    assert to_changes(Book, masked(name, **{name: sent})) == {stored: made}
+
+
+def test_a_section_that_may_be_missing_goes_as_a_whole() -> None:
+    assert to_changes(Book, masked("metadata")) == {"metadata": None}
+    sent = masked("metadata", metadata=pb.UserMetadata(source="web"))
+    assert to_changes(Book, sent) == {"metadata.source": "web", "metadata.tags": None}
+
+
+@pytest.mark.parametrize("path", ["user_id", "metadata.source"])
+def test_what_a_model_must_have_cannot_be_removed(path: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        to_changes(Book, masked(path))
+    assert [error.field for error in raised.value.fields] == ["updateMask"]
+    assert to_changes(Book, masked("user_id", user_id="asha")) == {"userId": "asha"}
+
+
+class Counts(Model, frozen=True):
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+def test_a_map_is_a_dict() -> None:
+    message = ExportCompleted(counts={"user": 1, "record": 42})
+    assert to_model(Counts, message) == Counts({"user": 1, "record": 42})
+    assert to_message(ExportCompleted, Counts({"user": 1, "record": 42})) == message
+    assert to_changes(Counts, message) == {"counts": {"user": 1, "record": 42}}
+    book = Book("asha", by_city={"Pune": About("Asha", date(1990, 1, 2))})
+    sent = to_message(BookUpdate, book)
+    assert sent.by_city["Pune"] == pb.Profile(first_name="Asha", date_of_birth="1990-01-02")
+    assert to_model(Book, sent) == book
+
+
+def test_dates_may_be_several() -> None:
+    class Days(Model, frozen=True):
+        missing_user_ids: tuple[date, ...]
+
+    message = rpc.BatchGetUsersData(missing_user_ids=["2024-01-31", "1990-01-02"])
+    days = Days((date(2024, 1, 31), date(1990, 1, 2)))
+    assert to_message(rpc.BatchGetUsersData, days) == message
+    assert to_model(Days, message) == days
+
+
+def test_documents_in_a_list_are_messages() -> None:
+    stored = {
+        "users": [{"userId": "asha", "profile": {"city": "Pune"}}, {}],
+        "missingUserIds": ["a"],
+    }
+    found = from_document(rpc.BatchGetUsersData, stored)
+    user = pb.User(user_id="asha", profile=pb.Profile(city="Pune"))
+    assert found == rpc.BatchGetUsersData(users=[user, pb.User()], missing_user_ids=["a"])
 
 
 def test_a_stored_document_is_a_message_by_json_names() -> None:
