@@ -153,8 +153,8 @@ def _route(path: str, method: Method) -> dict[str, Any]:
         "timeout": _seconds(rules.timeout, 0 if method.streams else 15 if reads else 30),
         "retry_policy": {"retry_on": f"connect-failure,refused-stream,{retried}", **_RETRIES},
     }
-    if method.streams:
-        # The server sends a heartbeat each 15 seconds: silence means that one end is gone or stuck.
+    if method.streams or method.takes_stream:
+        # A server sends a heartbeat each 15 seconds: silence means that one end is gone or stuck.
         action["idle_timeout"] = _seconds(rules.stream_idle_timeout, 60)
     headers = [{"name": ":method", "string_match": {"exact": method.verb.upper()}}]
     *_, tail = literal = _VARIABLE.split(path)
@@ -258,7 +258,7 @@ def _transcoder(services: Sequence[str], descriptors: str) -> dict[str, Any]:
         "@type": f"{_FILTERS}.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         "proto_descriptor": descriptors,
         "services": services,
-        # The server reads body and query itself, strictly; see protos/generate.py.
+        # The server reads body and query itself, strictly; see codegen/envoy.py.
         "ignore_unknown_query_parameters": True,
         "match_incoming_request_route": True,
         "max_response_body_size": 16 << 20,

@@ -1,6 +1,6 @@
 """Reads a REST request strictly into the request message.
 
-Envoy hands over the path variables as fields and the body as raw bytes (see codegen/stubs.py); the
+Envoy hands over the path variables as fields and the body as raw bytes (see codegen/envoy.py); the
 query comes with the original path. Everything wrong is collected, so that one reply names it all.
 """
 
@@ -32,7 +32,7 @@ from server.rpc.json_values import (
 from server.rpc.method import Method
 from server.rpc.strict_json import JsonObject
 
-HTTP_BODY_FIELD = 50700  # as in codegen/stubs.py
+HTTP_BODY_FIELD = 50700  # as in codegen/envoy.py
 
 
 class HttpBinding:

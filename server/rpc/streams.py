@@ -1,6 +1,6 @@
 """Server streams: what a servicer yields, sent as messages over gRPC and as text over REST.
 
-For a REST caller Envoy takes each message for a `google.api.HttpBody` (see codegen/stubs.py) and passes
+For a REST caller Envoy takes each message for a `google.api.HttpBody` (see codegen/envoy.py) and passes
 its bytes on. Which text that is the contract says for each RPC: server-sent events, whose messages have
 a `resume_token` and a `type` that become `id` and `event`, or JSON lines.
 """

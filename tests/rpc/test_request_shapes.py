@@ -265,6 +265,23 @@ async def test_an_upload_over_rest_arrives_in_chunks(site: Site, rest: httpx.Asy
     assert failed(large).code == "PAYLOAD_TOO_LARGE"
 
 
+async def test_an_upload_may_pause_as_long_as_its_rpc_says(
+    site: Site, rest: httpx.AsyncClient
+) -> None:
+    site.bills.uploads.clear()
+    never = asyncio.Event()
+
+    async def pausing() -> AsyncIterator[bytes]:
+        yield b"a"
+        await never.wait()
+
+    upload = asyncio.create_task(rest.post("/bills/upload", content=pausing()))
+    async with asyncio.timeout(10):
+        while not site.bills.uploads:  # noqa: ASYNC110 - the server is told of it in its own time
+            await asyncio.sleep(0.1)
+    upload.cancel()
+
+
 async def test_an_upload_that_breaks_off_is_no_upload(
     site: Site, channel: grpc.aio.Channel
 ) -> None:
