@@ -18,7 +18,8 @@ def _of_domains() -> Iterator[type[SettingsBase]]:
     for path in sorted(Path(__file__).parent.glob("domains/*/settings.py")):
         module = import_module(f"server.domains.{path.parent.name}.settings")
         for value in vars(module).values():
-            if isinstance(value, type) and value.__module__ == module.__name__:
+            own = isinstance(value, type) and value.__module__ == module.__name__
+            if own and issubclass(value, SettingsBase):
                 yield value
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from server import config
+from server import config, settings
 from server.config import ConfigError, KeySettings
 from server.domains.connectors.settings import ConnectorSettings
+from server.domains.users import settings as user_settings
 from server.domains.users.settings import UserSettings
 from server.edge.settings import EdgeSettings
 from server.settings import PARTS, every, load
@@ -76,3 +77,14 @@ def test_a_wrong_value_is_not_called_missing_too() -> None:
 def test_envoy_alone_needs_no_keys() -> None:
     settings = config.load(EdgeSettings, _env_file=None, app_env="production")
     assert settings.of(EdgeSettings).http == "redirect"
+
+
+def test_a_domains_module_of_settings_may_have_other_classes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = user_settings.__name__
+    monkeypatch.setattr(
+        user_settings, "Unit", type("Unit", (), {"__module__": name}), raising=False
+    )
+    ours = [each for each in settings._of_domains() if each.__module__ == name]
+    assert ours == [user_settings.UserSettings]
