@@ -154,3 +154,8 @@ class Domain:
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
     # It is built after the domains of earlier stages, and gets their parts.
     stage: int = 0
+
+
+# The stages of those that ask all others: what depends on a user, and what is exported, is built before.
+GATHERS_DEPENDENTS = 8
+GATHERS_EXPORTERS = 9

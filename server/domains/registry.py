@@ -7,7 +7,14 @@ from pathlib import Path
 from google.protobuf.descriptor import FileDescriptor
 
 from server.config import Settings
-from server.kernel import Domain, Indexes, Kernel, Parts
+from server.kernel import (
+    GATHERS_DEPENDENTS,
+    GATHERS_EXPORTERS,
+    Domain,
+    Indexes,
+    Kernel,
+    Parts,
+)
 from server.storage.cache_feed import Followed
 
 
@@ -29,8 +36,17 @@ def indexes(settings: Settings) -> Indexes:
 
 
 def build(kernel: Kernel) -> Sequence[Parts]:
-    """All domains, each built with the parts of those before it."""
+    """All domains, each built with the parts of those before it.
+
+    Raises TypeError where one comes too late to be asked when a user is deleted or exported.
+    """
     built: list[Parts] = []
     for domain in DOMAINS:
-        built.append(domain.build(kernel, built))
+        parts = domain.build(kernel, built)
+        for what, stage in (
+            (parts.dependents, GATHERS_DEPENDENTS), (parts.exporters, GATHERS_EXPORTERS),
+        ):  # fmt: skip
+            if what and domain.stage >= stage:
+                raise TypeError(f"{what[0]} must be built before stage {stage}, which asks it")
+        built.append(parts)
     return built

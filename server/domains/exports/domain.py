@@ -6,7 +6,7 @@ from finlink.exports.v1 import export_service_pb2, export_service_pb2_grpc
 
 from server.domains.exports.service import ExportService
 from server.domains.exports.servicer import ExportServicer
-from server.kernel import Domain, Kernel, Parts
+from server.kernel import GATHERS_EXPORTERS, Domain, Kernel, Parts
 
 
 def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
@@ -21,6 +21,4 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     )
 
 
-DOMAIN = Domain(
-    contract=[export_service_pb2.DESCRIPTOR], build=build, stage=2
-)  # it asks all others
+DOMAIN = Domain(contract=[export_service_pb2.DESCRIPTOR], build=build, stage=GATHERS_EXPORTERS)

@@ -9,7 +9,7 @@ from server.domains.users.service import UserService
 from server.domains.users.servicer import UserServicer
 from server.domains.users.settings import UserSettings
 from server.domains.users.store import UserStore
-from server.kernel import Counted, Domain, Kernel, Parts
+from server.kernel import GATHERS_DEPENDENTS, Counted, Domain, Kernel, Parts
 
 
 def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
@@ -34,5 +34,5 @@ DOMAIN = Domain(
     indexes=lambda settings: store.indexes(settings.of(UserSettings).archive_days),
     retired=store.RETIRED,
     followed=[store.FOLLOWED],
-    stage=1,  # it asks all that keep something of a user before one is deleted
+    stage=GATHERS_DEPENDENTS,  # it asks all that keep something of a user before one is deleted
 )
