@@ -138,9 +138,9 @@ def _literal(path: str) -> str:
     return path.partition("{")[0]
 
 
-def _specificity(path: str) -> list[tuple[bool, str]]:
-    """Sorts literal segments before variables, as the transcoder does."""
-    return [("{" in segment, segment) for segment in path.split("/")]
+def _specificity(path: str) -> list[tuple[bool, bool, str]]:
+    """Sorts literal segments before `{id}:verb`, and that before `{id}`, as the transcoder does."""
+    return [("{" in segment, segment.endswith("}"), segment) for segment in path.split("/")]
 
 
 def _route(path: str, method: Method) -> dict[str, Any]:

@@ -28,6 +28,8 @@ import "google/api/annotations.proto";
 message Request {}
 message Response {}
 message Upload {}
+message ThingRequest { string id = 1; }
+message SlowThingRequest { string id = 1; }
 service EdgeService {
   rpc Plain(Request) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/plain"};
@@ -35,6 +37,18 @@ service EdgeService {
   }
   rpc Slow(Request) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/slow"};
+    option (finlink.rules.v1.method) = {
+      scope: SCOPE_READ
+      rate_limit_group: RATE_LIMIT_GROUP_SYNC
+      timeout: {nanos: 300000000}
+    };
+  }
+  rpc Thing(ThingRequest) returns (Response) {
+    option (google.api.http) = {get: "/api/v1/edge/things/{id}"};
+    option (finlink.rules.v1.method) = {scope: SCOPE_READ rate_limit_group: RATE_LIMIT_GROUP_SYNC};
+  }
+  rpc SlowThing(SlowThingRequest) returns (Response) {
+    option (google.api.http) = {get: "/api/v1/edge/things/{id}:slow"};
     option (finlink.rules.v1.method) = {
       scope: SCOPE_READ
       rate_limit_group: RATE_LIMIT_GROUP_SYNC
@@ -83,7 +97,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
         patch.setattr(limits, "groups", lambda: groups)
         text = routes.text(["edge.v1.EdgeService"], str(transcoded))
     (folder / routes.FILE).write_text(text)
-    given = Limits(window_ms=HOUR_MS, calls={"sync": 100, "overall": 12})
+    given = Limits(window_ms=HOUR_MS, calls={"sync": 100, "overall": 14})
     with edge_stack(folder / "edge", given, descriptors=transcoded) as opened:
         yield opened
 
@@ -98,7 +112,7 @@ def test_a_body_may_be_as_long_as_its_rpc_says(made_up: EdgeStack) -> None:
         assert failed(refused) == Failure("PAYLOAD_TOO_LARGE", message)
 
 
-@pytest.mark.parametrize("name", ["slow", "silent"])
+@pytest.mark.parametrize("name", ["slow", "silent", "things/1:slow"])
 def test_a_call_may_take_as_long_as_its_rpc_says(made_up: EdgeStack, name: str) -> None:
     url, late = f"{made_up.rest}/v1/edge/{name}", {"wait-seconds": "1"}
     reply = httpx.get(url, headers=late)
