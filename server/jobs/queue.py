@@ -2,7 +2,7 @@
 
 A claim takes the document that has been due longest and puts it under a lease, in one atomic step: its due
 field then says when the lease lapses, and its fence grows. Every write of its worker names the fence, and is
-refused once the lease is over or another worker has the document. The lease is kept by heartbeats; if a
+refused once another worker has the document or the job was called off. The lease is kept by heartbeats; if a
 worker dies or freezes, it lapses, and the next claim gets the document as abandoned.
 
 Leases go by MongoDB's clock. Due times go by the `now` that a claim is given: the kernel's clock.
@@ -108,16 +108,16 @@ class JobQueue(Generic[T]):
         """
         kind = self._kind
         if abandoned is not None:
-            lapsed = {**_lapsed(kind.due), kind.leased: {"$exists": True}, **kind.where}
+            lapsed = [_lapsed(kind.due), {kind.leased: {"$exists": True}}]
             job = await self._claim(lapsed, kind.leased_index, now, abandoned, abandoned=True)
             if job is not None:
                 return job
-        due = {**_past(kind.due, now), kind.leased: {"$exists": False}, **kind.where}
+        due = [_past(kind.due, now), {kind.leased: {"$exists": False}}]
         return await self._claim(due, kind.due_index, now, then, abandoned=False)
 
     async def _claim(
         self,
-        where: Document,
+        where: Sequence[Document],
         index: str,
         now: datetime,
         then: Sequence[Document],
@@ -127,7 +127,7 @@ class JobQueue(Generic[T]):
         kind = self._kind
         lease = {kind.fence: kind.next_fence, kind.due: kind.lease_end, kind.leased: now}
         document = await self._collection.find_one_and_update(
-            where,
+            {"$and": [*where, kind.where]},
             [{"$set": lease}, *then],
             projection=kind.projection,
             sort=[(kind.due, ASCENDING)],
@@ -142,7 +142,7 @@ class JobQueue(Generic[T]):
         """Since when the document that has been due longest waits for a worker; None if none is due."""
         kind = self._kind
         free = {"$or": [{kind.leased: {"$exists": False}}, _lapsed(kind.due)]}
-        where = {**_past(kind.due, now), **free, **kind.where}
+        where = {"$and": [_past(kind.due, now), free, kind.where]}
         document = await self._collection.find_one(
             where, {kind.due: 1}, sort=[(kind.due, ASCENDING)], hint=kind.due_index
         )

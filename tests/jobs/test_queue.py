@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from pymongo.errors import AutoReconnect
 
 from server.core.clock import utc_now
 from server.jobs import queue as queue_module
-from server.jobs.queue import Job, LeaseLost
+from server.jobs.queue import Job, JobQueue, LeaseLost
 from tests.domains.connectors.waiting import eventually
 from tests.jobs.errands import KIND, LEASE, Errands
 
@@ -126,6 +127,18 @@ async def test_a_deferred_job_waits(errands: Errands) -> None:
     assert await errands.queue.defer(job, utc_now() + FAR, {"step": 1})
     await no_write_counts(errands, job)
     assert await errands.claim() is None
+
+
+async def test_conditions_of_a_kind_leave_those_of_a_lease_alone(errands: Errands) -> None:
+    """Whatever operators they are made of."""
+    open_ones = {"$expr": "$open", "$or": [{"open": True}]}
+    queue = JobQueue(
+        errands.database, dataclasses.replace(KIND, where=open_ones), lambda each: each
+    )
+    await errands.add()
+    assert await queue.claim(now=utc_now()) is not None
+    assert await queue.claim(now=utc_now()) is None, "the lease lasts"
+    assert await queue.due_since(utc_now() + 10 * LEASE) is None
 
 
 async def test_due_times_go_by_the_clock_that_is_given(errands: Errands) -> None:
