@@ -48,6 +48,8 @@ FOLDERS = (
     Path(sysconfig.get_path("purelib")),
 )
 
+# Of the server, what the generated routes take from it.
+ROUTES_READ = (ROOT / "server" / "edge" / "limits.py", ROOT / "server" / "rpc" / "method.py")
 GENERATORS = ("grpcio-tools", "mypy-protobuf", "protovalidate", "googleapis-common-protos")
 
 
@@ -57,7 +59,7 @@ def fingerprint(sources: list[Path]) -> str:
     for package in GENERATORS:
         digest.update(f"{package}=={metadata.version(package)}\n".encode())
     own = sorted([*Path(__file__).parent.glob("*.py"), *PROTOS.rglob("commands.yaml")])
-    for path in [*own, *sources]:
+    for path in [*own, *ROUTES_READ, *sources]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -64,10 +64,14 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
 def names_of(message: Descriptor) -> frozenset[str]:
     """The JSON names of a request's fields, and of those inside them."""
     found: set[str] = {"", "body", "Idempotency-Key"}
-    for field in message.fields:
-        found.add(field.json_name)
-        if field.message_type is not None:
-            found |= names_of(field.message_type)
+    met, left = {message.full_name}, [message]  # a message may have one of its own kind inside
+    while left:
+        for field in left.pop().fields:
+            found.add(field.json_name)
+            inner = field.message_type
+            if inner is not None and inner.full_name not in met:
+                met.add(inner.full_name)
+                left.append(inner)
     return frozenset(found)
 
 
