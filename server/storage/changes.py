@@ -35,6 +35,7 @@ class RecordedChanges:
         self, database: Database, trail: AuditTrail, generations: Generations | None = None
     ) -> None:
         """`generations`: those of this host, if it serves replies from a cache."""
+        self.transaction_seconds = database.transaction_seconds  # for which a change is tried
         self._database = database
         self._trail = trail
         self._generations = generations or Generations()
@@ -93,11 +94,6 @@ class RecordedChanges:
     def changing(self, user_id: str) -> AbstractContextManager[None]:
         """Around a change of what is stored about a user that `make` does not make."""
         return self._generations.changing(user_id)
-
-    @property
-    def transaction_seconds(self) -> float:
-        """For how many seconds a change is tried."""
-        return self._database.transaction_seconds
 
     async def record(self, event: Event) -> None:
         """Record something that changes nothing, such as a refusal, or that has been changed before."""

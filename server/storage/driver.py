@@ -9,7 +9,7 @@ import inspect
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -123,7 +123,7 @@ class Database:
     def __init__(self, client: Any, name: str, transaction_seconds: float) -> None:
         """`transaction_seconds`: for how many seconds a transaction is tried again."""
         self._client = client
-        self._transaction_seconds = transaction_seconds
+        self.transaction_seconds = transaction_seconds
         self._database = client.get_database(
             name, codec_options=_AWARE, read_preference=ReadPreference.PRIMARY
         )
@@ -239,11 +239,6 @@ class Database:
                         closing = {"killCursors": "$cmd.aggregate", "cursors": [cursor]}
                         await self._database.command(closing, session=session)
 
-    @property
-    def transaction_seconds(self) -> float:
-        """For how many seconds a transaction is tried again."""
-        return self._transaction_seconds
-
     async def transact(
         self,
         work: Callable[[ClientSession], Awaitable[T]],
@@ -259,7 +254,7 @@ class Database:
         left of it; any other error then says that it may have been committed.
         """
         if deadline is None:
-            deadline = time.monotonic() + self._transaction_seconds
+            deadline = time.monotonic() + self.transaction_seconds
         while True:
             committing = False
             # Each try has its own session: an abort may still be under way in the one before.
@@ -301,7 +296,6 @@ class Database:
                 return
 
     async def command(self, command: Mapping[str, Any]) -> None:
-        """Run a database command."""
         await self._database.command(command)
 
     async def ping(self) -> None:
@@ -328,47 +322,30 @@ class Database:
             yield session
 
     async def drop(self) -> None:
-        """Remove the whole database."""
         await self._client.drop_database(self._database.name)
 
-    async def close(self) -> None:
-        await _settled(self._client.close())
 
-
-@asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Database]:
+def connected(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The configured database through the configured driver, closed at the end.
 
     Writes wait for a majority and are retried once by the driver; every operation ends within
     `mongo_timeout_ms`.
     """
-    database = _connect(
-        settings,
-        timeoutMS=settings.mongo_timeout_ms,
-        maxPoolSize=settings.mongo_pool_size,
-        minPoolSize=min(2, settings.mongo_pool_size),
-    )
-    try:
-        yield database
-    finally:
-        await database.close()
+    most = settings.mongo_pool_size
+    timeout = settings.mongo_timeout_ms
+    return _connected(settings, timeoutMS=timeout, maxPoolSize=most, minPoolSize=min(2, most))
 
 
-@asynccontextmanager
-async def connected_for_feed(settings: Settings) -> AsyncIterator[Database]:
+def connected_for_feed(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The same for `Database.feed` alone, whose questions set themselves how long they take.
 
     With a time-out of all operations the driver would put that in place of it.
     """
-    timeout = settings.mongo_timeout_ms
-    database = _connect(settings, socketTimeoutMS=timeout, maxPoolSize=1)
-    try:
-        yield database
-    finally:
-        await database.close()
+    return _connected(settings, socketTimeoutMS=settings.mongo_timeout_ms, maxPoolSize=1)
 
 
-def _connect(settings: Settings, **options: int) -> Database:
+@asynccontextmanager
+async def _connected(settings: Settings, **options: int) -> AsyncIterator[Database]:
     if settings.mongodb_uri is None:
         raise ValueError("no MONGODB_URI")
     timeout = settings.mongo_timeout_ms
@@ -383,7 +360,10 @@ def _connect(settings: Settings, **options: int) -> Database:
         event_listeners=[Commands(), Connections()],
         **options,
     )
-    return Database(client, settings.database, timeout / 1000)
+    try:
+        yield Database(client, settings.database, timeout / 1000)
+    finally:
+        await _settled(client.close())
 
 
 def _client_class(driver: Literal["pymongo", "motor"]) -> Callable[..., Any]:

@@ -332,7 +332,7 @@ async def test_documents_that_another_transaction_has_locked_are_waited_for(
     world: World, connector_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As those of a worker that froze inside its transaction."""
-    monkeypatch.setattr(world.database, "_transaction_seconds", 0)
+    monkeypatch.setattr(world.database, "transaction_seconds", 0)
     monkeypatch.setattr(persistence, "PAUSE_SECONDS", 0)
     await world.records.keep(connector_id, "trades", [trade("x1")], "run_1", free)
     tried = asyncio.Event()
