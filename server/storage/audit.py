@@ -32,21 +32,18 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     AUDIT_EVENTS: [
         IndexModel("sequence", unique=True, partialFilterExpression={"sequence": {"$gt": 0}}),
         # In the order in which they are sealed, so that a batch reads no more than itself.
-        IndexModel(
-            [("unsealed", ASCENDING), ("_id", ASCENDING)],
-            partialFilterExpression={"unsealed": True},
-        ),
+        IndexModel(["unsealed", "_id"], partialFilterExpression={"unsealed": True}),
         IndexModel(_NEWEST_FIRST),
-        IndexModel([("userId", ASCENDING), *_NEWEST_FIRST], sparse=True),
-        IndexModel([("action", ASCENDING), *_NEWEST_FIRST]),
+        IndexModel(["userId", *_NEWEST_FIRST], sparse=True),
+        IndexModel(["action", *_NEWEST_FIRST]),
         # Partial, because a sparse index of several fields has every event: each of them has a time.
         IndexModel(
-            [("connectorId", ASCENDING), *_NEWEST_FIRST],
+            ["connectorId", *_NEWEST_FIRST],
             name="of_a_connector",
             partialFilterExpression={"connectorId": {"$exists": True}},
         ),
         IndexModel(
-            [("actor.key", ASCENDING), *_NEWEST_FIRST],
+            ["actor.key", *_NEWEST_FIRST],
             name="of_an_api_key",
             partialFilterExpression={"actor.key": {"$exists": True}},
         ),
@@ -129,7 +126,6 @@ class AuditTrail:
             await insert(self._events, documents, session)
 
     async def has_unsealed(self) -> bool:
-        """Whether there is anything to seal."""
         return await self._events.find_one({"unsealed": True}, {"_id": 1}) is not None
 
     async def seal_some(self) -> list[Document]:
@@ -148,19 +144,14 @@ class AuditTrail:
             link = self.codes.of_link(link, sequence, str(event.get("mac")))
             sealed = {"$set": {"sequence": sequence, "link": link}, "$unset": {"unsealed": ""}}
             writes.append(UpdateOne({"_id": event["_id"]}, sealed))
-        after = Head(sequence, link)
+        mac = self.codes.of_head(Head(sequence, link))
+        head = {"$set": {"sequence": sequence, "link": link, "mac": mac}}
 
         async def write(session: ClientSession) -> None:
             try:
                 moved = await self._heads.update_one(
                     {"_id": "head", "sequence": before.sequence},
-                    {
-                        "$set": {
-                            "sequence": sequence,
-                            "link": link,
-                            "mac": self.codes.of_head(after),
-                        }
-                    },
+                    head,
                     upsert=before.sequence == 0,
                     session=session,
                 )

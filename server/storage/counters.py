@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from pymongo import ASCENDING, IndexModel, timeout
+from pymongo import IndexModel, timeout
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from server.core.clock import utc_now
@@ -22,9 +22,7 @@ REMOVALS = "tally_removals"
 COUNTED_AS = "tallied"
 INDEX = "tally"
 BATCH = 1_000
-INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    REMOVALS: [IndexModel([("tally", ASCENDING), ("key", ASCENDING)])]
-}
+INDEXES: Mapping[str, Sequence[IndexModel]] = {REMOVALS: [IndexModel(["tally", "key"])]}
 _RECOUNT_SECONDS = 120.0  # it reads an index key of each document
 _SNAPSHOT_UNAVAILABLE = 246
 
@@ -44,7 +42,7 @@ class CounterSpec:
 
     @property
     def index(self) -> IndexModel:
-        return IndexModel([(name, ASCENDING) for name in (*self.by, COUNTED_AS)], name=INDEX)
+        return IndexModel([*self.by, COUNTED_AS], name=INDEX)
 
     @cached_property
     def expected(self) -> dict[str, Values]:
@@ -106,13 +104,13 @@ class Counters:
         except OperationFailure as error:
             if error.code != _SNAPSHOT_UNAVAILABLE:  # for a moment after a collection was made
                 raise
-            return _State(await self.count())
+            return _State(Counter(await self.count()))
         state = _State()
         for row in found:
             if self._take_kept(row, state):
                 continue
             values = tuple(row["_id"].get(name) for name in self._spec.by)
-            state.add(values, row["n"])
+            state.counts[values] += row["n"]
             self._add(state, row["_id"].get(COUNTED_AS), -row["n"])
             if values in self._spec.expected.values():
                 state.waiting += row["n"]
@@ -146,7 +144,7 @@ class Counters:
         """`key` is a text in `tallied`; what is none of the counters' own counts nothing."""
         values = self._spec.expected.get(key) if isinstance(key, str) else None
         if values is not None:
-            state.add(values, count)
+            state.counts[values] += count
 
     async def count(self) -> dict[Values, int]:
         """The same by counting every document: slow where there are many."""
@@ -154,10 +152,10 @@ class Counters:
         rows = await self._database.aggregate(
             self._counted, [{"$group": {"_id": fields, "n": {"$sum": 1}}}]
         )
-        state = _State()
+        totals: Counter[Values] = Counter()
         for row in rows:
-            state.add(tuple(row["_id"].get(name) for name in self._spec.by), row["n"])
-        return state.totals
+            totals[tuple(row["_id"].get(name) for name in self._spec.by)] += row["n"]
+        return dict(totals)
 
     async def leave(self, documents: Sequence[Mapping[str, Any]], session: ClientSession) -> None:
         """Note that these were removed, in the transaction that does so."""
@@ -168,8 +166,6 @@ class Counters:
         ]
         if notes:
             await self._removals.insert_many(notes, session=session)
-
-    # Rolling up
 
     async def waiting(
         self, seen: Callable[[Mapping[Values, int]], None] = lambda _: None
@@ -241,9 +237,9 @@ class Counters:
             if not self._take_kept(row, state):
                 self._add(right, row["_id"].get(COUNTED_AS), row["n"])
         wrong = {
-            key: right.totals.get(values, 0) - state.totals.get(values, 0)
+            key: difference
             for key, values in self._spec.expected.items()
-            if right.totals.get(values, 0) != state.totals.get(values, 0)
+            if (difference := right.counts[values] - state.counts[values])
         }
         recounted = {"recounts": (state.recounts or 0) + 1, "recountedAt": utc_now()}
         update: Document = {"$set": recounted}
@@ -262,14 +258,11 @@ class Counters:
 class _State:
     """Counters as they were read."""
 
-    totals: dict[Values, int] = field(default_factory=dict)
+    counts: Counter[Values] = field(default_factory=Counter)
     waiting: int = 0
     recounts: int | None = None
     recounted_at: datetime | None = None
 
-    def add(self, values: Values, count: int) -> None:
-        total = self.totals.get(values, 0) + count
-        if total:
-            self.totals[values] = total
-        else:
-            self.totals.pop(values, None)
+    @property
+    def totals(self) -> dict[Values, int]:
+        return {values: count for values, count in self.counts.items() if count}

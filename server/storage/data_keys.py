@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import IndexModel
 
 from server.core.clock import utc_now
 from server.security.data_key import DataKey, Owner
@@ -20,7 +20,7 @@ from server.storage.wrapped_keys import BY_RING_KEY, WrappedKeys
 
 DATA_KEYS = "data_keys"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    DATA_KEYS: [IndexModel([("userId", ASCENDING), ("owner", ASCENDING)], unique=True), BY_RING_KEY]
+    DATA_KEYS: [IndexModel(["userId", "owner"], unique=True), BY_RING_KEY]
 }
 
 

@@ -65,8 +65,5 @@ async def ensure_indexes(
                 wanted = model.document
                 if error.code != _OPTIONS_CONFLICT or "expireAfterSeconds" not in wanted:
                     raise
-                change = {
-                    "name": wanted["name"],
-                    "expireAfterSeconds": wanted["expireAfterSeconds"],
-                }
+                change = {key: wanted[key] for key in ("name", "expireAfterSeconds")}
                 await database.command({"collMod": name, "index": change})

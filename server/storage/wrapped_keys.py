@@ -9,7 +9,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 from server.security.ring import StoredKey, Wrapped
 from server.storage.driver import Database, Document
 
-BY_RING_KEY = IndexModel([("wrappedBy", ASCENDING), ("_id", ASCENDING)])
+BY_RING_KEY = IndexModel(["wrappedBy", "_id"])
 
 
 class WrappedKeys:
@@ -31,7 +31,6 @@ class WrappedKeys:
         return {row["_id"]: row["n"] for row in rows}
 
     async def wrapped_by(self, key_id: str, after: str, limit: int) -> list[StoredKey]:
-        """The next ones that this key of the ring wrapped, in the order of their ids."""
         found = self._collection.find({"wrappedBy": key_id, "_id": {"$gt": after}})
         documents = await found.sort("_id", ASCENDING).limit(limit).to_list(None)
         return [
@@ -40,7 +39,6 @@ class WrappedKeys:
         ]
 
     async def replace(self, changes: Sequence[tuple[StoredKey, Wrapped]]) -> int:
-        """Store keys as they are wrapped now, but for those that changed meanwhile; returns how many."""
         writes = [
             UpdateOne(
                 {"_id": before.id, "wrapped": Binary(before.wrapped.content)},
@@ -52,10 +50,8 @@ class WrappedKeys:
 
 
 def fields(key: Wrapped) -> Document:
-    """A wrapped key as it stands in a document."""
     return {"wrappedBy": key.by, "wrapped": Binary(key.content)}
 
 
 def wrapped(document: Mapping[str, Any]) -> Wrapped:
-    """The wrapped key of a document."""
     return Wrapped(document["wrappedBy"], bytes(document["wrapped"]))

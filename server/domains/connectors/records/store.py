@@ -36,11 +36,9 @@ _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     RECORDS: [
-        IndexModel(
-            [("connectorId", ASCENDING), ("dataType", ASCENDING), ("key", ASCENDING)], unique=True
-        ),
-        IndexModel([("connectorId", ASCENDING), *_NEWEST_FIRST]),
-        IndexModel([("connectorId", ASCENDING), ("dataType", ASCENDING), *_NEWEST_FIRST]),
+        IndexModel(["connectorId", "dataType", "key"], unique=True),
+        IndexModel(["connectorId", *_NEWEST_FIRST]),
+        IndexModel(["connectorId", "dataType", *_NEWEST_FIRST]),
     ]
 }
 
@@ -148,7 +146,6 @@ class RecordStore:
         return [_MAPPED.read(document) for document in documents], token
 
     async def any(self, records_id: str) -> bool:
-        """Whether there are records under an id."""
         return await self._records.find_one({"connectorId": records_id}, {"_id": 1}) is not None
 
     async def forget(self, records_ids: Sequence[str], session: ClientSession) -> None:
