@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -81,8 +82,6 @@ class Node:
     def bad(self, expected: str) -> PlatformDataError:
         return PlatformDataError(f"{self.place}: expected {expected}")
 
-    # -- structure
-
     def as_object(self) -> dict[str, object]:
         if not isinstance(self.value, dict):
             raise self.bad("an object")
@@ -115,11 +114,15 @@ class Node:
         return node
 
     def each(self) -> Iterator[Node]:
-        """The elements of an array."""
         if not isinstance(self.value, list):
             raise self.bad("an array")
         place = f"{self.place}[]"
         return (Node(element, place) for element in self.value)
+
+    def find_each(self, name: str) -> Iterator[Node]:
+        """The elements of an array that may be missing or null."""
+        node = self.find(name)
+        return iter(()) if node is None else node.each()
 
     def members(self) -> Iterator[tuple[str, Node]]:
         """The entries of an object used as a map. Its keys are data: they never enter a place."""
@@ -143,8 +146,6 @@ class Node:
             raise self.bad(f"a column {column}")
         return row[column]
 
-    # -- values
-
     def text(self) -> str:
         if not isinstance(self.value, str):
             raise self.bad("a string")
@@ -152,7 +153,6 @@ class Node:
         return self.value.encode("utf-8", "replace").decode("utf-8")
 
     def word(self) -> str:
-        """A string that may not be empty."""
         text = self.text()
         if not text:
             raise self.bad("a string that is not empty")
@@ -213,16 +213,12 @@ class Node:
             raise self.bad("a currency code of three letters")
         return code or None
 
-    # -- times
-
     def day(self) -> date:
         """YYYY-MM-DD, and nothing else."""
         text = self.text()
-        try:
+        with suppress(ValueError):
             if _DAY.fullmatch(text):
                 return date.fromisoformat(text)
-        except ValueError:
-            pass
         raise self.bad("a date YYYY-MM-DD")
 
     def instant(self) -> datetime | None:
@@ -230,13 +226,11 @@ class Node:
         text = self.text()
         if not text:
             return None
-        try:
+        with suppress(ValueError, OverflowError):
             # The form is checked too: `fromisoformat` also reads weeks and compact dates.
             if _DAY_AND_TIME.match(text):
                 moment = datetime.fromisoformat(text)
                 return (moment if moment.tzinfo else moment.replace(tzinfo=IST)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
         raise self.bad("a date and time")
 
     def day_or_instant(self) -> date | None:

@@ -159,29 +159,20 @@ def _pause(number: int) -> float:
     return random.uniform(0, min(0.1 * 2 ** (number - 1), 1.0))  # noqa: S311
 
 
+@dataclass
 class Wire:
     """One platform's HTTP client, for use in one event loop.
 
     `name` is the platform's in metrics and traces, `platform` in errors.
     """
 
-    def __init__(
-        self,
-        name: str,
-        platform: str,
-        base_url: str,
-        clock: Callable[[], datetime],
-        *,
-        call_seconds: float = CALL_SECONDS,
-        most_bytes: int = MOST_BYTES,
-    ) -> None:
-        self._name = name
-        self._platform = platform
-        self._base_url = base_url
-        self._clock = clock
-        self._call_seconds = call_seconds
-        self._most_bytes = most_bytes
-        self._session: aiohttp.ClientSession | None = None
+    name: str
+    platform: str
+    base_url: str
+    clock: Callable[[], datetime]
+    call_seconds: float = CALL_SECONDS
+    most_bytes: int = MOST_BYTES
+    _session: aiohttp.ClientSession | None = field(default=None, init=False)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -190,14 +181,12 @@ class Wire:
                     limit=_MOST_CONNECTIONS,
                     keepalive_timeout=_IDLE_SECONDS,
                     # To read all authorities takes longer than all the rest.
-                    ssl=_tls_context() if URL(self._base_url).scheme == "https" else True,
+                    ssl=_tls_context() if URL(self.base_url).scheme == "https" else True,
                 ),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=min(3.0, self._call_seconds)
-                ),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(3.0, self.call_seconds)),
                 # It serves all users: a cookie set for one must not go out with another's call.
                 cookie_jar=aiohttp.DummyCookieJar(),
-                proxy=_proxy_for(self._base_url),
+                proxy=_proxy_for(self.base_url),
                 middlewares=(once,),
             )
         return self._session
@@ -235,9 +224,9 @@ class Wire:
     def _observed(self, call: str) -> Iterator[list[str]]:
         """Count and trace a call; its outcome is added inside, unless it is an error."""
         started, outcome = time.perf_counter(), list[str]()
-        attributes = {"finlink.platform": self._name, "finlink.call": call}
+        attributes = {"finlink.platform": self.name, "finlink.call": call}
         try:
-            with client_span(f"{self._name} {call}", attributes) as span:
+            with client_span(f"{self.name} {call}", attributes) as span:
                 yield outcome
                 span.set_attribute("finlink.outcome", outcome[0])
         except BaseException as error:
@@ -245,29 +234,29 @@ class Wire:
             raise
         finally:
             seconds = time.perf_counter() - started
-            PLATFORM_CALLS.labels(self._name, call, outcome[0]).observe(seconds)
+            PLATFORM_CALLS.labels(self.name, call, outcome[0]).observe(seconds)
 
     async def _send(
         self, enough: Callable[[bytes], bool], method: str, url: str, **content: Any
     ) -> Reply:
         try:
             async with (
-                asyncio.timeout(self._call_seconds),
+                asyncio.timeout(self.call_seconds),
                 self._opened().request(method, url, allow_redirects=False, **content) as response,
             ):
                 body = await self._read(response.content, enough)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise transport_error(self._platform, error) from None
-        wait = parse_retry_after(response.headers.get("retry-after"), self._clock())
+            raise transport_error(self.platform, error) from None
+        wait = parse_retry_after(response.headers.get("retry-after"), self.clock())
         return Reply(response.status, response.headers, body, wait)
 
     async def _read(self, content: aiohttp.StreamReader, enough: Callable[[bytes], bool]) -> bytes:
         body = bytearray()
         async for chunk in content.iter_any():
             body += chunk
-            if len(body) > self._most_bytes:
+            if len(body) > self.most_bytes:
                 raise PlatformDataError(
-                    f"{self._platform} sent more than {self._most_bytes} bytes in one reply"
+                    f"{self.platform} sent more than {self.most_bytes} bytes in one reply"
                 )
             if enough(chunk):
                 break

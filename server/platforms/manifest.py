@@ -55,7 +55,6 @@ class Manifest(Generic[S]):
     sandbox_values: Mapping[str, object] = field(default_factory=dict)
 
     def of(self, settings: Settings) -> S:
-        """Its own settings."""
         own = settings.of(self.settings)
         if settings.use_sandbox and not self._given(own):
             missing = [name for name in self.sandbox_values if getattr(own, name) is None]

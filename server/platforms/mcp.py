@@ -11,7 +11,6 @@ import json
 import random
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from server.platforms.base import (
     PermissionRefused,
@@ -56,7 +55,8 @@ class McpClient:
         session_id = reply.headers.get("mcp-session-id", "")
         if not _SESSION_ID.fullmatch(session_id):
             raise PlatformDataError("initialize: expected a header Mcp-Session-Id")
-        await self._send({"method": "notifications/initialized"}, session_id)
+        introduced = "notifications/initialized"
+        await self._send(introduced, {"method": introduced}, session_id)
         return str(session_id)
 
     async def call_tool(self, session_id: str, tool: str) -> str:
@@ -91,9 +91,9 @@ class McpClient:
     ) -> tuple[Reply, Node]:
         request_id = random.getrandbits(31)
         message = {"id": request_id, "method": method, "params": params}
-        stream = EventStream(request_id)
-        reply = await self._send(message, session_id, stream)
         place = str(params["name"]) if method == "tools/call" else method
+        stream = EventStream(request_id)
+        reply = await self._send(place, message, session_id, stream)
         if reply.content_type() == "text/event-stream":
             if stream.reply is None:
                 raise PlatformDataError(f"{place}: expected a reply in the event stream")
@@ -111,6 +111,7 @@ class McpClient:
 
     async def _send(
         self,
+        call: str,
         message: Mapping[str, object],
         session_id: str | None,
         stream: EventStream | None = None,
@@ -118,7 +119,7 @@ class McpClient:
         reply = await self._wire.send(
             "POST",
             self._url,
-            call=_name(message),
+            call=call,
             headers=_headers(session_id),
             content=json.dumps({"jsonrpc": "2.0", **message}).encode(),
             enough=stream.feed if stream else lambda chunk: False,
@@ -177,12 +178,6 @@ def _is_our_mistake(reply: Reply) -> bool:
         return error is not None and error.get("code").value in _OUR_MISTAKES
     except PlatformDataError:
         return False
-
-
-def _name(message: Mapping[str, Any]) -> str:
-    """A tool's name, or else the method's."""
-    params: Mapping[str, Any] = message.get("params") or {}
-    return str(params["name"] if message["method"] == "tools/call" else message["method"])
 
 
 def _headers(session_id: str | None) -> dict[str, str]:

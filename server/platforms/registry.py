@@ -8,12 +8,7 @@ import finlink_words
 
 from server.platforms.manifest import Manifest
 
-
-def _manifest(name: str) -> Manifest[Any]:
-    manifest: Manifest[Any] = getattr(
-        import_module(f"server.platforms.{name}.platform"), name.upper()
-    )
-    return manifest
-
-
-PLATFORMS: Sequence[Manifest[Any]] = tuple(map(_manifest, finlink_words.PLATFORMS))
+PLATFORMS: Sequence[Manifest[Any]] = tuple(
+    getattr(import_module(f"server.platforms.{name}.platform"), name.upper())
+    for name in finlink_words.PLATFORMS
+)

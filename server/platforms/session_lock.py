@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 # Locks a session, by an opaque name of it, against all processes. Raises PlatformUnavailable if the lock
 # cannot be had.
@@ -18,7 +17,7 @@ class SessionLock:
     """The lock of a session, for several calls that follow each other.
 
     It is acquired with the first, and kept between them: acquiring it costs more than a quick call. It is
-    released on leaving, at the latest.
+    released by `aclose`, at the latest.
     """
 
     def __init__(
@@ -33,20 +32,8 @@ class SessionLock:
         self._acquired: AsyncExitStack | None = None
         self._since = 0.0
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._release()
-
     @asynccontextmanager
     async def call(self) -> AsyncIterator[None]:
-        """Around each call."""
         now = asyncio.get_running_loop().time
         if self._acquired is None:
             async with AsyncExitStack() as stack:
@@ -58,9 +45,9 @@ class SessionLock:
             yield
         finally:
             if now() - self._since > KEPT_SECONDS:
-                await self._release()
+                await self.aclose()
 
-    async def _release(self) -> None:
+    async def aclose(self) -> None:
         acquired, self._acquired = self._acquired, None
         if acquired is not None:
             await acquired.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
@@ -31,7 +31,7 @@ class Acquiring:
 
 async def test_it_is_acquired_once_for_calls_that_follow_each_other() -> None:
     acquiring, lock = Acquiring(), asyncio.Lock()
-    async with SessionLock(lock, acquiring) as held:
+    async with aclosing(SessionLock(lock, acquiring)) as held:
         assert acquiring.noted == []  # nobody has called yet
         for _ in range(3):
             async with held.call():
@@ -47,10 +47,10 @@ async def test_others_come_between_calls_that_take_long(monkeypatch: pytest.Monk
     order: list[str] = []
 
     async def other() -> None:
-        async with SessionLock(lock, None) as held, held.call():
+        async with aclosing(SessionLock(lock, None)) as held, held.call():
             order.append("other")
 
-    async with SessionLock(lock, None) as held:
+    async with aclosing(SessionLock(lock, None)) as held:
         async with held.call():
             waiting = asyncio.create_task(other())
             await asyncio.sleep(0)
@@ -64,11 +64,11 @@ async def test_others_come_between_calls_that_take_long(monkeypatch: pytest.Monk
 async def test_a_call_that_fails_leaves_nothing_locked() -> None:
     acquiring, lock = Acquiring(), asyncio.Lock()
     with pytest.raises(LookupError):
-        async with SessionLock(lock, acquiring) as held, held.call():
+        async with aclosing(SessionLock(lock, acquiring)) as held, held.call():
             raise LookupError
     assert not lock.locked()
     acquiring.refuses = True
     with pytest.raises(Throttled):
-        async with SessionLock(lock, acquiring) as held, held.call():
+        async with aclosing(SessionLock(lock, acquiring)) as held, held.call():
             pass
     assert not lock.locked()

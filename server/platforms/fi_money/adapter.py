@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from weakref import WeakValueDictionary
@@ -82,14 +82,16 @@ class FiMoney:
         self._session_locks = resources.session_locks
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    # -- sessions
-
     async def connect(self, credentials: Mapping[str, str]) -> PlatformSession | LoginRequired:
-        return await self._begin(credentials, None)
+        return await self.complete({}, credentials)
 
-    async def _begin(
-        self, credentials: Mapping[str, str], known_as: str | None
+    async def complete(
+        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
     ) -> PlatformSession | LoginRequired:
+        known_as = secrets.get("platform_user_id")
+        if session_id := secrets.get("session_id"):
+            with suppress(SessionEnded):  # too late for this one: begin again
+                return await self._log_in(session_id, credentials, known_as)
         session_id = await self._mcp.open_session()
         try:
             return await self._log_in(session_id, credentials, known_as)
@@ -97,17 +99,6 @@ class FiMoney:
             raise PlatformDataError(
                 f"{LABEL} does not keep the session it has just begun"
             ) from None
-
-    async def complete(
-        self, secrets: Mapping[str, str], credentials: Mapping[str, str]
-    ) -> PlatformSession | LoginRequired:
-        known_as = secrets.get("platform_user_id")
-        if session_id := secrets.get("session_id"):
-            try:
-                return await self._log_in(session_id, credentials, known_as)
-            except SessionEnded:
-                pass  # too late for this one: begin again
-        return await self._begin(credentials, known_as)
 
     async def _log_in(
         self, session_id: str, credentials: Mapping[str, str], known_as: str | None
@@ -175,8 +166,9 @@ class FiMoney:
         return session
 
     async def disconnect(self, session: PlatformSession) -> None:
-        async with self._session_lock(session.secrets["session_id"]) as lock, lock.call():
-            await self._mcp.close_session(session.secrets["session_id"])
+        session_id = session.secrets["session_id"]
+        async with aclosing(self._session_lock(session_id)) as lock, lock.call():
+            await self._mcp.close_session(session_id)
 
     async def abandon(self, login: LoginRequired) -> None:
         await self._mcp.close_session(login.secrets["session_id"])
@@ -184,15 +176,13 @@ class FiMoney:
     async def aclose(self) -> None:
         await self._wire.aclose()
 
-    # -- data
-
     @asynccontextmanager
     async def reading(self, session: PlatformSession) -> AsyncIterator[FiReading]:
-        async with self._session_lock(session.secrets["session_id"]) as lock:
+        async with aclosing(self._session_lock(session.secrets["session_id"])) as lock:
             yield FiReading(self._mcp, session, lock)
 
     async def _call(self, session_id: str, tool: str) -> str:
-        async with self._session_lock(session_id) as lock, lock.call():
+        async with aclosing(self._session_lock(session_id)) as lock, lock.call():
             return await self._mcp.call_tool(session_id, tool)
 
     def _session_lock(self, session_id: str) -> SessionLock:

@@ -4,6 +4,8 @@ Shapes as observed on the Fi MCP dev server and in Fi's published sample respons
 an empty object or a missing key; rows are arrays read by position.
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -54,7 +56,7 @@ def transactions(document: Node) -> list[Item]:
     for entry in section(document, "bankTransactions").values():
         for account in entry.each():
             bank = account.get("bank").text()
-            for line in _lines(account):
+            for line in account.find_each("txns"):
                 cells = line.row("amount", "narration", "date", "type", "mode", "balance")
                 amount = line.cell(cells, "amount").number_text()
                 if amount < 0:
@@ -84,7 +86,7 @@ def stock_trades(document: Node) -> list[Item]:
     for entry in section(document, "stockTransactions").values():
         for stock in entry.each():
             isin = stock.get("isin").word()
-            for line in _lines(stock):
+            for line in stock.find_each("txns"):
                 cells = line.row("type", "date", "quantity", "price")
                 kind = line.cell(cells, "type")
                 side = _STOCK_SIDES.get(kind.integer())
@@ -114,28 +116,24 @@ def fund_trades(document: Node) -> list[Item]:
     return number_items(rows)
 
 
-def _positional_fund(fund: Node) -> Rows:
+def _positional_fund(fund: Node) -> Iterator[tuple[tuple[Part, ...], Trade]]:
     isin = fund.get("isin").word()
-    rows: Rows = []
-    for line in _lines(fund):
+    for line in fund.find_each("txns"):
         cells = line.row("type", "date", "nav", "units", "amount")
         kind = line.cell(cells, "type")
         side = _FUND_SIDES.get(kind.integer())
         if side is None:
             raise kind.bad("1 or 2")
-        rows.append(
-            _fund_trade(
-                side=side,
-                day=line.cell(cells, "date").day(),
-                isin=isin,
-                folio=fund.read("folioId", Node.text) or "",
-                fund=fund.read("schemeName", Node.text),
-                nav=cells["nav"].number() if "nav" in cells else None,
-                units=line.cell(cells, "units").number(),
-                amount=Money(cells["amount"].number(), "INR") if "amount" in cells else None,
-            )
+        yield _fund_trade(
+            side=side,
+            day=line.cell(cells, "date").day(),
+            isin=isin,
+            folio=fund.read("folioId", Node.text) or "",
+            fund=fund.read("schemeName", Node.text),
+            nav=cells["nav"].number() if "nav" in cells else None,
+            units=line.cell(cells, "units").number(),
+            amount=Money(cells["amount"].number(), "INR") if "amount" in cells else None,
         )
-    return rows
 
 
 def _spelled_out_trade(trade: Node) -> tuple[tuple[Part, ...], Trade]:
@@ -194,11 +192,9 @@ def birth_date(document: Node) -> date | None:
 
 def _compact_day(node: Node) -> date:
     text = node.text()
-    try:
+    with suppress(ValueError):
         if len(text) == 8 and text.isascii() and text.isdigit():
             return date.fromisoformat(text)
-    except ValueError:
-        pass
     raise node.bad("a date YYYYMMDD")
 
 
@@ -213,8 +209,3 @@ def profile(
         institutions=bank_names(bank_transactions),
     )
     return number_items([(("fi/profile",), record)])
-
-
-def _lines(entry: Node) -> list[Node]:
-    lines = entry.find("txns")
-    return [] if lines is None else list(lines.each())

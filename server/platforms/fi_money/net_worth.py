@@ -4,6 +4,7 @@ Shapes as observed on the Fi MCP dev server. The same money is reported on sever
 the accounts in it, the schemes in those): each level is kept, under kinds of its own.
 """
 
+from collections.abc import Iterator
 from datetime import date
 
 from finlink_words import HoldingKind
@@ -13,7 +14,7 @@ from server.platforms.fi_money.items import section
 from server.platforms.identity import Part, number_items
 from server.platforms.records import Holding, Item, Money
 
-Rows = list[tuple[tuple[Part, ...], Holding]]
+Rows = Iterator[tuple[tuple[Part, ...], Holding]]
 
 # An account's summary, the field that is its value, and its kind. Funds and provident fund are
 # reported again, scheme by scheme and in fetch_epf_details: their accounts are kept apart.
@@ -44,15 +45,13 @@ _ACRONYMS = frozenset({"EPF", "ETF", "INVIT", "NPS", "REIT", "SGB", "US"})
 
 def net_worth(document: Node) -> list[Item]:
     """`fetch_net_worth`: the totals, accounts and fund schemes. The grand total is no item."""
-    found = section(document, "netWorthResponse", "mfSchemeAnalytics", "accountDetailsBulkResponse")
-    rows: Rows = []
-    if (totals := found.get("netWorthResponse")) is not None:
-        rows += _totals(totals)
-    if (schemes := found.get("mfSchemeAnalytics")) is not None:
-        rows += _schemes(schemes)
-    if (accounts := found.get("accountDetailsBulkResponse")) is not None:
-        rows += _accounts(accounts)
-    return number_items(rows)
+    readers = {
+        "netWorthResponse": _totals,
+        "mfSchemeAnalytics": _schemes,
+        "accountDetailsBulkResponse": _accounts,
+    }
+    found = section(document, *readers)
+    return number_items(row for name, node in found.items() for row in readers[name](node))
 
 
 def _totals(totals: Node) -> Rows:
@@ -60,10 +59,8 @@ def _totals(totals: Node) -> Rows:
     if totals.as_object() and totals.find("assetValues") is None:
         # A user with debts alone still has a grand total; anything else is another document.
         totals.get("totalNetWorthValue").money()
-    rows: Rows = []
     for name, otherwise_owed in (("assetValues", False), ("liabilityValues", True)):
-        values = totals.find(name)
-        for total in [] if values is None else values.each():
+        for total in totals.find_each(name):
             attribute = total.get("netWorthAttribute").word()
             amount = total.get("value").money()
             owed = attribute.startswith("LIABILITY_") or (
@@ -74,13 +71,11 @@ def _totals(totals: Node) -> Rows:
                 name=_readable(attribute),
                 value=_unsigned(amount) if owed else amount,
             )
-            rows.append((("fi/total", attribute), record))
-    return rows
+            yield ("fi/total", attribute), record
 
 
 def _schemes(analytics: Node) -> Rows:
     schemes = section(analytics, "schemeAnalytics").get("schemeAnalytics")
-    rows: Rows = []
     for scheme in [] if schemes is None else schemes.each():
         detail = scheme.get("schemeDetail")
         isin = detail.get("isinNumber").word()
@@ -97,14 +92,12 @@ def _schemes(analytics: Node) -> Rows:
             last_price=None if nav is None else nav.money().value,
             value=figures.read("currentValue", Node.money) if figures else None,
         )
-        rows.append((("fi/scheme", isin), record))
-    return rows
+        yield ("fi/scheme", isin), record
 
 
 def _accounts(bulk: Node) -> Rows:
     """Each account by its key in the map, the only stable identifier in all of Fi's data."""
     accounts = section(bulk, "accountDetailsMap").get("accountDetailsMap")
-    rows: Rows = []
     for key, account in [] if accounts is None else accounts.members():
         details = account.get("accountDetails")
         instrument = _text(details, "accInstrumentType")
@@ -132,8 +125,7 @@ def _accounts(bulk: Node) -> Rows:
             value=value,
             as_of=as_of,
         )
-        rows.append((("fi/account", key), record))
-    return rows
+        yield ("fi/account", key), record
 
 
 def provident_fund(document: Node) -> list[Item]:
@@ -141,12 +133,11 @@ def provident_fund(document: Node) -> list[Item]:
 
     There is no account number. The first employment is what stays the same as more follow.
     """
-    rows: Rows = []
+    rows = []
     for accounts in section(document, "uanAccounts").values():
         for account in accounts.each():
             raw = account.get("rawDetails")
-            employers = raw.find("est_details")
-            employments = [] if employers is None else list(map(_employment, employers.each()))
+            first = min(map(_employment, raw.find_each("est_details")), default=())
             balance = raw.descend("overall_pf_balance", "current_pf_balance")
             record = Holding(
                 kind="epf",
@@ -154,7 +145,7 @@ def provident_fund(document: Node) -> list[Item]:
                 institution="EPFO",
                 value=None if balance is None else Money(balance.number_text(), "INR"),
             )
-            rows.append((("fi/epf", *min(employments, default=())), record))
+            rows.append((("fi/epf", *first), record))
     return number_items(rows)
 
 

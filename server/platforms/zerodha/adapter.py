@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 from server.platforms.base import (
@@ -51,22 +52,15 @@ class Zerodha:
         self._rate_limit = resources.rate_limit
         self._wire = Wire(self.name, LABEL, self._base_url, resources.clock)
 
-    # -- sessions
-
     async def connect(self, credentials: Mapping[str, str]) -> PlatformSession | LoginRequired:
-        return await self._log_in({}, credentials)
+        return await self.complete({}, credentials)
 
     async def complete(
         self, secrets: Mapping[str, str], credentials: Mapping[str, str]
     ) -> PlatformSession | LoginRequired:
-        return await self._log_in(secrets, credentials)
-
-    async def _log_in(
-        self, pending: Mapping[str, str], credentials: Mapping[str, str]
-    ) -> PlatformSession | LoginRequired:
-        api_key = _first("apiKey", credentials.get("apiKey"), pending.get("api_key"), self._api_key)
+        api_key = _first("apiKey", credentials.get("apiKey"), secrets.get("api_key"), self._api_key)
         api_secret = _first(
-            "apiSecret", credentials.get("apiSecret"), pending.get("api_secret"), self._api_secret
+            "apiSecret", credentials.get("apiSecret"), secrets.get("api_secret"), self._api_secret
         )
         login_url = f"{self._login_url}?{urlencode({'v': '3', 'api_key': api_key})}"
         if request_token := credentials.get("requestToken"):
@@ -84,11 +78,7 @@ class Zerodha:
         self, api_key: str, api_secret: str, request_token: str, field: str | None
     ) -> PlatformSession:
         """Trade a request token for a session. Once only: a token dies with its first use."""
-        form = {
-            "api_key": api_key,
-            "request_token": request_token,
-            "checksum": checksum(api_key, request_token, api_secret),
-        }
+        form = _form("request_token", request_token, api_key, api_secret)
         try:
             data = await self._call("POST", "/session/token", form=form)
         except (SessionEnded, PermissionRefused, RequestRefused):
@@ -109,11 +99,10 @@ class Zerodha:
 
     async def renew(self, session: PlatformSession) -> PlatformSession:
         if session.secrets.get("refresh_token"):
-            try:
+            # A refresh token may be spent while the access token still lives.
+            with suppress(SessionEnded, PermissionRefused, RequestRefused):
                 # Asked again where no reply came: had the token been spent, all would be lost anyway.
                 return await self._retry(lambda: self._refresh(session))
-            except (SessionEnded, PermissionRefused, RequestRefused):
-                pass  # a refresh token may be spent while the access token still lives
         await self._retry(partial(self._call, "GET", "/user/profile", session))
         return session
 
@@ -121,11 +110,7 @@ class Zerodha:
         """Only apps that Zerodha approved for it hold a refresh token."""
         keys = session.secrets
         api_key, api_secret, token = keys["api_key"], keys["api_secret"], keys["refresh_token"]
-        form = {
-            "api_key": api_key,
-            "refresh_token": token,
-            "checksum": checksum(api_key, token, api_secret),
-        }
+        form = _form("refresh_token", token, api_key, api_secret)
         data = await self._call("POST", "/session/refresh_token", form=form)
         return PlatformSession(
             platform_user_id=session.platform_user_id,
@@ -141,18 +126,14 @@ class Zerodha:
             if not session.secrets.get(token):
                 continue
             keys = {name: session.secrets[name] for name in ("api_key", token)}
-            try:
+            with suppress(SessionEnded):  # over already, which is what was wanted
                 await self._call("DELETE", "/session/token", session, params=keys)
-            except SessionEnded:
-                continue  # over already, which is what was wanted
 
     async def abandon(self, login: LoginRequired) -> None:
         """Nothing to forget: Kite knows of a login only once it is done."""
 
     async def aclose(self) -> None:
         await self._wire.aclose()
-
-    # -- data
 
     @asynccontextmanager
     async def reading(self, session: PlatformSession) -> AsyncIterator[KiteReading]:
@@ -172,18 +153,10 @@ class Zerodha:
             return [None] * calls
         return await self._rate_limit(session.secrets["api_key"], longest_wait, calls)
 
-    # -- calls
-
     async def _call(
-        self,
-        method: str,
-        path: str,
-        session: PlatformSession | None = None,
-        *,
-        params: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
+        self, method: str, path: str, session: PlatformSession | None = None, **content: Any
     ) -> Node:
-        reply = await self._send(method, path, session, params=params, form=form)
+        reply = await self._send(method, path, session, **content)
         return read_reply(reply, f"{method} {path}")
 
     async def _send(
@@ -215,6 +188,11 @@ class Zerodha:
 
 
 build = Zerodha
+
+
+def _form(kind: str, token: str, api_key: str, api_secret: str) -> dict[str, str]:
+    proof = checksum(api_key, token, api_secret)
+    return {"api_key": api_key, kind: token, "checksum": proof}
 
 
 def checksum(api_key: str, token: str, api_secret: str) -> str:

@@ -112,12 +112,11 @@ def cash(data: Node) -> list[Item]:
 
 def isins(data: Node) -> dict[Instrument, str]:
     """The ISINs of `GET /portfolio/holdings`, which `GET /trades` lacks."""
-    known = {}
-    for row in data.each():
-        isin = _optional_text(row, "isin")
-        if isin:
-            known[row.get("exchange").word(), row.get("tradingsymbol").word()] = isin
-    return known
+    return {
+        (row.get("exchange").word(), row.get("tradingsymbol").word()): isin
+        for row in data.each()
+        if (isin := _optional_text(row, "isin"))
+    }
 
 
 def trades(data: Node, known_isins: Mapping[Instrument, str]) -> list[Item]:

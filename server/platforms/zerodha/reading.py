@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -32,20 +33,13 @@ _NOT_BEGUN = timedelta(seconds=0.5)
 BEGUN = timedelta(seconds=30)
 
 
+@dataclass
 class KiteReading:
-    """One run's reading of a session."""
-
-    def __init__(
-        self,
-        get: Callable[[str, Slot | None], Coroutine[None, None, Reply]],
-        reserve: Callable[[timedelta, int], Awaitable[Sequence[Slot | None]]],
-        retry: Retry,
-    ) -> None:
-        """`get` makes one call at its slot; without one it asks the rate limit itself."""
-        self._once = get
-        self._reserve = reserve
-        self._retry = retry
-        self._replies: dict[str, Reply] = {}  # by path
+    # Makes one call at its slot; without one it asks the rate limit itself.
+    _once: Callable[[str, Slot | None], Coroutine[None, None, Reply]]
+    _reserve: Callable[[timedelta, int], Awaitable[Sequence[Slot | None]]]
+    _retry: Retry
+    _replies: dict[str, Reply] = field(default_factory=dict, init=False)  # by path
 
     async def fetch(self, data_type: DataType) -> Fetched:
         match data_type:
@@ -71,7 +65,6 @@ class KiteReading:
         return Fetched(hashed.hexdigest(), read)
 
     async def _get(self, paths: Sequence[str], longest_wait: timedelta) -> None:
-        """Have the replies of these."""
         wanted = [path for path in paths if path not in self._replies]
         if wanted:
             self._replies.update(await self._read(wanted, longest_wait))
@@ -100,15 +93,12 @@ class KiteReading:
             await asyncio.gather(*calls.values(), return_exceptions=True)
         replies = {}
         for path, call in calls.items():
-            replies[path] = await self._retry(partial(_next, self._attempts(path, call)))
+            replies[path] = await self._retry(partial(self._attempt, path, [call]))
         return replies
 
-    def _attempts(
-        self, path: str, first: asyncio.Task[Reply]
-    ) -> Iterator[Callable[[], Awaitable[Reply]]]:
-        yield partial(_result, first)
-        while True:
-            yield partial(self._once, path, None)
+    async def _attempt(self, path: str, made: list[asyncio.Task[Reply]]) -> Reply:
+        """The reply to the call that was made, the first time; then to another one."""
+        return made.pop().result() if made else await self._once(path, None)
 
     def _data(self, path: str) -> Node:
         return read_reply(self._replies[path], f"GET {path}")
@@ -131,11 +121,3 @@ class KiteReading:
 
     def _profile(self) -> Sequence[Item]:
         return kite_items.profile(self._data("/user/profile"))
-
-
-async def _result(call: asyncio.Task[Reply]) -> Reply:
-    return call.result()
-
-
-async def _next(attempts: Iterator[Callable[[], Awaitable[Reply]]]) -> Reply:
-    return await next(attempts)()
