@@ -1,8 +1,10 @@
 """`python -m server health`: the check that a container engine makes inside a server's container."""
 
+from typing import Any
+
 import grpc
 from cryptography import x509
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.config import Settings
 
@@ -12,13 +14,9 @@ TIMEOUT_SECONDS = 3.0
 def health(settings: Settings, address: str) -> str | None:
     """Why the server at HOST:PORT is not SERVING; None if it is."""
     with _channel(settings, address) as channel:
-        check = channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
-            reply = check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+            reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
         except grpc.RpcError as error:
             return f"{address} does not reply ({error.code().name})"
     if reply.status != health_pb2.HealthCheckResponse.SERVING:
@@ -34,12 +32,8 @@ def _channel(settings: Settings, address: str) -> grpc.Channel:
     chain = cert.read_bytes()
     credentials = grpc.ssl_channel_credentials(ca.read_bytes(), key.read_bytes(), chain)
     # The server is reached as localhost, which the certificate need not name.
-    options = [("grpc.ssl_target_name_override", name) for name in _names(chain)[:1]]
+    extensions = x509.load_pem_x509_certificate(chain).extensions
+    named = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = named.get_values_for_type(x509.DNSName)
+    options = [("grpc.ssl_target_name_override", name) for name in names[:1]]
     return grpc.secure_channel(address, credentials, options=options)
-
-
-def _names(chain: bytes) -> list[str]:
-    found = x509.load_pem_x509_certificate(chain).extensions.get_extension_for_class(
-        x509.SubjectAlternativeName
-    )
-    return found.value.get_values_for_type(x509.DNSName)

@@ -20,11 +20,11 @@ async def keep_short(log: Path, admin_port: int) -> None:
 
 async def shorten(log: Path, admin_port: int, limit: int) -> None:
     """Put the log aside when it is longer than `limit` bytes, over the one put aside before."""
-    if _put_aside(log, limit):
+    if put_aside(log, limit):
         await http("POST", admin_port, "/reopen_logs")
 
 
-def _put_aside(log: Path, limit: int) -> bool:
+def put_aside(log: Path, limit: int) -> bool:
     is_long = log.exists() and log.stat().st_size > limit
     if is_long:
         log.replace(log.with_suffix(".log.1"))

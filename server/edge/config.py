@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from server.edge import replies
 from server.edge import tls as envoy_tls
 from server.edge import tracing as envoy_tracing
 from server.edge.errors import StartError
-from server.edge.limits import CLUSTER, Limits, named
+from server.edge.limits import CLUSTER, Limits, having, named
 from server.edge.metrics import Metrics
 from server.edge.pages import Page
 from server.edge.tls import Tls, manager_of
@@ -58,7 +58,7 @@ def write(template: Path, target: Path, edge: Edge) -> None:
     try:
         found = json.loads(generated.read_bytes())
         config = render(yaml.safe_load(template.read_text()), found["resources"][0], edge)
-        for source in _having("path_config_source", config):
+        for source in having("path_config_source", config):
             source["path_config_source"]["path"] = str(target.with_name(ROUTES))
         text = yaml.dump(config, Dumper=_Plain, sort_keys=False)
     except OSError as error:
@@ -105,9 +105,12 @@ def render(template: dict[str, Any], routes: dict[str, Any], edge: Edge) -> dict
         cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
         addresses = [_server(address) for address in edge.servers]
         envoy_tls.secure_servers(cluster, edge.tls)
-    group["lb_endpoints"] = [_endpoint(example, address) for address in addresses]
+    group["lb_endpoints"] = [
+        {**example, "endpoint": {**example["endpoint"], "address": address}}
+        for address in addresses
+    ]
 
-    for transcoder in _having("proto_descriptor", [config, routes]):
+    for transcoder in having("proto_descriptor", [config, routes]):
         transcoder["proto_descriptor"] = str(edge.descriptors)
 
     for listener in (rest, grpc):
@@ -131,29 +134,11 @@ def _at(address: dict[str, Any], host: str, port: int) -> dict[str, Any]:
     return {"socket_address": {**address["socket_address"], "address": host, "port_value": port}}
 
 
-def _endpoint(example: dict[str, Any], address: dict[str, Any]) -> dict[str, Any]:
-    made = copy.deepcopy(example)
-    made["endpoint"]["address"] = address
-    return made
-
-
 def _server(address: str) -> dict[str, Any]:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise StartError(f"{address} is not HOST:PORT.")
     return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
-
-
-def _having(key: str, node: object) -> Iterator[dict[str, Any]]:
-    """Each mapping in the tree that has the key."""
-    if isinstance(node, dict):
-        if key in node:
-            yield node
-        for value in node.values():
-            yield from _having(key, value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _having(key, value)
 
 
 class _Plain(yaml.SafeDumper):

@@ -7,7 +7,7 @@ from functools import partial
 
 from server.edge.probes import http, port_open, until
 
-REQUESTS = "downstream_rq_active"
+REQUESTS, CONNECTIONS = "downstream_rq_active", "downstream_cx_active"
 CLOSING = 2.0  # of the ports, unless something else listens there too
 LONGEST = 5.0  # streams that watch for changes would go on; the workers end those
 ACTIVE = re.compile(r"^http\.(?!admin\.).*downstream_(?:rq|cx)_active: (\d+)$", re.MULTILINE)
@@ -38,23 +38,16 @@ async def drain(admin_port: int, *, connections: bool = False) -> None:
             await _ask("POST", admin_port, "/healthcheck/fail")
 
             async def idle() -> bool:
-                return (
-                    await _active(admin_port, "downstream_cx_active" if connections else REQUESTS)
-                    == 0
-                )
+                return await active(admin_port, CONNECTIONS if connections else REQUESTS) == 0
 
             await until(idle)
-
-
-async def active_requests(admin_port: int) -> int:
-    return await _active(admin_port, REQUESTS)
 
 
 async def _refuses(host: str, port: int) -> bool:
     return not await port_open(port, host)
 
 
-async def _active(admin_port: int, what: str) -> int:
+async def active(admin_port: int, what: str) -> int:
     stats = await _ask("GET", admin_port, f"/stats?filter={what}")
     return sum(int(count) for count in ACTIVE.findall(stats))
 

@@ -77,10 +77,8 @@ def share(
     filters = manager["http_filters"]
     local = named(filters, RATE_LIMIT)
     host["rate_limits"] = host["typed_per_filter_config"].pop(RATE_LIMIT)["rate_limits"]
-    for route in routes_of(host["matcher"]):
-        overrides = route.get("typed_per_filter_config", {})
-        if RATE_LIMIT in overrides:
-            overrides[SHARED_RATE_LIMIT] = overrides.pop(RATE_LIMIT)
+    for overrides in list(having(RATE_LIMIT, host["matcher"])):
+        overrides[SHARED_RATE_LIMIT] = overrides.pop(RATE_LIMIT)
     filters[filters.index(local)] = part("shared_rate_limit")
     address, _, port = service.rpartition(":")
     cluster = part("grpc_cluster", name=SERVICE, host=address, port=int(port))
@@ -104,12 +102,16 @@ def _rate_limits(limiter: dict[str, Any], limits: Limits) -> None:
         }
 
 
-def routes_of(node: Any) -> Iterator[dict[str, Any]]:
-    """Each route in a tree of matchers."""
+def having(key: str, node: object) -> Iterator[dict[str, Any]]:
+    """Each mapping in the tree that has the key."""
     if isinstance(node, dict):
-        yield from node.get("routes", ())
+        if key in node:
+            yield node
         for value in node.values():
-            yield from routes_of(value)
+            yield from having(key, value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from having(key, value)
 
 
 def named(items: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -45,8 +45,6 @@ ALONE = (
 
 @dataclass(frozen=True)
 class Page:
-    """A file and the path that serves it."""
-
     path: str
     file: Path
     policy: str = APPLICATION  # Content-Security-Policy

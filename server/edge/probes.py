@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 INTERVAL = 0.05
 TIMEOUT = 2.0  # for one reply
@@ -59,13 +60,9 @@ async def envoy_ready(admin_port: int) -> bool:
 async def serving(target: str) -> bool:
     """Whether the gRPC server at the target says it is SERVING."""
     async with grpc.aio.insecure_channel(target) as channel:
-        check = channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
-            reply = await check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT)
+            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT)
         except grpc.RpcError:
             return False
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)

@@ -53,7 +53,11 @@ def add_https(listeners: list[dict[str, Any]], rest: dict[str, Any], tls: Tls) -
     if tls.http == "off":
         listeners.remove(rest)
     elif tls.http == "redirect":
-        _redirect(manager_of(rest), tls.rest_port)
+        manager = manager_of(rest)
+        del manager["rds"]
+        manager["route_config"] = part("redirect", port=tls.rest_port)
+        wanted = {HEADERS, "envoy.filters.http.router"}
+        manager["http_filters"] = [f for f in manager["http_filters"] if f["name"] in wanted]
 
 
 def require_client_certificates(grpc: dict[str, Any], tls: Tls) -> None:
@@ -91,10 +95,3 @@ def _speak(listener: dict[str, Any], certificate: Certificate, alpn: list[str]) 
 
 def _files(certificate: Certificate) -> dict[str, str]:
     return {"chain": str(certificate.chain), "key": str(certificate.key)}
-
-
-def _redirect(manager: dict[str, Any], port: int) -> None:
-    del manager["rds"]
-    manager["route_config"] = part("redirect", port=port)
-    wanted = {HEADERS, "envoy.filters.http.router"}
-    manager["http_filters"] = [f for f in manager["http_filters"] if f["name"] in wanted]

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import psutil
 
+from server.edge.access_log import put_aside
 from server.edge.errors import StartError
 from server.security.keys import SINGLE, decode_key
 
@@ -43,8 +44,7 @@ class DataDir:
     def log(self, name: str) -> Path:
         """The file of this log. A long one from before is renamed."""
         path = self.path / "log" / f"{name}.log"
-        if path.exists() and path.stat().st_size > LOG_LIMIT:
-            path.replace(path.with_suffix(".log.1"))
+        put_aside(path, LOG_LIMIT)
         return path
 
     def fresh_metrics(self) -> Path:
@@ -84,9 +84,7 @@ class DataDir:
         made = not path.exists()
         if made:
             # Complete or absent: a key truncated by a crash would look like a wrong one.
-            scratch = path.with_suffix(".new")
-            _write_private(scratch, secrets.token_hex(32) + "\n")
-            scratch.replace(path)
+            _write_private(path, secrets.token_hex(32) + "\n")
         try:
             key = path.read_text().strip()
             decode_key(key)
@@ -99,7 +97,6 @@ class DataDir:
         return key, made
 
     def has_key(self) -> bool:
-        """Whether the folder has a key."""
         return (self.path / KEY_FILE).exists()
 
     def key_for(self, ring: Mapping[str, bytes]) -> tuple[str | None, bool]:
@@ -115,18 +112,13 @@ class DataDir:
 
     def running_mongod(self) -> int | None:
         """The port of the folder's mongod, if it runs."""
-        try:
-            record: dict[str, Any] = json.loads(self.run_file.read_text())
-            pid, at = record["started"]["mongod"]
-            port = int(record["ports"]["mongo"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return port if _same_process(int(pid), float(at)) else None
+        record, running = self._last_run()
+        with suppress(KeyError, TypeError, ValueError):
+            return int(record["ports"]["mongo"]) if "mongod" in running else None
+        return None
 
     def write_run_file(self, record: Mapping[str, object]) -> None:
-        scratch = self.run_file.with_suffix(".new")
-        _write_private(scratch, json.dumps(record, indent=2) + "\n")
-        scratch.replace(self.run_file)
+        _write_private(self.run_file, json.dumps(record, indent=2) + "\n")
 
     def remove_run_file(self) -> None:
         self.run_file.unlink(missing_ok=True)
@@ -136,18 +128,21 @@ class DataDir:
 
         They have had SIGTERM already (see parent_death_signal.py); mongod takes a second to end.
         """
-        try:
-            record: dict[str, Any] = json.loads(self.run_file.read_text())
-            started = {
-                str(name): (int(pid), float(at)) for name, (pid, at) in record["started"].items()
-            }
-            sockets = Path(record["sockets"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
+        record, running = self._last_run()
+        sockets = Path(str(record.get("sockets", "")))
         if sockets.name.startswith("finlink-"):
             shutil.rmtree(sockets, ignore_errors=True)
-        found = {name: _same_process(pid, at) for name, (pid, at) in started.items()}
-        return {name: process for name, process in found.items() if process is not None}
+        return running
+
+    def _last_run(self) -> tuple[dict[str, Any], dict[str, psutil.Process]]:
+        """The run file, and those of its processes that still run; nothing where it cannot be read."""
+        try:
+            record: dict[str, Any] = json.loads(self.run_file.read_text())
+            started = record["started"].items()
+            found = {name: _same_process(int(pid), float(at)) for name, (pid, at) in started}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}, {}
+        return record, {name: each for name, each in found.items() if each is not None}
 
 
 def started_at(pid: int) -> float:
@@ -181,12 +176,14 @@ def _same_process(pid: int, at: float) -> psutil.Process | None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    scratch = path.with_suffix(".new")
+    scratch.unlink(missing_ok=True)
+    file = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(file, "w") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
+    scratch.replace(path)
 
 
 def _unusable(path: Path, error: OSError) -> StartError:

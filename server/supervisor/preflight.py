@@ -161,10 +161,5 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:
-    try:
-        if kill:
-            process.kill()
-        else:
-            process.terminate()
-    except psutil.Error:
-        pass
+    with suppress(psutil.Error):
+        (process.kill if kill else process.terminate)()

@@ -9,11 +9,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -59,8 +58,6 @@ class Ending:
 
 
 class SupervisedProcess:
-    """A process that is kept running until `stop`."""
-
     def __init__(
         self,
         spec: ProcessSpec,
@@ -116,7 +113,6 @@ class SupervisedProcess:
                 return
 
     async def _run_once(self) -> Ending:
-        """Start the process and wait until it ends."""
         process = await self._spawn()
         ready_at: float | None = None
         try:
@@ -183,10 +179,7 @@ class SupervisedProcess:
         """Send its signal, and SIGKILL after the timeout or, unless it ignores that, the second Ctrl-C."""
         with suppress(ProcessLookupError):
             process.send_signal(self.spec.stop_signal)
-        waits: list[Coroutine[Any, Any, object]] = [
-            process.wait(),
-            asyncio.sleep(self.spec.stop_timeout),
-        ]
+        waits: list[Awaitable[object]] = [process.wait(), asyncio.sleep(self.spec.stop_timeout)]
         if not self.spec.ignores_hurry:
             waits.append(self._hurry.wait())
         if await race(*waits) != 0:
@@ -224,7 +217,7 @@ def last_part(path: Path, start: int, limit: int = 256 * 1024) -> str:
         return ""
 
 
-async def race(*runners: Coroutine[Any, Any, object]) -> int:
+async def race(*runners: Awaitable[object]) -> int:
     """Return the index of the first to finish, the lowest if several have. Cancels the others."""
     tasks = [asyncio.ensure_future(runner) for runner in runners]
     try:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,17 +126,13 @@ class Run:
         else:
             self.mongodb_uri = self.settings.mongodb_uri.get_secret_value()
             await preflight.check_mongodb(self.mongodb_uri)
-        self.encryption_key = self._encryption_key()
-        self.tls = tls_of(self.settings, self.data.path)
-
-    def _encryption_key(self) -> str | None:
-        """The data folder's key if none is set; production refuses to start without one."""
-        key, made = self.data.key_for(self.settings.of(KeySettings).ring)
+        # Of the data folder, if none is set; production refuses to start without one.
+        self.encryption_key, made = self.data.key_for(self.settings.of(KeySettings).ring)
         if made:
             self.console.line(
                 f"Created the encryption key {self.data.path}/encryption.key. Keep it with the data."
             )
-        return key
+        self.tls = tls_of(self.settings, self.data.path)
 
     async def _start_and_watch(self, exits: ExitStack) -> None:
         settings, data = self.settings, self.data
@@ -172,13 +168,10 @@ class Run:
         admin = self.edge.admin_port
         program, config = self.envoy_program, data.envoy_config
         await self.supervisor.start([specs.envoy(program, config, admin, log, workers=count)])
-        exits.enter_context(self._metrics(metrics))
+        if port := specs.metrics_port(settings):
+            exits.enter_context(serving_metrics(settings.metrics_host, port, metrics))
         self._announce()
         await race(self.supervisor.watch(), keep_short(edge.access_log, admin))
-
-    def _metrics(self, folder: Path) -> AbstractContextManager[None]:
-        port = specs.metrics_port(self.settings)
-        return serving_metrics(self.settings.metrics_host, port, folder) if port else nullcontext()
 
     def _announce(self) -> None:
         self.announced = True

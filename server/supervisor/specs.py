@@ -18,12 +18,10 @@ DEFAULT_METRICS_PORT = 9464
 
 
 def needs_sandbox(settings: Settings) -> bool:
-    """Whether any platform's address still is the sandbox's."""
     return any(platform.needs_sandbox(settings) for platform in PLATFORMS)
 
 
 def sandbox_ports(settings: Settings) -> Mapping[str, int]:
-    """By platform."""
     return {each.name: settings.of(each.settings).sandbox_port for each in PLATFORMS}
 
 
@@ -33,7 +31,6 @@ def metrics_port(settings: Settings) -> int:
 
 
 def env_without_secrets() -> dict[str, str]:
-    """The environment without secrets, for processes that need none."""
     return {
         name: value for name, value in os.environ.items() if name.upper() not in SECRET_SETTINGS
     }

@@ -7,8 +7,6 @@ from server.supervisor.process import ProcessSpec, SupervisedProcess, race
 
 
 class Supervisor:
-    """Starts processes, watches them from then on, stops them."""
-
     def __init__(self, on_change: Callable[[], object] = lambda: None) -> None:
         self.processes: list[SupervisedProcess] = []
         self.hurry = asyncio.Event()
@@ -21,7 +19,7 @@ class Supervisor:
         self.processes += processes
         for process in processes:
             process.launch().add_done_callback(lambda _: self._ended.set())
-        await race(self._all_ready(processes), self.watch())
+        await race(asyncio.gather(*(each.until_ready() for each in processes)), self.watch())
         return processes
 
     async def watch(self) -> None:
@@ -34,8 +32,3 @@ class Supervisor:
     async def stop(self, processes: Sequence[SupervisedProcess]) -> None:
         """Stop these side by side. Returns when all of them have ended."""
         await asyncio.gather(*(process.stop() for process in processes))
-
-    @staticmethod
-    async def _all_ready(processes: Sequence[SupervisedProcess]) -> None:
-        for process in processes:
-            await process.until_ready()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.edge.drain import active_requests, drain
+from server.edge.drain import REQUESTS, active, drain
 from server.edge.probes import envoy_ready, port_open, until
 from server.edge.programs import find_envoy
 from server.supervisor import specs
@@ -75,7 +75,7 @@ async def test_requests_under_way_are_finished(tmp_path: Path) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", rest)
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             await asked.wait()
-            assert await active_requests(admin) == 1
+            assert await active(admin, REQUESTS) == 1
 
             draining = asyncio.create_task(drain(admin))
 
@@ -143,5 +143,5 @@ async def test_a_port_that_speaks_no_http_is_not_ready() -> None:
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
         port = int(server.sockets[0].getsockname()[1])
         with pytest.raises(ConnectionError):
-            await active_requests(port)
+            await active(port, REQUESTS)
     assert not await partial(port_open, port)()
