@@ -255,7 +255,9 @@ def middleware(
 def _server(services: MiddlewareServices) -> grpc.aio.Server:
     """A server of these, and of what infrastructure there is."""
     # RPCs with a smaller limit refuse larger messages in their middleware, in the contract's words.
-    longest = max(4 * 1024 * 1024, *(method.max_request_bytes for method in services.methods))
+    longest = max(
+        4 * 1024 * 1024, *(method.max_request_bytes for method in services.methods.values())
+    )
     options = [*_SERVER_OPTIONS, ("grpc.max_receive_message_length", longest + 1024)]
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((services,))

@@ -40,11 +40,9 @@ class Generations:
         """Around a change of what is held on users: no reply about them is returned while it is made,
         and none that was there before is returned later.
         """
-        self.open(*user_ids)
-        try:
+        with self.committing() as opening:
+            opening(*user_ids)
             yield
-        finally:
-            self.close(*user_ids)
 
     @contextmanager
     def committing(self) -> Iterator[Callable[..., None]]:

@@ -69,7 +69,6 @@ class ResponseCache:
         self._lost = 0  # the report with which everything was dropped last
         self._good_until = -math.inf  # as `time.monotonic` has it
         self.size = 0
-        self.hits = self.misses = self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -79,14 +78,11 @@ class ResponseCache:
         key = (method, request)
         entry = self._entries.get(key)
         if entry is None or self._good_until <= time.monotonic():
-            self.misses += 1
             return None
         if not self._is_right(entry):
             self._remove(key)
-            self.misses += 1
             return None
         self._entries.move_to_end(key)
-        self.hits += 1
         return entry.reply
 
     def _is_right(self, entry: CachedResponse) -> bool:
@@ -130,9 +126,6 @@ class ResponseCache:
     def _remove(self, key: tuple[str, bytes]) -> None:
         entry = self._entries.pop(key)
         self.size -= _size(key[1], entry.reply)
-        self.dropped += 1
-
-    # The feed's state
 
     def heard(self, good_until: float) -> None:
         """Everything that was committed is known; replies may be returned until then (`time.monotonic`)."""
@@ -149,7 +142,6 @@ class ResponseCache:
         self._good_until = -math.inf
         self._reports += 1
         self._lost = self._reports
-        self.dropped += len(self._entries)
         self._entries.clear()
         self.size = 0
 

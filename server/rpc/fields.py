@@ -130,7 +130,6 @@ def _shared(kind: type[Model], descriptor: Descriptor) -> list[tuple[str, bool, 
 
 
 def _from_field(field: FieldDescriptor, kind: Any) -> Convert:
-    """Converts a message's value to a model's."""
     if (value := _value_of_map(field)) is not None:
         of_value = _from_field(value, kind)
         return lambda items: {key: of_value(item) for key, item in items.items()}

@@ -4,7 +4,6 @@ Envoy hands over the path variables as fields and the body as raw bytes (see cod
 query comes with the original path. Everything wrong is collected, so that one reply names it all.
 """
 
-import re
 from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -21,6 +20,7 @@ from server.rpc import strict_json
 from server.rpc.json_values import (
     EMPTY,
     WrongType,
+    camel,
     from_query,
     map_value,
     mask_paths,
@@ -36,8 +36,6 @@ HTTP_BODY_FIELD = 50700  # as in codegen/envoy.py
 
 
 class HttpBinding:
-    """Fills one method's request message from a REST call."""
-
     def __init__(self, method: Method) -> None:
         self._method = method
         self._in_path = {
@@ -58,7 +56,7 @@ class HttpBinding:
         elif method.takes_json and body.data.strip():
             self._bind_body(message, body.data, wrong)
         if query:
-            self._bind_query(message, query, method.query_fields, wrong)
+            self._bind_query(message, query, wrong)
         return wrong
 
     def _bind_body(self, message: Message, body: bytes, wrong: list[FieldError]) -> None:
@@ -70,13 +68,8 @@ class HttpBinding:
             raise InvalidRequest.of("body", "must be one JSON object")
         _Body(self._method.request, self._in_path, wrong).fill(message, value)
 
-    def _bind_query(
-        self,
-        message: Message,
-        query: str,
-        fields: dict[str, FieldDescriptor],
-        wrong: list[FieldError],
-    ) -> None:
+    def _bind_query(self, message: Message, query: str, wrong: list[FieldError]) -> None:
+        fields = self._method.query_fields
         values: dict[str, list[str]] = {}
         for part in query.split("&"):
             if not part:
@@ -216,9 +209,8 @@ def _take_body(message: Message) -> httpbody_pb2.HttpBody:
 def _unknown(name: str, fields: dict[str, FieldDescriptor], in_path: set[str], noun: str) -> str:
     if name in in_path:
         return "is given by the path and must not be sent again"
-    camel = re.sub(r"_([a-z0-9])", lambda match: match.group(1).upper(), name)
-    if camel in fields:
-        return f"unknown {noun}; did you mean {camel}?"
+    if (meant := camel(name)) in fields:
+        return f"unknown {noun}; did you mean {meant}?"
     known = ", ".join(sorted(fields))
     return f"unknown {noun}; known are {known}" if known else f"unknown {noun}; none are known here"
 

@@ -13,7 +13,6 @@ from google.api import httpbody_pb2
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 from google.protobuf.message import Message
-from protobuf import Message as NativeMessage
 from protobuf import Registry
 from protobuf import wkt as native
 
@@ -25,7 +24,10 @@ _WHOLE = re.compile(r'(?<=[a-z0-9]":)(-?[0-9]+)\.0(?=[,}])')
 @cache  # there are as many as the contract has responses
 def json_writer(message: Descriptor) -> Callable[[Message], str]:
     """Writes messages of this type, with all fields but those that say that they are not set."""
-    writer = _native_class(message)
+    found = _registry(message.file).message(message.full_name)
+    if found is None:
+        raise LookupError(message.full_name)
+    writer = found.type
 
     def write(message: Message) -> str:
         text = writer.from_binary(message.SerializeToString()).to_json(always_emit_implicit=True)
@@ -38,13 +40,6 @@ def http_body(content_type: str, text: str) -> bytes:
     """A serialized `google.api.HttpBody`, which Envoy passes on as it is."""
     body = httpbody_pb2.HttpBody(content_type=content_type, data=text.encode())
     return bytes(body.SerializeToString())
-
-
-def _native_class(message: Descriptor) -> type[NativeMessage]:
-    found = _registry(message.file).message(message.full_name)
-    if found is None:
-        raise LookupError(message.full_name)
-    return found.type
 
 
 @cache

@@ -86,7 +86,6 @@ EMPTY: dict[int, Any] = {
 
 
 def from_query(field: FieldDescriptor, text: str) -> Any:
-    """A query parameter's value."""
     if field.type == FieldDescriptor.TYPE_INT32:
         if not re.fullmatch(r"-?[0-9]{1,10}", text):
             raise WrongType("must be a whole number")
@@ -107,6 +106,10 @@ def mask_paths(value: Any) -> list[str]:
         if not _MASK_PATH.fullmatch(path):
             raise WrongType("must be field names separated by commas")
     return [snake(path) for path in paths]
+
+
+def camel(path: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda match: match.group(1).upper(), path)
 
 
 def snake(path: str) -> str:

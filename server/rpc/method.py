@@ -17,8 +17,6 @@ _HTTP_BODY = httpbody_pb2.HttpBody.DESCRIPTOR.full_name
 
 
 class Method:
-    """One RPC: its path, messages, HTTP rule and options."""
-
     def __init__(self, descriptor: MethodDescriptor) -> None:
         """Raises ValueError where the contract does not say what an API key must allow."""
         options = descriptor.GetOptions()

@@ -38,5 +38,4 @@ async def changed(kind: type[P], message: str, change: Change[Any]) -> P:
 
 
 def _data_of(kind: type[Message]) -> Any:
-    """The descriptor of a response's `data`."""
     return kind.DESCRIPTOR.fields_by_name["data"].message_type

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from server.core.errors import FieldError
 from server.rpc.formats import CHECKS
+from server.rpc.json_values import camel
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _END_OF_PART = re.compile(r"[.\[]")
@@ -34,8 +35,6 @@ _MESSAGES = {
 
 
 class Validation:
-    """Checks messages of one type."""
-
     def __init__(self, request: Descriptor) -> None:
         self._request = request
 
@@ -130,7 +129,7 @@ def _mask_errors(message: Message) -> Iterator[FieldError]:
         for part in path.split("."):
             field = descriptor.fields_by_name.get(part) if descriptor else None
             if field is None:
-                yield FieldError("updateMask", f"names {_camel(path)}, which is no field")
+                yield FieldError("updateMask", f"names {camel(path)}, which is no field")
                 break
             descriptor = field.message_type
 
@@ -170,7 +169,3 @@ def _place_and_those_around(place: str) -> Iterator[str]:
     yield place
     for end in _END_OF_PART.finditer(place):
         yield place[: end.start()]
-
-
-def _camel(path: str) -> str:
-    return re.sub(r"_([a-z0-9])", lambda match: match.group(1).upper(), path)

@@ -84,16 +84,11 @@ class CacheFeed:
     def _notify(self, changes: Sequence[Document]) -> None:
         if any(change["operationType"] in _ALL_CHANGED for change in changes):
             self._cache.drop_all()
-        names = [name for change in changes for name in _names(change)]
-        if names:
+        # The documents that have changed, and where that is known the users whose they are.
+        named = [change.get("documentKey", {}).get("_id") for change in changes]
+        named += [change.get("user") for change in changes]
+        if names := [str(name) for name in named if name is not None]:
             self._cache.name(names)
-
-
-def _names(change: Document) -> list[str]:
-    """The document that has changed, and where that is known the user whose it is."""
-    key = change.get("documentKey", {}).get("_id")
-    user = change.get("user")
-    return [str(name) for name in (key, user) if name is not None]
 
 
 def pipeline_for(followed: Sequence[Followed]) -> list[Document]:

@@ -1,7 +1,6 @@
 """Page tokens: where a list went on, opaque to callers and bound to the list's filters."""
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -123,7 +122,7 @@ def decode(token: str, filters: Mapping[str, Any]) -> Position:
             raise ValueError(token)
         at = None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
         position = Position(at, identifier, page, rest[0] if rest else None)
-    except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, OSError, RecursionError):
         raise InvalidRequest.of("pageToken", "is not a token of this list") from None
     if digest != _digest(filters):
         raise InvalidRequest.of("pageToken", "belongs to other filters; send them unchanged")

@@ -155,8 +155,6 @@ class Feed(Generic[C]):
 
 
 class Hub(Generic[C]):
-    """Keeps the feed running while anybody watches."""
-
     def __init__(self, source: ChangeSource[C], limit: int = MAX_WATCHERS) -> None:
         self._source = source
         self._limit = limit

@@ -4,7 +4,6 @@ They are no secrets, and not bound to an owner: a position is the same for all w
 """
 
 import base64
-import binascii
 import hashlib
 
 from server.core.errors import InvalidRequest
@@ -23,17 +22,13 @@ def decode(token: str) -> str:
     try:
         padded = token + "=" * (-len(token) % 4)
         whole = base64.b64decode(padded, altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        raise _no_token() from None
-    check, content = whole[:_CHECK], whole[_CHECK:]
-    if not content or check != _check(content):
-        raise _no_token()
+        check, content = whole[:_CHECK], whole[_CHECK:]
+        if not content or check != _check(content):
+            raise ValueError(token)
+    except ValueError:
+        raise InvalidRequest.of("resumeToken", "is not a resume token of a watch") from None
     return content.hex().upper()
 
 
 def _check(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:_CHECK]
-
-
-def _no_token() -> InvalidRequest:
-    return InvalidRequest.of("resumeToken", "is not a resume token of a watch")

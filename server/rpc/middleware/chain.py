@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -31,13 +31,9 @@ class MiddlewareServices(grpc.GenericRpcHandler):
     """
 
     def __init__(self, methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> None:
-        self._methods = methods
+        self.methods = methods  # by path
         self._middleware = tuple(reversed(middleware))
         self._handlers: dict[str, _RpcHandler] = {}
-
-    @property
-    def methods(self) -> Collection[Method]:
-        return self._methods.values()
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Other functions that generated code calls, with the same in another form."""
@@ -48,7 +44,7 @@ class MiddlewareServices(grpc.GenericRpcHandler):
         """Called by generated code with a servicer's methods. Raises KeyError for one of no contract."""
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
-            self._handlers[path] = self._handler_of(self._methods[path], handler)
+            self._handlers[path] = self._handler_of(self.methods[path], handler)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> _RpcHandler | None:
         return self._handlers.get(handler_call_details.method)

@@ -12,8 +12,6 @@ from server.rpc.validation import Validation, unnamed
 
 
 class _Decoder:
-    """Decodes, binds what REST sent, and validates by the contract's rules."""
-
     def __init__(self, method: Method) -> None:
         self._method = method
         self._binding = HttpBinding(method)

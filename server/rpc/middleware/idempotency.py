@@ -6,7 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -35,6 +35,7 @@ class IdempotencyKeyReused(ApiError):
     default_message = "This Idempotency-Key was used before for another request"
 
 
+@dataclass(frozen=True)
 class Idempotency:
     """Middleware that serves `Idempotency-Key` on every change.
 
@@ -43,17 +44,12 @@ class Idempotency:
     tried again.
     """
 
-    def __init__(
-        self, records: IdempotencyRecords, key: bytes, replaying: Callable[[str | None], object]
-    ) -> None:
-        """`key` hides requests, which hold passwords, behind their fingerprints.
-
-        `replaying` is called before a reply is returned again, with the user that the request names: the
-        process that made the change may have died before it notified anybody of it.
-        """
-        self._records = records
-        self._key = key
-        self._replaying = replaying
+    _records: IdempotencyRecords
+    # Hides requests, which hold passwords, behind their fingerprints.
+    _key: bytes = field(repr=False)
+    # Called before a reply is returned again, with the user that the request names: the process that made
+    # the change may have died before it notified anybody of it.
+    _replaying: Callable[[str | None], object]
 
     def __call__(self, method: Method, inner: Serving) -> Serving:
         if not method.changes_state:
@@ -107,7 +103,7 @@ class Idempotency:
         try:
             reply = await inner(request, context)
         except ApiError as error:
-            if _is_refusal(error):
+            if 400 <= STATUSES[error.code][1] < 500 and error.code != "RATE_LIMITED":
                 content = {"error": json.dumps(_as_json(error))}
                 await self._records.add([(name, IdempotencyRecord(asked, content))])
             raise
@@ -128,10 +124,6 @@ def _replay(record: IdempotencyRecord, asked: str, response: type[Message]) -> M
     if "error" in record.content:
         raise _from_json(json.loads(record.content["error"]))
     return response.FromString(base64.b64decode(record.content["reply"]))
-
-
-def _is_refusal(error: ApiError) -> bool:
-    return 400 <= STATUSES[error.code][1] < 500 and error.code != "RATE_LIMITED"
 
 
 def _as_json(error: ApiError) -> dict[str, Any]:
