@@ -19,7 +19,7 @@ from server.cache.responses import ResponseCache
 from server.config import ConfigError, KeySettings, Settings
 from server.core.clock import CLOCK
 from server.domains.registry import CONTRACT, FOLLOWED, build
-from server.domains.users.directory import UserDirectory
+from server.domains.users.service import UserDirectory
 from server.domains.users.store import UserStore
 from server.kernel import Engine, Kernel, Parts
 from server.observability.exposition import serving_metrics
@@ -92,25 +92,24 @@ async def serve(settings: Settings, listen: str | None, *, syncs: bool) -> None:
         _log.info("worker serving", listen=listen, syncs=syncs)
         await stop.wait()
         _log.info("worker draining")
-        _end_at_last()
+        end_at_last(LONGEST_STOP_SECONDS)
     if tracing is not None:
         await asyncio.to_thread(tracing.close)
     _log.info("worker stopped")
 
 
-def _end_at_last() -> None:
-    """Whatever hangs meanwhile, as on a MongoDB that is gone, does not keep the process alive."""
-    end = threading.Timer(LONGEST_STOP_SECONDS, os._exit, [1])
+def end_at_last(seconds: float) -> None:
+    """Whatever hangs until then, as on a MongoDB that is gone, does not keep the process alive."""
+    end = threading.Timer(seconds, os._exit, [1])
     end.daemon = True
     end.start()
 
 
 def tracing_of(settings: Settings) -> Tracing | None:
-    """This process's tracing, where it is wanted."""
     endpoint = settings.otel_exporter_otlp_endpoint
-    tracing = endpoint and Tracing(endpoint, settings.trace_percent / 100)
-    enter_tracing(tracing or None)
-    return tracing or None
+    tracing = Tracing(endpoint, settings.trace_percent / 100) if endpoint else None
+    enter_tracing(tracing)
+    return tracing
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Exports, wired."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from finlink.exports.v1 import export_service_pb2, export_service_pb2_grpc
 
@@ -14,11 +15,8 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     exporters = [each for parts in reversed(others) for each in parts.exporters]
     exported = {kind: how for parts in others for kind, how in parts.exported.items()}
     servicer = ExportServicer(ExportService(kernel.changes, kernel.users, exporters), exported)
-    return Parts(
-        register=lambda server: export_service_pb2_grpc.add_ExportServiceServicer_to_server(
-            servicer, server
-        )
-    )
+    register = partial(export_service_pb2_grpc.add_ExportServiceServicer_to_server, servicer)
+    return Parts(register=register)
 
 
 DOMAIN = Domain(contract=[export_service_pb2.DESCRIPTOR], build=build, stage=GATHERS_EXPORTERS)

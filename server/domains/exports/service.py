@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import structlog
 
@@ -12,14 +13,11 @@ from server.storage.changes import RecordedChanges
 _log = structlog.stdlib.get_logger("finlink.exports")
 
 
+@dataclass(frozen=True)
 class ExportService:
-    def __init__(
-        self, changes: RecordedChanges, users: Users, exporters: Sequence[UserExporter]
-    ) -> None:
-        """`exporters` in the order in which callers get what they have."""
-        self._changes = changes
-        self._users = users
-        self._exporters = exporters
+    _changes: RecordedChanges
+    _users: Users
+    _exporters: Sequence[UserExporter]  # in the order in which callers get what they have
 
     async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
         """Everything kept of the user. The audit trail records the export before its first item.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from finlink.exports.v1 import export_service_pb2 as rpc
@@ -14,15 +15,11 @@ from server.rpc.call import Context
 _PIECES = rpc.ExportUserResponse.DESCRIPTOR.fields_by_name
 
 
+@dataclass(frozen=True)
 class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
-    def __init__(
-        self,
-        service: ExportService,
-        exported: Mapping[str, Callable[[Any], rpc.ExportUserResponse]],
-    ) -> None:
-        """`exported`: how what domains export becomes a message, by its kind."""
-        self._service = service
-        self._exported = exported
+    _service: ExportService
+    # How what domains export becomes a message, by its kind.
+    _exported: Mapping[str, Callable[[Any], rpc.ExportUserResponse]]
 
     async def ExportUser(
         self, request: rpc.ExportUserRequest, context: Context

@@ -77,8 +77,3 @@ class UserFilter(Model, frozen=True):
     status: str | None = None
     city: str | None = None
     risk_tolerance: str | None = None
-
-    @property
-    def by_status_only(self) -> bool:
-        """Whether it asks for nothing but a status, or for all."""
-        return self.city is None and self.risk_tolerance is None

@@ -9,6 +9,7 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
 from server.core.pages import Page, PageRequest
+from server.domains.users.errors import UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
 from server.domains.users.store import UserStore
 from server.kernel import Exported, UserDependents
@@ -16,6 +17,25 @@ from server.storage.changes import GroupCommitChanges, RecordedChanges
 from server.storage.driver import ClientSession
 
 _log = structlog.stdlib.get_logger("finlink.users")
+
+
+class UserDirectory:
+    """A view of users for other domains (`kernel.Users`)."""
+
+    def __init__(self, store: UserStore) -> None:
+        self._store = store
+
+    async def is_active(self, user_id: str) -> bool:
+        return (await self._store.get(user_id)).status == "active"
+
+    async def identity(self, user_id: str, *, expected: str | None = None) -> str:
+        user = await self._store.get(user_id)
+        if expected not in {None, user.id}:
+            raise UserNotFound
+        return user.id
+
+    async def lock(self, user_id: str, session: ClientSession) -> bool:
+        return (await self._store.lock(user_id, session)).status == "active"
 
 
 class UserService:

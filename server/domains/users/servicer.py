@@ -4,7 +4,8 @@ from functools import partial
 
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1 import user_service_pb2_grpc, user_updates_pb2
+from finlink.users.v1 import user_service_pb2_grpc
+from finlink.users.v1 import user_updates_pb2 as updates
 
 from server.cache.responses import Shown
 from server.core.model import Changes
@@ -48,49 +49,47 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         return listed(rpc.ListUsersResponse, page, total_users=page.total)
 
     async def UpdateUserProfile(
-        self, request: user_updates_pb2.UpdateUserProfileRequest, context: Context
-    ) -> user_updates_pb2.UpdateUserProfileResponse:
+        self, request: updates.UpdateUserProfileRequest, context: Context
+    ) -> updates.UpdateUserProfileResponse:
         changes = to_changes(Profile, request, "profile")
         change = partial(self._service.update, request.user_id, changes)
         return await changed(
-            user_updates_pb2.UpdateUserProfileResponse, "Profile updated successfully", change
+            updates.UpdateUserProfileResponse, "Profile updated successfully", change
         )
 
     async def UpdateUserPreferences(
-        self, request: user_updates_pb2.UpdateUserPreferencesRequest, context: Context
-    ) -> user_updates_pb2.UpdateUserPreferencesResponse:
+        self, request: updates.UpdateUserPreferencesRequest, context: Context
+    ) -> updates.UpdateUserPreferencesResponse:
         changes = to_changes(Preferences, request, "preferences")
         change = partial(self._service.update, request.user_id, changes)
         return await changed(
-            user_updates_pb2.UpdateUserPreferencesResponse,
-            "Preferences updated successfully",
-            change,
+            updates.UpdateUserPreferencesResponse, "Preferences updated successfully", change
         )
 
     async def UpdateUserStatus(
-        self, request: user_updates_pb2.UpdateUserStatusRequest, context: Context
-    ) -> user_updates_pb2.UpdateUserStatusResponse:
+        self, request: updates.UpdateUserStatusRequest, context: Context
+    ) -> updates.UpdateUserStatusResponse:
         change = partial(self._service.set_status, request.user_id, request.status)
         return await changed(
-            user_updates_pb2.UpdateUserStatusResponse, "Status updated successfully", change
+            updates.UpdateUserStatusResponse, "Status updated successfully", change
         )
 
     async def UpdateUserMetadata(
-        self, request: user_updates_pb2.UpdateUserMetadataRequest, context: Context
-    ) -> user_updates_pb2.UpdateUserMetadataResponse:
+        self, request: updates.UpdateUserMetadataRequest, context: Context
+    ) -> updates.UpdateUserMetadataResponse:
         changes = to_changes(Metadata, request, "metadata")
         change = partial(self._service.update, request.user_id, changes)
         return await changed(
-            user_updates_pb2.UpdateUserMetadataResponse, "Metadata updated successfully", change
+            updates.UpdateUserMetadataResponse, "Metadata updated successfully", change
         )
 
     async def UpdateUserEmailVerified(
-        self, request: user_updates_pb2.UpdateUserEmailVerifiedRequest, context: Context
-    ) -> user_updates_pb2.UpdateUserEmailVerifiedResponse:
+        self, request: updates.UpdateUserEmailVerifiedRequest, context: Context
+    ) -> updates.UpdateUserEmailVerifiedResponse:
         changes: Changes = {"emailVerified": request.email_verified}
         change = partial(self._service.update, request.user_id, changes)
         return await changed(
-            user_updates_pb2.UpdateUserEmailVerifiedResponse,
+            updates.UpdateUserEmailVerifiedResponse,
             "Email verification updated successfully",
             change,
         )

@@ -1,11 +1,10 @@
 """Users in MongoDB: collection `users`, fields as the product's schema has them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
 from finlink_words import USER_STATUSES
 from msgspec import to_builtins
-from pymongo import ASCENDING, IndexModel
+from pymongo import IndexModel
 from pymongo.collation import Collation
 
 from server.core.clock import utc_now
@@ -43,27 +42,15 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
             IndexModel("email", unique=True),
             COUNTED.index,
             IndexModel(NEWEST_FIRST, name=_ALL_INDEX),
+            IndexModel(["status", *NEWEST_FIRST, "profile.riskTolerance"], name=_STATUS_INDEX),
+            IndexModel(["profile.riskTolerance", *NEWEST_FIRST], name=_RISK_INDEX),
             IndexModel(
-                [("status", ASCENDING), *NEWEST_FIRST, ("profile.riskTolerance", ASCENDING)],
-                name=_STATUS_INDEX,
-            ),
-            IndexModel([("profile.riskTolerance", ASCENDING), *NEWEST_FIRST], name=_RISK_INDEX),
-            IndexModel(
-                [
-                    ("profile.city", ASCENDING),
-                    *NEWEST_FIRST,
-                    ("status", ASCENDING),
-                    ("profile.riskTolerance", ASCENDING),
-                ],
+                ["profile.city", *NEWEST_FIRST, "status", "profile.riskTolerance"],
                 name=_CITY_INDEX,
                 collation=_ANY_CASE,
             ),
         ],
-        ARCHIVE: [
-            IndexModel(
-                "archivedAt", expireAfterSeconds=int(timedelta(days=archive_days).total_seconds())
-            )
-        ],
+        ARCHIVE: [IndexModel("archivedAt", expireAfterSeconds=archive_days * 86_400)],
     }
 
 
@@ -88,7 +75,13 @@ class UserStore(Repository[User]):
         try:
             (user,) = await self.create_all([new], session)
         except UserExists:
-            raise await self._exists(new) from None
+            fields = []
+            if await self.exists({"userId": new.user_id}):
+                fields.append(FieldError("userId", "User ID already exists"))
+            if await self.exists({"email": new.email}):
+                fields.append(FieldError("email", "Email already exists"))
+            message = fields[0].message if len(fields) == 1 else None
+            raise UserExists(message, fields=fields) from None
         return user
 
     async def create_all(
@@ -98,14 +91,6 @@ class UserStore(Repository[User]):
         users = [self.new(new) for new in news]
         await self.insert(users, session)
         return users
-
-    async def _exists(self, new: NewUser) -> UserExists:
-        fields = []
-        if await self.exists({"userId": new.user_id}):
-            fields.append(FieldError("userId", "User ID already exists"))
-        if await self.exists({"email": new.email}):
-            fields.append(FieldError("email", "Email already exists"))
-        return UserExists(fields[0].message if len(fields) == 1 else None, fields=fields)
 
     async def archive(self, user_id: str, session: ClientSession) -> None:
         """Move a user out of every read, inside a transaction. Raises UserNotFound."""
@@ -119,7 +104,6 @@ class UserStore(Repository[User]):
             totals = await self._counters.totals()
             return sum(n for (status,), n in totals.items() if where.status in {None, status})
 
-        filters = to_builtins(where)
         query = {
             "status": where.status,
             "profile.city": where.city,
@@ -127,10 +111,10 @@ class UserStore(Repository[User]):
         }
         listing = Listing(
             without_nulls(query),
-            filters,
+            to_builtins(where),
             index=_index(where),
             collation=_ANY_CASE if where.city is not None else None,
-            total=total if where.by_status_only else None,
+            total=total if where.city is None and where.risk_tolerance is None else None,
         )
         return await self.page(listing, wanted)
 

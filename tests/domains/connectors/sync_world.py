@@ -34,9 +34,8 @@ from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends.recorder import TrendRecorder
 from server.domains.connectors.trends.store import TrendStore
 from server.domains.connectors.watch.changes import PIPELINE, change_of
-from server.domains.users.directory import UserDirectory
 from server.domains.users.model import NewUser
-from server.domains.users.service import UserService
+from server.domains.users.service import UserDirectory, UserService
 from server.domains.users.store import UserStore
 from server.jobs.queue import Job
 from server.jobs.scheduler import JobScheduler

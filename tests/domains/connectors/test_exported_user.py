@@ -14,8 +14,8 @@ from server.domains.connectors.export import service as export
 from server.domains.connectors.export.service import ConnectorExport
 from server.domains.connectors.model import Connector
 from server.domains.exports.service import ExportService
-from server.domains.users.directory import UserDirectory
 from server.domains.users.errors import UserNotFound
+from server.domains.users.service import UserDirectory
 from server.kernel import UserExporter
 from server.storage.audit import AUDIT_EVENTS
 from tests.domains.connectors.sync_world import ALL, World, transaction
