@@ -1,8 +1,6 @@
 """Finlink's command line: `python -m server --help`."""
 
-import os
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,10 +22,10 @@ app = typer.Typer(
     epilog="Settings come from the environment; docs/configuration.md lists them.",
 )
 
-
 app.add_typer(keys)
 
 LEFT_SECONDS = 5.0
+INDEX_SECONDS = 24 * 3600.0  # for one index, made before the servers start
 
 
 def _settings(load: Callable[..., Settings] = settings.load, **given: object) -> Settings:
@@ -146,9 +144,11 @@ def prepare() -> None:
 
     It works on MONGODB_URI, else on the database of the running `run`. If all exist, it changes nothing.
     """
-    from server.commands.prepare import prepare as make  # noqa: PLC0415 - as above
+    from server.commands.database import on_database  # noqa: PLC0415 - as above
+    from server.startup import prepare as make  # noqa: PLC0415
 
-    make()
+    on_database(partial(make, index_seconds=INDEX_SECONDS))
+    print("All indexes of this version exist.")
 
 
 @app.command()
@@ -201,10 +201,8 @@ def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
         try:
             await application.serve(settings, listen, syncs=syncs)
         finally:
-            # The work is done. Threads of libraries may wait for ever, as for a MongoDB that died.
-            end = threading.Timer(LEFT_SECONDS, os._exit, [1])
-            end.daemon = True
-            end.start()
+            # The work is done, but threads of libraries may wait for ever.
+            application.end_at_last(LEFT_SECONDS)
 
     try:
         uvloop.run(serve())

@@ -21,12 +21,10 @@ from server.storage.keyed_secrets import KeyedSecrets
 
 
 def indexes(settings: Settings) -> Indexes:
-    """Of all collections, by their names."""
     shared = (lease_store, idempotency, api_keys, data_keys, keyed_secrets, counters)
-    return {
-        **registry.indexes(settings),
-        **{name: models for store in shared for name, models in store.INDEXES.items()},
-    }
+    found = [each.indexes(settings) for each in registry.DOMAINS]
+    found += [store.INDEXES for store in shared]
+    return {name: models for part in found for name, models in part.items()}
 
 
 async def prepare(

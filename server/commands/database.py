@@ -46,7 +46,8 @@ def on_database(
     async def connected() -> T:
         settings = with_data_folder(**given)
         check(settings)
-        await preflight.check_mongodb(_uri(settings))
+        uri = settings.mongodb_uri.get_secret_value() if settings.mongodb_uri else ""
+        await preflight.check_mongodb(uri)
         async with driver.connected(settings) as database:
             return await work(database, settings)
 
@@ -104,10 +105,6 @@ async def existing_audit_trail(database: Database, settings: Settings) -> AuditT
             f"there is no audit trail in the database {settings.database}; is DB_NAME right?"
         )
     return AuditTrail(database, Codes(key))
-
-
-def _uri(settings: Settings) -> str:
-    return settings.mongodb_uri.get_secret_value() if settings.mongodb_uri else ""
 
 
 def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], empty: str) -> None:

@@ -6,15 +6,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
 
-from server.config import Settings
-from server.kernel import (
-    GATHERS_DEPENDENTS,
-    GATHERS_EXPORTERS,
-    Domain,
-    Indexes,
-    Kernel,
-    Parts,
-)
+from server.kernel import GATHERS_DEPENDENTS, GATHERS_EXPORTERS, Domain, Kernel, Parts
 from server.storage.cache_feed import Followed
 
 
@@ -29,10 +21,6 @@ DOMAINS: Sequence[Domain] = sorted(_found(), key=lambda domain: domain.stage)
 
 CONTRACT: Sequence[FileDescriptor] = [file for domain in DOMAINS for file in domain.contract]
 FOLLOWED: Sequence[Followed] = [each for domain in DOMAINS for each in domain.followed]
-
-
-def indexes(settings: Settings) -> Indexes:
-    return {name: models for each in DOMAINS for name, models in each.indexes(settings).items()}
 
 
 def build(kernel: Kernel) -> Sequence[Parts]:
