@@ -81,8 +81,6 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Kernel:
-    """The objects that every domain is built on."""
-
     settings: Settings
     database: Database
     leases: Leases
@@ -136,17 +134,11 @@ class Parts:
     counted: Sequence[Counted] = ()
 
 
-def _no_indexes(_: Settings) -> Indexes:
-    return {}
-
-
 @dataclass(frozen=True)
 class Domain:
-    """One folder of `server/domains`."""
-
     contract: Sequence[FileDescriptor]  # the files of its services
     build: Callable[[Kernel, Sequence[Parts]], Parts]  # with the parts of the domains before it
-    indexes: Callable[[Settings], Indexes] = _no_indexes
+    indexes: Callable[[Settings], Indexes] = lambda _: {}
     # Indexes to drop, by collection.
     retired: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Collections whose change streams need the document before the change.

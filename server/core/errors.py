@@ -56,15 +56,11 @@ class PayloadTooLarge(ApiError):
 
 
 class Unauthenticated(ApiError):
-    """No API key, or none that holds."""
-
     code = "UNAUTHENTICATED"
     default_message = "This call needs an API key"
 
 
 class PermissionDenied(ApiError):
-    """The API key does not allow this call."""
-
     code = "PERMISSION_DENIED"
     default_message = "The API key does not allow this call"
 
@@ -77,8 +73,6 @@ class Unavailable(ApiError):
 
 
 class DeadlineExceeded(ApiError):
-    """The reply did not come in time."""
-
     code = "DEADLINE_EXCEEDED"
     default_message = "The request took too long"
 

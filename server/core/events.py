@@ -33,7 +33,6 @@ _actor: ContextVar[Callable[[], Actor]] = ContextVar("finlink_actor", default=la
 
 
 def current_actor() -> Actor:
-    """Who does what is being done in this task."""
     return _actor.get()()
 
 

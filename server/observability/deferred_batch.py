@@ -39,7 +39,6 @@ class DeferredBatch(Generic[T]):
             self._loop.call_later(SECONDS, self.flush, context=Context())
 
     def flush(self) -> None:
-        """Process what waits."""
         waiting, self._waiting, self._loop = self._waiting, [], None
         for item in waiting:
             self._process(item)

@@ -40,7 +40,6 @@ _current: Tracing | None = None
 
 
 def enter_tracing(tracing: Tracing | None) -> None:
-    """Make it this process's."""
     global _current  # noqa: PLW0603 - as the process's log, one for all layers
     _current = tracing
 

@@ -28,7 +28,6 @@ class DataKey:
         self._cipher = Cipher(key)
 
     def seal(self, secrets: Mapping[str, str], *, field: str) -> str:
-        """The secrets encrypted, as text."""
         text = self._cipher.encrypt_text(secrets, place=self._place(field))
         return f"{_VERSION}.{self.id}.{text}"
 

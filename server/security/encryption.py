@@ -57,7 +57,6 @@ class Vault:
         self._cipher = Cipher(key)
 
     def seal(self, secrets: Mapping[str, str], *, place: str) -> str:
-        """The secrets encrypted, as text."""
         return f"{_VERSION}.{self._cipher.encrypt_text(secrets, place=place)}"
 
     def open(self, text: str, *, place: str) -> dict[str, str]:

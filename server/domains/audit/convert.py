@@ -10,7 +10,6 @@ from server.rpc.fields import from_document
 
 
 def exported(document: Mapping[str, Any]) -> export_service_pb2.ExportUserResponse:
-    """As an item of the export of its user."""
     return export_service_pb2.ExportUserResponse(audit_event=event(document))
 
 

@@ -1,8 +1,7 @@
 """Use cases of the audit trail."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from datetime import datetime
-from typing import Any
 
 from server.core.model import Model
 from server.core.pages import PageRequest
@@ -37,7 +36,9 @@ class AuditService:
         filters = {name: str(value) for name, value in query.items()}
 
         async def find(part: Document, count: int) -> list[Document]:
-            return await self._trail.find(_merged(query, part), count)
+            # Both at once: they may bound the same field.
+            both = {"$and": [query, part]} if query and part else query or part
+            return await self._trail.find(both, count)
 
         return await paging.page(find, {}, wanted, filters, "at")
 
@@ -62,8 +63,3 @@ def _query(where: EventFilter) -> Document:
     }
     bounds = without_nulls({"$gte": where.since, "$lte": where.until})
     return dict(without_nulls({**query, "at": bounds or None}))
-
-
-def _merged(query: Mapping[str, Any], part: Mapping[str, Any]) -> Document:
-    """Both at once: they may bound the same field."""
-    return {"$and": [query, part]} if query and part else dict(query or part)

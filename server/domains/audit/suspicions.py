@@ -59,7 +59,6 @@ RULES = (
     ),
 )
 
-
 LONGEST = max(rule.within for rule in RULES)
 
 

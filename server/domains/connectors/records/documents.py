@@ -23,7 +23,6 @@ def record_document(record: Transaction | Trade | Holding | Profile | Money) -> 
 
 @cache
 def _names(kind: Any) -> list[tuple[str, str]]:
-    """The fields of a dataclass, and what they are called in documents."""
     return [(entry.name, document_name(entry.name)) for entry in dataclasses.fields(kind)]
 
 

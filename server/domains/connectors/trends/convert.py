@@ -1,21 +1,20 @@
 """Trends as the contract's messages; pure."""
 
+from itertools import starmap
+
 from finlink.connectors.v1 import trend_pb2 as pb
 from finlink_words import CONNECTION_STATUSES
 
-from server.domains.connectors.trends.model import Counts, Point, Trends
+from server.domains.connectors.trends.model import Counts, Trends
 from server.rpc.times import timestamp
 
 
 def trends(value: Trends) -> pb.ConnectorTrends:
-    return pb.ConnectorTrends(
-        step_seconds=int(value.step.total_seconds()), points=map(_point, value.points)
-    )
-
-
-def _point(value: Point) -> pb.TrendPoint:
-    platforms = [_platform(name, counts) for name, counts in value.platforms.items()]
-    return pb.TrendPoint(at=timestamp(value.at), platforms=platforms)
+    points = [
+        pb.TrendPoint(at=timestamp(each.at), platforms=starmap(_platform, each.platforms.items()))
+        for each in value.points
+    ]
+    return pb.ConnectorTrends(step_seconds=int(value.step.total_seconds()), points=points)
 
 
 def _platform(name: str, counts: Counts) -> pb.PlatformTrend:

@@ -16,8 +16,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class Counts:
-    """The counts of one platform over some time."""
-
     started: int = 0
     timed: int = 0  # those of them that were due at a time
     late_seconds: float = 0.0  # of those, all together
@@ -55,8 +53,6 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One step, with the counts of each platform."""
-
     at: datetime
     platforms: Mapping[str, Counts]
 
