@@ -46,7 +46,9 @@ class Outcome:
 def started(*arguments: str, **streams: Any) -> Iterator[subprocess.Popen[str]]:
     """The program, with pipes unless other streams are given; ended at the end."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen([*PROGRAM, *arguments], text=True, **{**pipes, **streams})
+    # Without `env` it would get the COLUMNS that readline has set behind Python's back.
+    given = {"text": True, "env": {**os.environ}, **pipes, **streams}
+    process = subprocess.Popen([*PROGRAM, *arguments], **given)
     try:
         yield process
     finally:
@@ -99,9 +101,10 @@ class Terminal:
 
 
 @contextmanager
-def at_terminal(*arguments: str) -> Iterator[Terminal]:
+def at_terminal(*arguments: str, columns: int = 80) -> Iterator[Terminal]:
     """The program at a terminal."""
     ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, columns))
     try:
         streams = {"stdin": its, "stdout": its, "stderr": its, "start_new_session": True}
         with started(*arguments, **streams) as process:

@@ -197,7 +197,7 @@ def test_why_a_sync_brings_a_part_only(at_stack: Run, user: str) -> None:
     assert (row["status"], row["missing"]) == ("partial", ["portfolio"])
     assert (row["code"], row["message"]) == (missing["code"], missing["message"])
     shown = done(at_stack("sync", "failures", "--user", user)).out
-    assert "partial  portfolio  PLATFORM_DATA_ERROR" in shown
+    assert "partial  PLATFORM_DATA_ERROR" in shown
     assert f"PLATFORM_DATA_ERROR: {row['next']}" in shown
     run = done(at_stack("sync", "show", f"{user}/fi_money", partial.json["syncId"])).out
     assert "portfolio  PLATFORM_DATA_ERROR" in run

@@ -68,7 +68,7 @@ def test_hints_are_about_what_there_is() -> None:
     }
     assert hints["columns"].keys() <= messages
     for column in (column for columns in hints["columns"].values() for column in columns):
-        assert set(column.split(".")) <= fields, column
+        assert set(re.split(r"[./]", column)) <= fields, column
 
 
 def reached(message: Descriptor) -> set[Descriptor]:

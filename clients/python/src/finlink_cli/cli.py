@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from finlink_cli import output
+from finlink_cli import output, tables
 from finlink_cli.failures import Exit, Failure, wrong_usage
 from finlink_cli.settings import Settings
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 class Cli:
     """With `as_json` it says JSON alone, one object a line."""
 
-    def __init__(self, settings: Settings, *, as_json: bool) -> None:
+    def __init__(self, settings: Settings, *, as_json: bool, wide: bool = False) -> None:
         self.settings = settings
         self.as_json = as_json
+        self.wide = wide
         self.options: Mapping[str, str] = {}  # names of a request's fields on the command line
         self.screen = output.screen()
         self.notes = output.screen(stderr=True)
@@ -54,7 +55,7 @@ class Cli:
         if self.as_json:
             output.print_json(data)
         else:
-            self.screen.print(output.details(data, lists, self.screen.width))
+            self.screen.print(tables.details(data, lists, self.screen.width, wide=self.wide))
 
     def say(self, text: str) -> None:
         """A sentence for people; with JSON nothing."""
@@ -64,7 +65,7 @@ class Cli:
     def table(self, name: str, rows: Sequence[output.Json], columns: Sequence[str]) -> None:
         """A list for people."""
         if rows:
-            self.screen.print(output.table(rows, columns, self.screen.width))
+            self.screen.print(tables.table(rows, columns, self.screen.width, wide=self.wide))
         else:
             self.screen.print(f"No {output.label(name)}.")
 

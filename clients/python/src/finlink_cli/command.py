@@ -30,6 +30,7 @@ def _common(
     as_json: Annotated[
         bool | None, typer.Option("--json", help="Say JSON, one object a line, with REST's names.")
     ] = None,
+    wide: Annotated[bool | None, typer.Option("--wide", help="Hide no column of a table.")] = None,
     address: Annotated[
         str | None,
         typer.Option(
@@ -118,9 +119,9 @@ def build(function: Callable[..., None], name: str, help_text: str, example: str
     def run(context: typer.Context, **values: Any) -> None:
         given = {each.name: values.pop(each.name) for each in _COMMON}
         given.update({name: value for name, value in context.obj.items() if given[name] is None})
-        as_json = bool(given.pop("as_json"))
+        as_json, wide = bool(given.pop("as_json")), bool(given.pop("wide"))
         with _failures_reported(as_json=as_json):
-            cli = Cli(settings.load(_with_key_asked_for(given)), as_json=as_json)
+            cli = Cli(settings.load(_with_key_asked_for(given)), as_json=as_json, wide=wide)
             try:
                 _call(function, cli, values)
             finally:

@@ -49,7 +49,7 @@ def show_rows(cli: Cli, data: Message, name: str) -> None:
     facts = {key: value for key, value in found.items() if not isinstance(value, list | dict)}
     if facts and found[name]:
         cli.say("")
-        cli.screen.print(output.details(facts))
+        cli.show(facts)
 
 
 def show_list(cli: Cli, call: Any, request: Any, *, everything: bool) -> None:

@@ -24,6 +24,6 @@ def status(cli: Cli, request: Any) -> None:
         return
     summary = {name.removesuffix("Connections"): count for name, count in data["summary"].items()}
     platforms = [{"platform": name, **counts} for name, counts in data["byPlatform"].items()]
-    cli.screen.print(output.table([*platforms, {"platform": "all", **summary}], _COLUMNS))
+    cli.table("platforms", [*platforms, {"platform": "all", **summary}], _COLUMNS)
     if data["summary"]["errorConnections"] + data["summary"]["expiredConnections"]:
         cli.say("\n'finlink sync failures' shows why connectors fail.")

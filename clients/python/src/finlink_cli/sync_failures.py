@@ -15,7 +15,7 @@ from finlink_cli.failures import sync_advice
 
 # By what the audit trail calls them. A run that finds its session over ends with the last: it failed as well.
 _STATUSES = {"sync.failed": "failed", "sync.partial": "partial", "session.expired": "expired"}
-_COLUMNS = ("at", "userId", "platform", "connectorId", "status", "missing", "code", "message")
+_COLUMNS = ("userId/platform", "status", "code", "message", "at", "missing", "connectorId")
 _TOGETHER = 60.0  # seconds within which a run and the event about it are recorded
 
 

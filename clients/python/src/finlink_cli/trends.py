@@ -13,7 +13,8 @@ from finlink_cli.command import command
 
 Values: TypeAlias = Sequence[float | None]
 
-_WIDTH = 40  # bars, so that a line fits into 80 columns
+_BARS_LEAST, _BARS_MOST = 10, 40
+_BESIDE = 46  # columns that the rest of a line takes
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -45,7 +46,8 @@ def trends(cli: Cli, request: Any) -> None:
     for point in data["points"]:
         for each in point["platforms"]:
             steps.setdefault(each["platform"], []).append(each)
-    together = math.ceil(len(data["points"]) / _WIDTH)
+    bars = min(max(cli.screen.width - _BESIDE, _BARS_LEAST), _BARS_MOST)
+    together = math.ceil(len(data["points"]) / bars)
     rows = [row for name, of_it in steps.items() for row in _rows(name, of_it, together)]
     cli.table("points", rows, _COLUMNS)
     seconds = data["stepSeconds"] * together
