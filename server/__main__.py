@@ -10,6 +10,7 @@ import typer
 
 from server import config, settings
 from server.commands.keys import keys
+from server.commands.streams import with_usable_streams
 from server.config import Settings
 from server.edge.settings import EdgeSettings
 from server.observability.logging import setup_logging
@@ -211,4 +212,4 @@ def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m server")
+    with_usable_streams(partial(app, prog_name="python -m server"))

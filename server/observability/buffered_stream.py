@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import threading
+from contextlib import suppress
 from typing import TextIO
 
 _MANY = 100
@@ -33,5 +34,7 @@ class BufferedStream:
             text = "".join(self._waiting)
             self._waiting.clear()
             if text:
-                self._stream.write(text)
-                self._stream.flush()
+                # A log whose disk is full loses lines; calls go on.
+                with suppress(OSError):
+                    self._stream.write(text)
+                    self._stream.flush()

@@ -17,6 +17,9 @@ from server.observability.buffered_stream import BufferedStream
 request_id: ContextVar[str | None] = ContextVar("finlink_request_id", default=None)
 sync_id: ContextVar[str | None] = ContextVar("finlink_sync_id", default=None)
 
+# What is shown at terminals beside what is printable.
+SHOWN = "\n\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}"
+
 
 def cause_of(error: BaseException) -> dict[str, object]:
     """The part of an unexpected exception that a log line may have: its kind and its stack trace.
@@ -70,7 +73,8 @@ def setup_logging(level: str, *, process: str) -> None:
     if sys.stdout.isatty():
         # Plain: the pretty ones show the values of local variables, requests with secrets included.
         renderer = [
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            _printable,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ]
     else:
         renderer = [structlog.processors.format_exc_info, _to_json]
@@ -105,6 +109,18 @@ class _Logger:
         self._stream.write(line + "\n")
 
     debug = info = warning = error = critical = msg
+
+
+def _printable(
+    _logger: Any, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Texts without what could steer a terminal; joiners are part of names in many scripts."""
+    return {
+        name: "".join(each if each.isprintable() or each in SHOWN else "\ufffd" for each in value)
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
 
 
 _json = json.JSONEncoder(default=repr).encode

@@ -83,7 +83,7 @@ class Terminal:
         self.type(text)
 
     def type(self, text: str) -> None:
-        os.write(self._descriptor, f"{text}\n".encode())
+        os.write(self._descriptor, os.fsencode(f"{text}\n"))
 
     def ended(self) -> int:
         """The exit code, once all is on the screen."""

@@ -61,8 +61,9 @@ def finlink(
 ) -> Callable[..., Outcome]:
     """Run `finlink ARGUMENTS`, in this process."""
 
-    def run(*arguments: str, stdin: str = "") -> Outcome:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+    def run(*arguments: str, stdin: str | bytes = "") -> Outcome:
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
         code = main(arguments)
         return Outcome(code, *capsys.readouterr())
 

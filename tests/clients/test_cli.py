@@ -265,9 +265,13 @@ def test_a_login_on_the_platform_s_page_needs_a_person(at_stack: Run, user: str)
         ("[1]", "must be one JSON object"),
         ('{"passcode": "hush"}', "there is no passcode"),
         ('{"password": 12345678}', "credentials.password must be a string"),
+        ('{"password": "\\ud800"}', "credentials.password must be a string"),
+        ('\N{ZERO WIDTH NO-BREAK SPACE}{"passcode": "hush"}', "there is no passcode"),  # a BOM
+        (b'{"password": "\xff"}', "must be one JSON object"),
+        ("[" * 100_000, "must be one JSON object"),
     ],
 )
-def test_wrong_credentials_on_the_input(finlink: Run, stdin: str, said: str) -> None:
+def test_wrong_credentials_on_the_input(finlink: Run, stdin: str | bytes, said: str) -> None:
     outcome = finlink("connectors", "connect", "a", "zerodha", "--credentials-stdin", stdin=stdin)
     assert outcome.code == 2
     assert said in outcome.err

@@ -120,7 +120,14 @@ def test_what_could_steer_a_terminal_is_not_shown() -> None:
         output.cell("\x1b[2Jgone\x07").plain
         == "\N{REPLACEMENT CHARACTER}[2Jgone\N{REPLACEMENT CHARACTER}"
     )
+    for mark in "\u200e\u200f\u061c\u202e\u2066\u2069\x85\x9b\u2028\ufeff":
+        assert mark not in output.safe(f"a{mark}b")
     assert output.cell("[red]no markup[/]").plain == "[red]no markup[/]"
+
+
+@pytest.mark.parametrize("name", ["क्\u200dष", "می\u200cخواهم", "👩\u200d👧", "Anne\u00a0Marie"])
+def test_joiners_in_names_are_shown(name: str) -> None:
+    assert output.cell(name).plain == name
 
 
 def test_times_are_those_of_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,9 +149,9 @@ def test_plots_have_gaps_where_nothing_is_known() -> None:
 # Settings
 
 
-def written(path: Path, text: str, mode: int = 0o600) -> None:
+def written(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
     path.chmod(mode)
 
 
@@ -171,10 +178,12 @@ def test_flags_come_before_the_environment_and_that_before_the_file(
         ('api_key = "hush', 0o600, "cannot be read"),
         ('address = "https://finlink.example"', 0o600, "must be HOST:PORT"),
         ('client_cert = "a.pem"', 0o600, "needs its key"),
+        ('api_key = "hush\u00e9"', 0o600, "characters that are in no key"),
+        (b'api_key = "hush\xff"', 0o600, "is not UTF-8"),
     ],
 )
 def test_a_wrong_file_is_reported(
-    finlink: Run, bare: Path, text: str, mode: int, said: str
+    finlink: Run, bare: Path, text: str | bytes, mode: int, said: str
 ) -> None:
     written(bare, text, mode)
     outcome = finlink("status")
@@ -184,7 +193,7 @@ def test_a_wrong_file_is_reported(
 
 
 def test_others_may_read_a_file_without_a_key(bare: Path) -> None:
-    written(bare, 'address = "file:1"', 0o644)
+    written(bare, '\N{ZERO WIDTH NO-BREAK SPACE}address = "file:1"', 0o644)  # with a BOM
     assert settings.load({}).address == "file:1"
 
 

@@ -154,6 +154,9 @@ def test_create_from_json(wallets: Run, script: Script, tmp_path: Path) -> None:
     wrong = wallets("create", "--body", str(file))
     assert wrong.code == 2
     assert "nmae" in wrong.err
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(body).encode())  # as some editors save it
+    wallets("create", "--body", str(file))
+    assert received(script, "CreateWalletRequest") == body
 
 
 @pytest.mark.parametrize(
@@ -167,6 +170,10 @@ def test_create_from_json(wallets: Run, script: Script, tmp_path: Path) -> None:
         (("create", "a", "cash", *LIMIT, "--opened-at", "now"), "openedAt"),
         (("create", "--body", "missing.json"), "missing.json cannot be read"),
         (("create", "--body", "-"), "--body must be one JSON object"),
+        (("create", "a", "cash", *LIMIT, "--coins", "9" * 40), "--coins: 9999"),
+        (("list", "--limit", "99999999999"), "--limit: 99999999999 is out of range"),
+        (("show", "\udcff"), "wallet: what was given is no UTF-8"),
+        (("create", "a", "cash", *LIMIT, "--tag", "x", "--tag", "\udcff"), "--tag: what was"),
         (("delete", "w1"), "Say --yes"),
         (("lock", "w1"), "secret is needed"),
         (("upload-picture", "missing.png"), "missing.png cannot be read"),

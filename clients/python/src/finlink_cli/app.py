@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 from types import TracebackType
 from typing import Any, cast
 
@@ -13,7 +12,17 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from finlink_cli import connectors, export, status, sync, sync_failures, tree, trends, watch
+from finlink_cli import (
+    connectors,
+    export,
+    status,
+    streams,
+    sync,
+    sync_failures,
+    tree,
+    trends,
+    watch,
+)
 from finlink_cli.command import Command, report, takes_common_options
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
@@ -45,6 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = program_commands().main(
             args=list(arguments), prog_name="finlink", standalone_mode=False
         )
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in streams.UNWRITTEN:
+            raise
+        return _unwritten(error, as_json="--json" in arguments)
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # pydantic's words
         if message.startswith("Usage: "):  # help, in place of a command that was not given
@@ -57,12 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code or Exit.OK
 
 
+def _unwritten(error: OSError, *, as_json: bool) -> int:
+    """The output takes no more: its reader has gone, as after `| head`, or its disk is full."""
+    streams.discard(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return Exit.PIPE_CLOSED
+    message = f"the output cannot be written: {error.strerror}"
+    report(Failure("OUTPUT", message, Exit.FAILED), as_json=as_json)
+    return Exit.FAILED
+
+
 def program() -> None:
     """The entry point that is installed as `finlink`."""
     sys.excepthook = _report_fault
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may not know the rupee sign
+    streams.make_usable()
     sys.exit(main())
 
 

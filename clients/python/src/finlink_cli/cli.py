@@ -10,9 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from finlink_cli import output, tables
+from finlink_cli import output, streams, tables
 from finlink_cli.failures import Exit, Failure, wrong_usage
 from finlink_cli.settings import Settings
 
@@ -91,7 +89,10 @@ class Cli:
             return
         if not self.can_ask:
             raise wrong_usage("nobody is there to be asked", "Say --yes to do it.")
-        if not typer.confirm(question, err=True):
+        if streams.ask(f"{question} [y/N]", default="", show_default=False).lower() not in (
+            "y",
+            "yes",
+        ):
             raise Failure("DECLINED", "nothing was changed", Exit.FAILED)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -14,10 +13,10 @@ from typing import Annotated, Any, TypeAlias, cast, get_args
 import typer
 from typer.main import get_command
 
-from finlink_cli import contract, output, parameters, requests, settings
+from finlink_cli import contract, output, parameters, requests, settings, streams
 from finlink_cli.cli import Cli
 from finlink_cli.contract import Rpc
-from finlink_cli.failures import Exit, Failure, of_call, wrong_usage
+from finlink_cli.failures import Failure, of_call, wrong_usage
 
 Command: TypeAlias = Any  # Typer has no name for what it makes
 
@@ -121,6 +120,7 @@ def build(function: Callable[..., None], name: str, help_text: str, example: str
         given.update({name: value for name, value in context.obj.items() if given[name] is None})
         as_json, wide = bool(given.pop("as_json")), bool(given.pop("wide"))
         with _failures_reported(as_json=as_json):
+            _check_texts(context, {**values, **given})
             cli = Cli(settings.load(_with_key_asked_for(given)), as_json=as_json, wide=wide)
             try:
                 _call(function, cli, values)
@@ -173,7 +173,18 @@ def _with_key_asked_for(given: dict[str, Any]) -> dict[str, Any]:
         return given
     if not sys.stdin.isatty():
         raise wrong_usage("--api-key - needs a terminal", "Put the key into FINLINK_API_KEY.")
-    return {**given, "api_key": typer.prompt("API key", hide_input=True, err=True)}
+    return {**given, "api_key": streams.ask("API key", hide_input=True)}
+
+
+def _check_texts(context: typer.Context, values: dict[str, Any]) -> None:
+    """Raises Failure for what the shell gave in another encoding; names of files may be any bytes."""
+    for parameter in context.command.params:
+        value = values.get(parameter.name or "")
+        if not all(map(streams.is_text, value if isinstance(value, list) else [value])):
+            option = parameter.param_type_name == "option"
+            name = parameter.opts[0] if option else parameter.metavar or parameter.name
+            encoding = sys.getfilesystemencoding().upper()
+            raise wrong_usage(f"{name}: what was given is no {encoding}, this shell's encoding")
 
 
 @contextmanager
@@ -181,19 +192,17 @@ def _failures_reported(*, as_json: bool) -> Iterator[None]:
     """Say what went wrong and end with its exit code."""
     try:
         yield
-        sys.stdout.flush()
     except Failure as failure:
         report(failure, as_json=as_json)
         raise typer.Exit(failure.exit_code) from None
-    except BrokenPipeError:
-        # Nobody reads on, as after `| head`. Output that is left at the end is discarded.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(Exit.PIPE_CLOSED) from None
 
 
 def report(failure: Failure, *, as_json: bool) -> None:
-    """Say to stderr what went wrong."""
-    if as_json:
-        output.print_json(failure.as_json(), stderr=True)
-    else:
-        output.screen(stderr=True).print(output.safe(str(failure)), style="red", soft_wrap=True)
+    """Say to stderr what went wrong; where that takes nothing, the exit code alone says it."""
+    try:
+        if as_json:
+            output.print_json(failure.as_json(), stderr=True)
+        else:
+            output.screen(stderr=True).print(output.safe(str(failure)), style="red", soft_wrap=True)
+    except OSError:
+        streams.discard(sys.stderr)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import typer
-
-from finlink_cli import contract, output, rpcs
+from finlink_cli import contract, output, rpcs, streams
 from finlink_cli.cli import Cli
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
@@ -30,20 +26,17 @@ def ask(cli: Cli, platform: str) -> Any:
         )
     name, secret = _ASKED_FOR.get(platform, ("User name", "Password"))
     name = f"{name} (empty to log in on the platform's own page)"
-    username = typer.prompt(name, default="", show_default=False, err=True)
+    username = streams.ask(name, default="", show_default=False)
     if not username:
         return None
-    return _credentials(username=username, password=typer.prompt(secret, hide_input=True, err=True))
+    return _credentials(username=username, password=streams.ask(secret, hide_input=True))
 
 
 def from_stdin() -> Any:
     """The credentials that a program gives. Raises Failure, which quotes nothing of them."""
     names = {field.json_name: field.name for field in _credentials().DESCRIPTOR.fields}
-    try:
-        given = json.load(sys.stdin)
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
+    given = streams.json_object(streams.read("-"))
+    if given is None:
         raise wrong_usage(
             "the credentials on the input must be one JSON object",
             f"It may have {', '.join(names)}.",
@@ -51,7 +44,7 @@ def from_stdin() -> Any:
     for name, value in given.items():
         if name not in names:
             raise wrong_usage(f"credentials: there is no {name}", f"There are {', '.join(names)}.")
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not streams.is_text(value):
             raise wrong_usage(f"credentials.{name} must be a string")
     return _credentials(**{names[name]: value for name, value in given.items()})
 
@@ -60,7 +53,7 @@ def complete(cli: Cli, connector_id: str, login_url: str) -> Any:
     """Have a person log in on the platform's page, then complete the login."""
     cli.notes.print(output.safe(f"Log in at {login_url}"), soft_wrap=True)
     question = "Once done, paste the request token where one is shown, and press Enter"
-    pasted = typer.prompt(question, default="", show_default=False, hide_input=True, err=True)
+    pasted = streams.ask(question, default="", show_default=False, hide_input=True)
     # The page leads on to an address with the token in it: that does as well.
     token = parse_qs(urlsplit(pasted).query).get("request_token", [pasted])[0]
     given = _credentials(request_token=token) if token else None

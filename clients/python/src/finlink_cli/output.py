@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 
 UNLIMITED = 100_000  # columns: what is no terminal has no edge to wrap at
+_ALSO_SHOWN = "\n\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _STYLES = {
     **dict.fromkeys(("connected", "active", "success", "yes"), "green"),
@@ -63,11 +65,13 @@ def local(moment: str) -> str:
 
 
 def safe(text: str) -> str:
-    """The text without what could steer a terminal; what comes from platforms may hold anything."""
-    shown = (
-        each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text
+    """The text without what could steer a terminal; what comes from platforms may hold anything.
+
+    Joiners are part of names in many scripts; marks that turn the direction of what follows are not.
+    """
+    return "".join(
+        each if each.isprintable() or each in _ALSO_SHOWN else _REPLACEMENT for each in text
     )
-    return "".join(shown)
 
 
 def cell(value: Any) -> Text:

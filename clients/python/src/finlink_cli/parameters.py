@@ -21,7 +21,7 @@ All = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Body = Annotated[
-    str | None,
+    Path | None,
     typer.Option(
         "--body",
         metavar="FILE",
@@ -40,7 +40,9 @@ _HELP = {
     CONNECTOR: "The connector: its id, or USER/PLATFORM as asha/zerodha.",
     "pageToken": "`nextPageToken` of the page before.",
 }
-_TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool}
+_TYPES: dict[str, Any] = {
+    "int": int, "float": float, "bool": bool, "file": Path, "content": Path,
+}  # fmt: skip
 
 
 def name_of(index: int) -> str:

@@ -66,7 +66,7 @@ def show_list(cli: Cli, call: Any, request: Any, *, everything: bool) -> None:
         return
     name = _list_of(data.DESCRIPTOR)
     _table(cli, data.DESCRIPTOR, name, found[name])
-    pagination = found["pagination"]
+    pagination = found.get("pagination", {})
     for total in [key for key in pagination if key.startswith("total") and key != "totalPages"]:
         cli.say(f"\n{pagination[total]} in all.")
     if token := pagination.get("nextPageToken"):

@@ -5,14 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from finlink_cli import rpcs
+from finlink_cli import rpcs, streams
 from finlink_cli.cli import Cli
 from finlink_cli.contract import Field, Rpc
 from finlink_cli.failures import Failure, wrong_usage
@@ -28,7 +25,7 @@ _CHUNK = 64 << 10
 _UNKNOWN = "application/octet-stream"
 
 
-def build(cli: Cli, rpc: Rpc, values: Mapping[str, Any], body: str | None = None) -> Message:
+def build(cli: Cli, rpc: Rpc, values: Mapping[str, Any], body: Path | None = None) -> Message:
     """The request of an RPC; `values` are those of its parameters. Raises Failure."""
     content = _body(body)
     cli.options = {field.json: _named(field) for field in rpc.fields if field.type != "secret"}
@@ -37,7 +34,7 @@ def build(cli: Cli, rpc: Rpc, values: Mapping[str, Any], body: str | None = None
         if value is not None and value != []:
             _put(content, field, _in_json(cli, field, value))
     for field in rpc.fields:
-        if field.needed and not _has(content, field):
+        if field.needed and _at(content, field) is None:
             _put(content, field, _missing(cli, field))
     return _parsed(rpc, content)
 
@@ -52,11 +49,11 @@ def _put(content: Json, field: Field, value: Any) -> None:
     place[own] = value
 
 
-def _has(content: Json, field: Field) -> bool:
+def _at(content: Json, field: Field) -> Any:
     place: Any = content
     for name in field.json.split("."):
         place = place.get(name) if isinstance(place, dict) else None
-    return place is not None
+    return place
 
 
 def _missing(cli: Cli, field: Field) -> Any:
@@ -64,7 +61,7 @@ def _missing(cli: Cli, field: Field) -> Any:
     if field.type == "bool":
         return True
     if field.type == "secret" and cli.can_ask:
-        return typer.prompt(field.name.capitalize(), hide_input=True, err=True)
+        return streams.ask(field.name.capitalize(), hide_input=True)
     if field.type == "secret":
         raise wrong_usage(f"{field.name} is needed", "Give it in a file: --body FILE.")
     kind = "argument" if field.argument else "option"
@@ -75,29 +72,24 @@ def _named(field: Field) -> str:
     return field.name if field.argument else f"--{field.name.partition('/')[0]}"
 
 
-def chunks(path: str) -> Sequence[Message]:
+def chunks(path: Path) -> Sequence[Message]:
     """A file as the messages that carry one. Raises Failure."""
     from google.api.httpbody_pb2 import HttpBody
 
     content = _read("file", path)
-    kind = mimetypes.guess_type(path)[0] or _UNKNOWN
+    kind = mimetypes.guess_type(path.name)[0] or _UNKNOWN
     return [
         HttpBody(content_type=kind, data=content[start : start + _CHUNK])
         for start in range(0, len(content) or 1, _CHUNK)
     ]
 
 
-def _body(body: str | None) -> Json:
+def _body(body: Path | None) -> Json:
     """The content of `--body`. Raises Failure, which quotes nothing of it."""
     if body is None:
         return {}
-    try:
-        content = json.loads(sys.stdin.read() if body == "-" else Path(body).read_text())
-    except OSError as error:
-        raise wrong_usage(f"{body} cannot be read: {error.strerror}") from None
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
+    content = streams.json_object(_read("--body", body))
+    if content is None:
         raise wrong_usage("--body must be one JSON object")
     return content
 
@@ -119,22 +111,22 @@ def _one(cli: Cli, field: Field, value: Any) -> Any:
         case "json":
             try:
                 return json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise wrong_usage(f"{field.name} must be JSON") from None
         case "file" | "content":
             encoded = base64.b64encode(_read(field.name, value)).decode()
             if field.type == "file":
                 return encoded
-            guessed = mimetypes.guess_type(value)[0] or _UNKNOWN
+            guessed = mimetypes.guess_type(value.name)[0] or _UNKNOWN
             return {"contentType": guessed, "data": encoded}
         case "text" if field.json.rpartition(".")[2] == CONNECTOR:
             return rpcs.connector_id(cli, value)
     return value
 
 
-def _read(name: str, path: str) -> bytes:
+def _read(name: str, path: Path) -> bytes:
     try:
-        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return streams.read(str(path))
     except OSError as error:
         raise wrong_usage(f"{name}: {path} cannot be read: {error.strerror}") from None
 
@@ -159,10 +151,23 @@ def _parsed(rpc: Rpc, content: Json) -> Message:
     try:
         ParseDict(content, request)
     except ParseError as error:
-        raise wrong_request(error) from None
+        raise _wrong(rpc, content, error) from None
     return request
 
 
-def wrong_request(error: Exception) -> Failure:
-    """In protobuf's words, without its own prefix."""
+def _wrong(rpc: Rpc, content: Json, error: Exception) -> Failure:
+    """Names the option, if one is to blame; quotes numbers alone."""
+    from google.protobuf.json_format import ParseDict, ParseError
+
+    for field in rpc.fields:
+        alone: Json = {}
+        if (value := _at(content, field)) is None:
+            continue
+        _put(alone, field, value)
+        try:
+            ParseDict(alone, rpcs.blank(rpc))
+        except ParseError as own:
+            number = isinstance(value, int | float)
+            why = f"{value} is out of range" if number else f"it cannot be read: {own}"
+            return wrong_usage(f"{_named(field)}: {why}", "See --help.")
     return wrong_usage(f"the request cannot be read: {error}", "See --help.")

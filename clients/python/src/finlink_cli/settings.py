@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from finlink_cli import streams
 from finlink_cli.failures import wrong_usage
 
 _BOOLEANS = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
@@ -37,7 +38,12 @@ def load(given: Mapping[str, str | bool | None]) -> Settings:
     """The settings; `given` is what flags say, None where they do not. Raises Failure."""
     found = {**_from_file(config_file()), **_from_environment()}
     found.update({name: value for name, value in given.items() if value is not None})
+    for name, value in found.items():
+        if not streams.is_text(value):
+            raise wrong_usage(f"{name} is not UTF-8")
     settings = Settings(**found)
+    if not (settings.api_key or "").isascii() or not (settings.api_key or "").isprintable():
+        raise wrong_usage("the API key has characters that are in no key: is it complete?")
     if "://" in settings.address or ":" not in settings.address:
         raise wrong_usage(
             f"the address must be HOST:PORT of Finlink's gRPC, as localhost:50051, not {settings.address}"
@@ -64,9 +70,11 @@ def _from_environment() -> dict[str, Any]:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(streams.text(path.read_bytes()))
     except FileNotFoundError:
         return {}
+    except UnicodeDecodeError:
+        raise wrong_usage(f"{path} is not UTF-8") from None
     except (OSError, ValueError) as error:
         # tomllib quotes no values, so no key is shown.
         raise wrong_usage(f"{path} cannot be read: {error}") from None

@@ -1,7 +1,7 @@
 """Lists and objects for people, laid out for the width there is.
 
 A table shows the columns that fit, the most important first, and says how many it hides. If not even the
-first few fit, each row becomes a block with a field a line. A word, such as a status or a code, is never broken.
+first few fit, each row becomes a block with a field a line. A word, such as a status, is never broken.
 """
 
 from __future__ import annotations
