@@ -101,7 +101,7 @@ def test_a_list_is_one_object_and_all_of_it_lines(at_stack: Run, new_id: str) ->
         "user", "id", "email", "status", "city", "created", "at",
     ]  # fmt: skip
     assert "3 in all." in shown
-    assert "There are more: --all, or --page-token" in shown
+    assert f"\n--page-token {token}\n" in shown
     whole = done(at_stack(*filtered, "--all")).out
     assert all(each in whole for each in ids)
     assert done(at_stack("users", "list", "--city", f"{new_id}x")).out.startswith("No users.")
@@ -301,6 +301,11 @@ def test_wrong_credentials_on_the_input(finlink: Run, stdin: str | bytes, said: 
         (("connectors", "connect", "a", "zerodha"), 2, "USAGE", "--credentials-stdin"),
         (("sync", "settings", "0" * 24), 2, "VALIDATION_ERROR", "Nothing to update"),
         (("--api-key", "-", "status"), 2, "USAGE", "needs a terminal"),
+        (("connectors", "show", "ravi"), 2, "USAGE", "'finlink connectors list --user ravi' shows"),
+        (("sync", "start", "ravi"), 2, "USAGE", "it is USER/PLATFORM, or an id"),
+        (("connectors", "list", "--user", "x y"), 2, "VALIDATION_ERROR", "\n  --user: must"),
+        (("sync", "failures", "--from-date", "soon"), 2, "VALIDATION_ERROR", "\n  --from-date: "),
+        (("users", "metadata", "a", "--tag", "x" * 500), 2, "VALIDATION_ERROR", "\n  --tag: must"),
     ],
 )
 def test_errors_are_reported(
@@ -362,7 +367,26 @@ def test_nobody_at_the_address(finlink: Run) -> None:
     )
 
 
-def test_something_else_at_the_address(finlink: Run, stack: Stack) -> None:
+def test_a_port_that_is_not_grpc_s_or_has_no_tls(finlink: Run, stack: Stack) -> None:
     outcome = finlink("status", "--address", stack.grpc, "--tls")
     assert outcome.code == 7
-    assert f"no Finlink responds at {stack.grpc}" in outcome.err
+    assert f"{stack.grpc} does not speak TLS. Use --plain" in outcome.err
+    rest = stack.rest.removeprefix("http://")
+    for command in (("status",), ("watch",), ("users", "export", "asha")):
+        outcome = finlink(*command, "--address", rest)
+        assert outcome.code == 7
+        assert f"{rest} does not speak gRPC; it may be the port of REST." in outcome.err
+
+
+def test_hints_name_the_user_and_the_platform(at_stack: Run, connected: str) -> None:
+    user = connected.partition("/")[0]
+    connector_id = done(at_stack("connectors", "show", connected, "--json")).json["id"]
+    done(at_stack("connectors", "disconnect", connected, "--yes"))
+    for named in (connected, connector_id):
+        outcome = at_stack("sync", "start", named)
+        assert outcome.code == 6
+        assert f"'finlink connectors connect {user} fi_money'" in outcome.err
+    outcome = at_stack("sync", "show", connected, f"sync_{'0' * 24}")
+    assert f"'finlink sync status {connected}'" in outcome.err
+    other = at_stack("connectors", "show", f"{user}/zerodha")
+    assert f"'finlink connectors connect {user} zerodha'" in other.err

@@ -215,7 +215,7 @@ def test_list(wallets: Run, script: Script) -> None:
     script.replies["ListWallets"].append(page("Holiday", more=True))
     shown = wallets("list", "--kind", "cash").out
     assert shown.splitlines()[0].split() == ["wallet", "id", "name", "limit", "opened", "at"]
-    assert "There are more: --all, or --page-token next" in shown
+    assert "There are more: --all, or\n--page-token next\n" in shown
     script.replies["ListWallets"].extend([page("a", "b", more=True), page("c", more=False)])
     assert [each["name"] for each in wallets("list", "--all", "--json").lines] == ["a", "b", "c"]
     assert received(script, "ListWalletsRequest") == {"limit": 100, "pageToken": "next"}

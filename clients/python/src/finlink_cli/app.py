@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from finlink_cli import (
+    completion,
     connectors,
     export,
     status,
@@ -27,7 +29,7 @@ from finlink_cli.command import Command, report, takes_common_options
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
-_BY_HAND = (connectors, export, status, sync, sync_failures, trends, watch)
+_BY_HAND = (completion, connectors, export, status, sync, sync_failures, trends, watch)
 
 _app = typer.Typer(
     name="finlink",
@@ -58,17 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in streams.UNWRITTEN:
             raise
-        return _unwritten(error, as_json="--json" in arguments)
+        return _unwritten(error, as_json=_wants_json(arguments))
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # pydantic's words
         if message.startswith("Usage: "):  # help, in place of a command that was not given
             typer.echo(message)
         else:
-            report(wrong_usage(message, "See --help."), as_json="--json" in arguments)
+            report(wrong_usage(message, "See --help."), as_json=_wants_json(arguments))
         return Exit.USAGE
     except typer.Abort:  # Ctrl-C or Ctrl-D at a question, or a no
         return Exit.INTERRUPTED
     return code or Exit.OK
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether errors are to be JSON, also those of arguments that cannot be parsed."""
+    return bool({"--json", "--jq", "-ojson", "--format=json"} & set(arguments)) or any(
+        pair in (("-o", "json"), ("--format", "json")) for pair in pairwise(arguments)
+    )
 
 
 def _unwritten(error: OSError, *, as_json: bool) -> int:
@@ -97,4 +106,4 @@ def _report_fault(
         return
     message = f"this command has a fault: {kind.__name__}: {error}"
     hint = "Please report it, with the output when FINLINK_DEBUG=1 is set."
-    report(Failure("FAULT", message, Exit.FAILED, hint=hint), as_json="--json" in sys.argv)
+    report(Failure("FAULT", message, Exit.FAILED, hint=hint), as_json=_wants_json(sys.argv))

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finlink_cli import output, streams, tables
+from finlink_cli import formats, output, streams, tables
 from finlink_cli.failures import Exit, Failure, wrong_usage
 from finlink_cli.settings import Settings
 
@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 
 
 class Cli:
-    """With `as_json` it says JSON alone, one object a line."""
+    """With `as_json` it says objects alone, to programs: as JSON unless `writer` has another form."""
 
-    def __init__(self, settings: Settings, *, as_json: bool, wide: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        as_json: bool,
+        wide: bool = False,
+        writer: formats.Writer | None = None,
+    ) -> None:
         self.settings = settings
         self.as_json = as_json
+        writer = writer or formats.Writer("json", None)
+        self.put, self.written = writer.put, writer.close
         self.wide = wide
         self.options: Mapping[str, str] = {}  # names of a request's fields on the command line
+        self.names: dict[str, str] = {}  # the user, platform and connector that were given
         self.screen = output.screen()
         self.notes = output.screen(stderr=True)
 
@@ -51,7 +61,7 @@ class Cli:
     def show(self, data: output.Json, lists: Mapping[str, Sequence[str]] | None = None) -> None:
         """An object; `lists` says which columns its lists have for people."""
         if self.as_json:
-            output.print_json(data)
+            self.put(data)
         else:
             self.screen.print(tables.details(data, lists, self.screen.width, wide=self.wide))
 
@@ -98,7 +108,7 @@ class Cli:
 
 def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
     """For TLS, which any of its settings asks for. Raises Failure."""
-    if not (settings.tls or settings.ca or settings.client_cert):
+    if not settings.encrypted:
         return None
     import grpc
 

@@ -8,15 +8,16 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated, Any, TypeAlias, cast, get_args
 
 import typer
 from typer.main import get_command
 
-from finlink_cli import contract, output, parameters, requests, settings, streams
+from finlink_cli import contract, formats, output, parameters, requests, rpcs, settings, streams
 from finlink_cli.cli import Cli
 from finlink_cli.contract import Rpc
-from finlink_cli.failures import Failure, of_call, wrong_usage
+from finlink_cli.failures import LOGIN_NEEDED, Failure, of_call, wrong_usage
 
 Command: TypeAlias = Any  # Typer has no name for what it makes
 
@@ -24,12 +25,25 @@ Command: TypeAlias = Any  # Typer has no name for what it makes
 BY_HAND: dict[str, Callable[[], Command]] = {}
 
 
+class Form(StrEnum):
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
 def _common(
     *,
     as_json: Annotated[
         bool | None, typer.Option("--json", help="Say JSON, one object a line, with REST's names.")
     ] = None,
-    wide: Annotated[bool | None, typer.Option("--wide", help="Hide no column of a table.")] = None,
+    form: Annotated[
+        Form | None, typer.Option("-o", "--format", help="`wide` hides no column of a table.")
+    ] = None,
+    jq: Annotated[
+        str | None, typer.Option("--jq", metavar="FILTER", help="Filter the JSON with jq.")
+    ] = None,
+    wide: Annotated[bool | None, typer.Option("--wide", help="The same as -o wide.")] = None,
     address: Annotated[
         str | None,
         typer.Option(
@@ -62,7 +76,9 @@ def _common(
 
 
 _COMMON = list(inspect.signature(_common, eval_str=True).parameters.values())
-_SEE_COMMON = "Options of all commands, as --json and --address: finlink --help"
+_SEE_COMMON = (
+    "All commands take -o, --json, --jq, --wide, --address, --api-key and more: finlink --help"
+)
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 
@@ -118,12 +134,19 @@ def build(function: Callable[..., None], name: str, help_text: str, example: str
     def run(context: typer.Context, **values: Any) -> None:
         given = {each.name: values.pop(each.name) for each in _COMMON}
         given.update({name: value for name, value in context.obj.items() if given[name] is None})
-        as_json, wide = bool(given.pop("as_json")), bool(given.pop("wide"))
-        with _failures_reported(as_json=as_json):
+        form, jq = given.pop("form"), given.pop("jq")
+        as_json, wide = bool(given.pop("as_json")), bool(given.pop("wide")) or form is Form.WIDE
+        with _failures_reported(as_json=as_json or form is Form.JSON or jq is not None):
             _check_texts(context, {**values, **given})
-            cli = Cli(settings.load(_with_key_asked_for(given)), as_json=as_json, wide=wide)
+            cli = Cli(
+                settings.load(_with_key_asked_for(given)),
+                as_json=as_json or jq is not None or form in (Form.JSON, Form.YAML, Form.NAME),
+                wide=wide,
+                writer=formats.Writer(form, jq),
+            )
             try:
                 _call(function, cli, values)
+                cli.written()
             finally:
                 cli.close()
 
@@ -164,7 +187,9 @@ def _call(function: Callable[..., None], cli: Cli, values: dict[str, Any]) -> No
         # Nothing was called where the client was not even imported.
         client = sys.modules.get("finlink_client")
         if client is not None and isinstance(error, client.FinlinkError):
-            raise of_call(error, cli.settings.address, cli.options) from error
+            about_login = error.code in LOGIN_NEEDED
+            names = rpcs.names(cli) if about_login else cli.names
+            raise of_call(error, cli.settings, cli.options, names) from error
         raise
 
 

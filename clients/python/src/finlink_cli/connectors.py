@@ -11,7 +11,7 @@ from finlink_cli import logins, replies, rpcs, runs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 from finlink_cli.failures import wrong_usage
-from finlink_cli.parameters import All
+from finlink_cli.parameters import All, complete_user
 
 CredentialsStdin = Annotated[
     bool,
@@ -26,7 +26,10 @@ CredentialsStdin = Annotated[
 def list_connectors(
     cli: Cli,
     request: Any,
-    user: Annotated[str | None, typer.Option(help="Those of this user, in the order made.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Those of this user, in the order made.", autocompletion=complete_user),
+    ] = None,
     everything: All = False,
 ) -> None:
     """Lists connectors, newest first. --user goes alone."""
@@ -35,6 +38,7 @@ def list_connectors(
         return
     if request.ListFields() or everything:
         raise wrong_usage("--user lists all connectors of a user and goes with no other filter")
+    cli.options = {"userId": "--user"}
     mine = rpcs.reply(cli, "ListUserConnectors", user_id=user)
     replies.show_rows(cli, mine.data, "connectors")
 
@@ -87,7 +91,8 @@ def _follow_first_sync(cli: Cli, connector_id: str, name: str) -> None:
     run = runs.followed(cli, connector_id, started.sync_id) if started.sync_id else None
     replies.one(cli, rpcs.reply(cli, "GetConnector", connector_id=connector_id).data)
     if run is not None:
-        runs.check(run, name)
+        cli.names["connector"] = name
+        runs.check(cli, run)
 
 
 @command(

@@ -25,7 +25,7 @@ def export(cli: Cli, request: Any, file: Output = None) -> None:
     items = map(output.to_json, cli.finlink.export_user(request))
     if file is None:
         for item in items:
-            output.print_json(item)
+            cli.put(item)
     else:
         _into(cli, items, file)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from finlink_cli.unreachable import is_http, why
+
 if TYPE_CHECKING:
     from finlink_client import FinlinkError
+
+    from finlink_cli.settings import Settings
 
 
 class Exit(IntEnum):
@@ -61,10 +66,23 @@ class Failure(Exception):
         message = self.message.rstrip(".")
         if not self.fields:
             end = "" if message.endswith("?") else "."
-            return f"finlink: {message}{end} {self.hint}".rstrip()
-        named = ((self.options.get(field, field), rule) for field, rule in self.fields)
+            return f"finlink: {self._in_options(message)}{end} {self.hint}".rstrip()
+        named = ((self._option(field), self._in_options(rule)) for field, rule in self.fields)
         lines = [f"finlink: {message}:", *(f"  {name}: {rule}" for name, rule in named)]
         return "\n".join([*lines, self.hint] if self.hint else lines)
+
+    def _option(self, field: str) -> str:
+        """A field's name on the command line, also of an item in it: `permissions[0]`."""
+        whole = re.sub(r"\[[^]]*\]", "", field)
+        return self.options.get(field) or self.options.get(whole, field)
+
+    def _in_options(self, text: str) -> str:
+        """The text with fields that it names as in JSON, `pageToken`, named as options."""
+        return re.sub(
+            r"`([A-Za-z.]+)`|\b[a-z]+[A-Z][A-Za-z]*\b",
+            lambda word: self.options.get(word[1] or word[0], word[0]),
+            text,
+        )
 
 
 def wrong_usage(message: str, hint: str = "") -> Failure:
@@ -72,8 +90,10 @@ def wrong_usage(message: str, hint: str = "") -> Failure:
     return Failure("USAGE", message, Exit.USAGE, hint=hint)
 
 
+# In hints, where the command line does not say.
+UNKNOWN = {"user": "USER", "platform": "PLATFORM", "connector": "CONNECTOR"}
 _LATER = "Try again later."
-_LOGIN = "Log in with 'finlink connectors connect USER PLATFORM'."
+_LOGIN = "Log in with 'finlink connectors connect {user} {platform}'."
 
 # By gRPC's status. Every other one is a fault.
 _BY_STATUS: Mapping[str, Exit] = {
@@ -96,11 +116,12 @@ BY_REASON: Mapping[str, Exit] = {
     "REAUTH_REQUIRED": Exit.LOGIN_NEEDED,
     "PAYLOAD_TOO_LARGE": Exit.USAGE,
 }
+LOGIN_NEEDED = {"NOT_CONNECTED", "REAUTH_REQUIRED"}
 HINTS: Mapping[str, str] = {
     "USER_NOT_FOUND": "'finlink users list' shows who there is.",
     "CONNECTOR_NOT_FOUND": "'finlink connectors list' shows those there are.",
     "CONNECTION_NOT_FOUND": _LOGIN,
-    "SYNC_NOT_FOUND": "'finlink sync status CONNECTOR' shows the newest runs.",
+    "SYNC_NOT_FOUND": "'finlink sync status {connector}' shows the newest runs.",
     "ROUTE_NOT_FOUND": "Finlink there may be older than this command line.",
     "ALREADY_CONNECTED": "'finlink connectors refresh' extends the session, "
     "'finlink connectors disconnect' ends it.",
@@ -123,19 +144,27 @@ def exit_of(reason: str, status: str) -> Exit:
     return BY_REASON.get(reason, _BY_STATUS.get(status, Exit.FAILED))
 
 
-def of_call(error: FinlinkError, address: str, options: Mapping[str, str]) -> Failure:
-    """Why a call to the Finlink at `address` failed. `options` names fields as the command line does."""
+def of_call(
+    error: FinlinkError, settings: Settings, options: Mapping[str, str], names: Mapping[str, str]
+) -> Failure:
+    """Why a call to Finlink failed.
+
+    `options` names fields as the command line does; `names` are the user, platform and connector in hints.
+    """
     exit_code = exit_of(error.code, error.grpc_code.name)
-    hint = HINTS.get(error.code, "")
+    hint = HINTS.get(error.code, "").format(**{**UNKNOWN, **names})
     fields = [(each.field, each.message) for each in error.fields]
-    if error.code == "UNAVAILABLE" and error.request_id is None:
-        return _unreachable(error.message, address)
+    in_http = error.code == error.grpc_code.name and is_http(error.message)
+    if in_http or (error.code == "UNAVAILABLE" and error.request_id is None):
+        message, hint = why(error.message, settings.address, encrypted=settings.encrypted)
+        return Failure("UNAVAILABLE", message, Exit.UNAVAILABLE, hint=hint)
     if error.retry_after is not None:
         hint = f"Try again in {error.retry_after.total_seconds():.0f} seconds."
     if error.code == "INTERNAL" and error.request_id is not None:
         hint = f"Finlink's log has the cause under the request id {error.request_id}."
     if (page := error.metadata.get("loginUrl")) is not None:
-        hint = f"Log in at {page} and then run 'finlink connectors refresh CONNECTOR'."
+        connector = names.get("connector", UNKNOWN["connector"])
+        hint = f"Log in at {page} and then run 'finlink connectors refresh {connector}'."
     return Failure(
         error.code,
         error.message or error.code,
@@ -144,17 +173,6 @@ def of_call(error: FinlinkError, address: str, options: Mapping[str, str]) -> Fa
         fields=fields,
         options=options,
     )
-
-
-def _unreachable(detail: str, address: str) -> Failure:
-    """gRPC could not connect, or not speak with what it found."""
-    if "refused" in detail:
-        message = f"nothing listens at {address}"
-        hint = "Start Finlink with 'make run', or name another with --address."
-    else:
-        message = f"no Finlink responds at {address}: {detail}"
-        hint = "Is it HOST:PORT of Finlink's gRPC, and does it want --tls?"
-    return Failure("UNAVAILABLE", message, Exit.UNAVAILABLE, hint=hint)
 
 
 # Codes of syncs, apart from those of calls, and what helps.
@@ -170,9 +188,7 @@ _SYNC_ADVICE: Mapping[str, str] = {
 }
 
 
-def sync_advice(
-    code: str, *, connector: str, user: str = "USER", platform: str = "PLATFORM"
-) -> str:
-    """The advice for a sync that failed with `code`."""
+def sync_advice(code: str, names: Mapping[str, str]) -> str:
+    """The advice for a sync that failed with `code`; `names` as of `of_call`."""
     advice = _SYNC_ADVICE.get(code, "Finlink's log has the cause under the connector {connector}")
-    return advice.format(connector=connector, user=user, platform=platform)
+    return advice.format(**{**UNKNOWN, **names})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from inspect import Parameter
 from pathlib import Path
@@ -31,7 +31,7 @@ Body = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Where to; only you may read it. Default: the output."),
+    typer.Option("--output", help="Where to; only you may read it. Default: the output."),
 ]
 
 CONNECTOR = "connectorId"
@@ -67,7 +67,9 @@ def _parameter(name: str, field: Field, *, body: bool) -> Parameter:
     kind: Any = _type(field)
     default: Any = None
     if field.argument:
-        declared: Any = typer.Argument(metavar=field.name, help=help_text)
+        declared: Any = typer.Argument(
+            metavar=field.name, help=help_text, autocompletion=_completion(field)
+        )
         if field.in_path or not body:
             default = Parameter.empty
         elif field.needed:
@@ -80,10 +82,31 @@ def _parameter(name: str, field: Field, *, body: bool) -> Parameter:
             default = None if body else Parameter.empty
         if field.repeated:
             help_text = f"{help_text} May be repeated."
-        declared = typer.Option(*_flags(field), help=help_text, metavar=_metavar(field))
+        declared = typer.Option(
+            *_flags(field),
+            help=help_text,
+            metavar=_metavar(field),
+            autocompletion=_completion(field),
+        )
     optional = kind if default is Parameter.empty else kind | None
     annotation = cast("Any", Annotated)[optional, declared]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _completion(field: Field) -> Callable[[str], list[str]] | None:
+    return {"userId": complete_user, CONNECTOR: complete_connector}.get(field.json)
+
+
+def complete_user(incomplete: str) -> list[str]:
+    from finlink_cli import completion  # it needs the client
+
+    return completion.users(incomplete)
+
+
+def complete_connector(incomplete: str) -> list[str]:
+    from finlink_cli import completion
+
+    return completion.connectors(incomplete)
 
 
 def _type(field: Field) -> Any:

@@ -43,7 +43,7 @@ def show_rows(cli: Cli, data: Message, name: str) -> None:
     """An object with a list: for people the list, as a table, and the facts beside it."""
     found = output.to_json(data)
     if cli.as_json:
-        output.print_json(found)
+        cli.put(found)
         return
     _table(cli, data.DESCRIPTOR, name, found[name])
     facts = {key: value for key, value in found.items() if not isinstance(value, list | dict)}
@@ -62,7 +62,7 @@ def show_list(cli: Cli, call: Any, request: Any, *, everything: bool) -> None:
     data = call(request).data
     found = output.to_json(data)
     if cli.as_json:
-        output.print_json(found)
+        cli.put(found)
         return
     name = _list_of(data.DESCRIPTOR)
     _table(cli, data.DESCRIPTOR, name, found[name])
@@ -70,7 +70,7 @@ def show_list(cli: Cli, call: Any, request: Any, *, everything: bool) -> None:
     for total in [key for key in pagination if key.startswith("total") and key != "totalPages"]:
         cli.say(f"\n{pagination[total]} in all.")
     if token := pagination.get("nextPageToken"):
-        cli.screen.print(f"\nThere are more: --all, or --page-token {token}", soft_wrap=True)
+        cli.screen.print(f"\nThere are more: --all, or\n--page-token {token}", soft_wrap=True)
 
 
 def _show_all(cli: Cli, pages: Iterator[Any]) -> None:
@@ -84,7 +84,7 @@ def _show_all(cli: Cli, pages: Iterator[Any]) -> None:
             for item in output.to_json(page.data)[name]:
                 count += 1
                 if cli.as_json:
-                    output.print_json(item)
+                    cli.put(item)
                 else:
                     rows.append(item)
             note(f"{count} {output.label(name)}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 FILE = "google.api.HttpBody"
+_NAMES = {"userId": "user", "platform": "platform", CONNECTOR: "connector"}
 _CHUNK = 64 << 10
 _UNKNOWN = "application/octet-stream"
 
@@ -32,6 +33,8 @@ def build(cli: Cli, rpc: Rpc, values: Mapping[str, Any], body: Path | None = Non
     for index, field in enumerate(rpc.fields):
         value = values.get(name_of(index))
         if value is not None and value != []:
+            if field.json in _NAMES:
+                cli.names[_NAMES[field.json]] = str(value)
             _put(content, field, _in_json(cli, field, value))
     for field in rpc.fields:
         if field.needed and _at(content, field) is None:

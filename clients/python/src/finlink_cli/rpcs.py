@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from finlink_cli import contract
 from finlink_cli.cli import Cli
 from finlink_cli.contract import Rpc
+from finlink_cli.failures import wrong_usage
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
+
+_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 
 def method_of(rpc: Rpc) -> MethodDescriptor:
@@ -64,12 +69,29 @@ def reply(cli: Cli, method: str, **fields: Any) -> Any:
 
 
 def connector_id(cli: Cli, connector: str) -> str:
-    """The id of CONNECTOR, which is that or USER/PLATFORM."""
-    if "/" not in connector:
+    """The id of CONNECTOR, which is that or USER/PLATFORM. Raises Failure."""
+    if _ID.fullmatch(connector):
         return connector
-    user_id, _, platform = connector.partition("/")
+    user_id, slash, platform = connector.partition("/")
+    if not slash:
+        raise wrong_usage(
+            f"{connector} names no connector: it is USER/PLATFORM, or an id of 24 hexadecimal digits",
+            f"'finlink connectors list --user {connector}' shows those of the user {connector}.",
+        )
+    cli.names.update(user=user_id, platform=platform, connector=connector)
     found = reply(cli, "GetUserPlatformConnector", user_id=user_id, platform=platform)
     return str(found.data.connector.id)
+
+
+def names(cli: Cli) -> Mapping[str, str]:
+    """The user, platform and connector that a command is about, as far as they can be known."""
+    from finlink_client import FinlinkError
+
+    if "connector" in cli.names and "user" not in cli.names:
+        with suppress(FinlinkError):
+            found = reply(cli, "GetConnector", connector_id=cli.names["connector"]).data
+            cli.names.update(user=found.user_id, platform=found.platform)
+    return cli.names
 
 
 def _metadata(cli: Cli) -> list[tuple[str, str]]:

@@ -38,7 +38,7 @@ def _run(cli: Cli, connector_id: str, sync_id: str) -> SyncRun:
     return run
 
 
-def check(run: SyncRun, connector: str) -> None:
+def check(cli: Cli, run: SyncRun) -> None:
     """Raises Failure for a run that did not bring all it was to bring."""
     if run.state == "success":
         return
@@ -47,5 +47,5 @@ def check(run: SyncRun, connector: str) -> None:
         run.error.code or run.state.upper(),
         f"{_ENDED_AS.get(run.state, run.state)}{cause}",
         Exit.FAILED,
-        hint=f"What to do: {sync_advice(run.error.code, connector=connector)}.",
+        hint=f"What to do: {sync_advice(run.error.code, rpcs.names(cli))}.",
     )

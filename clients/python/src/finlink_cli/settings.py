@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,9 @@ import typer
 from finlink_cli import streams
 from finlink_cli.failures import wrong_usage
 
+# A host, or IPv6 in brackets, and a port to 65535; or a socket.
+_PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+_ADDRESS = re.compile(rf"unix:\S+|([^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):{_PORT}")
 _BOOLEANS = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
 
 
@@ -27,6 +31,11 @@ class Settings:
     ca: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """TLS, which any of its settings asks for."""
+        return bool(self.tls or self.ca or self.client_cert)
 
 
 def config_file() -> Path:
@@ -44,7 +53,7 @@ def load(given: Mapping[str, str | bool | None]) -> Settings:
     settings = Settings(**found)
     if not (settings.api_key or "").isascii() or not (settings.api_key or "").isprintable():
         raise wrong_usage("the API key has characters that are in no key: is it complete?")
-    if "://" in settings.address or ":" not in settings.address:
+    if not _ADDRESS.fullmatch(settings.address):
         raise wrong_usage(
             f"the address must be HOST:PORT of Finlink's gRPC, as localhost:50051, not {settings.address}"
         )

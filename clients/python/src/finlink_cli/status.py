@@ -20,7 +20,7 @@ def status(cli: Cli, request: Any) -> None:
     """Counts connectors by platform and status."""
     data = output.to_json(rpcs.named(cli, "GetConnectorStatusSummary")(request).data)
     if cli.as_json:
-        output.print_json(data)
+        cli.put(data)
         return
     summary = {name.removesuffix("Connections"): count for name, count in data["summary"].items()}
     platforms = [{"platform": name, **counts} for name, counts in data["byPlatform"].items()]

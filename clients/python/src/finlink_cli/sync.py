@@ -26,4 +26,4 @@ def start(
         return
     run = runs.followed(cli, request.connector_id, started.data.sync_id)
     replies.one(cli, run)
-    runs.check(run, request.connector_id)
+    runs.check(cli, run)

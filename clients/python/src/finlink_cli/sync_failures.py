@@ -12,6 +12,7 @@ from finlink_cli import contract, output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 from finlink_cli.failures import sync_advice
+from finlink_cli.parameters import complete_user
 
 # By what the audit trail calls them. A run that finds its session over ends with the last: it failed as well.
 _STATUSES = {"sync.failed": "failed", "sync.partial": "partial", "session.expired": "expired"}
@@ -22,7 +23,9 @@ _TOGETHER = 60.0  # seconds within which a run and the event about it are record
 @command("sync failures", example="finlink sync failures --platform zerodha")
 def failures(
     cli: Cli,
-    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Only of this user.", autocompletion=complete_user)
+    ] = None,
     platform: Annotated[Platform | None, typer.Option(help="Only of this platform.")] = None,
     from_date: Annotated[
         str | None, typer.Option(metavar="DATE", help="At or after: YYYY-MM-DD or RFC 3339.")
@@ -35,6 +38,7 @@ def failures(
 
     It needs an API key of the scope admin, where keys are used.
     """
+    cli.options = {"userId": "--user", "fromDate": "--from-date"}
     events = _events(cli, user, platform, from_date, limit)
     connectors: dict[str, output.Json | None] = {}
     rows = []
@@ -43,9 +47,8 @@ def failures(
         if connector_id not in connectors:
             connectors[connector_id] = _connector(cli, connector_id)
         code = event.get("code", "")
-        advice = sync_advice(
-            code, connector=connector_id, user=event["userId"], platform=event["platform"]
-        )
+        user_id, on = event["userId"], event["platform"]
+        advice = sync_advice(code, {"connector": connector_id, "user": user_id, "platform": on})
         found = {name: event.get(name) for name in ("at", "userId", "platform", "connectorId")}
         rows.append(
             {
@@ -58,7 +61,7 @@ def failures(
             }
         )
     if cli.as_json:
-        output.print_json({"failures": rows})
+        cli.put({"failures": rows})
         return
     cli.table("failures", rows, _COLUMNS)
     for advice in dict.fromkeys(f"{row['code']}: {row['next']}" for row in rows):

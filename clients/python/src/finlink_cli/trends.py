@@ -40,7 +40,7 @@ def trends(cli: Cli, request: Any) -> None:
     """Plots connections and syncs over the last minutes or hours, by platform."""
     data = output.to_json(rpcs.named(cli, "GetConnectorTrends")(request).data)
     if cli.as_json:
-        output.print_json(data)
+        cli.put(data)
         return
     steps: dict[str, list[output.Json]] = {}
     for point in data["points"]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.text import Text
 
-from finlink_cli import output
+from finlink_cli import output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
+from finlink_cli.parameters import complete_connector
 
 
 @command(
@@ -16,14 +18,28 @@ from finlink_cli.command import command
     rpc="WatchConnectors",
     example="finlink watch --user asha --json | jq .connector.connectionStatus",
 )
-def watch(cli: Cli, request: Any) -> None:
+def watch(
+    cli: Cli,
+    request: Any,
+    connector: Annotated[
+        str | None,
+        typer.Option(
+            help="Only this connector: its id, or USER/PLATFORM.", autocompletion=complete_connector
+        ),
+    ] = None,
+) -> None:
     """Reports each change of a connection and each step of a sync, until Ctrl-C.
 
     With --json each event is an object on its own line, heartbeats included.
     """
+    wanted = None if connector is None else rpcs.connector_id(cli, connector)
+    if wanted is not None:
+        request.user_id = rpcs.reply(cli, "GetConnector", connector_id=wanted).data.user_id
     for event in map(output.to_json, cli.finlink.watch_connectors(request)):
+        if wanted is not None and event.get("connector", {"id": wanted})["id"] != wanted:
+            continue
         if cli.as_json:
-            output.print_json(event)
+            cli.put(event)
         elif event["type"] == "ready":
             cli.notes.print("Watching; Ctrl-C ends it.")
         elif event["type"] != "heartbeat":
