@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from server import config
 from server.config import KeySettings, Settings
@@ -116,7 +116,8 @@ def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], empty: st
     if not rows:
         console.print(empty)
         return
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    folded = (Column(name, overflow="fold") for name in columns)
+    table = Table(*folded, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*(str(row.get(column) or "") for column in columns))
     console.print(table)
