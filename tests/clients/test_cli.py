@@ -302,6 +302,8 @@ def test_wrong_credentials_on_the_input(finlink: Run, stdin: str | bytes, said: 
         (("sync", "settings", "0" * 24), 2, "VALIDATION_ERROR", "Nothing to update"),
         (("--api-key", "-", "status"), 2, "USAGE", "needs a terminal"),
         (("connectors", "show", "ravi"), 2, "USAGE", "'finlink connectors list --user ravi' shows"),
+        (("connectors", "show", ""), 2, "USAGE", "'finlink connectors list' shows"),
+        (("connectors", "show", "/zerodha"), 2, "USAGE", "names no connector"),
         (("sync", "start", "ravi"), 2, "USAGE", "it is USER/PLATFORM, or an id"),
         (("connectors", "list", "--user", "x y"), 2, "VALIDATION_ERROR", "\n  --user: must"),
         (("sync", "failures", "--from-date", "soon"), 2, "VALIDATION_ERROR", "\n  --from-date: "),

@@ -90,6 +90,9 @@ def test_a_filter_of_jq(script: Script, bare: Path) -> None:
     wrong = program("users", "list", "--jq", ".users[", **where)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "jq ended with 3" in wrong.stderr
+    script.replies["ListUsers"].append(reply("ListUsers", page("users", USER)))
+    broken = program("users", "list", "--jq", ".users[0].email.name", **where)
+    assert (broken.returncode, broken.stdout) == (1, "")
     missing = program("users", "list", "--jq", ".", PATH="", **where)
     assert missing.returncode == 2
     assert json.loads(missing.stderr)["error"]["message"].startswith("--jq needs the program jq")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.clients.command_line import PROGRAM, TIMEOUT, at_terminal
 from tests.clients.scripted import Script
+from tests.clients.test_cli_tables import USER, reply
 
 FAULT = b"has a fault"
 
@@ -32,6 +33,16 @@ def test_an_output_that_is_full(script: Script, bare: Path, redirected: str) -> 
     assert done.stderr == (b"" if "2>" in redirected else said)
 
 
+@pytest.mark.parametrize("options", ["", "--jq ."])
+def test_a_reader_that_has_gone(script: Script, bare: Path, options: str) -> None:
+    line = f'set -o pipefail; "$@" {options} | true'
+    page = {"data": {"users": [{**USER, "userId": f"u{each}"} for each in range(100)]}}
+    script.replies["ListUsers"].extend([reply("ListUsers", page)] * 2)
+    done = shell(line, "users", "list", "--all", "--address", script.address)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.full_only
 def test_help_to_an_output_that_is_full(bare: Path) -> None:
     done = shell('"$@" >/dev/full', "--help")
     assert (done.returncode, b"No space left" in done.stderr) == (1, True)
@@ -44,7 +55,6 @@ def test_an_error_to_an_output_that_is_full_keeps_its_exit_code(bare: Path) -> N
 @pytest.mark.parametrize(
     ("closed", "arguments", "code"),
     [
-        (">&-", ("users", "show", "asha"), 0),
         (">&- 2>&- <&-", ("users", "show", "asha"), 0),
         ("<&-", ("users", "delete", "asha"), 2),
         ("<&-", ("connectors", "connect", "asha", "zerodha", "--credentials-stdin"), 2),
@@ -80,6 +90,7 @@ def test_a_password_that_is_no_text(script: Script, bare: Path) -> None:
     assert script.received == []
 
 
+@pytest.mark.full_only
 def test_another_locale(script: Script, bare: Path) -> None:
     """The output has what its encoding has; files are UTF-8 all the same."""
     latin = {

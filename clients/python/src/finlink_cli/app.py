@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except OSError as error:
-        if error.errno not in streams.UNWRITTEN:
+        if not streams.is_unwritten(error):
             raise
         return _unwritten(error, as_json=_wants_json(arguments))
     except TyperException as error:

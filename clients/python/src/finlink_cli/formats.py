@@ -11,10 +11,11 @@ from typing import IO, Any, TypeAlias, cast
 
 import typer
 
-from finlink_cli.failures import wrong_usage
+from finlink_cli.failures import Exit, Failure, wrong_usage
 
 Json: TypeAlias = dict[str, Any]
 
+_NO_FILTER = 3  # jq's exit code
 # Texts that YAML reads as they stand.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_@./-]*( [A-Za-z0-9_@./-]+)*")
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
@@ -47,8 +48,9 @@ class Writer:
         if self._jq is None:
             return
         self._jq.communicate()
-        if self._jq.returncode > 0:
-            raise wrong_usage(f"jq ended with {self._jq.returncode}", "See its message above.")
+        if (code := self._jq.returncode) > 0:
+            exit_code = Exit.USAGE if code == _NO_FILTER else Exit.FAILED
+            raise Failure("JQ", f"jq ended with {code}", exit_code, hint="See its message above.")
         if self._jq.returncode < 0:  # nobody reads its output
             raise BrokenPipeError
 

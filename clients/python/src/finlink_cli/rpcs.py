@@ -73,10 +73,11 @@ def connector_id(cli: Cli, connector: str) -> str:
     if _ID.fullmatch(connector):
         return connector
     user_id, slash, platform = connector.partition("/")
-    if not slash:
+    if not (slash and user_id and platform):
+        mine = f"'finlink connectors list --user {user_id}' shows those of the user {user_id}."
         raise wrong_usage(
-            f"{connector} names no connector: it is USER/PLATFORM, or an id of 24 hexadecimal digits",
-            f"'finlink connectors list --user {connector}' shows those of the user {connector}.",
+            f"'{connector}' names no connector: it is USER/PLATFORM, or an id of 24 hexadecimal digits",
+            mine if user_id else "'finlink connectors list' shows those there are.",
         )
     cli.names.update(user=user_id, platform=platform, connector=connector)
     found = reply(cli, "GetUserPlatformConnector", user_id=user_id, platform=platform)

@@ -14,8 +14,7 @@ import typer
 
 from finlink_cli.failures import wrong_usage
 
-# Errors of an output.
-UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
+_UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
@@ -36,6 +35,11 @@ def make_usable() -> None:
 def discard(stream: Any) -> None:
     """Have no more written to a stream that takes nothing: what it still holds is lost."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def is_unwritten(error: OSError) -> bool:
+    """Whether an output is at fault. What Rich raises has no number."""
+    return isinstance(error, BrokenPipeError) or error.errno in _UNWRITTEN
 
 
 def is_text(value: object) -> bool:
