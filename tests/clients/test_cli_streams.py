@@ -33,7 +33,7 @@ def test_an_output_that_is_full(script: Script, bare: Path, redirected: str) -> 
     assert done.stderr == (b"" if "2>" in redirected else said)
 
 
-@pytest.mark.parametrize("options", ["", "--jq ."])
+@pytest.mark.parametrize("options", ["", "--json", "--jq ."])
 def test_a_reader_that_has_gone(script: Script, bare: Path, options: str) -> None:
     line = f'set -o pipefail; "$@" {options} | true'
     page = {"data": {"users": [{**USER, "userId": f"u{each}"} for each in range(100)]}}

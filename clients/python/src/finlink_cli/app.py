@@ -25,7 +25,7 @@ from finlink_cli import (
     trends,
     watch,
 )
-from finlink_cli.command import Command, report, takes_common_options
+from finlink_cli.command import Command, report, takes_common_options, unwritten
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if not streams.is_unwritten(error):
             raise
-        return _unwritten(error, as_json=_wants_json(arguments))
+        return unwritten(error, as_json=_wants_json(arguments))
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # pydantic's words
         if message.startswith("Usage: "):  # help, in place of a command that was not given
@@ -78,16 +78,6 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     return bool({"--json", "--jq", "-ojson", "--format=json"} & set(arguments)) or any(
         pair in (("-o", "json"), ("--format", "json")) for pair in pairwise(arguments)
     )
-
-
-def _unwritten(error: OSError, *, as_json: bool) -> int:
-    """The output takes no more: its reader has gone, as after `| head`, or its disk is full."""
-    streams.discard(sys.stdout)
-    if isinstance(error, BrokenPipeError):
-        return Exit.PIPE_CLOSED
-    message = f"the output cannot be written: {error.strerror}"
-    report(Failure("OUTPUT", message, Exit.FAILED), as_json=as_json)
-    return Exit.FAILED
 
 
 def program() -> None:

@@ -17,7 +17,7 @@ from typer.main import get_command
 from finlink_cli import contract, formats, output, parameters, requests, rpcs, settings, streams
 from finlink_cli.cli import Cli
 from finlink_cli.contract import Rpc
-from finlink_cli.failures import LOGIN_NEEDED, Failure, of_call, wrong_usage
+from finlink_cli.failures import LOGIN_NEEDED, Exit, Failure, of_call, wrong_usage
 
 Command: TypeAlias = Any  # Typer has no name for what it makes
 
@@ -217,9 +217,14 @@ def _failures_reported(*, as_json: bool) -> Iterator[None]:
     """Say what went wrong and end with its exit code."""
     try:
         yield
+        sys.stdout.flush()
     except Failure as failure:
         report(failure, as_json=as_json)
         raise typer.Exit(failure.exit_code) from None
+    except OSError as error:  # Typer would end with 1 where nobody reads
+        if not streams.is_unwritten(error):
+            raise
+        raise typer.Exit(unwritten(error, as_json=as_json)) from None
 
 
 def report(failure: Failure, *, as_json: bool) -> None:
@@ -231,3 +236,13 @@ def report(failure: Failure, *, as_json: bool) -> None:
             output.screen(stderr=True).print(output.safe(str(failure)), style="red", soft_wrap=True)
     except OSError:
         streams.discard(sys.stderr)
+
+
+def unwritten(error: OSError, *, as_json: bool) -> int:
+    """The output takes no more: its reader has gone, as after `| head`, or its disk is full."""
+    streams.discard(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return Exit.PIPE_CLOSED
+    message = f"the output cannot be written: {error.strerror}"
+    report(Failure("OUTPUT", message, Exit.FAILED), as_json=as_json)
+    return Exit.FAILED
