@@ -17,7 +17,7 @@ from server.observability.buffered_stream import BufferedStream
 request_id: ContextVar[str | None] = ContextVar("finlink_request_id", default=None)
 sync_id: ContextVar[str | None] = ContextVar("finlink_sync_id", default=None)
 
-# What is shown at terminals beside what is printable.
+# Shown at terminals, too, though Python does not count them as printable.
 SHOWN = "\n\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}"
 
 

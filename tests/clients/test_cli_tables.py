@@ -115,7 +115,7 @@ def reply(method: str, content: dict[str, Any]) -> bytes:
 
 @pytest.fixture
 def shown(finlink: Run, script: Script, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What a command of CASES shows at a width."""
+    """Run a command of CASES at a width; its output."""
     import_module("google.rpc.status_pb2")
 
     def show(command: str, width: int, *options: str) -> str:

@@ -38,7 +38,7 @@ def discard(stream: Any) -> None:
 
 
 def is_unwritten(error: OSError) -> bool:
-    """Whether an output is at fault. What Rich raises has no number."""
+    """Whether an output is at fault. Rich raises one without a number."""
     return isinstance(error, BrokenPipeError) or error.errno in _UNWRITTEN
 
 

@@ -1,4 +1,4 @@
-"""Why gRPC could not connect, or not speak with what it found, and what helps."""
+"""Reasons why gRPC could not connect or be spoken, each with a hint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _NO_GRPC = "Failed parsing HTTP/2"
 _NO_TLS = "WRONG_VERSION_NUMBER"
 _GRPC_PORT = "Finlink's gRPC listens at port 50051 unless it was given another."
-# By a part of gRPC's own words: what they mean, and what helps.
+# By a part of gRPC's own words: their meaning, and a hint.
 _KNOWN: Sequence[tuple[str, str, str]] = (
     (
         "HTTP proxy",
@@ -50,7 +50,7 @@ _KNOWN: Sequence[tuple[str, str, str]] = (
 
 
 def why(detail: str, address: str, *, encrypted: bool) -> tuple[str, str]:
-    """What is wrong at `address`, of which gRPC says `detail`; and a hint."""
+    """The fault at `address`, which gRPC describes as `detail`, and a hint."""
     host = address.rpartition(":")[0]
     if encrypted and "Socket closed" in detail:  # as by Envoy
         detail = _NO_TLS
