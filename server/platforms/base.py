@@ -21,7 +21,7 @@ from typing import Protocol, TypeAlias
 
 from finlink_words import DataType
 
-from server.platforms.records import Item
+from server.platforms.records import Item, Period
 
 
 class PlatformError(Exception):
@@ -100,15 +100,27 @@ class LoginRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """A platform's reply for one data type, read: items, each with its identity.
+
+    `faults`: why it lacks some; then nothing follows from what it lacks. `periods`: for which it has all.
+    """
+
+    items: Sequence[Item]
+    faults: Sequence[PlatformError] = ()
+    periods: Sequence[Period] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """A platform's reply for one data type, not read yet.
 
-    `digest`, of the replies as they came, distinguishes it from other replies. `items` reads all of them,
-    each with its identity; it raises SessionEnded or PlatformDataError, and never gives a part.
+    `digest`, of the replies as they came, distinguishes it from other replies. `contents` reads them; it
+    raises SessionEnded, or the first fault if nothing can be read.
     """
 
     digest: str
-    items: Callable[[], Sequence[Item]]
+    contents: Callable[[], Contents]
 
 
 # Awaits the moment at which a rate limit allows one call.

@@ -3,6 +3,9 @@
 A `Node` is a JSON value together with the place it stands at, so that an error says which field was
 wrong and what was expected. Places are made of names this code asks for, never of values: messages
 are shown to callers and must hold no secret and no personal data.
+
+A document that is parsed with a list of faults loses only what is wrong in it: rows and optional
+fields that cannot be read are left out and noted there. Without one the first of them raises.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import partial
 from typing import NoReturn, TypeVar
 
-from server.platforms.base import PlatformDataError
+from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.records import Money
 
 T = TypeVar("T")
@@ -28,6 +32,7 @@ IST = timezone(timedelta(hours=5, minutes=30), "IST")
 # hostile 1e999999 would otherwise become a megabyte of zeros.
 _LARGEST_EXPONENT = 30
 _MOST_DIGITS = 34
+_SIX_PLACES = Decimal("0.000001")
 _EXACT = Context(prec=2 * _MOST_DIGITS, traps=[InvalidOperation, Inexact])
 
 _NUMERIC_TEXT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -37,14 +42,17 @@ _DAY_AND_TIME = re.compile(_DAY.pattern + r"[ T][0-9]{2}:[0-9]{2}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-def parse(text: str | bytes, place: str) -> Node:
+Faults = list[PlatformError]  # why something is missing
+
+
+def parse(text: str | bytes, place: str, faults: Faults | None = None) -> Node:
     """Parse JSON with exact decimals. `place` names the reply in errors."""
     try:
         value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, ArithmeticError, RecursionError):
         # `from None`: a decode error carries the whole document with it.
         raise PlatformDataError(f"{place}: expected a JSON document") from None
-    return Node(value, place)
+    return Node(value, place, faults)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -74,10 +82,19 @@ def exact_product(*factors: Decimal) -> Decimal | None:
     return plain(product)
 
 
+def quotient(dividend: Decimal, divisor: Decimal) -> Decimal | None:
+    """Rounded to 6 digits after the point; None if out of bounds, or by nothing."""
+    try:
+        return plain((dividend / divisor).quantize(_SIX_PLACES))
+    except ArithmeticError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     value: object = field(repr=False)
     place: str
+    faults: Faults | None = field(default=None, repr=False, compare=False)
 
     def bad(self, expected: str) -> PlatformDataError:
         return PlatformDataError(f"{self.place}: expected {expected}")
@@ -92,17 +109,39 @@ class Node:
         members = self.as_object()
         if name not in members:
             raise self.bad(f"a field {name}")
-        return Node(members[name], f"{self.place}.{name}")
+        return self._inner(members[name], f".{name}")
+
+    def _inner(self, value: object, place: str) -> Node:
+        return Node(value, self.place + place, self.faults)
 
     def find(self, name: str) -> Node | None:
         """A field that may be missing or null."""
         value = self.as_object().get(name)
-        return None if value is None else Node(value, f"{self.place}.{name}")
+        return None if value is None else self._inner(value, f".{name}")
 
     def read(self, name: str, how: Callable[[Node], T]) -> T | None:
         """A field read in this way; None if it is missing or null."""
         node = self.find(name)
         return None if node is None else how(node)
+
+    def optional(self, name: str, how: Callable[[Node], T]) -> T | None:
+        """A field that only says more about the rest: a wrong one is a fault, and as if it were missing."""
+        return self.tolerate(lambda: self.read(name, how))
+
+    def tolerate(self, read: Callable[[], T]) -> T | None:
+        """A part of this; None, and a fault, if it cannot be read."""
+        if self.faults is None:
+            return read()
+        try:
+            return read()
+        except PlatformDataError as error:
+            self.faults.append(error)
+            return None
+
+    def rows(self, how: Callable[[Node], T | None]) -> list[T]:
+        """An array's elements, each read in this way, without those that are None or, as faults, wrong."""
+        read = [self.tolerate(partial(how, element)) for element in self.each()]
+        return [value for value in read if value is not None]
 
     def descend(self, *names: str) -> Node | None:
         """A field some levels down, any of which may be missing or null."""
@@ -116,8 +155,7 @@ class Node:
     def each(self) -> Iterator[Node]:
         if not isinstance(self.value, list):
             raise self.bad("an array")
-        place = f"{self.place}[]"
-        return (Node(element, place) for element in self.value)
+        return (self._inner(element, "[]") for element in self.value)
 
     def find_each(self, name: str) -> Iterator[Node]:
         """The elements of an array that may be missing or null."""
@@ -126,8 +164,12 @@ class Node:
 
     def members(self) -> Iterator[tuple[str, Node]]:
         """The entries of an object used as a map. Its keys are data: they never enter a place."""
-        place = f"{self.place}[]"
-        return ((key, Node(value, place)) for key, value in self.as_object().items())
+        return ((key, self._inner(value, "[]")) for key, value in self.as_object().items())
+
+    def entries(self, how: Callable[[str, Node], T]) -> list[T]:
+        """Those, each read in this way; what is wrong is left out as a fault."""
+        read = [self.tolerate(partial(how, key, entry)) for key, entry in self.members()]
+        return [value for value in read if value is not None]
 
     def row(self, *columns: str) -> dict[str, Node]:
         """An array read by position: null and what a shorter row lacks are left out.
@@ -136,9 +178,7 @@ class Node:
         """
         cells = [cell.value for cell in self.each()]
         named = zip(columns, cells, strict=False)
-        return {
-            name: Node(cell, f"{self.place}.{name}") for name, cell in named if cell is not None
-        }
+        return {name: self._inner(cell, f".{name}") for name, cell in named if cell is not None}
 
     def cell(self, row: dict[str, Node], column: str) -> Node:
         """A column that must be there, of what `row` returned for this node."""

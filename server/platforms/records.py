@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Literal
 
 from finlink_words import HoldingKind, TradeSide, TransactionDirection
 
@@ -54,7 +55,10 @@ class Trade:
 # again as holdings of their own (mutual fund schemes, provident fund). Never add those to the rest.
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Something owned or owed now. `value` of a liability is its positive amount."""
+    """Something owned or owed now. `value` of a liability is its positive amount.
+
+    `quantity` is all units. Where a platform reports parts of it, those add up to it.
+    """
 
     kind: HoldingKind
     name: str
@@ -68,6 +72,12 @@ class Holding:
     last_price: Decimal | None = None
     value: Money | None = None
     as_of: date | None = None
+    free_quantity: Decimal | None = None
+    unsettled_quantity: Decimal | None = None
+    pledged_quantity: Decimal | None = None
+    margin_quantity: Decimal | None = None
+    margin_average_price: Decimal | None = None
+    cost: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +101,15 @@ class Item:
 
     key: str
     record: Transaction | Trade | Holding | Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `since` on, a reply has every row of a group that the platform still reports.
+
+    A group is the records with one value of a field: a bank's rows, the trades of a security.
+    """
+
+    field: Literal["institution", "isin", "exchange"]
+    group: str
+    since: datetime

@@ -6,6 +6,7 @@ changes things, and gives the code of the error that the caller is told, or None
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -204,35 +205,51 @@ class Connector:
         self.session_id, self.refreshed = session_id, time.monotonic()
 
     def outcomes(self) -> list[Outcome]:
-        """How the run under way may end. After an outage of one data type it may stop or go on."""
-        return [self._outcome(goes_on=False), self._outcome(goes_on=True)]
+        """How the run under way may end.
 
-    def _outcome(self, *, goes_on: bool) -> Outcome:
+        After an outage of one data type it may stop or go on. A data type of which some calls fail comes in
+        part, if there is anything in the others.
+        """
+        choices = itertools.product((False, True), repeat=2)
+        return [self._outcome(goes_on=goes_on, parts=parts) for goes_on, parts in choices]
+
+    def _outcome(self, *, goes_on: bool, parts: bool) -> Outcome:
         run = self.run
         assert run is not None
         alive, renewed, first, done = self.account.alive, False, None, []
+        away = False
         for data_type in run.types:
-            code = None if run.hold else self._fetch(data_type, alive=alive)
+            code, part = (None, False) if run.hold else self._fetch(data_type, alive=alive)
             if code == "REAUTH_REQUIRED":
                 code = self.renewal(alive=alive)
                 if code is None:
                     alive = renewed = True
-                    code = self._fetch(data_type, alive=alive)
-            if code is None:
+                    code, part = self._fetch(data_type, alive=alive)
+            if code is None or (part and parts):
                 done.append(data_type)
-            elif goes_on and code == "PLATFORM_UNAVAILABLE" and first is None:
+                first = first or code
+            elif code == "PLATFORM_DATA_ERROR":
                 first = code
+            elif goes_on and code == "PLATFORM_UNAVAILABLE" and not away:
+                first, away = code, True
             else:
                 return Outcome(code, done, renewed)
         return Outcome(first, done, renewed)
 
-    def _fetch(self, data_type: str, *, alive: bool) -> str | None:
+    def _fetch(self, data_type: str, *, alive: bool) -> tuple[str | None, bool]:
+        """The code of what is in the way, and whether a part comes nevertheless."""
+        codes = []
         for call in CALLS[self.account.platform][data_type]:
-            if code := self.account.code_of(call):
-                return code
-            if not alive:
-                return "REAUTH_REQUIRED"
-        return None
+            code = self.account.code_of(call)
+            details = (self.account.platform, data_type) == ("fi_money", "profile")
+            if (
+                code and not (code == "PLATFORM_DATA_ERROR" or details)
+            ) or code == "PLATFORM_THROTTLED":
+                return code, False
+            if not code and not alive:
+                return "REAUTH_REQUIRED", False
+            codes.append(code)
+        return next(filter(None, codes), None), None in codes
 
     def finish(self, outcome: Outcome) -> None:
         """The run under way has come to its end, or is deferred."""

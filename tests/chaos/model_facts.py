@@ -54,7 +54,9 @@ class Facts:
         # Platforms' data change with their day, which may turn at a half hour of ours.
         kept.moments.add((self.days, int(time.time() // HALF_HOUR)))
         calls = CALLS[account.platform][data_type]
-        part = account.fault == "partial" and set(calls) & set(account.faulty)
+        part = account.fault is not None and set(calls) & set(account.faulty)
+        if part and account.fault != "partial":
+            kept.last = None  # what a part lacks stays as it was
         sold = bool(account.sold) and data_type == "portfolio"
         if len(kept.moments) > 1:
             return

@@ -40,7 +40,8 @@ SHAPES: dict[str, tuple[str, set[str], set[str]]] = {
         {"kind", "name"},
         {
             "isin", "symbol", "exchange", "folio", "institution", "quantity", "averagePrice",
-            "lastPrice", "value", "asOf", "closedAt",
+            "lastPrice", "value", "asOf", "closedAt", "freeQuantity", "unsettledQuantity",
+            "pledgedQuantity", "marginQuantity", "marginAveragePrice", "cost",
         },
     ),
     "profile": (
@@ -49,8 +50,9 @@ SHAPES: dict[str, tuple[str, set[str], set[str]]] = {
         {"name", "email", "broker", "dateOfBirth"},
     ),
 }  # fmt: skip
-NUMBERS = ("quantity", "price", "averagePrice", "lastPrice")
-AMOUNTS = ("amount", "balanceAfter", "value")
+PARTS = ("freeQuantity", "unsettledQuantity", "pledgedQuantity", "marginQuantity")
+NUMBERS = ("quantity", "price", "averagePrice", "lastPrice", "marginAveragePrice", *PARTS)
+AMOUNTS = ("amount", "balanceAfter", "value", "cost")
 
 
 class Synced(NamedTuple):
@@ -320,7 +322,13 @@ async def test_kites_holdings_are_all_there(stack: Stack, synced: dict[str, Sync
         "cash": len(margins),
     }
     for row in holdings:
-        quantity = row["quantity"] + row["t1_quantity"]
+        margin = row["mtf"]
+        own = row["quantity"] + row["t1_quantity"] + row["collateral_quantity"]
+        quantity = own + margin["quantity"]
+        cost = own * Decimal(str(row["average_price"]))
+        cost += margin["quantity"] * Decimal(str(margin["average_price"]))
+        average = (cost / quantity).quantize(Decimal("0.000001"))
+        on_margin = {"marginAveragePrice": plain(margin["average_price"])}
         assert {
             "kind": "equity",
             "name": row["tradingsymbol"],
@@ -328,15 +336,23 @@ async def test_kites_holdings_are_all_there(stack: Stack, synced: dict[str, Sync
             "symbol": row["tradingsymbol"],
             "exchange": row["exchange"],
             "quantity": plain(quantity),
-            "averagePrice": plain(row["average_price"]),
+            "averagePrice": plain(average if margin["quantity"] else row["average_price"]),
             "lastPrice": plain(row["last_price"]),
             "value": {
                 "value": plain(Decimal(str(row["last_price"])) * quantity),
                 "currency": "INR",
             },
+            "freeQuantity": plain(row["quantity"]),
+            "unsettledQuantity": plain(row["t1_quantity"]),
+            "pledgedQuantity": plain(row["collateral_quantity"]),
+            "marginQuantity": plain(margin["quantity"]),
+            **(on_margin if margin["quantity"] else {}),
+            "cost": {"value": plain(cost), "currency": "INR"},
         } in found
-    for segment, margin in margins.items():
-        cash = {"value": plain(margin["available"]["live_balance"]), "currency": "INR"}
+    assert any(row["mtf"]["quantity"] for row in holdings)
+    assert any(row["collateral_quantity"] for row in holdings)
+    for segment, balance in margins.items():
+        cash = {"value": plain(balance["available"]["live_balance"]), "currency": "INR"}
         assert {"kind": "cash", "name": f"Cash ({segment})", "value": cash} in found
     (stored,) = listed(connector, "profile")
     assert stored == {
@@ -455,11 +471,64 @@ async def test_a_holding_that_is_gone_is_closed(
         "updatedAt": closed_at,
     }
     assert not [r for r in now.values() if "closedAt" in r.get("holding", {})]
-    assert now[old["trades"]["id"]] == old["trades"], "a trade is never over"
-    # It stays closed when it is not there again.
+    annulled = now[old["trades"]["id"]]
+    withdrawn_at = annulled["withdrawnAt"]
+    assert annulled == {
+        **old["trades"], "withdrawnAt": withdrawn_at, "updatedAt": withdrawn_at,
+    }  # fmt: skip
+    # They stay so when they are not there again.
     await step.sync(rest, made["id"])
     later = {record["id"]: record for record in await step.records(rest, made["id"])}
     assert later == {**now, closed["id"]: closed}
+
+
+async def test_a_bank_row_that_is_gone_is_withdrawn(
+    stack: Stack, rest: httpx.AsyncClient, user: str
+) -> None:
+    made = await step.connect(rest, user, permissions=["transactions"])
+    await step.synced(rest, made["id"])
+    kept = await step.records(rest, made["id"])
+    newest = kept[0]["transaction"]
+    oldest = next(
+        record
+        for record in reversed(kept)
+        if record["transaction"]["institution"] == newest["institution"]
+    )
+    async with step.database(stack) as documents:
+        # As though Fi had reported two other rows before: one that the bank changed since, and one that is
+        # too old to be reported.
+        for record in (kept[0], oldest):
+            await documents["records"].update_one(
+                {"_id": ObjectId(record["id"])}, {"$set": {"key": f"another {record['id']}"}}
+            )
+        await documents["connectors"].update_one(
+            {"_id": ObjectId(made["id"])}, {"$unset": {"sync.kept": ""}}
+        )
+    again = await step.sync(rest, made["id"])
+    assert (again["recordsCount"], again["addedCount"]) == (len(kept), 2)
+    now = {record["id"]: record for record in await step.records(rest, made["id"])}
+    assert len(now) == len(kept) + 2
+    withdrawn = {name for name, record in now.items() if "withdrawnAt" in record}
+    assert withdrawn == {kept[0]["id"]}
+    assert now[oldest["id"]] == oldest
+    total = sum(1 for record in now.values() if record["transaction"] == newest)
+    assert total == 2, "whoever adds up leaves the withdrawn one out"
+
+
+async def test_a_document_of_another_shape_costs_no_other_data_type(
+    rest: httpx.AsyncClient, user: str
+) -> None:
+    """The published data of this login have a credit report in place of the net worth."""
+    credentials = step.credentials_of(step.BROKEN_NET_WORTH)
+    made = await step.connect(rest, user, permissions=list(ALL), credentials=credentials)
+    (entry,) = (await step.synced(rest, made["id"]))["syncHistory"]
+    assert (entry["status"], entry["errorCode"]) == ("partial", "PLATFORM_DATA_ERROR")
+    assert [each["dataType"] for each in entry["missing"]] == ["portfolio"]
+    counts = {count["dataType"]: count["recordsCount"] for count in entry["counts"]}
+    assert counts.keys() == {"transactions", "trades", "profile"}
+    records = await step.records(rest, made["id"])
+    assert Counter(record["dataType"] for record in records) == counts
+    assert counts["trades"] > 0
 
 
 async def test_the_interval_brings_the_next_sync(
@@ -753,19 +822,20 @@ async def test_five_failures_in_a_row_are_an_error(rest: httpx.AsyncClient, user
         rest, user, permissions=["portfolio", "profile"], credentials=credentials
     )
     connector_id = made["id"]
-    await step.synced(rest, connector_id)
-    for _ in range(3):
-        await step.sync(rest, connector_id)
+    (first,) = (await step.synced(rest, connector_id))["syncHistory"]
+    assert first["status"] == "partial"
+    for _ in range(4):
+        await step.sync(rest, connector_id, dataTypes=["portfolio"])
     before = await step.get(rest, connector_id)
     assert before["connectionStatus"] == "connected", "four are not enough"
-    entry = await step.sync(rest, connector_id)
+    entry = await step.sync(rest, connector_id, dataTypes=["portfolio"])
     whole = await step.get(rest, connector_id)
     assert whole["connectionStatus"] == "error"
     assert whole["sessionId"] == made["sessionId"], "the session is fine"
-    assert [error["errorCode"] for error in whole["errors"]] == ["PLATFORM_DATA_ERROR"] * 5
+    assert [error["errorCode"] for error in whole["errors"]] == ["PLATFORM_DATA_ERROR"] * 6
     status = await step.sync_status(rest, connector_id)
-    assert (status["totalSyncs"], status["failedSyncs"], status["successRate"]) == (5, 5, 0)
-    assert "lastSyncAt" not in status
+    assert (status["totalSyncs"], status["failedSyncs"], status["successRate"]) == (6, 5, 0)
+    assert status["lastSyncAt"] == first["syncedAt"]
     pause = instant(status["nextSyncAt"]) - instant(entry["syncedAt"])
     assert pause > timedelta(minutes=9), "it goes on, more slowly"
     of_user = await step.of_user(rest, user)
@@ -782,8 +852,8 @@ async def test_five_failures_in_a_row_are_an_error(rest: httpx.AsyncClient, user
     assert (await step.sync(rest, connector_id, dataTypes=["profile"]))["status"] == "success"
     whole = await step.get(rest, connector_id)
     assert whole["connectionStatus"] == "connected"
-    assert len(whole["errors"]) == 5, "what went wrong is remembered"
-    entry = await step.sync(rest, connector_id)
+    assert len(whole["errors"]) == 6, "what went wrong is remembered"
+    entry = await step.sync(rest, connector_id, dataTypes=["portfolio"])
     assert entry["status"] == "failed"
     assert (await step.get(rest, connector_id))["connectionStatus"] == "connected"
 

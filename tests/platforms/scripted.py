@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from finlink_words import DataType
 
-from server.platforms.base import Platform, PlatformSession
+from server.platforms.base import Contents, Platform, PlatformSession
 from server.platforms.http import Retry
 from server.platforms.records import Item
 
@@ -139,6 +139,14 @@ def impatient() -> Retry:
 
 
 async def read(platform: Platform, session: PlatformSession, data_type: DataType) -> Sequence[Item]:
-    """The items of one data type."""
+    """The items of one data type, all of them."""
+    contents = await read_contents(platform, session, data_type)
+    assert not contents.faults
+    return contents.items
+
+
+async def read_contents(
+    platform: Platform, session: PlatformSession, data_type: DataType
+) -> Contents:
     async with platform.reading(session) as reading:
-        return (await reading.fetch(data_type)).items()
+        return (await reading.fetch(data_type)).contents()

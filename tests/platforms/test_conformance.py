@@ -148,7 +148,7 @@ async def fetch(platform: Platform, session: PlatformSession, data_type: DataTyp
 
 async def read(platform: Platform, session: PlatformSession, data_type: DataType) -> list[str]:
     """The keys of all items."""
-    return [item.key for item in (await fetch(platform, session, data_type)).items()]
+    return [item.key for item in (await fetch(platform, session, data_type)).contents().items]
 
 
 @each_platform
@@ -197,13 +197,13 @@ async def test_a_login_that_fails_is_not_repeated(world: World) -> None:
 async def test_data_is_read_and_every_item_has_its_key(world: World, data_type: DataType) -> None:
     session = await world.connected()
     fetched = await fetch(world.platform, session, data_type)
-    items = fetched.items()
+    items = fetched.contents().items
     keys = [item.key for item in items]
     assert keys
     assert len(set(keys)) == len(keys)
     assert {type(item.record) for item in items} == {RECORDS[data_type]}
     again = await fetch(world.platform, session, data_type)
-    assert (again.digest, [item.key for item in again.items()]) == (fetched.digest, keys)
+    assert (again.digest, [item.key for item in again.contents().items]) == (fetched.digest, keys)
 
 
 @each_platform
@@ -212,7 +212,7 @@ async def test_a_reading_asks_for_nothing_twice(world: World, manifest: Manifest
     before = len(world.calls())
     async with world.platform.reading(session) as reading:
         for data_type in manifest.data_types:
-            (await reading.fetch(data_type)).items()
+            (await reading.fetch(data_type)).contents()
     calls = [call["call"] for call in world.calls()[before:]]
     assert len(calls) == len(set(calls))
 

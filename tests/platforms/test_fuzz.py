@@ -28,8 +28,9 @@ NAMES = [
     "est_details", "overall_pf_balance", "current_pf_balance", "creditReports",
     "creditReportData", "currentApplication", "currentApplicationDetails",
     "currentApplicantDetails", "dateOfBirthApplicant", "exchange", "tradingsymbol", "product",
-    "quantity", "t1_quantity", "last_price", "average_price", "net", "multiplier", "fund",
-    "folio", "last_price_date", "available", "live_balance", "order_id", "trade_id", "status",
+    "quantity", "t1_quantity", "collateral_quantity", "mtf", "last_price", "average_price",
+    "net", "multiplier", "fund", "folio", "last_price_date", "available", "live_balance", "order_id",
+    "trade_id", "status",
     "transaction_type", "fill_timestamp", "exchange_timestamp", "amount", "user_id", "exchanges",
 ]  # fmt: skip
 PARSERS: list[Callable[[Node], object]] = [
@@ -81,6 +82,16 @@ RIGHT: list[tuple[Callable[[Node], object], object]] = [
         },
     ),
     (
+        kite_items.holdings,
+        [
+            {
+                "exchange": "NSE", "tradingsymbol": "T", "product": "CNC", "quantity": 1,
+                "t1_quantity": 2, "collateral_quantity": 3, "average_price": 1.5, "last_price": 2,
+                "mtf": {"quantity": 4, "average_price": 1.25},
+            }
+        ],
+    ),
+    (
         kite_items.positions,
         {
             "net": [
@@ -120,6 +131,7 @@ def is_total(parser: Callable[[Node], object], node: Node) -> None:
 @given(DOCUMENTS)
 def test_any_document(parser: Callable[[Node], object], document: object) -> None:
     is_total(parser, Node(document, "call"))
+    is_total(parser, Node(document, "call", []))
     is_total(parser, parse(json.dumps(document), "call"))
 
 
@@ -129,7 +141,9 @@ def test_a_right_document_with_one_wrong_place(
     parser: Callable[[Node], object], document: object, data: st.DataObject
 ) -> None:
     parser(Node(document, "call"))
-    is_total(parser, Node(_broken(document, data), "call"))
+    broken = _broken(document, data)
+    is_total(parser, Node(broken, "call"))
+    is_total(parser, Node(broken, "call", []))
 
 
 @given(st.binary())

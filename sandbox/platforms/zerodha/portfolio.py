@@ -12,12 +12,17 @@ _STOCK_BY_SYMBOL = {stock.symbol: stock for stock in STOCKS}
 def holdings(seed: int, user_id: str, today: date) -> list[dict[str, Any]]:
     """The holdings depend on the user alone; their value depends on the day."""
     rng = seeded_random(seed, "holdings", user_id)
+    apart = seeded_random(seed, "pledged and bought on margin", user_id)
     rows = []
-    for stock in rng.sample(STOCKS, k=rng.randint(12, 20)):
+    for number, stock in enumerate(rng.sample(STOCKS, k=rng.randint(12, 20))):
         quantity = rng.randint(1, 150)
         exchange = rng.choice(["NSE", "NSE", "BSE"])
         average = round(stock.price * rng.uniform(0.6, 1.15), 4)
         arriving = rng.choice([0, 0, 0, rng.randint(1, 10)])
+        # Neither is in `quantity`.
+        pledged = apart.randint(1, quantity) if number % 4 == 1 else 0
+        on_margin = apart.randint(1, 500) if number % 5 == 2 else 0
+        margin_average = round(average * apart.uniform(0.9, 1.1), 4) if on_margin else 0
         last = price_on(seed, stock.isin, stock.price, today)
         close = price_on(seed, stock.isin, stock.price, today - timedelta(days=1))
         rows.append(
@@ -28,7 +33,7 @@ def holdings(seed: int, user_id: str, today: date) -> list[dict[str, Any]]:
                 "isin": stock.isin,
                 "product": "CNC",
                 "price": 0,
-                "quantity": quantity,
+                "quantity": quantity - pledged,
                 "used_quantity": 0,
                 "t1_quantity": arriving,
                 "realised_quantity": quantity,
@@ -37,20 +42,20 @@ def holdings(seed: int, user_id: str, today: date) -> list[dict[str, Any]]:
                 "authorisation": {},
                 "opening_quantity": quantity,
                 "short_quantity": 0,
-                "collateral_quantity": 0,
+                "collateral_quantity": pledged,
                 "collateral_type": rng.choice(["", "", None]),
                 "discrepancy": False,
                 "average_price": average,
                 "last_price": last,
                 "close_price": close,
-                "pnl": (last - average) * quantity,
+                "pnl": (last - average) * (quantity - pledged),
                 "day_change": last - close,
                 "day_change_percentage": (last - close) / close * 100,
                 "mtf": {
-                    "quantity": 0,
+                    "quantity": on_margin,
                     "used_quantity": 0,
-                    "average_price": 0,
-                    "value": 0,
+                    "average_price": margin_average,
+                    "value": round(on_margin * margin_average, 4),
                     "initial_margin": 0,
                 },
             }

@@ -11,18 +11,16 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from weakref import WeakValueDictionary
 
-from finlink_words import DataType
 from yarl import URL
 
 from server.platforms.base import (
     CredentialsRefused,
-    Fetched,
     LoginRequired,
     PermissionRefused,
     PlatformDataError,
@@ -30,29 +28,19 @@ from server.platforms.base import (
     SessionEnded,
 )
 from server.platforms.document import Node, parse
-from server.platforms.fi_money import items as fi_items
-from server.platforms.fi_money import net_worth as fi_net_worth
 from server.platforms.fi_money.platform import FI_MONEY, FiMoneySettings
+from server.platforms.fi_money.reading import LABEL, FiReading, wants_login
 from server.platforms.http import Retry, Wire, is_loopback
 from server.platforms.manifest import Resources
 from server.platforms.mcp import McpClient
-from server.platforms.records import Item
 from server.platforms.session_lock import SessionLock
 
-LABEL = "Fi Money"
 ACCOUNT_TYPE = "mcp"
 # Small for every user, and asked for whatever data the user granted.
 _CHEAP_TOOL = "fetch_epf_details"
 _POLLS = 5
 # Browsers drop or replace other characters of an address, each in its own way.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
-_LOGIN_REQUIRED = "login_required"
-_READ_BY: Mapping[DataType, Sequence[str]] = {
-    "transactions": ("fetch_bank_transactions",),
-    "portfolio": ("fetch_net_worth", "fetch_epf_details"),
-    "trades": ("fetch_stock_transactions", "fetch_mf_transactions"),
-    "profile": ("fetch_credit_report", "fetch_bank_transactions"),
-}
 
 
 class FiMoney:
@@ -134,7 +122,7 @@ class FiMoney:
             # Fi takes any number at its login page and says afterwards whom it does not serve.
             raise CredentialsRefused(f"{LABEL} does not serve this user", "username") from None
         document = _understood(text)
-        return self._checked(document.get("login_url")) if _wants_login(document) else None
+        return self._checked(document.get("login_url")) if wants_login(document) else None
 
     def _checked(self, node: Node) -> str:
         """A user is sent to pages of Fi only, whatever a reply says."""
@@ -161,7 +149,7 @@ class FiMoney:
             text = await self._call(session.secrets["session_id"], _CHEAP_TOOL)
         except PermissionRefused:
             raise SessionEnded(f"{LABEL} does not serve this user any more") from None
-        if _wants_login(_understood(text)):
+        if wants_login(_understood(text)):
             raise SessionEnded(f"{LABEL} wants a new login")
         return session
 
@@ -199,63 +187,9 @@ class FiMoney:
 build = FiMoney
 
 
-class FiReading:
-    def __init__(self, mcp: McpClient, session: PlatformSession, lock: SessionLock) -> None:
-        self._mcp = mcp
-        self._session = session
-        self._lock = lock
-        self._texts: dict[str, str] = {}  # by tool
-
-    async def fetch(self, data_type: DataType) -> Fetched:
-        hashed = hashlib.sha256()
-        for tool in _READ_BY[data_type]:
-            text = (await self._text(tool)).encode("utf-8", "surrogatepass")
-            hashed.update(b"%d/%b" % (len(text), text))
-        return Fetched(hashed.hexdigest(), partial(self._items, data_type))
-
-    async def _text(self, tool: str) -> str:
-        if tool not in self._texts:
-            async with self._lock.call():
-                text = await self._mcp.call_tool(self._session.secrets["session_id"], tool)
-            if _LOGIN_REQUIRED in text:
-                _document(text, tool)  # which mostly says that there is no more to be had
-            self._texts[tool] = text
-        return self._texts[tool]
-
-    def _items(self, data_type: DataType) -> Sequence[Item]:
-        documents = [_document(self._texts[tool], tool) for tool in _READ_BY[data_type]]
-        match data_type:
-            case "transactions":
-                return fi_items.transactions(*documents)
-            case "portfolio":
-                net_worth, provident_fund = documents
-                return [
-                    *fi_net_worth.net_worth(net_worth),
-                    *fi_net_worth.provident_fund(provident_fund),
-                ]
-            case "trades":
-                stocks, funds = documents
-                return [*fi_items.stock_trades(stocks), *fi_items.fund_trades(funds)]
-            case "profile":
-                return fi_items.profile(self._session.platform_user_id, *documents)
-
-
-def _document(text: str, tool: str) -> Node:
-    """Raises SessionEnded or PlatformDataError."""
-    document = parse(text, tool)
-    if _wants_login(document):
-        raise SessionEnded(f"{LABEL} wants a new login")
-    return document
-
-
 def _understood(text: str) -> Node:
     """A tool's text where only the login matters: prose, too, comes to those logged in only."""
     try:
         return parse(text, _CHEAP_TOOL)
     except PlatformDataError:
         return Node(text, _CHEAP_TOOL)
-
-
-def _wants_login(document: Node) -> bool:
-    """Whether this is the reply that stands in for data while nobody is logged in."""
-    return isinstance(document.value, dict) and document.value.get("status") == _LOGIN_REQUIRED

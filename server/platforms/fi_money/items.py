@@ -4,11 +4,12 @@ Shapes as observed on the Fi MCP dev server and in Fi's published sample respons
 an empty object or a missing key; rows are arrays read by position.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 from finlink_words import TradeSide
 
@@ -16,6 +17,7 @@ from server.platforms.document import Node
 from server.platforms.identity import Part, number_items
 from server.platforms.records import Item, Money, Profile, Trade, Transaction
 
+T = TypeVar("T")
 Rows = list[tuple[tuple[Part, ...], Trade]]
 
 # Prose about the positional rows, beside the data and also where there is none.
@@ -52,52 +54,55 @@ def transactions(document: Node) -> list[Item]:
     One bank may appear several times, once an account, with nothing to distinguish them but the place: all
     its entries are one group.
     """
-    rows = []
-    for entry in section(document, "bankTransactions").values():
-        for account in entry.each():
-            bank = account.get("bank").text()
-            for line in account.find_each("txns"):
-                cells = line.row("amount", "narration", "date", "type", "mode", "balance")
-                amount = line.cell(cells, "amount").number_text()
-                if amount < 0:
-                    raise cells["amount"].bad("an amount without sign")
-                balance = cells["balance"].number_text() if "balance" in cells else None
-                kind = line.cell(cells, "type").integer()
-                record = Transaction(
-                    date=line.cell(cells, "date").day(),
-                    direction=_DIRECTIONS.get(kind, "other"),
-                    amount=Money(amount, "INR"),
-                    narration=line.cell(cells, "narration").text(),
-                    mode=cells["mode"].text() if "mode" in cells else "",
-                    institution=bank,
-                    balance_after=None if balance is None else Money(balance, "INR"),
-                )
-                key = (
-                    "fi/bank", bank, amount, record.narration, record.date, kind, record.mode,
-                    balance,
-                )  # fmt: skip
-                rows.append((key, record))
-    return number_items(rows)
+    banks = section(document, "bankTransactions").values()
+    return number_items(_flat(accounts.rows(_account) for accounts in banks))
+
+
+def _account(account: Node) -> list[tuple[tuple[Part, ...], Transaction]]:
+    return _lines(account, partial(_transaction, account.get("bank").text()))
+
+
+def _transaction(bank: str, line: Node) -> tuple[tuple[Part, ...], Transaction]:
+    cells = line.row("amount", "narration", "date", "type", "mode", "balance")
+    amount = line.cell(cells, "amount").number_text()
+    if amount < 0:
+        raise cells["amount"].bad("an amount without sign")
+    balance = cells["balance"].number_text() if "balance" in cells else None
+    kind = line.cell(cells, "type").integer()
+    record = Transaction(
+        date=line.cell(cells, "date").day(),
+        direction=_DIRECTIONS.get(kind, "other"),
+        amount=Money(amount, "INR"),
+        narration=cells["narration"].text() if "narration" in cells else "",
+        mode=cells["mode"].text() if "mode" in cells else "",
+        institution=bank,
+        balance_after=None if balance is None else Money(balance, "INR"),
+    )
+    key = ("fi/bank", bank, amount, record.narration, record.date, kind, record.mode, balance)
+    return key, record
 
 
 def stock_trades(document: Node) -> list[Item]:
     """`fetch_stock_transactions`: rows of [type, date, quantity, price?], by ISIN."""
-    rows: Rows = []
-    for entry in section(document, "stockTransactions").values():
-        for stock in entry.each():
-            isin = stock.get("isin").word()
-            for line in stock.find_each("txns"):
-                cells = line.row("type", "date", "quantity", "price")
-                kind = line.cell(cells, "type")
-                side = _STOCK_SIDES.get(kind.integer())
-                if side is None:
-                    raise kind.bad("1 to 4")
-                day = line.cell(cells, "date").day()
-                quantity = line.cell(cells, "quantity").number()
-                price = cells["price"].number() if "price" in cells else None
-                record = Trade(side=side, quantity=quantity, date=day, isin=isin, price=price)
-                rows.append((("fi/stock", isin, side, day, quantity, price), record))
-    return number_items(rows)
+    stocks = section(document, "stockTransactions").values()
+    return number_items(_flat(entries.rows(_stock) for entries in stocks))
+
+
+def _stock(stock: Node) -> Rows:
+    return _lines(stock, partial(_stock_trade, stock.get("isin").word()))
+
+
+def _stock_trade(isin: str, line: Node) -> tuple[tuple[Part, ...], Trade]:
+    cells = line.row("type", "date", "quantity", "price")
+    kind = line.cell(cells, "type")
+    side = _STOCK_SIDES.get(kind.integer())
+    if side is None:
+        raise kind.bad("1 to 4")
+    day = line.cell(cells, "date").day()
+    quantity = line.cell(cells, "quantity").number()
+    price = cells["price"].number() if "price" in cells else None
+    record = Trade(side=side, quantity=quantity, date=day, isin=isin, price=price)
+    return ("fi/stock", isin, side, day, quantity, price), record
 
 
 def fund_trades(document: Node) -> list[Item]:
@@ -106,34 +111,39 @@ def fund_trades(document: Node) -> list[Item]:
     `mfTransactions`: rows of [type, date, NAV, units, amount], by fund and folio.
     `transactions`: an object a trade, its day given as midnight in India expressed in UTC.
     """
-    rows: Rows = []
     found = section(document, "mfTransactions", "transactions")
+    rows: Rows = []
     if (positional := found.get("mfTransactions")) is not None:
-        for fund in positional.each():
-            rows.extend(_positional_fund(fund))
+        rows += _flat([positional.rows(_positional_fund)])
     if (spelled_out := found.get("transactions")) is not None:
-        rows.extend(_spelled_out_trade(trade) for trade in spelled_out.each())
+        rows += spelled_out.rows(_spelled_out_trade)
     return number_items(rows)
 
 
-def _positional_fund(fund: Node) -> Iterator[tuple[tuple[Part, ...], Trade]]:
-    isin = fund.get("isin").word()
-    for line in fund.find_each("txns"):
-        cells = line.row("type", "date", "nav", "units", "amount")
-        kind = line.cell(cells, "type")
-        side = _FUND_SIDES.get(kind.integer())
-        if side is None:
-            raise kind.bad("1 or 2")
-        yield _fund_trade(
-            side=side,
-            day=line.cell(cells, "date").day(),
-            isin=isin,
-            folio=fund.read("folioId", Node.text) or "",
-            fund=fund.read("schemeName", Node.text),
-            nav=cells["nav"].number() if "nav" in cells else None,
-            units=line.cell(cells, "units").number(),
-            amount=Money(cells["amount"].number(), "INR") if "amount" in cells else None,
-        )
+def _positional_fund(fund: Node) -> Rows:
+    isin, folio = fund.get("isin").word(), fund.read("folioId", Node.text) or ""
+    name = fund.optional("schemeName", Node.text)
+    return _lines(fund, partial(_positional_trade, isin, folio, name))
+
+
+def _positional_trade(
+    isin: str, folio: str, fund: str | None, line: Node
+) -> tuple[tuple[Part, ...], Trade]:
+    cells = line.row("type", "date", "nav", "units", "amount")
+    kind = line.cell(cells, "type")
+    side = _FUND_SIDES.get(kind.integer())
+    if side is None:
+        raise kind.bad("1 or 2")
+    return _fund_trade(
+        side=side,
+        day=line.cell(cells, "date").day(),
+        isin=isin,
+        folio=folio,
+        fund=fund,
+        nav=cells["nav"].number() if "nav" in cells else None,
+        units=line.cell(cells, "units").number(),
+        amount=Money(cells["amount"].number(), "INR") if "amount" in cells else None,
+    )
 
 
 def _spelled_out_trade(trade: Node) -> tuple[tuple[Part, ...], Trade]:
@@ -151,10 +161,10 @@ def _spelled_out_trade(trade: Node) -> tuple[tuple[Part, ...], Trade]:
         day=day,
         isin=trade.get("isinNumber").word(),
         folio=trade.read("folioId", Node.text) or "",
-        fund=trade.read("schemeName", Node.text),
+        fund=trade.optional("schemeName", Node.text),
         nav=None if price is None else price.value,
         units=trade.get("transactionUnits").number(),
-        amount=trade.read("transactionAmount", Node.money),
+        amount=trade.optional("transactionAmount", Node.money),
     )
 
 
@@ -173,7 +183,7 @@ def _fund_trade(
 def bank_names(document: Node) -> tuple[str, ...]:
     """The banks of `fetch_bank_transactions`, each once, in alphabetical order."""
     entries = section(document, "bankTransactions").values()
-    names = {bank.get("bank").text() for entry in entries for bank in entry.each()}
+    names = {name for banks in entries for name in banks.rows(lambda bank: bank.get("bank").text())}
     return tuple(sorted(names - {""}))
 
 
@@ -199,13 +209,22 @@ def _compact_day(node: Node) -> date:
 
 
 def profile(
-    platform_user_id: str | None, credit_report: Node, bank_transactions: Node
+    platform_user_id: str | None, born: date | None, institutions: Sequence[str]
 ) -> list[Item]:
     """One profile always: Fi knows the user, even if it returns nothing about them."""
     record = Profile(
         platform_user_id=platform_user_id,
         account_type="mcp",
-        date_of_birth=birth_date(credit_report),
-        institutions=bank_names(bank_transactions),
+        date_of_birth=born,
+        institutions=institutions,
     )
     return number_items([(("fi/profile",), record)])
+
+
+def _lines(entry: Node, how: Callable[[Node], T]) -> list[T]:
+    lines = entry.find("txns")
+    return [] if lines is None else lines.rows(how)
+
+
+def _flat(groups: Iterable[Iterable[Iterable[T]]]) -> list[T]:
+    return [row for group in groups for rows in group for row in rows]

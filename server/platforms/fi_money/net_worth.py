@@ -4,8 +4,8 @@ Shapes as observed on the Fi MCP dev server. The same money is reported on sever
 the accounts in it, the schemes in those): each level is kept, under kinds of its own.
 """
 
-from collections.abc import Iterator
 from datetime import date
+from functools import partial
 
 from finlink_words import HoldingKind
 
@@ -14,7 +14,8 @@ from server.platforms.fi_money.items import section
 from server.platforms.identity import Part, number_items
 from server.platforms.records import Holding, Item, Money
 
-Rows = Iterator[tuple[tuple[Part, ...], Holding]]
+Row = tuple[tuple[Part, ...], Holding]
+Rows = list[Row]
 
 # An account's summary, the field that is its value, and its kind. Funds and provident fund are
 # reported again, scheme by scheme and in fetch_epf_details: their accounts are kept apart.
@@ -45,13 +46,14 @@ _ACRONYMS = frozenset({"EPF", "ETF", "INVIT", "NPS", "REIT", "SGB", "US"})
 
 def net_worth(document: Node) -> list[Item]:
     """`fetch_net_worth`: the totals, accounts and fund schemes. The grand total is no item."""
-    readers = {
+    found = section(document, "netWorthResponse", "mfSchemeAnalytics", "accountDetailsBulkResponse")
+    parts = {
         "netWorthResponse": _totals,
         "mfSchemeAnalytics": _schemes,
         "accountDetailsBulkResponse": _accounts,
     }
-    found = section(document, *readers)
-    return number_items(row for name, node in found.items() for row in readers[name](node))
+    read = [document.tolerate(partial(parts[name], node)) for name, node in found.items()]
+    return number_items([row for rows in read if rows is not None for row in rows])
 
 
 def _totals(totals: Node) -> Rows:
@@ -59,73 +61,88 @@ def _totals(totals: Node) -> Rows:
     if totals.as_object() and totals.find("assetValues") is None:
         # A user with debts alone still has a grand total; anything else is another document.
         totals.get("totalNetWorthValue").money()
+    rows: Rows = []
     for name, otherwise_owed in (("assetValues", False), ("liabilityValues", True)):
-        for total in totals.find_each(name):
-            attribute = total.get("netWorthAttribute").word()
-            amount = total.get("value").money()
-            owed = attribute.startswith("LIABILITY_") or (
-                otherwise_owed and not attribute.startswith("ASSET_")
-            )
-            record = Holding(
-                kind="liability_total" if owed else "asset_total",
-                name=_readable(attribute),
-                value=_unsigned(amount) if owed else amount,
-            )
-            yield ("fi/total", attribute), record
+        if (values := totals.find(name)) is not None:
+            rows += totals.tolerate(partial(values.rows, partial(_total, otherwise_owed))) or []
+    return rows
+
+
+def _total(otherwise_owed: bool, total: Node) -> Row:
+    attribute = total.get("netWorthAttribute").word()
+    amount = total.get("value").money()
+    owed = attribute.startswith("LIABILITY_") or (
+        otherwise_owed and not attribute.startswith("ASSET_")
+    )
+    record = Holding(
+        kind="liability_total" if owed else "asset_total",
+        name=_readable(attribute),
+        value=_unsigned(amount) if owed else amount,
+    )
+    return ("fi/total", attribute), record
 
 
 def _schemes(analytics: Node) -> Rows:
     schemes = section(analytics, "schemeAnalytics").get("schemeAnalytics")
-    for scheme in [] if schemes is None else schemes.each():
-        detail = scheme.get("schemeDetail")
-        isin = detail.get("isinNumber").word()
-        name = detail.descend("nameData", "longName")
-        # No folio here: one ISIN may stand several times, for as many folios.
-        figures = scheme.descend("enrichedAnalytics", "analytics", "schemeDetails")
-        nav = detail.find("nav") or (figures and figures.find("navValue"))
-        record = Holding(
-            kind="mutual_fund",
-            name=isin if name is None else name.text() or isin,
-            isin=isin,
-            institution=detail.read("amc", Node.text) or None,
-            quantity=figures.read("units", Node.number) if figures else None,
-            last_price=None if nav is None else nav.money().value,
-            value=figures.read("currentValue", Node.money) if figures else None,
-        )
-        yield ("fi/scheme", isin), record
+    return [] if schemes is None else schemes.rows(_scheme)
+
+
+def _scheme(scheme: Node) -> Row:
+    detail = scheme.get("schemeDetail")
+    isin = detail.get("isinNumber").word()
+    name = detail.optional("nameData", lambda names: names.read("longName", Node.text))
+    # No folio here: one ISIN may stand several times, for as many folios.
+    figures = scheme.descend("enrichedAnalytics", "analytics", "schemeDetails")
+    nav = detail.optional("nav", Node.money) or (
+        figures and figures.optional("navValue", Node.money)
+    )
+    record = Holding(
+        kind="mutual_fund",
+        name=name or isin,
+        isin=isin,
+        institution=detail.optional("amc", Node.text) or None,
+        quantity=figures.read("units", Node.number) if figures else None,
+        last_price=nav.value if nav else None,
+        value=figures.read("currentValue", Node.money) if figures else None,
+        cost=figures.optional("investedValue", Node.money) if figures else None,
+    )
+    return ("fi/scheme", isin), record
 
 
 def _accounts(bulk: Node) -> Rows:
     """Each account by its key in the map, the only stable identifier in all of Fi's data."""
     accounts = section(bulk, "accountDetailsMap").get("accountDetailsMap")
-    for key, account in [] if accounts is None else accounts.members():
-        details = account.get("accountDetails")
-        instrument = _text(details, "accInstrumentType")
-        kind = _INSTRUMENTS.get(instrument.removeprefix("ACC_INSTRUMENT_TYPE_"), "other")
-        value: Money | None = None
-        as_of: date | None = None
-        for name, (amount_field, summary_kind) in _SUMMARIES.items():
-            summary = account.find(name)
-            if summary is None:
-                continue
-            kind = summary_kind
-            if _text(summary, "depositAccountType") in _SAVINGS:
-                kind = "savings"
-            value = summary.read(amount_field, Node.money)
-            as_of = summary.read("balanceDate", Node.day_or_instant)
-        if kind == "liability" and value is not None:
-            value = _unsigned(value)
-        meta = details.find("fipMeta")
-        institution = ("" if meta is None else _text(meta, "name")) or _text(details, "fipId")
-        masked = _text(details, "maskedAccountNumber")
-        record = Holding(
-            kind=kind,
-            name=f"{institution} {masked}".strip() or "Account",
-            institution=institution or None,
-            value=value,
-            as_of=as_of,
-        )
-        yield ("fi/account", key), record
+    return [] if accounts is None else accounts.entries(_account)
+
+
+def _account(key: str, account: Node) -> Row:
+    details = account.get("accountDetails")
+    instrument = _text(details, "accInstrumentType")
+    kind = _INSTRUMENTS.get(instrument.removeprefix("ACC_INSTRUMENT_TYPE_"), "other")
+    value: Money | None = None
+    as_of: date | None = None
+    for name, (amount_field, summary_kind) in _SUMMARIES.items():
+        summary = account.find(name)
+        if summary is None:
+            continue
+        kind = summary_kind
+        if _text(summary, "depositAccountType") in _SAVINGS:
+            kind = "savings"
+        value = summary.read(amount_field, Node.money)
+        as_of = summary.optional("balanceDate", Node.day_or_instant)
+    if kind == "liability" and value is not None:
+        value = _unsigned(value)
+    bank = details.optional("fipMeta", lambda meta: _text(meta, "name"))
+    institution = bank or details.optional("fipId", Node.text)
+    masked = details.optional("maskedAccountNumber", Node.text)
+    record = Holding(
+        kind=kind,
+        name=" ".join(part for part in (institution, masked) if part) or "Account",
+        institution=institution or None,
+        value=value,
+        as_of=as_of,
+    )
+    return ("fi/account", key), record
 
 
 def provident_fund(document: Node) -> list[Item]:
@@ -133,20 +150,21 @@ def provident_fund(document: Node) -> list[Item]:
 
     There is no account number. The first employment is what stays the same as more follow.
     """
-    rows = []
-    for accounts in section(document, "uanAccounts").values():
-        for account in accounts.each():
-            raw = account.get("rawDetails")
-            first = min(map(_employment, raw.find_each("est_details")), default=())
-            balance = raw.descend("overall_pf_balance", "current_pf_balance")
-            record = Holding(
-                kind="epf",
-                name="Employees' Provident Fund",
-                institution="EPFO",
-                value=None if balance is None else Money(balance.number_text(), "INR"),
-            )
-            rows.append((("fi/epf", *first), record))
-    return number_items(rows)
+    listed = section(document, "uanAccounts").values()
+    return number_items([row for accounts in listed for row in accounts.rows(_provident_fund)])
+
+
+def _provident_fund(account: Node) -> Row:
+    raw = account.get("rawDetails")
+    first = min(map(_employment, raw.find_each("est_details")), default=())
+    balance = raw.descend("overall_pf_balance", "current_pf_balance")
+    record = Holding(
+        kind="epf",
+        name="Employees' Provident Fund",
+        institution="EPFO",
+        value=None if balance is None else Money(balance.number_text(), "INR"),
+    )
+    return ("fi/epf", *first), record
 
 
 def _employment(employer: Node) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from server.platforms.base import (
     SessionEnded,
     Throttled,
 )
-from server.platforms.document import Node, parse
+from server.platforms.document import Faults, Node, parse
 from server.platforms.http import Reply
 
 LABEL = "Zerodha"
@@ -35,14 +35,14 @@ _BAD_REQUEST = frozenset(
 )
 
 
-def read_reply(reply: Reply, place: str) -> Node:
-    """The `data` of a reply. `place` names the call in errors.
+def read_reply(reply: Reply, place: str, faults: Faults | None = None) -> Node:
+    """The `data` of a reply. `place` names the call in errors; `faults` as for any document.
 
     Raises SessionEnded, PermissionRefused, PlatformUnavailable or PlatformDataError. Messages
     quote `error_type` only where it is a name we know, and never Zerodha's own text.
     """
     try:
-        document = parse(reply.body, place)
+        document = parse(reply.body, place, faults)
         members = document.as_object()
     except PlatformDataError:
         reply.raise_for_unavailable(LABEL)

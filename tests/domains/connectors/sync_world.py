@@ -40,6 +40,7 @@ from server.domains.users.store import UserStore
 from server.jobs.queue import Job
 from server.jobs.scheduler import JobScheduler
 from server.platforms.base import (
+    Contents,
     CredentialsRefused,
     Fetched,
     LoginRequired,
@@ -47,7 +48,7 @@ from server.platforms.base import (
     PlatformSession,
     SessionEnded,
 )
-from server.platforms.records import Holding, Item, Money, Profile, Trade, Transaction
+from server.platforms.records import Holding, Item, Money, Period, Profile, Trade, Transaction
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail, Codes
 from server.storage.background import Background
@@ -87,12 +88,13 @@ class InProcessReading:
 
     async def fetch(self, data_type: DataType) -> Fetched:
         items = await self.platform.fetch(self.session, data_type)
+        faults = self.platform.faults.get(data_type, ())
 
-        def look() -> Sequence[Item]:
+        def look() -> Contents:
             self.platform.looked_into.append(data_type)
-            return items
+            return Contents(items, faults, () if faults else self.platform.periods)
 
-        return Fetched(repr(items), look)
+        return Fetched(repr((items, faults)), look)
 
 
 class InProcess:
@@ -108,6 +110,8 @@ class InProcess:
             "profile": [profile()],
         }
         self.failures: dict[DataType, PlatformError] = {}
+        self.faults: dict[DataType, Sequence[PlatformError]] = {}  # why a data type comes in part
+        self.periods: Sequence[Period] = ()
         self.session_over = False
         self.wants_login = False
         self.cannot_log_in: PlatformError | None = None

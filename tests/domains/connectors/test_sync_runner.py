@@ -121,20 +121,6 @@ async def test_a_run_that_brought_a_part_is_partial(world: World) -> None:
     assert connector.totals.last_success_at is None
 
 
-async def test_a_failure_ends_the_run_at_once(world: World) -> None:
-    world.platform.failures = {"portfolio": PlatformDataError("Not understood")}
-    connector = await world.synced()
-    assert world.platform.fetched == ["transactions", "portfolio"]
-    (entry,) = connector.history
-    assert entry.status == "partial"
-    # What was not asked for is missing for what ended the run.
-    assert [(each.data_type, each.code) for each in entry.missing] == [
-        ("portfolio", "PLATFORM_DATA_ERROR"),
-        ("trades", "PLATFORM_DATA_ERROR"),
-        ("profile", "PLATFORM_DATA_ERROR"),
-    ]
-
-
 async def test_five_failures_in_a_row_are_an_error_and_a_success_clears_it(world: World) -> None:
     connector = await world.connected()
     world.platform.fail_with(PlatformDataError("Not understood"))

@@ -16,13 +16,22 @@ from server.platforms.base import (
     LoginRequired,
     PlatformDataError,
     PlatformSession,
+    PlatformUnavailable,
     SessionEnded,
 )
 from server.platforms.fi_money.adapter import FiMoney
-from server.platforms.records import Profile
+from server.platforms.records import Period, Profile
 from tests.platforms.adapters import fi_money_at
 from tests.platforms.fi_money.test_items import LINE
-from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient, read
+from tests.platforms.scripted import (
+    Asked,
+    Line,
+    Say,
+    ScriptedServer,
+    impatient,
+    read,
+    read_contents,
+)
 from tests.platforms.test_mcp import HELLO, SESSION_ID, response, text
 
 Clock = Callable[[], datetime]
@@ -53,7 +62,7 @@ def login_required(url: object = LOGIN_URL) -> Line:
     return text(json.dumps({"status": "login_required", "login_url": url, "message": "Log in."}))
 
 
-def tools(replies: Mapping[str, str]) -> Line:
+def tools(replies: Mapping[str, str]) -> Callable[[Asked], Say]:
     """A logged-in server: each tool with its text."""
 
     def say(asked: Asked) -> Say:
@@ -199,6 +208,100 @@ async def test_the_profile_carries_the_opaque_user_id(clock: Clock) -> None:
     assert item.record == Profile(
         platform_user_id="fi_1", account_type="mcp", institutions=("Test Bank",)
     )
+
+
+BANKS = json.dumps({"bankTransactions": [{"bank": "Test Bank", "txns": [LINE]}]})
+REPORT = json.dumps({"creditReports": [{"creditReportData": {}}]})
+STOCKS = json.dumps({"stockTransactions": [{"isin": "I", "txns": [[1, "2025-11-04", 8, 415.6]]}]})
+FUNDS = json.dumps({"mfTransactions": [{"isin": "J", "txns": [[1, "2025-09-10", 48, 2, 96]]}]})
+WORTH = {"assetValues": [{"netWorthAttribute": "ASSET_TYPE_EPF", "value": {"units": "5"}}]}
+EPF = json.dumps({"uanAccounts": [{"rawDetails": {}}]})
+DOCUMENTS = {
+    "fetch_bank_transactions": BANKS, "fetch_credit_report": REPORT,
+    "fetch_stock_transactions": STOCKS, "fetch_mf_transactions": FUNDS,
+    "fetch_net_worth": json.dumps({"netWorthResponse": WORTH}), "fetch_epf_details": EPF,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data_type", "wrong", "count"),
+    [
+        ("profile", "fetch_credit_report", 1),
+        ("profile", "fetch_bank_transactions", 1),
+        ("portfolio", "fetch_net_worth", 1),
+        ("portfolio", "fetch_epf_details", 1),
+        ("trades", "fetch_stock_transactions", 1),
+        ("trades", "fetch_mf_transactions", 1),
+    ],
+)
+@pytest.mark.parametrize("document", [json.dumps({"another": []}), "[]", "You have none."])
+async def test_a_wrong_document_costs_none_of_the_others(
+    clock: Clock, data_type: DataType, wrong: str, count: int, document: str
+) -> None:
+    async with fi_money(clock, tools({**DOCUMENTS, wrong: document})) as (adapter, _):
+        contents = await read_contents(adapter, SESSION, data_type)
+    assert len(contents.items) == count
+    [fault] = contents.faults
+    assert isinstance(fault, PlatformDataError)
+    assert str(fault).startswith(wrong)
+    assert contents.periods == ()
+
+
+@pytest.mark.parametrize("data_type", FiMoney.data_types)
+async def test_wrong_documents_alone_are_no_data(clock: Clock, data_type: DataType) -> None:
+    wrong = dict.fromkeys(DOCUMENTS, json.dumps({"another": []}))
+    async with fi_money(clock, tools(wrong)) as (adapter, _):
+        with pytest.raises(PlatformDataError, match="expected"):
+            await read(adapter, SESSION, data_type)
+
+
+async def test_a_profile_does_not_need_the_tools_that_add_to_it(clock: Clock) -> None:
+    """Not even those that Fi fails to give. Of other data types they are what there is."""
+
+    content = [{"type": "text", "text": "Something went wrong"}]
+
+    def failing(asked: Asked) -> Say:
+        return Say(body=response(asked, result={"content": content, "isError": True}))
+
+    working = tools(DOCUMENTS)
+
+    def say(asked: Asked) -> Say:
+        params = asked.message["params"]
+        assert isinstance(params, dict)
+        return failing(asked) if params["name"] == "fetch_credit_report" else working(asked)
+
+    async with fi_money(clock, say) as (adapter, _):
+        contents = await read_contents(adapter, SESSION, "profile")
+    [item] = contents.items
+    assert isinstance(item.record, Profile)
+    assert item.record.institutions == ("Test Bank",)
+    [fault] = contents.faults
+    assert isinstance(fault, PlatformUnavailable)
+    async with fi_money(clock, failing) as (adapter, _):
+        for data_type in FiMoney.data_types:
+            with pytest.raises(PlatformUnavailable):
+                await read(adapter, SESSION, data_type)
+
+
+async def test_a_session_that_ends_on_the_way_leaves_no_part(clock: Clock) -> None:
+    ended = json.dumps({"status": "login_required", "login_url": LOGIN_URL})
+    late = {**DOCUMENTS, "fetch_epf_details": ended}
+    async with fi_money(clock, tools(late)) as (adapter, _):
+        with pytest.raises(SessionEnded):
+            await read(adapter, SESSION, "portfolio")
+
+
+async def test_what_whole_documents_are_about(clock: Clock) -> None:
+    async with fi_money(clock, tools(DOCUMENTS)) as (adapter, _):
+        statement = await read_contents(adapter, SESSION, "transactions")
+        trades = await read_contents(adapter, SESSION, "trades")
+    assert statement.periods == [
+        Period("institution", "Test Bank", datetime(2026, 1, 19, tzinfo=UTC))
+    ]
+    assert trades.periods == [
+        Period("isin", "I", datetime(2025, 11, 4, tzinfo=UTC)),
+        Period("isin", "J", datetime(2025, 9, 10, tzinfo=UTC)),
+    ]
 
 
 async def test_calls_of_one_session_wait_for_each_other(clock: Clock) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from server.platforms.base import PlatformDataError
+from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.document import Node, parse
 from server.platforms.fi_money import items as fi_items
 from server.platforms.records import Item, Money, Profile, Trade, Transaction
@@ -114,7 +114,8 @@ def credit_report(born: object) -> Node:
 
 def test_profile_has_the_birth_date_and_the_banks() -> None:
     banks = node({"bankTransactions": [{"bank": "Z"}, {"bank": "A"}, {"bank": "Z", "txns": []}]})
-    [item] = fi_items.profile("fi_1", credit_report("19910202"), banks)
+    born = fi_items.birth_date(credit_report("19910202"))
+    [item] = fi_items.profile("fi_1", born, fi_items.bank_names(banks))
     assert item.record == Profile(
         platform_user_id="fi_1", account_type="mcp", date_of_birth=date(1991, 2, 2),
         institutions=("A", "Z"),
@@ -122,7 +123,8 @@ def test_profile_has_the_birth_date_and_the_banks() -> None:
 
 
 def test_profile_of_someone_fi_knows_nothing_about() -> None:
-    [item] = fi_items.profile("fi_1", node({}), node({}))
+    nothing = fi_items.birth_date(node({})), fi_items.bank_names(node({}))
+    [item] = fi_items.profile("fi_1", *nothing)
     assert item.record == Profile(platform_user_id="fi_1", account_type="mcp")
     assert fi_items.birth_date(credit_report("")) is None
 
@@ -191,3 +193,35 @@ def test_a_wrong_field_is_named(parser: Callable[[Node], object], document: obje
     with pytest.raises(PlatformDataError, match=r"^fetch_it.*: expected ") as caught:
         parser(node(document))
     assert "TEST STORE" not in str(caught.value)
+
+
+def test_a_wrong_row_costs_none_of_the_others() -> None:
+    def read(how: Callable[[Node], list[Item]], **document: object) -> tuple[int, list[str]]:
+        faults: list[PlatformError] = []
+        items = how(Node(document, "fetch_it", faults))
+        return len(items), [str(fault).removeprefix("fetch_it.") for fault in faults]
+
+    wrong = [LINE[0], LINE[1], "18 January", *LINE[3:]]
+    entries = [{"txns": [LINE]}, {"bank": "B", "txns": [LINE, wrong, "row", LINE]}]
+    assert read(fi_items.transactions, bankTransactions=entries) == (2, [
+        "bankTransactions[]: expected a field bank",
+        "bankTransactions[].txns[].date: expected a date YYYY-MM-DD",
+        "bankTransactions[].txns[]: expected an array",
+    ])  # fmt: skip
+    rows = [[1, "2025-11-04", 8, 415.6], [9, "2025-11-04", 8]]
+    assert read(fi_items.stock_trades, stockTransactions=[{"isin": "I", "txns": rows}, {}]) == (1, [
+        "stockTransactions[].txns[].type: expected 1 to 4",
+        "stockTransactions[]: expected a field isin",
+    ])  # fmt: skip
+    fund = {"isin": "I", "schemeName": 7, "txns": [[1, "2025-09-10", 48.2, 62.2, 3000], [3]]}
+    assert read(fi_items.fund_trades, mfTransactions=[fund], transactions=[{}]) == (1, [
+        "mfTransactions[].schemeName: expected a string",
+        "mfTransactions[].txns[].type: expected 1 or 2",
+        "transactions[]: expected a field externalOrderType",
+    ])  # fmt: skip
+
+
+def test_a_bank_row_needs_no_text() -> None:
+    [item] = bank({"bank": "Test Bank", "txns": [["1499", None, "2026-01-18", 2]]})
+    assert isinstance(item.record, Transaction)
+    assert item.record.narration == ""

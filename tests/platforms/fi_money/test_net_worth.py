@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from server.platforms.base import PlatformDataError
+from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.document import Node, parse
 from server.platforms.fi_money.net_worth import net_worth, provident_fund
 from server.platforms.records import Holding, Item, Money
@@ -205,3 +205,25 @@ def test_another_shape_is_a_data_error(document: object) -> None:
 def test_a_provident_fund_of_another_shape(document: object) -> None:
     with pytest.raises(PlatformDataError):
         provident_fund(node(document))
+
+
+def test_a_wrong_part_costs_none_of_the_others() -> None:
+    faults: list[PlatformError] = []
+    accounts = {"good": {"accountDetails": {"fipId": "f", "fipMeta": 7}}, "bad": {}}
+    document = {
+        "netWorthResponse": {"assetValues": [total("ASSET_TYPE_EPF", 5), {}], "liabilityValues": 7},
+        "mfSchemeAnalytics": {"funds": []},
+        "accountDetailsBulkResponse": {"accountDetailsMap": accounts},
+    }
+    items = net_worth(Node(document, "fetch_it", faults))
+    assert [item.record for item in items] == [
+        Holding("asset_total", "EPF", value=Money(Decimal(5), "INR")),
+        Holding("other", "f", institution="f"),
+    ]
+    assert [str(fault).removeprefix("fetch_it.") for fault in faults] == [
+        "netWorthResponse.assetValues[]: expected a field netWorthAttribute",
+        "netWorthResponse.liabilityValues: expected an array",
+        "mfSchemeAnalytics: expected schemeAnalytics",
+        "accountDetailsBulkResponse.accountDetailsMap[].accountDetails.fipMeta: expected an object",
+        "accountDetailsBulkResponse.accountDetailsMap[]: expected a field accountDetails",
+    ]

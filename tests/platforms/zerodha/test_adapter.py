@@ -14,16 +14,17 @@ from server.platforms.base import (
     LoginRequired,
     PermissionRefused,
     PlatformDataError,
+    PlatformError,
     PlatformSession,
     PlatformUnavailable,
     SessionEnded,
 )
 from server.platforms.document import IST
-from server.platforms.records import Trade
+from server.platforms.records import Holding, Trade
 from server.platforms.zerodha.adapter import Zerodha, checksum, next_session_end
 from tests.platforms.adapters import zerodha_at
-from tests.platforms.scripted import Line, Say, ScriptedServer, impatient, read
-from tests.platforms.zerodha.test_items import HOLDING, TRADE
+from tests.platforms.scripted import Line, Say, ScriptedServer, impatient, read, read_contents
+from tests.platforms.zerodha.test_items import FUND, HOLDING, POSITION, TRADE
 
 Clock = Callable[[], datetime]
 LOGIN_PAGE = "https://kite.zerodha.com/connect/login"
@@ -201,7 +202,13 @@ async def test_a_read_outlives_a_hiccup_and_needs_no_status(clock: Clock) -> Non
 
 @pytest.mark.parametrize(
     ("holdings", "isin"),
-    [(success([HOLDING]), "INE000T01010"), (Say(500), None), (HTML, None), (success([{}]), None)],
+    [
+        (success([HOLDING]), "INE000T01010"),
+        (Say(500), None),
+        (HTML, None),
+        (success([{}]), None),
+        (success([{}, HOLDING]), "INE000T01010"),
+    ],
 )
 async def test_trades_do_without_isins_where_holdings_fail(
     clock: Clock, holdings: Say, isin: str | None
@@ -220,12 +227,63 @@ async def test_holdings_are_not_asked_for_where_nothing_was_traded(clock: Clock)
     assert {asked.path for asked in server.asked} == {"/trades", "/mf/orders"}
 
 
-async def test_one_bad_part_fails_the_whole_portfolio(clock: Clock) -> None:
-    replies = {"/portfolio/holdings": success([HOLDING])}
-    bad = success({"day": []})
-    async with zerodha(clock, lambda asked: replies.get(asked.path, bad)) as (adapter, _):
-        with pytest.raises(PlatformDataError, match="net"):
+PORTFOLIO = {
+    "/portfolio/holdings": success([HOLDING]),
+    "/portfolio/positions": success({"net": [POSITION]}),
+    "/mf/holdings": success([FUND]),
+    "/user/margins": success({"equity": {"available": {"live_balance": 5}}}),
+}
+
+
+@pytest.mark.parametrize("wrong", PORTFOLIO)
+@pytest.mark.parametrize(
+    ("reply", "error", "message"),
+    [
+        (success("nothing"), PlatformDataError, "expected an"),
+        (HTML, PlatformDataError, "expected a JSON object"),
+        (failure(403, "PermissionException"), PermissionRefused, "does not allow"),
+    ],
+)
+async def test_a_bad_part_costs_none_of_the_others(
+    clock: Clock, wrong: str, reply: Say, error: type[PlatformError], message: str
+) -> None:
+    """Whoever has no funds, or no commodity segment, has holdings all the same."""
+    replies = {**PORTFOLIO, wrong: reply}
+    async with zerodha(clock, lambda asked: replies[asked.path]) as (adapter, _):
+        contents = await read_contents(adapter, SESSION, "portfolio")
+    kinds = ["equity", "position", "mutual_fund", "cash"]
+    del kinds[list(PORTFOLIO).index(wrong)]
+    assert [
+        item.record.kind for item in contents.items if isinstance(item.record, Holding)
+    ] == kinds
+    [fault] = contents.faults
+    assert isinstance(fault, error)
+    assert wrong in str(fault)
+    assert message in str(fault)
+
+
+async def test_a_portfolio_of_bad_parts_alone_is_none(clock: Clock) -> None:
+    async with zerodha(clock, success("nothing")) as (adapter, _):
+        with pytest.raises(
+            PlatformDataError, match=r"/portfolio/holdings\.data: expected an array"
+        ):
             await read(adapter, SESSION, "portfolio")
+
+
+async def test_a_session_that_is_over_is_no_bad_part(clock: Clock) -> None:
+    replies = {**PORTFOLIO, "/user/margins": failure(403, "TokenException")}
+    async with zerodha(clock, lambda asked: replies[asked.path]) as (adapter, _):
+        with pytest.raises(SessionEnded):
+            await read(adapter, SESSION, "portfolio")
+
+
+async def test_fills_do_not_depend_on_fund_orders(clock: Clock) -> None:
+    replies = {"/trades": success([TRADE]), "/portfolio/holdings": success([HOLDING])}
+    refused = failure(403, "PermissionException")
+    async with zerodha(clock, lambda asked: replies.get(asked.path, refused)) as (adapter, _):
+        contents = await read_contents(adapter, SESSION, "trades")
+    assert len(contents.items) == len(contents.faults) == 1
+    assert contents.periods == (), "nothing follows from what a part lacks"
 
 
 async def test_transactions_are_not_for_sale(clock: Clock) -> None:

@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from server.platforms.base import PlatformDataError
+from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.document import Node
-from server.platforms.records import Holding, Item, Money, Profile, Trade
+from server.platforms.records import Holding, Item, Money, Period, Profile, Trade
 from server.platforms.zerodha import items as kite_items
 
 HOLDING = {
@@ -50,8 +52,92 @@ def test_a_holding_counts_what_arrives_tomorrow() -> None:
     assert item.record == Holding(
         kind="equity", name="TESTCO", isin="INE000T01010", symbol="TESTCO", exchange="NSE",
         quantity=Decimal(15), average_price=Decimal("210.5"), last_price=Decimal("236.25"),
-        value=Money(Decimal("3543.75"), "INR"),
+        value=Money(Decimal("3543.75"), "INR"), free_quantity=Decimal(12),
+        unsettled_quantity=Decimal(3), pledged_quantity=Decimal(0), margin_quantity=Decimal(0),
+        cost=Money(Decimal("3157.5"), "INR"),
     )  # fmt: skip
+
+
+def holding_of(**row: object) -> Holding:
+    [item] = kite_items.holdings(node([{**HOLDING, **row}]))
+    assert isinstance(item.record, Holding)
+    return item.record
+
+
+def test_shares_bought_on_margin_are_part_of_a_holding() -> None:
+    """As in the example that Zerodha publishes: one share of the user's own, a thousand on margin."""
+    mtf = {"quantity": 1000, "used_quantity": 0, "average_price": 100, "value": 100000}
+    holding = holding_of(quantity=1, t1_quantity=0, average_price=161, last_price=352.95, mtf=mtf)
+    assert (holding.quantity, holding.free_quantity, holding.margin_quantity) == tuple(
+        map(Decimal, (1001, 1, 1000))
+    )
+    assert holding.value == Money(Decimal("353302.95"), "INR")
+    assert holding.cost == Money(Decimal(100161), "INR")
+    assert holding.average_price == Decimal("100.060939")
+    assert holding.margin_average_price == 100
+
+
+def test_pledged_shares_are_part_of_a_holding() -> None:
+    holding = holding_of(quantity=0, t1_quantity=0, collateral_quantity=40)
+    assert (holding.quantity, holding.free_quantity, holding.pledged_quantity) == tuple(
+        map(Decimal, (40, 0, 40))
+    )
+    assert holding.value == Money(Decimal(9450), "INR")
+    assert holding.average_price == Decimal("210.5")
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=4, max_size=4), st.decimals(0, 10**6, places=4))
+def test_the_parts_of_a_holding_are_all_of_it(parts: list[int], price: Decimal) -> None:
+    names = ("quantity", "t1_quantity", "collateral_quantity")
+    mtf = {"quantity": parts[3], "average_price": price}
+    holding = holding_of(**dict(zip(names, parts, strict=False)), mtf=mtf, last_price=price)
+    assert holding.quantity == sum(parts)
+    assert holding.value == Money(sum(parts) * price, "INR")
+    assert holding.cost == Money(sum(parts[:3]) * Decimal("210.5") + parts[3] * price, "INR")
+
+
+@pytest.mark.parametrize("mtf", [None, {}, {"quantity": 0, "average_price": 0}])
+def test_a_holding_without_shares_on_margin(mtf: object) -> None:
+    holding = holding_of(mtf=mtf)
+    assert (holding.quantity, holding.margin_quantity) == (Decimal(15), Decimal(0))
+    assert holding.margin_average_price is None
+
+
+def test_a_price_may_be_missing_and_a_quantity_may_not() -> None:
+    holding = holding_of(last_price=None, average_price=None, isin=None)
+    assert (holding.quantity, holding.value, holding.cost, holding.isin) == (
+        Decimal(15),
+        None,
+        None,
+        None,
+    )
+    faults: list[PlatformError] = []
+    rows = [{**HOLDING, "quantity": None}, {**HOLDING, "last_price": "?"}, HOLDING]
+    priceless, whole = kite_items.holdings(Node(rows, "GET /somewhere", faults))
+    assert isinstance(priceless.record, Holding)
+    assert priceless.record.quantity == 15
+    assert priceless.record.value is None
+    assert whole.record == holding_of()
+    assert [str(fault) for fault in faults] == [
+        "GET /somewhere[].quantity: expected a number",
+        "GET /somewhere[].last_price: expected a number",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("product", "quantity", "value"),
+    [("CNC", -5, 0), ("MTF", -5, 0), ("CNC", 5, 501), ("MIS", -5, -501), ("NRML", -5, -501)],
+)
+def test_what_was_sold_out_of_the_holdings_is_not_taken_off_twice(
+    product: str, quantity: int, value: int
+) -> None:
+    row = {**POSITION, "product": product, "quantity": quantity, "multiplier": 1}
+    [item] = kite_items.positions(node({"net": [{**row, "last_price": 100.2}]}))
+    assert isinstance(item.record, Holding)
+    assert (item.record.quantity, item.record.value) == (
+        Decimal(quantity),
+        Money(Decimal(value), "INR"),
+    )
 
 
 def test_net_positions_are_valued_at_the_market_and_day_ones_left_out() -> None:
@@ -67,6 +153,7 @@ def test_a_fund_holding() -> None:
         kind="mutual_fund", name="Test Fund - Direct", isin="INF000T01020", folio="90017734",
         quantity=Decimal("41.372"), average_price=Decimal("52.1104"),
         last_price=Decimal("58.004"), value=Money(Decimal("2399.741488"), "INR"),
+        cost=Money(Decimal("2155.9114688"), "INR"),
     )  # fmt: skip
 
 
@@ -165,7 +252,7 @@ def test_profile() -> None:
         (kite_items.holdings, [{"exchange": "NSE"}]),
         (kite_items.positions, [POSITION]),
         (kite_items.positions, {"day": []}),
-        (kite_items.fund_holdings, [{**FUND, "last_price": None}]),
+        (kite_items.fund_holdings, [{**FUND, "quantity": None}]),
         (kite_items.cash, {"equity": {"available": {}}}),
         (kite_items.fund_trades, [{**FUND_ORDER, "transaction_type": "SWITCH"}]),
         (kite_items.fund_trades, [{**FUND_ORDER, "exchange_timestamp": "yesterday"}]),
@@ -178,3 +265,30 @@ def test_another_shape_is_a_data_error(
 ) -> None:
     with pytest.raises(PlatformDataError, match=r"^GET /somewhere.*: expected "):
         parse(node(document))
+
+
+def test_a_wrong_row_costs_none_of_the_others() -> None:
+    """A fill that is lost today is lost for good: tomorrow Zerodha has another list."""
+    faults: list[PlatformError] = []
+    rows = [{**TRADE, "quantity": "five"}, TRADE, "row", {**TRADE, "trade_id": "7730022"}]
+    assert len(kite_items.trades(Node(rows, "GET /trades", faults), {})) == 2
+    assert [str(fault) for fault in faults] == [
+        "GET /trades[].quantity: expected a number",
+        "GET /trades[]: expected an object",
+    ]
+    segments = {"equity": {"available": {"live_balance": 1}}, "commodity": {"enabled": False}}
+    [cash] = kite_items.cash(Node(segments, "GET /user/margins", faults))
+    assert isinstance(cash.record, Holding)
+    assert cash.record.name == "Cash (equity)"
+    assert kite_items.isins(
+        Node([{}, "row", {**HOLDING, "exchange": 7}, HOLDING], "GET", faults)
+    ) == {("NSE", "TESTCO"): "INE000T01010"}
+
+
+def test_the_days_of_which_all_fills_are_listed() -> None:
+    night = {"exchange": "MCX", "fill_timestamp": "2026-02-03 00:10:00", "trade_id": "2"}
+    assert kite_items.trading_days(trades(TRADE, {**TRADE, **night})) == [
+        Period("exchange", "NSE", datetime(2026, 2, 2, 18, 30, tzinfo=UTC)),
+        Period("exchange", "MCX", datetime(2026, 2, 2, 18, 30, tzinfo=UTC)),
+    ]
+    assert kite_items.trading_days([]) == []

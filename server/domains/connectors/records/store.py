@@ -2,14 +2,14 @@
 
 A document: connectorId (`Connector.records_id`), dataType, key (the item's identity), at (what lists
 are ordered by), data (the item's fields), seen (the run that last saw it), addedAt, addedBy (the run
-that saw it first), updatedAt, closedAt (holdings).
+that saw it first), updatedAt, closedAt (holdings), withdrawnAt (transactions and trades).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Any, TypeAlias
@@ -21,7 +21,8 @@ from server.core.clock import utc_now
 from server.core.model import Id, Model
 from server.core.pages import PageRequest
 from server.domains.connectors.records.documents import record_document
-from server.platforms.records import Item, Trade, Transaction
+from server.platforms.base import Contents
+from server.platforms.records import Item, Period, Profile, Trade, Transaction
 from server.storage import paging
 from server.storage.driver import ClientSession, Database, Document
 from server.storage.mapping import Mapped
@@ -32,6 +33,7 @@ ERASURES = "record_erasures"
 BATCH = 500
 # Raises where the run may write no more.
 Guard: TypeAlias = Callable[[ClientSession, int | None], Awaitable[None]]
+_HAPPENED = (Transaction, Trade)
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -50,6 +52,7 @@ class StoredRecord(Model, frozen=True):
     added_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
+    withdrawn_at: datetime | None = None
 
 
 _MAPPED = Mapped(StoredRecord)
@@ -74,6 +77,8 @@ class RecordStore:
         *,
         again: bool = False,
         closes: bool = False,
+        periods: Sequence[Period] = (),
+        in_part: bool = False,
     ) -> int:
         """Store the items a run fetched; gives how many were new. Safe to repeat.
 
@@ -82,6 +87,8 @@ class RecordStore:
         `guard` comes last in the transaction of each batch, and gets how many were new with the last
         one: if it raises, nothing was written. `again`: the run may have stored some before; they are
         counted as new like the others. `closes`: what it did not see any more is marked as closed.
+        `periods`: what it did not see any more of these is marked as withdrawn. `in_part`: the items
+        are not all there is, nor is all said about them.
         """
         now = utc_now()
         batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)] or [[]]
@@ -90,7 +97,10 @@ class RecordStore:
         async def write(session: ClientSession, number: int) -> int:
             nonlocal writes
             writes += 1
-            upserts = [_upsert(records_id, data_type, item, run, now) for item in batches[number]]
+            upserts = [
+                _upsert(records_id, data_type, item, run, now, in_part=in_part)
+                for item in batches[number]
+            ]
             fresh = added
             if upserts:
                 result = await self._records.bulk_write(upserts, ordered=False, session=session)
@@ -100,6 +110,8 @@ class RecordStore:
                 return fresh
             if closes:
                 await self._close_missing(records_id, data_type, run, now, session)
+            for update in _withdrawals(records_id, data_type, items, run, now, periods):
+                await self._records.update_many(*update, session=session)
             # After a second try nobody knows whether the first one had been committed.
             if again or writes > len(batches):
                 fresh = await self._records.count_documents(
@@ -175,14 +187,16 @@ def response_digest(records_id: str, fetched: str) -> str:
     return _of_today(records_id, fetched.encode()).hexdigest()
 
 
-def digest(records_id: str, items: Sequence[Item]) -> str:
+def digest(records_id: str, contents: Contents) -> str:
     """Identifies the items that a run fetched for the records under an id, so that the same ones are not
-    stored again.
+    stored again. The same items mean something else if they are not all there is.
 
     Another one each day, at a time of the connector's own: whatever became of the records is put right.
     """
-    fetched = sorted((item.key, bson.encode(record_document(item.record))) for item in items)
-    hashed = _of_today(records_id, b"")
+    fetched = sorted(
+        (item.key, bson.encode(record_document(item.record))) for item in contents.items
+    )
+    hashed = _of_today(records_id, b"in part" if contents.faults else b"")
     for key, document in fetched:
         hashed.update(key.encode() + b"\0" + document)
     return hashed.hexdigest()
@@ -194,7 +208,34 @@ def _of_today(records_id: str, content: bytes) -> hashlib._Hash:
     return hashlib.sha256(repr((records_id, day)).encode() + content)
 
 
-def _upsert(records_id: str, data_type: str, item: Item, run: str, now: datetime) -> UpdateOne:
+def _withdrawals(
+    records_id: str,
+    data_type: str,
+    items: Sequence[Item],
+    run: str,
+    now: datetime,
+    periods: Sequence[Period],
+) -> Iterator[tuple[Document, Document]]:
+    """Marks what `run` did not see of its periods, and takes the mark from what it saw again."""
+    happened = [_ordered_by(item, now) for item in items if isinstance(item.record, _HAPPENED)]
+    if not happened:
+        return
+    records = {"connectorId": records_id, "dataType": data_type}
+    for period in periods:
+        missing = {
+            "at": {"$gte": period.since},
+            f"data.{period.field}": period.group,
+            "seen": {"$ne": run},
+            "withdrawnAt": {"$exists": False},
+        }
+        yield {**records, **missing}, {"$set": {"withdrawnAt": now, "updatedAt": now}}
+    back = {"at": {"$gte": min(happened)}, "seen": run, "withdrawnAt": {"$exists": True}}
+    yield {**records, **back}, {"$unset": {"withdrawnAt": ""}, "$set": {"updatedAt": now}}
+
+
+def _upsert(
+    records_id: str, data_type: str, item: Item, run: str, now: datetime, *, in_part: bool
+) -> UpdateOne:
     where = {"connectorId": records_id, "dataType": data_type, "key": item.key}
     data = record_document(item.record)
     at = _ordered_by(item, now)
@@ -205,6 +246,9 @@ def _upsert(records_id: str, data_type: str, item: Item, run: str, now: datetime
     happened = isinstance(item.record, Trade)
     if happened:  # fields in the order they had, as the order counts when documents are compared
         fetched = {"$mergeObjects": ["$data", fetched, "$data"]}
+    elif in_part and isinstance(item.record, Profile):
+        known = {name: value for name, value in data.items() if value != []}
+        fetched = {"$mergeObjects": ["$data", {"$literal": known}]}
     is_new = {"$eq": [{"$type": "$addedAt"}, "missing"]}
     # `updatedAt` moves only where something changed, being closed included.
     changed = {"$or": [{"$ne": ["$data", fetched]}, {"$ne": [{"$type": "$closedAt"}, "missing"]}]}
@@ -218,9 +262,10 @@ def _upsert(records_id: str, data_type: str, item: Item, run: str, now: datetime
     if happened:
         return UpdateOne(where, [{"$set": {**fields, "data": fetched}}], upsert=True)
     update: list[Document] = [
-        {"$set": fields},
+        {"$set": {**fields, "fetched": fetched}},
         {"$unset": ["closedAt", "data"]},  # $set would merge the new fields into the old ones
-        {"$set": {"data": fetched}},
+        {"$set": {"data": "$fetched"}},
+        {"$unset": "fetched"},
     ]
     return UpdateOne(where, update, upsert=True)
 

@@ -1,7 +1,10 @@
 """Fetches the data of a run: each data type as a whole, stored unless it is the same as last time."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -14,20 +17,33 @@ from server.domains.connectors.sync.run import SyncRun
 from server.domains.connectors.sync.store import SyncStore
 from server.jobs.queue import LeaseLost
 from server.platforms.base import (
+    Contents,
     Fetched,
     PermissionRefused,
+    PlatformDataError,
+    PlatformError,
     PlatformUnavailable,
     Reading,
     SessionEnded,
     Throttled,
 )
-from server.platforms.records import Item
+from server.platforms.contents import in_part
 from server.storage.driver import ClientSession
 from server.storage.persistence import persistently
 
 NOTE_SECONDS = (
     1.0  # how often a run that changes nothing says how far it is, which finds a lost lease too
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A data type as fetched: how many items, and why it lacks some."""
+
+    count: int
+    faults: Sequence[PlatformError] = ()
+    new: Contents | None = None  # if it is not what was stored last
+    digest: str | None = None
 
 
 class Fetching:
@@ -60,63 +76,67 @@ class Fetching:
                 renewed = True
 
     async def _fetch(self, sync: SyncRun, reading: Reading, data_type: str) -> None:
-        """Fetch and keep one data type."""
+        """Fetch and keep one data type, or the part of it that can be read."""
         try:
             # A platform's budget is in MongoDB.
             fetched = await persistently(lambda: reading.fetch(cast("DataType", data_type)))
-            items = self._unknown(sync, data_type, fetched)
-        except PermissionRefused as error:
-            sync.failures[data_type] = error
-            sync.failure = sync.failure or error  # the other data types may be allowed
+            found = self._read(sync, data_type, fetched)
         except Throttled:
             raise
         except PlatformUnavailable as error:
-            if isinstance(sync.failure, PlatformUnavailable):
+            if sync.is_platform_away():
                 raise
-            sync.failures[data_type] = sync.failure = error
+            sync.fail(data_type, error)
+        except (PermissionRefused, PlatformDataError) as error:
+            sync.fail(data_type, error)  # the other data types may be allowed, and right
         else:
-            await self._keep(sync, data_type, items)
+            if found.faults:
+                sync.fail(data_type, in_part(found.faults))
+            await self._keep(sync, data_type, found)
 
-    def _unknown(self, sync: SyncRun, data_type: str, fetched: Fetched) -> Sequence[Item] | int:
-        """The fetched items; their number if they are the same as last time."""
-        connector = sync.connector
-        response = response_digest(connector.records_id, fetched.digest)
-        known, stored = (
-            connector.sync.responses.get(data_type),
-            connector.sync.stored.get(data_type),
-        )
+    def _read(self, sync: SyncRun, data_type: str, fetched: Fetched) -> _Found:
+        records_id, state = sync.connector.records_id, sync.connector.sync
+        response = response_digest(records_id, fetched.digest)
+        known, stored = state.responses.get(data_type), state.stored.get(data_type)
         if known is not None and (known.digest, known.stored) == (response, stored):
-            return known.records
-        items = fetched.items()
-        found = digest(connector.records_id, items)
-        sync.responses[data_type] = ResponseDigest(response, found, len(items))
-        return len(items) if found == stored else items
+            return _Found(known.records)
+        contents = fetched.contents()
+        found = digest(records_id, contents)
+        count = len(contents.items)
+        if not contents.faults:  # those would not be found again in a response that is not read
+            sync.responses[data_type] = ResponseDigest(response, found, count)
+        # A part that this run may have stored itself counts as new once more.
+        if found == stored and not (contents.faults and sync.resumed):
+            return _Found(count, contents.faults)
+        return _Found(count, contents.faults, contents, found)
 
-    async def _keep(self, sync: SyncRun, data_type: str, items: Sequence[Item] | int) -> None:
+    async def _keep(self, sync: SyncRun, data_type: str, found: _Found) -> None:
         """Store what was fetched; nothing if it is what was stored last."""
-        if isinstance(items, int):
-            sync.counts.append(DataTypeCount(data_type, items, 0))
+        contents, count = found.new, found.count
+        if contents is None:
+            sync.counts.append(DataTypeCount(data_type, count, 0))
             await self._note_unchanged(sync)
             return
-        fetched = sync.responses[data_type].stored
 
         async def note(session: ClientSession, added: int | None) -> None:
             # However the run ends: these items were new to this run only.
-            done = [*sync.counts, DataTypeCount(data_type, len(items), added or 0)]
-            whole = None if added is None else fetched
+            done = sync.done(DataTypeCount(data_type, count, added or 0))
+            whole = None if added is None else found.digest
             if not await self._syncs.note_kept(sync.job, data_type, whole, done, session):
                 raise LeaseLost
 
         added = await self._records.keep(
             sync.connector.records_id,
             data_type,
-            items,
+            contents.items,
             sync.run.sync_id,
             note,
             again=sync.resumed,
-            closes=data_type == "portfolio",
+            closes=data_type == "portfolio" and not contents.faults,
+            periods=contents.periods,
+            in_part=bool(contents.faults),
         )
-        sync.counts.append(DataTypeCount(data_type, len(items), added))
+        sync.counts.append(DataTypeCount(data_type, count, added))
 
     async def _note_unchanged(self, sync: SyncRun) -> None:
         """For the first data type that changed nothing, then now and then: the run's end notes all."""
@@ -124,6 +144,6 @@ class Fetching:
         lately = sync.noted_at is not None and now() - sync.noted_at < NOTE_SECONDS
         if lately or not sync.missing():
             return
-        if not await persistently(partial(self._syncs.keep, sync.job, sync.counts)):
+        if not await persistently(partial(self._syncs.keep, sync.job, sync.done())):
             raise LeaseLost
         sync.noted_at = now()

@@ -14,7 +14,7 @@ from server.domains.connectors.model import (
 )
 from server.domains.connectors.sync.reporter import RunReporter
 from server.jobs.queue import Job
-from server.platforms.base import PermissionRefused, PlatformError
+from server.platforms.base import PermissionRefused, PlatformError, PlatformUnavailable
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class SyncRun:
     run: Run
     report: RunReporter
     counts: list[DataTypeCount]
-    # By data type; the run went on.
+    # By data type, brought in part or not at all; the run went on.
     failures: dict[str, PlatformError] = field(default_factory=dict)
     failure: PlatformError | None = None  # of the run
     responses: dict[str, ResponseDigest] = field(default_factory=dict)  # those that are new
@@ -39,6 +39,25 @@ class SyncRun:
     def resumed(self) -> bool:
         """Whether another worker had it before; what that one stored is not known here."""
         return self.run.began_at != self.run.started_at
+
+    def fail(self, data_type: str, error: PlatformError) -> None:
+        self.failures[data_type] = error
+        if self.failure is None or isinstance(error, PlatformUnavailable):
+            self.failure = error
+
+    def is_platform_away(self) -> bool:
+        """Whether it has already failed to give a data type."""
+        brought = {count.data_type for count in self.counts}
+        return any(
+            isinstance(failure, PlatformUnavailable)
+            for data_type, failure in self.failures.items()
+            if data_type not in brought
+        )
+
+    def done(self, *more: DataTypeCount) -> list[DataTypeCount]:
+        """The data types that need not be fetched again if the run goes on later."""
+        counts = [*self.counts, *more]
+        return [count for count in counts if count.data_type not in self.failures]
 
     def missing(self) -> list[str]:
         """The data types that a later try may bring."""
@@ -69,7 +88,7 @@ class SyncRun:
 
     def _causes(self, failure: PlatformError) -> tuple[Missing, ...]:
         """Each for a reason of its own, or because `failure` ended the run before its turn."""
-        brought = {count.data_type for count in self.counts}
+        brought = {count.data_type for count in self.done()}
         lacking = [data_type for data_type in self.run.data_types if data_type not in brought]
         causes = [(data_type, self.failures.get(data_type, failure)) for data_type in lacking]
         return tuple(Missing(data_type, cause.code, str(cause)) for data_type, cause in causes)

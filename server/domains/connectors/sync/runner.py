@@ -94,7 +94,7 @@ class SyncRunner:
         sync = SyncRun(job, run, report, list(run.done))
         with metrics.SYNCS_RUNNING.track_inprogress():
             try:
-                await self._syncs.jobs.run(job, self._work(sync), lambda: progress(sync.counts))
+                await self._syncs.jobs.run(job, self._work(sync), lambda: progress(sync.done()))
             except LeaseLost:
                 report.lost()
             except asyncio.CancelledError:
@@ -127,7 +127,7 @@ class SyncRunner:
             seconds=min(2**sync.run.deferrals, LONGEST_WAIT_SECONDS)
         )
         wait += wait * random.uniform(0, JITTER)  # noqa: S311 - so that not all come back at once
-        if not await self._syncs.defer(sync.job, wait, sync.counts):
+        if not await self._syncs.defer(sync.job, wait, sync.done()):
             raise LeaseLost
         sync.report.deferred(wait, str(throttled))
 
