@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Any, TypeAlias
@@ -110,8 +110,7 @@ class RecordStore:
                 return fresh
             if closes:
                 await self._close_missing(records_id, data_type, run, now, session)
-            for update in _withdrawals(records_id, data_type, items, run, now, periods):
-                await self._records.update_many(*update, session=session)
+            await self._mark_withdrawn(records_id, data_type, items, run, now, periods, session)
             # After a second try nobody knows whether the first one had been committed.
             if again or writes > len(batches):
                 fresh = await self._records.count_documents(
@@ -140,6 +139,44 @@ class RecordStore:
             {"$set": {"closedAt": now, "updatedAt": now}},
             session=session,
         )
+
+    async def _mark_withdrawn(
+        self,
+        records_id: str,
+        data_type: str,
+        items: Sequence[Item],
+        run: str,
+        now: datetime,
+        periods: Sequence[Period],
+        session: ClientSession,
+    ) -> None:
+        """Mark what `run` did not see of its periods, and take the mark from what it saw again."""
+        happened = [_ordered_by(item, now) for item in items if isinstance(item.record, _HAPPENED)]
+        if not happened:
+            return
+        since = min([*happened, *(period.since for period in periods)])
+        seen, marked = {"$eq": ["$seen", run]}, {"$eq": [{"$type": "$withdrawnAt"}, "date"]}
+        query = {
+            "connectorId": records_id,
+            "dataType": data_type,
+            "at": {"$gte": since},
+            "$expr": {"$eq": [seen, marked]},  # that is, few
+        }
+        found = await self._records.find(query, session=session).to_list(None)
+        back = [each["_id"] for each in found if "withdrawnAt" in each]
+        gone = [
+            each["_id"]
+            for each in found
+            if "withdrawnAt" not in each
+            and any(_is_of(each, period) and each["at"] >= period.since for period in periods)
+        ]
+        changes: list[tuple[list[Any], Document]] = [
+            (gone, {"$set": {"withdrawnAt": now, "updatedAt": now}}),
+            (back, {"$unset": {"withdrawnAt": ""}, "$set": {"updatedAt": now}}),
+        ]
+        for ids, change in changes:
+            if ids:
+                await self._records.update_many({"_id": {"$in": ids}}, change, session=session)
 
     async def page(
         self, records_id: str, data_type: str | None, wanted: PageRequest
@@ -208,29 +245,8 @@ def _of_today(records_id: str, content: bytes) -> hashlib._Hash:
     return hashlib.sha256(repr((records_id, day)).encode() + content)
 
 
-def _withdrawals(
-    records_id: str,
-    data_type: str,
-    items: Sequence[Item],
-    run: str,
-    now: datetime,
-    periods: Sequence[Period],
-) -> Iterator[tuple[Document, Document]]:
-    """Marks what `run` did not see of its periods, and takes the mark from what it saw again."""
-    happened = [_ordered_by(item, now) for item in items if isinstance(item.record, _HAPPENED)]
-    if not happened:
-        return
-    records = {"connectorId": records_id, "dataType": data_type}
-    for period in periods:
-        missing = {
-            "at": {"$gte": period.since},
-            f"data.{period.field}": period.group,
-            "seen": {"$ne": run},
-            "withdrawnAt": {"$exists": False},
-        }
-        yield {**records, **missing}, {"$set": {"withdrawnAt": now, "updatedAt": now}}
-    back = {"at": {"$gte": min(happened)}, "seen": run, "withdrawnAt": {"$exists": True}}
-    yield {**records, **back}, {"$unset": {"withdrawnAt": ""}, "$set": {"updatedAt": now}}
+def _is_of(record: Document, period: Period) -> bool:
+    return bool(record.get("data", {}).get(period.field) == period.group)
 
 
 def _upsert(
