@@ -76,6 +76,9 @@ class Events(Syncs):
         """Until the connector is in error; then, more often than not, one success clears it."""
         place, connector = self.one_of(_fails_fast, who)
         data_type = connector.permissions[0]
+        calls = CALLS[place.platform][data_type]
+        if may_be_faulty(connector.account, calls) != list(calls):
+            kind = "unavailable"  # what makes no sense would leave the other calls' part
         self.fault_at(place, connector, kind, data_type, way)
         for _ in range(5):
             self.trigger_at(place, way, [data_type], True)
