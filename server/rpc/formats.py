@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 import langcodes
@@ -14,8 +14,10 @@ from server.core.clock import utc_now
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:)([0-9]{2})(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
 )
+_LEAP_SECOND = time(23, 59, 59)  # begins a second after it, in UTC
 _CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
 
 
@@ -26,14 +28,28 @@ def parse_date(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def parse_date_or_time(text: str) -> date | datetime:
-    """A date `YYYY-MM-DD`, or an RFC 3339 instant as an aware datetime. Raises ValueError."""
-    try:
+def parse_date_or_time(text: str, *, up: bool = False) -> date | datetime:
+    """A date `YYYY-MM-DD`, or an RFC 3339 time as an aware datetime.
+
+    A fraction may be of any length. MongoDB keeps milliseconds, so a time between two of them becomes the one
+    before, or if rounded `up` the one after. Raises ValueError or OverflowError.
+    """
+    found = _RFC_3339.fullmatch(text)
+    if found is None:
         return parse_date(text)
-    except ValueError:
-        if not _RFC_3339.fullmatch(text):  # fromisoformat takes more than RFC 3339 has
-            raise
-        return datetime.fromisoformat(text).astimezone(UTC)
+    day, hour_and_minute, second, fraction, sign, hours, minutes = found.groups(default="")
+    is_leap = second == "60"
+    clock = time.fromisoformat(hour_and_minute + ("59" if is_leap else second))
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    value = datetime.combine(date.fromisoformat(day), clock, UTC)
+    value += offset if sign == "-" else -offset
+    if is_leap:
+        # The 61st second of the last minute of a month in UTC. Clocks count none: it is the second after.
+        if value.time() != _LEAP_SECOND or (value + timedelta(days=1)).day != 1:
+            raise ValueError(text)
+        value += timedelta(seconds=1)
+    milliseconds = int(fraction[:3].ljust(3, "0")) + (up and fraction[3:].strip("0") != "")
+    return value + timedelta(milliseconds=milliseconds)
 
 
 def _phone_number(text: str) -> str | None:
@@ -66,9 +82,11 @@ def _past_date(text: str) -> str | None:
 
 def _date_or_time(text: str) -> str | None:
     try:
-        parse_date_or_time(text)
+        parse_date_or_time(text, up=True)
     except (ValueError, OverflowError):
-        return "must be a date YYYY-MM-DD or an RFC 3339 time, as 2024-01-31T10:30:00Z"
+        lost_plus = " " in text and _RFC_3339.fullmatch(text.replace(" ", "+"))
+        hint = "; in a URL + is written %2B" if lost_plus else ""
+        return f"must be a date YYYY-MM-DD or an RFC 3339 time, as 2024-01-31T10:30:00Z{hint}"
     return None
 
 

@@ -36,7 +36,7 @@ def date_bounds(from_date: str, to_date: str) -> tuple[datetime | None, datetime
 
 def _bound(text: str, *, end: bool) -> datetime:
     """A date alone is its first or last moment in UTC."""
-    value = parse_date_or_time(text)
+    value = parse_date_or_time(text, up=not end)
     if isinstance(value, datetime):
         return value
     return datetime.combine(value, time(23, 59, 59, 999_000) if end else time(), UTC)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from finlink.rules.v1 import format_pb2
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.rpc.formats import CHECKS, parse_date, parse_date_or_time
+from server.rpc.times import date_bounds
 
 PHONE = CHECKS[format_pb2.FORMAT_PHONE_NUMBER]
 CURRENCY = CHECKS[format_pb2.FORMAT_CURRENCY_CODE]
@@ -98,6 +99,20 @@ def test_dates_are_read(day: date) -> None:
         ("2024-01-31T10:30:00.250Z", datetime(2024, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC)),
         ("2024-01-31T10:30:00+05:30", datetime(2024, 1, 31, 5, 0, tzinfo=UTC)),
         ("2024-01-31T10:30:00-00:00", datetime(2024, 1, 31, 10, 30, tzinfo=UTC)),
+        ("2024-01-31t10:30:00z", datetime(2024, 1, 31, 10, 30, tzinfo=UTC)),
+        ("2024-01-31T10:30:00+23:59", datetime(2024, 1, 30, 10, 31, tzinfo=UTC)),
+        ("2024-01-31T10:30:00-23:59", datetime(2024, 2, 1, 10, 29, tzinfo=UTC)),
+        ("2024-01-31T10:30:00.2Z", datetime(2024, 1, 31, 10, 30, 0, 200_000, tzinfo=UTC)),
+        (
+            "2024-01-31T10:30:00.25" + "0" * 40 + "Z",
+            datetime(2024, 1, 31, 10, 30, 0, 250_000, tzinfo=UTC),
+        ),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60.5Z", datetime(2017, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)),
+        ("2017-01-01T05:29:60+05:30", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("1990-12-31T15:59:60-08:00", datetime(1991, 1, 1, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59.999Z", datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
     ],
 )
 def test_instants(text: str, instant: datetime) -> None:
@@ -109,12 +124,34 @@ def test_instants(text: str, instant: datetime) -> None:
     "text",
     ["", "now", "2024-01-31T10:30:00", "2024-02-30T10:30:00Z", "2024-01-31T24:30:00Z",
      "2024-01-31 ", "10:30:00Z", "1706697000", "0001-01-01T00:00:00+14:00",
-     "9999-12-31T23:59:59-14:00"],
+     "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:60Z", "9999-12-31T23:59:59.9999Z",
+     "0000-01-01T00:00:00Z", "2024-01-31T10:60:00Z", "2024-01-31T10:30:61Z", "2024-01-31T10:30:60Z",
+     "2016-12-30T23:59:60Z", "2016-12-31T23:59:60+01:00", "2024-01-31T10:30:00+24:00",
+     "2024-01-31T10:30:00+05:60", "2024-01-31T10:30:00.Z", "2024-01-31 10:30:00Z",
+     "2024-01-31T10:30:00Z+00:00", "２０２４-01-31T10:30:00Z"],
 )  # fmt: skip
 def test_no_instants(text: str) -> None:
     assert DATE_OR_TIME(text) == (
         "must be a date YYYY-MM-DD or an RFC 3339 time, as 2024-01-31T10:30:00Z"
     )
+
+
+def test_a_plus_that_a_url_made_a_space_is_explained() -> None:
+    assert "%2B" in (DATE_OR_TIME("2024-01-31T10:30:00 05:30") or "")
+
+
+@pytest.mark.parametrize("digits", ["2501", "2509", "250" + "0" * 50 + "1"])
+def test_between_two_milliseconds_a_range_has_those_inside(digits: str) -> None:
+    first, last = date_bounds(f"2024-01-31T10:30:00.{digits}Z", f"2024-01-31T10:30:01.{digits}Z")
+    assert first == datetime(2024, 1, 31, 10, 30, 0, 251_000, tzinfo=UTC)
+    assert last == datetime(2024, 1, 31, 10, 30, 1, 250_000, tzinfo=UTC)
+
+
+@given(seconds=st.integers(-62_000_000_000, 253_000_000_000), minutes=st.integers(-1439, 1439))
+def test_times_of_any_offset_are_read(seconds: int, minutes: int) -> None:
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, milliseconds=250)
+    text = instant.astimezone(timezone(timedelta(minutes=minutes))).isoformat()
+    assert parse_date_or_time(text) == parse_date_or_time(text.lower(), up=True) == instant
 
 
 @pytest.mark.parametrize(
