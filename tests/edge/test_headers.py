@@ -124,6 +124,15 @@ async def test_nothing_internal_comes_in_over_grpc(edge: EdgeStack) -> None:
     assert [name for name in got if name.startswith(own)] == []
 
 
+def test_a_deadline_over_grpc_is_the_caller_s_business(edge: EdgeStack) -> None:
+    """Whoever else ends a call then has to reset a stream that has begun, which reads as INTERNAL."""
+    headers = {"content-type": "application/grpc", "te": "trailers", "grpc-timeout": "100m"}
+    with httpx.Client(http1=False, http2=True) as client:
+        url = f"http://127.0.0.1:{edge.grpc_port}/a.B/C"
+        reply = client.post(url, headers={**headers, "wait-seconds": "0.5"}, content=bytes(5))
+    assert reply.content == bytes(5), "an empty message, long after"
+
+
 @pytest.fixture(scope="module")
 def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """One that writes every call down."""
