@@ -26,12 +26,14 @@ def descriptors(source: FileDescriptorSet) -> FileDescriptorSet:
 
     Left to itself the transcoder parses JSON bodies leniently: unknown and repeated keys pass, and
     of several wrong types only the first is reported; a query parameter even overrides a path
-    variable. So in Envoy's copy a request has its path variables only, and the body, where there is
-    one, as raw bytes (`google.api.HttpBody`). The server reads body and query strictly
-    (server/rpc/http_binding.py). Replies arrive as bytes in the same way: JSON (server/rpc/json_form.py), or
-    the text of a stream's messages (server/rpc/streams.py). Over gRPC nothing of this is seen.
+    variable. So in Envoy's copy a request has its path variables only, and the body as raw bytes
+    (`google.api.HttpBody`), also where the RPC takes none: the server refuses one that is sent all
+    the same. The server reads body and query strictly (server/rpc/http_binding.py). Replies arrive
+    as bytes in the same way: JSON (server/rpc/json_form.py), or the text of a stream's messages
+    (server/rpc/streams.py). Over gRPC nothing of this is seen.
 
-    A path is bound under every base path, so that it means the same RPC under each.
+    A path is bound under every base path, so that it means the same RPC under each, and to HEAD where it is
+    to GET.
     """
     result = FileDescriptorSet()
     result.CopyFrom(source)
@@ -68,20 +70,24 @@ def _keep_path_and_body(request: DescriptorProto, rule: http_pb2.HttpRule) -> No
     del request.field[:]
     del request.oneof_decl[:]
     request.field.extend(kept)
-    if rule.body:
-        rule.body = "http_body"
-        request.field.add(
-            name="http_body",
-            json_name="httpBody",
-            number=HTTP_BODY_FIELD,
-            label=FieldDescriptorProto.LABEL_OPTIONAL,
-            type=FieldDescriptorProto.TYPE_MESSAGE,
-            type_name=_HTTP_BODY,
-        )
+    rule.body = "http_body"
+    request.field.add(
+        name="http_body",
+        json_name="httpBody",
+        number=HTTP_BODY_FIELD,
+        label=FieldDescriptorProto.LABEL_OPTIONAL,
+        type=FieldDescriptorProto.TYPE_MESSAGE,
+        type_name=_HTTP_BODY,
+    )
 
 
 def _bind_everywhere(rule: http_pb2.HttpRule) -> None:
-    """Bind the path of a rule under the other base paths, too."""
+    """Bind the path of a rule under the other base paths, too, and HEAD beside GET."""
     pattern = str(rule.WhichOneof("pattern"))
-    for path in published(getattr(rule, pattern))[1:]:
+    first, *others = published(getattr(rule, pattern))
+    for path in others:
         setattr(rule.additional_bindings.add(body=rule.body), pattern, path)
+    if pattern == "get":
+        for path in (first, *others):
+            head = http_pb2.CustomHttpPattern(kind="HEAD", path=path)
+            rule.additional_bindings.add(body=rule.body, custom=head)

@@ -25,6 +25,7 @@ from server.rpc.method import MAX_REQUEST_BYTES, Method, methods_of
 
 FILE = "envoy-routes.json"
 BUFFER = "envoy.filters.http.buffer"
+HEAD = "finlink.head"  # in envoy.yaml; off where a route does not turn it on
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
 _ENVOY = "type.googleapis.com/envoy"
@@ -127,9 +128,10 @@ def _tree(methods: Iterable[Method]) -> dict[str, list[dict[str, Any]]]:
     tree: dict[str, list[dict[str, Any]]] = {path: [_health(path)] for path in _health_paths()}
     for prefix in {_literal(path) for path, _ in routed}:
         tree[prefix] = [
-            _route(path, method)
+            _route(path, method, verb)
             for path, method in routed
             if prefix == path or ("{" in path and prefix.startswith(_literal(path)))
+            for verb in (["get", "head"] if method.verb == "get" else [method.verb])
         ]
     return {prefix: [*tree[prefix], _not_found()] for prefix in sorted(tree)}
 
@@ -143,7 +145,8 @@ def _specificity(path: str) -> list[tuple[bool, bool, str]]:
     return [("{" in segment, segment.endswith("}"), segment) for segment in path.split("/")]
 
 
-def _route(path: str, method: Method) -> dict[str, Any]:
+def _route(path: str, method: Method, verb: str) -> dict[str, Any]:
+    """`verb` is that of the RPC, or `head` where that is `get`."""
     rules, reads = method.rules, not method.changes_state
     # Reads may be sent again to another worker, whatever happened to the first; changes only where no worker
     # has seen them.
@@ -156,7 +159,7 @@ def _route(path: str, method: Method) -> dict[str, Any]:
     if method.streams or method.takes_stream:
         # A server sends a heartbeat each 15 seconds: silence means that one end is gone or stuck.
         action["idle_timeout"] = _seconds(rules.stream_idle_timeout, 60)
-    headers = [{"name": ":method", "string_match": {"exact": method.verb.upper()}}]
+    headers = [{"name": ":method", "string_match": {"exact": verb.upper()}}]
     *_, tail = literal = _VARIABLE.split(path)
     matched: dict[str, Any] = {"path": path}
     if len(literal) > 1:
@@ -173,9 +176,13 @@ def _route(path: str, method: Method) -> dict[str, Any]:
             overall=limits.groups()[method.rate_limit_group].overall,
         ),
     }
+    filters = {}
     if buffer := _buffer(method):
-        per_route = {"@type": f"{_FILTERS}.buffer.v3.BufferPerRoute", **buffer}
-        route["typed_per_filter_config"] = {BUFFER: per_route}
+        filters[BUFFER] = {"@type": f"{_FILTERS}.buffer.v3.BufferPerRoute", **buffer}
+    if verb == "head":
+        filters[HEAD] = {"@type": f"{_ENVOY}.config.route.v3.FilterConfig", "config": {}}
+    if filters:
+        route["typed_per_filter_config"] = filters
     return route
 
 

@@ -18,11 +18,17 @@ class Reply:
     message: str
     sent: int | None = None  # the status that goes out, where it is another
     above: bool = False  # fits every status from `status` on
+    field: tuple[str, str] | None = None  # the header that is wrong, and what would be right
 
 
+_INVALID = "Validation failed"
 _NO_HTTP = "The request is not valid HTTP, or its path has escaped slashes"
 REPLIES = (
     Reply(400, "VALIDATION_ERROR", _NO_HTTP),
+    Reply(
+        403, "VALIDATION_ERROR", _INVALID, sent=400,
+        field=("Upgrade", "must be left out; no other protocol is spoken here"),
+    ),
     Reply(404, "ROUTE_NOT_FOUND", "No such path, or not this method on it"),
     Reply(408, "DEADLINE_EXCEEDED", "The request did not arrive in time"),
     Reply(
@@ -30,7 +36,10 @@ REPLIES = (
     ),
     Reply(429, "RATE_LIMITED", "Too many requests"),
     Reply(431, "VALIDATION_ERROR", "The request headers are larger than 16 KiB or more than 64"),
-    Reply(501, "VALIDATION_ERROR", _NO_HTTP, sent=400),  # a transfer encoding nobody knows
+    Reply(
+        501, "VALIDATION_ERROR", _INVALID, sent=400,
+        field=("Transfer-Encoding", "must be chunked, or left out; compressed bodies are not read"),
+    ),
     Reply(504, "DEADLINE_EXCEEDED", "The request took too long"),
     Reply(
         500, "UNAVAILABLE", "The service is temporarily unavailable; try again shortly",
@@ -51,12 +60,17 @@ def fill(manager: dict[str, Any]) -> None:
 
 
 def _mapper(reply: Reply, headers: list[Any]) -> dict[str, Any]:
+    details = []
+    if reply.field is not None:
+        name, right = reply.field
+        details = [{"field": name, "message": right}]
     mapper: dict[str, Any] = part(
         "reply",
         op="GE" if reply.above else "EQ",
         status=reply.status,
         code=reply.code,
         message=reply.message,
+        details=details,
         headers=headers,
     )
     return mapper if reply.sent is None else {**mapper, "status_code": reply.sent}

@@ -55,6 +55,8 @@ def add_https(listeners: list[dict[str, Any]], rest: dict[str, Any], tls: Tls) -
     elif tls.http == "redirect":
         manager = manager_of(rest)
         del manager["rds"]
+        # A caller who names no host cannot be sent to another port of it.
+        del manager["http_protocol_options"]["default_host_for_http_10"]
         manager["route_config"] = part("redirect", port=tls.rest_port)
         wanted = {HEADERS, "envoy.filters.http.router"}
         manager["http_filters"] = [f for f in manager["http_filters"] if f["name"] in wanted]

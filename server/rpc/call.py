@@ -1,7 +1,7 @@
 """The facts of the call being served, for everything that logs it or replies to it."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -10,17 +10,20 @@ import grpc
 from google.protobuf.message import Message
 
 from server.cache.responses import Shown
+from server.core.errors import InvalidRequest
 from server.core.events import Actor
 from server.core.idempotency import KeyedCall, KeyedReply
 
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"
+ORIGINAL_METHOD = "x-envoy-original-method"
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 # Of a REST client that comes back to a stream of server-sent events.
 LAST_EVENT_ID = "last-event-id"
 # Of the body, as its REST caller named it; `content-type` itself is Envoy's.
 CONTENT_TYPE = "x-finlink-content-type"
+CONTENT_ENCODING = "content-encoding"
 API_KEY = "x-api-key"
 TRACEPARENT = "traceparent"
 USER_AGENT = "user-agent"
@@ -54,6 +57,7 @@ class Call:
     rest_target: str | None  # the path and query a REST client called; None over gRPC
     peer: str
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold an API key
+    repeated: Collection[str] = ()  # names in it that came more than once
     key: str | None = None  # the name of the API key, once the call has been let in
     code: str = "OK"
     sent: int = 0
@@ -75,9 +79,20 @@ class Call:
             request_id=self.request_id,
         )
 
+    def header(self, name: str) -> str | None:
+        """The value of a header. Raises InvalidRequest where it came twice."""
+        if name in self.repeated:
+            raise InvalidRequest.of(name.title(), "must be given once")
+        return self.metadata.get(name)
+
     @property
     def is_rest(self) -> bool:
         return self.rest_target is not None
+
+    @property
+    def is_head(self) -> bool:
+        """Whether a REST caller wants the reply to GET without its body, which Envoy leaves out."""
+        return self.is_rest and self.metadata.get(ORIGINAL_METHOD) == "HEAD"
 
     @property
     def rest_path(self) -> str:

@@ -42,19 +42,28 @@ class HttpBinding:
             field.json_name for field in method.request.fields if field.name in method.path_fields
         }
 
-    def bind(self, message: Message, query: str, content_type: str = "") -> list[FieldError]:
+    def bind(
+        self, message: Message, query: str, content_type: str = "", content_encoding: str = ""
+    ) -> list[FieldError]:
         """Add body and query to `message`, which has the path variables. Returns what is wrong.
 
-        Raises InvalidRequest where the body is to be JSON and is no JSON object at all.
+        Raises InvalidRequest where the body cannot be read at all: it is compressed, or no JSON object.
         """
         wrong: list[FieldError] = []
         method = self._method
         body = message if isinstance(message, httpbody_pb2.HttpBody) else _take_body(message)
         body.content_type = content_type
+        if body.data and content_encoding.lower() not in {"", "identity"}:
+            raise InvalidRequest.of(
+                "Content-Encoding", "must be left out: a body is read as it is, not decompressed"
+            )
         if (field := method.raw_body_field) is not None:
             getattr(message, field.name).CopyFrom(body)
-        elif method.takes_json and body.data.strip():
-            self._bind_body(message, body.data, wrong)
+        elif not method.takes_raw_body and body.data.strip():
+            if method.takes_json:
+                self._bind_body(message, body.data, wrong)
+            else:
+                wrong.append(FieldError("body", _no_body(method)))
         if query:
             self._bind_query(message, query, wrong)
         return wrong
@@ -188,6 +197,12 @@ class _Body:
                     target[key] = scalar(of, entry)
             except WrongType as error:
                 self._wrong.append(FieldError(place, str(error)))
+
+
+def _no_body(method: Method) -> str:
+    names = ", ".join(sorted(method.query_fields))
+    takes = f"what this call takes is in the query: {names}" if names else "this call takes none"
+    return f"must be left out; {takes}"
 
 
 @cache  # there are as many as the contract has messages

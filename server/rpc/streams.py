@@ -79,6 +79,8 @@ def sending(method: Method, stream: Stream) -> Handler:
                         if call.is_rest
                         else message.SerializeToString()
                     )
+                    if call.is_head:  # the first message shows that there are others
+                        break
         except grpc.aio.InternalError:  # what a write raises whose caller has gone
             call.facts["left"] = True
         finally:

@@ -38,18 +38,22 @@ class Validation:
     def __init__(self, request: Descriptor) -> None:
         self._request = request
 
-    def check(self, message: Message) -> list[FieldError]:
-        """Every wrong field once, by JSON path, in the order of the contract's fields."""
+    def check(self, message: Message, *, json_names: bool = True) -> list[FieldError]:
+        """Every wrong field once, by JSON path, in the order of the contract's fields.
+
+        `json_names`: whether the caller's masks have paths in JSON's form, which is not that of protobuf.
+        """
+        in_mask = camel if json_names else str
         wrong: dict[str, FieldError] = {}
         for error in (
             *_text_errors(message, ""),
-            *_mask_errors(message),
-            *self._rule_errors(message),
+            *_mask_errors(message, in_mask),
+            *self._rule_errors(message, in_mask),
         ):
             wrong.setdefault(error.field, error)
         return list(wrong.values())
 
-    def _rule_errors(self, message: Message) -> Iterator[FieldError]:
+    def _rule_errors(self, message: Message, in_mask: Callable[[str], str]) -> Iterator[FieldError]:
         for violation in _VALIDATOR.collect_violations(message):
             place = violation.proto.field
             path = _json_path(self._request, place.elements if place else [])
@@ -59,6 +63,9 @@ class Validation:
                 text = _PATTERNS.get(str(violation.rule_value), text)
             elif rule == "string.in":
                 text = "must be one of " + text.partition("[")[2].rstrip("]")
+            elif rule == "field_mask.in":
+                known = (in_mask(each) for each in violation.rule_value)
+                text = "may name " + ", ".join(known)
             yield FieldError(path, text)
 
 
@@ -119,7 +126,7 @@ def _in_text(
         yield FieldError(place, problem)
 
 
-def _mask_errors(message: Message) -> Iterator[FieldError]:
+def _mask_errors(message: Message, in_mask: Callable[[str], str]) -> Iterator[FieldError]:
     """Paths of an update mask that lead nowhere."""
     mask = getattr(message, "update_mask", None)
     if not isinstance(mask, field_mask_pb2.FieldMask):
@@ -129,7 +136,7 @@ def _mask_errors(message: Message) -> Iterator[FieldError]:
         for part in path.split("."):
             field = descriptor.fields_by_name.get(part) if descriptor else None
             if field is None:
-                yield FieldError("updateMask", f"names {camel(path)}, which is no field")
+                yield FieldError("updateMask", f"names {in_mask(path)}, which is no field")
                 break
             descriptor = field.message_type
 

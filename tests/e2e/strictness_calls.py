@@ -38,13 +38,23 @@ def _reply(connection: socket.socket) -> Reply:
     return Reply(response.status, headers, response.read())
 
 
-def raw(base: str, request_line: bytes, *headers: bytes, body: bytes | None = None) -> Reply:
-    """Send an HTTP/1.1 request as it is written, which no HTTP library would."""
-    lines = [request_line, b"Host: finlink", *headers]
+def raw(
+    base: str,
+    request_line: bytes,
+    *headers: bytes,
+    body: bytes | None = None,
+    end: bytes = b"",
+    host: bytes | None = b"finlink",
+) -> Reply:
+    """Send an HTTP/1 request as it is written, which no HTTP library would.
+
+    `end` is a body whose length is not told.
+    """
+    lines = [request_line, *([] if host is None else [b"Host: " + host]), *headers]
     if body is not None:
         lines.append(b"Content-Length: %d" % len(body))
     with connected(base) as connection:
-        connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + (body or b""))
+        connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n" + (body or end))
         return _reply(connection)
 
 

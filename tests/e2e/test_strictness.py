@@ -360,7 +360,8 @@ async def test_wrong_verbs(rest: httpx.AsyncClient, route: str) -> None:
             assert failed(reply) == ROUTE_NOT_FOUND
             refused.append(verb)
     assert "PATCH" in refused
-    assert (await rest.head(path.removeprefix("/api/v1"))).status_code == 404
+    if "GET" in refused:  # otherwise HEAD is served, too
+        assert (await rest.head(path.removeprefix("/api/v1"))).status_code == 404
 
 
 # --- paths and queries ------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
+from tests.e2e.strictness_calls import raw
 from tests.edge.pki import Authority, authority
 from tests.stack import ROOT, Stack, free_ports
 from tests.supervisor.harness import DEADLINE, patiently
@@ -101,6 +102,7 @@ def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Autho
         page = f"http://127.0.0.1:{good['METRICS_PORT']}"
         healthy = 'envoy_cluster_membership_healthy{envoy_cluster_name="finlink"} 1'
         assert healthy in httpx.get(f"{page}/metrics").text.splitlines()
+        assert raw(page, b"GET /metrics HTTP/1.0", host=None).status == 200
         assert httpx.post(f"{page}/metrics").status_code == 404
         assert httpx.get(f"{page}/quitquitquit").status_code == 404
 

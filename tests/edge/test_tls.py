@@ -15,6 +15,7 @@ import pytest
 from server.edge.certificates import development_certificate
 from server.edge.limits import Limits
 from server.edge.tls import Certificate, Tls
+from tests.e2e.strictness_calls import raw
 from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack, untyped
 from tests.edge.pki import Authority, authority
 from tests.edge.test_headers import SECURITY
@@ -96,6 +97,17 @@ def test_plain_http_redirects_and_does_nothing_else(edge: EdgeStack, verb: str) 
     assert reply.headers["location"] == f"https://localhost:{edge.tls_port}{USER}?a=b"
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert len(edge.seen) == calls
+
+
+def test_plain_http_redirects_http_1_0_that_names_a_host(edge: EdgeStack) -> None:
+    line = f"GET {USER} HTTP/1.0".encode()
+    plain = f"http://localhost:{edge.rest_port}"
+    reply = raw(plain, line, host=f"localhost:{edge.rest_port}".encode())
+    assert (reply.status, reply.headers["location"]) == (
+        308,
+        f"https://localhost:{edge.tls_port}{USER}",
+    )
+    assert raw(plain, line, host=None).status == 400, "there is nowhere to send it"
 
 
 def test_plain_http_off(tmp_path: Path) -> None:

@@ -48,9 +48,8 @@ def arrived(method: Method, body: bytes, path: Mapping[str, str] = PATH) -> Mess
     sent = envoy_class(method.request.full_name)()
     for name in method.path_fields:
         setattr(sent, name, path[name])
-    if method.has_body:
-        sent.http_body.data = body  # type: ignore[attr-defined]
-        sent.http_body.content_type = "application/json"  # type: ignore[attr-defined]
+    sent.http_body.data = body  # type: ignore[attr-defined]
+    sent.http_body.content_type = "application/json"  # type: ignore[attr-defined]
     return method.request_class.FromString(sent.SerializeToString())
 
 
@@ -472,3 +471,36 @@ def test_a_query_is_percent_decoded() -> None:
     message, wrong = bind("ListUsers", query="c%69ty=New+Delhi%2C+%E0%A4%A6%2B&limit=%31%30&")
     assert wrong == {}
     assert message == METHODS["ListUsers"].request_class(city="New Delhi, द+", limit=10)
+
+
+# --- what no call takes -----------------------------------------------------------------------
+
+
+@with_query
+@pytest.mark.parametrize("body", [b"{}", b'{"limit": 1}', b"limit=1", b"{", b"\xff"])
+def test_a_body_is_refused_where_none_is_taken(method: Method, body: bytes) -> None:
+    _, wrong = bind(method, body)
+    assert wrong.keys() == {"body"}
+    assert wrong["body"].startswith("must be left out")
+    assert all(name in wrong["body"] for name in method.query_fields)
+    message, wrong = bind(method, b" \n")
+    assert wrong == {}
+    assert message == method.request_class(**{name: PATH[name] for name in method.path_fields})
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip", "nonsense"])
+@pytest.mark.parametrize("body", [b"{}", b"\x1f\x8b\x08"])
+def test_a_compressed_body_is_refused_by_its_header(coding: str, body: bytes) -> None:
+    method = METHODS["CreateUser"]
+    with pytest.raises(InvalidRequest) as raised:
+        HttpBinding(method).bind(arrived(method, body), "", "application/json", coding)
+    (wrong,) = raised.value.fields
+    assert wrong.field == "Content-Encoding"
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity"])
+def test_a_body_may_be_named_as_not_compressed(coding: str) -> None:
+    method = METHODS["CreateUser"]
+    message = arrived(method, b'{"userId": "user_1"}')
+    assert HttpBinding(method).bind(message, "", "application/json", coding) == []
+    assert message == method.request_class(user_id="user_1")

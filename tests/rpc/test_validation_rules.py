@@ -149,6 +149,21 @@ def test_a_mask_may_lead_into_a_message(path: str) -> None:
     assert problems(request) == {}
 
 
+@pytest.mark.parametrize("json_names", [True, False])
+def test_a_mask_that_is_wrong_is_explained_in_the_caller_s_names(json_names: bool) -> None:
+    """JSON's over REST, those of protobuf over gRPC."""
+    check = CHECKERS["UpdateUserProfile"].check
+    names = ["phoneNumber", "riskTolerance"] if json_names else ["phone_number", "risk_tolerance"]
+    other = ["phone_number", "risk_tolerance"] if json_names else ["phoneNumber", "riskTolerance"]
+    for path, expected in {"user_id": names, "phone_numbers": [f"{names[0]}s"]}.items():
+        mask = FieldMask(paths=[path])
+        request = user_updates_pb2.UpdateUserProfileRequest(user_id="u", update_mask=mask)
+        (wrong,) = check(request, json_names=json_names)
+        assert wrong.field == "updateMask"
+        assert all(name in wrong.message for name in expected)
+        assert not any(name in wrong.message for name in other)
+
+
 @pytest.mark.parametrize(
     "path", ["notifications.fax", "currency.x", "notifications.", ".", "a" * 99]
 )

@@ -18,7 +18,7 @@ class Authentication:
             call = current_call()
             if not keys.are_fresh:
                 await keys.read()
-            key = keys.admit(call.metadata.get(API_KEY), needed)
+            key = keys.admit(call.header(API_KEY), needed)
             if key is not None:
                 call.key = call.facts["key"] = key.name
             return await inner(request, context)

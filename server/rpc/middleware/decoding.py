@@ -5,7 +5,16 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import DecodeError, Message
 
 from server.core.errors import InvalidRequest, PayloadTooLarge
-from server.rpc.call import CONTENT_TYPE, LAST_EVENT_ID, Call, Context, Handler, current_call
+from server.rpc.call import (
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    LAST_EVENT_ID,
+    Call,
+    Context,
+    Handler,
+    current_call,
+)
+from server.rpc.handlers import NO_MESSAGE
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
 from server.rpc.validation import Validation, unnamed
@@ -32,12 +41,14 @@ class _Decoder:
         wrong = []
         if call.is_rest:
             query = call.rest_query if is_first else ""
-            wrong = self._binding.bind(message, query, call.metadata.get(CONTENT_TYPE, ""))
-            if self._method.is_resumed and (last_event := call.metadata.get(LAST_EVENT_ID)):
+            sent = call.metadata
+            kind, coding = sent.get(CONTENT_TYPE, ""), sent.get(CONTENT_ENCODING, "")
+            wrong = self._binding.bind(message, query, kind, coding)
+            if self._method.is_resumed and (last_event := call.header(LAST_EVENT_ID)):
                 # A browser repeats its first URL, old token included, and says here how far it came.
                 message.resume_token = last_event  # type: ignore[attr-defined]
         if is_first or not self._method.takes_raw_body:
-            found = self._validation.check(message)
+            found = self._validation.check(message, json_names=call.is_rest)
             wrong += unnamed(found, wrong) if wrong else found
         if wrong:
             raise InvalidRequest(fields=wrong)
@@ -49,8 +60,10 @@ def request_decoding(method: Method, inner: Handler) -> Handler:
     decoder, limit = _Decoder(method), method.max_request_bytes
     too_large = f"The request is larger than {limit >> 10} KiB"
 
-    async def handle(raw: bytes, context: Context) -> bytes:
+    async def handle(raw: bytes | None, context: Context) -> bytes:
         call = current_call()
+        if raw is None:
+            raise InvalidRequest(NO_MESSAGE)
         if len(raw) > limit and not call.is_rest:  # over REST Envoy counts, without path and query
             raise PayloadTooLarge(too_large)
         return await inner(decoder.message(raw, call), context)

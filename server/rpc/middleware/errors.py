@@ -14,6 +14,7 @@ from server.rpc import envelope, status, streams
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
+HEADERS = ("Content-Encoding", "Idempotency-Key", "Last-Event-Id", "X-Api-Key")
 _PART = re.compile(r"(?:\[\d+\])?(?:\.|$)")
 _log = structlog.stdlib.get_logger("finlink.rpc")
 
@@ -63,7 +64,7 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
 
 def names_of(message: Descriptor) -> frozenset[str]:
     """The JSON names of a request's fields, and of those inside them."""
-    found: set[str] = {"", "body", "Idempotency-Key"}
+    found: set[str] = {"", "body", *HEADERS}
     met, left = {message.full_name}, [message]  # a message may have one of its own kind inside
     while left:
         for field in left.pop().fields:

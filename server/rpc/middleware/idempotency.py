@@ -59,7 +59,7 @@ class Idempotency:
         response = method.response_class
 
         async def handle(request: Message, context: Context) -> Message:
-            key = current_call().metadata.get(IDEMPOTENCY_KEY)
+            key = current_call().header(IDEMPOTENCY_KEY)
             if key is not None and not _KEY.fullmatch(key):
                 message = "must be 1 to 255 visible ASCII characters, without spaces"
                 raise InvalidRequest.of(FIELD, message)

@@ -3,6 +3,8 @@
 import re
 import time
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 import structlog
@@ -44,7 +46,8 @@ def call_logging(method: Method, inner: Handler) -> Handler:
 def _enter_call_of(path: str, context: Context) -> Call:
     """Makes the call's facts available as `current_call()`; takes a request id or makes one."""
     # Values are texts but for keys that end in `-bin`, which nobody reads here.
-    metadata = cast("dict[str, str]", dict(context.invocation_metadata() or ()))
+    sent = context.invocation_metadata() or ()
+    metadata = cast("dict[str, str]", dict(sent))
     given = metadata.get(REQUEST_ID, "")
     call = Call(
         path,
@@ -52,11 +55,16 @@ def _enter_call_of(path: str, context: Context) -> Call:
         metadata.get(ORIGINAL_PATH),
         metadata.get("x-forwarded-for") or context.peer(),
         metadata,
+        () if len(metadata) == len(sent) else _repeated(name for name, _ in sent),
     )
     enter_call(call)
     enter_actor_of(call.actor)
     request_id.set(call.request_id)
     return call
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _record(ended: _Ended) -> None:
