@@ -12,7 +12,6 @@ from typing import Any, cast
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from server.cache.generations import Generations
 from server.cache.responses import ResponseCache
@@ -24,7 +23,9 @@ from server.domains.users.store import UserStore
 from server.kernel import Engine, Kernel, Parts
 from server.observability.exposition import serving_metrics
 from server.observability.tracing import Tracing, current_tracing, enter_tracing
+from server.rpc import reflection
 from server.rpc.credentials import server_credentials
+from server.rpc.handlers import Services
 from server.rpc.health import Health
 from server.rpc.method import methods_of
 from server.rpc.middleware.authentication import Authentication
@@ -176,11 +177,10 @@ async def running_worker(
         services = MiddlewareServices(methods_of(_service_names(*CONTRACT)), passed)
         for parts in domains:
             parts.register(cast("grpc.aio.Server", services))
-        server = _server(services)
         # As long as that of calls: a server that serves its calls, however slowly, is not taken out.
         timeout = settings.mongo_timeout_ms / 1000
         health = Health(_service_names(*CONTRACT), database.ping, timeout=timeout)
-        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+        server = _server(services, health)
         if listen is not None:
             # A unix socket never leaves the machine.
             tls = None if listen.startswith("unix:") else server_credentials(settings)
@@ -251,18 +251,20 @@ def middleware(
     ]
 
 
-def _server(services: MiddlewareServices) -> grpc.aio.Server:
+def _server(services: MiddlewareServices, health: Health) -> grpc.aio.Server:
     """A server of these, and of what infrastructure there is."""
+    infrastructure = Services()
+    health_pb2_grpc.add_HealthServicer_to_server(
+        health.servicer, cast("grpc.aio.Server", infrastructure)
+    )
+    reflection.add_to(infrastructure, _service_names(*CONTRACT, health_pb2.DESCRIPTOR))
     # RPCs with a smaller limit refuse larger messages in their middleware, in the contract's words.
     longest = max(
         4 * 1024 * 1024, *(method.max_request_bytes for method in services.methods.values())
     )
     options = [*_SERVER_OPTIONS, ("grpc.max_receive_message_length", longest + 1024)]
     server = grpc.aio.server(options=options)
-    server.add_generic_rpc_handlers((services,))
-    infrastructure = [*_service_names(health_pb2.DESCRIPTOR), reflection.SERVICE_NAME]
-    reflection.enable_server_reflection([*_service_names(*CONTRACT), *infrastructure], server)
-    server.add_generic_rpc_handlers((UnknownMethods(),))
+    server.add_generic_rpc_handlers((services, infrastructure, UnknownMethods()))
     return server
 
 

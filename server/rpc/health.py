@@ -2,15 +2,33 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 import structlog
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 
+from server.rpc.call import Context
+
 _log = structlog.stdlib.get_logger("finlink.health")
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class _Servicer(HealthServicer):
+    """With `List`, which the library describes and does not serve."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._statuses: dict[str, health_pb2.HealthCheckResponse] = {}
+
+    async def set(self, service: str, status: int) -> None:
+        await super().set(service, status)
+        self._statuses[service] = health_pb2.HealthCheckResponse(status=cast("Any", status))
+
+    async def List(self, _request: object, _context: Context) -> Any:  # noqa: N802
+        return cast("Any", health_pb2).HealthListResponse(statuses=self._statuses)
 
 
 class Health:
@@ -23,7 +41,7 @@ class Health:
         interval: float = 1.0,
         timeout: float = 2.0,
     ) -> None:
-        self.servicer = HealthServicer()
+        self.servicer = _Servicer()
         self._services = ("", *services)
         self._probe = probe
         self._interval = interval
