@@ -125,6 +125,11 @@ def test_http_1_0(stack: Stack, headers: list[bytes]) -> None:
     assert http_1_0(stack, "GET /ready", headers).status == 200
 
 
+def test_a_line_without_a_version_is_http_0_9(stack: Stack) -> None:
+    """Envoy takes both or none; the reply is as for HTTP/1.0."""
+    assert raw(stack.rest, b"GET /api/v1/users", host=None).status == 200
+
+
 def http_1_0(stack: Stack, line: str, headers: list[bytes], body: bytes = b"") -> Reply:
     return raw(stack.rest, f"{line} HTTP/1.0".encode(), *headers, body=body, host=None)
 
