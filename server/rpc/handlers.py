@@ -36,7 +36,7 @@ class Services(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
     def handler_of(self, path: str, handler: RpcHandler) -> RpcHandler:
-        """What serves the method, of what its servicer has."""
+        """The handler of grpc.aio, of the one that generated code makes."""
         if handler.request_streaming:
             return handler
         streams = handler.response_streaming

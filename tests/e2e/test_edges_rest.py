@@ -155,9 +155,7 @@ def shown(reply: httpx.Response) -> dict[str, Any]:
     return {"status": reply.status_code, **{name: reply.headers[name] for name in headers}}
 
 
-async def test_head_tells_the_length_of_what_get_returns(
-    rest: httpx.AsyncClient, user: str
-) -> None:
+async def test_head_has_the_length_of_the_reply_to_get(rest: httpx.AsyncClient, user: str) -> None:
     for path in (f"/users/{user}", "/users/nobody_here", "/users?x=1"):
         length = (await rest.get(path)).headers["content-length"]
         assert (await rest.head(path)).headers["content-length"] == length
