@@ -63,7 +63,22 @@ def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
 def filter_case(context: HookContext, case: Case[Any]) -> bool:
     """An update of nothing but nulls, and a mask that names nothing, is one of nothing, and refused."""
     body = case.body
-    return not (_fits(case) and case.method == "PUT" and isinstance(body, dict) and _empty(body))
+    if not _fits(case):
+        return not _null_for_a_format(case)
+    return not (case.method == "PUT" and isinstance(body, dict) and _empty(body))
+
+
+def _null_for_a_format(case: Case[Any]) -> bool:
+    """Whether null stands where a wrong format was wanted: Schemathesis overlooks that it is allowed."""
+    data = case.meta.phase.data if case.meta is not None else None
+    for mutation in getattr(data, "mutations", ()):
+        if "format" in mutation.keywords:
+            value: Any = case.body
+            for name in mutation.schema_pointer.split("/properties/")[1:]:
+                value = value.get(name, ...) if isinstance(value, dict) else ...
+            if value is None:
+                return True
+    return False
 
 
 def _empty(update: dict[str, Any]) -> bool:
