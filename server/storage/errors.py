@@ -10,6 +10,7 @@ _PASSING: tuple[type[mongo.PyMongoError], ...] = (
     mongo.ExecutionTimeout,
     mongo.WTimeoutError,
     mongo.WaitQueueTimeoutError,
+    mongo.ConfigurationError,  # "sessions are not supported": of a member that is about to join
 )
 
 

@@ -27,6 +27,7 @@ def labelled(label: str) -> mongo.PyMongoError:
         mongo.ExecutionTimeout("too long"),
         mongo.WTimeoutError("no majority"),
         mongo.WaitQueueTimeoutError("no connection free"),
+        mongo.ConfigurationError("Sessions are not supported by this MongoDB deployment"),
         labelled("TransientTransactionError"),
         labelled("RetryableWriteError"),
     ],
