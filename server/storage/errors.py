@@ -10,13 +10,15 @@ _PASSING: tuple[type[mongo.PyMongoError], ...] = (
     mongo.ExecutionTimeout,
     mongo.WTimeoutError,
     mongo.WaitQueueTimeoutError,
-    mongo.ConfigurationError,  # "sessions are not supported": of a member that is about to join
 )
+# Of a member that is about to join or to be elected; the driver has no type for it.
+_NO_SESSIONS = "Sessions are not supported"
 
 
 def translate(raised: BaseException) -> ApiError | None:
     """The ApiError a driver error stands for, or None where it is no passing failure."""
-    if isinstance(raised, _PASSING):
+    no_sessions = isinstance(raised, mongo.ConfigurationError) and _NO_SESSIONS in str(raised)
+    if no_sessions or isinstance(raised, _PASSING):
         return Unavailable()
     if isinstance(raised, mongo.PyMongoError):
         passing = raised.timeout or any(
