@@ -26,9 +26,9 @@ class ContentsReader:
     _failed: int = 0
 
     def read(self, document: Callable[[Faults], Node], how: Callable[[Node], T]) -> T | None:
-        """What a document says; None, and a fault, if it cannot be read. `document` takes its other faults.
+        """The content of a document; None, and a fault, if it cannot be read.
 
-        Raises SessionEnded.
+        `document` takes its other faults. Raises SessionEnded.
         """
         self._documents += 1
         try:
