@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from bson import ObjectId, Timestamp
 from pymongo import AsyncMongoClient
 
+from server.domains.connectors.connections.store import SYNC_JOBS
+
 Json = dict[str, Any]
 _DATABASE = "financial_app"
 _END = "the end of the ledger"
@@ -156,9 +158,12 @@ class Ledger:
             self.runs[new_id].data_types = tuple(new["dataTypes"])
             if rise != 1:
                 self.wrong["a claim under the fence before it"].append(where)
-            if before.get("dueAt") is None or before["dueAt"] > new["startedAt"]:
-                kind = "two unexpired leases" if "startedAt" in old else "claimed before it was due"
-                self.wrong[kind].append(f"{where}: {before.get('dueAt')} {new['startedAt']}")
+            # A lease lapses by MongoDB's clock; a connector is due by its worker's.
+            taken = "startedAt" in old
+            claimed_at = after["dueAt"] - SYNC_JOBS.lease if taken else new["startedAt"]
+            if before.get("dueAt") is None or before["dueAt"] > claimed_at:
+                kind = "two unexpired leases" if taken else "claimed before it was due"
+                self.wrong[kind].append(f"{where}: {before.get('dueAt')} {claimed_at}")
         elif "startedAt" in old and "startedAt" not in new and not ended and rise != 1:
             self.wrong["a run handed back under the fence before it"].append(where)
 

@@ -40,9 +40,8 @@ def session_opened(sealed: SealedSession) -> Document:
     }
 
 
-def session_begun(sealed: SealedSession, sync_id: str) -> Document:
+def session_begun(sealed: SealedSession, sync_id: str, now: datetime) -> Document:
     """A session that begins, with its first run; none for a user who is not active."""
-    now = utc_now()
     active = {"$not": [x.IS_PAUSED]}
     run = {"syncId": sync_id, "dataTypes": "$metadata.dataTypes", "requestedAt": now}
     return {

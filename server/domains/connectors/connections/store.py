@@ -1,7 +1,7 @@
 """Single connectors, and the changes of their connection."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from bson import ObjectId
@@ -141,8 +141,10 @@ class ConnectorStore:
 
         Raises AlreadyConnected where it is connected already.
         """
-        fields: Document = {**session_begun(sealed, sync_id), "session.refreshedAt": "$$REMOVE"}
-        return await self._upsert(wanted, fields, session, paused=paused)
+        now = utc_now()
+        begun = session_begun(sealed, sync_id, now)
+        fields: Document = {**begun, "session.refreshedAt": "$$REMOVE"}
+        return await self._upsert(wanted, fields, session, now, paused=paused)
 
     async def await_login(
         self, wanted: ConnectRequest, sealed_login: str, session: ClientSession, *, paused: bool
@@ -157,17 +159,23 @@ class ConnectorStore:
             "metadata.accountType": "$$REMOVE",
             "sessionId": "$$REMOVE",
         }
-        return await self._upsert(wanted, fields, session, paused=paused)
+        return await self._upsert(wanted, fields, session, utc_now(), paused=paused)
 
     async def _upsert(
-        self, wanted: ConnectRequest, fields: Document, session: ClientSession, *, paused: bool
+        self,
+        wanted: ConnectRequest,
+        fields: Document,
+        session: ClientSession,
+        now: datetime,
+        *,
+        paused: bool,
     ) -> Connector:
         """`fields` may refer to what is set before: the defaults, permissions and `paused`."""
         before: Document = {
             "metadata.permissions": list(wanted.permissions),
             "metadata.dataTypes": list(wanted.permissions),
             "sync.paused": paused,
-            "createdAt": {"$ifNull": ["$createdAt", utc_now()]},
+            "createdAt": {"$ifNull": ["$createdAt", now]},
             "connectionDetails.syncInterval": {
                 "$ifNull": ["$connectionDetails.syncInterval", DEFAULT_INTERVAL]
             },
@@ -214,7 +222,8 @@ class ConnectorStore:
         session: ClientSession | None = None,
     ) -> Connector | None:
         """Store a session that begins, its first sync wanted at once; None where it changed meanwhile."""
-        fields = {**session_begun(sealed, sync_id), "session.refreshedAt": utc_now()}
+        now = utc_now()
+        fields = {**session_begun(sealed, sync_id, now), "session.refreshedAt": now}
         return await self._change(before, fields, session)
 
     async def end_session(
