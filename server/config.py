@@ -5,77 +5,43 @@ in the working directory is read too; the environment wins. `docs/configuration.
 """
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-)
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server.core.access import ApiKey, parse_keys
 from server.core.clock import CLOCK
+from server.environment import file_problems, not_utf8
 from server.security.keys import ADVICE, decode_key, ring_of, weakness
 from server.security.keys import parse_keys as parse_encryption_keys
+from server.setting_types import (
+    Collector,
+    FilePath,
+    IpAddress,
+    Port,
+    check_database_name,
+    check_mongodb_uri,
+    checked,
+)
+
+ENV_FILE = ".env"
 
 
 class ConfigError(Exception):
     """Settings are wrong; the message has a line for each, with what would be right."""
 
 
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http:// or https:// address")
-    return value
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", value):
-        raise ValueError("must be 1 to 38 letters, digits, `-` or `_`")
-    return value
-
-
-def _mongodb_uri(value: str) -> None:
-    if not value.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("must start with mongodb:// or mongodb+srv://")
-
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    """A text, or a secret, that the check lets pass; it raises ValueError."""
-
-    def validate(value: Any) -> Any:
-        if value is not None:
-            check(value.get_secret_value() if isinstance(value, SecretStr) else value)
-        return value
-
-    return AfterValidator(validate)
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(word.strip() for word in value.split(",") if word.strip())
-    return value
-
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # separated by commas
-
-
 class SettingsBase(BaseSettings):
     """The settings of one part of Finlink."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+    prefixes: ClassVar[tuple[str, ...]] = ()  # of variables that are no fields, in lower case
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True
+    )
 
     app_env: Literal["development", "production", "test"] = Field(
         default="development", validation_alias=AliasChoices("APP_ENV", "NODE_ENV", "app_env")
@@ -103,35 +69,35 @@ class Settings(SettingsBase):
     """Settings that all share. `of` has the rest."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    data_dir: Path = Path(".data")
+    data_dir: FilePath = Path(".data")
     workers: Annotated[int, Field(ge=1, le=128)] = Field(
         default_factory=lambda: os.cpu_count() or 1
     )
     # Of tests: 8 bytes, the milliseconds by which the clock of all processes is ahead.
-    clock_file: Path | None = None
+    clock_file: FilePath | None = None
 
     # Where Prometheus reads. 0 is off; unset, `run` takes 9464 and a server alone has none.
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
-    metrics_host: str = "127.0.0.1"
+    metrics_host: IpAddress = "127.0.0.1"
     # An OTLP collector's gRPC port; unset, nothing is traced.
-    otel_exporter_otlp_endpoint: HttpUrl | None = None
+    otel_exporter_otlp_endpoint: Collector | None = None
     trace_percent: Annotated[float, Field(ge=0, le=100)] = 1.0  # of calls
 
     # Between Envoy and servers on other hosts: this side's certificate, and the CA of both sides.
-    server_tls_cert: Path | None = None
-    server_tls_key: Path | None = None
-    server_tls_ca: Path | None = None
+    server_tls_cert: FilePath | None = None
+    server_tls_key: FilePath | None = None
+    server_tls_ca: FilePath | None = None
 
     # MongoDB. Without a URI, `run` starts its own mongod.
-    mongodb_uri: Annotated[SecretStr | None, _checked(_mongodb_uri)] = None
-    db_name: Annotated[str, AfterValidator(_name)] | None = None
+    mongodb_uri: Annotated[SecretStr | None, checked(check_mongodb_uri)] = None
+    db_name: Annotated[str, checked(check_database_name)] | None = None
     mongo_driver: Literal["pymongo", "motor"] = "pymongo"
     mongo_port: Port = 27117  # of the mongod that `run` starts
     mongo_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000
     mongo_pool_size: Annotated[int, Field(ge=1, le=1_000)] = 50
 
     # Who may call, beside the keys that `python -m server keys` makes.
-    api_keys: Annotated[str, _checked(parse_keys)] = Field(
+    api_keys: Annotated[str, checked(parse_keys)] = Field(
         default="", repr=False
     )  # NAME:SCOPE:DIGEST,…
     allow_anonymous: bool = False  # in production: start although there are no keys
@@ -139,11 +105,11 @@ class Settings(SettingsBase):
     # Responses of hot reads that a worker keeps; with 0 none.
     response_cache_mb: Annotated[int, Field(ge=0, le=4_096)] = 16
     # With it the workers of a host notify each other of changes; `run` makes it.
-    generations_file: Path | None = None
+    generations_file: FilePath | None = None
 
     # Whether platforms without an address are the sandbox's: in development, not in production.
     sandbox: bool | None = None
-    sandbox_data: Path | None = None
+    sandbox_data: FilePath | None = None
 
     _parts: Mapping[type[SettingsBase], SettingsBase] = PrivateAttr(default_factory=dict)
 
@@ -153,6 +119,8 @@ class Settings(SettingsBase):
             yield "CLOCK_FILE: is for tests: it needs APP_ENV=test"
         if self.production and self.sandbox:
             yield "SANDBOX=true is for development; it is refused in production"
+        if self.sandbox_data is not None and not self.sandbox_data.is_dir():
+            yield "SANDBOX_DATA: must be a folder that exists"
 
     @property
     def fixed_keys(self) -> tuple[ApiKey, ...]:
@@ -178,8 +146,8 @@ class Settings(SettingsBase):
 class KeySettings(SettingsBase):
     """The key ring: `id:key,id:key`, and a key alone, which is one of the ring as well."""
 
-    encryption_keys: Annotated[SecretStr | None, _checked(parse_encryption_keys)] = None
-    encryption_key: Annotated[SecretStr | None, _checked(decode_key)] = None
+    encryption_keys: Annotated[SecretStr | None, checked(parse_encryption_keys)] = None
+    encryption_key: Annotated[SecretStr | None, checked(decode_key)] = None
 
     def problems(self) -> Iterator[str]:
         try:
@@ -213,7 +181,13 @@ def load(*kinds: type[SettingsBase], **given: object) -> Settings:
     In tests the process's clock follows CLOCK_FILE from then on. Raises ConfigError with one line for each
     setting that is wrong.
     """
-    wrong: list[str] = []
+    file = cast("str | Path | None", given.get("_env_file", ENV_FILE))
+    wrong = list(file_problems(Path(file)) if file else ())
+    every: tuple[type[SettingsBase], ...] = (Settings, *kinds)
+    for each in every:
+        wrong += not_utf8(_variables(each), each.prefixes)
+    if wrong:
+        raise ConfigError("\n".join(dict.fromkeys(wrong)))
     settings = _read(Settings, given, wrong)
     settings._parts = {kind: _read(kind, given, wrong) for kind in kinds}
     if wrong:
@@ -228,7 +202,7 @@ def load(*kinds: type[SettingsBase], **given: object) -> Settings:
 
 def _read(kind: type[Part], given: Mapping[str, object], wrong: list[str]) -> Part:
     """Adds to `wrong`. A wrong value is replaced by its default, to find what else is wrong."""
-    names = {name_in_environment(kind, field).lower(): field for field in kind.model_fields}
+    names = _variables(kind)
     own: dict[str, Any] = {
         names.get(name, name): value
         for name, value in given.items()
@@ -243,11 +217,24 @@ def _read(kind: type[Part], given: Mapping[str, object], wrong: list[str]) -> Pa
             field = names.get(field.lower(), field)
             own[field] = kind.model_fields[field].get_default(call_default_factory=True)
             name = "_".join([name_in_environment(kind, field), *inside]).upper()
-            errors[name] = f"{name}: {str(item['msg']).removeprefix('Value error, ')}"
+            errors[name] = f"{name}: {_in_words(item['type'], item['msg'])}"
         part = kind(**own)
     wrong += errors.values()
     wrong += (line for line in part.problems() if not any(name in line for name in errors))
     return part
+
+
+def _in_words(error_type: str, message: str) -> str:
+    """Returns the message of Pydantic in words that say what would be right."""
+    if error_type.startswith("bool"):
+        return "must be true or false"
+    stem, _, _ = message.partition(", unable to")
+    return stem.removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _variables(kind: type[SettingsBase]) -> dict[str, str]:
+    """The fields by their names in the environment, in lower case."""
+    return {name_in_environment(kind, field).lower(): field for field in kind.model_fields}
 
 
 def name_in_environment(kind: type[SettingsBase], field: str) -> str:

@@ -66,7 +66,7 @@ def test_what_is_wrong_by_itself_does_not_hide_what_is_wrong_together(
 
 def test_a_variable_that_parts_share_is_named_once() -> None:
     (line,) = wrong(app_env="staging")
-    assert line == "APP_ENV: Input should be 'development', 'production' or 'test'"
+    assert line == "APP_ENV: must be 'development', 'production' or 'test'"
 
 
 def test_a_wrong_value_is_not_called_missing_too() -> None:

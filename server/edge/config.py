@@ -131,7 +131,10 @@ def render(template: dict[str, Any], routes: dict[str, Any], edge: Edge) -> dict
 
 
 def _at(address: dict[str, Any], host: str, port: int) -> dict[str, Any]:
-    return {"socket_address": {**address["socket_address"], "address": host, "port_value": port}}
+    where: dict[str, Any] = {**address["socket_address"], "address": host, "port_value": port}
+    if host == "::":
+        where["ipv4_compat"] = True  # all addresses, as people mean it
+    return {"socket_address": where}
 
 
 def _server(address: str) -> dict[str, Any]:

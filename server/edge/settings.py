@@ -1,41 +1,16 @@
 """Settings of Envoy: where it listens, TLS, and what it lets callers do."""
 
-import ipaddress
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource
 
-from server.config import Port, SettingsBase, Words
+from server.config import SettingsBase
+from server.setting_types import Cidrs, FilePath, HostPort, IpAddress, Origins, Port
 
 Limit = Annotated[int, Field(ge=1, le=1_000_000)]  # calls in a window
-
-
-def _cidrs(value: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(cidr)) for cidr in value)
-    except ValueError as error:
-        raise ValueError(
-            f"must be CIDRs such as 10.0.0.0/8, separated by commas; {error}"
-        ) from None
-
-
-def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in value:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin:
-            raise ValueError("must be origins such as https://app.example, separated by commas")
-    return value
-
-
-def _address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (host and colon and port.isdecimal() and int(port) < 65_536) or ":" in host:
-        raise ValueError("must be HOST:PORT")
-    return value
+_GROUP_PREFIX = "rate_limit_"
 
 
 class _GroupLimits(EnvSettingsSource):
@@ -52,7 +27,7 @@ class _GroupLimits(EnvSettingsSource):
         for source in self._sources:
             if isinstance(source, EnvSettingsSource):
                 found |= source.env_vars
-        prefix, own = "rate_limit_", self.settings_cls.model_fields
+        prefix, own = _GROUP_PREFIX, self.settings_cls.model_fields
         groups = {
             name.removeprefix(prefix): calls
             for name, calls in found.items()
@@ -62,7 +37,9 @@ class _GroupLimits(EnvSettingsSource):
 
 
 class EdgeSettings(SettingsBase):
-    host: str = "0.0.0.0"  # noqa: S104 - as the PRD's PORT: reachable from other machines
+    prefixes: ClassVar[tuple[str, ...]] = (_GROUP_PREFIX,)
+
+    host: IpAddress | None = None
     port: Port = 3000
     grpc_port: Port = 50051
     admin_port: Port = 9901  # on loopback only
@@ -71,23 +48,23 @@ class EdgeSettings(SettingsBase):
 
     # HTTPS. Without a certificate, development makes one.
     tls_port: Port = 3443
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    tls_cert: FilePath | None = None
+    tls_key: FilePath | None = None
     plain_http: Literal["on", "redirect", "off"] | None = None
     # With all three, stubs must show a certificate of this CA.
-    grpc_tls_cert: Path | None = None
-    grpc_tls_key: Path | None = None
-    grpc_tls_client_ca: Path | None = None
+    grpc_tls_cert: FilePath | None = None
+    grpc_tls_key: FilePath | None = None
+    grpc_tls_client_ca: FilePath | None = None
 
     # Limits are per client address.
-    trusted_proxies: Annotated[Words, AfterValidator(_cidrs)] = ()  # whose X-Forwarded-For counts
-    cors_origins: Annotated[Words, AfterValidator(_origins)] = ()
+    trusted_proxies: Cidrs = ()  # whose X-Forwarded-For counts
+    cors_origins: Origins = ()
     rate_limits: Literal["on", "off"] = "on"
     rate_limit_window_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 60_000
     rate_limit_max_requests: Limit = 100
     # By group, RATE_LIMIT_<GROUP>; the others have the contract's.
     rate_limit: Annotated[dict[str, Limit], NoDecode] = Field(default_factory=dict)
-    rate_limit_service: Annotated[str, AfterValidator(_address)] | None = None  # of many Envoys
+    rate_limit_service: HostPort | None = None  # of many Envoys
     envoy_heap_mb: Annotated[int, Field(ge=128, le=1_048_576)] = 1_024
 
     @classmethod
@@ -105,6 +82,14 @@ class EdgeSettings(SettingsBase):
     def problems(self) -> Iterator[str]:
         yield from self.incomplete("tls_cert", "tls_key")
         yield from self.incomplete("grpc_tls_cert", "grpc_tls_key", "grpc_tls_client_ca")
+
+    @property
+    def address(self) -> str:
+        """Where REST and gRPC listen: in production on all IPv4 addresses, else on this machine alone.
+
+        Development needs no API key, so it is not for others unless HOST says so.
+        """
+        return self.host or ("0.0.0.0" if self.production else "127.0.0.1")  # noqa: S104
 
     @property
     def http(self) -> Literal["on", "redirect", "off"]:

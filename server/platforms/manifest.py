@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from finlink_words import DataType
 
-from server.config import Port, Settings, SettingsBase
+from server.config import Settings, SettingsBase
+from server.setting_types import Port
 
 if TYPE_CHECKING:
     from server.platforms.base import RateLimit

@@ -30,6 +30,7 @@ from pymongo.write_concern import WriteConcern
 
 from server.config import Settings
 from server.core.clock import milliseconds
+from server.storage.address import members_of
 from server.storage.monitoring import Commands, Connections
 
 Document: TypeAlias = dict[str, Any]
@@ -329,7 +330,7 @@ def connected(settings: Settings) -> AbstractAsyncContextManager[Database]:
     """The configured database through the configured driver, closed at the end.
 
     Writes wait for a majority and are retried once by the driver; every operation ends within
-    `mongo_timeout_ms`.
+    `mongo_timeout_ms`. Raises ConfigError for an address that the driver could not use.
     """
     most = settings.mongo_pool_size
     timeout = settings.mongo_timeout_ms
@@ -349,8 +350,10 @@ async def _connected(settings: Settings, **options: int) -> AsyncIterator[Databa
     if settings.mongodb_uri is None:
         raise ValueError("no MONGODB_URI")
     timeout = settings.mongo_timeout_ms
+    uri = settings.mongodb_uri.get_secret_value()
+    members_of(uri)
     client = _client_class(settings.mongo_driver)(
-        settings.mongodb_uri.get_secret_value(),
+        uri,
         appname="finlink",
         w="majority",
         retryWrites=True,

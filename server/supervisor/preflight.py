@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import psutil
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
-from pymongo.uri_parser import parse_uri
+from pymongo.errors import OperationFailure, PyMongoError
 
-from server.config import Settings
+from server.config import ConfigError, Settings
 from server.edge.errors import StartError
 from server.edge.probes import until
 from server.edge.settings import EdgeSettings
+from server.storage.address import members_of
 from server.supervisor import mongod
 from server.supervisor.specs import sandbox_ports
 
@@ -38,11 +38,11 @@ def listeners(
 ) -> list[Listener]:
     """All ports of this run; `metrics` is theirs, 0 if they are not served."""
     edge = settings.of(EdgeSettings)
-    found = [] if edge.http == "off" else [Listener("REST", "PORT", edge.host, edge.port)]
+    found = [] if edge.http == "off" else [Listener("REST", "PORT", edge.address, edge.port)]
     if edge.tls_cert is not None or not edge.production:
-        found.append(Listener("HTTPS", "TLS_PORT", edge.host, edge.tls_port))
+        found.append(Listener("HTTPS", "TLS_PORT", edge.address, edge.tls_port))
     found += [
-        Listener("gRPC", "GRPC_PORT", edge.host, edge.grpc_port),
+        Listener("gRPC", "GRPC_PORT", edge.address, edge.grpc_port),
         Listener("Envoy's admin", "ADMIN_PORT", "127.0.0.1", edge.admin_port),
     ]
     if metrics:
@@ -101,18 +101,13 @@ def _check_port(listener: Listener) -> None:
 async def check_mongodb(uri: str) -> None:
     """Raise StartError unless a replica set (or a sharded cluster) replies at this address."""
     try:
-        nodes = parse_uri(uri, warn=False)["nodelist"]
-        where = ", ".join(f"{host}:{port}" for host, port in nodes)  # never the user or password
-        client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(
-            uri, serverSelectionTimeoutMS=REPLY_TIMEOUT_MS, connectTimeoutMS=REPLY_TIMEOUT_MS
-        )
-    except (InvalidURI, ConfigurationError, ValueError):
-        # The driver's message may quote the URI.
-        raise StartError(
-            "MONGODB_URI is not a usable MongoDB address. Its form is "
-            "mongodb://user:password@host:port/?replicaSet=name; its host name must resolve, and "
-            "special characters in the password are written as %XX."
-        ) from None
+        members = members_of(uri)
+    except ConfigError as error:
+        raise StartError(str(error)) from None
+    where = ", ".join(f"{host}:{port}" for host, port in members)  # never the user or password
+    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(
+        uri, serverSelectionTimeoutMS=REPLY_TIMEOUT_MS, connectTimeoutMS=REPLY_TIMEOUT_MS
+    )
     async with client:
         try:
             hello = await client.admin.command("hello")

@@ -52,7 +52,7 @@ def configure_envoy(
     """Write Envoy's configuration to the data folder; `servers` are the fields of `Edge` that name them."""
     own = settings.of(EdgeSettings)
     edge = envoy_config.Edge(
-        host=own.host,
+        host=own.address,
         rest_port=own.port,
         grpc_port=own.grpc_port,
         admin_port=own.admin_port,

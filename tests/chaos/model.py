@@ -62,11 +62,12 @@ class Account:
     def code_of(self, call: str) -> str | None:
         return CODES.get(self.fault or "") if call in self.faulty else None
 
-    def login_code(self, *, wrong: bool) -> str | None:
-        """What a login with user name and password meets."""
+    def login_code(self, *, how: str) -> str | None:
+        """What a login meets with a `good` or `wrong` password, or with the `token` of one at the page."""
         if self.login_down:
             return "PLATFORM_UNAVAILABLE"
-        return "INVALID_CREDENTIALS" if wrong or self.password_refused else None
+        refused = how == "wrong" or (how == "good" and self.password_refused)
+        return "INVALID_CREDENTIALS" if refused else None
 
     def open(self) -> None:
         self.alive, self.renewable, self.pending_done = True, self.approved, False
@@ -346,7 +347,7 @@ class Model:
             return "INVALID_CREDENTIALS", None
         if known is not None and known.live:
             return "ALREADY_CONNECTED", known
-        if not page and (code := account.login_code(wrong=wrong)):
+        if not page and (code := account.login_code(how="wrong" if wrong else "good")):
             return code, known
         connector = known or Connector(user, account)
         if known is None:
@@ -361,7 +362,8 @@ class Model:
             connector.begin(refreshed=False)
         return None, connector
 
-    def refresh(self, connector: Connector, *, credentials: bool, wrong: bool) -> str | None:
+    def refresh(self, connector: Connector, how: str) -> str | None:
+        """`how` is `none`, or the credentials as for `Account.login_code`."""
         if connector.live:
             if _just_now(connector):
                 return None
@@ -374,17 +376,17 @@ class Model:
             connector.end("expired")
         elif connector.status != "expired" and not connector.pending:
             return "NOT_CONNECTED"
-        return self._complete(connector, credentials=credentials, wrong=wrong)
+        return self._complete(connector, how)
 
-    def _complete(self, connector: Connector, *, credentials: bool, wrong: bool) -> str | None:
+    def _complete(self, connector: Connector, how: str) -> str | None:
         account = connector.account
         if not account.pending_done:
-            if not credentials:
+            if how == "none":
                 connector.pending = True
                 return "REAUTH_REQUIRED"
-            if code := account.login_code(wrong=wrong):
+            if code := account.login_code(how=how):
                 return code
-        connector.by_page = connector.by_page and not credentials
+        connector.by_page = connector.by_page and how == "none"
         connector.begin(refreshed=True)
         return None
 

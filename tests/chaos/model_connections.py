@@ -78,7 +78,8 @@ class Connections(Steps):
             body = {"credentials": {"requestToken": token}}
         before = connector.session_id
         self.drop_block_of_ended(connector)
-        code = self.model.refresh(connector, credentials=how != "none", wrong=how == "wrong")
+        given_as = "token" if "requestToken" in body.get("credentials", {}) else how
+        code = self.model.refresh(connector, given_as)
         reply = self.ask(way, "RefreshSession", connectorId=connector.id, **body)
         assert reply.code == code
         self.touch(connector)

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
-from server.config import HttpUrl, Port
 from server.platforms.manifest import Address, Manifest, PlatformSettings
+from server.setting_types import HttpUrl, Port
 
 
 class FiMoneySettings(PlatformSettings):

@@ -5,8 +5,8 @@ from datetime import timedelta
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from server.config import HttpUrl, Port
 from server.platforms.manifest import Address, Manifest, PlatformSettings
+from server.setting_types import HttpUrl, Port
 
 
 class ZerodhaSettings(PlatformSettings):
