@@ -18,7 +18,7 @@ from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
 from server.storage.cache_feed import Followed
 from server.storage.changes import RecordedChanges
-from server.storage.counters import CounterSpec, Values
+from server.storage.counter_spec import CounterSpec, Values
 from server.storage.driver import ClientSession, Database
 from server.storage.leases import Leases
 

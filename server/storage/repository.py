@@ -153,10 +153,10 @@ class Repository(Generic[M]):
         if position is not None:
             find = partial(self._find, listing)
             documents = await paging.read(find, query, position, "createdAt", limit)
-        elif total is None or skip < total:
-            documents = await self._find(listing, query, limit + 1, skip)
         else:
-            documents = []
+            documents = await self._find(listing, query, limit + 1, skip)
+            if documents and total is not None:
+                total = max(total, skip + len(documents))  # no page is past the last one
         carried = total if listing.total is None else None
         following = paging.next_token(
             documents, limit, "createdAt", listing.filters, number, carried

@@ -11,7 +11,8 @@ import structlog
 from server.core.clock import utc_now
 from server.observability.logging import cause_of
 from server.storage.background import Background
-from server.storage.counters import BATCH, Counters, Values
+from server.storage.counter_spec import Values
+from server.storage.counters import BATCH, Counters
 from server.storage.leases import LeaseBusy, Leases
 
 _log = structlog.stdlib.get_logger("finlink.storage")

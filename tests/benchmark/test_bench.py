@@ -20,9 +20,6 @@ from bench.comparison import Plan
 from bench.measure import Measured
 from bench.syncs import record
 from sandbox.platforms.fi_money.data import TOOLS
-from server.domains.connectors.connections import store as connector_store
-from server.domains.users import store as user_store
-from server.storage.counters import COUNTED_AS, CounterSpec
 
 _RATES = st.floats(min_value=0.1, max_value=1e6)
 
@@ -161,14 +158,6 @@ def test_there_are_as_many_connectors_as_users() -> None:
     assert not {each["userId"] for each in made} & set(data.syncing_users())
     live = [each for each in made if "sessionId" in each]
     assert len({each["sessionId"] for each in live}) == len(live)
-
-
-def test_every_document_is_marked_as_counted() -> None:
-    made: list[tuple[CounterSpec, data.Document]] = [(user_store.COUNTED, data.user(7))]
-    made += [(connector_store.COUNTED, each) for n in range(200) for each in data.connectors(n)]
-    for spec, document in made:
-        values = tuple(document[name] for name in spec.by)
-        assert spec.expected[document[COUNTED_AS]] == values
 
 
 def test_the_mix_has_its_shares_and_every_kind_a_limit() -> None:

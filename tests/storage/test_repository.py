@@ -355,6 +355,17 @@ async def test_a_query_may_compare_dates(notes: Repository[Note]) -> None:
     assert page.items == [late]
 
 
+async def test_a_total_never_hides_a_page(notes: Repository[Note]) -> None:
+    async def total() -> int:
+        return 0
+
+    made = await filled(notes)
+    listing = Listing({"owner": "o"}, {"owner": "o"}, index=BY_OWNER, total=total)
+    pages = [await notes.page(listing, PageRequest(number, limit=3)) for number in (1, 2, 3, 4)]
+    assert [each.items for each in pages] == [made[:3], made[3:6], made[6:], []]
+    assert [each.total for each in pages] == [4, 7, 7, 0], "as many as are known to be there"
+
+
 async def test_a_total_that_is_known_is_not_counted(notes: Repository[Note]) -> None:
     totals = iter([40, 41])
 

@@ -45,7 +45,7 @@ from server.jobs.scheduler import JobScheduler
 from server.kernel import Counted, Domain, Kernel, Parts
 from server.platforms.building import build_platforms
 from server.storage.background import Background
-from server.storage.counters import Values
+from server.storage.counter_spec import Values
 from server.storage.data_keys import DataKeyStore
 from server.streaming.source import ChangeSource
 from server.streaming.watches import Watches

@@ -13,7 +13,8 @@ from server.core.pages import Page, PageRequest
 from server.domains.users.errors import UserExists, UserNotFound
 from server.domains.users.model import NewUser, User, UserFilter
 from server.storage.cache_feed import Followed
-from server.storage.counters import COUNTED_AS, Counters, CounterSpec
+from server.storage.counter_spec import COUNTED_AS, CounterSpec
+from server.storage.counters import Counters
 from server.storage.driver import ClientSession, Database
 from server.storage.mapping import without_nulls
 from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository

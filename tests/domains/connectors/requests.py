@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from server.domains.connectors.connections.sessions import new_sync_id
 from server.domains.connectors.model import CANCELLED
-from server.storage.counters import COUNTED_AS
+from server.storage.counter_spec import COUNTED_AS
 from tests.domains.preparing import Prepare
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json

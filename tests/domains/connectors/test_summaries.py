@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from server.domains.connectors.connections import convert
 from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.store import FOLLOWED
-from server.storage.counters import COUNTED_AS
+from server.storage.counter_spec import COUNTED_AS
 
 BEGAN = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
 OTHER = {

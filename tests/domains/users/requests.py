@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from pymongo.database import Database
 
-from server.storage.counters import COUNTED_AS
+from server.storage.counter_spec import COUNTED_AS
 from tests.domains.preparing import Prepare
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json

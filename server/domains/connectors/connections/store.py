@@ -31,7 +31,8 @@ from server.domains.connectors.model import (
 )
 from server.jobs.queue import JobKind
 from server.storage.cache_feed import Followed
-from server.storage.counters import COUNTED_AS, Counters, CounterSpec
+from server.storage.counter_spec import COUNTED_AS, CounterSpec
+from server.storage.counters import Counters
 from server.storage.driver import ClientSession, Database, Document
 from server.storage.updates import change
 
