@@ -53,6 +53,9 @@ def listeners(
         for name, port in sandbox_ports(settings).items():
             setting = f"{name}_SANDBOX_PORT".upper()
             found.append(Listener(f"the sandbox's {name}", setting, "127.0.0.1", port))
+        if port := settings.sandbox_control_port:
+            what = "the sandbox's control API"
+            found.append(Listener(what, "SANDBOX_CONTROL_PORT", "127.0.0.1", port))
     return found
 
 

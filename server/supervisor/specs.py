@@ -60,6 +60,8 @@ def sandbox(settings: Settings) -> ProcessSpec:
         argv += ["--port", f"{name}={port}"]
     # Logins survive a restart, as they do at the platforms.
     argv += ["--memory", str(settings.data_dir / "sandbox.json")]
+    if settings.sandbox_control_port:
+        argv += ["--control-port", str(settings.sandbox_control_port)]
     if settings.sandbox_data is not None:
         argv += ["--data", str(settings.sandbox_data)]
 

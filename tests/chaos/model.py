@@ -64,10 +64,14 @@ class Account:
 
     def login_code(self, *, how: str) -> str | None:
         """What a login meets with a `good` or `wrong` password, or with the `token` of one at the page."""
+        wrong = how == "wrong"
+        refused = self.password_refused and how != "token"
+        # Kite's page refuses a password before its API is asked; Fi has one call for both.
+        if refused or (wrong and self.platform == "zerodha"):
+            return "INVALID_CREDENTIALS"
         if self.login_down:
             return "PLATFORM_UNAVAILABLE"
-        refused = how == "wrong" or (how == "good" and self.password_refused)
-        return "INVALID_CREDENTIALS" if refused else None
+        return "INVALID_CREDENTIALS" if wrong else None
 
     def open(self) -> None:
         self.alive, self.renewable, self.pending_done = True, self.approved, False

@@ -392,3 +392,55 @@ def test_hints_name_the_user_and_the_platform(at_stack: Run, connected: str) -> 
     assert f"'finlink sync status {connected}'" in outcome.err
     other = at_stack("connectors", "show", f"{user}/zerodha")
     assert f"'finlink connectors connect {user} zerodha'" in other.err
+
+
+def test_a_platform_of_the_sandbox_is_made_to_fail(
+    at_stack: Run, stack: Stack, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "FINLINK_SANDBOX_CONTROL", f"127.0.0.1:{stack.ports['SANDBOX_CONTROL_PORT']}"
+    )
+    login = user[-8:].upper()
+    credentials = json.dumps({"username": login, "password": "any"})
+    arguments = ("connectors", "connect", user, "zerodha", "--credentials-stdin", "--wait")
+    done(at_stack(*arguments, stdin=credentials))
+    connector = f"{user}/zerodha"
+
+    made = done(at_stack("sandbox", "fail", connector, "--with", "unavailable")).out
+    assert made.startswith(f"zerodha fails for the login {login}: unavailable.")
+    assert f"finlink sandbox restore {connector}" in made
+    failed = at_stack("sync", "start", connector, "--wait", "--json")
+    assert (failed.code, failed.error["code"]) == (1, "PLATFORM_UNAVAILABLE")
+    (fault,) = done(at_stack("sandbox", "show", connector, "--json")).json["faults"]
+    assert fault["kind"] == "unavailable"
+    assert fault["applied"] > 0
+    assert "unavailable" in done(at_stack("sandbox", "show", connector)).out
+
+    done(at_stack("sandbox", "restore", connector))
+    assert done(at_stack("sandbox", "show", connector)).out == "No faults.\n"
+    done(at_stack("sync", "start", connector, "--wait"))
+
+
+def test_a_failure_that_the_sandbox_does_not_know_is_refused(
+    at_stack: Run, stack: Stack, connected: str
+) -> None:
+    control = f"127.0.0.1:{stack.ports['SANDBOX_CONTROL_PORT']}"
+    fail = (
+        "sandbox",
+        "fail",
+        connected,
+        "--with",
+        "partial",
+        "--login",
+        "555",
+        "--control",
+        control,
+    )
+    refused = at_stack(*fail, "--call", "fetch_nothing")
+    assert refused.code == 2
+    assert refused.err.startswith("finlink: --call: ")
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    unreached = at_stack(*fail[:-1], f"127.0.0.1:{port}")
+    assert unreached.code == 7
+    assert "SANDBOX_CONTROL_PORT" in unreached.err

@@ -17,6 +17,7 @@ from finlink_cli import (
     completion,
     connectors,
     export,
+    sandbox,
     status,
     streams,
     sync,
@@ -29,7 +30,9 @@ from finlink_cli.command import Command, report, takes_common_options, unwritten
 from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
-_BY_HAND = (completion, connectors, export, status, sync, sync_failures, trends, watch)
+_BY_HAND = (
+    completion, connectors, export, sandbox, status, sync, sync_failures, trends, watch,
+)  # fmt: skip
 
 _app = typer.Typer(
     name="finlink",

@@ -12,6 +12,9 @@ from typer.main import get_group
 from finlink_cli import calls, contract
 from finlink_cli.command import BY_HAND, Command, build
 
+# Of groups that no service has.
+_HELP = {"sandbox": "Makes platforms of the sandbox fail, to see what follows."}
+
 _Maker: TypeAlias = Callable[[], Command]
 
 
@@ -65,7 +68,7 @@ def _of_rpc(name: str, described: Mapping[str, Any]) -> Command:
 
 
 def _group(name: str, makers: Mapping[str, _Maker]) -> Command:
-    help_text = contract.groups().get(name, {}).get("help") or f"Commands of {name}."
+    help_text = contract.groups().get(name, {}).get("help") or _HELP[name]
     app = typer.Typer(name=name, help=help_text, no_args_is_help=True, rich_markup_mode=None)
     app.callback()(lambda: None)
     group = get_group(app)
