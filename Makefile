@@ -121,18 +121,18 @@ $(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml
 	  { echo "Finlink needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing what Finlink needs into $(VENV) (the first time takes a minute or two)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python requirements/install.py run.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
 	@echo "Installing what the tests need into $(VENV)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python requirements/install.py dev.txt
 	@touch $@
 
 $(BENCH_VENV)/stamp: requirements/run.txt requirements/bench.txt clients/python/pyproject.toml
 	@echo "Installing what is measured, and what draws the plots, into $(BENCH_VENV)"
 	@$(PYTHON) -m venv $(BENCH_VENV)
-	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt -r requirements/bench.txt
+	@$(BENCH_VENV)/bin/python requirements/install.py run.txt bench.txt
 	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
 	@touch $@

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from server.commands.database import audit_trail, on_database, show
-from server.config import Settings
+from server.config import ConfigError, Settings
 from server.core.access import NAME, ApiKey, Scope, digest, new_key
 from server.core.events import Event
 from server.storage.api_keys import ApiKeyStore, NameTaken
@@ -31,6 +31,7 @@ class ScopeName(StrEnum):
     ADMIN = "admin"
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Name = Annotated[str, typer.Argument(help="Who uses the key: letters, digits, `.`, `_`, `-`.")]
 
 
@@ -83,8 +84,18 @@ def list_keys() -> None:
 
 
 @keys.command()
-def revoke(name: Name) -> None:
-    """Revoke a key. It stays in the list, and its name cannot be used again."""
+def revoke(name: Name, yes: Yes = False) -> None:
+    """Revoke a key. It stays in the list, and its name cannot be used again.
+
+    Revoking the last one asks first: calls need a key for good, so nobody gets in until another is made.
+    """
+
+    async def is_last(database: Database, settings: Settings) -> bool:
+        valid = {key.name for key in await ApiKeyStore(database).all() if key.revoked_at is None}
+        return valid == {name} and not settings.fixed_keys
+
+    if not yes and on_database(is_last):
+        _ask(f"{name} is the last key: without it nobody can call, until `keys create` makes one.")
 
     async def end(database: Database, settings: Settings) -> ApiKey | None:
         changes = RecordedChanges(database, await audit_trail(database, settings))
@@ -101,6 +112,32 @@ def revoke(name: Name) -> None:
             "Remove a key of API_KEYS from that setting"
         )
     print(f"{name} was already revoked" if key.revoked_at else f"{name} is revoked")
+
+
+@keys.command()
+def reset(yes: Yes = False) -> None:
+    """Remove all keys of the database, so that anyone may call again; refused in production."""
+
+    async def remove(database: Database, settings: Settings) -> int:
+        if settings.production:
+            raise ConfigError("production needs API keys; make a new one with `keys create`")
+        changes = RecordedChanges(database, await audit_trail(database, settings))
+        return await changes.make(
+            ApiKeyStore(database).remove_all,
+            lambda removed: Event("api_key.reset", fields=[str(removed)]),
+            None,
+        )
+
+    if not yes:
+        _ask("All API keys are removed: anyone who reaches the ports may call.")
+    print(f"{on_database(remove)} removed")
+
+
+def _ask(consequence: str) -> None:
+    """Raises SystemExit where a person says no, or nobody is there to be asked."""
+    if not sys.stdin.isatty():
+        raise SystemExit(f"finlink: {consequence} To do it all the same add --yes")
+    typer.confirm(f"{consequence} Do it?", abort=True)
 
 
 def _row(key: ApiKey, source: str) -> dict[str, object]:

@@ -57,7 +57,13 @@ class Page:
 
 def pages_of(root: Path) -> list[Page]:
     """The pages of a checkout, or of an image made of one."""
-    return [*console(root / "console" / "dist"), *_docs(root)]
+    start = Page("/", root / "docs" / "page" / "start.html", ALONE)
+    return [start, *console(root / "console" / "dist"), *_docs(root)]
+
+
+def has_console(root: Path) -> bool:
+    """Whether a console was built there."""
+    return (root / "console" / "dist" / "index.html").is_file()
 
 
 def add(routes: dict[str, Any], pages: Sequence[Page]) -> None:

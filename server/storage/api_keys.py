@@ -58,11 +58,15 @@ class ApiKeyStore:
         )
         return _key(document) if document else None
 
+    async def remove_all(self, session: ClientSession | None = None) -> int:
+        """How many there were, those revoked included."""
+        return (await self._keys.delete_many({}, session=session)).deleted_count
+
 
 class CurrentKeys:
     """Implements `access.Keys`: the environment's and MongoDB's, read again when they are stale.
 
-    Once a key has been made calls need one for good, also when all are revoked.
+    Once a key has been made calls need one, also when all are revoked, until all are removed.
     """
 
     def __init__(self, store: ApiKeyStore, fixed: Sequence[ApiKey]) -> None:

@@ -36,12 +36,15 @@ class RunConsole:
         self.end_progress()
         self._err.print(f"finlink: {text}", style="red")
 
-    def announce(self, facts: dict[str, str], *, hint: str) -> None:
+    def announce(self, facts: dict[str, str], *, next_step: str, hint: str) -> None:
+        """`next_step` is a command for another terminal."""
         self.end_progress()
         width = max(len(name) for name in facts)
         self._out.print()
         self._out.print("Finlink is running", style="bold green")
         for name, value in facts.items():
             self._out.print(f"  {name:<{width}}  {value}", markup=False)
-        self._out.print(f"  {hint}", style="dim")
+        self._out.print("\nNext, in another terminal:", style="bold")
+        self._out.print(f"  {next_step}", markup=False)
+        self._out.print(f"\n{hint}", style="dim")
         self._out.print()

@@ -16,7 +16,7 @@ from server.edge.certificates import tls_of
 from server.edge.drain import drain
 from server.edge.errors import StartError
 from server.edge.limits import limits_of
-from server.edge.pages import pages_of
+from server.edge.pages import has_console, pages_of
 from server.edge.programs import find_envoy, find_mongod
 from server.edge.settings import EdgeSettings
 from server.edge.tls import Tls
@@ -31,6 +31,8 @@ from server.supervisor.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
 ENVOY_TEMPLATE = ROOT / "envoy.yaml"
+_NO_CONSOLE = "not built: run `make console` (it needs Node), then start again"
+_NEXT_STEP = ".venv/bin/finlink users create ravi ravi@example.com"
 DESCRIPTORS = ROOT / "gen" / "envoy.binpb"
 
 
@@ -184,10 +186,10 @@ class Run:
         facts |= {
             "gRPC": f"localhost:{self.edge.grpc_port}",
             "API docs": f"{pages}/docs",
-            "Console": f"{pages}/console/",
+            "Console": f"{pages}/console/" if has_console(ROOT) else _NO_CONSOLE,
             "Data": str(self.data.path),
         }
-        self.console.announce(facts, hint="Press Ctrl-C to stop.")
+        self.console.announce(facts, next_step=_NEXT_STEP, hint="Press Ctrl-C to stop.")
 
     async def stop(self) -> None:
         """In the order that README.md gives."""
@@ -219,6 +221,8 @@ class Run:
             ports["mongo"] = settings.mongo_port
         if self.sandboxed:
             ports |= specs.sandbox_ports(settings)
+            if port := settings.sandbox_control_port:
+                ports["sandbox_control"] = port
         self.data.write_run_file(
             {
                 "pid": os.getpid(),

@@ -234,9 +234,12 @@ async def compare_records(
         kept = {(record["dataType"], record["key"]): record["data"] for record in found}
         if kept != wanted or len(found) != len(wanted):
             other = [(k, kept.get(k), wanted.get(k)) for k in kept.keys() | wanted.keys()]
+            newest = await database.collection(CONNECTORS).find_one(
+                {"_id": ObjectId(member.connector_id)}, {"syncHistory": {"$slice": 1}, "sync": 1}
+            )
             ledger.wrong["records are not what the platform has"].append(
                 f"{member.login}: kept {len(found)}, there are {len(wanted)}, "
-                f"such as {next(each for each in other if each[1] != each[2])}"
+                f"such as {next(each for each in other if each[1] != each[2])}; {newest}"
             )
         return len(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -24,14 +25,15 @@ METHODS = methods()
 _Call: TypeAlias = Any  # of bytes to bytes
 every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 FIXED = {scope: new_key() for scope in Scope}
+ENTRIES = ",".join(
+    f"{scope.name.lower()}-key:{scope.name.lower()}:{digest(key)}" for scope, key in FIXED.items()
+)
 ADMIN = {"x-api-key": FIXED[Scope.ADMIN]}
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    entries = [f"{s.name.lower()}-key:{s.name.lower()}:{digest(key)}" for s, key in FIXED.items()]
-    folder = tmp_path_factory.mktemp("guarded")
-    with running(folder, API_KEYS=",".join(entries), WORKERS="1") as stack:
+    with running(tmp_path_factory.mktemp("guarded"), API_KEYS=ENTRIES, WORKERS="1") as stack:
         yield stack
 
 
@@ -47,8 +49,8 @@ async def channel_of(guarded: Stack) -> AsyncIterator[grpc.aio.Channel]:
         yield opened
 
 
-def command(guarded: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DATA_DIR": str(guarded.data_dir)}
+def command(guarded: Stack, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DATA_DIR": str(guarded.data_dir), **settings}
     return subprocess.run(
         [sys.executable, "-m", "server", "keys", *arguments],
         cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
@@ -99,7 +101,7 @@ async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) 
     assert key not in listed.stdout
     rows = {row["name"]: row for row in json.loads(listed.stdout)}
     assert (rows["reporting"]["scope"], rows["reporting"]["revoked"]) == ("read", None)
-    assert command(guarded, "revoke", "reporting").returncode == 0
+    assert command(guarded, "revoke", "reporting", API_KEYS=ENTRIES).returncode == 0
     await _until(rest_of, key, 401)
     reported = await rest_of.get("/api/v1/audit-events", headers=ADMIN)
     actions = [event["action"] for event in reported.json()["data"]["events"]]
@@ -159,3 +161,32 @@ def test_production_does_not_start_open(guarded: Stack) -> None:
     )  # fmt: skip
     assert outcome.returncode == 1
     assert "API_KEYS: without keys anybody may call" in outcome.stderr
+
+
+@pytest.fixture(scope="module")
+def open_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("open"), WORKERS="1") as stack:
+        yield stack
+
+
+async def test_nobody_is_locked_out_by_accident(open_one: Stack) -> None:
+    async with httpx.AsyncClient(base_url=open_one.rest) as client:
+        made = [json.loads(command(open_one, "create", name).stdout) for name in ("one", "two")]
+        await _until(client, made[0]["key"], 200)
+        assert command(open_one, "revoke", "two").returncode == 0
+        last = command(open_one, "revoke", "one")
+        assert (last.returncode, "one is the last key" in last.stderr) == (1, True)
+        assert "--yes" in last.stderr
+        assert command(open_one, "revoke", "one", "--yes").returncode == 0
+        await _until(client, made[0]["key"], 401)
+
+        refused = command(open_one, "reset")
+        assert (refused.returncode, "anyone who reaches the ports" in refused.stderr) == (1, True)
+        production = command(
+            open_one, "reset", "--yes", APP_ENV="production", ENCRYPTION_KEY=secrets.token_hex(32)
+        )
+        assert (production.returncode, "needs API keys" in production.stderr) == (1, True)
+        assert command(open_one, "reset", "--yes").stdout == "2 removed\n"
+        await _until(client, "none", 200)
+        reported = (await client.get("/api/v1/audit-events")).json()["data"]["events"]
+        assert reported[0]["action"] == "api_key.reset"

@@ -152,3 +152,13 @@ def test_the_document_and_the_page_that_shows_it(tmp_path: Path) -> None:
                 reply = httpx.get(edge.rest + each)
                 assert reply.status_code == 200
                 assert "octet-stream" not in reply.headers["content-type"]
+
+
+def test_the_root_leads_to_all_pages(tmp_path: Path) -> None:
+    with edge_stack(tmp_path, Limits(enabled=False), pages=pages_of(ROOT)) as edge:
+        start = httpx.get(edge.rest + "/")
+        assert start.status_code == 200
+        assert start.headers["content-security-policy"] == envoy_pages.ALONE
+        links = re.findall(r'href="([^"]+)"', start.text)
+        assert {"/docs", "/console/", "/openapi.yaml", "/health"} <= set(links)
+        assert [httpx.get(edge.rest + link).status_code for link in links] == [200] * len(links)

@@ -17,6 +17,7 @@ from server.platforms.registry import PLATFORMS
 from server.settings import load
 from server.supervisor.console import RunConsole
 from server.supervisor.run import Run
+from tests.stack import ROOT
 from tests.supervisor.harness import (
     DEADLINE,
     WholeRun,
@@ -58,6 +59,7 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
         "admin": run.port("ADMIN_PORT"),
         "metrics": run.port("METRICS_PORT"),
         "mongo": run.port("MONGO_PORT"),
+        "sandbox_control": run.port("SANDBOX_CONTROL_PORT"),
         **{each.name: run.port(f"{each.name}_SANDBOX_PORT".upper()) for each in PLATFORMS},
     }
     assert get_users(run) == 200
@@ -65,6 +67,9 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
     assert f"http://localhost:{run.port('PORT')}" in said
     assert f"localhost:{run.port('GRPC_PORT')}" in said
     assert str(run.data) in said
+    assert "finlink users create" in said, "what to do next"
+    built = (ROOT / "console" / "dist" / "index.html").is_file()
+    assert ("run `make console`" in said) == (not built)
 
 
 def test_https_and_limits_are_as_the_settings_say(run: WholeRun) -> None:
