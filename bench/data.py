@@ -179,7 +179,7 @@ def _insert(
     counts: Counter[str] = Counter()
     while batch := list(islice(documents, _BATCH)):
         for document in batch:
-            name = name_of[tuple(document[field] for field in spec.by)]
+            name = name_of[tuple(document.get(field) for field in spec.by)]
             document[COUNTED_AS] = spec.mark(name, _EPOCH)
             counts[name] += 1
         collection.insert_many(batch, ordered=False)

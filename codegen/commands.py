@@ -5,7 +5,8 @@ the commands with their help, arguments and options are derived here from the co
 `.proto`. A `commands.yaml` beside it may refine the result:
 
     samples:  {user_id: asha}            values for the examples in helps
-    columns:  {User: [userId, email]}    columns of tables, most important first; `userId/platform` is one
+    columns:  {User: [userId, email]}    columns of tables, most important first; `userId/platform` is one;
+                                         of an object alone, the facts that come first
     commands:                            what is to differ from the default, by RPC
       DeleteUser: {name: users delete, arguments: [user_id], options: {force_sync: force}, example: …,
                    help: …, confirm: "Delete {user}?", by_hand: true}

@@ -8,6 +8,7 @@ const CONNECTOR: ConnectorSummary = {
   userId: "u",
   platform: "zerodha",
   connectionStatus: "connected",
+  failing: false,
 };
 const RUN: SyncRun = {
   syncId: "sync_1",

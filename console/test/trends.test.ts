@@ -11,7 +11,7 @@ const QUIET: PlatformTrend = {
   started: 0,
   failures: [],
 };
-const COUNTS = { total: 5, active: 5, disconnected: 0, error: 0, expired: 0 };
+const COUNTS = { total: 5, active: 5, disconnected: 0, error: 0, expired: 0, failing: 0 };
 const CALM: StatusSummary = {
   summary: { totalConnections: 10 },
   byPlatform: { fi_money: COUNTS, zerodha: COUNTS },

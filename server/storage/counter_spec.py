@@ -22,25 +22,41 @@ Values: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class CounterSpec:
-    """The documents of `collection` by the fields `by`, each with the values it is expected to have.
+    """The documents of `collection` by the fields `words` and `flags`.
 
-    None stands for a field that is missing or null. Documents with other values are counted one by one.
+    A field of `words` is expected to have one of its values; None stands for one that is missing or null. A
+    field of `flags` is true, or missing. Documents with other values are counted one by one.
     """
 
     collection: str
-    by: Mapping[str, Sequence[str | None]]
+    words: Mapping[str, Sequence[str | None]]
+    flags: Sequence[str] = ()
+
+    @cached_property
+    def by(self) -> Mapping[str, Sequence[str | bool | None]]:
+        return {**self.words, **dict.fromkeys(self.flags, (None, True))}
+
+    @property
+    def index_name(self) -> str:
+        return "_".join([INDEX, *self.flags])
 
     @property
     def index(self) -> IndexModel:
-        return IndexModel([*self.by, COUNTED_AS], name=INDEX)
+        return IndexModel([*self.by, COUNTED_AS], name=self.index_name)
 
     @cached_property
     def expected(self) -> dict[str, Values]:
-        """The counts that a document may have, by their names in the sums."""
+        """The values that a document may have, by their names in the sums: its words, and the flags it has.
+
+        So a name stays when a flag is added to the fields.
+        """
         return {
-            "/".join(value or "" for value in values): values
-            for values in itertools.product(*self.by.values())
-        }
+            "/".join([*(word or "" for word in words), *itertools.compress(self.flags, flags)]): (
+                *words, *flags,
+            )
+            for words in itertools.product(*self.words.values())
+            for flags in itertools.product((None, True), repeat=len(self.flags))
+        }  # fmt: skip
 
     def mark(self, name: str, epoch: str) -> str:
         """What a document says that these sums have under that name. Other sums give no such mark."""

@@ -15,7 +15,7 @@ from pymongo import IndexModel, timeout
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from server.core.clock import utc_now
-from server.storage.counter_spec import COUNTED_AS, INDEX, CounterSpec, Values
+from server.storage.counter_spec import COUNTED_AS, CounterSpec, Values
 from server.storage.driver import ClientSession, Database, Document
 
 # The collections have their first names.
@@ -82,7 +82,7 @@ class Counters:
         ]
         try:
             found = await self._database.aggregate(
-                self._counted, [*rows, *self._kept()], hint=INDEX, snapshot=True
+                self._counted, [*rows, *self._kept()], hint=self._spec.index_name, snapshot=True
             )
         except OperationFailure as error:
             if error.code != _SNAPSHOT_UNAVAILABLE:  # for a moment after a collection was made
@@ -166,7 +166,7 @@ class Counters:
     async def has_waiting(self) -> bool:
         """Whether there is any change to count, known from the first that is found."""
         uncounted = self._spec.uncounted(await self._see())
-        found = self._counted.find(uncounted, {"_id": 1}).hint(INDEX).limit(1)
+        found = self._counted.find(uncounted, {"_id": 1}).hint(self._spec.index_name).limit(1)
         if await found.to_list(1):
             return True
         return await self._removals.find_one({"tally": self.name}) is not None
@@ -180,7 +180,7 @@ class Counters:
         spec = self._spec
         fields = dict.fromkeys((*spec.by, COUNTED_AS), 1)
         cursor = self._counted.find(spec.uncounted(epoch), fields, session=session)
-        documents = await cursor.hint(INDEX).limit(BATCH).to_list(None)
+        documents = await cursor.hint(self._spec.index_name).limit(BATCH).to_list(None)
         notes = await self._removals.find({"tally": self.name}, session=session).to_list(BATCH)
         changes: Counter[str] = Counter()
         moved: dict[str, list[Any]] = {}
@@ -228,7 +228,7 @@ class Counters:
         ]
         with timeout(_RECOUNT_SECONDS):
             found = await self._database.aggregate(
-                self._counted, pipeline, hint=INDEX, snapshot=True
+                self._counted, pipeline, hint=self._spec.index_name, snapshot=True
             )
         state, right = _State(), _State(epoch=epoch)
         self._take_kept(found, state)

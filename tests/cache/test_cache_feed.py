@@ -117,7 +117,7 @@ async def test_what_only_moves_a_run_drops_nothing(place: Place) -> None:
     for heartbeat in (
         [{"$set": {"sync.dueAt": "$$NOW", "sync.fence": 1, "updatedAt": "$$NOW"}}],
         [{"$set": {"sync.run.done": [1], "connectionDetails.nextSyncAt": "$$NOW"}}],
-        [{"$set": {"session.checkAt": "$$NOW", "sync.run": "$$REMOVE", "syncHistory": [{"a": 1}]}}],
+        [{"$set": {"session.checkAt": "$$NOW", "sync.run": "$$REMOVE"}}],
         [{"$set": {"credentials.encryptedLogin": "sealed", "errors": []}}],
     ):
         await place.connectors.update_one({"_id": made.inserted_id}, heartbeat)
@@ -125,6 +125,19 @@ async def test_what_only_moves_a_run_drops_nothing(place: Place) -> None:
     await place.until("ann", given=True)
     synced = {"$set": {"connectionDetails.lastSyncAt": utc_now(), "sync.fence": 2}}
     await place.connectors.update_one({"_id": made.inserted_id}, synced)
+    await place.until("ann", given=False)
+
+
+async def test_the_end_of_a_run_drops_what_shows_it(place: Place) -> None:
+    """Also of one that failed as the run before did: its time is another one."""
+    entry = {"syncedAt": utc_now(), "status": "failed"}
+    document = {"userId": "ann", "platform": "zerodha", "failing": True, "syncHistory": [entry]}
+    made = await place.connectors.insert_one(document)
+    await place.all_notified()
+    await place.keep("ann", made.inserted_id)
+    newest = {"syncedAt": utc_now(), "status": "failed"}
+    longer = [{"$set": {"syncHistory": {"$concatArrays": [[newest], "$syncHistory"]}}}]
+    await place.connectors.update_one({"_id": made.inserted_id}, longer)
     await place.until("ann", given=False)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,6 +140,7 @@ class Connector:
     in_a_row: int = 0
     synced: bool = False
     succeeded: bool = False
+    failing: bool = False  # the last run of this session brought not all
     began: bool = False  # a session, ever
     ended: bool = False
     refreshed: float | None = None
@@ -154,6 +154,14 @@ class Connector:
     @property
     def active(self) -> bool:
         return self.user.status == "active"
+
+    @property
+    def last_run(self) -> tuple[str, str | None] | None:
+        """Its state and its code."""
+        if not self.history:
+            return None
+        newest = self.history[0]
+        return "cancelled" if newest.code == "RUN_CANCELLED" else newest.status, newest.code
 
     @property
     def next_sync(self) -> bool:
@@ -175,7 +183,7 @@ class Connector:
 
     def end(self, status: str) -> None:
         self.break_off()
-        self.status, self.session_id, self.ended = status, None, True
+        self.status, self.session_id, self.ended, self.failing = status, None, True, False
         if status == "disconnected":
             self.pending, self.login_url = False, None
 
@@ -269,6 +277,7 @@ class Connector:
         if outcome.code is not None:
             self.fail(outcome.code)
         self.keep(Entry(status, outcome.code, run.sync_id, tuple(outcome.done)))
+        self.failing = status != "success"
         if outcome.code == "REAUTH_REQUIRED":
             self.end("expired")
         else:
@@ -411,9 +420,6 @@ class Model:
             return None, "recent_success"
         connector.run = Run(types or connector.types)
         return None, None
-
-    def counts(self) -> Counter[tuple[str, str]]:
-        return Counter((each.account.platform, each.status) for each in self.made)
 
 
 def _just_now(connector: Connector) -> bool:

@@ -156,7 +156,7 @@ class Reads(Syncs):
         if number > 1:
             where["status"] = STATUSES[number - 2]
         expected = Counter(
-            (each.account.platform, each.status)
+            (each.account.platform, each.status, each.failing)
             for each in self.model.made
             if each.began
             and where.get("platform") in {None, each.account.platform}

@@ -230,10 +230,14 @@ class Steps(RuleBasedStateMachine):
         ours = {each.id: each for each in self.model.made}
         assert [each["id"] for each in listed["connectors"]] == list(reversed(ours))
         began = [each for each in listed["connectors"] if ours[each["id"]].began]
-        by_list = Counter((each["platform"], each["connectionStatus"]) for each in began)
+        by_list = Counter(
+            (each["platform"], each["connectionStatus"], each["failing"]) for each in began
+        )
         assert_counts(by_list, counts)
         by_model = Counter(
-            (each.account.platform, each.status) for each in self.model.made if each.began
+            (each.account.platform, each.status, each.failing)
+            for each in self.model.made
+            if each.began
         )
         assert by_list == by_model
 

@@ -9,7 +9,7 @@ from tests.chaos.model import Connector, User
 
 Json = dict[str, Any]
 Told = tuple[str, str | None, str | None, tuple[str, ...]]
-COUNTED = ("active", "disconnected", "error", "expired")
+COUNTED = ("active", "disconnected", "error", "expired", "failing")
 WORDS = {"connected": "active"}
 
 
@@ -24,6 +24,11 @@ def assert_user(user: User, data: Json) -> None:
     assert data["profile"] == user.profile
     assert data["preferences"] == user.preferences
     assert data["metadata"] == user.metadata
+
+
+def _last_run(data: Json) -> tuple[str, str | None] | None:
+    run = data.get("lastRun")
+    return None if run is None else (run["state"], run.get("errorCode"))
 
 
 def assert_connector(connector: Connector, data: Json) -> None:
@@ -44,6 +49,8 @@ def assert_connector(connector: Connector, data: Json) -> None:
         "expires at": connector.status == "expired" or "expiresAt" in details,
         "history": _history(data),
         "errors": [error["errorCode"] for error in data["errors"]],
+        "last run": _last_run(data),
+        "failing": data["failing"],
     }
     assert seen == {
         "id": connector.id,
@@ -60,6 +67,8 @@ def assert_connector(connector: Connector, data: Json) -> None:
         "expires at": connector.status != "disconnected",
         "history": _expected_history(connector),
         "errors": connector.errors,
+        "last run": connector.last_run,
+        "failing": connector.failing,
     }
 
 
@@ -120,6 +129,8 @@ def assert_summary(connector: Connector, data: Json) -> None:
         "connected at": "connectedAt" in data,
         "disconnected at": "disconnectedAt" in data,
         "last sync": "lastSyncAt" in data,
+        "last run": _last_run(data),
+        "failing": data["failing"],
     }
     assert seen == {
         "id": connector.id,
@@ -132,16 +143,20 @@ def assert_summary(connector: Connector, data: Json) -> None:
         "connected at": connector.began,
         "disconnected at": connector.ended and not connector.live,
         "last sync": connector.synced,
+        "last run": connector.last_run,
+        "failing": connector.failing,
     }
 
 
-def assert_counts(expected: Counter[tuple[str, str]], data: Json) -> None:
-    """`/connectors/status` against a count by (platform, status)."""
+def assert_counts(expected: Counter[tuple[str, str, bool]], data: Json) -> None:
+    """`/connectors/status` against a count by (platform, status, whether syncs fail)."""
     by_platform = {
         platform: {"total": 0, **dict.fromkeys(COUNTED, 0)} for platform in ("fi_money", "zerodha")
     }
     summary = {"totalConnections": 0, **{f"{word}Connections": 0 for word in COUNTED}}
-    for (platform, status), number in expected.items():
+    for (platform, status, failing), number in expected.items():
+        by_platform[platform]["failing"] += number * failing
+        summary["failingConnections"] += number * failing
         word = WORDS.get(status, status)
         by_platform[platform][word] += number
         by_platform[platform]["total"] += number

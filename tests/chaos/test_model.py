@@ -69,7 +69,10 @@ def assert_all_counted(caller: Caller) -> None:
         before, listed, after = _counts(caller), _all(caller), _counts(caller)
         if before == after:  # else something else happened meanwhile
             break
-    assert_counts(Counter((each["platform"], each["connectionStatus"]) for each in listed), before)
+    counted = Counter(
+        (each["platform"], each["connectionStatus"], each["failing"]) for each in listed
+    )
+    assert_counts(counted, before)
 
 
 def _counts(caller: Caller) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -198,6 +199,12 @@ def test_why_a_sync_brings_a_part_only(at_stack: Run, user: str) -> None:
     assert (row["code"], row["message"]) == (missing["code"], missing["message"])
     shown = done(at_stack("sync", "failures", "--user", user)).out
     assert "partial  PLATFORM_DATA_ERROR" in shown
+    listed = done(at_stack("connectors", "list", "--user", user)).out
+    assert re.search(r"connected +partial .* PLATFORM_DATA_ERROR +portfolio", listed)
+    failing = done(at_stack("connectors", "list", "--failing", "--json")).json["connectors"]
+    assert user in {each["userId"] for each in failing}
+    one = done(at_stack("connectors", "show", f"{user}/fi_money")).out
+    assert re.search(r"connected +\nfailing +yes +\nlast run +\n +state +partial", one)
     assert f"PLATFORM_DATA_ERROR: {row['next']}" in shown
     run = done(at_stack("sync", "show", f"{user}/fi_money", partial.json["syncId"])).out
     assert "portfolio  PLATFORM_DATA_ERROR" in run

@@ -29,9 +29,14 @@ RUN = {
 }  # fmt: skip
 CONNECTOR = {
     "id": ID, "userId": "sai_iyer", "platform": "fi_money", "connectionStatus": "disconnected",
-    "lastSyncAt": AT, "expiresSoon": True, "permissions": list(finlink_words.DATA_TYPES),
+    "lastSyncAt": AT, "expiresSoon": True, "failing": True,
+    "lastRun": {
+        "state": "partial", "finishedAt": AT, "errorCode": "PLATFORM_UNAVAILABLE", "missing": ["trades"],
+    }, "permissions": list(finlink_words.DATA_TYPES),
 }  # fmt: skip
-DETAIL = {name: CONNECTOR[name] for name in ("id", "userId", "platform", "connectionStatus")}
+DETAIL = {
+    name: CONNECTOR[name] for name in ("id", "userId", "platform", "connectionStatus", "lastRun")
+}
 EVENT = {
     "id": ID, "at": AT, "action": "sync.failed", "userId": "sai_iyer", "platform": "fi_money",
     "code": "PLATFORM_UNAVAILABLE", "connectorId": ID,
@@ -48,8 +53,10 @@ RECORD = {
         "narration": "UPI/CR/560112345678/SALARY JANUARY/some.employer@okbank/HDFC0001234", "mode": "OTHERS",
     },
 }  # fmt: skip
-COUNTS = {"total": 12000, "active": 11000, "disconnected": 800, "error": 150, "expired": 50}
-SUMMARY = {"totalConnections": 12000, "activeConnections": 11000, "errorConnections": 150}
+COUNTS = {
+    "total": 12000, "active": 11000, "disconnected": 800, "error": 150, "expired": 50, "failing": 420,
+}  # fmt: skip
+SUMMARY = {"totalConnections": 12000, "activeConnections": 11000, "failingConnections": 420}
 POINTS = [
     {"at": AT, "platforms": [{"platform": "fi_money", "connected": number, "succeeded": 1}]}
     for number in range(60)
@@ -63,11 +70,11 @@ CASES: Mapping[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "connectors list": (
         {"ListConnectors": {"data": {"connectors": [CONNECTOR], "pagination": {}}}},
-        ("sai_iyer/fi_money", "disconnected", "2026-01-15"),
+        ("sai_iyer/fi_money", "disconnected", "last run", "partial"),
     ),
     "connectors list --user sai_iyer": (
         {"ListUserConnectors": {"data": {"connectors": [CONNECTOR]}}},
-        ("sai_iyer/fi_money", "disconnected", "2026-01-15"),
+        ("sai_iyer/fi_money", "disconnected", "last run", "partial"),
     ),
     f"connectors show {ID}": (
         {"GetConnector": {"data": {**DETAIL, "syncHistory": [RUN] * 12}}},
@@ -98,7 +105,7 @@ CASES: Mapping[str, tuple[dict[str, Any], tuple[str, ...]]] = {
                 "data": {"summary": SUMMARY, "byPlatform": {"fi_money": COUNTS}}
             }
         },
-        ("fi_money", "12000", "disconnected", "expired"),
+        ("fi_money", "12000", "failing", "420", "expired"),
     ),
     "trends": (
         {"GetConnectorTrends": {"data": {"stepSeconds": 60, "points": POINTS}}},
@@ -140,9 +147,9 @@ def test_tables_can_be_read_at_any_width(shown: Callable[..., str], command: str
 
 
 def test_columns_without_space_are_counted_and_wide_shows_them(shown: Callable[..., str]) -> None:
-    narrow = shown("connectors list", 60)
-    assert narrow.startswith("user/platform")
-    assert "3 columns hidden: --wide shows expires soon, permissions, \nid." in narrow
+    narrow = shown("connectors list", 80)
+    assert narrow.split("\n")[1].startswith("user/platform")
+    assert "3 columns hidden: --wide shows error code, permissions, id." in narrow
     assert ID not in narrow
     wide = shown("connectors list", 60, "--wide")
     assert "hidden" not in wide
@@ -151,10 +158,10 @@ def test_columns_without_space_are_counted_and_wide_shows_them(shown: Callable[.
 
 
 def test_what_is_too_narrow_for_a_table_has_a_field_a_line(shown: Callable[..., str]) -> None:
-    lines = shown("connectors list", 45).splitlines()
+    lines = shown("connectors list", 38).splitlines()
     assert lines[0].split() == ["user/platform", "sai_iyer/fi_money"]
-    assert ["id", ID] in [line.split() for line in lines]
-    assert max(map(len, lines)) <= 45
+    assert ["last", "run", "partial"] in [line.split() for line in lines]
+    assert max(map(len, lines)) <= 38
 
 
 def test_long_values_fold(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,5 +181,5 @@ def test_a_terminal_s_own_width_is_used(script: Script, bare: Any) -> None:
     script.replies[method].append(reply(method, content))
     with at_terminal("connectors", "list", "--address", script.address, columns=60) as terminal:
         assert terminal.ended() == 0
-        assert "3 columns hidden: --wide" in terminal.shown
+        assert "columns hidden: --wide" in terminal.shown
         assert "sai_iyer/fi_money" in terminal.shown

@@ -119,6 +119,15 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
         "message": "Disconnected successfully",
         "data": {"platform": "zerodha", "disconnectedAt": disconnected_at, "sessionDuration": 0},
     }
+    last_runs = {
+        name: {
+            "state": "success",
+            "finishedAt": status["syncHistory"][0]["syncedAt"],
+            "syncId": status["syncHistory"][0]["syncId"],
+            "missing": [],
+        }
+        for name, status in synced.items()
+    }
     expected = [
         {
             "id": first["id"],
@@ -133,6 +142,8 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
             "expiresSoon": False,
             "permissions": ["transactions", "portfolio", "profile"],
             "accountType": "mcp",
+            "lastRun": last_runs["fi_money"],
+            "failing": False,
         },
         {
             "id": other["id"],
@@ -147,6 +158,8 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
             "expiresSoon": False,
             "permissions": ["portfolio", "profile"],
             "accountType": "individual",
+            "lastRun": last_runs["zerodha"],
+            "failing": False,
         },
     ]
     of_user = await rest.get(f"/connectors/user/{prd_user}")
@@ -238,6 +251,13 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
             "errors": [],
             "createdAt": first["connectedAt"],
             "updatedAt": whole["updatedAt"],
+            "lastRun": {
+                "state": "success",
+                "finishedAt": entry["syncedAt"],
+                "syncId": sync_id,
+                "missing": [],
+            },
+            "failing": False,
         }
     }
 
@@ -586,6 +606,7 @@ def counted(connectors: list[Json]) -> Json:
             "disconnectedConnections": statuses["disconnected"],
             "errorConnections": statuses["error"],
             "expiredConnections": statuses["expired"],
+            "failingConnections": sum(connector["failing"] for connector in connectors),
         },
         "byPlatform": {
             platform: {
@@ -594,6 +615,7 @@ def counted(connectors: list[Json]) -> Json:
                 "disconnected": count["disconnected"],
                 "error": count["error"],
                 "expired": count["expired"],
+                "failing": sum(c["failing"] for c in connectors if c["platform"] == platform),
             }
             for platform, count in by_platform.items()
         },

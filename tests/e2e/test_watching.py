@@ -88,6 +88,7 @@ async def test_a_connection_from_its_start_over_both(
     details = whole["connectionDetails"]
     assert last == {
         **{name: whole[name] for name in ("id", "userId", "platform", "connectionStatus")},
+        **{name: whole[name] for name in ("lastRun", "failing")},
         **{name: details[name] for name in ("connectedAt", "disconnectedAt", "lastSyncAt")},
     }
 

@@ -82,17 +82,21 @@ const connectors = express.Router();
 
 connectors.get("/status", async (_request, response) => {
   const rows = await Connector.aggregate([
-    { $group: { _id: { platform: "$platform", status: "$connectionStatus" }, count: { $sum: 1 } } },
+    { $group: { _id: { platform: "$platform", status: "$connectionStatus", failing: "$failing" }, count: { $sum: 1 } } },
   ]);
-  const summary = { totalConnections: 0, activeConnections: 0, disconnectedConnections: 0, errorConnections: 0, expiredConnections: 0 };
+  const summary = { totalConnections: 0, activeConnections: 0, disconnectedConnections: 0, errorConnections: 0, expiredConnections: 0, failingConnections: 0 };
   const byPlatform = {};
-  for (const { _id: { platform, status }, count } of rows) {
+  for (const { _id: { platform, status, failing }, count } of rows) {
     const word = status === "connected" ? "active" : status;
-    const part = (byPlatform[platform] ??= { total: 0, active: 0, disconnected: 0, error: 0, expired: 0 });
+    const part = (byPlatform[platform] ??= { total: 0, active: 0, disconnected: 0, error: 0, expired: 0, failing: 0 });
     summary.totalConnections += count;
     summary[`${word}Connections`] += count;
     part.total += count;
     part[word] += count;
+    if (failing) {
+      summary.failingConnections += count;
+      part.failing += count;
+    }
   }
   response.json(reply({ data: { summary, byPlatform } }));
 });

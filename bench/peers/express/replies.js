@@ -45,5 +45,16 @@ export const toConnector = (connector, now) => {
     permissions: connector.metadata?.permissions ?? [],
     accountType: connector.metadata?.accountType,
     expiresSoon: Boolean(live && expiresAt && expiresAt - now <= SOON),
+    lastRun: toLastRun(connector.syncHistory?.[0]),
+    failing: connector.failing ?? false,
   };
 };
+
+const toLastRun = (run) =>
+  run && {
+    state: run.status,
+    finishedAt: run.syncedAt,
+    syncId: run.syncId,
+    errorCode: run.errorCode,
+    missing: (run.missing ?? []).map((each) => each.dataType),
+  };

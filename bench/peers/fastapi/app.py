@@ -141,7 +141,7 @@ async def update_profile(
 
 @app.get("/api/v1/connectors/status", response_model_exclude_none=True)
 async def connector_status(request: Request) -> schemas.SummaryReply:
-    key = {"platform": "$platform", "status": "$connectionStatus"}
+    key = {"platform": "$platform", "status": "$connectionStatus", "failing": "$failing"}
     cursor = await request.app.state.database.connectors.aggregate(
         [{"$group": {"_id": key, "count": {"$sum": 1}}}]
     )
@@ -152,8 +152,10 @@ async def connector_status(request: Request) -> schemas.SummaryReply:
         word = "active" if status == "connected" else status
         part = platforms.setdefault(platform, {"total": 0})
         part["total"] += row["count"]
-        part[word] = row["count"]
-        for name in ("total", word):
+        failing = ["failing"] if row["_id"].get("failing") else []
+        for name in (word, *failing):
+            part[name] = part.get(name, 0) + row["count"]
+        for name in ("total", word, *failing):
             counts[f"{name}_connections"] = counts.get(f"{name}_connections", 0) + row["count"]
     summary = schemas.Counts(**counts)
     by_platform = {name: schemas.PlatformCounts(**part) for name, part in platforms.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas import Connector, User
+from schemas import Connector, LastRun, User
 
 SOON = timedelta(minutes=10)
 
@@ -37,6 +37,18 @@ def connector_of(document: dict[str, Any], now: datetime) -> Connector:
         permissions=metadata.get("permissions", []),
         account_type=metadata.get("accountType"),
         expires_soon=live and expires_at is not None and expires_at - now <= SOON,
+        last_run=next(map(last_run_of, document.get("syncHistory", [])), None),
+        failing=document.get("failing", False),
+    )
+
+
+def last_run_of(entry: dict[str, Any]) -> LastRun:
+    return LastRun(
+        state=entry["status"],
+        finished_at=entry["syncedAt"],
+        sync_id=entry.get("syncId"),
+        error_code=entry.get("errorCode"),
+        missing=[each["dataType"] for each in entry.get("missing", [])],
     )
 
 

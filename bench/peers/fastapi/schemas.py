@@ -120,6 +120,14 @@ class UserListReply(Reply):
     data: UserList
 
 
+class LastRun(Model):
+    state: str
+    finished_at: datetime
+    sync_id: str | None = None
+    error_code: str | None = None
+    missing: list[str] = []
+
+
 class Connector(Model):
     id: str
     user_id: str
@@ -134,6 +142,8 @@ class Connector(Model):
     permissions: list[str] = []
     account_type: str | None = None
     expires_soon: bool = False
+    last_run: LastRun | None = None
+    failing: bool = False
 
 
 class ConnectorList(Model):
@@ -152,6 +162,7 @@ class Counts(Model):
     disconnected_connections: int = 0
     error_connections: int = 0
     expired_connections: int = 0
+    failing_connections: int = 0
 
 
 class PlatformCounts(Model):
@@ -160,6 +171,7 @@ class PlatformCounts(Model):
     disconnected: int = 0
     error: int = 0
     expired: int = 0
+    failing: int = 0
 
 
 class Summary(Model):

@@ -135,7 +135,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 def _report(recorder: TrendRecorder, totals: Mapping[Values, int]) -> None:
     """To Prometheus and the trends. A connector without a status counts as `disconnected`."""
     counts: Counter[tuple[str, str]] = Counter()
-    for (platform, status), count in totals.items():
+    for (platform, status, _failing), count in totals.items():
         counts[str(platform), str(status or "disconnected")] += count
     for labels, count in counts.items():
         metrics.CONNECTORS.labels(*labels).set(count)
@@ -149,6 +149,7 @@ DOMAIN = Domain(
         **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **rate_limits.INDEXES,
         **throttle.INDEXES,
     },
+    retired=store.RETIRED,
     images=[store.CONNECTORS],
     followed=[store.FOLLOWED],
 )  # fmt: skip

@@ -21,6 +21,9 @@ ERRORS_KEPT = 20
 EXPIRES_SOON = timedelta(minutes=10)
 REFRESH_REUSE = timedelta(seconds=10)
 _MINUTE = timedelta(minutes=1)
+ABANDONED = "RUN_ABANDONED"
+CANCELLED = "RUN_CANCELLED"
+_BROKEN_OFF = {ABANDONED: "abandoned", CANCELLED: "cancelled"}
 
 
 class DataTypeCount(Model, frozen=True):
@@ -51,6 +54,11 @@ class HistoryEntry(Model, frozen=True):
     counts: tuple[DataTypeCount, ...] = ()
     missing: tuple[Missing, ...] = ()  # of a partial run
 
+    @property
+    def state(self) -> str:
+        """How the run ended, in the words that runs have."""
+        return _BROKEN_OFF.get(self.error_code or "", self.status)
+
 
 class ErrorEntry(Model, frozen=True, kw_only=True):
     error_code: str = ""
@@ -68,11 +76,6 @@ class Run(Model, frozen=True):
     started_at: datetime | None = None  # when its worker took it; None while it waits for one
     done: tuple[DataTypeCount, ...] = ()  # fetched before it was deferred
     deferrals: int = 0
-
-
-ABANDONED = "RUN_ABANDONED"
-CANCELLED = "RUN_CANCELLED"
-_BROKEN_OFF = {ABANDONED: "abandoned", CANCELLED: "cancelled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ class Connector(Model, frozen=True, kw_only=True):
     totals: SyncTotals
     history: tuple[HistoryEntry, ...] = field(name="syncHistory", default=())
     errors: tuple[ErrorEntry, ...] = ()
+    # Its last run failed or brought a part only; gone with the session.
+    failing: bool = False
     records_erased: int = 0  # how often its records were erased
     created_at: datetime
     updated_at: datetime
@@ -196,7 +201,7 @@ class Connector(Model, frozen=True, kw_only=True):
             if entry.sync_id == sync_id:
                 return RunState(
                     sync_id,
-                    _BROKEN_OFF.get(entry.error_code or "", entry.status),
+                    entry.state,
                     entry.started_at,
                     entry.synced_at,
                     entry.counts,
@@ -259,5 +264,6 @@ class ConnectorFilter(Model, frozen=True):
 
     platform: str | None = None
     status: str | None = None
+    failing: bool = False  # true: only those whose syncs fail
     connected_from: datetime | None = None
     connected_to: datetime | None = None

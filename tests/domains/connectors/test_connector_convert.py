@@ -60,24 +60,25 @@ def test_dates_the_wrong_way_round(first: str, last: str) -> None:
     assert [field.field for field in caught.value.fields] == ["fromDate"]
 
 
-NONE = {"total": 0, "active": 0, "disconnected": 0, "error": 0, "expired": 0}
+NONE = {"total": 0, "active": 0, "disconnected": 0, "error": 0, "expired": 0, "failing": 0}
 
 
 def test_the_documentation_s_summary() -> None:
     counts = {
-        ("fi_money", "connected"): 70, ("fi_money", "disconnected"): 10,
-        ("zerodha", "connected"): 50, ("zerodha", "disconnected"): 20,
+        ("fi_money", "connected", False): 67, ("fi_money", "connected", True): 3,
+        ("fi_money", "disconnected", False): 10,
+        ("zerodha", "connected", False): 50, ("zerodha", "disconnected", False): 20,
     }  # fmt: skip
     shown = MessageToDict(convert.status_summary(counts), always_print_fields_with_no_presence=True)
     assert shown == {
         "summary": {
             "totalConnections": 150, "activeConnections": 120, "disconnectedConnections": 30,
-            "errorConnections": 0, "expiredConnections": 0,
+            "errorConnections": 0, "expiredConnections": 0, "failingConnections": 3,
         },
         "byPlatform": {
             **dict.fromkeys(PLATFORMS, NONE),
-            "fi_money": {"total": 80, "active": 70, "disconnected": 10, "error": 0, "expired": 0},
-            "zerodha": {"total": 70, "active": 50, "disconnected": 20, "error": 0, "expired": 0},
+            "fi_money": {**NONE, "total": 80, "active": 70, "disconnected": 10, "failing": 3},
+            "zerodha": {**NONE, "total": 70, "active": 50, "disconnected": 20},
         },
     }  # fmt: skip
 
@@ -90,7 +91,7 @@ def test_a_summary_of_nothing_has_every_platform() -> None:
 
 def test_a_summary_counts_every_status() -> None:
     statuses = ("connected", "disconnected", "error", "expired")
-    counts = {("zerodha", status): 10**place for place, status in enumerate(statuses)}
+    counts = {("zerodha", status, False): 10**place for place, status in enumerate(statuses)}
     summary = convert.status_summary(counts)
     assert summary.summary.total_connections == summary.by_platform["zerodha"].total == 1111
     assert summary.summary.active_connections == summary.by_platform["zerodha"].active == 1

@@ -128,7 +128,8 @@ async def test_it_is_listed_and_counted(world: World) -> None:
     connector = await written(world, of_another_tool(await world.user()))
     listed, token = await world.lists.page(ConnectorFilter(), None, 10)
     assert ([each.id for each in listed], token) == ([connector.id], None)
-    assert await world.lists.count_by_status(ConnectorFilter()) == {("fi_money", "connected"): 1}
+    counts = await world.lists.count_by_status(ConnectorFilter())
+    assert counts == {("fi_money", "connected", False): 1}
 
 
 async def test_one_without_a_status_is_counted_as_disconnected(world: World) -> None:
@@ -140,7 +141,7 @@ async def test_one_without_a_status_is_counted_as_disconnected(world: World) -> 
         counts = await world.lists.count_by_status(ConnectorFilter())
     except KeyError as error:
         raise AssertionError("the summary fails") from error
-    assert counts == {("zerodha", "disconnected"): 1}
+    assert counts == {("zerodha", "disconnected", False): 1}
 
 
 async def test_one_without_a_status_can_be_connected(world: World) -> None:

@@ -25,14 +25,19 @@ from tests.domains.connectors.sync_world import ALL, World
 EVERYTHING = ConnectorFilter()
 
 
-async def counted(world: World, where: ConnectorFilter) -> dict[tuple[str, str], int]:
+async def counted(world: World, where: ConnectorFilter) -> dict[tuple[str, str, bool], int]:
     documents = await world.database.collection(CONNECTORS).find({}).to_list(None)
     found = Counter(
-        (each["platform"], each.get("connectionStatus") or "disconnected") for each in documents
+        (
+            each["platform"],
+            each.get("connectionStatus") or "disconnected",
+            each.get("failing") is True,
+        )
+        for each in documents
     )
     return {
-        (platform, status): number
-        for (platform, status), number in found.items()
+        (platform, status, failing): number
+        for (platform, status, failing), number in found.items()
         if where.platform in {None, platform} and where.status in {None, status}
     }
 
@@ -85,6 +90,11 @@ class Life:
         self.world.platform.session_over = False
         self.world.platform.fail_with(None)
 
+    async def comes_in_part(self) -> None:
+        self.world.platform.failures = {"trades": PlatformDataError("It makes no sense")}
+        await self.run(1)
+        self.world.platform.fail_with(None)
+
     async def run(self, times: int) -> None:
         if (found := await self.one()) is None or not found.live:
             return
@@ -100,13 +110,15 @@ class Life:
             )
 
     async def another_program_writes(self) -> None:
-        document = {
+        document: dict[str, Any] = {
             "_id": ObjectId(),
             "userId": str(ObjectId()),
             "platform": self.chance.choice(PLATFORMS),
         }
         if (status := self.chance.choice((*CONNECTION_STATUSES, None, "missing"))) != "missing":
             document["connectionStatus"] = status
+        if (failing := self.chance.choice((True, False, None, "yes", "missing"))) != "missing":
+            document["failing"] = failing
         await world_connectors(self.world).insert_one(document)
 
     async def another_program_changes(self) -> None:
@@ -134,13 +146,14 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
     life = Life(world, random.Random(seed))  # noqa: S311 - the same each time
     steps: list[Callable[[], Awaitable[None]]] = [
         life.connect, life.connect, life.connect_again, life.disconnect, life.runs_fail, life.runs_fail,
-        life.session_ends, life.user_leaves, life.another_program_writes,
+        life.comes_in_part,        life.session_ends, life.user_leaves, life.another_program_writes,
         life.another_program_changes, life.roll_up, life.roll_up, life.killed_rollup,
     ]  # fmt: skip
     await life.connect()
     await life.connect_again()
     await life.runs_fail()
     seen: set[str] = set()
+    failing = False
     while life.steps < 55 or (seen != set(CONNECTION_STATUSES) and life.steps < 400):
         life.steps += 1
         step = life.chance.choice(steps)
@@ -152,8 +165,10 @@ async def test_the_summary_is_a_count_whatever_happens(world: World, seed: int) 
         for filters in (EVERYTHING, where):
             found = await world.lists.count_by_status(filters)
             assert found == await counted(world, filters), step.__name__
-            seen |= {status for _, status in found}
+            seen |= {status for _, status, _ in found}
+            failing = failing or any(fails for _, _, fails in found)
     assert seen == set(CONNECTION_STATUSES), "all that can become of a connector was seen"
+    assert failing
     await life.roll_up()
     assert (await life.counters.waiting())[0] == 0
     assert await world.lists.count_by_status(EVERYTHING) == await counted(world, EVERYTHING)
@@ -190,7 +205,7 @@ async def test_within_dates_only_keys_of_the_index_are_read(world: World) -> Non
                     {"$match": {"connectionDetails.connectedAt": bounds}},
                     {
                         "$group": {
-                            "_id": {"p": "$platform", "s": "$connectionStatus"},
+                            "_id": {name: f"${name}" for name in COUNTED.by},
                             "n": {"$sum": 1},
                         }
                     },
@@ -207,38 +222,41 @@ async def test_within_dates_only_keys_of_the_index_are_read(world: World) -> Non
         else plan["stages"][0]["$cursor"]["executionStats"]
     )
     assert (stats["totalKeysExamined"], stats["totalDocsExamined"]) in {(20, 0), (21, 0)}
-    where = ConnectorFilter("fi_money", "disconnected", bounds["$gte"], now)
-    assert await world.lists.count_by_status(where) == {("fi_money", "disconnected"): 4}
+    where = ConnectorFilter(
+        "fi_money", "disconnected", connected_from=bounds["$gte"], connected_to=now
+    )
+    assert await world.lists.count_by_status(where) == {("fi_money", "disconnected", False): 4}
 
 
+@pytest.mark.parametrize("failing", [False, True])
 @pytest.mark.parametrize("platform", [None, "zerodha"])
 @pytest.mark.parametrize("status", [None, "connected", "disconnected"])
 async def test_a_page_reads_no_more_than_it_shows(
-    world: World, platform: str | None, status: str | None
+    world: World, platform: str | None, status: str | None, failing: bool
 ) -> None:
     """Also where those that pass the filters are few."""
     now = utc_now()
-    rare = {"platform": "zerodha", "connectionStatus": "connected"}
+    rare = {"platform": "zerodha", "connectionStatus": "connected", "failing": True}
     await world_connectors(world).insert_many(
         [
             {
                 "userId": f"u{number}", "platform": "fi_money", "connectionStatus": "error",
-                "createdAt": now - timedelta(seconds=number),
+                "createdAt": now - timedelta(seconds=number), **({"failing": True} if number % 3 else {}),
                 **(rare if number % 25 == 0 else {}),
                 **({"platform": "zerodha", "connectionStatus": None} if number % 25 == 1 else {}),
             }
             for number in range(500)
         ]
     )  # fmt: skip
-    where = ConnectorFilter(platform, status)
+    where = ConnectorFilter(platform, status, failing)
     raw = world.database._database
     before = await raw["system.profile"].count_documents(
         {"op": "query", "ns": {"$regex": CONNECTORS}}
     )
     await raw.command("profile", 2)
     try:
-        _, token = await world.lists.page(where, None, 5)
-        assert token is not None
+        page, token = await world.lists.page(where, None, 5)
+        assert (token is None) == (page == []) == (failing and status == "disconnected")
         await world.lists.page(where, token, 5)
     finally:
         await raw.command("profile", 0)

@@ -20,7 +20,6 @@ BEGAN = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
 OTHER = {
     "sync": {"auto": False, "paused": True, "fence": 7, "total": 9, "failures": 3},
     "session": {"generation": 12, "refreshedAt": BEGAN, "checkAt": BEGAN},
-    "syncHistory": [{"syncedAt": BEGAN, "status": "failed"}],
     "errors": [{"errorCode": "E", "errorMessage": "e", "occurredAt": BEGAN}],
     "updatedAt": BEGAN + timedelta(days=3),
     "connectionDetails.nextSyncAt": BEGAN,

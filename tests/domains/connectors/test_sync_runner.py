@@ -133,7 +133,7 @@ async def test_five_failures_in_a_row_are_an_error_and_a_success_clears_it(world
     # Syncing goes on, more slowly.
     assert pauses == [5, 5, 5, 5, 10, 20, 40]
     assert len(connector.errors) == 7
-    assert await world.lists.count_by_status(EVERYTHING) == {("fi_money", "error"): 1}
+    assert await world.lists.count_by_status(EVERYTHING) == {("fi_money", "error", True): 1}
     world.platform.fail_with(None)
     connector = await world.sync(connector.id)
     assert (connector.status, connector.sync.failures) == ("connected", 0)

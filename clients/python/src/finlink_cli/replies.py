@@ -35,8 +35,12 @@ def show(cli: Cli, reply: Any, *, listed: bool = False) -> None:
 
 
 def one(cli: Cli, message: Message) -> None:
-    """An object's facts, and its lists as tables under them."""
-    cli.show(output.to_json(message), _lists(message.DESCRIPTOR))
+    """An object's facts, those that its columns name first, and its lists as tables under them."""
+    facts = output.to_json(message)
+    first = contract.columns().get(message.DESCRIPTOR.full_name, ())
+    if not cli.as_json:
+        facts = {name: facts[name] for name in first if name in facts} | facts
+    cli.show(facts, _lists(message.DESCRIPTOR))
 
 
 def show_rows(cli: Cli, data: Message, name: str) -> None:

@@ -8,7 +8,7 @@ from finlink_cli import output, rpcs
 from finlink_cli.cli import Cli
 from finlink_cli.command import command
 
-_COLUMNS = ("platform", "total", "active", "disconnected", "error", "expired")
+_COLUMNS = ("platform", "total", "active", "failing", "error", "expired", "disconnected")
 
 
 @command(
@@ -25,5 +25,5 @@ def status(cli: Cli, request: Any) -> None:
     summary = {name.removesuffix("Connections"): count for name, count in data["summary"].items()}
     platforms = [{"platform": name, **counts} for name, counts in data["byPlatform"].items()]
     cli.table("platforms", [*platforms, {"platform": "all", **summary}], _COLUMNS)
-    if data["summary"]["errorConnections"] + data["summary"]["expiredConnections"]:
+    if any(data["summary"][f"{word}Connections"] for word in ("error", "expired", "failing")):
         cli.say("\n'finlink sync failures' shows why connectors fail.")

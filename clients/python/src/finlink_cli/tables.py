@@ -139,8 +139,8 @@ def details(
 
 
 def _titles(paths: Sequence[str]) -> dict[str, str]:
-    """A title for each column: the last part of its path where that names it."""
-    names = [path.rpartition(".")[2] for path in paths]
+    """A title for each column: the last part of its path where that names it; a state's is whose it is."""
+    names = [path.removesuffix(".state").rpartition(".")[2] for path in paths]
     return {
         path: "/".join(
             label(part).removesuffix(" id") if "/" in path else label(part)

@@ -49,13 +49,17 @@ def status_filter(request: status_summary_pb2.GetConnectorStatusSummaryRequest) 
 
 
 def status_summary(
-    counts: Mapping[tuple[str, str], int],
+    counts: Mapping[tuple[str, str, bool], int],
 ) -> status_summary_pb2.ConnectorStatusSummary:
-    def total(status: str | None = None, platform: str | None = None) -> int:
+    def total(
+        status: str | None = None, platform: str | None = None, *, failing: bool = False
+    ) -> int:
         return sum(
             count
-            for (its_platform, its_status), count in counts.items()
-            if platform in {None, its_platform} and status in {None, its_status}
+            for (its_platform, its_status, fails), count in counts.items()
+            if platform in {None, its_platform}
+            and status in {None, its_status}
+            and (fails or not failing)
         )
 
     return status_summary_pb2.ConnectorStatusSummary(
@@ -65,6 +69,7 @@ def status_summary(
             disconnected_connections=total("disconnected"),
             error_connections=total("error"),
             expired_connections=total("expired"),
+            failing_connections=total(failing=True),
         ),
         by_platform={
             platform: status_summary_pb2.PlatformCounts(
@@ -73,6 +78,7 @@ def status_summary(
                 disconnected=total("disconnected", platform),
                 error=total("error", platform),
                 expired=total("expired", platform),
+                failing=total(platform=platform, failing=True),
             )
             for platform in PLATFORMS
         },
@@ -92,6 +98,7 @@ def summary(value: Connector, now: datetime) -> pb.ConnectorSummary:
         sync_interval=value.sync.interval,
         account_type=value.session.account_type,
         expires_soon=value.expires_soon(now),
+        last_run=last_run(value),
     )
 
 
@@ -118,7 +125,17 @@ def connector(value: Connector, now: datetime) -> pb.Connector:
         connection_details=details,
         metadata=metadata,
         sync_history=map(history_entry, value.history),
+        last_run=last_run(value),
     )
+
+
+def last_run(value: Connector) -> sync_pb2.LastRun | None:
+    """How its newest finished run ended; None if there is none."""
+    if not value.history:
+        return None
+    newest = value.history[0]
+    missing = [each.data_type for each in newest.missing]
+    return to_message(sync_pb2.LastRun, newest, finished_at=newest.synced_at, missing=missing)
 
 
 def history_entry(value: HistoryEntry) -> sync_pb2.SyncHistoryEntry:

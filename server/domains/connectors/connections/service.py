@@ -11,7 +11,7 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.pages import PageRequest
 from server.domains.connectors.connections.audit_events import about
-from server.domains.connectors.connections.lists import ConnectorLists
+from server.domains.connectors.connections.lists import ConnectorLists, Counts
 from server.domains.connectors.connections.logout import Logout
 from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.connections.sessions import SessionVault
@@ -67,8 +67,8 @@ class ConnectorService:
         """One page, newest first, and the token of the next. Raises InvalidRequest."""
         return await self._lists.page(where, wanted.page_token, wanted.limit)
 
-    async def count(self, where: ConnectorFilter) -> dict[tuple[str, str], int]:
-        """How many connectors there are of each (platform, status)."""
+    async def count(self, where: ConnectorFilter) -> Counts:
+        """How many connectors there are of each (platform, status, failing)."""
         return await self._lists.count_by_status(where)
 
     # Changing

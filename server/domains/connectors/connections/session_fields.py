@@ -76,6 +76,7 @@ def session_ended(status: str) -> Document:
         ),
         "sessionId": "$$REMOVE",
         "session.checkAt": "$$REMOVE",
+        "failing": "$$REMOVE",
         "credentials": "$$REMOVE" if status == "disconnected" else "$credentials",
         "sync.fence": x.plus_one("sync.fence"),
         **NO_SYNCS,

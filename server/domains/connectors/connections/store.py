@@ -44,14 +44,19 @@ LIST_INDEXES: Mapping[tuple[str, ...], str] = {
     ("connectionStatus",): "connectionStatus_1_createdAt_-1__id_-1",
     ("platform", "connectionStatus"): "platform_1_connectionStatus_1_createdAt_-1__id_-1",
 }
-CONNECTED_INDEX = "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"
+# The same of connectors that fail: they have no other, so where all is well these are empty.
+FAILING_INDEXES: Mapping[tuple[str, ...], str] = {
+    (*fields, "failing"): f"failing_{name}" for fields, name in LIST_INDEXES.items()
+}
+CONNECTED_INDEX = "connectedAt_platform_status_failing"
+RETIRED = {CONNECTORS: ["tally", "connectionDetails.connectedAt_1_platform_1_connectionStatus_1"]}
 _SESSION_ENDED = "The session ended before the run did"
 _USER_NOT_ACTIVE = "The user is no longer active"
 # Replies from the cache show summaries.
 FOLLOWED = Followed(
     CONNECTORS,
     ignored=[
-        "sync", "session", "syncHistory", "errors", "updatedAt", "connectionDetails.nextSyncAt",
+        "sync", "session", "errors", "updatedAt", "connectionDetails.nextSyncAt",
         "credentials.encryptedToken", "credentials.encryptedLogin", COUNTED_AS,
     ],
 )  # fmt: skip
@@ -67,7 +72,9 @@ SYNC_JOBS = JobKind(
 )
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
 COUNTED = CounterSpec(
-    CONNECTORS, {"platform": PLATFORMS, "connectionStatus": (*CONNECTION_STATUSES, None)}
+    CONNECTORS,
+    {"platform": PLATFORMS, "connectionStatus": (*CONNECTION_STATUSES, None)},
+    flags=["failing"],
 )
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -81,11 +88,20 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             IndexModel([(field, ASCENDING) for field in fields] + NEWEST_FIRST, name=name)
             for fields, name in LIST_INDEXES.items()
         ),
+        *(
+            IndexModel(
+                [(field, ASCENDING) for field in fields] + NEWEST_FIRST,
+                name=name,
+                partialFilterExpression={"failing": True},
+            )
+            for fields, name in FAILING_INDEXES.items()
+        ),
         IndexModel(
             [
                 ("connectionDetails.connectedAt", ASCENDING),
                 ("platform", ASCENDING),
                 ("connectionStatus", ASCENDING),
+                ("failing", ASCENDING),
             ],
             name=CONNECTED_INDEX,
         ),

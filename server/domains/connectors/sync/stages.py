@@ -61,6 +61,7 @@ def take_over(sync_id: str) -> list[Document]:
         **x.count_run(x.broken_off(ABANDONED, _MESSAGE), "failed"),
         "errors": x.prepended("errors", error, ERRORS_KEPT),
         "sync.failures": x.plus_one("sync.failures"),
+        "failing": True,
         **{f"sync.run.{name}": "$$REMOVE" for name in ("syncId", "beganAt", "done", "deferrals")},
     }
     judged: Document = {"connectionStatus": x.when(_WORN_OUT, "error", "$connectionStatus")}

@@ -196,6 +196,7 @@ class SyncStore:
         fields: Document = {
             **x.count_run(x.history_entry(outcome.entry), outcome.entry.status),
             "connectionStatus": outcome.status,
+            "failing": "$$REMOVE" if outcome.entry.status == "success" else True,
             "connectionDetails.nextSyncAt": next_run,
             "sync.failures": outcome.failures,
             "sync.outages": outcome.outages,

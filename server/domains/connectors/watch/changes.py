@@ -25,7 +25,7 @@ _SHOWN = {
 _FIELDS = (
     "_id", "userId", "platform", "connectionStatus", "connectionDetails.connectedAt",
     "connectionDetails.disconnectedAt", "connectionDetails.lastSyncAt",
-    "credentials.tokenExpiresAt", "sync.run",
+    "credentials.tokenExpiresAt", "sync.run", "failing",
 )  # fmt: skip
 
 

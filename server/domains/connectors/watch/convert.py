@@ -2,6 +2,7 @@
 
 from finlink.connectors.v1 import watch_pb2 as pb
 
+from server.domains.connectors.connections import convert
 from server.domains.connectors.model import Connector
 from server.domains.connectors.sync import convert as sync_convert
 from server.domains.connectors.watch.changes import Change
@@ -31,4 +32,6 @@ def _connector(value: Connector) -> pb.WatchedConnector:
         platform=value.platform,
         connection_status=value.status,
         last_sync_at=value.sync.last_at,
+        last_run=convert.last_run(value),
+        failing=value.failing,
     )
