@@ -12,7 +12,8 @@ from server.domains.connectors.connections import convert
 from server.domains.connectors.connections.store import CONNECTORS, COUNTED
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.platforms.base import PlatformDataError, PlatformUnavailable, SessionEnded
-from server.storage.counters import COUNTED_AS, Counters
+from server.storage.counter_spec import COUNTED_AS
+from server.storage.counters import Counters
 from tests.domains.connectors.sync_world import ALL, World
 
 WRONG = PlatformDataError("It makes no sense")
@@ -149,9 +150,9 @@ async def test_the_count_holds_while_it_changes(world: World) -> None:
 
 async def test_what_was_counted_before_connectors_could_fail_stays_counted(world: World) -> None:
     connector = await world.synced()
-    await world.change(connector.id, {COUNTED_AS: "fi_money/connected"})
-    collection = world.database.collection("tallies")
-    await collection.insert_one({"_id": CONNECTORS, "counts": {"fi_money/connected": 1}})
+    await world.change(connector.id, {COUNTED_AS: COUNTED.mark("fi_money/connected", "1234")})
+    sums = {"_id": CONNECTORS, "epoch": "1234", "counts": {"fi_money/connected": 1}}
+    await world.database.collection("tallies").insert_one(sums)
     assert (await Counters(world.database, COUNTED).waiting())[0] == 0
     assert await counted(world) == {("fi_money", "connected", False): 1}
     await world.change(connector.id, {"failing": True})

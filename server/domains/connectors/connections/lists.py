@@ -17,7 +17,8 @@ from server.domains.connectors.connections.store import (
 )
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.storage import paging
-from server.storage.counters import Counters, Values
+from server.storage.counter_spec import Values
+from server.storage.counters import Counters
 from server.storage.data_loader import DataLoader
 from server.storage.driver import Database, Document
 from server.storage.mapping import without_nulls
