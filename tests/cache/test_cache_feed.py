@@ -109,7 +109,7 @@ async def test_what_only_moves_a_run_drops_nothing(place: Place) -> None:
             "platform": "zerodha",
             "sync": {"run": {"syncId": "1"}, "owed": ["a"]},
             "connectionDetails": {"syncInterval": 5},
-            "credentials": {"encryptedToken": "sealed"},
+            "credentials": {"encryptedToken": "sealed" * 9, "tokenExpiresAt": utc_now()},
         }
     )
     await place.all_notified()
@@ -118,7 +118,7 @@ async def test_what_only_moves_a_run_drops_nothing(place: Place) -> None:
         [{"$set": {"sync.dueAt": "$$NOW", "sync.fence": 1, "updatedAt": "$$NOW"}}],
         [{"$set": {"sync.run.done": [1], "connectionDetails.nextSyncAt": "$$NOW"}}],
         [{"$set": {"session.checkAt": "$$NOW", "sync.run": "$$REMOVE"}}],
-        [{"$set": {"credentials.encryptedLogin": "sealed", "errors": []}}],
+        [{"$set": {"credentials.encryptedToken": "renewed", "errors": []}}],
     ):
         await place.connectors.update_one({"_id": made.inserted_id}, heartbeat)
     await place.all_notified()

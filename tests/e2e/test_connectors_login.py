@@ -114,6 +114,9 @@ async def test_a_kite_login_is_completed_with_its_request_token(
         "expiresSoon": False,
     }
     assert before["metadata"] == {"permissions": ["profile"], "dataTypes": ["profile"]}
+    assert before["loginPending"]
+    (listed,) = (await step.of_user(rest, user))["connectors"]
+    assert listed["loginPending"]
     wanted = login_wanted(made["loginUrl"])
     assert failed(await rest.post(f"/connectors/{made['id']}/sync", json={})) == wanted
     assert failed(await refresh(rest, made["id"])) == wanted
@@ -124,6 +127,9 @@ async def test_a_kite_login_is_completed_with_its_request_token(
     status = await step.synced(rest, made["id"])
     assert (status["totalSyncs"], status["successfulSyncs"]) == (1, 1)
     after = await step.get(rest, made["id"])
+    assert "loginPending" not in after
+    (listed,) = (await step.of_user(rest, user))["connectors"]
+    assert "loginPending" not in listed
     assert after["connectionStatus"] == "connected"
     assert after["sessionId"] == session["sessionId"]
     assert after["connectionDetails"]["expiresAt"] == session["expiresAt"]

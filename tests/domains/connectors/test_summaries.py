@@ -24,7 +24,6 @@ OTHER = {
     "updatedAt": BEGAN + timedelta(days=3),
     "connectionDetails.nextSyncAt": BEGAN,
     "credentials.encryptedToken": "other",
-    "credentials.encryptedLogin": "other",
 }
 
 

@@ -99,6 +99,7 @@ def summary(value: Connector, now: datetime) -> pb.ConnectorSummary:
         account_type=value.session.account_type,
         expires_soon=value.expires_soon(now),
         last_run=last_run(value),
+        login_pending=value.login_pending or None,
     )
 
 
@@ -126,6 +127,7 @@ def connector(value: Connector, now: datetime) -> pb.Connector:
         metadata=metadata,
         sync_history=map(history_entry, value.history),
         last_run=last_run(value),
+        login_pending=value.login_pending or None,
     )
 
 

@@ -57,7 +57,7 @@ FOLLOWED = Followed(
     CONNECTORS,
     ignored=[
         "sync", "session", "errors", "updatedAt", "connectionDetails.nextSyncAt",
-        "credentials.encryptedToken", "credentials.encryptedLogin", COUNTED_AS,
+        "credentials.encryptedToken", COUNTED_AS,
     ],
 )  # fmt: skip
 # A long history takes longer to read than all else that a run needs.
