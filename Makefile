@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-.PHONY: help run test coverage test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients console lock clean
+.PHONY: help run test coverage test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead lint audit format hooks protos openapi clients dist console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 5 minutes
 	@$(BIN)/python -m codegen.clients --where-possible
-	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py --full
+	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py tests/clients/test_login_examples.py tests/clients/test_dist.py --full
 
 test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls
 	$(BIN)/pytest tests/openapi/test_schemathesis.py --full
@@ -98,6 +98,9 @@ openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml again from the cont
 clients: $(VENV)/run.stamp protos ## Generate and build the TypeScript and Go clients; needs node, npm, Go
 	@$(BIN)/python -m codegen.clients
 
+dist: $(VENV)/run.stamp protos ## Pack the clients into dist/: a wheel, an npm package, a Go module
+	@$(BIN)/python -m codegen.dist
+
 console: ## Build the operators' console, served at /console; needs node 20.19 or newer, npm
 	@command -v npm >/dev/null || \
 	  { echo "The console is built with Node 20.19 or newer and npm; install both (https://nodejs.org), then: make console"; exit 1; }
@@ -113,7 +116,7 @@ lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requiremen
 	  requirements.in --output-file requirements.txt
 
 clean: ## Remove what was installed and generated; data under .data stays
-	rm -rf $(VENV) gen clients/python/src/finlink clients/python/src/finlink_words clients/python/src/finlink_client/gen clients/python/src/buf
+	rm -rf $(VENV) dist gen clients/python/src/finlink clients/python/src/finlink_words clients/python/src/finlink_client/gen clients/python/src/buf
 	rm -rf console/dist console/node_modules clients/typescript/build clients/typescript/node_modules clients/typescript/src/gen clients/go/finlink/*/ clients/go/finlink/services.go
 
 $(VENV)/run.stamp: requirements/run.txt clients/python/pyproject.toml

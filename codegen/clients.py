@@ -29,6 +29,7 @@ from codegen.stubs import GEN, ROOT, run_protoc
 
 TYPESCRIPT = ROOT / "clients" / "typescript"
 GO = ROOT / "clients" / "go"
+GO_TOOLS = GO / "tools"
 GO_MODULE = "github.com/finlink/finlink/clients/go"
 VALIDATE = "buf/validate/validate.proto"
 # Messages of package managers that cannot reach their registry.
@@ -126,8 +127,9 @@ def generate_typescript() -> None:
 
 
 def generate_go() -> None:
-    """The `tool` lines of go.mod say which generators."""
-    fetch("go", "mod", "download", folder=GO)
+    """The `tool` lines of tools/go.mod say which generators: callers need none of them."""
+    for module in (GO, GO_TOOLS):
+        fetch("go", "mod", "download", folder=module)
     for folder in (GO / "finlink").iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
@@ -158,7 +160,7 @@ LANGUAGES: Mapping[str, Language] = {
         GO,
         {"go": "Go 1.26 or newer (go.dev/dl)"},
         (GO / "finlink" / "users", GO / "finlink" / "services.go"),
-        ("go.mod", "go.sum"),
+        ("go.mod", "go.sum", "tools/go.mod", "tools/go.sum"),
         generate_go,
         ("go", "build", "./..."),
     ),
@@ -176,8 +178,8 @@ def protoc(more: list[str], *arguments: str) -> None:
 
 
 def tool(name: str) -> str:
-    """The path of a program among the tools of go.mod, built."""
-    return step("go", "tool", "-n", name, folder=GO).strip()
+    """The path of a program among the tools of tools/go.mod, built."""
+    return step("go", "tool", "-n", name, folder=GO_TOOLS).strip()
 
 
 def fetch(*command: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is counted: the documents of a collection by the values of a few fields."""
+"""Which documents are counted: those of a collection, by the values of a few fields."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class CounterSpec:
         }  # fmt: skip
 
     def mark(self, name: str, epoch: str) -> str:
-        """What a document says that these sums have under that name. Other sums give no such mark."""
+        """The mark of a document that these sums have under that name. Other sums give no such mark."""
         return f"{epoch}:{name}"
 
     def name_of(self, mark: object, epoch: str | None) -> str | None:

@@ -5,6 +5,8 @@
 package finlink
 
 import (
+	"cmp"
+	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,6 +20,8 @@ import (
 const Version = "0.1.0"
 
 const minConnectTimeout = 5 * time.Second
+
+const local = "localhost:50051"
 
 // Client has Finlink's services over one connection. It may be used by many goroutines at once.
 type Client struct {
@@ -54,9 +58,12 @@ func WithPlatformTimeout(timeout time.Duration) Option {
 	return func(s *settings) { s.calls.platformTimeout = timeout }
 }
 
-// Connect gives a client of the Finlink at address, HOST:PORT. It opens the connection with its first call, and again
+// Connect gives a client of the Finlink at address, HOST:PORT; where that is empty FINLINK_ADDRESS, else localhost:50051. It opens the connection with its first call, and again
 // whenever it is lost. Without [WithTransportCredentials] the connection is not encrypted.
 func Connect(address string, options ...Option) (*Client, error) {
+	if address == "" {
+		address = cmp.Or(os.Getenv("FINLINK_ADDRESS"), local)
+	}
 	chosen := settings{
 		credentials: insecure.NewCredentials(),
 		calls:       calls{timeout: rules.Timeout.AsDuration(), platformTimeout: rules.PlatformTimeout.AsDuration()},

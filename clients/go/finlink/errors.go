@@ -45,7 +45,8 @@ type Error struct {
 
 // CodeOf gives the code of what a call failed with, and "" where it is no [*Error].
 func CodeOf(err error) Code {
-	if failure, is := errors.AsType[*Error](err); is {
+	var failure *Error
+	if errors.As(err, &failure) {
 		return failure.Code
 	}
 	return ""

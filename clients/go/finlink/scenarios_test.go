@@ -179,7 +179,9 @@ func survivesAKilledWorker(t *testing.T, finlink *Client) {
 	var callers sync.WaitGroup
 	ended := make(chan struct{})
 	caller := func(call func(ctx context.Context) error) {
-		callers.Go(func() {
+		callers.Add(1)
+		go func() {
+			defer callers.Done()
 			for {
 				select {
 				case <-ended:
@@ -191,7 +193,7 @@ func survivesAKilledWorker(t *testing.T, finlink *Client) {
 					return
 				}
 			}
-		})
+		}()
 	}
 	for range 2 {
 		caller(func(ctx context.Context) error {

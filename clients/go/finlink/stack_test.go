@@ -81,8 +81,8 @@ func must[Reply any](reply Reply, err error) func(*testing.T) Reply {
 // failed gives what a call failed with; anything but an [*Error] of this code ends the test.
 func failed(t *testing.T, code Code, err error) *Error {
 	t.Helper()
-	failure, is := errors.AsType[*Error](err)
-	if !is || failure.Code != code {
+	var failure *Error
+	if !errors.As(err, &failure) || failure.Code != code {
 		t.Fatalf("got %v, want %s", err, code)
 	}
 	return failure

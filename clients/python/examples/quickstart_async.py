@@ -6,7 +6,6 @@ It logs in to the platforms as anybody, which their sandbox allows.
 """
 
 import asyncio
-import os
 import secrets
 import sys
 
@@ -26,9 +25,7 @@ PLATFORMS = {
 
 
 async def main() -> None:
-    address = (
-        sys.argv[1] if len(sys.argv) > 1 else os.environ.get("FINLINK_ADDRESS", "localhost:50051")
-    )
+    address = sys.argv[1] if len(sys.argv) > 1 else None
     async with finlink_client.connect(address) as finlink:
         user_id = f"demo_{secrets.token_hex(4)}"
         await finlink.users.CreateUser(

@@ -5,7 +5,6 @@ python quickstart_blocking.py [ADDRESS]    default: FINLINK_ADDRESS, else localh
 It logs in to the platforms as anybody, which their sandbox allows.
 """
 
-import os
 import secrets
 import sys
 import time
@@ -26,9 +25,7 @@ PLATFORMS = {
 
 
 def main() -> None:
-    address = (
-        sys.argv[1] if len(sys.argv) > 1 else os.environ.get("FINLINK_ADDRESS", "localhost:50051")
-    )
+    address = sys.argv[1] if len(sys.argv) > 1 else None
     with finlink_client.connect_blocking(address) as finlink:
         user_id = f"demo_{secrets.token_hex(4)}"
         finlink.users.CreateUser(

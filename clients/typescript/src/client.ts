@@ -28,6 +28,8 @@ import { milliseconds, RULES } from "./rules.js";
 import { listen, watch } from "./streams.js";
 import { FinlinkTransport } from "./transport.js";
 
+const LOCAL = "localhost:50051";
+
 /** How to reach Finlink, and what its calls have where their caller does not say. */
 export interface ConnectOptions {
   /** Sent with every call. */
@@ -41,12 +43,13 @@ export interface ConnectOptions {
 }
 
 /**
- * A client of the Finlink at `address`, `HOST:PORT`.
+ * A client of the Finlink at `address`, `HOST:PORT`; else `FINLINK_ADDRESS`, else `localhost:50051`.
  *
  * It connects with its first call, and again by itself whenever the connection is lost.
  */
-export function connect(address: string, options: ConnectOptions = {}): Finlink {
-  const url = `${options.tls === undefined ? "http" : "https"}://${address}`;
+export function connect(address?: string, options: ConnectOptions = {}): Finlink {
+  const place = address || process.env.FINLINK_ADDRESS || LOCAL;
+  const url = `${options.tls === undefined ? "http" : "https"}://${place}`;
   const secrets = options.tls === true ? {} : options.tls;
   // A connection that died silently is noticed, also while nothing is sent.
   const pings = {

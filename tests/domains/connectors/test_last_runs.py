@@ -116,7 +116,7 @@ async def test_without_a_session_none_fails(world: World) -> None:
     assert (summary.connection_status, summary.failing) == ("disconnected", False)
 
 
-async def test_the_count_holds_while_it_changes(world: World) -> None:
+async def test_the_count_is_right_while_it_changes(world: World) -> None:
     """Runs fail and recover while counters are rolled up; each total is one that there was."""
     made = [await world.synced() for _ in range(4)]
     counters = Counters(world.database, COUNTED)

@@ -1,5 +1,5 @@
 """`python -m finlink_cli`."""
 
-from finlink_cli.app import program
+from finlink_cli.program import program
 
 program()

@@ -25,7 +25,7 @@ _OPENER = build_opener(ProxyHandler({}))
 
 
 class Kind(StrEnum):
-    """What the sandbox can do; its control API has more to set."""
+    """The failures that the sandbox can make; its control API has more to set."""
 
     EXPIRED = "expired"
     REVOKED = "revoked"
@@ -151,7 +151,7 @@ def _account_path(platform: str, login: str) -> str:
 
 
 def _ask(control: str, method: str, path: str, content: Any = None) -> Any:
-    """What the control API replies. Raises Failure."""
+    """Returns what the control API replies. Raises Failure."""
     body = None if content is None else json.dumps(content).encode()
     try:
         request = Request(f"http://{control}{path}", body, method=method)

@@ -31,14 +31,16 @@ ResponseT = TypeVar("ResponseT")
 
 
 def connect(
-    address: str,
+    address: str | None = None,
     *,
     credentials: grpc.ChannelCredentials | None = None,
     timeout: float = policy.DEADLINE,
     platform_timeout: float = policy.PLATFORM_DEADLINE,
     api_key: str | None = None,
 ) -> Finlink:
-    """A client of the Finlink at `address`, `HOST:PORT`, for the event loop that runs now.
+    """A client of the Finlink at `address`, for the event loop that runs now.
+
+    address: `HOST:PORT`; else FINLINK_ADDRESS, else localhost:50051.
 
     credentials: for TLS; without them the connection is not encrypted.
     timeout: seconds for a call that is not given its own.
@@ -49,6 +51,7 @@ def connect(
     """
     asyncio.get_running_loop()  # raises RuntimeError where there is none
     calls = _Calls(policy.Defaults(timeout, platform_timeout, api_key))
+    address = policy.address(address)
     options = policy.channel_options()
     if credentials is None:
         channel = grpc.aio.insecure_channel(address, options=options, interceptors=[calls])

@@ -32,14 +32,14 @@ ResponseT = TypeVar("ResponseT")
 
 
 def connect_blocking(
-    address: str,
+    address: str | None = None,
     *,
     credentials: grpc.ChannelCredentials | None = None,
     timeout: float = policy.DEADLINE,
     platform_timeout: float = policy.PLATFORM_DEADLINE,
     api_key: str | None = None,
 ) -> BlockingFinlink:
-    """A client of the Finlink at `address`, `HOST:PORT`.
+    """A client of the Finlink at `address`, `HOST:PORT`; else FINLINK_ADDRESS, else localhost:50051.
 
     credentials: for TLS; without them the connection is not encrypted.
     timeout: seconds for a call that is not given its own.
@@ -48,6 +48,7 @@ def connect_blocking(
 
     It connects with its first call, and again by itself whenever the connection is lost.
     """
+    address = policy.address(address)
     options = policy.channel_options()
     if credentials is None:
         channel = grpc.insecure_channel(address, options=options)

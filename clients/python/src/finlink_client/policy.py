@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Mapping
 from importlib import metadata
@@ -28,11 +29,18 @@ PLATFORM_DEADLINE = seconds(RULES.platform_timeout)
 IDEMPOTENCY_KEY = "idempotency-key"
 API_KEY = "x-api-key"
 
+_LOCAL = "localhost:50051"
+
 METHODS: Mapping[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for service in SERVICES
     for method in service.methods
 }
+
+
+def address(given: str | None) -> str:
+    """Where Finlink is: as given, else FINLINK_ADDRESS, else this machine."""
+    return given or os.environ.get("FINLINK_ADDRESS") or _LOCAL
 
 
 def is_read(method: MethodDescriptor) -> bool:
