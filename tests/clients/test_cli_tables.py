@@ -183,3 +183,23 @@ def test_a_terminal_s_own_width_is_used(script: Script, bare: Any) -> None:
         assert terminal.ended() == 0
         assert "columns hidden: --wide" in terminal.shown
         assert "sai_iyer/fi_money" in terminal.shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        ({"value": "12.345678", "currency": "INR"}, "12.35 INR"),
+        ({"value": "1200", "currency": "INR"}, "1200.00 INR"),
+        ({"value": "1200.4", "currency": "JPY"}, "1200 JPY"),
+        ({"value": "-0.0005", "currency": "KWD"}, "-0.000 KWD"),
+        ({"value": "12.345678"}, "12.345678"),
+        ({"value": "9" * 40, "currency": "INR"}, "9" * 40 + " INR"),
+    ],
+)
+def test_money_has_the_digits_of_its_currency(amount: Mapping[str, str], shown: str) -> None:
+    assert str(output.cell(amount)) == shown
+
+
+def test_labels_have_the_unit_that_a_name_lacks() -> None:
+    assert output.label("syncInterval") == "sync interval (minutes)"
+    assert output.label("totalSyncs") == "total syncs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
@@ -20,6 +21,15 @@ UNLIMITED = 100_000  # columns: what is no terminal has no edge to wrap at
 _ALSO_SHOWN = "\n\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+# Numbers whose names do not say what they are in.
+_UNITS = {"sessionDuration": "minutes", "syncInterval": "minutes"}
+# The digits of ISO 4217 after the point, where they are not two.
+_DIGITS = {
+    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0,
+    "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
+    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
+    "CLF": 4, "UYW": 4,
+}  # fmt: skip
 _STYLES = {
     **dict.fromkeys(("connected", "active", "success", "yes"), "green"),
     **dict.fromkeys(("error", "expired", "failed", "suspended", "abandoned"), "red"),
@@ -55,8 +65,19 @@ def print_json(content: Json, *, stderr: bool = False) -> None:
 
 
 def label(name: str) -> str:
-    """`connectionStatus` as people write it."""
-    return re.sub(r"([A-Z])", r" \1", name).lower()
+    """`connectionStatus` as people write it, with the unit of numbers that do not say theirs."""
+    unit = _UNITS.get(name)
+    return re.sub(r"([A-Z])", r" \1", name).lower() + (f" ({unit})" if unit else "")
+
+
+def money(value: str, currency: str) -> str:
+    """An amount rounded to the digits of its currency, if it has one; JSON has it whole."""
+    try:
+        digits = _DIGITS.get(currency, 2)
+        rounded = Decimal(value).quantize(Decimal(1).scaleb(-digits)) if currency else value
+    except InvalidOperation:
+        return f"{value} {currency}"
+    return f"{rounded} {currency}".rstrip()
 
 
 def local(moment: str) -> str:
@@ -86,7 +107,7 @@ def cell(value: Any) -> Text:
         case str() if _TIME.fullmatch(value):
             shown = local(value)
         case {"value": amount}:
-            shown = f"{amount} {value.get('currency', '')}".rstrip()
+            shown = money(str(amount), str(value.get("currency", "")))
         case {"dataType": data_type, "recordsCount": count}:
             shown = f"{data_type} {count} (+{value['addedCount']})"
         case {"dataType": data_type, "code": code}:
