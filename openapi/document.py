@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from openapi import contract
-from openapi.errors import ERROR, Responses, code_schema
+from openapi.errors import SCHEMAS, Responses, code_schema
 from openapi.operations import Operations
 from openapi.schemas import Schemas
 
@@ -34,6 +34,7 @@ def document() -> dict[str, Any]:
         for method in contract.methods(service):
             path = contract.in_json(method.http_path)
             paths.setdefault(path, {})[method.verb] = operations.of(method, tag)
+    schemas.name_words()
     project = tomllib.loads((contract.ROOT / "pyproject.toml").read_text())["project"]
     return {
         "openapi": "3.1.0",
@@ -44,12 +45,13 @@ def document() -> dict[str, Any]:
             "description": ABOUT.read_text(),
         },
         "servers": [
-            {"url": "/", "description": "Where this document came from"},
+            # First what works from anywhere: generated clients call it unless they are told otherwise.
             {
                 "url": "http://{host}:{port}",
                 "description": "A Finlink of your own, as `make run` starts it",
                 "variables": {"host": {"default": "localhost"}, "port": {"default": "3000"}},
             },
+            {"url": "/", "description": "Where this document came from"},
         ],
         "security": [{"apiKey": []}, {}],
         "tags": tags,
@@ -68,7 +70,7 @@ def document() -> dict[str, Any]:
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "responses": responses.components,
-            "schemas": schemas.components | {"Error": ERROR, "ErrorCode": code_schema()},
+            "schemas": schemas.components | SCHEMAS | {"ErrorCode": code_schema()},
         },
     }
 

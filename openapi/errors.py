@@ -9,7 +9,7 @@ from finlink.errors.v1.error_reason_pb2 import ErrorReason
 
 from openapi import contract, examples
 from openapi.rules import Schema
-from openapi.schemas import SUCCESS, TIMESTAMP
+from openapi.schemas import SUCCESS, TIMESTAMP, held_to, reference
 from server.rpc.method import Method
 from server.rpc.status import COMMON, STATUSES
 
@@ -20,46 +20,51 @@ PROTOCOL = {
 }  # fmt: skip
 HEADERS: dict[str, Any] = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
 
-ERROR: Schema = {
-    "type": "object",
-    "description": "Every error, from Finlink or from Envoy.",
-    "required": ["success", "error", "timestamp"],
-    "properties": {
-        "success": SUCCESS,
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "details", "timestamp", "path"],
-            "properties": {
-                "code": {"$ref": "#/components/schemas/ErrorCode"},
-                "message": {"type": "string", "description": "For people; holds no secret."},
-                "details": {
-                    "type": "array",
-                    "description": "Each field that is wrong; empty where none is to blame.",
-                    "items": {
-                        "type": "object",
-                        "required": ["field", "message"],
-                        "properties": {
-                            "field": {"type": "string", "description": "Its name in JSON."},
-                            "message": {
-                                "type": "string",
-                                "description": "The rule that the field breaks.",
-                            },
-                        },
-                    },
-                },
-                "timestamp": {"type": "string", "format": "date-time"},
-                "path": {
-                    "type": ["string", "null"],
-                    "description": "The path that was called, without its query.",
-                },
-                "metadata": {
-                    "type": "object",
-                    "description": "Facts for programs, such as `loginUrl`; mostly absent.",
-                    "additionalProperties": {"type": "string"},
-                },
+# Each object has a name of its own, and none that languages have for something else: generated clients name
+# their types after them.
+SCHEMAS: dict[str, Schema] = {
+    "ErrorResponse": {
+        "type": "object",
+        "description": "Every error, from Finlink or from Envoy.",
+        "required": ["success", "error", "timestamp"],
+        "properties": {
+            "success": SUCCESS,
+            "error": reference("ErrorBody"),
+            "timestamp": TIMESTAMP,
+        },
+    },
+    "ErrorBody": {
+        "type": "object",
+        "description": "What went wrong.",
+        "required": ["code", "message", "details", "timestamp", "path"],
+        "properties": {
+            "code": reference("ErrorCode"),
+            "message": {"type": "string", "description": "For people; holds no secret."},
+            "details": {
+                "type": "array",
+                "description": "Each field that is wrong; empty where none is to blame.",
+                "items": reference("ErrorDetail"),
+            },
+            "timestamp": TIMESTAMP,
+            "path": {
+                "type": ["string", "null"],
+                "description": "The path that was called, without its query.",
+            },
+            "metadata": {
+                "type": "object",
+                "description": "Facts for programs, such as `loginUrl`; mostly absent.",
+                "additionalProperties": {"type": "string"},
             },
         },
-        "timestamp": TIMESTAMP,
+    },
+    "ErrorDetail": {
+        "type": "object",
+        "description": "A field that is wrong.",
+        "required": ["field", "message"],
+        "properties": {
+            "field": {"type": "string", "description": "Its name in JSON."},
+            "message": {"type": "string", "description": "The rule that the field breaks."},
+        },
     },
 }
 
@@ -120,7 +125,7 @@ def _response(codes: list[str], said: str) -> dict[str, Any]:
         "headers": headers,
         "content": {
             "application/json": {
-                "schema": {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]},
+                "schema": reference("ErrorResponse") | held_to(narrowed),
                 "examples": {code: {"value": examples.error(code)} for code in codes},
             }
         },

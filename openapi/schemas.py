@@ -6,6 +6,8 @@ not know, and takes null for what is not sent; what comes back may gain fields.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from google.protobuf import field_mask_pb2, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
@@ -33,6 +35,7 @@ class Schemas:
         self.components: dict[str, Schema] = {}
         self._messages: dict[str, str] = {}
         self._got: set[str] = set()
+        self._lists: list[EnumDescriptor] = []
         for message in replies:
             self._gather(message)
 
@@ -57,10 +60,8 @@ class Schemas:
             }
             if always := [f.json_name for f in message.fields if _is_always_there(f)]:
                 schema["required"] = always
-            if one_of := _one_of(message):
-                schema["oneOf"] = one_of
-            self.components[message.name] = schema
-        return _reference(message.name)
+            self.components[message.name] = schema | _one_of(message)
+        return reference(message.name)
 
     def body(self, method: Method) -> tuple[Schema, bool]:
         """A reference to the schema of an RPC's body, and whether there must be one."""
@@ -72,7 +73,18 @@ class Schemas:
                 schema["minProperties"] = 1  # an update of nothing is refused
             self.components[message.name] = schema
         needed = any(key in self.components[message.name] for key in ("required", "minProperties"))
-        return _reference(message.name), needed
+        return reference(message.name), needed
+
+    def name_words(self) -> None:
+        """Give the words of two lists that share one the names of the contract's enums.
+
+        Generated Go has the words of all lists in one scope.
+        """
+        count = Counter(word for enum in self._lists for word in words(enum))
+        for enum in self._lists:
+            if any(count[word] > 1 for word in words(enum)):
+                names = [value.name for value in enum.values[1:]]
+                self.components[enum.name]["x-enum-varnames"] = names
 
     def parameter(self, field: FieldDescriptor) -> Schema:
         """Of a field that comes in the path or the query."""
@@ -110,7 +122,7 @@ class Schemas:
         name = message.name + ("Input" if message.full_name in self._got else "")
         if self._claim(name, message):
             self.components[name] = self._sent_object(message, list(message.fields))
-        return rules.many(field, _reference(name)) if field.is_repeated else _reference(name)
+        return rules.many(field, reference(name)) if field.is_repeated else reference(name)
 
     def _got_field(self, field: FieldDescriptor) -> Schema:
         message = field.message_type
@@ -142,7 +154,8 @@ class Schemas:
                 "description": description,
                 "enum": list(words(enum)),
             }
-        return _reference(enum.name)
+            self._lists.append(enum)
+        return reference(enum.name)
 
     def _gather(self, message: Descriptor) -> None:
         if message.full_name not in self._got:
@@ -166,30 +179,39 @@ def _is_always_there(field: FieldDescriptor) -> bool:
     return not field.has_presence or rules.rules_of(field).required
 
 
-def _one_of(message: Descriptor) -> list[Schema]:
+def _one_of(message: Descriptor) -> Schema:
+    """That just one field of each oneof is there."""
     chosen = [one for one in message.oneofs if len(one.fields) > 1]
-    return [{"required": [field.json_name]} for one in chosen for field in one.fields]
+    each = [{"oneOf": [{"required": [field.json_name]} for field in one.fields]} for one in chosen]
+    if not each:
+        return {}
+    return held_to(each[0] if len(each) == 1 else {"allOf": each})
 
 
 def _refuse_control_characters(schema: Schema) -> None:
-    if "pattern" not in schema and "enum" not in schema and "anyOf" not in schema:
+    if schema.get("format") != "date" and "pattern" not in schema:
         schema["pattern"] = NO_CONTROL_CHARACTERS
 
 
 def _or_null(schema: Schema) -> Schema:
     if "$ref" in schema:
         return {"anyOf": [schema, {"type": "null"}]}
-    schema = schema | {"type": [schema["type"], "null"]}
-    if "enum" in schema:
-        schema["enum"] = [*schema["enum"], None]
-    if "anyOf" in schema:
-        schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
-    return schema
+    return schema | {"type": [schema["type"], "null"]}
 
 
 def _described(schema: Schema, field: FieldDescriptor) -> Schema:
     return schema | {"description": contract.comment(field.full_name)}
 
 
-def _reference(name: str) -> Schema:
+def held_to(rule: Schema) -> Schema:
+    """A rule for an object, beside its type.
+
+    A condition is for validators alone. Of a `oneOf` or `allOf` in its place, generated clients make types of their
+    own, which lose what the object has itself.
+    """
+    return {"if": {"type": "object"}, "then": rule}
+
+
+def reference(name: str) -> Schema:
+    """To a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemathesis import Case, CheckContext, HookContext, Response
 
 # Judged by a library. Where Schemathesis looks at bounds, it makes up text from lengths and patterns alone.
-JUDGED = ("phoneNumber", "currency", "language")
+JUDGED = ("phoneNumber", "currency", "language", "fromDate", "toDate")
 # What exists, so that not everything is answered by 404.
 USER = os.environ["FUZZ_USER"]
 CONNECTOR = os.environ["FUZZ_CONNECTOR"]
@@ -34,6 +34,7 @@ schemathesis.openapi.format("currency-code", _CURRENCIES)
 schemathesis.openapi.format("language-tag", _LANGUAGES)
 schemathesis.openapi.format("date", _DATES)
 schemathesis.openapi.format("date-time", _TIMES)
+schemathesis.openapi.format("date-or-time", _DATES | _TIMES)
 
 
 def _fits(case: Case[Any]) -> bool:

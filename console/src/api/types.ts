@@ -6,7 +6,7 @@ type Schemas = components["schemas"];
 
 export type AuditEvent = Schemas["AuditEvent"];
 export type Connector = Schemas["Connector"];
-export type ErrorBody = Schemas["Error"];
+export type ErrorBody = Schemas["ErrorResponse"];
 export type HistoryEntry = Schemas["SyncHistoryEntry"];
 export type PlatformCounts = Schemas["PlatformCounts"];
 export type PlatformTrend = Schemas["PlatformTrend"];
