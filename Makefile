@@ -43,8 +43,8 @@ test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages throu
 	@$(BIN)/python -m codegen.clients --where-possible
 	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py tests/clients/test_login_examples.py tests/clients/test_dist.py --full
 
-test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls
-	$(BIN)/pytest tests/openapi/test_schemathesis.py --full
+test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls, and with clients made of it
+	$(BIN)/pytest tests/openapi/test_generated_clients.py tests/openapi/test_schemathesis.py --full
 
 test-pages: $(VENV)/dev.stamp protos ## Use the pages that Finlink serves in a real Chromium
 	$(BIN)/pytest tests/pages --full
@@ -111,9 +111,10 @@ lock: $(VENV)/run.stamp ## Resolve requirements/*.in into hash-pinned requiremen
 	for name in run dev bench; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
-	cd bench/peers/fastapi && ../../../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	for folder in bench/peers/fastapi tests/openapi/generators/openapi_python_client tests/openapi/generators/openapi_generator; do \
+	  (cd $$folder && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	  requirements.in --output-file requirements.txt
+	  requirements.in --output-file requirements.txt) || exit 1; done
 
 clean: ## Remove what was installed and generated; data under .data stays
 	rm -rf $(VENV) dist gen clients/python/src/finlink clients/python/src/finlink_words clients/python/src/finlink_client/gen clients/python/src/buf

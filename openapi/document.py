@@ -45,11 +45,10 @@ def document() -> dict[str, Any]:
             "description": ABOUT.read_text(),
         },
         "servers": [
-            # First what works from anywhere: generated clients call it unless they are told otherwise.
+            # First what works from anywhere, without variables: generated clients take it as it is.
             {
-                "url": "http://{host}:{port}",
+                "url": "http://localhost:3000",
                 "description": "A Finlink of your own, as `make run` starts it",
-                "variables": {"host": {"default": "localhost"}, "port": {"default": "3000"}},
             },
             {"url": "/", "description": "Where this document came from"},
         ],

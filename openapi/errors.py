@@ -9,7 +9,7 @@ from finlink.errors.v1.error_reason_pb2 import ErrorReason
 
 from openapi import contract, examples
 from openapi.rules import Schema
-from openapi.schemas import SUCCESS, TIMESTAMP, held_to, reference
+from openapi.schemas import SUCCESS, TIMESTAMP, object_rule, reference
 from server.rpc.method import Method
 from server.rpc.status import COMMON, STATUSES
 
@@ -125,7 +125,7 @@ def _response(codes: list[str], said: str) -> dict[str, Any]:
         "headers": headers,
         "content": {
             "application/json": {
-                "schema": reference("ErrorResponse") | held_to(narrowed),
+                "schema": reference("ErrorResponse") | object_rule(narrowed),
                 "examples": {code: {"value": examples.error(code)} for code in codes},
             }
         },

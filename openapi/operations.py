@@ -19,6 +19,8 @@ from server.rpc.streams import FORMS
 Operation = dict[str, Any]
 
 _STATUS_WORDS = {200: "Done.", 201: "Created."}
+_TEXT = {"type": "string"}
+# Also of lines of JSON: generated clients give bytes as they are, but refuse text of an unknown media type.
 _BYTES = {"type": "string", "format": "binary"}
 _LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
@@ -103,7 +105,8 @@ class Operations:
         text = "".join(_streamed(method, message) for message in messages)
         content = {
             # OpenAPI 3.1 has no word for the schema of one message of a stream.
-            "schema": {"type": "string", "description": contract.comment(reply.full_name)},
+            "schema": (_TEXT if method.is_resumed else _BYTES)
+            | {"description": contract.comment(reply.full_name)},
             "x-item-schema": schema,
             "example": text,
         }

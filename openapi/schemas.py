@@ -185,7 +185,7 @@ def _one_of(message: Descriptor) -> Schema:
     each = [{"oneOf": [{"required": [field.json_name]} for field in one.fields]} for one in chosen]
     if not each:
         return {}
-    return held_to(each[0] if len(each) == 1 else {"allOf": each})
+    return object_rule(each[0] if len(each) == 1 else {"allOf": each})
 
 
 def _refuse_control_characters(schema: Schema) -> None:
@@ -203,11 +203,11 @@ def _described(schema: Schema, field: FieldDescriptor) -> Schema:
     return schema | {"description": contract.comment(field.full_name)}
 
 
-def held_to(rule: Schema) -> Schema:
+def object_rule(rule: Schema) -> Schema:
     """A rule for an object, beside its type.
 
-    A condition is for validators alone. Of a `oneOf` or `allOf` in its place, generated clients make types of their
-    own, which lose what the object has itself.
+    A condition is for validators alone. Of a `oneOf` or `allOf` in its place, generated clients make types of
+    their own, which lose what the object has itself.
     """
     return {"if": {"type": "object"}, "then": rule}
 

@@ -1,3 +1,7 @@
+const reference = document.querySelector('rapi-doc');
+// RapiDoc, which begins after this script, calls the server that the page came from, and not the document's first.
+reference.setAttribute('default-api-server', `${location.origin}/`);
+
 // What does not come with RapiDoc: roles and names for screen readers, and an API key that is not shown while it is typed.
 const lacking = [
   ['#api-title:not([role])', { role: 'heading', 'aria-level': '1' }],
@@ -32,5 +36,4 @@ function amend(tree) {
   }
 }
 
-const reference = document.querySelector('rapi-doc');
-amend(reference.shadowRoot);
+customElements.whenDefined('rapi-doc').then(() => amend(reference.shadowRoot));
