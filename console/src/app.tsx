@@ -10,6 +10,7 @@ import { Header } from "./views/header";
 import { KeyForm } from "./views/key";
 import { Notices } from "./views/notices";
 import { Overview } from "./views/overview";
+import { UserView } from "./views/user";
 
 const route = signal<Route>(routeOf(location.hash));
 addEventListener("hashchange", () => {
@@ -50,7 +51,7 @@ function View({ route }: { route: Route }) {
     case "connectors":
       return <ListView filter={filterOf(route)} />;
     case "user":
-      return <ListView key={route.id} filter={{ userId: route.id }} />;
+      return <UserView key={route.id} id={route.id} />;
     case "connector":
       return <ConnectorView key={route.id} id={route.id} />;
     case "unknown":

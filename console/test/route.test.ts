@@ -11,6 +11,7 @@ test.each<[string, Route]>([
     "#/connectors?platform=zerodha&status=error",
     { view: "connectors", platform: "zerodha", status: "error" },
   ],
+  ["#/connectors?failing=true&search=Fi+M", { view: "connectors", failing: true, search: "Fi M" }],
   [`#/connectors/${ID}`, { view: "connector", id: ID }],
   ["#/users/user_12345", { view: "user", id: "user_12345" }],
 ])("%s leads to a view, and the view back", (hash, route) => {
@@ -19,7 +20,9 @@ test.each<[string, Route]>([
 });
 
 test("words that no filter knows are left out", () => {
-  expect(routeOf("#/connectors?platform=nobody&status=constructor")).toEqual({ view: "connectors" });
+  expect(routeOf("#/connectors?platform=nobody&status=constructor&failing=yes&search=+")).toEqual({
+    view: "connectors",
+  });
 });
 
 test.each(["#/connectors/short", "#/users/no%20space", `#/connectors/${ID}/more`, "#/elsewhere"])(
@@ -29,8 +32,8 @@ test.each(["#/connectors/short", "#/users/no%20space", `#/connectors/${ID}/more`
   },
 );
 
-test("what is typed is a connector's id, else a user's, else nothing", () => {
+test("what is typed is a connector's whole id, else a part of a name or id", () => {
   expect(routeTo(` ${ID.toUpperCase()} `)).toEqual({ view: "connector", id: ID });
-  expect(routeTo("user_1")).toEqual({ view: "user", id: "user_1" });
-  expect(routeTo("no id")).toBeNull();
+  expect(routeTo("user_1")).toEqual({ view: "connectors", search: "user_1" });
+  expect(routeTo("")).toEqual({ view: "connectors" });
 });

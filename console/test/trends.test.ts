@@ -60,8 +60,25 @@ test("nothing is wrong where nothing failed, was late, in error or expired", () 
 test("a few failures are reported, many are grave", () => {
   const [few] = findingsOf(CALM, trends({ succeeded: 99, ...failed("INTERNAL", 1) }));
   expect(few).toMatchObject({ grave: false, what: expect.stringContaining("1 of 100 runs failed") });
-  const [many] = findingsOf(CALM, trends({ succeeded: 2, ...failed("PLATFORM_UNAVAILABLE", 8) }));
-  expect(many).toMatchObject({ grave: true, what: expect.stringContaining("PLATFORM_UNAVAILABLE") });
+  const outage = trends({ succeeded: 2, ...failed("PLATFORM_UNAVAILABLE", 8) });
+  const failing = { ...CALM, byPlatform: { fi_money: { ...COUNTS, failing: 4 }, zerodha: COUNTS } };
+  const [many, ...more] = findingsOf(failing, outage);
+  expect(many).toMatchObject({
+    grave: true,
+    what: "Fi Money: 4 connectors fail; 8 of 10 runs failed in the last 10 minutes, PLATFORM_UNAVAILABLE",
+    href: "#/connectors?platform=fi_money&failing=true",
+  });
+  expect(more).toEqual([]);
+  const [over] = findingsOf(CALM, outage);
+  expect(over).toMatchObject({ grave: false, why: "No connector fails any more." });
+});
+
+test("what begins late after a restart needs no workers, what keeps beginning late does", () => {
+  const late = (...seconds: number[]) => trends(...seconds.map((lateSecondsMax) => ({ lateSecondsMax })));
+  expect(findingsOf(CALM, late(400))).toEqual([]);
+  expect(findingsOf(CALM, late(400, 300, 200, 100))).toEqual([]);
+  expect(findingsOf(CALM, late(70, 90, 130))).toMatchObject([{ grave: true }]);
+  expect(findingsOf(CALM, late(90, 85, 88))).toMatchObject([{ todo: expect.stringContaining("workers") }]);
 });
 
 test("what is old is no finding any more", () => {
@@ -74,7 +91,7 @@ test("late runs and connections in error come before expired ones, which lead to
     ...CALM,
     byPlatform: { fi_money: { ...COUNTS, expired: 2 }, zerodha: { ...COUNTS, error: 1 } },
   };
-  const found = findingsOf(summary, trends({ started: 1, lateSecondsMax: 90 }));
+  const found = findingsOf(summary, trends(...Array(3).fill({ started: 1, lateSecondsMax: 90 })));
   expect(found.map((each) => each.grave)).toEqual([true, true, false]);
   expect(found.map((each) => each.href)).toEqual([
     undefined,

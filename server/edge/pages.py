@@ -5,6 +5,7 @@ still marked as work in progress, outside Envoy's threat model. Pages are for ev
 no rate limit.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,20 @@ def pages_of(root: Path) -> list[Page]:
 def has_console(root: Path) -> bool:
     """Whether a console was built there."""
     return (root / "console" / "dist" / "index.html").is_file()
+
+
+def about(root: Path, environment: str, target: Path) -> Page:
+    """The page with environment and version for the console, written to `target`.
+
+    The version is that of the API's document. Raises StartError if that was not generated.
+    """
+    document = root / "gen" / "openapi.json"
+    try:
+        version = json.loads(document.read_bytes())["info"]["version"]
+    except OSError:
+        raise StartError(f"{document} is missing. Run `make protos`, which generates it.") from None
+    target.write_text(json.dumps({"environment": environment, "version": version}))
+    return Page("/console/about.json", target)
 
 
 def add(routes: dict[str, Any], pages: Sequence[Page]) -> None:

@@ -16,7 +16,7 @@ from server.edge.certificates import tls_of
 from server.edge.drain import drain
 from server.edge.errors import StartError
 from server.edge.limits import limits_of
-from server.edge.pages import has_console, pages_of
+from server.edge.pages import about, has_console, pages_of
 from server.edge.programs import find_envoy, find_mongod
 from server.edge.settings import EdgeSettings
 from server.edge.tls import Tls
@@ -64,7 +64,7 @@ def configure_envoy(
         limits=limits_of(own),
         tls=tls,
         tracing=tracing_of(settings),
-        pages=pages_of(ROOT),
+        pages=[*pages_of(ROOT), about(ROOT, settings.app_env, data.path / "about.json")],
         **servers,
     )
     envoy_config.write(ENVOY_TEMPLATE, data.envoy_config, edge)

@@ -15,7 +15,7 @@ from server.edge import pages as envoy_pages
 from server.edge.certificates import development_certificate
 from server.edge.errors import StartError
 from server.edge.limits import Limits
-from server.edge.pages import APPLICATION, STYLED, Page, console, pages_of
+from server.edge.pages import APPLICATION, STYLED, Page, about, console, pages_of
 from server.edge.tls import Tls
 from tests.e2e.users_errors import failed
 from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack
@@ -127,6 +127,16 @@ def test_without_a_build_the_console_says_how_to_build_it(tmp_path: Path) -> Non
             assert "make console" in reply.text
             assert "script-src" not in reply.headers["content-security-policy"]
         assert httpx.get(f"{edge.rest}/console/index.html").status_code == 404
+
+
+def test_the_console_learns_which_finlink_it_is(tmp_path: Path) -> None:
+    with edge_stack(tmp_path, pages=[about(ROOT, "test", tmp_path / "about.json")]) as edge:
+        reply = httpx.get(f"{edge.rest}/console/about.json")
+        document = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+        assert reply.json() == {"environment": "test", "version": document["info"]["version"]}
+        assert reply.headers["cache-control"] == "no-cache"
+    with pytest.raises(StartError, match="make protos"):
+        about(tmp_path, "test", tmp_path / "about.json")
 
 
 def test_a_missing_file_is_reported_before_anything_starts(tmp_path: Path) -> None:

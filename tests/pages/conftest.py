@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.chaos.ground import Ground, ground
 from tests.pages.looking import Looking
 
 ARGUMENTS = (
@@ -15,6 +16,13 @@ ARGUMENTS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="package")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A Finlink beside a sandbox whose calls can be held."""
+    with ground(tmp_path_factory.mktemp("console")) as at:
+        yield at
 
 
 @pytest.fixture(scope="package")

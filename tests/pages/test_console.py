@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -12,24 +12,14 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from server.core.access import Scope, digest, new_key
 from tests.chaos.figures import Figures
-from tests.chaos.ground import Ground, ground
+from tests.chaos.ground import Ground
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import BROKEN_NET_WORTH, credentials_of
+from tests.pages.console import BUILT, SEEN, failure_of, heading, live
 from tests.pages.looking import Looking
-from tests.stack import ROOT, Stack, running
+from tests.stack import Stack, running
 
-BUILT = ROOT / "console" / "dist" / "index.html"
-pytestmark = pytest.mark.skipif(
-    not BUILT.is_file(), reason="the console is not built: make console"
-)
-SEEN = 30_000  # ms; never reached unless something is broken
-
-
-@pytest.fixture(scope="module")
-def turned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """A Finlink beside a sandbox whose calls can be held."""
-    with ground(tmp_path_factory.mktemp("console")) as at:
-        yield at
+pytestmark = BUILT
 
 
 @pytest.fixture
@@ -38,15 +28,6 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context()
     yield await context.new_page()
     await context.close()
-
-
-async def live(page: Page) -> None:
-    reported = page.get_by_role("status").filter(has_text=re.compile(r"\bLive$"))
-    await expect(reported).to_be_visible(timeout=SEEN)
-
-
-def heading(page: Page) -> Locator:
-    return page.get_by_role("heading", level=1)
 
 
 async def test_it_shows_what_is_wrong_and_how_many_are_connected(
@@ -108,21 +89,24 @@ async def test_a_failing_sync_appears_with_its_cause(
     made = await step.connect(
         rest, new_id, credentials=credentials_of(BROKEN_NET_WORTH), permissions=["portfolio"]
     )
-    failures = page.get_by_role("region", name="Newest failures").first
-    row = failures.get_by_role("row").filter(has_text=made["id"])
-    await expect(row).to_contain_text("PLATFORM_DATA_ERROR", timeout=SEEN)
+    cause = failure_of(page, new_id)
+    await expect(cause).to_contain_text("PLATFORM_DATA_ERROR", timeout=SEEN)
     seconds = time.monotonic() - begun
     Figures("console").show(
         f"seconds from connecting to a failed sync seen ({looking.scheme})", seconds
     )
     message = (await step.get(rest, made["id"]))["errors"][0]["errorMessage"]
-    await expect(row).to_contain_text(message)
-    await row.get_by_role("link", name=made["id"]).click()
-    await expect(heading(page)).to_contain_text(made["id"])
+    await expect(cause).to_contain_text(message)
+    if await cause.locator("details").count():  # others have the same cause
+        await cause.locator("summary").click()
+    await cause.get_by_role("link", name=f"{new_id} · Fi Money").click()
+    await expect(heading(page)).to_have_text(f"{new_id} · Fi Money")
+    await expect(page.get_by_text(made["id"])).to_be_visible()
+    await expect(page.locator(".headline")).to_contain_text("Failing")
     await expect(page.get_by_role("region", name="Errors").first).to_contain_text(message)
     await looking.assert_accessible()
     await page.go_back()
-    await expect(row).to_be_visible()
+    await expect(cause).to_be_visible()
 
 
 @pytest.mark.full_only
@@ -135,13 +119,20 @@ async def test_a_sync_that_brings_a_part_appears_with_what_is_missing(
     await live(page)
     broken = credentials_of(BROKEN_NET_WORTH)
     granted = ["transactions", "portfolio"]
-    made = await step.connect(rest, new_id, credentials=broken, permissions=granted)
-    failures = page.get_by_role("region", name="Newest failures").first
-    row = failures.get_by_role("row").filter(has_text=made["id"])
-    await expect(row).to_contain_text("Partial without portfolio", timeout=SEEN)
+    await step.connect(rest, new_id, credentials=broken, permissions=granted)
+    cause = failure_of(page, new_id)
+    await expect(cause).to_contain_text("Partial without portfolio", timeout=SEEN)
     await looking.assert_accessible()
     await page.reload()  # now from the audit trail
-    await expect(row).to_contain_text("Partial without portfolio", timeout=SEEN)
+    await expect(cause).to_contain_text("Partial without portfolio", timeout=SEEN)
+    await page.get_by_role("searchbox").fill(new_id[2:-2])
+    await page.keyboard.press("Enter")
+    row = page.get_by_role("row").filter(has_text=f"{new_id} · Fi Money")
+    await expect(row).to_contain_text("Brings a part", timeout=SEEN)
+    await page.get_by_label("State").select_option("failing")
+    await expect(row).to_contain_text("PLATFORM_DATA_ERROR", timeout=SEEN)
+    await page.get_by_label("State").select_option("expired")
+    await expect(page.get_by_text("No connector has")).to_be_visible(timeout=SEEN)
 
 
 @pytest.mark.full_only
@@ -181,7 +172,7 @@ async def test_a_keyboard_is_enough(turned: Ground, looking: Looking, new_id: st
     await page.keyboard.type(made["id"])
     await page.keyboard.press("Enter")
     await expect(heading(page)).to_be_focused()
-    await expect(heading(page)).to_contain_text(made["id"])
+    await expect(page.get_by_text(made["id"])).to_be_visible(timeout=SEEN)
     await expect(page.get_by_role("button", name="Sync now")).to_be_visible(timeout=SEEN)
     await _tab_to(page, page.get_by_role("button", name="Sync now"))
     await page.keyboard.press("Enter")

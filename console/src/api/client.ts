@@ -27,6 +27,10 @@ export async function change<T>(path: string, body: object): Promise<T> {
   return dataOf<T>(await send("POST", path, undefined, JSON.stringify(body)));
 }
 
+export async function remove<T>(path: string): Promise<T> {
+  return dataOf<T>(await send("DELETE", path));
+}
+
 /** A reply of 2xx, body unread. */
 export async function send(
   method: string,

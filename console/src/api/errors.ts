@@ -30,6 +30,11 @@ const ADVICE: Record<string, string> = {
   NOT_CONNECTED: "The user must connect to the platform again.",
 };
 
+const PASSING = ["UNREACHABLE", "UNAVAILABLE", "DEADLINE_EXCEEDED"];
+
+/** Whether it may be over soon, without anybody changing anything. */
+export const passes = ({ code }: ApiError): boolean => PASSING.includes(code) || /^HTTP_5/.test(code);
+
 export function adviceOn(error: ApiError): string {
   return ADVICE[error.code] ?? "Try again; if it stays, look for the request id in the log.";
 }

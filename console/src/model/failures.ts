@@ -19,7 +19,8 @@ export interface Repeated extends Failure {
   times: number;
 }
 
-export const KEPT = 50;
+/** Enough for an outage of some hundred connectors. */
+export const KEPT = 500;
 /** The trail and the stream report one failure at slightly different times. */
 const SAME_MS = 5000;
 
@@ -91,6 +92,43 @@ export function repeated(failures: Failure[]): Repeated[] {
     else row.times += 1;
   }
   return [...rows.values()];
+}
+
+/** Failures for one reason at one platform: an outage is one of these, however many connectors it has. */
+export interface Cause {
+  platform: Platform;
+  code: string;
+  /** The newest. */
+  at: string;
+  times: number;
+  /** What all of them say, if they say the same. */
+  message?: string;
+  rows: Repeated[];
+  connectors: number;
+}
+
+/** The reason of the newest first. */
+export function byCause(rows: Repeated[]): Cause[] {
+  const causes = new Map<string, Repeated[]>();
+  for (const row of rows) {
+    const key = `${row.platform} ${row.code}`;
+    causes.set(key, [...(causes.get(key) ?? []), row]);
+  }
+  return [...causes.values()].flatMap((rows) => {
+    const [newest] = rows;
+    if (newest === undefined) return [];
+    const { platform, code, at, message } = newest;
+    const same = message !== undefined && rows.every((row) => row.message === message);
+    return {
+      platform,
+      code,
+      at,
+      times: rows.reduce((total, row) => total + row.times, 0),
+      ...(same ? { message } : {}),
+      rows,
+      connectors: new Set(rows.map((row) => row.connectorId)).size,
+    };
+  });
 }
 
 /** Also of partial runs that lack the same within one hour: the trail reports only the first. */

@@ -1,12 +1,20 @@
 /** Lists of connectors and histories of runs, kept current by the events of the stream. */
 
 import type { ConnectorSummary, HistoryEntry, Platform, Status, SyncRun, WatchEvent } from "../api/types";
+import { conditionOf, nameOf } from "./words";
 
 export interface Filter {
   platform?: Platform;
   status?: Status;
+  failing?: true;
   userId?: string;
+  /** A part of its name or id. */
+  search?: string;
 }
+
+export const ORDERS = ["newest", "name", "state", "run"] as const;
+/** Of rows: the newest connectors first, or by a column. */
+export type Order = (typeof ORDERS)[number];
 
 const HISTORY_KEPT = 50;
 
@@ -20,9 +28,41 @@ export function withEvent(list: ConnectorSummary[], filter: Filter, event: Watch
     return known === undefined ? list : list.filter((each) => each !== known);
   }
   // Of one that is new to the list it is not known where it belongs, unless it has just been made or has just come to be so.
-  if (known === undefined) return event.type === "connector" ? [connector, ...list] : list;
+  if (known === undefined) {
+    const came = event.type === "connector" || (filter.failing && event.endedSync !== undefined);
+    return came ? [connector, ...list] : list;
+  }
   return list.with(place, connector);
 }
+
+/** Whether a part of its name or id is this. */
+export function isFound(connector: ConnectorSummary, search: string | undefined): boolean {
+  if (search === undefined) return true;
+  const part = search.toLowerCase();
+  return [connector.userId, nameOf(connector), connector.id].some((text) =>
+    text.toLowerCase().includes(part),
+  );
+}
+
+/** The worst first, as whoever is on call looks for them. */
+const BADNESS = ["error", "failing", "partial", "expired", "disconnected", "connected"];
+
+export function sorted(list: ConnectorSummary[], order: Order): ConnectorSummary[] {
+  switch (order) {
+    case "newest":
+      return list;
+    case "name":
+      return list.toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)));
+    case "state":
+      return list.toSorted((a, b) => badness(a) - badness(b));
+    case "run":
+      return list.toSorted((a, b) =>
+        (b.lastRun?.finishedAt ?? "").localeCompare(a.lastRun?.finishedAt ?? ""),
+      );
+  }
+}
+
+const badness = (connector: ConnectorSummary): number => BADNESS.indexOf(conditionOf(connector).word);
 
 /** The history after a run has ended. */
 export function withEnded(history: HistoryEntry[], run: SyncRun): HistoryEntry[] {
@@ -53,6 +93,7 @@ function belongs(connector: ConnectorSummary, filter: Filter): boolean {
   return (
     (filter.platform === undefined || filter.platform === connector.platform) &&
     (filter.status === undefined || filter.status === connector.connectionStatus) &&
+    (filter.failing === undefined || connector.failing) &&
     (filter.userId === undefined || filter.userId === connector.userId)
   );
 }

@@ -5,7 +5,7 @@ import { isPlatform, isStatus } from "./words";
 
 export type Route =
   | { view: "overview" }
-  | { view: "connectors"; platform?: Platform; status?: Status }
+  | { view: "connectors"; platform?: Platform; status?: Status; failing?: true; search?: string }
   | { view: "connector"; id: string }
   | { view: "user"; id: string }
   | { view: "unknown"; path: string };
@@ -35,6 +35,8 @@ export function hrefOf(route: Route): string {
       const query = new URLSearchParams();
       if (route.platform) query.set("platform", route.platform);
       if (route.status) query.set("status", route.status);
+      if (route.failing) query.set("failing", "true");
+      if (route.search) query.set("search", route.search);
       return query.size > 0 ? `#/connectors?${query}` : "#/connectors";
     }
     case "connector":
@@ -46,16 +48,25 @@ export function hrefOf(route: Route): string {
   }
 }
 
-/** Where what was typed into the search field leads: a connector's id, else a user's. */
-export function routeTo(typed: string): Route | null {
+/** Where what was typed into the search field leads: a connector by its whole id, else a list by the part. */
+export function routeTo(typed: string): Route {
   const word = typed.trim();
   if (CONNECTOR.test(word)) return { view: "connector", id: word.toLowerCase() };
-  return USER.test(word) ? { view: "user", id: word } : null;
+  return word === "" ? { view: "connectors" } : { view: "connectors", search: word };
 }
 
-function filters(query: string): { platform?: Platform; status?: Status } {
+/** Whether it could be the whole id of a user. */
+export const isUserId = (word: string): boolean => USER.test(word);
+
+function filters(query: string): Omit<Extract<Route, { view: "connectors" }>, "view"> {
   const parameters = new URLSearchParams(query);
   const platform = parameters.get("platform");
   const status = parameters.get("status");
-  return { ...(isPlatform(platform) ? { platform } : {}), ...(isStatus(status) ? { status } : {}) };
+  const search = parameters.get("search")?.trim();
+  return {
+    ...(isPlatform(platform) ? { platform } : {}),
+    ...(isStatus(status) ? { status } : {}),
+    ...(parameters.get("failing") === "true" ? { failing: true as const } : {}),
+    ...(search ? { search } : {}),
+  };
 }

@@ -8,10 +8,19 @@ const CLOCK: Intl.DateTimeFormatOptions = {
 };
 const DAY: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
 
-/** `14:03:27`, with the day where it is another one than today. */
+/** `15 Jan 14:03:27 IST`, with the year where it is another one than this. */
 export function local(at: Date, now: Date = new Date()): string {
-  const clock = at.toLocaleTimeString("en-GB", CLOCK);
-  return at.toDateString() === now.toDateString() ? clock : `${at.toLocaleDateString("en-GB", DAY)} ${clock}`;
+  const year = at.getFullYear() === now.getFullYear() ? {} : { year: "numeric" as const };
+  const day = at.toLocaleDateString("en-GB", { ...DAY, ...year });
+  return `${day} ${at.toLocaleTimeString("en-GB", CLOCK)} ${zone(at)}`;
+}
+
+/** `IST`, `BST`, `GMT-3`: the zone of a local time. */
+export function zone(at: Date = new Date()): string {
+  // India's has its usual name in no other English.
+  const english = at.getTimezoneOffset() === -330 ? "en-IN" : "en-GB";
+  const parts = new Intl.DateTimeFormat(english, { timeZoneName: "short" }).formatToParts(at);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? "local time";
 }
 
 /** `14:03` */

@@ -1,66 +1,25 @@
-/** A list of connectors, and one connector with its history: read once, then kept true by the stream. */
+/** One connector with its history: read once, then kept true by the stream. */
 
-import { change, read } from "../api/client";
-import type { Connector, ConnectorSummary, SyncStatus, TriggeredSync, WatchEvent } from "../api/types";
-import { type Filter, withEnded, withEvent } from "../model/lists";
+import { change, read, remove } from "../api/client";
+import type {
+  AuditEvent,
+  CancelledRun,
+  Connector,
+  DataType,
+  StoredRecord,
+  SyncStatus,
+  TriggeredSync,
+  WatchEvent,
+} from "../api/types";
+import { withEnded } from "../model/lists";
 import { listen, liveness } from "./live";
+import { Pages, pageOf } from "./pages";
 import { Resource } from "./resource";
 
-export interface Page {
-  connectors: ConnectorSummary[];
-  nextPageToken?: string;
-}
+const ROWS = 20;
 
-interface ListAnswer {
-  connectors: ConnectorSummary[];
-  pagination?: { nextPageToken?: string };
-}
-
-const PAGE = 50;
 const TOTALS_REST_MS = 2000;
 const POLL_MS = 15_000;
-
-/** Connectors that pass a filter, newest first; or those of one user. */
-export class ConnectorList {
-  readonly page = new Resource((signal) => this.load(undefined, signal));
-
-  constructor(private readonly filter: Filter) {}
-
-  keep(): () => void {
-    return listen({
-      begun: () => void this.page.refresh(),
-      events: (events) =>
-        this.page.update((page) => ({
-          ...page,
-          connectors: events.reduce((list, event) => withEvent(list, this.filter, event), page.connectors),
-        })),
-    });
-  }
-
-  /** Add the page that follows. */
-  async more(): Promise<void> {
-    const token = this.page.state.peek().data?.nextPageToken;
-    if (token === undefined) return;
-    const next = await this.load(token);
-    this.page.update((page) => {
-      const known = new Set(page.connectors.map((each) => each.id));
-      return {
-        ...next,
-        connectors: [...page.connectors, ...next.connectors.filter((each) => !known.has(each.id))],
-      };
-    });
-  }
-
-  private async load(pageToken?: string, signal?: AbortSignal): Promise<Page> {
-    const { userId, ...filter } = this.filter;
-    const { connectors, pagination } =
-      userId === undefined
-        ? await read<ListAnswer>("/connectors", { ...filter, limit: PAGE, pageToken }, signal)
-        : await read<ListAnswer>(`/connectors/user/${userId}`, {}, signal);
-    const nextPageToken = pagination?.nextPageToken;
-    return { connectors, ...(nextPageToken === undefined ? {} : { nextPageToken }) };
-  }
-}
 
 /** One connector. */
 export class ConnectorStory {
@@ -100,6 +59,28 @@ export class ConnectorStory {
     return change<TriggeredSync>(`/connectors/${this.id}/sync`, {});
   }
 
+  async cancel(syncId: string): Promise<CancelledRun> {
+    return change<CancelledRun>(`/connectors/${this.id}/syncs/${syncId}/cancel`, {});
+  }
+
+  async disconnect(): Promise<void> {
+    await remove<unknown>(`/connectors/${this.id}`);
+    this.refresh();
+  }
+
+  records(dataType: DataType): Pages<StoredRecord> {
+    return new Pages(async (pageToken, signal) => {
+      const query = { dataType, limit: ROWS, pageToken };
+      const path = `/connectors/${this.id}/records`;
+      const { records, pagination } = await read<{ records: StoredRecord[]; pagination: Token }>(
+        path,
+        query,
+        signal,
+      );
+      return pageOf(records, pagination);
+    });
+  }
+
   private takeIn(event: WatchEvent): void {
     if (event.type === "deleted") {
       this.refresh();
@@ -108,7 +89,13 @@ export class ConnectorStory {
     const { connector, endedSync } = event;
     this.connector.update((known) => ({
       ...known,
-      ...(connector === undefined ? {} : { connectionStatus: connector.connectionStatus }),
+      ...(connector === undefined
+        ? {}
+        : {
+            connectionStatus: connector.connectionStatus,
+            failing: connector.failing,
+            ...(connector.lastRun && { lastRun: connector.lastRun }),
+          }),
       connectionDetails: {
         ...known.connectionDetails,
         ...(connector?.lastSyncAt === undefined ? {} : { lastSyncAt: connector.lastSyncAt }),
@@ -117,6 +104,7 @@ export class ConnectorStory {
       errors:
         endedSync?.error === undefined ? known.errors : [faultOf(endedSync.error, event), ...known.errors],
     }));
+    if (endedSync) this.totals.update(({ currentSyncId: _, ...known }) => known);
     this.later ??= setTimeout(() => {
       this.later = undefined;
       void this.totals.refresh();
@@ -130,4 +118,21 @@ function faultOf(error: { code: string; message: string }, event: WatchEvent) {
     errorMessage: error.message,
     occurredAt: event.endedSync?.finishedAt ?? event.occurredAt,
   };
+}
+
+interface Token {
+  nextPageToken?: string;
+}
+
+/** What the audit trail has about a connector or a user, newest first. */
+export function audited(about: { connectorId: string } | { userId: string }): Pages<AuditEvent> {
+  return new Pages(async (pageToken, signal) => {
+    const query = { ...about, limit: ROWS, pageToken };
+    const { events, pagination } = await read<{ events: AuditEvent[]; pagination: Token }>(
+      "/audit-events",
+      query,
+      signal,
+    );
+    return pageOf(events, pagination);
+  });
 }

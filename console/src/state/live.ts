@@ -4,6 +4,7 @@ import { batch, signal } from "@preact/signals";
 import type { ApiError } from "../api/errors";
 import type { SyncRun, WatchEvent } from "../api/types";
 import { watch } from "../api/watch";
+import { readWhatFailed } from "./resource";
 
 export type Liveness =
   | { kind: "connecting" }
@@ -59,7 +60,10 @@ setInterval(() => {
 
 function onEvent(event: WatchEvent): void {
   heard = new Date();
-  if (liveness.peek().kind !== "live") liveness.value = { kind: "live" };
+  if (liveness.peek().kind !== "live") {
+    liveness.value = { kind: "live" };
+    readWhatFailed();
+  }
   if (!open) begin();
   if (event.connector === undefined) return;
   waiting.push(event);

@@ -1,10 +1,10 @@
 /** The data of the overview, and when it is read again. */
 
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { read } from "../api/client";
 import type { AuditEvent, StatusSummary, Trends, WatchEvent } from "../api/types";
-import { type Failure, KEPT, merged, ofAudit, ofEvent } from "../model/failures";
-import { listen } from "./live";
+import { type Failure, merged, ofAudit, ofEvent } from "../model/failures";
+import { listen, liveness } from "./live";
 import { Resource } from "./resource";
 
 export const RANGES = [
@@ -13,15 +13,25 @@ export const RANGES = [
   { minutes: 1440, name: "24 hours" },
 ] as const;
 
-/** A minute has 60 calls of statuses for one address: these take 8 of them at most. */
+/** A minute has 60 calls of statuses for one address: these take 12 of them at most. */
 const POLL_MS = 30_000;
 const SUMMARY_REST_MS = 15_000;
+/** Events of each kind that are read from the trail. */
+const TRAIL = 100;
 
 export const minutes = signal<number>(RANGES[0].minutes);
 export const summary = new Resource((signal) => read<StatusSummary>("/connectors/status", {}, signal));
-export const trends = new Resource((signal) =>
+/** Of the last hour, in steps of a minute: what is wrong now is judged by these. */
+export const recent = new Resource((signal) =>
+  read<Trends>("/connectors/trends", { minutes: RANGES[0].minutes }, signal),
+);
+const longer = new Resource((signal) =>
   read<Trends>("/connectors/trends", { minutes: minutes.peek() }, signal),
 );
+/** Those of the chosen range. */
+export const trends = computed(() => chosen().state.value);
+export const refreshTrends = (): void => void chosen().refresh();
+const chosen = () => (minutes.value === RANGES[0].minutes ? recent : longer);
 /** What the audit trail has; the stream's failures come in `failures` beside it. */
 export const trail = new Resource(auditedFailures);
 export const failures = signal<Failure[]>([]);
@@ -43,7 +53,7 @@ export function keepOverview(): () => void {
   // These need not wait for the stream, as they are read again anyway.
   last = Date.now();
   void summary.refresh();
-  void trends.refresh();
+  void recent.refresh();
   const stopListening = listen({
     begun() {
       void trail.refresh();
@@ -56,21 +66,24 @@ export function keepOverview(): () => void {
   });
   const poll = setInterval(() => {
     if (document.hidden) return;
-    void trends.refresh();
+    void recent.refresh();
+    if (chosen() === longer) void longer.refresh();
     countSoon();
   }, POLL_MS);
-  let first = true;
   const stopFollowing = effect(() => {
-    minutes.value;
-    if (!first) void trends.refresh();
-    first = false;
+    if (chosen() === longer) void longer.refresh();
+  });
+  // The counts of before say nothing while Finlink cannot be reached: find out at once.
+  const stopDoubting = effect(() => {
+    if (liveness.value.kind === "broken") for (const each of [summary, recent]) void each.refresh();
   });
   return () => {
     stopListening();
     stopFollowing();
+    stopDoubting();
     clearInterval(poll);
     clearTimeout(later);
-    for (const each of [summary, trends, trail]) each.stop();
+    for (const each of [summary, recent, longer, trail]) each.stop();
   };
 }
 
@@ -81,7 +94,7 @@ function takeIn(events: WatchEvent[]): void {
 
 async function auditedFailures(signal: AbortSignal): Promise<true> {
   const pages = ["sync.failed", "sync.partial", "session.expired"].map((action) =>
-    read<{ events: AuditEvent[] }>("/audit-events", { action, limit: KEPT }, signal),
+    read<{ events: AuditEvent[] }>("/audit-events", { action, limit: TRAIL }, signal),
   );
   for (const { events } of await Promise.all(pages)) {
     failures.value = merged(failures.peek(), ofAudit(events));

@@ -13,17 +13,32 @@ const NOW: Record<Status, keyof PlatformCounts> = {
   disconnected: "disconnected",
 };
 
+const OTHERS = STATUSES.filter((status) => status !== "connected");
+
 /** Connections by platform and status: how many now, and over time. */
 export function Connections() {
   return (
     <Section title="Connections" id="connections">
-      <Shown of={summary.state.value} what="the counts of connections" retry={() => void summary.refresh()}>
+      <Shown
+        of={summary.state.value}
+        what="the counts of connections"
+        retry={() => void summary.refresh()}
+        brief
+      >
         {(counts) => (
           <table class="connections">
             <thead>
               <tr>
                 <th scope="col">Platform</th>
-                {STATUSES.map((status) => (
+                <th scope="col">
+                  <StatusMark status="connected" />
+                </th>
+                <th scope="col">
+                  <span class="mark failing" title="With a session, but the last run did not bring all">
+                    <span aria-hidden="true">✗</span> Failing
+                  </span>
+                </th>
+                {OTHERS.map((status) => (
                   <th key={status} scope="col">
                     <StatusMark status={status} />
                   </th>
@@ -37,7 +52,18 @@ export function Connections() {
                     <a href={hrefOf({ view: "connectors", platform })}>{platformName(platform)}</a>{" "}
                     <span class="quiet">{counts.byPlatform[platform].total.toLocaleString("en")}</span>
                   </th>
-                  {STATUSES.map((status) => (
+                  <Cell platform={platform} status="connected" now={counts.byPlatform[platform].active} />
+                  <td data-label="Failing">
+                    <a
+                      class={counts.byPlatform[platform].failing > 0 ? "number failing" : "number"}
+                      href={hrefOf({ view: "connectors", platform, failing: true })}
+                      aria-label={`${counts.byPlatform[platform].failing} failing, ${platformName(platform)}`}
+                    >
+                      {counts.byPlatform[platform].failing.toLocaleString("en")}
+                    </a>
+                    <span class="quiet between">of those with a session</span>
+                  </td>
+                  {OTHERS.map((status) => (
                     <Cell
                       key={status}
                       platform={platform}
@@ -56,7 +82,7 @@ export function Connections() {
 }
 
 function Cell({ platform, status, now }: { platform: Platform; status: Status; now: number }) {
-  const known = trends.state.value.data;
+  const known = trends.value.data;
   const values = known === undefined ? [] : stepsOf(known, platform).map((step) => step[status]);
   const counted = values.filter((value) => value !== undefined);
   const least = Math.min(...counted, now);

@@ -2,32 +2,51 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/errors";
-import type { Connector, SyncRun } from "../api/types";
+import type { Connector, RunState, SyncRun } from "../api/types";
 import { causeOf } from "../model/causes";
 import { totals } from "../model/lists";
 import { hrefOf } from "../model/route";
 import { duration } from "../model/time";
-import { STATUS_WORDS } from "../model/words";
+import { conditionOf, count, nameOf } from "../model/words";
 import { ConnectorStory } from "../state/connectors";
 import { now, runs } from "../state/live";
-import { Missing, Problem, platformName, RunMark, Section, Shown, StatusMark, Table, Time } from "./parts";
+import { Audit } from "./audit";
+import { Confirmed } from "./confirm";
+import {
+  ConditionMark,
+  Fact,
+  LastRun,
+  Missing,
+  Problem,
+  RunMark,
+  Section,
+  Shown,
+  StatusMark,
+  Table,
+  Time,
+} from "./parts";
+import { Records } from "./records";
 
 export function ConnectorView({ id }: { id: string }) {
   const story = useMemo(() => new ConnectorStory(id), []);
   useEffect(() => story.keep(), []);
   const run = runs.value.get(id);
+  const known = story.connector.state.value.data;
   return (
     <>
-      <h1 tabIndex={-1}>
+      <h1 tabIndex={-1}>{known ? nameOf(known) : "Connector"}</h1>
+      <p class="quiet">
         Connector <span class="id">{id}</span>
-      </h1>
+      </p>
       <Shown of={story.connector.state.value} what="the connector" retry={() => story.refresh()}>
         {(connector) => (
           <>
             <Facts connector={connector} story={story} />
-            <SyncButton story={story} run={run} status={connector.connectionStatus} />
+            <Actions story={story} run={run} connector={connector} />
             <Errors connector={connector} />
             <History connector={connector} run={run} />
+            <Records story={story} types={connector.metadata.permissions} />
+            <Audit of={{ connectorId: id }} />
           </>
         )}
       </Shown>
@@ -41,16 +60,19 @@ function Facts({ connector, story }: { connector: Connector; story: ConnectorSto
   return (
     <>
       <p class="headline">
-        <StatusMark status={connector.connectionStatus} /> {STATUS_WORDS[connector.connectionStatus].means}
+        <ConditionMark of={connector} />: {conditionOf(connector).means}
+      </p>
+      <p>
+        Last run: <LastRun of={connector.lastRun} />
       </p>
       <dl class="facts">
         <Fact name="User">
-          <a class="id" href={hrefOf({ view: "user", id: connector.userId })}>
-            {connector.userId}
-          </a>
+          <a href={hrefOf({ view: "user", id: connector.userId })}>{connector.userId}</a>
         </Fact>
-        <Fact name="Platform">{platformName(connector.platform)}</Fact>
-        <Fact name="Last sync">
+        <Fact name="Connection">
+          <StatusMark status={connector.connectionStatus} />
+        </Fact>
+        <Fact name="Last data">
           <Time at={details.lastSyncAt} />
         </Fact>
         <Fact name="Next sync">
@@ -62,10 +84,12 @@ function Facts({ connector, story }: { connector: Connector; story: ConnectorSto
             "…"
           )}
         </Fact>
-        <Fact name="Interval">{details.syncInterval} min</Fact>
+        <Fact name="Interval">{count(details.syncInterval, "minute")}</Fact>
         <Fact name="Runs">
           {sums
-            ? `${sums.totalSyncs}, of which ${sums.failedSyncs} failed; ${sums.successRate} % succeeded`
+            ? sums.totalSyncs === 0
+              ? "none yet"
+              : `${sums.totalSyncs}, of which ${sums.failedSyncs} failed; ${sums.successRate} % succeeded`
             : "…"}
         </Fact>
         <Fact name="Session began">
@@ -81,20 +105,46 @@ function Facts({ connector, story }: { connector: Connector; story: ConnectorSto
   );
 }
 
-function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+function Actions(props: { story: ConnectorStory; run: SyncRun | undefined; connector: Connector }) {
+  const { story, run, connector } = props;
+  const live = connector.connectionStatus === "connected" || connector.connectionStatus === "error";
+  const { totals } = story;
+  const underWay = run?.syncId ?? totals.state.value.data?.currentSyncId;
+  const name = nameOf(connector);
   return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
+    <div class="actions">
+      {live ? (
+        <SyncButton story={story} />
+      ) : (
+        <p class="quiet">
+          Without a session nothing syncs: the user must connect again, or complete the login that is pending.
+        </p>
+      )}
+      {underWay !== undefined && (
+        <Confirmed
+          label="Cancel the run"
+          question={`Cancel the run of ${name} that is under way?`}
+          then="It writes nothing more; records that it has stored stay. The next run comes at its interval."
+          yes="Cancel the run"
+          what="the cancellation"
+          act={() => story.cancel(underWay)}
+        />
+      )}
+      {live && (
+        <Confirmed
+          label="Disconnect"
+          question={`Disconnect ${name}?`}
+          then="Its session ends and nothing syncs any more, until the user logs in again. History and records stay."
+          yes="Disconnect"
+          what="the disconnection"
+          act={() => story.disconnect()}
+        />
+      )}
     </div>
   );
 }
 
-function SyncButton(props: {
-  story: ConnectorStory;
-  run: SyncRun | undefined;
-  status: Connector["connectionStatus"];
-}) {
+function SyncButton({ story }: { story: ConnectorStory }) {
   const [asked, setAsked] = useState(false);
   const [message, setMessage] = useState("");
   const [refused, setRefused] = useState<ApiError | null>(null);
@@ -104,7 +154,7 @@ function SyncButton(props: {
     setRefused(null);
     setMessage("");
     try {
-      const { status, reason } = await props.story.sync();
+      const { status, reason } = await story.sync();
       setMessage(
         status === "skipped"
           ? `The sync was skipped: ${reason ?? "no reason given"}.`
@@ -165,7 +215,8 @@ function Errors({ connector }: { connector: Connector }) {
 }
 
 function History({ connector, run }: { connector: Connector; run: SyncRun | undefined }) {
-  if (run === undefined && connector.syncHistory.length === 0) return <p>It has not synced yet.</p>;
+  if (run === undefined && connector.syncHistory.length === 0)
+    return <p>No run has ended yet. The first one begins as soon as a worker is free.</p>;
   return (
     <Section title="Runs" id="runs">
       <Table label="Runs" head={["Ended", "How", "Took", "Items", "New", "Why"]}>
@@ -176,7 +227,7 @@ function History({ connector, run }: { connector: Connector; run: SyncRun | unde
               <Time at={each.syncedAt} />
             </td>
             <td>
-              <RunMark state={each.status} />{" "}
+              <RunMark state={wordOf(each)} />{" "}
               <Missing dataTypes={each.missing.map((missing) => missing.dataType)} />
             </td>
             <td data-label="Took">
@@ -194,6 +245,12 @@ function History({ connector, run }: { connector: Connector; run: SyncRun | unde
       </Table>
     </Section>
   );
+}
+
+/** A run that was cancelled or abandoned stands as failed in the history. */
+function wordOf(entry: Connector["syncHistory"][number]): RunState {
+  if (entry.errorCode === "RUN_CANCELLED") return "cancelled";
+  return entry.errorCode === "RUN_ABANDONED" ? "abandoned" : entry.status;
 }
 
 function UnderWay({ run }: { run: SyncRun }) {

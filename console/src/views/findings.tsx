@@ -1,46 +1,55 @@
 import { useEffect, useState } from "preact/hooks";
+import { adviceOn } from "../api/errors";
 import { type Finding, findingsOf, RECENT_MINUTES } from "../model/findings";
 import { count } from "../model/words";
-import { summary, trends } from "../state/overview";
+import { recent, summary } from "../state/overview";
+import { Prose, Time } from "./parts";
 
 const QUIET_MS = 10_000;
 
 export function Findings() {
   const counted = summary.state.value;
-  const trended = trends.state.value;
-  const read = counted.data !== undefined || trended.data !== undefined;
-  const failed = counted.error !== undefined || trended.error !== undefined;
+  const trended = recent.state.value;
+  const error = counted.error ?? trended.error;
+  const read = counted.data !== undefined && trended.data !== undefined;
   const found = findingsOf(counted.data, trended.data);
-  const verdict = !read
-    ? failed
-      ? "Not known"
-      : "Looking …"
-    : found.length > 0
-      ? `${count(found.length, "thing")} to look at`
-      : failed
-        ? "Nothing found, but not everything is known"
-        : "All is well";
+  const things = `${count(found.length, "thing")} to look at`;
+  const verdict = error ? "Not known" : !read ? "Looking …" : found.length > 0 ? things : "All is well";
   useEffect(() => {
     document.title = `${verdict} – Finlink console`; // to be seen while another tab is
   }, [verdict]);
+  const grave = !error && found.some((each) => each.grave);
+  const since = [counted.at, trended.at].filter((at) => at !== undefined).sort((a, b) => +a - +b)[0];
   return (
-    <section aria-labelledby="now" class={`now ${found.some((each) => each.grave) ? "grave" : ""}`}>
+    <section aria-labelledby="now" class={`now ${grave ? "grave" : ""}`}>
       <h1 id="now" tabIndex={-1}>
         {verdict}
       </h1>
-      <Announced what={read ? verdict : ""} />
-      {found.length > 0 ? (
+      <Announced what={read || error ? verdict : ""} />
+      {error ? (
+        <>
+          <p>
+            {error.message}, so nobody can say how connectors are now. <Prose text={adviceOn(error)} /> This
+            page tries again by itself.
+          </p>
+          {since && (
+            <p class="quiet">
+              Last known, at <Time at={since.toISOString()} />:{" "}
+              {found.length > 0 ? found.map((each) => each.what).join("; ") : "all was well"}.
+            </p>
+          )}
+        </>
+      ) : found.length > 0 ? (
         <ul class="findings">
           {found.map((each) => (
             <Found key={each.what} finding={each} />
           ))}
         </ul>
       ) : (
-        read &&
-        !failed && (
+        read && (
           <p>
-            {count(counted.data?.summary.totalConnections ?? 0, "connection")}, none in error or expired; no
-            run failed or began late in the last {RECENT_MINUTES} minutes.
+            {count(counted.data?.summary.totalConnections ?? 0, "connection")}, none failing or expired; no
+            run failed or keeps beginning late in the last {RECENT_MINUTES} minutes.
           </p>
         )
       )}

@@ -1,7 +1,8 @@
-import { useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { apiKey, forgetKey } from "../api/key";
 import { hrefOf, type Route, routeTo } from "../model/route";
 import { local, utc } from "../model/time";
+import { about } from "../state/about";
 import { liveness } from "../state/live";
 import { chooseTheme, THEMES, theme } from "../state/theme";
 
@@ -11,6 +12,7 @@ export function Header({ route }: { route: Route }) {
       <a class="name" href="#/">
         Finlink
       </a>
+      <Environment />
       <nav aria-label="Views">
         <a href="#/" aria-current={route.view === "overview" ? "page" : undefined}>
           Overview
@@ -26,7 +28,7 @@ export function Header({ route }: { route: Route }) {
         <select value={theme.value} onChange={(event) => chooseTheme(event.currentTarget.value)}>
           {THEMES.map((each) => (
             <option key={each} value={each}>
-              {each === "system" ? "System theme" : each === "light" ? "Light" : "Dark"}
+              {each === "system" ? "System" : each === "light" ? "Light" : "Dark"}
             </option>
           ))}
         </select>
@@ -37,6 +39,17 @@ export function Header({ route }: { route: Route }) {
         </button>
       )}
     </header>
+  );
+}
+
+/** Which Finlink this is, so that nobody takes one for another. */
+function Environment() {
+  const known = about.value;
+  if (known === null) return null;
+  return (
+    <span class={`environment ${known.environment}`} title={`Finlink ${known.version} at ${location.host}`}>
+      {known.environment} <span class="quiet">{known.version}</span>
+    </span>
   );
 }
 
@@ -68,35 +81,24 @@ function Broken({ since, why }: { since: Date; why: string }) {
 
 function Find() {
   const field = useRef<HTMLInputElement>(null);
-  const [wrong, setWrong] = useState(false);
   function submit(event: Event) {
     event.preventDefault();
-    const typed = field.current?.value ?? "";
-    const found = routeTo(typed);
-    setWrong(found === null && typed !== "");
-    if (found !== null) location.hash = hrefOf(found);
+    location.hash = hrefOf(routeTo(field.current?.value ?? ""));
   }
   return (
     // biome-ignore lint/a11y/useSemanticElements: <search> is too new for the browsers that are supported
     <form role="search" onSubmit={submit}>
       <label for="find" class="hidden">
-        Connector or user id
+        Part of a name or id
       </label>
       <input
         ref={field}
         id="find"
         type="search"
-        placeholder="Connector or user id"
+        placeholder="Name or id"
         autocomplete="off"
         spellcheck={false}
-        aria-invalid={wrong}
-        aria-describedby={wrong ? "find-wrong" : undefined}
       />
-      {wrong && (
-        <span id="find-wrong" class="wrong" role="alert">
-          A connector id is 24 hexadecimal digits; a user id has letters, digits and _ only, 64 at most.
-        </span>
-      )}
     </form>
   );
 }

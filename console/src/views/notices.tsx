@@ -8,8 +8,8 @@ export function Notices() {
     <div role="status" class="notices">
       {until !== null && (
         <p class="notice">
-          Finlink limits calls from this address (100 a minute in all). Reading continues at {local(until)};
-          changes from the stream still appear.
+          Finlink limits calls from this address (100 a minute in all). Reading continues at {local(until)}.
+          Changes from the stream still appear.
         </p>
       )}
     </div>

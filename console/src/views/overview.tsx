@@ -1,12 +1,14 @@
 /** The first view: what is wrong now, then how it came to be. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { PLATFORMS } from "../api/types";
 import { LatenessChart } from "../charts/lateness";
 import { RunsChart } from "../charts/runs";
+import { zone } from "../model/time";
 import { stepsOf } from "../model/trends";
-import { keepOverview, minutes, RANGES, summary, trends } from "../state/overview";
+import { keepOverview, minutes, RANGES, refreshTrends, summary, trends } from "../state/overview";
 import { Connections } from "./connections";
+import { connectExample, Example, userExample } from "./examples";
 import { Failures } from "./failures";
 import { Findings } from "./findings";
 import { platformName, Section, Shown } from "./parts";
@@ -26,7 +28,7 @@ export function Overview() {
           <Range />
           <Connections />
           <Section title="Syncs that ended" id="ended">
-            <Shown of={trends.state.value} what="the trends" retry={() => void trends.refresh()}>
+            <Shown of={trends.value} what="the trends" retry={refreshTrends} brief>
               {(known) => (
                 <div class="charts">
                   {PLATFORMS.map((platform) => (
@@ -40,14 +42,14 @@ export function Overview() {
               )}
             </Shown>
           </Section>
-          {trends.state.value.data && (
+          {trends.value.data && (
             <Section title="How late syncs began" id="late">
               <div class="charts">
                 {PLATFORMS.map((platform) => (
                   <LatenessChart
                     key={platform}
                     name={platformName(platform)}
-                    steps={stepsOf(trends.state.value.data ?? { stepSeconds: 60, points: [] }, platform)}
+                    steps={stepsOf(trends.value.data ?? { stepSeconds: 60, points: [] }, platform)}
                   />
                 ))}
               </div>
@@ -64,6 +66,7 @@ function Range() {
   return (
     <fieldset class="range">
       <legend>Trends over the last</legend>
+      <span class="quiet zone">Times are in {zone()}.</span>
       {RANGES.map((range) => (
         <label key={range.minutes}>
           <input
@@ -82,17 +85,13 @@ function Range() {
 }
 
 function NobodyYet() {
-  const [example] =
-    useState(`curl ${location.origin}/api/v1/connectors -H 'content-type: application/json' -d '{
-  "userId": "user_12345", "platform": "zerodha", "permissions": ["portfolio", "profile", "trades"],
-  "credentials": {"username": "user123", "password": "…"}}'`);
   return (
     <Section title="No connectors yet" id="nobody">
       <p>
-        Nobody has connected to a platform. Once a user does, with <code>POST /api/v1/connectors</code>, it
-        appears here by itself:
+        Nobody has connected to a platform. Make a user, then connect it; it appears here by itself. Beside
+        the sandbox, as in development, any username and password will do:
       </p>
-      <pre>{example}</pre>
+      <Example>{`${userExample()}\n\n${connectExample("user_12345")}`}</Example>
     </Section>
   );
 }

@@ -1,13 +1,15 @@
 /** What all views are made of. */
 
 import type { ComponentChildren } from "preact";
-import { type ApiError, adviceOn } from "../api/errors";
-import type { Platform, RunState, Status } from "../api/types";
+import { type ApiError, adviceOn, passes } from "../api/errors";
+import type { ConnectorSummary, Platform, RunState, Status } from "../api/types";
 import { hrefOf } from "../model/route";
 import { local, relative, utc } from "../model/time";
-import { PLATFORM_NAMES, RUN_WORDS, STATUS_WORDS } from "../model/words";
+import { conditionOf, nameOf, PLATFORM_NAMES, RUN_WORDS, STATUS_WORDS } from "../model/words";
 import { now } from "../state/live";
 import type { Loaded } from "../state/resource";
+
+type Run = NonNullable<ConnectorSummary["lastRun"]>;
 
 /** A time; UTC is in its title. */
 export function Time({ at, far = false }: { at: string | undefined; far?: boolean }) {
@@ -16,8 +18,30 @@ export function Time({ at, far = false }: { at: string | undefined; far?: boolea
   return (
     <time dateTime={at} title={utc(moment)}>
       {local(moment, now.value)}
-      {far ? null : <span class="quiet"> {relative(moment, now.value)}</span>}
+      {far ? null : <span class="quiet ago"> {relative(moment, now.value)}</span>}
     </time>
+  );
+}
+
+/** How a connector is: the worse of its connection and its last run. */
+export function ConditionMark({ of }: { of: Parameters<typeof conditionOf>[0] }) {
+  const { word, name, sign, means } = conditionOf(of);
+  return (
+    <span class={`mark ${word}`} title={means}>
+      <span aria-hidden="true">{sign}</span> {name}
+    </span>
+  );
+}
+
+/** How its newest finished run ended, and when. */
+export function LastRun({ of, far }: { of: Run | undefined; far?: boolean }) {
+  if (of === undefined) return <span class="quiet">none has ended yet</span>;
+  return (
+    <>
+      <RunMark state={of.state} /> <Missing dataTypes={of.missing} />{" "}
+      {of.errorCode !== undefined && of.state !== "cancelled" && <code>{of.errorCode}</code>}{" "}
+      <Time at={of.finishedAt} far={far ?? false} />
+    </>
   );
 }
 
@@ -45,10 +69,11 @@ export function Missing({ dataTypes }: { dataTypes: string[] }) {
   return dataTypes.length > 0 ? <>without {dataTypes.join(", ")}</> : null;
 }
 
-export function ConnectorLink({ id, children }: { id: string; children?: ComponentChildren }) {
+/** A connector by its name; its id is in the title. */
+export function ConnectorLink({ id, of }: { id: string; of: Parameters<typeof nameOf>[0] }) {
   return (
-    <a href={hrefOf({ view: "connector", id })} class={children === undefined ? "id" : undefined}>
-      {children ?? id}
+    <a href={hrefOf({ view: "connector", id })} title={id}>
+      {nameOf(of)}
     </a>
   );
 }
@@ -60,6 +85,8 @@ export function Shown<T>(props: {
   of: Loaded<T>;
   what: string;
   retry: () => void;
+  /** What to do about Finlink as a whole stands elsewhere on the page. */
+  brief?: boolean;
   children: (data: T) => ComponentChildren;
 }) {
   const { data, at, error } = props.of;
@@ -71,10 +98,18 @@ export function Shown<T>(props: {
           what={props.what}
           since={data === undefined ? undefined : at}
           retry={props.retry}
+          brief={props.brief ?? false}
         />
       )}
       {data !== undefined ? props.children(data) : !error && <p class="loading">Reading {props.what} …</p>}
     </>
+  );
+}
+
+/** A text in which backticks are around what is typed. */
+export function Prose({ text }: { text: string }) {
+  return (
+    <>{text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>
   );
 }
 
@@ -84,8 +119,16 @@ export function Problem(props: {
   what: string;
   since?: Date | undefined;
   retry?: () => void;
+  brief?: boolean;
 }) {
   const { error, since } = props;
+  if (props.brief && passes(error))
+    return (
+      <p class="notice">
+        {since ? `This is the state of ${local(since)}` : `There is nothing of ${props.what} yet`}:{" "}
+        {error.message}.
+      </p>
+    );
   return (
     <div class="problem" role="alert">
       <p>
@@ -95,7 +138,8 @@ export function Problem(props: {
         <code>{error.code}</code>
       </p>
       <p>
-        {adviceOn(error)}
+        <Prose text={adviceOn(error)} />
+        {passes(error) && " This page tries again by itself."}
         {error.requestId && (
           <>
             {" "}
@@ -109,6 +153,15 @@ export function Problem(props: {
           Try again
         </button>
       )}
+    </div>
+  );
+}
+
+export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
     </div>
   );
 }
@@ -129,10 +182,16 @@ export function Section({ title, id, children }: { title: string; id: string; ch
 export function Table({
   label,
   head,
+  sort,
+  minor = [],
   children,
 }: {
   label: string;
   head: string[];
+  /** Of columns that can be sorted by: how they are now, and what sorts by them. */
+  sort?: Record<string, { now: boolean; by: () => void }>;
+  /** Columns for which narrow screens have no room; their cells have the same class. */
+  minor?: string[];
   children: ComponentChildren;
 }) {
   return (
@@ -142,8 +201,20 @@ export function Table({
         <thead>
           <tr>
             {head.map((each) => (
-              <th key={each} scope="col">
-                {each}
+              <th
+                key={each}
+                scope="col"
+                class={minor.includes(each) ? "minor" : undefined}
+                aria-sort={sort?.[each]?.now ? "other" : undefined}
+              >
+                {sort?.[each] ? (
+                  <button type="button" class="sort" onClick={sort[each].by}>
+                    {each}
+                    <span aria-hidden="true">{sort[each].now ? " ▾" : " ↕"}</span>
+                  </button>
+                ) : (
+                  each
+                )}
               </th>
             ))}
           </tr>
