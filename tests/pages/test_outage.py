@@ -134,6 +134,7 @@ async def test_the_list_the_connector_and_the_user(
     await picture(looks, "list")
     await row.get_by_role("link").click()
     await expect(heading(page)).to_have_text("ravi_sharma · Fi Money", timeout=SEEN)
+    await expect(page).to_have_title("ravi_sharma · Fi Money – Finlink console")
     await expect(page.locator(".headline")).to_contain_text("Failing")
     await page.get_by_role("heading", name="Records").click()
     await expect(

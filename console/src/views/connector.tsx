@@ -24,6 +24,7 @@ import {
   StatusMark,
   Table,
   Time,
+  useTitle,
 } from "./parts";
 import { Records } from "./records";
 
@@ -32,6 +33,7 @@ export function ConnectorView({ id }: { id: string }) {
   useEffect(() => story.keep(), []);
   const run = runs.value.get(id);
   const known = story.connector.state.value.data;
+  useTitle(known && nameOf(known));
   return (
     <>
       <h1 tabIndex={-1}>{known ? nameOf(known) : "Connector"}</h1>

@@ -1,6 +1,7 @@
 /** What all views are made of. */
 
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import { type ApiError, adviceOn, passes } from "../api/errors";
 import type { ConnectorSummary, Platform, RunState, Status } from "../api/types";
 import { hrefOf } from "../model/route";
@@ -43,6 +44,13 @@ export function LastRun({ of, far }: { of: Run | undefined; far?: boolean }) {
       <Time at={of.finishedAt} far={far ?? false} />
     </>
   );
+}
+
+/** Have the tab say what the page is about, once that is known. */
+export function useTitle(text: string | undefined): void {
+  useEffect(() => {
+    if (text !== undefined) document.title = `${text} – Finlink console`;
+  }, [text]);
 }
 
 /** A connection's status: a sign and a word, so that colour is never all there is. */
@@ -125,8 +133,7 @@ export function Problem(props: {
   if (props.brief && passes(error))
     return (
       <p class="notice">
-        {since ? `This is the state of ${local(since)}` : `There is nothing of ${props.what} yet`}:{" "}
-        {error.message}.
+        {since ? `This is the state of ${local(since)}` : `Waiting for ${props.what}`}: {error.message}.
       </p>
     );
   return (

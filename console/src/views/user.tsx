@@ -7,12 +7,13 @@ import { UserStory } from "../state/users";
 import { Audit } from "./audit";
 import { List } from "./connectors";
 import { connectExample, Example } from "./examples";
-import { Fact, Problem, Section, Time } from "./parts";
+import { Fact, Problem, Section, Time, useTitle } from "./parts";
 
 export function UserView({ id }: { id: string }) {
   const story = useMemo(() => new UserStory(id), []);
   useEffect(() => story.keep(), []);
   const { data, error, at } = story.user.state.value;
+  useTitle(data && (nameOf(data) ?? id));
   if (error?.code === "USER_NOT_FOUND")
     return (
       <>
