@@ -73,6 +73,20 @@ test("a few failures are reported, many are grave", () => {
   expect(over).toMatchObject({ grave: false, why: "No connector fails any more." });
 });
 
+test("many connectors that fail are grave before trends have it, with the cause of the newest failures", () => {
+  const failing = { ...CALM, byPlatform: { fi_money: { ...COUNTS, failing: 4 }, zerodha: COUNTS } };
+  const newest = {
+    at: "2026-01-15T10:00:00Z",
+    connectorId: "a",
+    userId: "u",
+    platform: "fi_money" as const,
+    code: "PLATFORM_UNAVAILABLE",
+  };
+  const [found] = findingsOf(failing, trends({}), [newest]);
+  expect(found).toMatchObject({ grave: true, what: "Fi Money: 4 connectors fail" });
+  expect(found?.todo).toContain("catch up by themselves");
+});
+
 test("what begins late after a restart needs no workers, what keeps beginning late does", () => {
   const late = (...seconds: number[]) => trends(...seconds.map((lateSecondsMax) => ({ lateSecondsMax })));
   expect(findingsOf(CALM, late(400))).toEqual([]);

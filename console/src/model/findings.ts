@@ -2,6 +2,7 @@
 
 import { PLATFORMS, type Platform, type StatusSummary, type Trends } from "../api/types";
 import { causeOf } from "./causes";
+import { byCause, type Failure, repeated } from "./failures";
 import { hrefOf } from "./route";
 import { runsOf, stepsOf } from "./trends";
 import { count, PLATFORM_NAMES } from "./words";
@@ -23,9 +24,14 @@ const STILL = 0.8;
 const FAILED_SHARE = 0.2;
 const LATE_SECONDS = 60;
 
-export function findingsOf(summary: StatusSummary | undefined, trends: Trends | undefined): Finding[] {
+/** `newest` are the newest failures: trends come later. */
+export function findingsOf(
+  summary: StatusSummary | undefined,
+  trends: Trends | undefined,
+  newest: Failure[] = [],
+): Finding[] {
   const found = PLATFORMS.flatMap((platform) => [
-    ...failing(platform, summary, trends),
+    ...failing(platform, summary, trends, newest),
     ...(trends ? late(platform, trends) : []),
     ...(summary ? expired(platform, summary) : []),
   ]);
@@ -37,6 +43,7 @@ function failing(
   platform: Platform,
   summary: StatusSummary | undefined,
   trends: Trends | undefined,
+  newest: Failure[],
 ): Finding[] {
   const counts = summary?.byPlatform[platform];
   const errors = counts?.error ?? 0;
@@ -62,11 +69,13 @@ function failing(
     );
   }
   const over = counts !== undefined && now === 0;
-  const cause = most && causeOf(most.code);
+  const code = most?.code ?? byCause(repeated(newest.filter((each) => each.platform === platform)))[0]?.code;
+  const cause = code === undefined ? undefined : causeOf(code);
+  const many = counts !== undefined && now > (counts.active + counts.error) * FAILED_SHARE;
   const which = now === counts?.failing ? { failing: true as const } : { status: "error" as const };
   return [
     {
-      grave: !over && (share > FAILED_SHARE || errors > 0),
+      grave: !over && (share > FAILED_SHARE || many || errors > 0),
       what: `${PLATFORM_NAMES[platform]}: ${parts.join("; ")}`,
       why: over
         ? "No connector fails any more."

@@ -46,6 +46,7 @@ export function keepOverview(): () => void {
         later = undefined;
         last = Date.now();
         void summary.refresh();
+        void recent.refresh();
       },
       Math.max(0, last + SUMMARY_REST_MS - Date.now()),
     );
@@ -61,12 +62,11 @@ export function keepOverview(): () => void {
     },
     events(events) {
       takeIn(events);
-      if (events.some((event) => event.type !== "sync")) countSoon();
+      if (events.some((event) => event.type !== "sync" || event.endedSync !== undefined)) countSoon();
     },
   });
   const poll = setInterval(() => {
     if (document.hidden) return;
-    void recent.refresh();
     if (chosen() === longer) void longer.refresh();
     countSoon();
   }, POLL_MS);

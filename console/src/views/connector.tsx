@@ -119,7 +119,10 @@ function Actions(props: { story: ConnectorStory; run: SyncRun | undefined; conne
         <SyncButton story={story} />
       ) : (
         <p class="quiet">
-          Without a session nothing syncs: the user must connect again, or complete the login that is pending.
+          Without a session nothing syncs: the user must{" "}
+          {connector.loginPending
+            ? "complete the login that is pending at the platform's page."
+            : "connect again."}
         </p>
       )}
       {underWay !== undefined && (

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { adviceOn } from "../api/errors";
 import { type Finding, findingsOf, RECENT_MINUTES } from "../model/findings";
 import { count } from "../model/words";
-import { recent, summary } from "../state/overview";
+import { failures, recent, summary } from "../state/overview";
 import { Prose, Time } from "./parts";
 
 const QUIET_MS = 10_000;
@@ -12,7 +12,7 @@ export function Findings() {
   const trended = recent.state.value;
   const error = counted.error ?? trended.error;
   const read = counted.data !== undefined && trended.data !== undefined;
-  const found = findingsOf(counted.data, trended.data);
+  const found = findingsOf(counted.data, trended.data, failures.value);
   const things = `${count(found.length, "thing")} to look at`;
   const verdict = error ? "Not known" : !read ? "Looking …" : found.length > 0 ? things : "All is well";
   useEffect(() => {
