@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -29,3 +30,16 @@ def failure_of(page: Page, user_id: str) -> Locator:
     """The cause among the newest failures that a user's connector has."""
     region = page.get_by_role("region", name="Newest failures").first
     return region.locator(".causes > li").filter(has_text=user_id)
+
+
+async def run_example(page: Page) -> None:
+    """Paste the example that the page shows into a shell: each of its calls makes something."""
+    example = (await page.locator("pre").inner_text()).replace("curl ", "curl -sS --fail ")
+    done = await asyncio.create_subprocess_shell(
+        f"set -e\n{example}",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await done.communicate()
+    assert done.returncode == 0, output
+    assert output.count(b'"success":true') == example.count("curl ")

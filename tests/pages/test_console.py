@@ -15,7 +15,7 @@ from tests.chaos.figures import Figures
 from tests.chaos.ground import Ground
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import BROKEN_NET_WORTH, credentials_of
-from tests.pages.console import BUILT, SEEN, failure_of, heading, live
+from tests.pages.console import BUILT, SEEN, failure_of, heading, live, run_example
 from tests.pages.looking import Looking
 from tests.stack import Stack, running
 
@@ -206,6 +206,8 @@ async def test_it_waits_where_calls_are_limited_and_says_so(
         )
         await expect(heading(page)).to_have_text("All is well", timeout=SEEN)
         await expect(notice).to_have_count(0, timeout=SEEN)
+        await run_example(page)
+        await expect(page.get_by_role("heading", name="Connections")).to_be_visible(timeout=SEEN)
 
 
 @pytest.mark.full_only

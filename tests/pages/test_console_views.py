@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import httpx
@@ -11,7 +10,7 @@ from playwright.async_api import expect
 
 from tests.chaos.ground import Ground
 from tests.e2e import connector_steps as step
-from tests.pages.console import BUILT, SEEN, heading, live
+from tests.pages.console import BUILT, SEEN, heading, live, run_example
 from tests.pages.looking import Looking
 from tests.stack import Stack
 
@@ -69,12 +68,7 @@ async def test_a_user_has_a_page_and_an_unknown_one_says_what_to_do(
     await page.get_by_role("heading", name="Audit trail").click()
     await expect(page.get_by_text("user.created")).to_be_visible(timeout=SEEN)
     await looking.assert_accessible()
-    # The example works as it is.
-    example = await page.locator("pre").inner_text()
-    done = await asyncio.create_subprocess_shell(
-        f"{example} -s -o /dev/null -w '%{{http_code}}'", stdout=asyncio.subprocess.PIPE
-    )
-    assert (await done.communicate())[0] == b"201"
+    await run_example(page)
     row = page.get_by_role("row").filter(has_text=f"{new_id} · Fi Money")
     await expect(row).to_contain_text("Connected", timeout=SEEN)
     environment = page.get_by_title(re.compile("^Finlink [0-9.]+ at 127.0.0.1"))
