@@ -86,6 +86,22 @@ async def test_users_connections_syncs_and_mongodb_are_counted(
     assert await counted(stack, "finlink_mongodb_connections", {}) >= 2
 
 
+async def test_connectors_that_fail_are_counted(
+    stack: Stack, rest: httpx.AsyncClient, new_id: str
+) -> None:
+    await steps.create_user(rest, new_id)
+    broken = steps.credentials_of(steps.BROKEN_NET_WORTH)
+    made = await steps.connect(rest, new_id, permissions=["portfolio"], credentials=broken)
+    await steps.synced(rest, made["id"])
+
+    async def all_are_counted() -> bool:
+        counts = (await rest.get("/connectors/status")).json()["data"]["byPlatform"]["fi_money"]
+        shown = await counted(stack, "finlink_connectors_failing", {"platform": "fi_money"})
+        return bool(shown == counts["failing"] > 0)
+
+    await steps.eventually(all_are_counted, "the gauge to show those that fail")
+
+
 async def test_what_may_fail_is_shown_before_it_does(stack: Stack) -> None:
     """Prometheus sees no rise in a series that begins with its first event."""
     async with httpx.AsyncClient() as prometheus:

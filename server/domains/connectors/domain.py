@@ -135,10 +135,14 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 def _report(recorder: TrendRecorder, totals: Mapping[Values, int]) -> None:
     """To Prometheus and the trends. A connector without a status counts as `disconnected`."""
     counts: Counter[tuple[str, str]] = Counter()
-    for (platform, status, _failing), count in totals.items():
+    failing: Counter[str] = Counter()
+    for (platform, status, fails), count in totals.items():
         counts[str(platform), str(status or "disconnected")] += count
+        failing[str(platform)] += count if fails else 0
     for labels, count in counts.items():
         metrics.CONNECTORS.labels(*labels).set(count)
+    for of_platform, count in failing.items():
+        metrics.FAILING.labels(of_platform).set(count)
     recorder.connections(counts)
 
 

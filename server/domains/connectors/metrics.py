@@ -13,6 +13,12 @@ CONNECTORS = Gauge(
     ["platform", "status"],
     multiprocess_mode="mostrecent",
 )
+FAILING = Gauge(
+    "finlink_connectors_failing",
+    "Connectors whose syncs fail, by platform; they are counted under their status, too",
+    ["platform"],
+    multiprocess_mode="mostrecent",
+)
 CONNECTS = Counter(
     "finlink_connects",
     "Attempts to connect, by platform and outcome: connected, login_required, or an error code",
