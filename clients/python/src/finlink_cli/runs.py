@@ -43,9 +43,10 @@ def check(cli: Cli, run: SyncRun) -> None:
     if run.state == "success":
         return
     cause = f": {run.error.message}" if run.error.message else ""
+    advice = sync_advice(run.error.code, rpcs.names(cli))
     raise Failure(
         run.error.code or run.state.upper(),
         f"{_ENDED_AS.get(run.state, run.state)}{cause}",
         Exit.FAILED,
-        hint=f"What to do: {sync_advice(run.error.code, rpcs.names(cli))}.",
+        hint=f"{advice[0].upper()}{advice[1:]}.",
     )
