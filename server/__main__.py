@@ -14,6 +14,7 @@ from server.commands.streams import with_usable_streams
 from server.config import Settings
 from server.edge.settings import EdgeSettings
 from server.observability.logging import setup_logging
+from server.setting_types import host_and_port
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,6 +73,13 @@ def serve(
     ] = True,
 ) -> None:
     """Run one server process on an existing MongoDB (MONGODB_URI): gRPC, and the sync engine."""
+    if not listen.startswith("unix:/"):
+        try:
+            host_and_port(listen)
+        except ValueError:
+            raise SystemExit(
+                f"finlink: --listen must be unix:/PATH, or HOST:PORT as 127.0.0.1:50061, not {listen}"
+            ) from None
     _run_worker(listen, listen.rpartition("/")[2].removesuffix(".sock"), syncs=syncs)
 
 
@@ -91,7 +99,11 @@ def health(
     """
     from server.commands.health import health as ask  # noqa: PLC0415 - other commands do not need it
 
-    if (reason := ask(_settings(config.load), address)) is not None:
+    try:
+        reason = ask(_settings(config.load), address)
+    except config.ConfigError as error:
+        reason = str(error)
+    if reason is not None:
         raise SystemExit(f"finlink: {reason}")
 
 

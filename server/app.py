@@ -124,8 +124,9 @@ async def serving_own_metrics(settings: Settings) -> AsyncIterator[None]:
             stack.enter_context(serving_metrics(settings.metrics_host, settings.metrics_port))
         except OSError as error:
             raise ConfigError(
-                f"METRICS_PORT: cannot listen on {settings.metrics_host}:{settings.metrics_port} "
-                f"({error.strerror}); give each process of this machine its own, or 0 for none"
+                f"METRICS_PORT, METRICS_HOST: cannot listen on {settings.metrics_host}:"
+                f"{settings.metrics_port} ({error.strerror}); the address must be one of this machine, "
+                "and each process of it needs a port of its own, or 0 for none"
             ) from None
         yield
 

@@ -19,9 +19,12 @@ def not_utf8(names: Collection[str], prefixes: tuple[str, ...] = ()) -> Iterator
 
 def file_problems(path: Path) -> Iterator[str]:
     """A line for each that is wrong in a file of settings. None where it is not there, or is a folder."""
-    if not path.is_file():
-        return
     try:
+        if not path.exists() or path.is_dir():
+            return
+        if not path.is_file():  # a pipe would be waited for
+            yield f"{path}: must be a file"
+            return
         with path.open(encoding="utf-8-sig") as file:
             bindings = list(parse_stream(file))
     except OSError as error:
@@ -30,7 +33,7 @@ def file_problems(path: Path) -> Iterator[str]:
         yield f"{path}: {NOT_UTF8}"
     else:
         for each in bindings:
-            if each.error:
+            if each.error or "\0" in each.original.string or (each.key and each.value is None):
                 yield f"{path}: line {each.original.line} must be NAME=value, or begin with #"
 
 

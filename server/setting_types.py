@@ -37,7 +37,13 @@ def check_database_name(value: str) -> None:
 def check_mongodb_uri(value: str) -> None:
     if not value.startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("must start with mongodb:// or mongodb+srv://")
-    if name := urlsplit(value).path.strip("/"):
+    try:
+        path = urlsplit(value).path
+    except ValueError:  # its message quotes the address
+        raise ValueError(
+            "must be mongodb://user:password@host:port/database, special characters in the password as %XX"
+        ) from None
+    if name := path.strip("/"):
         try:
             check_database_name(name)
         except ValueError as error:
@@ -49,7 +55,9 @@ def _ip_address(value: str) -> None:
         address = ipaddress.ip_address(value)
     except ValueError:
         address = None
-    if address is None or address.is_multicast or "%" in value or value == "255.255.255.255":
+    mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+    never = address is None or address.is_multicast or mapped or "%" in value
+    if never or value == "255.255.255.255":
         raise ValueError(
             "must be an IP address of this machine such as 127.0.0.1, or 0.0.0.0 or :: for all; "
             "a name is none"
@@ -61,8 +69,11 @@ def _http_url(value: str) -> None:
         parts = AnyHttpUrl(value)
     except ValidationError:
         raise ValueError("must be an http:// or https:// address") from None
-    if parts.username or parts.password or parts.query or parts.fragment or value != value.strip():
+    if parts.username or parts.password or parts.query or parts.fragment or parts.port == 0:
         raise ValueError("must be an http:// or https:// address without a user, `?` and `#`")
+    # The text is used as it is, and not as a browser would mend it.
+    if not re.fullmatch(r"https?://[^/\\\s]+(/\S*)?", value) or ".." in (parts.host or ""):
+        raise ValueError("must be an http:// or https:// address")
 
 
 def _collector(value: str) -> None:
@@ -101,11 +112,22 @@ def _cidrs(value: tuple[str, ...]) -> tuple[str, ...]:
         ) from None
 
 
-def _host_port(value: str) -> None:
+def host_and_port(value: str) -> tuple[str, int]:
+    """Of HOST:PORT; an IPv6 address is in brackets, here and not in what is returned. Raises ValueError."""
     host, _, port = value.rpartition(":")
     valid = port.isascii() and port.isdecimal() and 0 < int(port) < 65_536
+    if valid and host.startswith("[") and host.endswith("]"):
+        ipaddress.IPv6Address(host[1:-1])
+        return host[1:-1], int(port)
     if not (valid and _HOST_NAME.fullmatch(host)):
         raise ValueError("must be HOST:PORT")
+    return host, int(port)
+
+
+def _host_port(value: str) -> None:
+    host, _ = host_and_port(value)
+    if ":" in host:
+        raise ValueError("must be HOST:PORT with a name or an IPv4 address")
 
 
 def _split(value: object) -> object:
@@ -114,13 +136,20 @@ def _split(value: object) -> object:
     return value
 
 
+def _expanded(value: Path) -> Path:
+    try:
+        return value.expanduser()
+    except RuntimeError:
+        raise ValueError(f"must be a path; there is no user {value.parts[0]}") from None
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 IpAddress = Annotated[str, checked(_ip_address)]
 HttpUrl = Annotated[str, checked(_http_url)]
 Collector = Annotated[str, checked(_collector)]
 HostPort = Annotated[str, checked(_host_port)]
 # A shell turns `~` into the user's folder; a file of settings has no shell.
-FilePath = Annotated[Path, AfterValidator(Path.expanduser)]
+FilePath = Annotated[Path, AfterValidator(_expanded)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # separated by commas
 Origins = Annotated[Words, AfterValidator(_origins)]
 Cidrs = Annotated[Words, AfterValidator(_cidrs)]

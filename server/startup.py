@@ -70,10 +70,11 @@ async def keyed_secrets_of(database: driver.Database, ring: KeyRing) -> Secrets:
 
 async def keys_of(database: driver.Database, settings: Settings) -> CurrentKeys:
     """The API keys. Raises ConfigError where production would start open."""
-    keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys)
-    if settings.production and not settings.allow_anonymous:
+    closed = settings.production and not settings.allow_anonymous
+    keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys, closed=closed)
+    if closed:
         await keys.read()
-        if not keys.guard:
+        if not keys.exist:
             raise ConfigError(
                 "API_KEYS: without keys anybody may call. `python -m server keys create NAME` makes "
                 "one; ALLOW_ANONYMOUS=true starts without, behind something that guards it"

@@ -13,7 +13,10 @@ from server.edge.settings import EdgeSettings
 from server.settings import every, load
 
 NEVER_WORK = {
-    "HOST": ["localhost", "127.1", "[::1]", "fe80::1%lo", "224.0.0.1", "255.255.255.255", "a b"],
+    "HOST": [
+        "::ffff:127.0.0.1", "localhost", "127.1", "[::1]", "fe80::1%lo", "224.0.0.1", "255.255.255.255",
+        "a b",
+    ],
     "METRICS_HOST": ["localhost", "nowhere.invalid"],
     "CORS_ORIGINS": [
         "*", "http://", "https://app.example/", "https://App.example", "https://app.example:443",
@@ -26,10 +29,14 @@ NEVER_WORK = {
         "localhost:4317", "http://localhost:99999", "http://exa mple:4317",
         "http://localhost:4317/v1/traces", "http://user:word@localhost:4317",
     ],
-    "ZERODHA_BASE_URL": ["api.kite.trade", "http://", "http://x:99999", "https://x?y=1", "ftp://x"],
+    "ZERODHA_BASE_URL": [
+        "api.kite.trade", "http://", "http://x:99999", "https://x?y=1", "ftp://x", "https:x",
+        "https://a:0", "https://a..b", "https://a/b c", "https:\\\\a",
+    ],
     "MONGODB_URI": ["127.0.0.1:27017", "mongodb://h/a b", "mongodb://h/admin", "mongodb://h/my.data"],
     "DB_NAME": ["admin", "local", "config", "a.b", "x" * 39],
     "SANDBOX_DATA": ["/nonexistent", "/etc/hosts"],
+    "DATA_DIR": ["~nosuchuser/x"], "API_KEYS": [f"finlink_{'k' * 43}", "a:read:x"],
     "SANDBOX": ["perhaps"], "WORKERS": ["auto", "0", "1.5"], "TRACE_PERCENT": ["1%", "nan", "101"],
     "PORT": ["0", "65536", "http"], "LOG_LEVEL": ["info"], "RATE_LIMIT_USERS": ["0", "many"],
 }  # fmt: skip
@@ -87,6 +94,8 @@ def test_bytes_that_are_no_utf8_are_refused_by_name(
         (b"PORT=\xff\n", "must be text in UTF-8"),
         ("PORT=3001\n".encode("utf-16"), "must be text in UTF-8"),
         (b"# ports\nPORT 3001\n", "line 2 must be NAME=value, or begin with #"),
+        (b"PORT\n", "line 1 must be NAME=value, or begin with #"),
+        (b"DB_NAME=a\0b\n", "line 1 must be NAME=value, or begin with #"),
         (b"DB_NAME='open\n", "line 1 must be NAME=value, or begin with #"),
     ],
 )
@@ -122,3 +131,26 @@ def test_only_production_listens_for_others_unasked(environment: str, address: s
     given = {"_env_file": None, "app_env": environment, "encryption_key": key}
     assert load(**given).of(EdgeSettings).address == address
     assert load(**given, host="::").of(EdgeSettings).address == "::"
+
+
+def test_a_pipe_is_no_file_of_settings(tmp_path: Path) -> None:
+    """It would be waited for."""
+    os.mkfifo(tmp_path / ".env")
+    with pytest.raises(ConfigError, match="must be a file"):
+        load(_env_file=tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONGODB_URI", "mongodb://u:pa[SECRET]w@h:27017/db"),
+        ("MONGODB_URI", "mongodb://u:\N{ACCOUNT OF}SECRET@h/db"),
+        ("API_KEYS", "finlink_SECRET"),
+        ("API_KEYS", "finlink_SECRET:read"),
+    ],
+)
+def test_no_message_has_a_secret(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    (line,) = refused()
+    assert line.startswith(f"{name}: ")
+    assert "SECRET" not in line

@@ -5,6 +5,7 @@ processors do with aligned words, so there are no locks. Every write puts a numb
 before; see `responses.py` for who reads it.
 """
 
+import errno
 import mmap
 import secrets
 from collections.abc import Callable, Iterator
@@ -27,8 +28,10 @@ class Generations:
             self.numbers = memoryview(mmap.mmap(-1, _BYTES)).cast("Q")
             return
         with path.open("a+b") as file:
-            if file.seek(0, 2) < _BYTES:
-                file.truncate(_BYTES)
+            size = file.seek(0, 2)
+            if size not in {0, _BYTES}:
+                raise OSError(errno.EINVAL, "it is a file of something else")
+            file.truncate(_BYTES)
             self.numbers = memoryview(mmap.mmap(file.fileno(), _BYTES)).cast("Q")
         # A worker that died may have left changes open; the feed reports what became of them.
         for place, number in enumerate(self.numbers):

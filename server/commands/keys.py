@@ -129,7 +129,7 @@ def reset(yes: Yes = False) -> None:
         )
 
     if not yes:
-        _ask("All API keys are removed: anyone who reaches the ports may call.")
+        _ask("The API keys of the database are removed: without API_KEYS anyone may call.")
     print(f"{on_database(remove)} removed")
 
 

@@ -58,15 +58,21 @@ def parse_keys(text: str) -> tuple[ApiKey, ...]:
     """Keys as the environment names them: `NAME:SCOPE:DIGEST,…`. Raises ValueError, without digests."""
     found: dict[str, ApiKey] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
-        name, _, rest = entry.partition(":")
+        name, colon, rest = entry.partition(":")
         scope, _, value = rest.partition(":")
-        if not NAME.fullmatch(name):
-            raise ValueError("each entry must be NAME:SCOPE:DIGEST, NAME of letters, digits, . _ -")
+        # It may be a key, which no message shows.
+        if not NAME.fullmatch(name) or name.startswith(_PREFIX) or not colon:
+            raise ValueError(
+                "each entry must be NAME:SCOPE:DIGEST, NAME of letters, digits, . _ - and DIGEST the "
+                "SHA-256 of the key, not the key"
+            )
         if scope not in {member.name.lower() for member in Scope}:
             raise ValueError(f"the scope of {name} must be read, write or admin")
         if not _DIGEST.fullmatch(value):
             raise ValueError(f"the digest of {name} must be the SHA-256 of its key, in hexadecimal")
         if name in found:
             raise ValueError(f"{name} is there twice")
+        if value in {each.digest for each in found.values()}:
+            raise ValueError(f"{name} has the digest of another entry")
         found[name] = ApiKey(name, Scope[scope.upper()], value)
     return tuple(found.values())

@@ -21,6 +21,7 @@ from server.edge.metrics import Metrics
 from server.edge.pages import Page
 from server.edge.tls import Tls, manager_of
 from server.edge.tracing import Tracing
+from server.setting_types import host_and_port
 
 REST, GRPC = "rest", "grpc"
 ROUTES = "envoy-routes.json"
@@ -138,10 +139,11 @@ def _at(address: dict[str, Any], host: str, port: int) -> dict[str, Any]:
 
 
 def _server(address: str) -> dict[str, Any]:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise StartError(f"{address} is not HOST:PORT.")
-    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+    try:
+        host, port = host_and_port(address)
+    except ValueError:
+        raise StartError(f"{address} is not HOST:PORT.") from None
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 class _Plain(yaml.SafeDumper):

@@ -1,9 +1,14 @@
 """MongoDB's address as the driver reads it."""
 
-from pymongo.errors import ConfigurationError, InvalidURI
+import re
+
+from pymongo.errors import InvalidURI
 from pymongo.uri_parser import parse_uri
 
 from server.config import ConfigError
+
+# What the driver says of hosts and ports, not of options.
+_HOSTS = re.compile(r"(?i)\b(dns|host|port)\b")
 
 
 def members_of(uri: str) -> list[tuple[str, int]]:
@@ -13,11 +18,22 @@ def members_of(uri: str) -> list[tuple[str, int]]:
     """
     try:
         nodes: list[tuple[str, int]] = parse_uri(uri, warn=False)["nodelist"]
-    except (InvalidURI, ConfigurationError, ValueError):
-        # The driver's message may quote the URI.
-        raise ConfigError(
+    except Exception as error:  # noqa: BLE001 - it has many kinds for a wrong address
+        raise ConfigError(unusable(error)) from None
+    return nodes
+
+
+def unusable(error: Exception) -> str:
+    """Why the driver cannot use an address. Its message may quote the address, so it is not shown."""
+    if isinstance(error, OSError):
+        return f"MONGODB_URI: a file that it names cannot be used ({error.strerror or 'not PEM'})."
+    if isinstance(error, InvalidURI) or _HOSTS.search(str(error)):
+        return (
             "MONGODB_URI is not a usable MongoDB address. Its form is "
             "mongodb://user:password@host:port/?replicaSet=name; its host name must resolve, and "
             "special characters in the password are written as %XX."
-        ) from None
-    return nodes
+        )
+    return (
+        "MONGODB_URI: MongoDB's driver refuses its options. The part after `?` must be NAME=VALUE&…, "
+        "with names and values as MongoDB documents them."
+    )

@@ -69,8 +69,12 @@ class CurrentKeys:
     Once a key has been made calls need one, also when all are revoked, until all are removed.
     """
 
-    def __init__(self, store: ApiKeyStore, fixed: Sequence[ApiKey]) -> None:
+    def __init__(
+        self, store: ApiKeyStore, fixed: Sequence[ApiKey], *, closed: bool = False
+    ) -> None:
+        """`closed`: calls need a key also where there is none, as in production."""
         self._store = store
+        self._closed = closed
         self._fixed = {key.digest: key for key in fixed}
         self._stored: dict[str, ApiKey] = {}
         self._read_at = float("-inf")
@@ -90,9 +94,14 @@ class CurrentKeys:
         done.pop().result()
 
     @property
+    def exist(self) -> bool:
+        """Whether there is any key, revoked ones included."""
+        return bool(self._fixed or self._stored)
+
+    @property
     def guard(self) -> bool:
         """Whether calls need a key."""
-        return bool(self._fixed or self._stored)
+        return self._closed or self.exist
 
     def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
         if not self.guard:

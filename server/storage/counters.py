@@ -263,4 +263,4 @@ class _State:
 
     @property
     def totals(self) -> dict[Values, int]:
-        return {values: count for values, count in self.counts.items() if count}
+        return {values: count for values, count in self.counts.items() if count > 0}

@@ -28,9 +28,9 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from server.config import Settings
+from server.config import ConfigError, Settings
 from server.core.clock import milliseconds
-from server.storage.address import members_of
+from server.storage.address import members_of, unusable
 from server.storage.monitoring import Commands, Connections
 
 Document: TypeAlias = dict[str, Any]
@@ -352,17 +352,20 @@ async def _connected(settings: Settings, **options: int) -> AsyncIterator[Databa
     timeout = settings.mongo_timeout_ms
     uri = settings.mongodb_uri.get_secret_value()
     members_of(uri)
-    client = _client_class(settings.mongo_driver)(
-        uri,
-        appname="finlink",
-        w="majority",
-        retryWrites=True,
-        retryReads=True,
-        serverSelectionTimeoutMS=timeout,
-        connectTimeoutMS=timeout,
-        event_listeners=[Commands(), Connections()],
-        **options,
-    )
+    try:
+        client = _client_class(settings.mongo_driver)(
+            uri,
+            appname="finlink",
+            w="majority",
+            retryWrites=True,
+            retryReads=True,
+            serverSelectionTimeoutMS=timeout,
+            connectTimeoutMS=timeout,
+            event_listeners=[Commands(), Connections()],
+            **options,
+        )
+    except Exception as error:  # noqa: BLE001 - it has many kinds for a wrong address
+        raise ConfigError(unusable(error)) from None
     try:
         yield Database(client, settings.database, timeout / 1000)
     finally:

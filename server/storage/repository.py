@@ -155,8 +155,9 @@ class Repository(Generic[M]):
             documents = await paging.read(find, query, position, "createdAt", limit)
         else:
             documents = await self._find(listing, query, limit + 1, skip)
-            if documents and total is not None:
-                total = max(total, skip + len(documents))  # no page is past the last one
+        if documents and total is not None:
+            # No page is past the last one. Those before a token may have had another limit.
+            total = max(total, len(documents) + (skip if position is None else 0))
         carried = total if listing.total is None else None
         following = paging.next_token(
             documents, limit, "createdAt", listing.filters, number, carried

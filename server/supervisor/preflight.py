@@ -15,7 +15,7 @@ from server.config import ConfigError, Settings
 from server.edge.errors import StartError
 from server.edge.probes import until
 from server.edge.settings import EdgeSettings
-from server.storage.address import members_of
+from server.storage.address import members_of, unusable
 from server.supervisor import mongod
 from server.supervisor.specs import sandbox_ports
 
@@ -95,9 +95,10 @@ def _check_port(listener: Listener) -> None:
                     f"This user may not listen on port {port} ({what}). "
                     f"Set {setting} to a port above 1023."
                 ) from None
+            address = "METRICS_HOST" if setting == "METRICS_PORT" else "HOST"
             raise StartError(
                 f"Cannot listen on {listener.host}:{port} ({what}): {error.strerror or error}. "
-                "Set HOST to an address of this machine."
+                f"Set {address} to an address of this machine."
             ) from None
 
 
@@ -108,9 +109,12 @@ async def check_mongodb(uri: str) -> None:
     except ConfigError as error:
         raise StartError(str(error)) from None
     where = ", ".join(f"{host}:{port}" for host, port in members)  # never the user or password
-    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(
-        uri, serverSelectionTimeoutMS=REPLY_TIMEOUT_MS, connectTimeoutMS=REPLY_TIMEOUT_MS
-    )
+    try:
+        client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(
+            uri, serverSelectionTimeoutMS=REPLY_TIMEOUT_MS, connectTimeoutMS=REPLY_TIMEOUT_MS
+        )
+    except Exception as error:  # noqa: BLE001 - it has many kinds for a wrong address
+        raise StartError(unusable(error)) from None
     async with client:
         try:
             hello = await client.admin.command("hello")

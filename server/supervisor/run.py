@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 ENVOY_TEMPLATE = ROOT / "envoy.yaml"
 _NO_CONSOLE = "not built: run `make console` (it needs Node), then start again"
 _NEXT_STEP = ".venv/bin/finlink users create ravi ravi@example.com"
+_EVERYWHERE = frozenset({"0.0.0.0", "::", "127.0.0.1"})  # noqa: S104 - where localhost is one of them
+_CLI_PORT = 50051
 DESCRIPTORS = ROOT / "gen" / "envoy.binpb"
 
 
@@ -178,18 +180,22 @@ class Run:
     def _announce(self) -> None:
         self.announced = True
         self._record()
-        https = f"https://localhost:{self.edge.tls_port}"
+        host = "localhost" if self.edge.address in _EVERYWHERE else self.edge.address
+        host = f"[{host}]" if ":" in host else host
+        https = f"https://{host}:{self.edge.tls_port}"
+        grpc = f"{host}:{self.edge.grpc_port}"
+        elsewhere = "" if grpc == f"localhost:{_CLI_PORT}" else f" --address {grpc}"
         facts = {"HTTPS": https} if self.tls.rest else {}
         if self.edge.http == "on":
-            facts = {"REST": f"http://localhost:{self.edge.port}", **facts}
+            facts = {"REST": f"http://{host}:{self.edge.port}", **facts}
         pages = next(iter(facts.values()), https)
         facts |= {
-            "gRPC": f"localhost:{self.edge.grpc_port}",
+            "gRPC": grpc,
             "API docs": f"{pages}/docs",
             "Console": f"{pages}/console/" if has_console(ROOT) else _NO_CONSOLE,
             "Data": str(self.data.path),
         }
-        self.console.announce(facts, next_step=_NEXT_STEP, hint="Press Ctrl-C to stop.")
+        self.console.announce(facts, next_step=_NEXT_STEP + elsewhere, hint="Press Ctrl-C to stop.")
 
     async def stop(self) -> None:
         """In the order that README.md gives."""

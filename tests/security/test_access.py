@@ -89,3 +89,21 @@ async def test_calls_at_once_wait_for_one_read_and_share_its_failure() -> None:
     with pytest.raises(Unauthenticated):
         await admit("finlink_y")
     assert len(store.reads) == 2
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_without_any_key_only_what_may_be_open_is(closed: bool) -> None:
+    """As when all keys were removed under a server of production."""
+    store = SlowStore()
+    keys = CurrentKeys(cast("ApiKeyStore", store), [], closed=closed)
+    reading = asyncio.create_task(keys.read())
+    await store.asked.wait()
+    store.reads[0].set_result([])
+    await reading
+    assert not keys.exist
+    if not closed:
+        assert keys.admit(None, Scope.ADMIN) is None
+        return
+    for key in (None, "finlink_x"):
+        with pytest.raises(Unauthenticated):
+            keys.admit(key, Scope.READ)

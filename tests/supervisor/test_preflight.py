@@ -82,7 +82,7 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
     assert names(metrics=9464) == [*always, "METRICS_PORT"]
     assert names(embedded=True) == [*always, "MONGO_PORT"]
     of_sandbox = [name for name in PORT_SETTINGS if name.endswith("_SANDBOX_PORT")]
-    assert names(sandbox=True) == [*always, *of_sandbox]
+    assert names(sandbox=True) == [*always, *of_sandbox, "SANDBOX_CONTROL_PORT"]
 
 
 async def test_a_mongodb_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:

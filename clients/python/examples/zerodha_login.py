@@ -49,6 +49,8 @@ def main(user_id: str, address: str | None) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("usage: python zerodha_login.py USER [ADDRESS]")
     try:
         main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None)
     except finlink_client.FinlinkError as error:

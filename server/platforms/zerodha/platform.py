@@ -1,5 +1,6 @@
 """Zerodha: what Finlink knows of it before it calls it. Source: Kite Connect documentation."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from pydantic import SecretStr
@@ -19,6 +20,10 @@ class ZerodhaSettings(PlatformSettings):
     login_url: HttpUrl | None = None
     api_key: str | None = None
     api_secret: SecretStr | None = None
+
+    def problems(self) -> Iterator[str]:
+        if (self.api_key is None) != (self.api_secret is None):
+            yield "ZERODHA_API_KEY, ZERODHA_API_SECRET must be set together or not at all"
 
 
 ZERODHA = Manifest(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from enum import StrEnum
+from http.client import HTTPException
 from typing import Annotated, Any, TypeAlias
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -18,6 +21,8 @@ from finlink_cli.failures import Exit, Failure, wrong_usage
 from finlink_cli.parameters import complete_connector
 
 _EVERY_LOGIN = "*"
+_LOGIN = re.compile(r"[A-Za-z0-9+@._-]{1,64}")
+_ADDRESS = re.compile(r"[A-Za-z0-9._-]+:\d{1,5}")
 _SECONDS = 10.0
 _SLOW_MS = 5_000
 # It is on this machine, so no proxy stands between.
@@ -98,6 +103,7 @@ def fail(
         rule["times"] = times
     if kind is Kind.SLOW:
         rule["ms"] = _SLOW_MS
+    given = _given(login, control)
     platform, login = _account(cli, connector, login)
     _ask(control, "PUT", f"{_account_path(platform, login)}/faults", [rule])
     whom = "all logins" if login == _EVERY_LOGIN else f"the login {login}"
@@ -107,7 +113,7 @@ def fail(
         output.safe(
             f"{platform} fails for {whom}: {kind.value}.\n\n"
             f"See what follows: finlink sync start {connector} --wait\n"
-            f"End it: finlink sandbox restore {connector}"
+            f"End it: finlink sandbox restore {connector}{given}"
         )
     )
 
@@ -133,11 +139,20 @@ def restore(
     _ask(control, "DELETE", f"{_account_path(platform, login)}/faults")
     if cli.as_json:
         cli.put({"platform": platform, "login": login, "faults": []})
-    cli.say(output.safe(f"{platform} works again for {connector}."))
+    whom = "all logins" if login == _EVERY_LOGIN else f"the login {login}"
+    cli.say(output.safe(f"{platform} has no failures of {whom} any more."))
+
+
+def _given(login: str | None, control: str) -> str:
+    """The options that a command about the same failure needs as well."""
+    options = {"--login": login or "", "--control": control if control != _CONTROL else ""}
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in options.items() if value)
 
 
 def _account(cli: Cli, connector: str, login: str | None) -> tuple[str, str]:
     """Platform and login of a connector."""
+    if login is not None and not _LOGIN.fullmatch(login):
+        raise wrong_usage("--login must be a login as the platform has it, without blanks and `/`")
     connector_id = rpcs.connector_id(cli, connector)
     connected = output.to_json(rpcs.reply(cli, "GetConnector", connector_id=connector_id).data)
     platform = connected["platform"]
@@ -152,29 +167,30 @@ def _account_path(platform: str, login: str) -> str:
 
 def _ask(control: str, method: str, path: str, content: Any = None) -> Any:
     """Returns what the control API replies. Raises Failure."""
+    if not _ADDRESS.fullmatch(control):
+        raise wrong_usage(f"--control must be HOST:PORT, as {_CONTROL}, not {control}")
     body = None if content is None else json.dumps(content).encode()
     try:
         request = Request(f"http://{control}{path}", body, method=method)
         with _OPENER.open(request, timeout=_SECONDS) as reply:
             text = reply.read()
+            return json.loads(text) if text else None
     except HTTPError as error:
         with error:
             raise _refused(error.code, error.read()) from None
-    except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or "what replies there is none"
         raise Failure(
             "UNAVAILABLE",
             f"no sandbox is reached at {control}: {reason}",
             Exit.UNAVAILABLE,
             hint="It is a part of 'make run' in development; its SANDBOX_CONTROL_PORT is --control here.",
         ) from None
-    return json.loads(text) if text else None
 
 
 def _refused(status: int, body: bytes) -> Failure:
     try:
         said = json.loads(body)
-        field = str(said["field"]).removeprefix("[0].").replace("calls", "--call")
-        return wrong_usage(f"{field}: {said['error']}")
+        return wrong_usage(str(said["error"]).replace("[0].calls", "--call"))
     except (ValueError, KeyError, TypeError):
         return Failure("FAILED", f"the sandbox replied {status}", Exit.FAILED)
