@@ -7,7 +7,7 @@ from pymongo.uri_parser import parse_uri
 
 from server.config import ConfigError
 
-# What the driver says of hosts and ports, not of options.
+# The words by which the driver complains of hosts and ports, not of options.
 _HOSTS = re.compile(r"(?i)\b(dns|host|port)\b")
 
 

@@ -163,6 +163,7 @@ async def test_lists(
         connection_status="disconnected",
         sync_interval=5,
         permissions=step.LITTLE,
+        login_pending=True,
     )
     onward = rpc.ListConnectorsRequest(**where, page_token=first.pagination.next_page_token)
     second = (await connectors.ListConnectors(onward)).data

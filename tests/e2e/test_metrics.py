@@ -125,7 +125,7 @@ async def test_a_server_alone_serves_its_own() -> None:
 async def test_a_port_that_is_taken_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"METRICS_PORT: cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}"):
             async with app.serving_own_metrics(Settings(metrics_port=port)):
                 pass
 

@@ -327,7 +327,7 @@ def test_a_body_of_100_mb(stack: Stack) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api", "/api/v1", "/api/v1/", "/api/v1/user", "/api/v1/USERS", "/api/v2/users",
+    ["/api", "/api/v1", "/api/v1/", "/api/v1/user", "/api/v1/USERS", "/api/v2/users",
      "/api/v1/users/a/b", "/api/v1/users/a/profile/x", "/api/v1/users:nope", "/users",
      "/api/v1/connectors/status/x", "/metrics", "/stats", "/healthz",
      "/finlink.users.v1.UserService/ListUsers", "/api/v1/users;x=1", "/api/v1/users%3AbatchGet"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,11 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 def test_the_life_of_a_fi_login_has_two_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "600")
     assert FI_MONEY.of(settings()).session_ttl == 600
+
+
+@pytest.mark.parametrize("name", ["zerodha_api_key", "zerodha_api_secret"])
+def test_production_needs_the_whole_app(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match="ZERODHA_API_KEY, ZERODHA_API_SECRET must be set together"
+    ):
+        settings(app_env="production", encryption_key=secrets.token_hex(32), **{name: "x"})
