@@ -18,7 +18,7 @@ from server.core.access import Scope, digest, new_key
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
 from tests.e2e.users_errors import grpc_error, rest_error
-from tests.stack import ROOT, Stack, running
+from tests.stack import ROOT, Stack, free_ports, running
 from tests.supervisor.harness import patiently
 
 METHODS = methods()
@@ -155,8 +155,9 @@ def test_production_does_not_start_open(guarded: Stack) -> None:
         "MONGODB_URI": guarded.mongodb_uri.replace("/?", "/open?"),
         "ENCRYPTION_KEY": "5d9f2a1c7e804b36a1f0c2d4e6b8937150a2c4e6f8091b3d5f7a9c0e2d4b6f81",
     }
+    (port,) = free_ports(1)
     outcome = subprocess.run(
-        [sys.executable, "-m", "server", "serve", "--listen", "127.0.0.1:0"],
+        [sys.executable, "-m", "server", "serve", "--listen", f"127.0.0.1:{port}"],
         cwd=ROOT, env=environment, text=True, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert outcome.returncode == 1
