@@ -110,7 +110,7 @@ class Settings(SettingsBase):
     # Whether platforms without an address are the sandbox's: in development, not in production.
     sandbox: bool | None = None
     # Of its API that makes failures, on this machine alone; 0 is off.
-    sandbox_control_port: Annotated[int, Field(ge=0, le=65535)] = 8087
+    sandbox_control_port: Annotated[int, Field(ge=0, le=65535)] = 8084
     sandbox_data: FilePath | None = None
 
     _parts: Mapping[type[SettingsBase], SettingsBase] = PrivateAttr(default_factory=dict)

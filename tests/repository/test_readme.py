@@ -154,5 +154,5 @@ CHECKS: Mapping[str, Callable[[str, Clone], Awaitable[None]]] = {
     "/audit-events": _is_the_trail,
     "/export": _is_whole,
     "/connectors/watch": _ends_disconnected,
-    "keys revoke": _every_call_needs_a_key,
+    "keys create": _every_call_needs_a_key,
 }

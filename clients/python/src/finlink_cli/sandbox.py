@@ -69,7 +69,7 @@ Control: TypeAlias = Annotated[
         help="The sandbox's control API; Finlink's SANDBOX_CONTROL_PORT.",
     ),
 ]
-_CONTROL = "127.0.0.1:8087"
+_CONTROL = "127.0.0.1:8084"
 
 
 @command("sandbox fail", example="finlink sandbox fail asha/zerodha --with unavailable")
