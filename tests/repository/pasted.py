@@ -17,6 +17,8 @@ GUIDES = (ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "contributing").glo
 LEFT_OUT: Mapping[str, str] = {
     "make run\n": "the clone is started with it, and it runs beside all others",
     "make test\n": "takes minutes; .ci/run runs it in a fresh checkout",
+    "curl -so openapi.yaml": "leaves a file in the clone; `make test-openapi` reads the document",
+    "# openapi-python-client": "needs generators that `make test-openapi` installs, and runs there",
 }
 # Blocks that show a reply: how they begin, and words of the block that is answered so.
 SHOWN: Mapping[str, str] = {
