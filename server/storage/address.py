@@ -16,6 +16,7 @@ def members_of(uri: str) -> list[tuple[str, int]]:
 
     The name of a `mongodb+srv://` address is looked up.
     """
+    # Here as well as where it connects: there the driver only warns of options that it does not know.
     try:
         nodes: list[tuple[str, int]] = parse_uri(uri, warn=False)["nodelist"]
     except Exception as error:  # noqa: BLE001 - it has many kinds for a wrong address

@@ -8,8 +8,8 @@ import asyncio
 import inspect
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -22,7 +22,6 @@ from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     DuplicateKeyError,
-    OperationFailure,
     PyMongoError,
 )
 from pymongo.read_concern import ReadConcern
@@ -31,6 +30,7 @@ from pymongo.write_concern import WriteConcern
 from server.config import ConfigError, Settings
 from server.core.clock import milliseconds
 from server.storage.address import members_of, unusable
+from server.storage.change_stream import STREAM_SECONDS, ChangeStream, StreamEnded, token_checked
 from server.storage.monitoring import Commands, Connections
 
 Document: TypeAlias = dict[str, Any]
@@ -41,13 +41,8 @@ T = TypeVar("T")
 _ABORT_SECONDS = 0.5
 _TRANSIENT = "TransientTransactionError"
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
-# Of one question for changes. Longer than other operations may take: MongoDB may have much to read before
-# it comes to a change of the collection.
-_STREAM_SECONDS = 10.0
 _STREAM_BATCH = 100  # changes at a time
 _DUPLICATE_KEY = 11000
-# ChangeStreamHistoryLost, ChangeStreamFatalError (no such change), NoMatchingDocument (no image).
-_TOKEN_LOST = frozenset({286, 280, 47})
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
@@ -58,14 +53,6 @@ async def _settled(value: Any) -> Any:
 
 class TransactionAborted(Exception):
     """A transaction failed and left nothing. Its cause says why."""
-
-
-class ResumeTokenLost(Exception):
-    """The changes after a position in a change stream are no longer kept, or never existed."""
-
-
-class StreamEnded(PyMongoError):
-    """MongoDB closed a change stream: its collection is gone."""
 
 
 async def insert(
@@ -81,40 +68,6 @@ async def insert(
         for each in error.details.get("writeErrors", ()):
             if each["code"] == _DUPLICATE_KEY:
                 raise DuplicateKeyError(each["errmsg"], each["code"], each) from error
-        raise
-
-
-class ChangeStream:
-    """An open change stream. `position` is a text; a later position is a greater one."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    @property
-    def position(self) -> str:
-        """Where a stream would go on with what `next` has not given yet.
-
-        Empty before the first `next` of one that began with a moment of the log and has a change at once.
-        """
-        token = self._stream.resume_token
-        return token["_data"] if token else ""
-
-    async def next(self) -> Document | None:
-        """The next change, None where there is none for now. Raises ResumeTokenLost."""
-        with timeout(_STREAM_SECONDS), _lost_token():
-            change: Document | None = await self._stream.try_next()
-        if change is None and not self._stream.alive:
-            raise StreamEnded("the change stream was closed")
-        return change
-
-
-@contextmanager
-def _lost_token() -> Iterator[None]:
-    try:
-        yield
-    except OperationFailure as error:
-        if error.code in _TOKEN_LOST:
-            raise ResumeTokenLost(str(error.code)) from error
         raise
 
 
@@ -180,7 +133,7 @@ class Database:
         The collection must keep images; see `indexes.ensure_images`. `wait` is for how long MongoDB
         lets a poll for changes wait before it replies that there are none. Raises ResumeTokenLost.
         """
-        with timeout(_STREAM_SECONDS), _lost_token():
+        with timeout(STREAM_SECONDS), token_checked():
             opening = await _settled(
                 collection.watch(
                     list(pipeline),

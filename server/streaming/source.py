@@ -14,7 +14,8 @@ import structlog
 
 from server.core.errors import ResumeTokenExpired
 from server.observability.logging import cause_of
-from server.storage.driver import ChangeStream, Database, Document, ResumeTokenLost
+from server.storage.change_stream import ChangeStream, ResumeTokenLost
+from server.storage.driver import Database, Document
 
 _log = structlog.stdlib.get_logger("finlink.watch")
 

@@ -90,7 +90,7 @@ class ConnectorLists:
         return counts
 
     async def _count_connected_within(self, where: ConnectorFilter) -> Mapping[Values, int]:
-        """By platform, stored status and mark. It reads keys of an index only, those within the dates."""
+        """By platform, stored status and whether syncs fail, from the keys of an index within the dates."""
         bounds = _query(
             ConnectorFilter(connected_from=where.connected_from, connected_to=where.connected_to)
         )
