@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from openapi import contract
+from openapi import access, contract
 from openapi.errors import SCHEMAS, Responses, code_schema
 from openapi.operations import Operations
 from openapi.schemas import Schemas
@@ -52,20 +52,11 @@ def document() -> dict[str, Any]:
             },
             {"url": "/", "description": "Where this document came from"},
         ],
-        "security": [{"apiKey": []}, {}],
+        "security": [{"apiKey": []}, {"accessToken": []}, {}],
         "tags": tags,
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "apiKey": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "x-api-key",
-                    "description": "Made by `python -m server keys create NAME --scope SCOPE`, with "
-                    "the scope `read`, `write` (reads too) or `admin` (all). Where there is no key, "
-                    "anybody may call.",
-                }
-            },
+            "securitySchemes": access.SCHEMES,
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "responses": responses.components,

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from codegen.derived_rules import words
-from openapi import contract, examples, rules
+from openapi import access, contract, examples, rules
 from openapi.errors import HEADERS, Responses
 from openapi.schemas import Schemas
 from server.rpc.method import Method
@@ -35,16 +35,14 @@ class Operations:
     def of(self, method: Method, tag: str) -> Operation:
         name = method.descriptor.name
         said = contract.comment(method.descriptor.full_name)
-        scope, group = method.scope.name.lower(), method.rate_limit_group
-        needs = (
-            f"Needs the scope `{scope}`, where there are API keys. Counts as a call of `{group}`."
-        )
+        group = method.rate_limit_group
+        needs = f"{access.described(method.access)} Counts as a call of `{group}`."
         operation: Operation = {
             "operationId": name[0].lower() + name[1:],
             "tags": [tag],
             "summary": _words(name),
             "description": f"{said}\n\n{needs}",
-            "security": [{"apiKey": [scope]}, {}],
+            "security": access.security(method.access),
             "x-rate-limit-group": group,
             "parameters": [*self._parameters(method), *_headers(method)],
         }

@@ -36,7 +36,9 @@ from server.rpc.middleware.decoding import request_decoding
 from server.rpc.middleware.encoding import reply_encoding
 from server.rpc.middleware.errors import error_status
 from server.rpc.middleware.idempotency import Idempotency
+from server.rpc.middleware.live_sessions import LiveSessions
 from server.rpc.middleware.logging import call_logging
+from server.rpc.middleware.ownership import Owners, Ownership
 from server.rpc.middleware.tracing import CallTracing
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Vault
@@ -169,10 +171,13 @@ async def running_worker(
         cache = None
         if settings.response_cache_mb and listen is not None:
             cache = await stack.enter_async_context(_response_cache(settings, generations))
+        sign_ins = next((each.sign_ins for each in domains if each.sign_ins), None)
         passed = middleware(
-            Authentication(await keys_of(database, settings)),
+            Authentication(await keys_of(database, settings), sign_ins, users.identity),
+            LiveSessions(sign_ins),
             completion,
             CachedResponses(cache),
+            Ownership(_owners(domains)),
             Idempotency(records, secrets.requests, generations.close_one_or_all),
         )
         services = MiddlewareServices(methods_of(_service_names(*CONTRACT)), passed)
@@ -197,6 +202,10 @@ async def running_worker(
 
 async def _stop(engines: Sequence[Engine]) -> None:
     await asyncio.gather(*(engine.stop(SYNC_STOP_SECONDS) for engine in engines))
+
+
+def _owners(domains: Sequence[Parts]) -> dict[str, Owners]:
+    return {name: owners for parts in domains for name, owners in parts.owners.items()}
 
 
 def _rollup(kernel: Kernel, domains: Sequence[Parts]) -> CounterRollup:
@@ -232,8 +241,10 @@ async def _response_cache(
 
 def middleware(
     authentication: Authentication,
+    sessions: LiveSessions,
     completion: Completion,
     responses: CachedResponses,
+    ownership: Ownership,
     idempotency: Idempotency,
 ) -> list[Middleware]:
     """The middleware of every call, outermost first."""
@@ -243,9 +254,11 @@ def middleware(
         *([] if tracing is None else [CallTracing(tracing)]),
         error_status(translate),
         authentication,
+        sessions,
         completion,
         responses.returned,
         request_decoding,
+        ownership,
         responses.stored,
         reply_encoding,
         cast("Middleware", idempotency),

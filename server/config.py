@@ -101,6 +101,8 @@ class Settings(SettingsBase):
         default="", repr=False
     )  # NAME:SCOPE:DIGEST,…
     allow_anonymous: bool = False  # in production: start although there are no keys
+    # `always`: a call needs a credential also if Finlink has no API keys.
+    auth_required: Literal["with_keys", "always"] = "with_keys"
 
     # Responses of hot reads that a worker keeps; with 0 none.
     response_cache_mb: Annotated[int, Field(ge=0, le=4_096)] = 16

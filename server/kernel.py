@@ -14,6 +14,8 @@ from pymongo import IndexModel
 from server.cache.generations import Generations
 from server.config import Settings
 from server.core.clock import Clock
+from server.core.principals import SignIns
+from server.rpc.middleware.ownership import Owners
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
 from server.storage.cache_feed import Followed
@@ -132,6 +134,9 @@ class Parts:
     # By kind: to a message.
     exported: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     counted: Sequence[Counted] = ()
+    # By the request's field that holds the id of a resource.
+    owners: Mapping[str, Owners] = field(default_factory=dict)
+    sign_ins: SignIns | None = None  # of the one domain that signs users in
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,10 @@ async def keyed_secrets_of(database: driver.Database, ring: KeyRing) -> Secrets:
 
 async def keys_of(database: driver.Database, settings: Settings) -> CurrentKeys:
     """The API keys. Raises ConfigError where production would start open."""
-    closed = settings.production and not settings.allow_anonymous
+    needed = settings.production and not settings.allow_anonymous
+    closed = needed or settings.auth_required == "always"
     keys = CurrentKeys(ApiKeyStore(database), settings.fixed_keys, closed=closed)
-    if closed:
+    if needed:
         await keys.read()
         if not keys.exist:
             raise ConfigError(

@@ -42,6 +42,7 @@ class Shown:
 class VersionStamp:
     """The state of generations and feed before a reply about a user was made."""
 
+    user_id: str
     place: int
     generation: int
     everybody: int  # the generation of all
@@ -55,6 +56,11 @@ class CachedResponse:
     documents: tuple[int, ...]  # places of what the feed may name
     until: float
     reports: int  # up to this one the feed has named none of them
+
+    @property
+    def user_id(self) -> str:
+        """Whose it is."""
+        return self.stamp.user_id
 
 
 class ResponseCache:
@@ -73,8 +79,8 @@ class ResponseCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, method: str, request: bytes) -> bytes | None:
-        """The reply to a request, None if there is none that is right."""
+    def get(self, method: str, request: bytes) -> CachedResponse | None:
+        """The reply that is cached for a request, with whose it is; None if there is no current one."""
         key = (method, request)
         entry = self._entries.get(key)
         if entry is None or self._good_until <= time.monotonic():
@@ -83,7 +89,7 @@ class ResponseCache:
             self._remove(key)
             return None
         self._entries.move_to_end(key)
-        return entry.reply
+        return entry
 
     def _is_right(self, entry: CachedResponse) -> bool:
         numbers, stamp = self._numbers, entry.stamp
@@ -103,7 +109,7 @@ class ResponseCache:
         generation = self._numbers[place]
         if is_changing(generation) or self._good_until <= time.monotonic():
             return None
-        return VersionStamp(place, generation, self._numbers[EVERYBODY], self._reports)
+        return VersionStamp(user_id, place, generation, self._numbers[EVERYBODY], self._reports)
 
     def put(
         self, method: str, request: bytes, reply: bytes, stamp: VersionStamp, shown: Shown

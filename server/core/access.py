@@ -41,8 +41,12 @@ class Keys(Protocol):
 
     async def read(self) -> None: ...
 
-    def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
-        """The key a call came with; None where calls need none. Raises Unauthenticated, PermissionDenied."""
+    @property
+    def guard(self) -> bool:
+        """Whether calls need a credential."""
+
+    def find(self, key: str) -> ApiKey:
+        """The key that a call came with. Raises Unauthenticated if it is unknown or revoked."""
 
 
 def new_key() -> str:

@@ -56,13 +56,36 @@ class PayloadTooLarge(ApiError):
 
 
 class Unauthenticated(ApiError):
+    """There is no credential, or one that never held."""
+
     code = "UNAUTHENTICATED"
-    default_message = "This call needs an API key"
+    default_message = "This call needs an API key, or a user who has signed in"
+
+
+class TokenExpired(ApiError):
+    """The access token is past its time, or older than a change of the user's role."""
+
+    code = "TOKEN_EXPIRED"
+    default_message = "The access token has expired: refresh it, then repeat the call"
+
+
+class SessionEnded(ApiError):
+    """The session was ended, has expired, or its user is gone."""
+
+    code = "SESSION_ENDED"
+    default_message = "The session has ended: sign in again"
+
+
+class RecentLoginRequired(ApiError):
+    """`metadata.maxAge` is for how many seconds a login counts as recent."""
+
+    code = "RECENT_LOGIN_REQUIRED"
+    default_message = "The last login is too long ago: sign in again, then repeat the call"
 
 
 class PermissionDenied(ApiError):
     code = "PERMISSION_DENIED"
-    default_message = "The API key does not allow this call"
+    default_message = "The caller may not make this call"
 
 
 class Unavailable(ApiError):

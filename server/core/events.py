@@ -15,6 +15,9 @@ class Actor(Model, frozen=True, omit_defaults=True):
     certificate: str | None = None
     user_agent: str | None = None
     request_id: str | None = None
+    user_id: str | None = None  # of a user who has signed in
+    session_id: str | None = None
+    on_behalf_of: str | None = None  # the userId for whom a service or staff acts
 
 
 class Event(Model, frozen=True, omit_defaults=True):

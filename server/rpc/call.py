@@ -13,6 +13,7 @@ from server.cache.responses import Shown
 from server.core.errors import InvalidRequest
 from server.core.events import Actor
 from server.core.idempotency import KeyedCall, KeyedReply
+from server.core.principals import NOBODY, Principal
 
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"
@@ -25,6 +26,8 @@ LAST_EVENT_ID = "last-event-id"
 CONTENT_TYPE = "x-finlink-content-type"
 CONTENT_ENCODING = "content-encoding"
 API_KEY = "x-api-key"
+AUTHORIZATION = "authorization"
+ON_BEHALF_OF = "x-on-behalf-of"
 TRACEPARENT = "traceparent"
 USER_AGENT = "user-agent"
 # Set by Envoy alone, for stubs that showed a certificate.
@@ -56,9 +59,9 @@ class Call:
     request_id: str
     rest_target: str | None  # the path and query a REST client called; None over gRPC
     peer: str
-    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold an API key
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold credentials
     repeated: Collection[str] = ()  # names in it that came more than once
-    key: str | None = None  # the name of the API key, once the call has been let in
+    principal: Principal = NOBODY  # once the call has been let in
     code: str = "OK"
     sent: int = 0
     facts: dict[str, object] = field(default_factory=dict)
@@ -70,13 +73,18 @@ class Call:
     def actor(self) -> Actor:
         """Who calls, for the audit trail."""
         subject = _SUBJECT.search(self.metadata.get(CLIENT_CERTIFICATE, ""))
+        principal = self.principal
+        user, behalf = principal.signed_in, principal.on_behalf_of
         return Actor(
             "caller",
             address=self.peer[:MAX_TEXT],
-            key=self.key,
+            key=principal.key.name if principal.key else None,
             certificate=subject[1][:MAX_TEXT] if subject else None,
             user_agent=self.metadata.get(USER_AGENT, "")[:MAX_TEXT] or None,
             request_id=self.request_id,
+            user_id=user.user_id if user else None,
+            session_id=user.session_id if user else None,
+            on_behalf_of=behalf.user_id if behalf else None,
         )
 
     def header(self, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 from finlink.rules.v1 import rate_limit_pb2, rules_pb2
 from google.api import annotations_pb2, httpbody_pb2
@@ -10,15 +11,25 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 
 from server.core.access import Scope
+from server.core.authorization import Access, Reach
+from server.core.principals import Role
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 MAX_REQUEST_BYTES = 64 * 1024  # of an RPC that does not say otherwise
 _HTTP_BODY = httpbody_pb2.HttpBody.DESCRIPTOR.full_name
 
 
+_REACHES = {
+    rules_pb2.REACH_PUBLIC: Reach.PUBLIC,
+    rules_pb2.REACH_NONE: Reach.NONE,
+    rules_pb2.REACH_SELF: Reach.SELF,
+    rules_pb2.REACH_ROLE: Reach.ROLE,
+}
+
+
 class Method:
     def __init__(self, descriptor: MethodDescriptor) -> None:
-        """Raises ValueError where the contract does not say what an API key must allow."""
+        """Raises ValueError where the contract does not say who may call."""
         options = descriptor.GetOptions()
         rule, rules = options.Extensions[annotations_pb2.http], options.Extensions[rules_pb2.method]
         self.descriptor = descriptor
@@ -29,7 +40,6 @@ class Method:
         self.response_class = message_factory.GetMessageClass(descriptor.output_type)
         self.takes_stream = descriptor.client_streaming
         self.streams = descriptor.server_streaming
-        self.scope = Scope(rules.scope)
         # Of all messages of a stream together.
         self.max_request_bytes = rules.max_request_bytes or MAX_REQUEST_BYTES
 
@@ -37,6 +47,9 @@ class Method:
         self.verb = str(rule.WhichOneof("pattern"))
         self.http_path = str(getattr(rule, self.verb))
         self.path_fields = frozenset[str](_VARIABLE.findall(self.http_path))
+        if rules.users.reach not in _REACHES:
+            raise ValueError(f"{self.path}: users.reach must say who may call")
+        self.access = _access(rules, reads=self.verb == "get")
         self.success_status = rules.success_status or 200
         group = rate_limit_pb2.RateLimitGroup.Name(rules.rate_limit_group)
         self.rate_limit_group = group.removeprefix("RATE_LIMIT_GROUP_").lower()
@@ -66,6 +79,22 @@ class Method:
         }
         self.body_fields = self.sent_fields if self.takes_json else {}
         self.query_fields = {} if self.body_fields else self.sent_fields
+
+
+def _access(rules: rules_pb2.MethodRules, *, reads: bool) -> Access:
+    users = rules.users
+    role = rules_pb2.Role.Name(users.role).removeprefix("ROLE_")
+    return Access(
+        scope=Scope(rules.scope),
+        reach=_REACHES[users.reach],
+        role=Role[role] if users.role else None,
+        owner=users.owner,
+        recent_login=timedelta(seconds=users.recent_login) if users.recent_login else None,
+        in_person=users.in_person,
+        reads=reads,
+        staff_reads=rules.staff_reads,
+        open_without_keys=rules.open_without_keys,
+    )
 
 
 def _raw_body_field(request: Descriptor, body: str) -> FieldDescriptor | None:

@@ -100,3 +100,20 @@ def rest_error(error: ApiError, path: str) -> dict[str, object]:
     if error.metadata:
         body["metadata"] = error.metadata
     return body
+
+
+# The error that a challenge names, as RFC 6750 and RFC 9470 do. A call without a token gets no name.
+_CHALLENGES = {
+    "TOKEN_EXPIRED": "invalid_token",
+    "SESSION_ENDED": "invalid_token",
+    "RECENT_LOGIN_REQUIRED": "insufficient_user_authentication",
+}
+
+
+def challenge(error: ApiError) -> str:
+    """The `www-authenticate` of a reply 401."""
+    name = _CHALLENGES.get(error.code)
+    if name is None:
+        return "Bearer"
+    age = error.metadata.get("maxAge")
+    return f'Bearer error="{name}"' + (f', max_age="{age}"' if age else "")

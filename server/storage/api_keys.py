@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.core.access import ApiKey, Scope, digest
 from server.core.clock import utc_now
-from server.core.errors import PermissionDenied, Unauthenticated
+from server.core.errors import Unauthenticated
 from server.storage.driver import ClientSession, Database
 
 API_KEYS = "api_keys"
@@ -100,22 +100,13 @@ class CurrentKeys:
 
     @property
     def guard(self) -> bool:
-        """Whether calls need a key."""
+        """Whether calls need a credential."""
         return self._closed or self.exist
 
-    def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
-        if not self.guard:
-            return None
-        if key is None:
-            raise Unauthenticated("This call needs an API key: send it as x-api-key")
+    def find(self, key: str) -> ApiKey:
         found = self._fixed.get(digest(key)) or self._stored.get(digest(key))
         if found is None or found.revoked_at is not None:
             raise Unauthenticated("The API key is unknown or revoked")
-        if found.scope < needed:
-            raise PermissionDenied(
-                f"This call needs the scope {needed.name.lower()}; "
-                f"the key {found.name} has {found.scope.name.lower()}"
-            )
         return found
 
     async def _read(self) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import grpc
 import httpx
 import pytest
-from finlink.connectors.v1 import connector_service_pb2 as connectors_rpc
+from finlink.connectors.v1 import connector_reads_pb2
 from finlink.connectors.v1.connector_service_pb2_grpc import ConnectorServiceStub
 from finlink.users.v1 import user_service_pb2 as users_rpc
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
@@ -61,12 +61,12 @@ class Reads:
         )
         self._compare(person, "GetUser", _number(user.data.metadata.source), written)
         of_user = await ConnectorServiceStub(worker).ListUserConnectors(
-            connectors_rpc.ListUserConnectorsRequest(user_id=person.user_id), timeout=TIMEOUT
+            connector_reads_pb2.ListUserConnectorsRequest(user_id=person.user_id), timeout=TIMEOUT
         )
         found = of_user.data.connectors[0].sync_interval
         self._compare(person, "ListUserConnectors", found, interval)
         one = await ConnectorServiceStub(worker).GetUserPlatformConnector(
-            connectors_rpc.GetUserPlatformConnectorRequest(
+            connector_reads_pb2.GetUserPlatformConnectorRequest(
                 user_id=person.user_id, platform="fi_money"
             ),
             timeout=TIMEOUT,
@@ -179,7 +179,7 @@ async def test_a_user_who_was_deleted_is_gone_everywhere_at_once(at: Ground) -> 
                         users_rpc.GetUserRequest(user_id=person.user_id)
                     ),
                     ConnectorServiceStub(worker).ListUserConnectors(
-                        connectors_rpc.ListUserConnectorsRequest(user_id=person.user_id)
+                        connector_reads_pb2.ListUserConnectorsRequest(user_id=person.user_id)
                     ),
                 ):
                     with pytest.raises(grpc.aio.AioRpcError) as refused:

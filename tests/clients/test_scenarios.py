@@ -11,12 +11,12 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from finlink.audit.v1.audit_service_pb2 import ListAuditEventsRequest
-from finlink.connectors.v1.connector_service_pb2 import (
-    CreateConnectorRequest,
+from finlink.connectors.v1.connector_reads_pb2 import (
     GetConnectorRequest,
     ListConnectorsRequest,
     ListUserConnectorsRequest,
 )
+from finlink.connectors.v1.connector_service_pb2 import CreateConnectorRequest
 from finlink.connectors.v1.record_pb2 import ListRecordsRequest
 from finlink.connectors.v1.session_pb2 import (
     Credentials,
@@ -26,7 +26,8 @@ from finlink.connectors.v1.session_pb2 import (
 from finlink.connectors.v1.sync_service_pb2 import GetSyncRequest, TriggerSyncRequest
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest
-from finlink.users.v1.user_service_pb2 import CreateUserRequest, GetUserRequest, ListUsersRequest
+from finlink.users.v1.user_lists_pb2 import ListUsersRequest
+from finlink.users.v1.user_service_pb2 import CreateUserRequest, GetUserRequest
 from finlink_client import (
     DeadlineExceeded,
     FinlinkError,

@@ -6,25 +6,20 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from finlink.connectors.v1.connector_service_pb2 import (
-    CreateConnectorRequest,
+from finlink.connectors.v1.connector_reads_pb2 import (
     GetConnectorRequest,
     GetUserPlatformConnectorRequest,
     ListConnectorsRequest,
 )
+from finlink.connectors.v1.connector_service_pb2 import CreateConnectorRequest
 from finlink.connectors.v1.record_pb2 import ListRecordsRequest, ListRecordsResponse
 from finlink.connectors.v1.session_pb2 import (
     Credentials,
     DisconnectConnectorRequest,
     RefreshSessionRequest,
 )
-from finlink.users.v1.user_service_pb2 import (
-    CreateUserRequest,
-    DeleteUserRequest,
-    GetUserRequest,
-    ListUsersRequest,
-    ListUsersResponse,
-)
+from finlink.users.v1.user_lists_pb2 import ListUsersRequest, ListUsersResponse
+from finlink.users.v1.user_service_pb2 import CreateUserRequest, DeleteUserRequest, GetUserRequest
 from finlink_client import (
     AlreadyConnected,
     ConnectionNotFound,

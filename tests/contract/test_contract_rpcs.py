@@ -64,8 +64,8 @@ def test_no_two_rpcs_have_the_same_route() -> None:
 @every_rpc
 def test_scope(method: Method) -> None:
     """What an API key must allow: whatever changes something needs more than to read."""
-    assert method.scope in Scope
-    assert method.scope > Scope.READ or not method.changes_state
+    assert method.access.scope in Scope
+    assert method.access.scope > Scope.READ or not method.changes_state
 
 
 @every_rpc

@@ -59,7 +59,7 @@ def command(guarded: Stack, *arguments: str, **settings: str) -> subprocess.Comp
 
 def refused_keys(method: Method) -> list[tuple[str | None, str]]:
     """Keys that must not do, and why."""
-    small = [(FIXED[scope], "PERMISSION_DENIED") for scope in Scope if scope < method.scope]
+    small = [(FIXED[scope], "PERMISSION_DENIED") for scope in Scope if scope < method.access.scope]
     return [(None, "UNAUTHENTICATED"), (new_key(), "UNAUTHENTICATED"), *small]
 
 
@@ -110,10 +110,11 @@ async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) 
     assert (again.returncode, "choose another name" in again.stderr) == (1, True)
 
 
-async def _until(rest_of: httpx.AsyncClient, key: str, status: int) -> None:
+async def _until(rest_of: httpx.AsyncClient, key: str | None, status: int) -> None:
     """Servers read the keys again every other second."""
+    headers = {} if key is None else {"x-api-key": key}
     for _ in range(2_000):
-        reply = await rest_of.get("/api/v1/users", headers={"x-api-key": key})
+        reply = await rest_of.get("/api/v1/users", headers=headers)
         if reply.status_code == status:
             return
     raise AssertionError(f"still {reply.status_code}")
@@ -188,6 +189,7 @@ async def test_nobody_is_locked_out_by_accident(open_one: Stack) -> None:
         )
         assert (production.returncode, "needs API keys" in production.stderr) == (1, True)
         assert command(open_one, "reset", "--yes").stdout == "2 removed\n"
-        await _until(client, "none", 200)
+        await _until(client, None, 200)
+        await _until(client, made[0]["key"], 401)  # a key that is sent must hold
         reported = (await client.get("/api/v1/audit-events")).json()["data"]["events"]
         assert reported[0]["action"] == "api_key.reset"

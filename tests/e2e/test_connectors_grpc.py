@@ -9,8 +9,14 @@ import grpc
 import httpx
 import pytest
 from finlink.connectors.v1 import connector_pb2 as pb
+from finlink.connectors.v1 import (
+    connector_reads_pb2,
+    record_pb2,
+    session_pb2,
+    status_summary_pb2,
+    sync_service_pb2,
+)
 from finlink.connectors.v1 import connector_service_pb2 as rpc
-from finlink.connectors.v1 import record_pb2, session_pb2, status_summary_pb2, sync_service_pb2
 from finlink.users.v1 import user_service_pb2 as user_rpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -60,7 +66,11 @@ async def connect(
 
 
 async def get(connectors: ConnectorServiceAsyncStub, connector_id: str) -> pb.Connector:
-    return (await connectors.GetConnector(rpc.GetConnectorRequest(connector_id=connector_id))).data
+    return (
+        await connectors.GetConnector(
+            connector_reads_pb2.GetConnectorRequest(connector_id=connector_id)
+        )
+    ).data
 
 
 async def refused(call: Any) -> Failure:
@@ -125,7 +135,9 @@ async def test_rest_and_grpc_say_the_same(
         )
         assert same(status.data, await step.sync_status(rest, connector.id))
         found = await connectors.GetUserPlatformConnector(
-            rpc.GetUserPlatformConnectorRequest(user_id=user, platform=connector.platform)
+            connector_reads_pb2.GetUserPlatformConnectorRequest(
+                user_id=user, platform=connector.platform
+            )
         )
         over_rest = await rest.get(f"/connectors/user/{user}/platform/{connector.platform}")
         assert same(found, content_of(over_rest))
@@ -137,7 +149,9 @@ async def test_rest_and_grpc_say_the_same(
         )
         assert len(page.data.records) == 7
         assert same(page, content_of(over_rest))
-    of_user = await connectors.ListUserConnectors(rpc.ListUserConnectorsRequest(user_id=user))
+    of_user = await connectors.ListUserConnectors(
+        connector_reads_pb2.ListUserConnectorsRequest(user_id=user)
+    )
     assert (of_user.data.total_connectors, of_user.data.active_connections) == (2, 1)
     assert same(of_user.data, await step.of_user(rest, user))
 
@@ -154,7 +168,9 @@ async def test_lists(
         made.append((await connectors.CreateConnector(request)).data)
     newest_first = [connector.id for connector in reversed(made)]
     where: dict[str, Any] = {"platform": "zerodha", "status": "disconnected", "limit": 2}
-    first = (await connectors.ListConnectors(rpc.ListConnectorsRequest(**where))).data
+    first = (
+        await connectors.ListConnectors(connector_reads_pb2.ListConnectorsRequest(**where))
+    ).data
     assert [connector.id for connector in first.connectors] == newest_first[:2]
     assert first.connectors[0] == pb.ConnectorSummary(
         id=made[2].id,
@@ -165,16 +181,20 @@ async def test_lists(
         permissions=step.LITTLE,
         login_pending=True,
     )
-    onward = rpc.ListConnectorsRequest(**where, page_token=first.pagination.next_page_token)
+    onward = connector_reads_pb2.ListConnectorsRequest(
+        **where, page_token=first.pagination.next_page_token
+    )
     second = (await connectors.ListConnectors(onward)).data
     assert second.connectors[0].id == newest_first[2]
     onward.platform = "fi_money"
     failure = await refused(connectors.ListConnectors(onward))
     assert failure.fields == {"pageToken": "belongs to other filters; send them unchanged"}
-    last = (await connectors.ListConnectors(rpc.ListConnectorsRequest(limit=100))).data
+    last = (
+        await connectors.ListConnectors(connector_reads_pb2.ListConnectorsRequest(limit=100))
+    ).data
     while last.pagination.HasField("next_page_token"):
         token = last.pagination.next_page_token
-        request_ = rpc.ListConnectorsRequest(limit=100, page_token=token)
+        request_ = connector_reads_pb2.ListConnectorsRequest(limit=100, page_token=token)
         last = (await connectors.ListConnectors(request_)).data
     assert last.connectors
 
@@ -419,7 +439,7 @@ async def test_refused_credentials(
         "Invalid credentials",
         {"credentials.password": "The platform refuses the password"},
     )
-    look_up = rpc.GetUserPlatformConnectorRequest(user_id=user, platform=platform)
+    look_up = connector_reads_pb2.GetUserPlatformConnectorRequest(user_id=user, platform=platform)
     assert await refused(connectors.GetUserPlatformConnector(look_up)) == NO_CONNECTION
 
 
@@ -459,7 +479,7 @@ async def test_a_connector_that_is_not_there(
     failure: Failure,
 ) -> None:
     calls = [
-        connectors.GetConnector(rpc.GetConnectorRequest(connector_id=connector_id)),
+        connectors.GetConnector(connector_reads_pb2.GetConnectorRequest(connector_id=connector_id)),
         connectors.DisconnectConnector(
             session_pb2.DisconnectConnectorRequest(connector_id=connector_id)
         ),
@@ -477,9 +497,11 @@ async def test_a_connector_that_is_not_there(
 
 async def test_a_user_who_is_not_there(connectors: ConnectorServiceAsyncStub, new_id: str) -> None:
     assert await refused(connectors.CreateConnector(request_for(new_id))) == NO_USER
-    of_user = rpc.ListUserConnectorsRequest(user_id=new_id)
+    of_user = connector_reads_pb2.ListUserConnectorsRequest(user_id=new_id)
     assert await refused(connectors.ListUserConnectors(of_user)) == NO_USER
-    look_up = rpc.GetUserPlatformConnectorRequest(user_id=new_id, platform="zerodha")
+    look_up = connector_reads_pb2.GetUserPlatformConnectorRequest(
+        user_id=new_id, platform="zerodha"
+    )
     assert await refused(connectors.GetUserPlatformConnector(look_up)) == NO_CONNECTION
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import httpx
-from finlink.connectors.v1 import connector_service_pb2 as rpc
-from finlink.connectors.v1 import status_summary_pb2
+from finlink.connectors.v1 import connector_reads_pb2, status_summary_pb2
 from google.protobuf import json_format
 
 from tests.e2e import connector_steps as step
@@ -49,7 +48,7 @@ async def test_a_partial_run_shows_in_every_read(
     assert fine["id"] in {each["id"] for each in await step.listed(rest)}
     of_zerodha = await step.listed(rest, failing="true", platform="zerodha", status="connected")
     assert made["id"] not in {each["id"] for each in of_zerodha}
-    request = rpc.ListConnectorsRequest(failing=True, status="connected", limit=100)
+    request = connector_reads_pb2.ListConnectorsRequest(failing=True, status="connected", limit=100)
     over_grpc = [
         each for each in (await connectors.ListConnectors(request)).data.connectors
         if each.id == made["id"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from finlink.users.v1 import user_lists_pb2
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 from google.protobuf.descriptor import FieldDescriptor
@@ -182,7 +183,7 @@ def test_the_body_field_of_the_transcoder_is_nothing_here(wire: grpc.Channel, vi
 
 def test_the_details_of_many_errors_always_arrive(wire: grpc.Channel) -> None:
     """Clients refuse metadata beyond 8 KiB, at first now and then."""
-    request = rpc.BatchGetUsersRequest(user_ids=[f"no spaces {n}" for n in range(100)])
+    request = user_lists_pb2.BatchGetUsersRequest(user_ids=[f"no spaces {n}" for n in range(100)])
     for _ in range(60):
         failure = refused(wire, f"{USERS}/BatchGetUsers", request.SerializeToString())
         assert failure.code == "VALIDATION_ERROR"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from finlink.users.v1 import user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1 import user_updates_pb2
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e.users_errors import Failure, grpc_error
@@ -55,13 +55,13 @@ def test_a_users_life(grpc_stub: UserServiceStub, new_id: str) -> None:
     grpc_stub.UpdateUserEmailVerified(
         user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=True)
     )
-    batch = grpc_stub.BatchGetUsers(rpc.BatchGetUsersRequest(user_ids=[new_id]))
+    batch = grpc_stub.BatchGetUsers(user_lists_pb2.BatchGetUsersRequest(user_ids=[new_id]))
     (user,) = batch.data.users
     assert user.profile.city == "Delhi"
     assert user.preferences.currency == "USD"
     assert user.metadata == pb.UserMetadata(tags=["a"])
     assert (user.status, user.email_verified) == ("suspended", True)
-    listed = grpc_stub.ListUsers(rpc.ListUsersRequest(status="suspended", limit=100))
+    listed = grpc_stub.ListUsers(user_lists_pb2.ListUsersRequest(status="suspended", limit=100))
     assert user in listed.data.users
 
     deleted = grpc_stub.DeleteUser(rpc.DeleteUserRequest(user_id=new_id))

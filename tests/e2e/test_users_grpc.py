@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import httpx
 import pytest
-from finlink.connectors.v1 import connector_service_pb2 as connector_rpc
+from finlink.connectors.v1 import connector_reads_pb2
+from finlink.users.v1 import user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1 import user_updates_pb2
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -225,10 +225,10 @@ async def test_email_verified(users: UserServiceAsyncStub, new_id: str, verified
 async def test_batch(users: UserServiceAsyncStub, new_id: str) -> None:
     made = [await create(users, f"{new_id}_{number}") for number in range(2)]
     reply = await users.BatchGetUsers(
-        rpc.BatchGetUsersRequest(user_ids=[f"{new_id}_1", "nobody", f"{new_id}_0"])
+        user_lists_pb2.BatchGetUsersRequest(user_ids=[f"{new_id}_1", "nobody", f"{new_id}_0"])
     )
-    assert reply == rpc.BatchGetUsersResponse(
-        data=rpc.BatchGetUsersData(users=[made[1], made[0]], missing_user_ids=["nobody"])
+    assert reply == user_lists_pb2.BatchGetUsersResponse(
+        data=user_lists_pb2.BatchGetUsersData(users=[made[1], made[0]], missing_user_ids=["nobody"])
     )
 
 
@@ -236,12 +236,14 @@ async def test_lists(users: UserServiceAsyncStub, new_id: str) -> None:
     city = f"City {uuid.uuid4().hex}"
     made = [await create(users, f"{new_id}_{number}", city=city) for number in range(5)]
     made.sort(key=lambda user: (user.created_at.ToNanoseconds(), user.id), reverse=True)
-    page = (await users.ListUsers(rpc.ListUsersRequest(city=city.upper(), page=2, limit=2))).data
+    page = (
+        await users.ListUsers(user_lists_pb2.ListUsersRequest(city=city.upper(), page=2, limit=2))
+    ).data
     token = page.pagination.next_page_token
     assert token
-    assert page == rpc.ListUsersData(
+    assert page == user_lists_pb2.ListUsersData(
         users=made[2:4],
-        pagination=rpc.UserPagination(
+        pagination=user_lists_pb2.UserPagination(
             current_page=2,
             total_pages=3,
             total_users=5,
@@ -251,12 +253,14 @@ async def test_lists(users: UserServiceAsyncStub, new_id: str) -> None:
         ),
     )
     last = (
-        await users.ListUsers(rpc.ListUsersRequest(city=city.upper(), limit=2, page_token=token))
+        await users.ListUsers(
+            user_lists_pb2.ListUsersRequest(city=city.upper(), limit=2, page_token=token)
+        )
     ).data
     assert list(last.users) == made[4:]
     assert not last.pagination.has_next
     assert not last.pagination.HasField("next_page_token")
-    past = (await users.ListUsers(rpc.ListUsersRequest(city=city, page=9))).data
+    past = (await users.ListUsers(user_lists_pb2.ListUsersRequest(city=city, page=9))).data
     assert list(past.users) == []
     assert past.pagination.total_users == 5
 
@@ -308,7 +312,9 @@ async def test_nobody_is_not_found(
             user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=True)
         ),
         users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id)),
-        connectors.ListUserConnectors(connector_rpc.ListUserConnectorsRequest(user_id=new_id)),
+        connectors.ListUserConnectors(
+            connector_reads_pb2.ListUserConnectorsRequest(user_id=new_id)
+        ),
     ]
     for call in calls:
         assert await refused(call) == NOT_FOUND
@@ -361,7 +367,9 @@ async def test_every_wrong_field_is_named_by_its_json_name(
 
 
 async def test_page_and_token_exclude_each_other(users: UserServiceAsyncStub) -> None:
-    failure = await refused(users.ListUsers(rpc.ListUsersRequest(page=1, page_token="x")))
+    failure = await refused(
+        users.ListUsers(user_lists_pb2.ListUsersRequest(page=1, page_token="x"))
+    )
     assert failure.code == "VALIDATION_ERROR"
     assert failure.fields == {"pageToken": "must not come together with page"}
 

@@ -7,6 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -530,7 +531,12 @@ async def lived_in(rest: httpx.AsyncClient, new_id: str, count: int) -> tuple[st
     """A city, and its users as a list has them: newest first."""
     city = new_city()
     users = [await create(rest, f"{new_id}_{number}", city=city) for number in range(count)]
-    return city, sorted(users, key=lambda user: (user["createdAt"], user["id"]), reverse=True)
+    return city, sorted(users, key=_creation, reverse=True)
+
+
+def _creation(user: Json) -> tuple[datetime, str]:
+    """A time as it is: of a whole second no fraction is written, which would sort after all others."""
+    return datetime.fromisoformat(user["createdAt"]), user["id"]
 
 
 async def test_pages_by_number(rest: httpx.AsyncClient, new_id: str) -> None:

@@ -33,24 +33,34 @@ message SlowThingRequest { string id = 1; }
 service EdgeService {
   rpc Plain(Request) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/plain"};
-    option (finlink.rules.v1.method) = {scope: SCOPE_READ rate_limit_group: RATE_LIMIT_GROUP_USERS};
+    option (finlink.rules.v1.method) = {
+      scope: SCOPE_READ
+      users: {reach: REACH_NONE}
+      rate_limit_group: RATE_LIMIT_GROUP_USERS
+    };
   }
   rpc Slow(Request) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/slow"};
     option (finlink.rules.v1.method) = {
       scope: SCOPE_READ
+      users: {reach: REACH_NONE}
       rate_limit_group: RATE_LIMIT_GROUP_SYNC
       timeout: {nanos: 300000000}
     };
   }
   rpc Thing(ThingRequest) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/things/{id}"};
-    option (finlink.rules.v1.method) = {scope: SCOPE_READ rate_limit_group: RATE_LIMIT_GROUP_SYNC};
+    option (finlink.rules.v1.method) = {
+      scope: SCOPE_READ
+      users: {reach: REACH_NONE}
+      rate_limit_group: RATE_LIMIT_GROUP_SYNC
+    };
   }
   rpc SlowThing(SlowThingRequest) returns (Response) {
     option (google.api.http) = {get: "/api/v1/edge/things/{id}:slow"};
     option (finlink.rules.v1.method) = {
       scope: SCOPE_READ
+      users: {reach: REACH_NONE}
       rate_limit_group: RATE_LIMIT_GROUP_SYNC
       timeout: {nanos: 300000000}
     };
@@ -59,6 +69,7 @@ service EdgeService {
     option (google.api.http) = {get: "/api/v1/edge/silent"};
     option (finlink.rules.v1.method) = {
       scope: SCOPE_READ
+      users: {reach: REACH_NONE}
       rate_limit_group: RATE_LIMIT_GROUP_SYNC
       stream_idle_timeout: {nanos: 300000000}
     };
@@ -67,6 +78,7 @@ service EdgeService {
     option (google.api.http) = {post: "/api/v1/edge/large" body: "*"};
     option (finlink.rules.v1.method) = {
       scope: SCOPE_READ
+      users: {reach: REACH_NONE}
       rate_limit_group: RATE_LIMIT_GROUP_SYNC
       max_request_bytes: 1048576
     };

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from finlink.users.v1 import user_service_pb2 as rpc
+from finlink.users.v1 import user_lists_pb2
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e.strictness_calls import raw
@@ -81,14 +81,14 @@ def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Autho
         patiently(lambda: status(bad) == 503, tmp_path / "bad.log")
         # Without a certificate the server speaks to nobody.
         with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError):
-            UserServiceStub(channel).ListUsers(rpc.ListUsersRequest(), timeout=5)
+            UserServiceStub(channel).ListUsers(user_lists_pb2.ListUsersRequest(), timeout=5)
         with (
             grpc.secure_channel(
                 target, grpc.ssl_channel_credentials(pki.file.read_bytes())
             ) as channel,
             pytest.raises(grpc.RpcError),
         ):
-            UserServiceStub(channel).ListUsers(rpc.ListUsersRequest(), timeout=5)
+            UserServiceStub(channel).ListUsers(user_lists_pb2.ListUsersRequest(), timeout=5)
         assert status(good) == 200
 
         # What container engines and Prometheus ask.

@@ -14,7 +14,7 @@ import grpc
 import httpx
 import pytest
 from bson import ObjectId
-from finlink.users.v1.user_service_pb2 import ListUsersRequest
+from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e import connector_steps as step

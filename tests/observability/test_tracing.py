@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import grpc
 import httpx
 import pytest
-from finlink.users.v1.user_service_pb2 import ListUsersRequest
+from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e import connector_steps as steps

@@ -59,9 +59,22 @@ def test_an_operation_says_what_it_is(method: Method) -> None:
     assert reported["summary"]
     assert reported["description"]
     assert reported["tags"][0] in {tag["name"] for tag in document()["tags"]}
-    scope = rules_pb2.Scope.Name(method.rules.scope).removeprefix("SCOPE_").lower()
-    assert reported["security"] == [{"apiKey": [scope]}, {}]
+    assert reported["security"] == _security(method)
     assert reported["x-rate-limit-group"] == method.rate_limit_group
+
+
+def _security(method: Method) -> list[dict[str, list[str]]]:
+    """The credentials with which a call may be made; the empty one stands for none."""
+    scope = rules_pb2.Scope.Name(method.rules.scope).removeprefix("SCOPE_").lower()
+    key: dict[str, list[str]] = {"apiKey": [scope]}
+    token: dict[str, list[str]] = {"accessToken": []}
+    of_reach: dict[int, list[dict[str, list[str]]]] = {
+        rules_pb2.REACH_PUBLIC: [{}],
+        rules_pb2.REACH_NONE: [key],
+        rules_pb2.REACH_SELF: [key, token] if method.rules.users.owner else [token],
+        rules_pb2.REACH_ROLE: [key, token],
+    }
+    return [*of_reach[method.rules.users.reach], *([{}] if method.rules.open_without_keys else [])]
 
 
 @every_rpc

@@ -19,14 +19,17 @@ from google.api.httpbody_pb2 import HttpBody
 from server.cache.generations import Generations
 from server.cache.responses import ResponseCache, Shown
 from server.core.access import ApiKey, Keys, Scope
+from server.core.clock import utc_now
 from server.core.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
 from server.core.idempotency import IdempotencyRecord
+from server.core.principals import Role, SignedIn, SignIns
 from server.rpc.call import Call, Context, Handler, enter_call, reply_shows
 from server.rpc.middleware.authentication import Authentication
 from server.rpc.middleware.cached_responses import CachedResponses
 from server.rpc.middleware.decoding import request_decoding
 from server.rpc.middleware.encoding import reply_encoding
 from server.rpc.middleware.idempotency import Idempotency
+from server.rpc.middleware.ownership import Ownership
 from tests.contract.descriptors import methods
 
 GET_USER = next(method for method in methods() if method.descriptor.name == "GetUser")
@@ -38,14 +41,31 @@ class Admission:
     """`access.Keys` that says what a test wants."""
 
     refusal: ApiError | None = None
-    are_fresh = True
+    are_fresh = guard = True
 
     async def read(self) -> None: ...
 
-    def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
+    def find(self, key: str) -> ApiKey:
         if self.refusal is not None:
             raise self.refusal
-        return None
+        return ApiKey("app", Scope.ADMIN, key)
+
+
+class Tokens:
+    """`principals.SignIns` to which a token is the name of its user, and the role."""
+
+    are_fresh = True
+
+    async def by_token(self, token: str) -> SignedIn:
+        name, _, role = token.partition(".")
+        later = utc_now() + timedelta(minutes=1)
+        return SignedIn(
+            name, name, "session", Role[role.upper() or "USER"], "token", ("pwd",), utc_now(), later
+        )
+
+
+async def _identity(user_id: str) -> str:
+    return user_id
 
 
 class Way:
@@ -62,8 +82,12 @@ class Way:
         responses = CachedResponses(self.cache)
         chain = reply_encoding(GET_USER, cast("Handler", self._serve))
         chain = responses.stored(GET_USER, chain)
-        chain = responses.returned(GET_USER, request_decoding(GET_USER, chain))
-        self._chain = Authentication(cast("Keys", self.keys))(GET_USER, chain)
+        chain = request_decoding(GET_USER, Ownership({})(GET_USER, chain))
+        chain = responses.returned(GET_USER, chain)
+        authentication = Authentication(
+            cast("Keys", self.keys), cast("SignIns", Tokens()), _identity
+        )
+        self._chain = authentication(GET_USER, chain)
 
     async def _serve(self, request: Any, context: Context) -> GetUserResponse:
         self.served += 1
@@ -73,12 +97,26 @@ class Way:
             reply_shows(Shown(["document"]))
         return GetUserResponse(data=user_pb2.User(user_id=f"{request.user_id}{self.served}"))
 
-    async def call(self, target: str | None = "/api/v1/users/ann") -> str:
-        enter_call(Call(GET_USER.path, "id", target, "peer"))
+    async def call(self, target: str | None = "/api/v1/users/ann", **credential: str) -> str:
+        sent = credential or {"x-api-key": "k"}
+        enter_call(Call(GET_USER.path, "id", target, "peer", sent))
         content = await self._chain(REQUEST, NO_CONTEXT)
         if target is None:
             return GetUserResponse.FromString(content).data.user_id
         return str(json.loads(HttpBody.FromString(content).data)["data"]["userId"])
+
+
+async def test_a_cached_reply_is_for_those_who_may_see_it() -> None:
+    way = Way()
+    assert await way.call(authorization="Bearer ann") == "ann1"
+    assert await way.call(authorization="Bearer ann") == "ann1"
+    assert await way.call(authorization="Bearer mod.moderator") == "ann1"
+    with pytest.raises(PermissionDenied):
+        await way.call(authorization="Bearer bob")
+    way.cache.drop_all()
+    with pytest.raises(PermissionDenied):
+        await way.call(authorization="Bearer bob")
+    assert way.served == 1
 
 
 async def test_the_second_call_is_served_from_the_cache_over_rest_and_grpc_each_in_its_form() -> (

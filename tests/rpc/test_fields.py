@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from finlink.audit.v1 import audit_service_pb2 as audit
 from finlink.exports.v1.export_service_pb2 import ExportCompleted
+from finlink.users.v1 import user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1 import user_updates_pb2
 from google.protobuf import descriptor_pool, field_mask_pb2, message_factory
 from google.protobuf.descriptor_pb2 import (
     FieldDescriptorProto,
@@ -109,7 +109,7 @@ def test_what_is_none_is_absent() -> None:
 
 def test_items_of_a_list_are_converted_too() -> None:
     people = People((FULL, BARE), ("nobody",))
-    message = to_message(rpc.BatchGetUsersData, people)
+    message = to_message(user_lists_pb2.BatchGetUsersData, people)
     assert list(message.users) == [to_message(pb.User, each) for each in people.users]
     assert list(message.missing_user_ids) == ["nobody"]
     assert to_model(People, message) == people
@@ -137,8 +137,8 @@ def test_one_message_may_be_of_several_models() -> None:
 
 def test_what_is_given_comes_before_what_is_there() -> None:
     assert to_model(Origin, pb.UserMetadata(source="WEB"), source="web") == Origin("web")
-    message = to_message(rpc.UserPagination, object(), total_users=3)
-    assert message == rpc.UserPagination(total_users=3)
+    message = to_message(user_lists_pb2.UserPagination, object(), total_users=3)
+    assert message == user_lists_pb2.UserPagination(total_users=3)
 
 
 def test_any_object_can_be_a_message() -> None:
@@ -151,8 +151,8 @@ def test_any_object_can_be_a_message() -> None:
         def has_next(self) -> bool:
             return True
 
-    walk = to_message(rpc.UserPagination, Walk(2))
-    assert walk == rpc.UserPagination(current_page=2, has_next=True)
+    walk = to_message(user_lists_pb2.UserPagination, Walk(2))
+    assert walk == user_lists_pb2.UserPagination(current_page=2, has_next=True)
 
 
 def update(
@@ -317,9 +317,9 @@ def test_dates_may_be_several() -> None:
     class Days(Model, frozen=True):
         missing_user_ids: tuple[date, ...]
 
-    message = rpc.BatchGetUsersData(missing_user_ids=["2024-01-31", "1990-01-02"])
+    message = user_lists_pb2.BatchGetUsersData(missing_user_ids=["2024-01-31", "1990-01-02"])
     days = Days((date(2024, 1, 31), date(1990, 1, 2)))
-    assert to_message(rpc.BatchGetUsersData, days) == message
+    assert to_message(user_lists_pb2.BatchGetUsersData, days) == message
     assert to_model(Days, message) == days
 
 
@@ -328,9 +328,11 @@ def test_documents_in_a_list_are_messages() -> None:
         "users": [{"userId": "asha", "profile": {"city": "Pune"}}, {}],
         "missingUserIds": ["a"],
     }
-    found = from_document(rpc.BatchGetUsersData, stored)
+    found = from_document(user_lists_pb2.BatchGetUsersData, stored)
     user = pb.User(user_id="asha", profile=pb.Profile(city="Pune"))
-    assert found == rpc.BatchGetUsersData(users=[user, pb.User()], missing_user_ids=["a"])
+    assert found == user_lists_pb2.BatchGetUsersData(
+        users=[user, pb.User()], missing_user_ids=["a"]
+    )
 
 
 def test_a_stored_document_is_a_message_by_json_names() -> None:

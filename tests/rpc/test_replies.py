@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from finlink.audit.v1 import audit_service_pb2 as audit
+from finlink.users.v1 import user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1 import user_updates_pb2
 
 from server.core.model import Model
 from server.core.pages import Page
@@ -33,9 +33,9 @@ def test_what_was_asked_for_is_in_data() -> None:
 
 def test_a_page_is_a_list_and_where_it_stands() -> None:
     page = Page([ASHA, RAVI], 2, 2, 7, "token")
-    data = listed(rpc.ListUsersResponse, page, total_users=page.total).data
+    data = listed(user_lists_pb2.ListUsersResponse, page, total_users=page.total).data
     assert [user.user_id for user in data.users] == ["asha", "ravi"]
-    assert data.pagination == rpc.UserPagination(
+    assert data.pagination == user_lists_pb2.UserPagination(
         current_page=2,
         total_pages=4,
         total_users=7,

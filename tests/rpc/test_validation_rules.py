@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from finlink.connectors.v1 import connector_service_pb2 as connectors
+from finlink.connectors.v1 import connector_reads_pb2
 from finlink.users.v1 import user_pb2, user_updates_pb2
 from finlink.users.v1 import user_service_pb2 as users
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -76,7 +76,7 @@ WORDED: list[tuple[Message, dict[str, str]]] = [
         {"userId": "must be 1 to 64 letters, digits or underscores"},
     ),
     (
-        connectors.GetConnectorRequest(connector_id="1"),
+        connector_reads_pb2.GetConnectorRequest(connector_id="1"),
         {"connectorId": "must be 24 hexadecimal digits"},
     ),
     (

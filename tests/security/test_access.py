@@ -64,12 +64,12 @@ async def test_calls_at_once_wait_for_one_read_and_share_its_failure() -> None:
     store = SlowStore()
     keys = CurrentKeys(cast("ApiKeyStore", store), [])
 
-    async def admit(key: str | None) -> ApiKey | None:
+    async def admit(key: str) -> ApiKey:
         if not keys.are_fresh:
             await keys.read()
-        return keys.admit(key, Scope.READ)
+        return keys.find(key)
 
-    async def waiting(count: int) -> list[asyncio.Task[ApiKey | None]]:
+    async def waiting(count: int) -> list[asyncio.Task[ApiKey]]:
         tasks = [asyncio.create_task(admit("finlink_x")) for _ in range(count)]
         await store.asked.wait()
         store.asked.clear()
@@ -85,7 +85,7 @@ async def test_calls_at_once_wait_for_one_read_and_share_its_failure() -> None:
 
     second = await waiting(20)
     store.reads[1].set_result([ApiKey("app", Scope.READ, digest("finlink_x"))])
-    assert {key.name for key in await asyncio.gather(*second) if key} == {"app"}
+    assert {key.name for key in await asyncio.gather(*second)} == {"app"}
     with pytest.raises(Unauthenticated):
         await admit("finlink_y")
     assert len(store.reads) == 2
@@ -101,9 +101,6 @@ async def test_without_any_key_only_what_may_be_open_is(closed: bool) -> None:
     store.reads[0].set_result([])
     await reading
     assert not keys.exist
-    if not closed:
-        assert keys.admit(None, Scope.ADMIN) is None
-        return
-    for key in (None, "finlink_x"):
-        with pytest.raises(Unauthenticated):
-            keys.admit(key, Scope.READ)
+    assert keys.guard is closed
+    with pytest.raises(Unauthenticated):
+        keys.find("finlink_x")

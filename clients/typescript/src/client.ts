@@ -10,7 +10,7 @@ import {
 import type { CallOptions, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { ConnectorSummary } from "./gen/finlink/connectors/v1/connector_pb.js";
-import { ListConnectorsRequestSchema } from "./gen/finlink/connectors/v1/connector_service_pb.js";
+import { ListConnectorsRequestSchema } from "./gen/finlink/connectors/v1/connector_reads_pb.js";
 import { ListRecordsRequestSchema, type Record } from "./gen/finlink/connectors/v1/record_pb.js";
 import {
   WatchConnectorsRequestSchema,
@@ -21,7 +21,7 @@ import type {
   ExportUserResponse,
 } from "./gen/finlink/exports/v1/export_service_pb.js";
 import type { User } from "./gen/finlink/users/v1/user_pb.js";
-import { ListUsersRequestSchema } from "./gen/finlink/users/v1/user_service_pb.js";
+import { ListUsersRequestSchema } from "./gen/finlink/users/v1/user_lists_pb.js";
 import { Services } from "./gen/services.js";
 import { pages } from "./paging.js";
 import { milliseconds, RULES } from "./rules.js";

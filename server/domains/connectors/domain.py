@@ -25,6 +25,7 @@ from server.domains.connectors.connections.session_changes import SessionChanges
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.connections.throttle import SUSPICION, LoginThrottle
+from server.domains.connectors.errors import ConnectorNotFound
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
 from server.domains.connectors.records import store as record_store
@@ -44,6 +45,7 @@ from server.domains.connectors.watch.changes import PIPELINE, change_of
 from server.jobs.scheduler import JobScheduler
 from server.kernel import Counted, Domain, Kernel, Parts
 from server.platforms.building import build_platforms
+from server.rpc.middleware.ownership import Owners
 from server.storage.background import Background
 from server.storage.counter_spec import Values
 from server.storage.data_keys import DataKeyStore
@@ -129,6 +131,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         exporters=[ConnectorExport(connectors, records)],
         exported=export_convert.EXPORTED,
         counted=[Counted(store.COUNTED, partial(_report, recorder))],
+        owners={"connector_id": Owners(connectors.user_of, ConnectorNotFound)},
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.connectors.v1 import (
+    connector_reads_pb2,
     connector_service_pb2_grpc,
     record_pb2,
     session_pb2,
@@ -16,6 +16,7 @@ from finlink.connectors.v1 import (
     trend_pb2,
     watch_pb2,
 )
+from finlink.connectors.v1 import connector_service_pb2 as rpc
 from finlink.types.v1 import pagination_pb2
 
 from server.cache.responses import Shown
@@ -55,16 +56,16 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         )
 
     async def ListConnectors(
-        self, request: rpc.ListConnectorsRequest, context: Context
-    ) -> rpc.ListConnectorsResponse:
+        self, request: connector_reads_pb2.ListConnectorsRequest, context: Context
+    ) -> connector_reads_pb2.ListConnectorsResponse:
         where = to_model(ConnectorFilter, request)
         page, token = await self._connectors.list(where, to_model(PageRequest, request))
         now = utc_now()
-        data = rpc.ListConnectorsData(
+        data = connector_reads_pb2.ListConnectorsData(
             connectors=[convert.summary(connector, now) for connector in page],
             pagination=pagination_pb2.Pagination(next_page_token=token),
         )
-        return rpc.ListConnectorsResponse(data=data)
+        return connector_reads_pb2.ListConnectorsResponse(data=data)
 
     async def GetConnectorStatusSummary(
         self, request: status_summary_pb2.GetConnectorStatusSummaryRequest, context: Context
@@ -81,32 +82,36 @@ class ConnectorServicer(connector_service_pb2_grpc.ConnectorServiceServicer):
         return trend_pb2.GetConnectorTrendsResponse(data=trend_convert.trends(trends))
 
     async def GetConnector(
-        self, request: rpc.GetConnectorRequest, context: Context
-    ) -> rpc.GetConnectorResponse:
+        self, request: connector_reads_pb2.GetConnectorRequest, context: Context
+    ) -> connector_reads_pb2.GetConnectorResponse:
         connector = await self._connectors.get(request.connector_id)
-        return rpc.GetConnectorResponse(data=convert.connector(connector, utc_now()))
+        return connector_reads_pb2.GetConnectorResponse(
+            data=convert.connector(connector, utc_now())
+        )
 
     async def ListUserConnectors(
-        self, request: rpc.ListUserConnectorsRequest, context: Context
-    ) -> rpc.ListUserConnectorsResponse:
+        self, request: connector_reads_pb2.ListUserConnectorsRequest, context: Context
+    ) -> connector_reads_pb2.ListUserConnectorsResponse:
         user, connectors = await self._connectors.of_user(request.user_id)
         now = utc_now()
         reply_shows(_shown([user], connectors, now))
-        data = rpc.ListUserConnectorsData(
+        data = connector_reads_pb2.ListUserConnectorsData(
             connectors=[convert.summary(connector, now) for connector in connectors],
             total_connectors=len(connectors),
             active_connections=sum(connector.status == "connected" for connector in connectors),
         )
-        return rpc.ListUserConnectorsResponse(data=data)
+        return connector_reads_pb2.ListUserConnectorsResponse(data=data)
 
     async def GetUserPlatformConnector(
-        self, request: rpc.GetUserPlatformConnectorRequest, context: Context
-    ) -> rpc.GetUserPlatformConnectorResponse:
+        self, request: connector_reads_pb2.GetUserPlatformConnectorRequest, context: Context
+    ) -> connector_reads_pb2.GetUserPlatformConnectorResponse:
         connector = await self._connectors.find(request.user_id, request.platform)
         now = utc_now()
         reply_shows(_shown([], [connector], now))
-        data = rpc.GetUserPlatformConnectorData(connector=convert.summary(connector, now))
-        return rpc.GetUserPlatformConnectorResponse(data=data)
+        data = connector_reads_pb2.GetUserPlatformConnectorData(
+            connector=convert.summary(connector, now)
+        )
+        return connector_reads_pb2.GetUserPlatformConnectorResponse(data=data)
 
     async def DisconnectConnector(
         self, request: session_pb2.DisconnectConnectorRequest, context: Context

@@ -2,9 +2,9 @@
 
 from functools import partial
 
+from finlink.users.v1 import user_lists_pb2, user_service_pb2_grpc
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
-from finlink.users.v1 import user_service_pb2_grpc
 from finlink.users.v1 import user_updates_pb2 as updates
 
 from server.cache.responses import Shown
@@ -34,19 +34,19 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         return reply(rpc.GetUserResponse, user)
 
     async def BatchGetUsers(
-        self, request: rpc.BatchGetUsersRequest, context: Context
-    ) -> rpc.BatchGetUsersResponse:
+        self, request: user_lists_pb2.BatchGetUsersRequest, context: Context
+    ) -> user_lists_pb2.BatchGetUsersResponse:
         found, missing = await self._service.batch_get(request.user_ids)
         users = [to_message(pb.User, user) for user in found]
-        data = rpc.BatchGetUsersData(users=users, missing_user_ids=missing)
-        return rpc.BatchGetUsersResponse(data=data)
+        data = user_lists_pb2.BatchGetUsersData(users=users, missing_user_ids=missing)
+        return user_lists_pb2.BatchGetUsersResponse(data=data)
 
     async def ListUsers(
-        self, request: rpc.ListUsersRequest, context: Context
-    ) -> rpc.ListUsersResponse:
+        self, request: user_lists_pb2.ListUsersRequest, context: Context
+    ) -> user_lists_pb2.ListUsersResponse:
         where, wanted = to_model(UserFilter, request), to_model(PageRequest, request)
         page = await self._service.list(where, wanted)
-        return listed(rpc.ListUsersResponse, page, total_users=page.total)
+        return listed(user_lists_pb2.ListUsersResponse, page, total_users=page.total)
 
     async def UpdateUserProfile(
         self, request: updates.UpdateUserProfileRequest, context: Context

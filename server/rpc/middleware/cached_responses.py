@@ -2,12 +2,14 @@
 
 It stands in two places: `returned` before decoding, so that a cached reply costs neither that nor
 validation, and `stored` after it, where the request says whose reply it is, outside of encoding.
-Authentication comes before both.
+Authentication comes before both. A cached reply is for all who may see it, so each caller's right to it is
+checked again.
 """
 
 from google.protobuf.message import Message
 
 from server.cache.responses import ResponseCache
+from server.core.authorization import check_owner
 from server.rpc import envelope
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
@@ -20,7 +22,7 @@ class CachedResponses:
         self._cache = cache
 
     def returned(self, method: Method, inner: Handler) -> Handler:
-        cache, path = self._cache, method.path
+        cache, path, access = self._cache, method.path, method.access
         if cache is None or not method.rules.cached_by:
             return inner
 
@@ -28,10 +30,11 @@ class CachedResponses:
             call = current_call()
             if call.rest_query:  # no such RPC has parameters; decoding says so
                 return await inner(request, context)
-            reply = cache.get(_name(path, call), request)
-            if reply is not None:
+            entry = cache.get(_name(path, call), request)
+            if entry is not None:
+                check_owner(access, call.principal, entry.user_id)
                 call.cached = "hit"
-                return envelope.at_present(reply) if call.is_rest else reply
+                return envelope.at_present(entry.reply) if call.is_rest else entry.reply
             call.cached = "miss"
             call.raw = request
             return await inner(request, context)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 
 import grpc
 import structlog
@@ -14,7 +15,10 @@ from server.rpc import envelope, status, streams
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
-HEADERS = ("Content-Encoding", "Idempotency-Key", "Last-Event-Id", "X-Api-Key")
+HEADERS = (
+    "Authorization", "Content-Encoding", "Idempotency-Key", "Last-Event-Id", "X-Api-Key",
+    "X-On-Behalf-Of",
+)  # fmt: skip
 _PART = re.compile(r"(?:\[\d+\])?(?:\.|$)")
 _log = structlog.stdlib.get_logger("finlink.rpc")
 
@@ -105,6 +109,8 @@ async def _abort(error: ApiError, call: Call, context: Context) -> None:
         ("x-finlink-status", str(http_status)),
         ("x-finlink-error", envelope.failure(status.rest_error(error, call.rest_path))),
     ]
+    if http_status == HTTPStatus.UNAUTHORIZED:
+        trailers.append(("www-authenticate", status.challenge(error)))
     if error.retry_after is not None:
         trailers.append(("retry-after", str(max(1, round(error.retry_after.total_seconds())))))
     await context.abort(code, "", tuple(trailers))

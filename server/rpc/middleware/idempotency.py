@@ -39,9 +39,9 @@ class IdempotencyKeyReused(ApiError):
 class Idempotency:
     """Middleware that serves `Idempotency-Key` on every change.
 
-    Scope is the RPC with the fields of its path. Successes and refusals (4xx) are stored and returned
-    again. Of a call that failed because the database or a platform did, nothing is stored, so it may be
-    tried again.
+    Scope is the caller, and the RPC with the fields of its path. Successes and refusals (4xx) are stored
+    and returned again. Of a call that failed because the database or a platform did, nothing is stored, so
+    it may be tried again.
     """
 
     _records: IdempotencyRecords
@@ -59,14 +59,16 @@ class Idempotency:
         response = method.response_class
 
         async def handle(request: Message, context: Context) -> Message:
-            key = current_call().header(IDEMPOTENCY_KEY)
+            call = current_call()
+            key = call.header(IDEMPOTENCY_KEY)
             if key is not None and not _KEY.fullmatch(key):
                 message = "must be 1 to 255 visible ASCII characters, without spaces"
                 raise InvalidRequest.of(FIELD, message)
             if key is None or not method.stores_reply:
                 return await inner(request, context)
             path = [getattr(request, name) for name in sorted(method.path_fields)]
-            name = self._fingerprint(json.dumps([method.path, path, key]).encode())
+            scope = call.principal.scope
+            name = self._fingerprint(json.dumps([scope, method.path, path, key]).encode())
             asked = self._fingerprint(request.SerializeToString(deterministic=True))
             record = await self._records.find(name)
             if record is None:

@@ -20,7 +20,7 @@ from grpc_health.v1._async import HealthServicer
 
 from codegen import envoy, routes, stubs
 from server.app import middleware
-from server.core.access import ApiKey, Keys, Scope
+from server.core.access import Keys
 from server.core.idempotency import IdempotencyRecord
 from server.edge.limits import Limits
 from server.rpc.method import Method, methods_of
@@ -29,6 +29,8 @@ from server.rpc.middleware.cached_responses import CachedResponses
 from server.rpc.middleware.chain import MiddlewareServices
 from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.idempotency import Idempotency
+from server.rpc.middleware.live_sessions import LiveSessions
+from server.rpc.middleware.ownership import Ownership
 from server.supervisor.datadir import socket_folder
 from tests.edge.edge_stack import EdgeStack, edge_stack
 from tests.stack import ROOT
@@ -127,9 +129,11 @@ class _Admission:
     """`access.Keys` that lets everybody in."""
 
     are_fresh = True
+    guard = False
 
-    def admit(self, key: str | None, needed: Scope) -> ApiKey | None:
-        return None
+
+async def _nobody(user_id: str) -> str:
+    raise AssertionError(user_id)
 
 
 class _Records:
@@ -168,9 +172,11 @@ async def serving(folder: Path) -> AsyncIterator[Site]:
     methods, descriptors = compiled(folder)
     bills, completion = Bills(methods), Completion()
     passed = middleware(
-        Authentication(cast("Keys", _Admission())),
+        Authentication(cast("Keys", _Admission()), None, _nobody),
+        LiveSessions(None),
         completion,
         CachedResponses(None),
+        Ownership({}),
         Idempotency(_Records(), b"key", lambda user_id: None),
     )
     services = MiddlewareServices({method.path: method for method in methods.values()}, passed)

@@ -10,12 +10,12 @@ from typing import Self, TypeVar
 
 import grpc
 from finlink.connectors.v1.connector_pb2 import ConnectorSummary
-from finlink.connectors.v1.connector_service_pb2 import ListConnectorsRequest
+from finlink.connectors.v1.connector_reads_pb2 import ListConnectorsRequest
 from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
+from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 from finlink.users.v1.user_pb2 import User
-from finlink.users.v1.user_service_pb2 import ListUsersRequest
 
 from finlink_client import policy
 from finlink_client.errors import Cancelled

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Literal, Protocol, TypeVar
 
 import grpc
-from finlink.users.v1.user_service_pb2 import ListUsersRequest
+from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 
 PAGE_SIZE = 100  # the largest there is
 

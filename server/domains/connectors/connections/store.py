@@ -126,6 +126,11 @@ class ConnectorStore:
             await self._connectors.find_one({"_id": ObjectId(connector_id)}, session=session)
         )
 
+    async def user_of(self, connector_id: str) -> str | None:
+        """The `userId` that it belongs to; None if there is no such connector."""
+        document = await self._connectors.find_one({"_id": ObjectId(connector_id)}, {"userId": 1})
+        return str(document["userId"]) if document else None
+
     async def refreshed_within(self, connector_id: str, time: timedelta) -> Connector | None:
         """A live connector whose session was refreshed no longer ago than `time`."""
         where = {
