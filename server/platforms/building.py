@@ -8,11 +8,11 @@ from typing import Any
 from server.config import Settings
 from server.core.clock import utc_now
 from server.platforms.base import Platform, RateLimit
-from server.platforms.http import is_loopback
 from server.platforms.login_driver import LoginDriver
 from server.platforms.manifest import Manifest, Resources
 from server.platforms.registry import PLATFORMS
 from server.platforms.session_lock import SessionLocks
+from server.security.outgoing import is_loopback
 
 
 def build_platforms(

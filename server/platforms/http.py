@@ -5,9 +5,7 @@ connection is the same for all, so it is decided here.
 """
 
 import asyncio
-import ipaddress
 import random
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-import certifi
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
@@ -32,6 +28,7 @@ from server.platforms.base import (
     Throttled,
 )
 from server.platforms.metrics import PLATFORM_CALLS
+from server.security.outgoing import proxy_for, tls_context
 
 CALL_SECONDS = 7.0  # what Zerodha's own clients wait
 _MOST_CONNECTIONS = 96
@@ -111,15 +108,6 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
         return None
 
 
-def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's own, by name or number."""
-    try:
-        host = URL(url).host or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Few and quick: a sync comes again by itself, so a call need not outlast an outage.
@@ -181,12 +169,12 @@ class Wire:
                     limit=_MOST_CONNECTIONS,
                     keepalive_timeout=_IDLE_SECONDS,
                     # To read all authorities takes longer than all the rest.
-                    ssl=_tls_context() if URL(self.base_url).scheme == "https" else True,
+                    ssl=tls_context() if URL(self.base_url).scheme == "https" else True,
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(3.0, self.call_seconds)),
                 # It serves all users: a cookie set for one must not go out with another's call.
                 cookie_jar=aiohttp.DummyCookieJar(),
-                proxy=_proxy_for(self.base_url),
+                proxy=proxy_for(self.base_url),
                 middlewares=(once,),
             )
         return self._session
@@ -265,20 +253,3 @@ class Wire:
     async def aclose(self) -> None:
         if self._session is not None:
             await self._session.close()
-
-
-def _tls_context() -> ssl.SSLContext:
-    """Trusts Mozilla's authorities, and those of the system and of SSL_CERT_FILE."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
-
-
-def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for an address: for the world, not for this machine."""
-    if is_loopback(url):
-        return None
-    proxies, address = getproxies(), URL(url)
-    if proxy_bypass(address.host or ""):
-        return None
-    return proxies.get(address.scheme) or proxies.get("all")

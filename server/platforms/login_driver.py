@@ -11,7 +11,8 @@ import aiohttp
 from yarl import URL
 
 from server.platforms.base import CredentialsRefused, PlatformDataError
-from server.platforms.http import CALL_SECONDS, is_loopback, once, transport_error
+from server.platforms.http import CALL_SECONDS, once, transport_error
+from server.security.outgoing import is_loopback
 
 _SANDBOX = "The sandbox login page"
 _SECRET_FIELDS = ("otp", "pass", "pin")

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.http_exceptions import ContentEncodingError
 
 from server.platforms.base import PlatformDataError, PlatformError, PlatformUnavailable
-from server.platforms.http import Retry, Wire, is_loopback, parse_retry_after, transport_error
+from server.platforms.http import Retry, Wire, parse_retry_after, transport_error
 from tests.platforms.scripted import NoWait, Say, ScriptedServer
 
 NOW = datetime(2026, 2, 3, 4, 0, tzinfo=UTC)
@@ -37,32 +37,6 @@ Clock = Callable[[], datetime]
 )
 def test_retry_after(header: str | None, wait: timedelta | None) -> None:
     assert parse_retry_after(header, NOW) == wait
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://localhost:8080/x", "http://127.0.0.1", "https://127.8.8.8:1", "http://[::1]:80/"],
-)
-def test_loopback(url: str) -> None:
-    assert is_loopback(url)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://api.kite.trade",
-        "http://localhost.example.com",
-        "http://127.0.0.1.example.com",
-        "http://127.0.0.1@example.com",
-        "http://10.0.0.1",
-        "http://0.0.0.0",
-        "localhost:8080",
-        "",
-        "http://[",
-    ],
-)
-def test_not_loopback(url: str) -> None:
-    assert not is_loopback(url)
 
 
 def _all_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:

@@ -30,10 +30,11 @@ from server.platforms.base import (
 from server.platforms.document import Node, parse
 from server.platforms.fi_money.platform import FI_MONEY, FiMoneySettings
 from server.platforms.fi_money.reading import LABEL, FiReading, wants_login
-from server.platforms.http import Retry, Wire, is_loopback
+from server.platforms.http import Retry, Wire
 from server.platforms.manifest import Resources
 from server.platforms.mcp import McpClient
 from server.platforms.session_lock import SessionLock
+from server.security.outgoing import is_loopback
 
 ACCOUNT_TYPE = "mcp"
 # Small for every user, and asked for whatever data the user granted.
