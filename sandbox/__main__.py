@@ -48,6 +48,21 @@ def main(
             "0 picks a free one. Without this option there is no control API.",
         ),
     ] = None,
+    inbox_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the inbox (see sandbox/inbox/app.py): it takes SMS and shows what came, on "
+            "127.0.0.1; 0 picks a free one. Without this option there is none.",
+        ),
+    ] = None,
+    mail_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port where mails for the inbox arrive by SMTP, on 127.0.0.1."
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +89,7 @@ def main(
         typer.Option(help="Keep logins in this file, so that they outlive a restart."),
     ] = None,
 ) -> None:
-    """Speak the platforms' wire protocols over invented data.
+    """Speak the platforms' wire protocols over invented data, and take mails and SMS.
 
     Any login works on each platform; the password or passcode "wrong" is refused.
     """
@@ -90,6 +105,8 @@ def main(
         ports=_ports(port or [], free=free_ports),
         options=_options(option or []),
         control_port=control_port,
+        inbox_port=inbox_port,
+        mail_port=mail_port,
         seed=seed,
         latency=_latency(latency_ms),
         recordings=data,

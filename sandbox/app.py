@@ -14,6 +14,9 @@ from sandbox.clock import TurnableClock
 from sandbox.control.api import build_control_app
 from sandbox.control.fault_proxy import FaultProxy
 from sandbox.control.state import Control
+from sandbox.inbox.app import build_inbox_app
+from sandbox.inbox.messages import Inbox
+from sandbox.inbox.smtp import serving_mail
 from sandbox.latency import LatencyMiddleware, LatencyRange
 from sandbox.memory import Memory
 from sandbox.platforms.manifest import Environment, Options, Served
@@ -24,17 +27,19 @@ from sandbox.server import open_listener, port_of, serve, stop_on_signals
 log = structlog.get_logger()
 
 LOOPBACK = "127.0.0.1"
-CONTROL = "control"
+CONTROL, INBOX, MAIL = "control", "inbox", "mail"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`ports` and `options` by platform. `control_port` of None: no control API."""
+    """`ports` and `options` by platform. `control_port` of None: no control API; the same for the inbox."""
 
     host: str
     ports: Mapping[str, int]
     options: Mapping[str, Options]
     control_port: int | None
+    inbox_port: int | None
+    mail_port: int | None
     seed: int
     latency: LatencyRange
     recordings: Path | None
@@ -45,11 +50,12 @@ class Settings:
 class Apps:
     platforms: Mapping[str, ASGIApp]
     control: ASGIApp
+    inbox: Inbox
     memory: Memory | None
 
 
 async def run(settings: Settings) -> None:
-    """Serve all platforms, and the control API if it is wanted, until it is stopped."""
+    """Serve all platforms, and the control API and the inbox if they are wanted, until it is stopped."""
     stopping = asyncio.Event()
     stop_on_signals(stopping)
     apps = build_apps(settings, stopping)
@@ -62,6 +68,13 @@ async def run(settings: Settings) -> None:
         if settings.control_port is not None:
             listeners[CONTROL] = stack.enter_context(open_listener(LOOPBACK, settings.control_port))
             served.append((apps.control, listeners[CONTROL]))
+        if settings.inbox_port is not None:
+            listeners[INBOX] = stack.enter_context(open_listener(LOOPBACK, settings.inbox_port))
+            served.append((build_inbox_app(apps.inbox), listeners[INBOX]))
+        if settings.mail_port is not None:
+            listeners[MAIL] = stack.enter_context(open_listener(LOOPBACK, settings.mail_port))
+            mail = await serving_mail(apps.inbox, listeners[MAIL])
+            stack.callback(mail.close)
         ports = {name: port_of(listener) for name, listener in listeners.items()}
         log.info("sandbox ready", host=settings.host, ports=ports)
         async with asyncio.TaskGroup() as group:
@@ -91,6 +104,7 @@ def build_apps(settings: Settings, stopping: asyncio.Event) -> Apps:
     return Apps(
         platforms={name: proxied(platform) for name, platform in platforms.items()},
         control=build_control_app(control, [each.adapter for each in platforms.values()]),
+        inbox=Inbox(),
         memory=None if settings.memory is None else remembering(settings.memory, platforms),
     )
 

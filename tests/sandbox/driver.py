@@ -18,6 +18,8 @@ from sandbox.clock import Clock
 ROOT = Path(__file__).parents[2]
 API_KEY = "demo_key"
 API_SECRET = "sandbox_secret"
+# The options of an inbox for mails and SMS.
+INBOX = ("--inbox-port", 0, "--mail-port", 0)
 
 
 class SetClock(Clock):
@@ -35,6 +37,8 @@ class Running:
     urls: Mapping[str, str]  # by platform
     process: subprocess.Popen[str]
     control: str  # empty without a control API
+    inbox: str  # the same
+    mail: str  # HOST:PORT
 
     @property
     def zerodha(self) -> str:
@@ -59,8 +63,8 @@ def running(*arguments: object) -> Iterator[Running]:
     try:
         ports = _ready_line(process)["ports"]
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-        control = urls.pop("control", "")
-        yield Running(urls, process, control)
+        control, inbox, mail = (urls.pop(name, "") for name in ("control", "inbox", "mail"))
+        yield Running(urls, process, control, inbox, mail.removeprefix("http://"))
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=10)
@@ -83,6 +87,17 @@ def kite_request_token(base_url: str, user_id: str = "QX4821", api_key: str = AP
     )
     assert reply.status_code == 302
     return parse_qs(urlsplit(reply.headers["location"]).query)["request_token"][0]
+
+
+def delivery_at(sandbox: Running) -> dict[str, str]:
+    """The settings that lead a Finlink's mails and SMS to a sandbox with an inbox."""
+    return {
+        "SMTP_URL": f"smtp://{sandbox.mail}",
+        "MAIL_FROM": "Finlink <finlink@localhost>",
+        "SMS_URL": f"{sandbox.inbox}/sms",
+        "SMS_TOKEN": "any",
+        "SMS_FROM": "FINLNK",
+    }
 
 
 class FiSession:

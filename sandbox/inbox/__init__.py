@@ -1,0 +1,1 @@
+"""The other end of mails and SMS: it takes them and shows what came."""
