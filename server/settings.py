@@ -1,4 +1,4 @@
-"""All settings: those that all share, and those of Envoy, of each platform and of each domain."""
+"""All settings: those that all share, and those of Envoy, delivery, each platform and each domain."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from server import config
 from server.config import KeySettings, Settings, SettingsBase, name_in_environment
+from server.delivery.settings import DeliverySettings
 from server.edge.settings import EdgeSettings
 from server.platforms.registry import PLATFORMS
 
@@ -24,7 +25,7 @@ def _of_domains() -> Iterator[type[SettingsBase]]:
 
 
 PARTS: tuple[type[SettingsBase], ...] = (
-    KeySettings, EdgeSettings, *(each.settings for each in PLATFORMS), *_of_domains(),
+    KeySettings, EdgeSettings, DeliverySettings, *(each.settings for each in PLATFORMS), *_of_domains(),
 )  # fmt: skip
 
 

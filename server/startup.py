@@ -1,6 +1,7 @@
 """Prepares MongoDB before a worker serves: indexes, Finlink's own keys, API keys."""
 
 from server.config import ConfigError, Settings
+from server.delivery import store as deliveries
 from server.domains import registry
 from server.kernel import Indexes, Secrets
 from server.security.encryption import Undecipherable
@@ -21,7 +22,7 @@ from server.storage.keyed_secrets import KeyedSecrets
 
 
 def indexes(settings: Settings) -> Indexes:
-    shared = (lease_store, idempotency, api_keys, data_keys, keyed_secrets, counters)
+    shared = (lease_store, idempotency, api_keys, data_keys, keyed_secrets, counters, deliveries)
     found = [each.indexes(settings) for each in registry.DOMAINS]
     found += [store.INDEXES for store in shared]
     return {name: models for part in found for name, models in part.items()}

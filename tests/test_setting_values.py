@@ -38,6 +38,18 @@ NEVER_WORK = {
     "SANDBOX_DATA": ["/nonexistent", "/etc/hosts"],
     "DATA_DIR": ["~nosuchuser/x"], "API_KEYS": [f"finlink_{'k' * 43}", "a:read:x"],
     "SANDBOX": ["perhaps"], "WORKERS": ["auto", "0", "1.5"], "TRACE_PERCENT": ["1%", "nan", "101"],
+    "SMTP_URL": [
+        "mail.example", "http://mail.example", "smtp://", "smtp://a b", "smtp://mail.example:x",
+        "smtp://mail.example:0", "smtp://mail.example/path", "smtp://user@mail.example", "smtp://:w@h",
+        "smtp://mail.example?tls=no", "smtp://u:pa/ss@mail.example",
+    ],
+    "MAIL_FROM": [
+        "Finlink", "post@finlink.example,other@finlink.example", "Finlink <post@finlink.example",
+        "Finlink post@finlink.example", "<a@b> <c@d>", 'Fin"link <a@b>', "@finlink.example",
+    ],
+    "SMS_URL": ["sms.example", "ftp://sms.example", "https://u:w@sms.example", "https://sms.example?a=b"],
+    "SMS_TOKEN": ["two words", "é"], "SMS_FROM": ["F!", "ABCDEFGHIJKLM", "+", "+12"],
+    "SMS_COUNTRIES": ["india", "in", "XX", "IN;SG", ","], "SMS_PER_HOUR": ["0", "many"],
     "PORT": ["0", "65536", "http"], "LOG_LEVEL": ["info"], "RATE_LIMIT_USERS": ["0", "many"],
 }  # fmt: skip
 
@@ -72,7 +84,9 @@ def test_what_never_works_is_refused_by_name(
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example"),
         ("ZERODHA_BASE_URL", "http://127.0.0.1:8085/kite"),
         ("MONGODB_URI", "mongodb://u:p%40ss@a:1,b:2/x?replicaSet=r"),
-        ("SANDBOX", "yes"), ("TRACE_PERCENT", "0.5"),
+        ("SANDBOX", "yes"), ("TRACE_PERCENT", "0.5"), ("MAIL_FROM", "post@finlink.example"),
+        ("MAIL_FROM", "Finlink, Bücher <post@finlink.example>"), ("SMS_COUNTRIES", "IN, SG"),
+        ("SMS_FROM", "+14155550100"), ("SMS_FROM", "FINLNK"),
     ],
 )  # fmt: skip
 def test_what_works_is_taken(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +161,9 @@ def test_a_pipe_is_no_file_of_settings(tmp_path: Path) -> None:
         ("MONGODB_URI", "mongodb://u:\N{ACCOUNT OF}SECRET@h/db"),
         ("API_KEYS", "finlink_SECRET"),
         ("API_KEYS", "finlink_SECRET:read"),
+        ("SMTP_URL", "smtp://u:pa[SECRET]w@h"),
+        ("SMTP_URL", "smtp://u:SECRET/w@h"),
+        ("SMS_TOKEN", "SECRET token"),
     ],
 )
 def test_no_message_has_a_secret(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
