@@ -17,7 +17,7 @@ from server.edge.probes import until
 from server.edge.settings import EdgeSettings
 from server.storage.address import members_of, unusable
 from server.supervisor import mongod
-from server.supervisor.specs import sandbox_ports
+from server.supervisor.specs import inbox_ports, sandbox_ports
 
 REPLY_TIMEOUT_MS = 3_000
 MONGOD_END_TIMEOUT = 20.0  # as in a stop
@@ -52,6 +52,9 @@ def listeners(
     if sandbox:
         for name, port in sandbox_ports(settings).items():
             setting = f"{name}_SANDBOX_PORT".upper()
+            found.append(Listener(f"the sandbox's {name}", setting, "127.0.0.1", port))
+        for name, port in inbox_ports(settings).items():
+            setting = f"SANDBOX_{name}_PORT".upper()
             found.append(Listener(f"the sandbox's {name}", setting, "127.0.0.1", port))
         if port := settings.sandbox_control_port:
             what = "the sandbox's control API"

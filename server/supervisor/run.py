@@ -195,6 +195,9 @@ class Run:
             "Console": f"{pages}/console/" if has_console(ROOT) else _NO_CONSOLE,
             "Data": str(self.data.path),
         }
+        if self.sandboxed:
+            port = specs.inbox_ports(self.settings)["inbox"]
+            facts["Inbox"] = f"http://127.0.0.1:{port}/inbox"
         self.console.announce(facts, next_step=_NEXT_STEP + elsewhere, hint="Press Ctrl-C to stop.")
 
     async def stop(self) -> None:
@@ -227,6 +230,7 @@ class Run:
             ports["mongo"] = settings.mongo_port
         if self.sandboxed:
             ports |= specs.sandbox_ports(settings)
+            ports |= {f"sandbox_{name}": port for name, port in specs.inbox_ports(settings).items()}
             if port := settings.sandbox_control_port:
                 ports["sandbox_control"] = port
         self.data.write_run_file(

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from server.config import Settings
+from server.delivery.settings import DeliverySettings
 from server.edge.probes import envoy_ready, port_open, serving, until
 from server.observability.exposition import FOLDER_SETTING, forget_process
 from server.platforms.registry import PLATFORMS
@@ -18,11 +19,19 @@ DEFAULT_METRICS_PORT = 9464
 
 
 def needs_sandbox(settings: Settings) -> bool:
-    return any(platform.needs_sandbox(settings) for platform in PLATFORMS)
+    delivery = settings.of(DeliverySettings).needs_sandbox(settings)
+    return delivery or any(platform.needs_sandbox(settings) for platform in PLATFORMS)
 
 
 def sandbox_ports(settings: Settings) -> Mapping[str, int]:
+    """The ports of the platforms that it stands in for."""
     return {each.name: settings.of(each.settings).sandbox_port for each in PLATFORMS}
+
+
+def inbox_ports(settings: Settings) -> Mapping[str, int]:
+    """Those of its inbox, by what listens there: `inbox` (the page, SMS) and `mail`."""
+    own = settings.of(DeliverySettings)
+    return {"inbox": own.sandbox_inbox_port, "mail": own.sandbox_mail_port}
 
 
 def metrics_port(settings: Settings) -> int:
@@ -58,6 +67,8 @@ def sandbox(settings: Settings) -> ProcessSpec:
     argv = [sys.executable, "-m", "sandbox"]
     for name, port in ports.items():
         argv += ["--port", f"{name}={port}"]
+    for name, port in inbox_ports(settings).items():
+        argv += [f"--{name}-port", str(port)]
     # Logins survive a restart, as they do at the platforms.
     argv += ["--memory", str(settings.data_dir / "sandbox.json")]
     if settings.sandbox_control_port:
@@ -66,7 +77,7 @@ def sandbox(settings: Settings) -> ProcessSpec:
         argv += ["--data", str(settings.sandbox_data)]
 
     async def all_respond() -> None:
-        for port in ports.values():
+        for port in (*ports.values(), *inbox_ports(settings).values()):
             await until(partial(port_open, port))
 
     return ProcessSpec(

@@ -20,7 +20,7 @@ from server.storage.driver import Database
 from tests.platforms.addresses import addresses_at
 from tests.sandbox import driver
 from tests.sandbox.accounts import APPROVED, Accounts, accounts_at
-from tests.sandbox.driver import API_KEY, API_SECRET
+from tests.sandbox.driver import API_KEY, API_SECRET, INBOX, delivery_at
 from tests.stack import ROOT, Stack, running
 
 
@@ -45,11 +45,20 @@ def ground(folder: Path, **settings: str) -> Iterator[Ground]:
     Kite's app `PLATFORM_KEY` gets refresh tokens there, `API_KEY` does not.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options = ("--option", APPROVED, "--option", "fi_money.session_ttl=86400", "--control-port", 0)
+    options = (
+        "--option",
+        APPROVED,
+        "--option",
+        "fi_money.session_ttl=86400",
+        "--control-port",
+        0,
+        *INBOX,
+    )
     with driver.running(*options) as sandbox, accounts_at(sandbox) as accounts:
         every = {
             "ENCRYPTION_KEY": secrets.token_hex(32),
             **addresses_at(sandbox.urls),
+            **delivery_at(sandbox),
             "ZERODHA_API_KEY": API_KEY,
             "ZERODHA_API_SECRET": API_SECRET,
             **settings,

@@ -102,12 +102,13 @@ def site(folder: Path) -> Iterator[Site]:
     keys = {scope: canaries.add("API key", new_key()) for scope in ("read", "write")}
     approved, secret = f"zerodha.approved={app_key}", f"zerodha.secret={app_secret}"
     options = ("--option", approved, "--option", secret, "--memory", memory, "--control-port", 0)
-    with driver.running(*options) as sandbox, accounts_at(sandbox) as accounts:
+    with driver.running(*options, *driver.INBOX) as sandbox, accounts_at(sandbox) as accounts:
         settings = {
             "LOG_LEVEL": "DEBUG",
             "WORKERS": "1",
             "ENCRYPTION_KEY": key,
             **addresses_at(sandbox.urls),
+            **driver.delivery_at(sandbox),
             "ZERODHA_API_KEY": app_key,
             "ZERODHA_API_SECRET": app_secret,
             "API_KEYS": ",".join(f"{s}-key:{s}:{digest(key)}" for s, key in keys.items()),

@@ -82,7 +82,8 @@ def test_only_ports_that_will_be_used_are_looked_at() -> None:
     assert names(metrics=9464) == [*always, "METRICS_PORT"]
     assert names(embedded=True) == [*always, "MONGO_PORT"]
     of_sandbox = [name for name in PORT_SETTINGS if name.endswith("_SANDBOX_PORT")]
-    assert names(sandbox=True) == [*always, *of_sandbox, "SANDBOX_CONTROL_PORT"]
+    inbox = ["SANDBOX_INBOX_PORT", "SANDBOX_MAIL_PORT"]
+    assert names(sandbox=True) == [*always, *of_sandbox, *inbox, "SANDBOX_CONTROL_PORT"]
 
 
 async def test_a_mongodb_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,10 +130,16 @@ async def test_what_is_left_is_ended_and_killed_if_need_be(
 
 
 def test_the_sandbox_runs_while_an_address_points_to_it() -> None:
-    real = [f"{each.name}_{name}" for each in PLATFORMS for name in each.addresses]
+    platforms = [f"{each.name}_{name}" for each in PLATFORMS for name in each.addresses]
+    real = dict.fromkeys(platforms, "http://there")
+    delivery = {
+        "smtp_url": "smtp://there", "mail_from": "f@there.example",
+        "sms_url": "https://there", "sms_token": "t", "sms_from": "FINLNK",
+    }  # fmt: skip
     assert needs_sandbox(load(_env_file=None))
-    assert needs_sandbox(load(_env_file=None, **{real[0]: "http://there"}))
-    assert not needs_sandbox(load(_env_file=None, **dict.fromkeys(real, "http://there")))
+    assert needs_sandbox(load(_env_file=None, **{platforms[0]: "http://there"}, **delivery))
+    assert needs_sandbox(load(_env_file=None, **real))
+    assert not needs_sandbox(load(_env_file=None, **real, **delivery))
     assert not needs_sandbox(load(_env_file=None, sandbox=False))
 
 

@@ -60,6 +60,8 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
         "metrics": run.port("METRICS_PORT"),
         "mongo": run.port("MONGO_PORT"),
         "sandbox_control": run.port("SANDBOX_CONTROL_PORT"),
+        "sandbox_inbox": run.port("SANDBOX_INBOX_PORT"),
+        "sandbox_mail": run.port("SANDBOX_MAIL_PORT"),
         **{each.name: run.port(f"{each.name}_SANDBOX_PORT".upper()) for each in PLATFORMS},
     }
     assert get_users(run) == 200
@@ -67,6 +69,10 @@ def test_everything_runs_and_is_announced(run: WholeRun) -> None:
     assert f"http://localhost:{run.port('PORT')}" in said
     assert f"localhost:{run.port('GRPC_PORT')}" in said
     assert str(run.data) in said
+    inbox = f"http://127.0.0.1:{run.port('SANDBOX_INBOX_PORT')}/inbox"
+    assert inbox in said
+    with urllib.request.urlopen(inbox, timeout=DEADLINE) as reply:
+        assert reply.status == 200
     assert "finlink users create" in said, "what to do next"
     built = (ROOT / "console" / "dist" / "index.html").is_file()
     assert ("run `make console`" in said) == (not built)

@@ -26,7 +26,7 @@ from tests.edge.pki import Authority, authority
 from tests.platforms.addresses import addresses_at
 from tests.sandbox import driver
 from tests.sandbox.accounts import APPROVED, Accounts, accounts_at
-from tests.sandbox.driver import API_KEY, API_SECRET
+from tests.sandbox.driver import API_KEY, API_SECRET, INBOX, delivery_at
 from tests.stack import free_ports
 from tests.topology.nodes import Node
 
@@ -120,7 +120,7 @@ async def mongodb(folder: Path) -> AsyncIterator[tuple[MongoDb, list[Node]]]:
 async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
     """Start everything; end it at the end, without any order."""
     with (
-        driver.running("--option", APPROVED, "--control-port", 0) as sandbox,
+        driver.running("--option", APPROVED, "--control-port", 0, *INBOX) as sandbox,
         accounts_at(sandbox) as accounts,
     ):
         async with mongodb(folder) as (database, mongods):
@@ -129,6 +129,7 @@ async def plant(folder: Path, servers_a_host: int) -> AsyncIterator[Plant]:
                 "MONGO_TIMEOUT_MS": "5000",  # as in deploy/: most elections fit into it
                 "ENCRYPTION_KEY": secrets.token_hex(32),
                 **addresses_at(sandbox.urls),
+                **delivery_at(sandbox),
                 "ZERODHA_API_KEY": API_KEY,
                 "ZERODHA_API_SECRET": API_SECRET,
             }
