@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -19,10 +20,12 @@ from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e import connector_steps as step
 from tests.faults.load import under, until
+from tests.observability import messages
 from tests.observability.monitored import Monitored
 
 Cause: TypeAlias = Callable[[Monitored], AbstractAsyncContextManager[None]]
 HICCUP_SECONDS = 0.8
+MORE_THAN_AT_A_TIME = 200  # mails, for three processes
 _FIVE_MINUTES_AGO = {"$dateSubtract": {"startDate": "$$NOW", "unit": "minute", "amount": 5}}
 
 
@@ -145,6 +148,20 @@ async def logins_refused(site: Monitored) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def mail_server_hangs(site: Monitored) -> AsyncIterator[None]:
+    """With more mails due than workers can try at a time, and for longer than anybody should wait."""
+    sandbox = site.ground.sandbox.sandbox.process
+    async with messages.outbox_of(site, since=timedelta(minutes=5)) as outbox:
+        sandbox.send_signal(signal.SIGSTOP)
+        try:
+            await outbox.add_mails(MORE_THAN_AT_A_TIME)
+            yield
+        finally:
+            sandbox.send_signal(signal.SIGCONT)
+        await outbox.until_over()
+
+
+@asynccontextmanager
 async def server_dies(site: Monitored) -> AsyncIterator[None]:
     site.alone.kill()
     yield
@@ -158,6 +175,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     workers_behind: {"FinlinkSyncsLate"},
     workers_hang: {"FinlinkNobodySyncs"},
     logins_refused: {"FinlinkSuspicious"},
+    mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
 }
@@ -167,6 +185,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
     (workers_hang,),
+    (mail_server_hangs,),
     (workers_die, server_dies),
 )
 

@@ -16,7 +16,7 @@ import pytest
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as step
 from tests.faults.load import under
-from tests.observability import causes, declared, prometheus
+from tests.observability import causes, declared, messages, prometheus
 from tests.observability.causes import CAUSES, TOGETHER, Cause
 from tests.observability.monitored import SYNC_LIMIT, Monitored
 from tests.observability.prometheus import Prometheus
@@ -52,7 +52,9 @@ async def test_each_panel_shows_something_and_each_metric_is_seen(
         seen = {sample.name for sample in await site.samples() if sample.value > 0}
         missing = {name for name, series in declared.series().items() if not series & seen}
         # Of workers that die or hang as they sync; the alerts about them are caused with it.
-        return missing <= {"finlink_syncs_abandoned", "finlink_sync_overdue_seconds"}
+        return missing <= {
+            "finlink_syncs_abandoned", "finlink_sync_overdue_seconds", "finlink_delivery_overdue_seconds"
+        }  # fmt: skip
 
     async with under(partial(everything_happens, site)):
         for title, expression in prometheus.panels():
@@ -170,6 +172,11 @@ async def everything_happens(site: Monitored) -> None:
             calls = [stranger.post(f"{NOBODYS}/sync") for _ in range(SYNC_LIMIT + 50)]
             await asyncio.gather(*calls)
 
+    async def messages_are_sent_and_refused() -> None:
+        async with messages.outbox_of(site) as outbox:
+            await outbox.add(messages.mail(), messages.mail("refused@example.com"), messages.sms())
+            await outbox.add(messages.mail(), decoy=True)
+
     async def comes_and_goes(cause: Cause) -> None:
         async with cause(site):
             pass
@@ -179,6 +186,7 @@ async def everything_happens(site: Monitored) -> None:
         await asyncio.gather(
             reads_and_failures(),
             refused_logins(),
+            messages_are_sent_and_refused(),
             comes_and_goes(causes.logins_refused),
             comes_and_goes(causes.run_put_off),
         )
