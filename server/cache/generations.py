@@ -1,20 +1,15 @@
 """The table by which the workers of a host notify each other that something of a user has changed.
 
-A file of 8-byte numbers in memory that all of them share. A number is written and read as a whole, as
-processors do with aligned words, so there are no locks. Every write puts a number that was not there
-before; see `responses.py` for who reads it.
+Every write puts a number that was not there before; see `responses.py` for who reads it.
 """
 
-import errno
-import mmap
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from server.cache.responses import EVERYBODY, PLACES, is_changing, place_of
-
-_BYTES = 8 * (PLACES + 1)
+from server.cache.shared_numbers import shared_numbers
 
 
 class Generations:
@@ -24,15 +19,7 @@ class Generations:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        if path is None:
-            self.numbers = memoryview(mmap.mmap(-1, _BYTES)).cast("Q")
-            return
-        with path.open("a+b") as file:
-            size = file.seek(0, 2)
-            if size not in {0, _BYTES}:
-                raise OSError(errno.EINVAL, "it is a file of something else")
-            file.truncate(_BYTES)
-            self.numbers = memoryview(mmap.mmap(file.fileno(), _BYTES)).cast("Q")
+        self.numbers = shared_numbers(path, PLACES + 1)
         # A worker that died may have left changes open; the feed reports what became of them.
         for place, number in enumerate(self.numbers):
             if is_changing(number):

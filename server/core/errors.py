@@ -88,6 +88,13 @@ class PermissionDenied(ApiError):
     default_message = "The caller may not make this call"
 
 
+class RateLimited(ApiError):
+    """The caller has made too many calls of this kind; `retry_after` says when the next one may pass."""
+
+    code = "RATE_LIMITED"
+    default_message = "Too many requests"
+
+
 class Unavailable(ApiError):
     """The database cannot be reached now."""
 

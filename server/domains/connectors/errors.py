@@ -46,8 +46,3 @@ class InvalidCredentials(ApiError):
 class PlatformNotAvailable(ApiError):
     code = "PLATFORM_UNAVAILABLE"
     default_message = "The platform cannot be reached; try again shortly"
-
-
-class LoginsThrottled(ApiError):
-    code = "RATE_LIMITED"
-    default_message = "The platform refused this user's logins too often; wait before the next"

@@ -8,8 +8,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from server.core.clock import utc_now
+from server.core.errors import RateLimited
 from server.domains.connectors.connections.throttle import ALLOWED, REFUSED_LOGINS, STOP, WITHIN
-from server.domains.connectors.errors import InvalidCredentials, LoginsThrottled
+from server.domains.connectors.errors import InvalidCredentials
 from server.platforms.base import CredentialsRefused
 from tests.domains.connectors.sync_world import ALL, World
 
@@ -41,7 +42,7 @@ async def test_after_so_many_refused_logins_that_user_is_throttled(world: World)
     before = counted()
     await refused(world, user_id, ALLOWED)
     assert counted() == [before[0] + ALLOWED, before[1] + 1, before[2] + 1]
-    with pytest.raises(LoginsThrottled) as stopped:
+    with pytest.raises(RateLimited) as stopped:
         await world.connect(user_id, world.platform.name, ALL, RIGHT)
     assert stopped.value.retry_after is not None
     assert STOP - timedelta(minutes=1) < stopped.value.retry_after <= STOP
@@ -86,5 +87,5 @@ async def test_refreshes_count_too(world: World) -> None:
     for _ in range(ALLOWED):
         with pytest.raises(InvalidCredentials):
             await world.service.refresh(connector.id, {"requestToken": "t"})
-    with pytest.raises(LoginsThrottled):
+    with pytest.raises(RateLimited):
         await world.service.refresh(connector.id, {"requestToken": "t"})

@@ -61,7 +61,7 @@ class Connecting:
     _wake: Callable[[], None]
 
     async def connect(self, request: ConnectRequest, reply: KeyedReply | None = None) -> Connection:
-        """Raises UserNotFound, AlreadyConnected, InvalidCredentials, LoginsThrottled or
+        """Raises UserNotFound, AlreadyConnected, InvalidCredentials, RateLimited or
         PlatformNotAvailable; nothing is stored then.
         """
         log = _log.bind(user_id=request.user_id, platform=request.platform)

@@ -51,7 +51,7 @@ class LoginFlow:
     async def begin(
         self, user_id: str, platform: str, credentials: Mapping[str, str]
     ) -> PlatformSession | LoginRequired:
-        """Raises InvalidCredentials, PlatformNotAvailable or LoginsThrottled."""
+        """Raises InvalidCredentials, PlatformNotAvailable or RateLimited."""
         async with self._throttle.attempt(user_id, platform, credentials):
             return await platform_reply(self._platforms[platform].connect(credentials))
 

@@ -13,9 +13,10 @@ import structlog
 from pymongo import IndexModel
 
 from server.core.clock import utc_now
+from server.core.errors import RateLimited
 from server.core.events import Event, current_actor
 from server.domains.connectors import metrics
-from server.domains.connectors.errors import InvalidCredentials, LoginsThrottled
+from server.domains.connectors.errors import InvalidCredentials
 from server.observability.metrics import SUSPICIOUS
 from server.storage.audit import AuditTrail
 from server.storage.driver import Database, Document
@@ -28,6 +29,7 @@ SUSPICION = "suspicious.refused_credentials"
 ALLOWED = 10
 WITHIN = timedelta(minutes=10)
 STOP = timedelta(minutes=15)
+_THROTTLED = "The platform refused this user's logins too often; wait before the next"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     REFUSED_LOGINS: [IndexModel("newest", expireAfterSeconds=3600)]
 }
@@ -44,7 +46,7 @@ class LoginThrottle:
     async def attempt(
         self, user_id: str, platform: str, credentials: Mapping[str, str]
     ) -> AsyncIterator[None]:
-        """Inside, a login with a caller's credentials is tried. Raises LoginsThrottled."""
+        """Inside, a login with a caller's credentials is tried. Raises RateLimited."""
         if not credentials:
             yield
             return
@@ -58,11 +60,11 @@ class LoginThrottle:
         await self._refused.delete_one({"_id": _login(user_id, platform)})
 
     async def _check(self, user_id: str, platform: str) -> None:
-        """Raises LoginsThrottled while this user's logins at this platform are throttled."""
+        """Raises RateLimited while this user's logins at this platform are throttled."""
         document = await self._refused.find_one({"_id": _login(user_id, platform)})
         until = document.get("stoppedUntil") if document else None
         if until is not None and until > utc_now():
-            raise LoginsThrottled(retry_after=until - utc_now())
+            raise RateLimited(_THROTTLED, retry_after=until - utc_now())
 
     async def _count(self, user_id: str, platform: str) -> None:
         """Record that a platform has refused a login of this user, and throttle them at one too many."""
