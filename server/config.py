@@ -104,6 +104,12 @@ class Settings(SettingsBase):
     # `always`: a call needs a credential also if Finlink has no API keys.
     auth_required: Literal["with_keys", "always"] = "with_keys"
 
+    # Calls of one user who has signed in, and those of them that change users or the own account; 0 is none.
+    user_calls_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
+    user_changes_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+    # With it the workers of a host count them together; `run` makes it.
+    user_limits_file: FilePath | None = None
+
     # Responses of hot reads that a worker keeps; with 0 none.
     response_cache_mb: Annotated[int, Field(ge=0, le=4_096)] = 16
     # With it the workers of a host notify each other of changes; `run` makes it.

@@ -162,6 +162,7 @@ class Run:
             self.encryption_key,
             metrics=metrics,
             generations=self.sockets / "generations",
+            user_limits=self.sockets / "user-limits",
         )
         await self.supervisor.start(
             [specs.worker(i, socket, env) for i, socket in enumerate(sockets)]

@@ -46,17 +46,23 @@ def env_without_secrets() -> dict[str, str]:
 
 
 def worker_env(
-    mongodb_uri: str, encryption_key: str | None, *, metrics: Path, generations: Path
+    mongodb_uri: str,
+    encryption_key: str | None,
+    *,
+    metrics: Path,
+    generations: Path,
+    user_limits: Path,
 ) -> dict[str, str]:
     """The environment, with the values that this run has chosen.
 
-    Workers count into the folder `metrics`, and share the file `generations`.
+    Workers count into the folder `metrics`, and share the files `generations` and `user_limits`.
     """
     env = dict(os.environ)
     env["MONGODB_URI"] = mongodb_uri
     env["METRICS_PORT"] = "0"  # the supervisor serves them
     env[FOLDER_SETTING] = str(metrics)
     env["GENERATIONS_FILE"] = str(generations)
+    env["USER_LIMITS_FILE"] = str(user_limits)
     if encryption_key is not None:
         env["ENCRYPTION_KEY"] = encryption_key
     return env

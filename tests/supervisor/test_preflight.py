@@ -29,7 +29,7 @@ from server.supervisor.preflight import (
 from server.supervisor.specs import env_without_secrets, needs_sandbox, worker_env
 from tests.supervisor.harness import DEADLINE, free_ports
 
-SHARED = {"metrics": Path("metrics"), "generations": Path("generations")}
+SHARED = {name: Path(name) for name in ("metrics", "generations", "user_limits")}
 
 
 def settings(**given: object) -> Settings:
@@ -148,6 +148,7 @@ def test_workers_get_what_the_run_decided(monkeypatch: pytest.MonkeyPatch) -> No
     env = worker_env("mongodb://here", "key", **SHARED)
     assert env["MONGODB_URI"] == "mongodb://here"
     assert env["GENERATIONS_FILE"] == str(SHARED["generations"])
+    assert env["USER_LIMITS_FILE"] == str(SHARED["user_limits"])
     assert env["ENCRYPTION_KEY"] == "key"
     own = worker_env("mongodb://here", None, **SHARED)
     assert "ENCRYPTION_KEY" not in own  # as the environment, or .env, has it
