@@ -114,7 +114,10 @@ def generate_typescript() -> None:
     output = TYPESCRIPT / "src" / "gen"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
-    google = ["google/api/annotations.proto", "google/api/http.proto", "google/rpc/code.proto"]
+    google = [
+        "google/api/annotations.proto", "google/api/http.proto", "google/api/httpbody.proto",
+        "google/rpc/code.proto",
+    ]  # fmt: skip
     plugin = TYPESCRIPT / "node_modules" / ".bin" / "protoc-gen-es"
     options = (
         f"--plugin=protoc-gen-es={plugin}",

@@ -35,8 +35,10 @@ def descriptors(source: FileDescriptorSet) -> FileDescriptorSet:
     A path is bound under every base path, so that it means the same RPC under each, and to HEAD where it is
     to GET.
     """
-    result = FileDescriptorSet()
-    result.CopyFrom(source)
+    # These are added as they are: Envoy wants every file after those it imports, and all import these.
+    first = (any_pb2.DESCRIPTOR, httpbody_pb2.DESCRIPTOR)
+    names = {each.name for each in first}
+    result = FileDescriptorSet(file=[file for file in source.file if file.name not in names])
     rules = {
         method.input_type: method.options.Extensions[annotations_pb2.http]
         for file in result.file
@@ -54,12 +56,9 @@ def descriptors(source: FileDescriptorSet) -> FileDescriptorSet:
         named = httpbody_pb2.DESCRIPTOR.name
         if (file.service or requests.keys() & rules.keys()) and named not in file.dependency:
             file.dependency.append(named)
-    # Envoy wants every file after those it imports.
-    known = {file.name for file in result.file}
     ordered = FileDescriptorSet()
-    for module in (any_pb2, httpbody_pb2):
-        if module.DESCRIPTOR.name not in known:
-            module.DESCRIPTOR.CopyToProto(ordered.file.add())
+    for each in first:
+        each.CopyToProto(ordered.file.add())
     ordered.file.extend(result.file)
     return ordered
 

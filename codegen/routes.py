@@ -252,10 +252,15 @@ def _cors() -> dict[str, Any]:
         "@type": f"{_FILTERS}.cors.v3.CorsPolicy",
         "allow_origin_string_match": [],  # CORS_ORIGINS; none
         "allow_methods": "GET, POST, PUT, PATCH, DELETE",
-        "allow_headers": "content-type, idempotency-key, last-event-id, x-api-key, x-request-id",
-        "expose_headers": (
-            "retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-request-id"
+        "allow_headers": (
+            "authorization, content-type, idempotency-key, last-event-id, x-api-key, x-on-behalf-of, "
+            "x-request-id, x-requested-with"
         ),
+        "expose_headers": (
+            "retry-after, www-authenticate, x-ratelimit-limit, x-ratelimit-remaining, "
+            "x-ratelimit-reset, x-request-id"
+        ),
+        "allow_credentials": True,  # the session's cookie, for the origins above alone
         "max_age": "600",
     }
 

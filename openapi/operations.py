@@ -87,6 +87,8 @@ class Operations:
     def _success(self, method: Method) -> dict[str, Any]:
         if method.returns_raw_body:
             made = {"description": _STATUS_WORDS[method.success_status], "headers": HEADERS}
+            if method.http_path.endswith(".json"):
+                return made | {"content": {"application/json": {"schema": {"type": "object"}}}}
             return made | {"content": {"*/*": {"schema": _BYTES}}}
         reply = method.descriptor.output_type
         schema = (self._schemas.bare if method.streams else self._schemas.reply)(reply)

@@ -15,6 +15,7 @@ from codegen.derived_rules import words
 from openapi import contract, rules
 from openapi.rules import NO_CONTROL_CHARACTERS, Schema
 from server.rpc.method import Method
+from server.rpc.status import STATUSES
 
 _TIMESTAMP = timestamp_pb2.Timestamp.DESCRIPTOR.full_name
 _FIELD_MASK = field_mask_pb2.FieldMask.DESCRIPTOR.full_name
@@ -78,9 +79,10 @@ class Schemas:
     def name_words(self) -> None:
         """Give the words of two lists that share one the names of the contract's enums.
 
-        Generated Go has the words of all lists in one scope.
+        Generated Go has the words of all lists in one scope, with the codes of errors.
         """
         count = Counter(word for enum in self._lists for word in words(enum))
+        count.update(map(str.lower, STATUSES))
         for enum in self._lists:
             if any(count[word] > 1 for word in words(enum)):
                 names = [value.name for value in enum.values[1:]]

@@ -133,6 +133,26 @@ def rotate_keys(
         raise SystemExit("finlink: stopped; run it again to continue") from None
 
 
+@app.command()
+def rotate_signing_key(
+    now: Annotated[
+        bool,
+        typer.Option(
+            "--now",
+            help="Sign with the new key at once and drop all others: access tokens expire, sessions go on.",
+        ),
+    ] = False,
+) -> None:
+    """Make the next key for access tokens; it is published an hour before it signs.
+
+    Servers do this by themselves every SIGNING_KEY_DAYS. It works on MONGODB_URI, else on the database of
+    the running `run`. Use --now if a key may be known to others.
+    """
+    from server.commands.rotate_signing_key import rotate_signing_key as rotate  # noqa: PLC0415 - as above
+
+    rotate(now=now)
+
+
 @app.command("verify-audit")
 def verify_audit(
     known: Annotated[

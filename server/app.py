@@ -17,6 +17,7 @@ from server.cache.generations import Generations
 from server.cache.responses import ResponseCache
 from server.config import ConfigError, KeySettings, Settings
 from server.core.clock import CLOCK
+from server.delivery.building import build_delivery
 from server.domains.registry import CONTRACT, FOLLOWED, build
 from server.domains.users.service import UserDirectory
 from server.domains.users.store import UserStore
@@ -40,6 +41,8 @@ from server.rpc.middleware.live_sessions import LiveSessions
 from server.rpc.middleware.logging import call_logging
 from server.rpc.middleware.ownership import Owners, Ownership
 from server.rpc.middleware.tracing import CallTracing
+from server.rpc.middleware.user_limits import UserLimits
+from server.rpc.rate_limiter import RateLimiter
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Vault
 from server.security.ring import KeyRing
@@ -154,15 +157,17 @@ async def running_worker(
         trail = AuditTrail(database, Codes(secrets.audit))
         changes = RecordedChanges(database, trail, generations)
         users = UserDirectory(UserStore(database))
+        deliveries = build_delivery(settings, database, secrets.deliveries, CLOCK.now)
         kernel = Kernel(
-            settings, database, leases, ring, secrets, generations, trail, changes, users, CLOCK
-        )
+            settings, database, leases, ring, secrets, generations, trail, changes, users,
+            deliveries.outbox, CLOCK,
+        )  # fmt: skip
         domains = build(kernel)
         for closed in (each for parts in domains for each in parts.closed):
             stack.push_async_callback(closed)
         # The rollup reports totals to the others, so it ends first.
         background = [each for parts in domains for each in parts.background]
-        for each in (*background, _rollup(kernel, domains)):
+        for each in (deliveries, *background, _rollup(kernel, domains)):
             stack.push_async_callback(each.stop)
             each.start()
 
@@ -173,7 +178,13 @@ async def running_worker(
             cache = await stack.enter_async_context(_response_cache(settings, generations))
         sign_ins = next((each.sign_ins for each in domains if each.sign_ins), None)
         passed = middleware(
-            Authentication(await keys_of(database, settings), sign_ins, users.identity),
+            Authentication(
+                await keys_of(database, settings),
+                sign_ins,
+                users.identity,
+                behalf_is_open=not settings.production,
+            ),
+            _user_limits(settings),
             LiveSessions(sign_ins),
             completion,
             CachedResponses(cache),
@@ -202,6 +213,16 @@ async def running_worker(
 
 async def _stop(engines: Sequence[Engine]) -> None:
     await asyncio.gather(*(engine.stop(SYNC_STOP_SECONDS) for engine in engines))
+
+
+def _user_limits(settings: Settings) -> UserLimits:
+    """Raises ConfigError where the file cannot be shared."""
+    try:
+        limiter = RateLimiter(settings.user_limits_file)
+    except OSError as error:
+        raise ConfigError(f"USER_LIMITS_FILE: cannot be used ({error.strerror})") from None
+    calls, changes = settings.user_calls_per_hour, settings.user_changes_per_hour
+    return UserLimits(limiter, calls=calls, changes=changes)
 
 
 def _owners(domains: Sequence[Parts]) -> dict[str, Owners]:
@@ -241,6 +262,7 @@ async def _response_cache(
 
 def middleware(
     authentication: Authentication,
+    limits: UserLimits,
     sessions: LiveSessions,
     completion: Completion,
     responses: CachedResponses,
@@ -254,14 +276,15 @@ def middleware(
         *([] if tracing is None else [CallTracing(tracing)]),
         error_status(translate),
         authentication,
+        limits,
         sessions,
         completion,
         responses.returned,
         request_decoding,
-        ownership,
         responses.stored,
         reply_encoding,
         cast("Middleware", idempotency),
+        cast("Middleware", ownership),
     ]
 
 

@@ -14,7 +14,10 @@ from pymongo import IndexModel
 from server.cache.generations import Generations
 from server.config import Settings
 from server.core.clock import Clock
+from server.core.model import Changes
 from server.core.principals import SignIns
+from server.core.users import NewUser, User
+from server.delivery.outbox import Outbox
 from server.rpc.middleware.ownership import Owners
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
@@ -40,6 +43,20 @@ class Users(Protocol):
     async def lock(self, user_id: str, session: ClientSession) -> bool:
         """`is_active` inside a transaction, which keeps the user from changing until it ends."""
 
+    async def get(self, user_id: str) -> User: ...
+
+    async def find(self, field: str, value: str) -> User | None:
+        """The user who has this `id` or `email` (lower case), or None."""
+
+    async def lock_id(self, user: str, session: ClientSession) -> User | None:
+        """The user of a `User.id`, who cannot change until the transaction ends; None if there is none."""
+
+    async def create(self, new: NewUser, session: ClientSession) -> User:
+        """Raises UserExists, naming what is taken."""
+
+    async def update(self, user_id: str, changes: Changes, session: ClientSession) -> User:
+        """Change fields by document path, inside a transaction."""
+
 
 class UserDependents(Protocol):
     """Data that a domain keeps of a user and must change together with the user.
@@ -47,20 +64,24 @@ class UserDependents(Protocol):
     A class that derives from it says only what it does; the rest is nothing.
     """
 
-    async def check_deletable(self, user_id: str) -> None:
+    async def check_deletable(self, user: User) -> None:
         """Raise an ApiError if the user must not be deleted now. All domains are asked before any acts."""
         return
 
-    async def before_delete(self, user_id: str) -> None:
+    async def before_delete(self, user: User) -> None:
         """Notify external services, if they can be reached; nothing is decided yet."""
         return
 
-    async def delete(self, user_id: str, session: ClientSession) -> None:
+    async def delete(self, user: User, session: ClientSession) -> None:
         """Remove everything kept of the user, inside the transaction that deletes the user."""
         return
 
-    async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
+    async def set_active(self, user: User, active: bool, session: ClientSession) -> None:
         """Let the user's background work run or pause, inside the same transaction."""
+        return
+
+    def committed(self, user: User) -> None:
+        """Such a change has been committed, or nobody knows: notify the workers of this host."""
         return
 
 
@@ -79,6 +100,8 @@ class Secrets:
     requests: bytes
     answers: bytes
     audit: bytes
+    deliveries: bytes
+    of_domains: Mapping[str, bytes]  # those that a domain has named
 
 
 @dataclass(frozen=True)
@@ -92,6 +115,7 @@ class Kernel:
     trail: AuditTrail
     changes: RecordedChanges
     users: Users
+    outbox: Outbox
     clock: Clock
 
 
@@ -149,6 +173,7 @@ class Domain:
     # Collections whose change streams need the document before the change.
     images: Sequence[str] = ()
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
+    secrets: Sequence[str] = ()  # the names of keyed secrets of its own, for `Secrets.of_domains`
     # It is built after the domains of earlier stages, and gets their parts.
     stage: int = 0
 

@@ -84,22 +84,34 @@ def _collector(value: str) -> None:
         )
 
 
+def _is_origin(text: str) -> bool:
+    """Whether it is an origin as browsers send it."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    shown = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
+        shown += f":{port}"
+    known = parts.scheme in _DEFAULT_PORTS and (":" in host or _HOST_NAME.fullmatch(host))
+    return bool(known) and f"{parts.scheme}://{shown}" == text
+
+
+def _origin(value: str) -> None:
+    if not _is_origin(value):
+        raise ValueError(
+            "must be an origin such as https://finlink.example: in lower case, no path, no `/` at the "
+            "end, no default port"
+        )
+
+
 def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in value:
-        try:
-            parts = urlsplit(origin)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            host, port, parts = "", None, urlsplit("")
-        shown = f"[{host}]" if ":" in host else host
-        if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
-            shown += f":{port}"
-        known = parts.scheme in _DEFAULT_PORTS and (":" in host or _HOST_NAME.fullmatch(host))
-        if not known or f"{parts.scheme}://{shown}" != origin:
-            raise ValueError(
-                "must be origins as browsers send them, such as https://app.example, separated by "
-                "commas: in lower case, no path, no default port, no `*`"
-            )
+    if not all(map(_is_origin, value)):
+        raise ValueError(
+            "must be origins as browsers send them, such as https://app.example, separated by "
+            "commas: in lower case, no path, no default port, no `*`"
+        )
     return value
 
 
@@ -150,6 +162,7 @@ Collector = Annotated[str, checked(_collector)]
 HostPort = Annotated[str, checked(_host_port)]
 # A shell turns `~` into the user's folder; a file of settings has no shell.
 FilePath = Annotated[Path, AfterValidator(_expanded)]
+Origin = Annotated[str, checked(_origin)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # separated by commas
 Origins = Annotated[Words, AfterValidator(_origins)]
 Cidrs = Annotated[Words, AfterValidator(_cidrs)]

@@ -2,6 +2,7 @@
 
 from server.config import ConfigError, Settings
 from server.delivery import store as deliveries
+from server.delivery.sealing import KEY_NAME as DELIVERY_KEY
 from server.domains import registry
 from server.kernel import Indexes, Secrets
 from server.security.encryption import Undecipherable
@@ -59,6 +60,10 @@ async def keyed_secrets_of(database: driver.Database, ring: KeyRing) -> Secrets:
             requests=await get("requests of idempotency keys"),
             answers=await get("replies of idempotency keys"),
             audit=await get(CODES_KEY),
+            deliveries=await get(DELIVERY_KEY),
+            of_domains={
+                name: await get(name) for domain in registry.DOMAINS for name in domain.secrets
+            },
         )
     except MissingKey as error:
         raise ConfigError(f"ENCRYPTION_KEYS: {error}") from None

@@ -1,4 +1,4 @@
-"""Every RPC that changes something, with a request that is right and a look at what it changed.
+"""Every RPC that changes something and whose reply is stored: a request that is right, and what it changed.
 
 Gathered from `tests/domains/<domain>/requests.py`, each of which has
 
@@ -21,18 +21,20 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from pymongo import MongoClient
 
+from server.rpc.call import AUTHORIZATION, ON_BEHALF_OF
 from server.rpc.method import Method
 from tests.contract.descriptors import methods
 from tests.domains.preparing import Prepare
 from tests.e2e.connector_steps import Documents, Json
 from tests.stack import Stack
 
+HEADERS = (AUTHORIZATION, ON_BEHALF_OF)
 DOMAINS = [
     import_module(f"tests.domains.{path.parent.name}.requests")
     for path in sorted(Path(__file__).parent.glob("domains/*/requests.py"))
 ]
 METHODS: dict[str, Method] = {
-    method.descriptor.name: method for method in methods() if method.changes_state
+    method.descriptor.name: method for method in methods() if method.stores_reply
 }
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     name: change for domain in DOMAINS for name, change in domain.CHANGES.items()
@@ -44,20 +46,27 @@ def new_key() -> str:
 
 
 async def prepared(name: str, rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
-    """All fields of a request of the RPC `name` that will succeed, by JSON name."""
+    """All fields of a request of the RPC `name` that will succeed, by JSON name.
+
+    Of one that needs a user there are headers among them: `authorization`, or `x-on-behalf-of` for the user.
+    """
     before, sent = CHANGES[name]
-    return {**await before(rest, documents, user_id), **sent}
+    request = {**await before(rest, documents, user_id), **sent}
+    if not METHODS[name].access.open_without_keys and AUTHORIZATION not in request:
+        request[ON_BEHALF_OF] = user_id
+    return request
 
 
 async def over_rest(rest: httpx.AsyncClient, name: str, request: Json, key: str) -> httpx.Response:
     method = METHODS[name]
     names = {field.name: field.json_name for field in method.request.fields}
     values = {field: request[names[field]] for field in method.path_fields}
-    body = {k: v for k, v in request.items() if k not in {names[f] for f in method.path_fields}}
+    elsewhere = {*HEADERS, *(names[field] for field in method.path_fields)}
+    body = {k: v for k, v in request.items() if k not in elsewhere}
     return await rest.request(
         method.verb.upper(),
         method.http_path.removeprefix("/api/v1").format(**values),
-        headers={"Idempotency-Key": key},
+        headers=dict(_headers(request, key)),
         json=body if method.takes_json else None,
         params=None if method.takes_json else {k: json.dumps(v) for k, v in body.items()},
     )
@@ -70,9 +79,14 @@ async def over_grpc(channel: grpc.aio.Channel, name: str, request: Json, key: st
         request_serializer=method.request_class.SerializeToString,
         response_deserializer=method.response_class.FromString,
     )
-    message = json_format.ParseDict(request, method.request_class())
-    reply: Message = await call(message, metadata=(("idempotency-key", key),), timeout=40)
+    fields = {k: v for k, v in request.items() if k not in HEADERS}
+    message = json_format.ParseDict(fields, method.request_class())
+    reply: Message = await call(message, metadata=_headers(request, key), timeout=40)
     return reply
+
+
+def _headers(request: Json, key: str) -> tuple[tuple[str, str], ...]:
+    return (("idempotency-key", key), *((k, request[k]) for k in HEADERS if k in request))
 
 
 async def state(documents: Documents, user_id: str) -> Any:

@@ -93,6 +93,7 @@ def running(data_dir: Path, **settings: str) -> Iterator[Stack]:
         "APP_ENV": "development",
         "WORKERS": "2",
         "RATE_LIMITS": "off",  # all tests call from one address
+        "BCRYPT_ROUNDS": "10",  # a quarter of the work
         **settings,
     }
     log = data_dir / "output.log"

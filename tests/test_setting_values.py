@@ -29,6 +29,14 @@ NEVER_WORK = {
         "localhost:4317", "http://localhost:99999", "http://exa mple:4317",
         "http://localhost:4317/v1/traces", "http://user:word@localhost:4317",
     ],
+    "PUBLIC_URL": [
+        "finlink.example", "https://finlink.example/", "https://finlink.example/api", "https://*",
+        "https://Finlink.example", "https://finlink.example:443", "ftp://finlink.example",
+        "https://user@finlink.example", "https://finlink.example?x=1",
+    ],
+    "JWT_SECRET": ["x" * 31], "JWT_AUDIENCE": ["two words", "bücher", "x" * 256],
+    "JWT_ALGORITHM": ["none", "EdDSA", "es256", "HS512"],
+    "ACCESS_TOKEN_EXPIRE_MINUTES": ["0", "61", "1.5"], "SIGNING_KEY_DAYS": ["0", "3651"],
     "ZERODHA_BASE_URL": [
         "api.kite.trade", "http://", "http://x:99999", "https://x?y=1", "ftp://x", "https:x",
         "https://a:0", "https://a..b", "https://a/b c", "https:\\\\a",
@@ -51,6 +59,8 @@ NEVER_WORK = {
     "SMS_TOKEN": ["two words", "é"], "SMS_FROM": ["F!", "ABCDEFGHIJKLM", "+", "+12"],
     "SMS_COUNTRIES": ["india", "in", "XX", "IN;SG", ","], "SMS_PER_HOUR": ["0", "many"],
     "PORT": ["0", "65536", "http"], "LOG_LEVEL": ["info"], "RATE_LIMIT_USERS": ["0", "many"],
+    "REFRESH_REUSE_SECONDS": ["-1", "601", "1.5"],
+    "BCRYPT_ROUNDS": ["9", "16", "twelve"],
 }  # fmt: skip
 
 
@@ -83,6 +93,8 @@ def test_what_never_works_is_refused_by_name(
         ("RATE_LIMIT_SERVICE", "limits_1.internal:8081"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example"),
         ("ZERODHA_BASE_URL", "http://127.0.0.1:8085/kite"),
+        ("PUBLIC_URL", "https://finlink.example"), ("PUBLIC_URL", "http://10.1.2.3:3000"),
+        ("JWT_SECRET", "x" * 32), ("JWT_ALGORITHM", "RS256"),
         ("MONGODB_URI", "mongodb://u:p%40ss@a:1,b:2/x?replicaSet=r"),
         ("SANDBOX", "yes"), ("TRACE_PERCENT", "0.5"), ("MAIL_FROM", "post@finlink.example"),
         ("MAIL_FROM", "Finlink, Bücher <post@finlink.example>"), ("SMS_COUNTRIES", "IN, SG"),
@@ -141,8 +153,9 @@ def test_a_users_folder_is_found_without_a_shell(monkeypatch: pytest.MonkeyPatch
     [("development", "127.0.0.1"), ("test", "127.0.0.1"), ("production", "0.0.0.0")],  # noqa: S104
 )
 def test_only_production_listens_for_others_unasked(environment: str, address: str) -> None:
-    key = secrets.token_hex(32) if environment == "production" else None
-    given = {"_env_file": None, "app_env": environment, "encryption_key": key}
+    given = {"_env_file": None, "app_env": environment}
+    if environment == "production":
+        given |= {"encryption_key": secrets.token_hex(32), "public_url": "https://finlink.example"}
     assert load(**given).of(EdgeSettings).address == address
     assert load(**given, host="::").of(EdgeSettings).address == "::"
 

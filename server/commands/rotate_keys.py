@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from server.commands.database import audit_trail, key_ring, on_database
 from server.config import Settings
 from server.core.events import Event
+from server.domains.identity.tokens.store import signing_keys
 from server.security.rotation import Rotation, rotate, survey
 from server.storage.data_keys import data_keys
 from server.storage.driver import Database
@@ -31,7 +32,7 @@ def rotate_keys(*, check: bool, rate: int, **given: object) -> int:
 
     async def work(database: Database, settings: Settings) -> Rotation:
         ring = key_ring(settings)
-        collections = [data_keys(database), keyed_secrets(database)]
+        collections = [data_keys(database), keyed_secrets(database), signing_keys(database)]
         started = time.monotonic()
         if check:
             rotation = await survey(ring, collections)

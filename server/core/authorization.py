@@ -1,4 +1,4 @@
-"""What each caller may do: the contract's access of an RPC against the principal of a call.
+"""Decides what each caller may do: the contract's access of an RPC against the principal of a call.
 
 `admit` asks what can be known before the request is read; `check_owner` asks whose data it is about.
 """

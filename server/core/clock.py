@@ -5,6 +5,7 @@ clock, which is the same for all who contend for one.
 """
 
 import mmap
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,10 @@ class Clock:
     def now(self) -> datetime:
         now = datetime.now(UTC) + timedelta(milliseconds=self._ahead[0])
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def timestamp(self) -> float:
+        """The same in seconds since 1970: a tenth of the cost, for what each call asks."""
+        return time.time() + self._ahead[0] / 1000
 
     def follow(self, path: Path) -> None:
         """Be ahead of the machine's clock by what the 8 bytes of a file say at each moment, in milliseconds.

@@ -88,6 +88,13 @@ class PermissionDenied(ApiError):
     default_message = "The caller may not make this call"
 
 
+class CsrfRefused(ApiError):
+    """A call with a cookie that changes something, and does not come from a page of Finlink's own."""
+
+    code = "CSRF_REFUSED"
+    default_message = "A call with a cookie must come from this site, or carry X-Requested-With"
+
+
 class RateLimited(ApiError):
     """The caller has made too many calls of this kind; `retry_after` says when the next one may pass."""
 

@@ -21,7 +21,10 @@ class Actor(Model, frozen=True, omit_defaults=True):
 
 
 class Event(Model, frozen=True, omit_defaults=True):
-    """Something that is done. `fields` are names, never values; `code` says why something failed."""
+    """Something that is done. `fields` are names, never values; `code` says why something failed.
+
+    `count` says how often something was done by then that is not recorded each time.
+    """
 
     action: str
     user_id: str | None = None
@@ -29,6 +32,7 @@ class Event(Model, frozen=True, omit_defaults=True):
     platform: str | None = None
     fields: Sequence[str] = ()
     code: str | None = None
+    count: int | None = None
 
 
 SYSTEM = Actor("system")

@@ -1,5 +1,6 @@
 """Who makes a call: an API key, a user who has signed in, a service on a user's behalf, or nobody."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -33,7 +34,7 @@ class SignedIn:
 
 
 class SignIns(Protocol):
-    """Checks the credentials that users send. What it returns holds at this moment."""
+    """Checks the credentials that users send. A user that it returns is signed in at this moment."""
 
     @property
     def are_fresh(self) -> bool:
@@ -44,8 +45,15 @@ class SignIns(Protocol):
     async def by_token(self, token: str) -> SignedIn:
         """Raises Unauthenticated, TokenExpired, SessionEnded."""
 
-    async def by_cookie(self, value: str) -> SignedIn:
-        """Raises Unauthenticated, SessionEnded."""
+    @property
+    def origins(self) -> Collection[str]:
+        """The pages that may call with a cookie, as browsers name them."""
+
+    async def by_cookie(self, header: str) -> SignedIn | None:
+        """The user of a `cookie` header; None if it has no cookie of a session.
+
+        Raises Unauthenticated, SessionEnded.
+        """
 
     def check(self, signed_in: SignedIn) -> None:
         """Raise TokenExpired or SessionEnded if it holds no more."""

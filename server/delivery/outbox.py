@@ -28,6 +28,10 @@ class Outbox:
         self._now = now
         self._wake = wake
 
+    def can_send(self, channel: Channel) -> bool:
+        """Whether anything is configured that could send by it."""
+        return channel in self._channels
+
     def require(self, channel: Channel) -> None:
         """Raise DeliveryUnavailable if nothing is configured that could send by it.
 

@@ -28,6 +28,7 @@ CONTENT_ENCODING = "content-encoding"
 API_KEY = "x-api-key"
 AUTHORIZATION = "authorization"
 ON_BEHALF_OF = "x-on-behalf-of"
+COOKIE = "cookie"
 TRACEPARENT = "traceparent"
 USER_AGENT = "user-agent"
 # Set by Envoy alone, for stubs that showed a certificate.
@@ -69,6 +70,8 @@ class Call:
     raw: bytes | None = field(default=None, repr=False)  # the request in that case
     shown: Shown | None = None
     keyed: KeyedCall | None = field(default=None, repr=False)  # of a change with an idempotency key
+    # Headers of the reply, of an error too; a name may come more than once.
+    reply_headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
 
     def actor(self) -> Actor:
         """Who calls, for the audit trail."""

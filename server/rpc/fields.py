@@ -61,13 +61,18 @@ def to_changes(kind: type[Model], message: Any, section: str = "") -> Changes:
     A field that `update_mask` names and that is not sent goes back to its default, or is removed. Raises
     InvalidRequest where nothing is sent or named, and where a model cannot do without what is named.
     """
+    return to_all_changes(message, (kind, section))
+
+
+def to_all_changes(message: Any, *parts: tuple[type[Model], str]) -> Changes:
+    """The same of several models, each with its section: an update may be about more than one."""
     changes: Changes = {}
-    prefix = f"{section}." if section else ""
     has_mask = "update_mask" in message.DESCRIPTOR.fields_by_name
-    if has_mask:
-        for path in message.update_mask.paths:
+    for kind, section in parts:
+        prefix = f"{section}." if section else ""
+        for path in message.update_mask.paths if has_mask else ():
             _reset(prefix, kind, path.split("."), message, changes)
-    _send(prefix, kind, message, changes)
+        _send(prefix, kind, message, changes)
     if not changes:
         named = ", or name one in updateMask" if has_mask else ""
         raise InvalidRequest(f"Nothing to update: send at least one field{named}")

@@ -47,7 +47,7 @@ class Method:
         self.verb = str(rule.WhichOneof("pattern"))
         self.http_path = str(getattr(rule, self.verb))
         self.path_fields = frozenset[str](_VARIABLE.findall(self.http_path))
-        if rules.users.reach not in _REACHES:
+        if _reach(rules.users) not in _REACHES:
             raise ValueError(f"{self.path}: users.reach must say who may call")
         self.access = _access(rules, reads=self.verb == "get")
         self.success_status = rules.success_status or 200
@@ -81,12 +81,17 @@ class Method:
         self.query_fields = {} if self.body_fields else self.sent_fields
 
 
+def _reach(users: rules_pb2.UserAccess) -> rules_pb2.Reach.ValueType:
+    """What has an owner is for its owner, unless it says otherwise."""
+    return rules_pb2.REACH_SELF if users.owner and not users.reach else users.reach
+
+
 def _access(rules: rules_pb2.MethodRules, *, reads: bool) -> Access:
     users = rules.users
     role = rules_pb2.Role.Name(users.role).removeprefix("ROLE_")
     return Access(
-        scope=Scope(rules.scope),
-        reach=_REACHES[users.reach],
+        scope=Scope(rules.scope or (rules_pb2.SCOPE_READ if reads else rules_pb2.SCOPE_WRITE)),
+        reach=_REACHES[_reach(users)],
         role=Role[role] if users.role else None,
         owner=users.owner,
         recent_login=timedelta(seconds=users.recent_login) if users.recent_login else None,

@@ -16,7 +16,7 @@ ADVICE = "`openssl rand -base64 32` makes one"
 _FEWEST_DIFFERENT = 19
 _PLACEHOLDERS = (
     b"your", b"encryption", b"_key", b"-key", b" key", b"secret", b"change", b"default", b"example",
-    b"sample", b"password", b"finlink", b"qwerty", b"12345",
+    b"sample", b"password", b"finlink", b"qwerty", b"123456",
 )  # fmt: skip
 
 
@@ -79,15 +79,16 @@ def ring_of(keys: Mapping[str, bytes], single: bytes | None) -> dict[str, bytes]
     return ring
 
 
-def weakness(key: bytes) -> str | None:
-    """The reason why a key is easy to guess; None if there is none."""
-    if any(key == (key[:size] * KEY_BYTES)[:KEY_BYTES] for size in range(1, KEY_BYTES // 2 + 1)):
+def weakness(key: bytes, fewest_different: int = _FEWEST_DIFFERENT) -> str | None:
+    """The reason why a key of 32 bytes or more is easy to guess; None if there is none."""
+    size = len(key)
+    if any(key == (key[:part] * size)[:size] for part in range(1, size // 2 + 1)):
         return "repeats itself"
     steps = Counter((after - before) % 256 for before, after in pairwise(key))
-    if steps.most_common(1)[0][1] >= KEY_BYTES // 2:
+    if steps.most_common(1)[0][1] >= size // 2:
         return "is a sequence"
     if any(word in key.lower() for word in _PLACEHOLDERS):
         return "is a placeholder"
-    if len(set(key)) < _FEWEST_DIFFERENT:
+    if len(set(key)) < fewest_different:
         return "has too few different characters"
     return None

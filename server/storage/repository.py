@@ -100,6 +100,11 @@ class Repository(Generic[M]):
         document = await self._collection.find_one(self._query(match), session=session)
         return self._mapped.read(document) if document else None
 
+    async def user_of(self, key: str) -> str | None:
+        """The `userId` that a document belongs to; None if there is none under this key."""
+        found = await self.find(key)
+        return None if found is None else str(found.user_id)  # type: ignore[attr-defined]
+
     async def exists(self, match: Match) -> bool:
         return bool(await self._collection.find_one(self._query(match), {"_id": 1}))
 

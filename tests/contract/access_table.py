@@ -1,47 +1,27 @@
 """Who may make each call, written by hand beside the contract: a new RPC without an entry fails.
 
-Each entry has the scope that an API key needs, and which users may call: `all`, `none`, `own` (the caller's
-own account), `self` (what is the user's own) with the role from which on anybody's, or a role.
+Gathered from `tests/domains/<domain>/access.py`, each of which has, by service and RPC,
+
+    OPEN     calls that also pass without any credential, as long as Finlink has no API keys
+    CLOSED   calls that need one in any case, but for those for `all`
+
+or one of both. An entry has the scope that an API key needs, and which users may call: `all`, `none`, `own`
+(the caller's own account), `self` (what is the user's own) with the role from which on anybody's, or a role;
+then `recent` if the user must have signed in lately, `in-person` if nobody may call on a user's behalf, and
+`staff` if staff may look on a user's behalf.
 """
 
 from __future__ import annotations
 
-# Also without any credential, as long as Finlink has no API keys: the calls of the first release.
-OPEN = {
-    "UserService": {
-        "CreateUser": "write admin",
-        "GetUser": "read self moderator",
-        "BatchGetUsers": "read moderator",
-        "ListUsers": "read moderator",
-        "UpdateUserProfile": "write self admin",
-        "UpdateUserPreferences": "write self admin",
-        "UpdateUserStatus": "write moderator",
-        "UpdateUserMetadata": "write admin",
-        "UpdateUserEmailVerified": "admin admin",
-        "DeleteUser": "write self admin recent",
-    },
-    "ConnectorService": {
-        "CreateConnector": "write self admin",
-        "ListConnectors": "read moderator",
-        "GetConnectorStatusSummary": "read moderator",
-        "GetConnectorTrends": "read moderator",
-        "GetConnector": "read self moderator",
-        "ListUserConnectors": "read self moderator",
-        "GetUserPlatformConnector": "read self moderator",
-        "DisconnectConnector": "write self admin",
-        "RefreshSession": "write self admin",
-        "ListRecords": "read self moderator",
-        "WatchConnectors": "read self moderator",
-    },
-    "SyncService": {
-        "GetSyncStatus": "read self moderator",
-        "UpdateSyncSettings": "write self admin",
-        "TriggerSync": "write self admin",
-        "GetSync": "read self moderator",
-        "CancelSync": "write self admin",
-    },
-    "AuditService": {"ListAuditEvents": "admin admin"},
-    "ExportService": {"ExportUser": "admin self admin recent"},
-}
-# A credential is needed in any case, but for those for `all`.
-CLOSED: dict[str, dict[str, str]] = {}
+from importlib import import_module
+from pathlib import Path
+from typing import TypeAlias
+
+Table: TypeAlias = dict[str, dict[str, str]]
+
+_DOMAINS = [
+    import_module(f"tests.domains.{path.parent.name}.access")
+    for path in sorted((Path(__file__).parents[1] / "domains").glob("*/access.py"))
+]
+OPEN: Table = {k: v for each in _DOMAINS for k, v in getattr(each, "OPEN", {}).items()}
+CLOSED: Table = {k: v for each in _DOMAINS for k, v in getattr(each, "CLOSED", {}).items()}

@@ -11,6 +11,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 
+from server.core.authorization import Reach
 from server.domains.registry import CONTRACT
 from server.rpc.method import Method
 from tests.stack import ROOT
@@ -41,6 +42,18 @@ def services() -> list[ServiceDescriptor]:
 
 def methods() -> list[Method]:
     return [Method(method) for service in services() for method in service.methods]
+
+
+def methods_for_nobody() -> list[Method]:
+    """Those that a Finlink without API keys serves to callers without any credential.
+
+    What refuses the others stands before all that reads a request.
+    """
+    return [
+        method
+        for method in methods()
+        if method.access.open_without_keys or method.access.reach is Reach.PUBLIC
+    ]
 
 
 def nested(message: Descriptor) -> Iterator[Descriptor]:

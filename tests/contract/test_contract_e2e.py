@@ -56,6 +56,8 @@ def rest_call(call: ast.Call) -> tuple[str, str] | None:
         return None
     path = paths[0].partition("?")[0]
     start = path.find(PREFIX)  # after a host, where there is one
+    if start < 0 and path.startswith(f"{HOLE}/"):
+        path = path.removeprefix(HOLE)
     return verbs[0].lower(), path[start + len(PREFIX) :] if start >= 0 else path
 
 

@@ -66,7 +66,7 @@ def test_what_every_rpc_can_fail_with() -> None:
     assert set(COMMON) == {
         "VALIDATION_ERROR", "RATE_LIMITED", "PAYLOAD_TOO_LARGE", "UNAVAILABLE", "DEADLINE_EXCEEDED",
         "INTERNAL", "ROUTE_NOT_FOUND", "UNAUTHENTICATED", "PERMISSION_DENIED",
-            "TOKEN_EXPIRED", "SESSION_ENDED",
+            "TOKEN_EXPIRED", "SESSION_ENDED", "CSRF_REFUSED",
     }  # fmt: skip
 
 

@@ -26,7 +26,12 @@ def settings(**given: Any) -> Settings:
 
 
 def production(**given: Any) -> Settings:
-    return settings(app_env="production", encryption_key=secrets.token_hex(32), **given)
+    return settings(
+        app_env="production",
+        encryption_key=secrets.token_hex(32),
+        public_url="https://finlink.example",
+        **given,
+    )
 
 
 def ways(given: Settings) -> dict[str, type]:

@@ -86,7 +86,11 @@ def test_a_service_has_a_command_and_settings_that_exist(name: str) -> None:
     assert given.keys() <= known
     for secret in given.keys() & SECRET_SETTINGS:
         assert "${" in given[secret], "a secret is given by the environment"
-    given |= {"ENCRYPTION_KEYS": f"a:{secrets.token_hex(32)}", "API_KEYS": ""}
+    given |= {
+        "ENCRYPTION_KEYS": f"a:{secrets.token_hex(32)}",
+        "API_KEYS": "",
+        "PUBLIC_URL": "https://finlink.example",
+    }
     load(**{field.lower(): value for field, value in given.items()})
 
 

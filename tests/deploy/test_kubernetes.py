@@ -85,6 +85,7 @@ def test_a_deployment_runs_what_exists(name: str) -> None:
     load(
         **{field.lower(): value for field, value in given.items()},
         encryption_key=secrets.token_hex(32),
+        public_url="https://finlink.example",
     )
 
 

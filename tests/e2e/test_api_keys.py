@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from server.core.access import Scope, digest, new_key
+from server.core.authorization import Reach
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
 from tests.e2e.users_errors import grpc_error, rest_error
@@ -58,7 +59,11 @@ def command(guarded: Stack, *arguments: str, **settings: str) -> subprocess.Comp
 
 
 def refused_keys(method: Method) -> list[tuple[str | None, str]]:
-    """Keys that must not do, and why."""
+    """Keys that must not do, and why. A key that is sent must hold, also where none is needed."""
+    if method.access.reach is Reach.PUBLIC:
+        return [(new_key(), "UNAUTHENTICATED")]
+    if method.access.is_own:  # needs a user, whatever the key
+        return [(None, "UNAUTHENTICATED"), (FIXED[Scope.ADMIN], "UNAUTHENTICATED")]
     small = [(FIXED[scope], "PERMISSION_DENIED") for scope in Scope if scope < method.access.scope]
     return [(None, "UNAUTHENTICATED"), (new_key(), "UNAUTHENTICATED"), *small]
 
@@ -120,6 +125,55 @@ async def _until(rest_of: httpx.AsyncClient, key: str | None, status: int) -> No
     raise AssertionError(f"still {reply.status_code}")
 
 
+async def test_a_service_acts_for_a_user(rest_of: httpx.AsyncClient) -> None:
+    write, read = ({"x-api-key": FIXED[scope]} for scope in (Scope.WRITE, Scope.READ))
+    for user_id in ("ann", "bob"):
+        body = {"userId": user_id, "email": f"{user_id}@example.com"}
+        made = await rest_of.post("/api/v1/users", json=body, headers=write)
+        assert made.status_code == 201, made.text
+    for_ann = {**write, "x-on-behalf-of": "ann"}
+    body = {"city": "Pune"}
+    changed = await rest_of.put("/api/v1/users/ann/profile", json=body, headers=for_ann)
+    assert changed.status_code == 200, changed.text
+    outcomes = [
+        (await rest_of.put("/api/v1/users/bob/profile", json=body, headers=for_ann), 403),
+        (await rest_of.get("/api/v1/users/bob", headers=for_ann), 403),
+        (await rest_of.get("/api/v1/users", headers=for_ann), 403),
+        (await rest_of.delete("/api/v1/users/ann", headers=for_ann), 403),
+        (await rest_of.get("/api/v1/users/ann", headers={**read, "x-on-behalf-of": "ann"}), 403),
+        (
+            await rest_of.get("/api/v1/users/ann", headers={**write, "x-on-behalf-of": "no one"}),
+            400,
+        ),
+        (await rest_of.get("/api/v1/users/cat", headers={**write, "x-on-behalf-of": "cat"}), 404),
+        (await rest_of.get("/api/v1/users/ann", headers={"x-on-behalf-of": "ann"}), 401),
+    ]
+    assert [reply.status_code for reply, _ in outcomes] == [status for _, status in outcomes]
+    trail = await rest_of.get("/api/v1/audit-events?userId=ann&limit=1", headers=ADMIN)
+    (event,) = trail.json()["data"]["events"]
+    assert (event["actor"]["key"], event["actor"]["onBehalfOf"]) == ("write-key", "ann")
+
+
+async def test_a_key_looks_tokens_up(rest_of: httpx.AsyncClient) -> None:
+    read = {"x-api-key": FIXED[Scope.READ]}
+    body = {"email": "eve@example.com", "password": "correct horse battery", "userId": "eve"}
+    assert (await rest_of.post("/api/v1/auth/register", json=body)).status_code == 201
+    login = {"username": "eve", "password": body["password"]}
+    session = (await rest_of.post("/api/v1/auth/login", json=login)).json()["data"]
+    asked = {"token": session["token"]}
+    reply = await rest_of.post("/api/v1/auth/introspect", json=asked, headers=read)
+    data = reply.json()["data"]
+    assert (data["active"], data["userId"], data["amr"]) == (True, "eve", ["pwd"])
+    other = await rest_of.post("/api/v1/auth/introspect", json={"token": "x"}, headers=read)
+    assert other.json()["data"] == {"active": False, "amr": []}
+    # A service that has her token may do no more than she and its key.
+    both = {**read, "authorization": f"Bearer {session['token']}"}
+    assert (await rest_of.get("/api/v1/users/eve", headers=both)).status_code == 200
+    assert (await rest_of.get("/api/v1/users/ann", headers=both)).status_code == 403
+    changed = await rest_of.put("/api/v1/users/eve/profile", json={"city": "x"}, headers=both)
+    assert changed.status_code == 403
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -153,6 +207,7 @@ def test_production_does_not_start_open(guarded: Stack) -> None:
     environment = {
         **clean,
         "APP_ENV": "production",
+        "PUBLIC_URL": "https://finlink.example",
         "MONGODB_URI": guarded.mongodb_uri.replace("/?", "/open?"),
         "ENCRYPTION_KEY": "5d9f2a1c7e804b36a1f0c2d4e6b8937150a2c4e6f8091b3d5f7a9c0e2d4b6f81",
     }
@@ -185,8 +240,9 @@ async def test_nobody_is_locked_out_by_accident(open_one: Stack) -> None:
         refused = command(open_one, "reset")
         assert (refused.returncode, "anyone may call" in refused.stderr) == (1, True)
         production = command(
-            open_one, "reset", "--yes", APP_ENV="production", ENCRYPTION_KEY=secrets.token_hex(32)
-        )
+            open_one, "reset", "--yes", APP_ENV="production", ENCRYPTION_KEY=secrets.token_hex(32),
+            PUBLIC_URL="https://finlink.example",
+        )  # fmt: skip
         assert (production.returncode, "needs API keys" in production.stderr) == (1, True)
         assert command(open_one, "reset", "--yes").stdout == "2 removed\n"
         await _until(client, None, 200)

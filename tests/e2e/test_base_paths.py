@@ -10,12 +10,12 @@ import pytest
 
 from codegen.envoy import BASES, published
 from server.rpc.method import Method
-from tests.contract.descriptors import ids, methods
+from tests.contract.descriptors import ids, methods_for_nobody
 from tests.e2e.test_strictness import path_value
 from tests.e2e.users_errors import failed
 from tests.stack import Stack
 
-METHODS = methods()
+METHODS = methods_for_nobody()
 
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))

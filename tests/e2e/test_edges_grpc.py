@@ -14,10 +14,10 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as reflection
 
 from server.rpc.method import Method
-from tests.contract.descriptors import ids, methods, services
+from tests.contract.descriptors import ids, methods_for_nobody, services
 from tests.e2e.users_errors import Failure, grpc_error
 
-METHODS = methods()
+METHODS = methods_for_nobody()
 WATCH = "/finlink.connectors.v1.ConnectorService/WatchConnectors"
 VERSIONS = ("v1", "v1alpha")
 INFRASTRUCTURE = {

@@ -76,7 +76,7 @@ def test_cors_is_for_the_origins_named(edge: EdgeStack) -> None:
     assert allowed.headers["access-control-allow-origin"] == ORIGIN
     assert "PUT" in allowed.headers["access-control-allow-methods"]
     assert "idempotency-key" in allowed.headers["access-control-allow-headers"]
-    assert "access-control-allow-credentials" not in allowed.headers
+    assert allowed.headers["access-control-allow-credentials"] == "true"  # for the session's cookie
     reply = httpx.get(f"{edge.rest}{USER}", headers={"origin": ORIGIN})
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == ORIGIN

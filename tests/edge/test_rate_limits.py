@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from codegen import envoy
+from codegen.limits import groups
 from server.edge.limits import Limits
 from server.rpc.method import Method
 from tests.contract.descriptors import ids, methods
@@ -110,10 +111,13 @@ async def test_off_is_off(tmp_path: Path) -> None:
 # --- which call counts where ------------------------------------------------------------------
 
 
+NUMBERS = {name: 1_001 + place for place, name in enumerate(groups())}
+
+
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """A number for each group that tells it from the others."""
-    calls = {"overall": 9_000, "users": 1_001, "connectors": 1_002, "status": 1_003, "sync": 1_004}
+    calls = {"overall": 9_000, **NUMBERS}
     with edge_stack(
         tmp_path_factory.mktemp("marked"), Limits(window_ms=HOUR_MS, calls=calls)
     ) as opened:
@@ -122,7 +126,6 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_every_rpc_counts_to_the_group_its_option_says(marked: EdgeStack, method: Method) -> None:
-    numbers = {"users": "1001", "connectors": "1002", "status": "1003", "sync": "1004"}
     for published in envoy.published(method.http_path):
         for value in ("someone", "status", "sync", "user", "sync-status", CONNECTOR):
             path = published.replace("{connector_id}", CONNECTOR)
@@ -131,7 +134,9 @@ def test_every_rpc_counts_to_the_group_its_option_says(marked: EdgeStack, method
             for query in ("", "?x=/sync", "?/api/v1/users"):
                 line = f"{method.verb.upper()} {path}{query} HTTP/1.1"
                 reply = raw(marked.rest, line.encode(), body=b"")
-                assert reply.headers["x-ratelimit-limit"] == numbers[method.rate_limit_group], line
+                assert reply.headers["x-ratelimit-limit"] == str(
+                    NUMBERS[method.rate_limit_group]
+                ), line
                 assert marked.seen[-1].method == method.path
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemathesis import Case, CheckContext, HookContext, Response
 
 # Judged by a library. Where Schemathesis looks at bounds, it makes up text from lengths and patterns alone.
-JUDGED = ("phoneNumber", "currency", "language", "fromDate", "toDate")
+JUDGED = ("phoneNumber", "currency", "language", "fromDate", "toDate", "password")
 # What exists, so that not everything is answered by 404.
 USER = os.environ["FUZZ_USER"]
 CONNECTOR = os.environ["FUZZ_CONNECTOR"]
@@ -95,9 +95,15 @@ def _nothing(value: object) -> bool:
     return value is None
 
 
+# One field of several must be sent, which their descriptions say: schemas that do are beyond most generators.
+CHOICES = {"login", "resetPassword", "sendVerification"}
+
+
 @schemathesis.check
 def what_fits_is_valid(context: CheckContext, response: Response, case: Case[Any]) -> None:
     """What the document allows is never told to break a rule; the domain may still refuse it."""
+    if case.operation.definition.raw["operationId"] in CHOICES:
+        return
     if _fits(case) and response.status_code == 400:
         error = response.json()["error"]
         blamed = [detail["field"] for detail in error["details"]]

@@ -14,6 +14,7 @@ from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2, rules_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from server.core.authorization import Reach
 from server.rpc.method import Method
 from server.rpc.status import COMMON, STATUSES
 from tests.contract.descriptors import ids, methods
@@ -65,16 +66,16 @@ def test_an_operation_says_what_it_is(method: Method) -> None:
 
 def _security(method: Method) -> list[dict[str, list[str]]]:
     """The credentials with which a call may be made; the empty one stands for none."""
-    scope = rules_pb2.Scope.Name(method.rules.scope).removeprefix("SCOPE_").lower()
+    scope = method.access.scope.name.lower()
     key: dict[str, list[str]] = {"apiKey": [scope]}
     token: dict[str, list[str]] = {"accessToken": []}
-    of_reach: dict[int, list[dict[str, list[str]]]] = {
-        rules_pb2.REACH_PUBLIC: [{}],
-        rules_pb2.REACH_NONE: [key],
-        rules_pb2.REACH_SELF: [key, token] if method.rules.users.owner else [token],
-        rules_pb2.REACH_ROLE: [key, token],
+    of_reach: dict[Reach, list[dict[str, list[str]]]] = {
+        Reach.PUBLIC: [{}],
+        Reach.NONE: [key],
+        Reach.SELF: [key, token] if method.rules.users.owner else [token],
+        Reach.ROLE: [key, token],
     }
-    return [*of_reach[method.rules.users.reach], *([{}] if method.rules.open_without_keys else [])]
+    return [*of_reach[method.access.reach], *([{}] if method.rules.open_without_keys else [])]
 
 
 @every_rpc
@@ -144,7 +145,9 @@ def test_the_body_has_the_other_fields(method: Method) -> None:
 def test_the_reply_has_all_fields(method: Method) -> None:
     success = operation(method)["responses"][str(method.rules.success_status or 200)]
     (content,) = success["content"].values()
-    if method.descriptor.server_streaming:
+    if method.returns_raw_body:
+        assert content["schema"] in ({"type": "object"}, {"type": "string", "format": "binary"})
+    elif method.descriptor.server_streaming:
         assert_got(content["x-item-schema"], method.descriptor.output_type, set())
     else:
         assert_got(

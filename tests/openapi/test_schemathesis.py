@@ -15,6 +15,7 @@ from tests.openapi.document import PLACE
 from tests.stack import ROOT, Stack, running
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "schemathesis"
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 # Schemathesis wants 405 for a verb that a path does not have: here it is ROUTE_NOT_FOUND. What fits is
 # judged by `what_fits_is_valid`, as credentials that fit may still be refused.
 OTHERWISE = "unsupported_method,positive_data_acceptance"
@@ -41,7 +42,8 @@ def fuzz(stack: Stack, *options: str) -> int:
         "PYTHONPATH": str(ROOT),
     }
     command = [
-        str(PROGRAM), "run", str(PLACE), "--url", stack.rest, "--exclude-checks", OTHERWISE,
+        str(PROGRAM), "--config-file", str(CONFIG), "run", str(PLACE), "--url", stack.rest,
+        "--exclude-checks", OTHERWISE,
         "--exclude-operation-id", NEVER_ENDS, "--continue-on-failure", "--warnings", "off",
         "--request-timeout", "40", "--no-color", *options,
     ]  # fmt: skip

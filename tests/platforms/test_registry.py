@@ -44,7 +44,11 @@ def test_every_platform_is_built_as_its_manifest_says() -> None:
 
 
 ADDRESSES = [f"{each.name}_{name}" for each in PLATFORMS for name in each.addresses]
-PRODUCTION = {"app_env": "production", "encryption_key": secrets.token_hex(32)}
+PRODUCTION = {
+    "app_env": "production",
+    "encryption_key": secrets.token_hex(32),
+    "public_url": "https://finlink.example",
+}
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_the_contract_and_the_document_have_all_of_it(clone: Path) -> None:
 
 def test_it_passes_the_tests_that_every_rpc_passes_and_its_own(clone: Path) -> None:
     chosen = "wish and not a_wrong_wish and not grpcurl"
-    assert example.run_tests(clone, "-k", chosen, *TESTS) >= 80
+    assert example.run_tests(clone, "-k", chosen, *TESTS) >= 70
 
 
 def test_the_linters_have_nothing_against_it(clone: Path) -> None:

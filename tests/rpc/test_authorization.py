@@ -89,7 +89,7 @@ def test_these_are_refused(access: Access, principal: Principal, error: type[Api
         admit(access, principal, NOW)
 
 
-def test_the_time_of_a_recent_login_is_told() -> None:
+def test_the_error_says_for_how_long_a_login_is_recent() -> None:
     with pytest.raises(RecentLoginRequired) as caught:
         admit(delete, ANN_LATE, NOW)
     assert caught.value.metadata == {"maxAge": "600"}

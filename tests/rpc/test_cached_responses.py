@@ -82,7 +82,9 @@ class Way:
         responses = CachedResponses(self.cache)
         chain = reply_encoding(GET_USER, cast("Handler", self._serve))
         chain = responses.stored(GET_USER, chain)
-        chain = request_decoding(GET_USER, Ownership({})(GET_USER, chain))
+        chain = request_decoding(
+            GET_USER, cast("Handler", Ownership({})(GET_USER, cast("Any", chain)))
+        )
         chain = responses.returned(GET_USER, chain)
         authentication = Authentication(
             cast("Keys", self.keys), cast("SignIns", Tokens()), _identity

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,15 +71,20 @@ def expected_message(method: Method, value: Mapping[str, Any]) -> Message:
     message = method.request_class(**{name: PATH[name] for name in method.path_fields})
     json_format.ParseDict(dict(value), message)
     if "update_mask" in method.request.fields_by_name:
-        emptied = [
-            field.name
-            for field in method.request.fields
-            if field.is_repeated and value.get(field.json_name) == []
-        ]
-        message.update_mask.paths.extend(emptied)  # type: ignore[attr-defined]
+        message.update_mask.paths.extend(_emptied(method.request, value))  # type: ignore[attr-defined]
         if not message.update_mask.paths and value.get("updateMask") is None:  # type: ignore[attr-defined]
             message.ClearField("update_mask")
     return message
+
+
+def _emptied(described: Descriptor, value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The lists that are sent empty, inside of objects too: that removes them."""
+    for field in described.fields:
+        sent = value.get(field.json_name)
+        if field.is_repeated and sent == []:
+            yield prefix + field.name
+        elif isinstance(sent, dict) and field.message_type is not None and not field.is_repeated:
+            yield from _emptied(field.message_type, sent, f"{prefix}{field.name}.")
 
 
 LEAVES = (

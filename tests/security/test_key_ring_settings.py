@@ -18,6 +18,7 @@ from tests.stack import ROOT
 
 # The same in every process that collects these tests.
 ONE, TWO, THREE = (hashlib.sha256(bytes([number])).digest() for number in range(3))
+PRODUCTION = {"app_env": "production", "public_url": "https://finlink.example"}
 
 
 def text(key: bytes) -> str:
@@ -96,7 +97,7 @@ def test_weak_keys_are_refused_in_production_alone(key: bytes, what: str) -> Non
     for form in (text(key), key.hex()):
         assert given(encryption_key=form).of(KeySettings).ring == {"default": key}
         with pytest.raises(ConfigError) as caught:
-            given(app_env="production", encryption_keys=f"a:{text(ONE)},b:{form}")
+            given(**PRODUCTION, encryption_keys=f"a:{text(ONE)},b:{form}")
         (line,) = str(caught.value).splitlines()
         assert line.startswith(f"the encryption key b {what} and is refused in production")
         assert form not in line
@@ -106,7 +107,7 @@ def test_keys_made_as_advised_are_taken() -> None:
     for _ in range(1000):
         assert weakness(os.urandom(32)) is None
     assert weakness(string.ascii_letters.encode()[1:48:3] + os.urandom(16)) is None
-    ring = given(app_env="production", encryption_keys=f"a:{text(ONE)}").of(KeySettings).ring
+    ring = given(**PRODUCTION, encryption_keys=f"a:{text(ONE)}").of(KeySettings).ring
     assert ring == {"a": ONE}
 
 
@@ -127,6 +128,7 @@ def test_production_does_not_start_on_a_bad_key(
         **clean,
         **settings,
         "APP_ENV": "production",
+        "PUBLIC_URL": "https://finlink.example",
         "MONGODB_URI": "mongodb://127.0.0.1:1/",
         "DATA_DIR": str(folder / "data"),
     }

@@ -48,7 +48,7 @@ async def test_one_may_take_longer_than_other_operations(mongodb: MongoDb) -> No
 async def test_what_the_product_asks_for(database: Database) -> None:
     users = await existing(database, USERS)
     assert users["userId_1"]["unique"]
-    assert users["email_1"]["unique"]
+    assert users["email_1_if_any"]["unique"]
     connectors = await existing(database, CONNECTORS)
     assert connectors["userId_1_platform_1"]["unique"]
     assert connectors["sessionId_1"]["unique"]

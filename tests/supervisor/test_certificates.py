@@ -110,7 +110,11 @@ def test_half_of_a_pair_is_refused(pki: Authority) -> None:
 
 
 def test_production_speaks_https_or_stands_behind_a_proxy(tmp_path: Path, pki: Authority) -> None:
-    production = {"app_env": "production", "encryption_key": KEY}
+    production = {
+        "app_env": "production",
+        "encryption_key": KEY,
+        "public_url": "https://finlink.example",
+    }
     with pytest.raises(StartError, match="set TLS_CERT and TLS_KEY, or PLAIN_HTTP=on"):
         tls_of(settings(**production), tmp_path)
     mine = pki.issue("mine")

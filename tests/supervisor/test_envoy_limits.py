@@ -27,7 +27,7 @@ def test_without_settings_the_limits_are_those_of_the_contract() -> None:
 def test_a_limit_of_no_group_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RATE_LIMIT_USRES", "3")
     with (
-        pytest.raises(StartError, match=r"^RATE_LIMIT_USRES: .* there are connectors, .*users\.$"),
+        pytest.raises(StartError, match=r"^RATE_LIMIT_USRES: .* there are auth, .*users\.$"),
         edge_stack(tmp_path, limits_of(settings())),
     ):
         pass

@@ -1,7 +1,7 @@
 """Suspicious events: detected in the audit trail while it is sealed, and recorded there.
 
-Refused logins are counted where they happen (connectors' `connections/throttle.py`), because they have a
-consequence.
+Refused and failed logins are counted where they happen (connectors' `connections/throttle.py`, identity's
+`lockout/addresses.py`), because they have a consequence, and not each of them is an event.
 """
 
 from collections import defaultdict

@@ -4,7 +4,7 @@ from finlink.exports.v1 import export_service_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 
-from server.domains.users.model import NewUser, Profile, User
+from server.core.users import NewUser, Profile, User
 from server.rpc.fields import to_message, to_model
 
 

@@ -6,10 +6,3 @@ from server.core.errors import ApiError
 class UserNotFound(ApiError):
     code = "USER_NOT_FOUND"
     default_message = "User not found"
-
-
-class UserExists(ApiError):
-    """`fields` names `userId` or `email`."""
-
-    code = "USER_EXISTS"
-    default_message = "User already exists"

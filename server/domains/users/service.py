@@ -1,6 +1,7 @@
 """Use cases of users."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import structlog
@@ -9,8 +10,9 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
 from server.core.pages import Page, PageRequest
+from server.core.users import NewUser, User
 from server.domains.users.errors import UserNotFound
-from server.domains.users.model import NewUser, User, UserFilter
+from server.domains.users.model import UserFilter
 from server.domains.users.store import UserStore
 from server.kernel import Exported, UserDependents
 from server.storage.changes import GroupCommitChanges, RecordedChanges
@@ -36,6 +38,24 @@ class UserDirectory:
 
     async def lock(self, user_id: str, session: ClientSession) -> bool:
         return (await self._store.lock(user_id, session)).status == "active"
+
+    async def get(self, user_id: str) -> User:
+        return await self._store.get(user_id)
+
+    async def find(self, field: str, value: str) -> User | None:
+        return await self._store.find({"_id" if field == "id" else field: value})
+
+    async def lock_id(self, user: str, session: ClientSession) -> User | None:
+        try:
+            return await self._store.lock({"_id": user}, session)
+        except UserNotFound:
+            return None
+
+    async def create(self, new: NewUser, session: ClientSession) -> User:
+        return await self._store.create(new, session)
+
+    async def update(self, user_id: str, changes: Changes, session: ClientSession) -> User:
+        return await self._store.update(user_id, changes, session)
 
 
 class UserService:
@@ -92,12 +112,12 @@ class UserService:
         async def work(session: ClientSession) -> User:
             user = await self._store.update(user_id, {"status": status}, session)
             for dependent in self._dependents:
-                await dependent.set_active(user_id, status == "active", session)
+                await dependent.set_active(user, status == "active", session)
             return user
 
-        user = await self._changes.make(
-            work, lambda _: Event("user.status_changed", user_id, fields=["status"]), reply
-        )
+        event = Event("user.status_changed", user_id, fields=["status"])
+        with self._notifying(await self.get(user_id)):
+            user = await self._changes.make(work, lambda _: event, reply)
         _log.info("user status changed", user_id=user_id, status=status)
         return user
 
@@ -106,17 +126,27 @@ class UserService:
 
         Raises UserNotFound, and what a dependent raises that refuses.
         """
-        await self.get(user_id)
+        user = await self.get(user_id)
         for dependent in self._dependents:
-            await dependent.check_deletable(user_id)
+            await dependent.check_deletable(user)
         for dependent in self._dependents:
-            await dependent.before_delete(user_id)
+            await dependent.before_delete(user)
 
         async def work(session: ClientSession) -> str:
             await self._store.archive(user_id, session)
             for dependent in self._dependents:
-                await dependent.delete(user_id, session)
+                await dependent.delete(user, session)
             return user_id
 
-        await self._changes.make(work, lambda _: Event("user.deleted", user_id), reply)
+        with self._notifying(user):
+            await self._changes.make(work, lambda _: Event("user.deleted", user_id), reply)
         _log.info("user deleted", user_id=user_id)
+
+    @contextmanager
+    def _notifying(self, user: User) -> Iterator[None]:
+        """Around a change: afterwards dependents notify the workers of this host, also if it failed."""
+        try:
+            yield
+        finally:
+            for dependent in self._dependents:
+                dependent.committed(user)

@@ -10,8 +10,9 @@ from finlink.users.v1 import user_updates_pb2 as updates
 from server.cache.responses import Shown
 from server.core.model import Changes
 from server.core.pages import PageRequest
+from server.core.users import Metadata, Preferences, Profile
 from server.domains.users import convert
-from server.domains.users.model import Metadata, Preferences, Profile, UserFilter
+from server.domains.users.model import UserFilter
 from server.domains.users.service import UserService
 from server.rpc.call import Context, reply_shows
 from server.rpc.fields import to_changes, to_message, to_model

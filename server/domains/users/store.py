@@ -10,8 +10,9 @@ from pymongo.collation import Collation
 from server.core.clock import utc_now
 from server.core.errors import FieldError
 from server.core.pages import Page, PageRequest
-from server.domains.users.errors import UserExists, UserNotFound
-from server.domains.users.model import NewUser, User, UserFilter
+from server.core.users import NewUser, User, UserExists
+from server.domains.users.errors import UserNotFound
+from server.domains.users.model import UserFilter
 from server.storage.cache_feed import Followed
 from server.storage.counter_spec import COUNTED_AS, CounterSpec
 from server.storage.counters import Counters
@@ -32,7 +33,8 @@ _ALL_INDEX = "createdAt_-1__id_-1"
 _STATUS_INDEX = "status_newest_risk"
 _RISK_INDEX = "profile.riskTolerance_1_createdAt_-1__id_-1"
 _CITY_INDEX = "city_newest_status_risk"
-RETIRED = {USERS: ["status_1_createdAt_-1__id_-1", "profile.city_1_createdAt_-1__id_-1"]}
+_EMAIL_INDEX = "email_1_if_any"
+RETIRED = {USERS: ["status_1_createdAt_-1__id_-1", "profile.city_1_createdAt_-1__id_-1", "email_1"]}
 
 
 def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
@@ -40,7 +42,13 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
     return {
         USERS: [
             IndexModel("userId", unique=True),
-            IndexModel("email", unique=True),
+            # A user who came by phone has none.
+            IndexModel(
+                "email",
+                name=_EMAIL_INDEX,
+                unique=True,
+                partialFilterExpression={"email": {"$gt": ""}},
+            ),
             COUNTED.index,
             IndexModel(NEWEST_FIRST, name=_ALL_INDEX),
             IndexModel(["status", *NEWEST_FIRST, "profile.riskTolerance"], name=_STATUS_INDEX),
@@ -79,7 +87,7 @@ class UserStore(Repository[User]):
             fields = []
             if await self.exists({"userId": new.user_id}):
                 fields.append(FieldError("userId", "User ID already exists"))
-            if await self.exists({"email": new.email}):
+            if new.email is not None and await self.exists({"email": new.email}):
                 fields.append(FieldError("email", "Email already exists"))
             message = fields[0].message if len(fields) == 1 else None
             raise UserExists(message, fields=fields) from None

@@ -1,6 +1,7 @@
 """Turns whatever was raised into the contract's errors. Nothing unhandled reaches a caller."""
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from http import HTTPStatus
@@ -54,11 +55,12 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
                     return streams.NO_REPLY
                 await _abort(error, call, context)
                 raise AssertionError("abort returned") from None
+            headers = call.reply_headers
             if call.is_rest and method.success_status != 200:
+                headers = [*headers, ("x-finlink-status", str(method.success_status))]
+            if headers:
                 # Last of all: after initial metadata an abort could no longer set its own status.
-                await context.send_initial_metadata(
-                    (("x-finlink-status", str(method.success_status)),)
-                )
+                await context.send_initial_metadata(tuple(headers))
             return reply
 
         return handle
@@ -103,14 +105,15 @@ async def _abort(error: ApiError, call: Call, context: Context) -> None:
     """End the call with `error`; does not return."""
     code, http_status = status.STATUSES[error.code]
     if not call.is_rest:
-        details = (("grpc-status-details-bin", status.grpc_details(error)),)
-        await context.abort(code, error.message, details)
+        details = ("grpc-status-details-bin", status.grpc_details(error))
+        await context.abort(code, error.message, (*call.reply_headers, details))
     trailers = [
+        *call.reply_headers,
         ("x-finlink-status", str(http_status)),
         ("x-finlink-error", envelope.failure(status.rest_error(error, call.rest_path))),
     ]
     if http_status == HTTPStatus.UNAUTHORIZED:
         trailers.append(("www-authenticate", status.challenge(error)))
     if error.retry_after is not None:
-        trailers.append(("retry-after", str(max(1, round(error.retry_after.total_seconds())))))
+        trailers.append(("retry-after", str(max(1, math.ceil(error.retry_after.total_seconds())))))
     await context.abort(code, "", tuple(trailers))

@@ -1,4 +1,4 @@
-"""Innermost: a change that is sent again with its idempotency key has one effect and one reply."""
+"""A change that is sent again with its idempotency key has one effect and one reply."""
 
 import base64
 import hashlib

@@ -1,4 +1,7 @@
-"""Lets users see and change what is theirs, once the request says whose it is."""
+"""Innermost: users see and change what is theirs, once the request says whose it is.
+
+Inside of idempotency, whose replies are the caller's own: what has been deleted has no owner any more.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -7,13 +10,13 @@ from google.protobuf.message import Message
 
 from server.core.authorization import Reach, check_owner, may_reach
 from server.core.errors import ApiError
-from server.rpc.call import Context, Handler, current_call
+from server.rpc.call import Context, Serving, current_call
 from server.rpc.method import Method
 
 
 @dataclass(frozen=True)
 class Owners:
-    """The owners of a domain's resources. What is not the caller's looks as if it did not exist."""
+    """The owners of a domain's resources. Another user's looks as if it did not exist."""
 
     user_of: Callable[
         [str], Awaitable[str | None]
@@ -24,21 +27,23 @@ class Owners:
 class Ownership:
     """Middleware for the RPCs whose `owner` names a field. `owners` are by that name.
 
-    A field without owners holds the `userId` itself; another's is refused before any look-up.
+    `user_id` needs none: it is the owner itself, and another's is refused before any look-up.
     """
 
     def __init__(self, owners: Mapping[str, Owners]) -> None:
         self._owners = owners
 
-    def __call__(self, method: Method, inner: Handler) -> Handler:
-        """Raises TypeError for a stream of requests: it says too late whose it is."""
+    def __call__(self, method: Method, inner: Serving) -> Serving:
+        """Raises TypeError for an RPC of which nobody can say in time whose the request is."""
         access, owners = method.access, self._owners.get(method.access.owner)
         if access.reach is not Reach.SELF or not access.owner:
             return inner
+        if owners is None and access.owner != "user_id":
+            raise TypeError(f"{method.path}: no domain has the owners of {access.owner}")
         if method.takes_stream:
             raise TypeError(f"{method.path}: the owner of a stream of requests cannot be checked")
 
-        async def handle(request: Message, context: Context) -> bytes:
+        async def handle(request: Message, context: Context) -> Message:
             principal = current_call().principal
             if not may_reach(access, principal, None):
                 named = getattr(request, access.owner)

@@ -15,6 +15,7 @@ from bson import ObjectId
 from finlink_words import DataType
 
 from server.core.clock import utc_now
+from server.core.users import NewUser
 from server.domains.connectors.connections.connecting import Connecting, LoginNeeded
 from server.domains.connectors.connections.lists import ConnectorLists
 from server.domains.connectors.connections.logins import LoginFlow
@@ -34,7 +35,6 @@ from server.domains.connectors.sync.store import SyncStore
 from server.domains.connectors.trends.recorder import TrendRecorder
 from server.domains.connectors.trends.store import TrendStore
 from server.domains.connectors.watch.changes import PIPELINE, change_of
-from server.domains.users.model import NewUser
 from server.domains.users.service import UserDirectory, UserService
 from server.domains.users.store import UserStore
 from server.jobs.queue import Job

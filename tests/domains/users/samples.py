@@ -8,15 +8,8 @@ from typing import Any
 from bson import ObjectId
 
 from server.core.pages import Page, PageRequest
-from server.domains.users.model import (
-    Metadata,
-    NewUser,
-    Notifications,
-    Preferences,
-    Profile,
-    User,
-    UserFilter,
-)
+from server.core.users import Metadata, NewUser, Notifications, Preferences, Profile, User
+from server.domains.users.model import UserFilter
 from server.domains.users.store import UserStore
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -17,9 +17,9 @@ from pymongo.errors import PyMongoError
 from server import config
 from server.core.events import Actor, enter_actor
 from server.core.idempotency import AlreadyReplied, IdempotencyRecord, KeyedCall, KeyedReply
+from server.core.users import UserExists
 from server.domains.audit.verification import verify
 from server.domains.users import store as user_store
-from server.domains.users.errors import UserExists
 from server.domains.users.service import UserService
 from server.domains.users.store import USERS, UserStore
 from server.security.encryption import Vault

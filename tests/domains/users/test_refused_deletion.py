@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from server.core.errors import ApiError
+from server.core.users import User
 from server.domains.users.service import UserService
 from server.domains.users.store import UserStore
+from server.kernel import UserDependents
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession, Database
@@ -17,25 +19,25 @@ class OpenLoan(ApiError):
     pass
 
 
-class Dependent:
+class Dependent(UserDependents):
     """A domain that records what it is asked, and refuses if `refuses`."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.asked: list[str] = []
         self._refuses = refuses
 
-    async def check_deletable(self, user_id: str) -> None:
+    async def check_deletable(self, user: User) -> None:
         self.asked.append("check_deletable")
         if self._refuses:
             raise OpenLoan
 
-    async def before_delete(self, user_id: str) -> None:
+    async def before_delete(self, user: User) -> None:
         self.asked.append("before_delete")
 
-    async def delete(self, user_id: str, session: ClientSession) -> None:
+    async def delete(self, user: User, session: ClientSession) -> None:
         self.asked.append("delete")
 
-    async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
+    async def set_active(self, user: User, active: bool, session: ClientSession) -> None:
         self.asked.append("set_active")
 
 

@@ -13,7 +13,8 @@ from msgspec import to_builtins
 
 from server.core.errors import InvalidRequest
 from server.core.pages import Page
-from server.domains.users.model import User, UserFilter
+from server.core.users import User
+from server.domains.users.model import UserFilter
 from server.domains.users.store import USERS, UserStore
 from server.storage import paging
 from server.storage.driver import Database

@@ -31,6 +31,8 @@ from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.idempotency import Idempotency
 from server.rpc.middleware.live_sessions import LiveSessions
 from server.rpc.middleware.ownership import Ownership
+from server.rpc.middleware.user_limits import UserLimits
+from server.rpc.rate_limiter import RateLimiter
 from server.supervisor.datadir import socket_folder
 from tests.edge.edge_stack import EdgeStack, edge_stack
 from tests.stack import ROOT
@@ -173,6 +175,7 @@ async def serving(folder: Path) -> AsyncIterator[Site]:
     bills, completion = Bills(methods), Completion()
     passed = middleware(
         Authentication(cast("Keys", _Admission()), None, _nobody),
+        UserLimits(RateLimiter(), calls=0, changes=0),
         LiveSessions(None),
         completion,
         CachedResponses(None),

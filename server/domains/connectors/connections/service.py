@@ -10,6 +10,7 @@ import structlog
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.pages import PageRequest
+from server.core.users import User
 from server.domains.connectors.connections.audit_events import about
 from server.domains.connectors.connections.lists import ConnectorLists, Counts
 from server.domains.connectors.connections.logout import Logout
@@ -19,7 +20,7 @@ from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import ConnectionNotFound, ConnectorNotFound
 from server.domains.connectors.model import Connector, ConnectorFilter
 from server.domains.connectors.records.store import RecordStore
-from server.kernel import Users
+from server.kernel import UserDependents, Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
@@ -27,7 +28,7 @@ _log = structlog.stdlib.get_logger("finlink.connectors")
 
 
 @dataclass(frozen=True)
-class ConnectorService:
+class ConnectorService(UserDependents):
     _changes: RecordedChanges
     _store: ConnectorStore
     _lists: ConnectorLists
@@ -130,19 +131,16 @@ class ConnectorService:
 
     # Changes a user's connectors with the user (kernel.UserDependents)
 
-    async def check_deletable(self, user_id: str) -> None:
-        """A user may always be deleted as far as connectors go."""
-
-    async def before_delete(self, user_id: str) -> None:
-        connectors = await self._store.of_user(user_id)
+    async def before_delete(self, user: User) -> None:
+        connectors = await self._store.of_user(user.user_id)
         await asyncio.gather(*(self._logout.release_of(connector) for connector in connectors))
 
-    async def delete(self, user_id: str, session: ClientSession) -> None:
-        await self._records.forget(await self._store.delete_of_user(user_id, session), session)
-        await self._sessions.erase_of_user(user_id, session)
+    async def delete(self, user: User, session: ClientSession) -> None:
+        await self._records.forget(await self._store.delete_of_user(user.user_id, session), session)
+        await self._sessions.erase_of_user(user.user_id, session)
 
-    async def set_active(self, user_id: str, active: bool, session: ClientSession) -> None:
-        await self._store.set_active(user_id, active, session)
+    async def set_active(self, user: User, active: bool, session: ClientSession) -> None:
+        await self._store.set_active(user.user_id, active, session)
 
 
 def _has_to_end(connector: Connector) -> bool:

@@ -1,0 +1,61 @@
+"""Accounts in MongoDB: collection `credentials`, one document a user, under `User.id`."""
+
+from collections.abc import Mapping, Sequence
+
+from bson import ObjectId
+from pymongo import IndexModel
+
+from server.core.clock import utc_now
+from server.domains.identity.accounts.model import Account
+from server.storage.driver import ClientSession, Database
+from server.storage.repository import LOCK, Repository, new_id
+
+CREDENTIALS = "credentials"
+INDEXES: Mapping[str, Sequence[IndexModel]] = {CREDENTIALS: [IndexModel("userId", unique=True)]}
+
+
+class NoAccount(Exception):
+    """The user has no way to sign in."""
+
+
+class AccountStore(Repository[Account]):
+    """Accounts, found by `User.id`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, CREDENTIALS, Account, missing=NoAccount)
+
+    async def of(self, user: str | None) -> Account | None:
+        """The account of a user; None if there is none. It costs the same for no user at all."""
+        return await self.find({"_id": user or new_id()})
+
+    async def set_password(
+        self, user: str, user_id: str, hashed: str, session: ClientSession
+    ) -> None:
+        """Give a user this password, who may have none or no account yet."""
+        password = {"hash": hashed, "changedAt": utc_now()}
+        await self._collection.update_one(
+            {"_id": ObjectId(user)},
+            {"$set": {"userId": user_id, "password": password}, "$inc": {LOCK: 1}},
+            upsert=True,
+            session=session,
+        )
+
+    async def remove_password(self, user: str, session: ClientSession) -> None:
+        """Let nobody sign in with the password that there is."""
+        await self._collection.update_one(
+            {"_id": ObjectId(user)},
+            {"$unset": {"password": 1}, "$inc": {LOCK: 1, "deviceEpoch": 1}},
+            session=session,
+        )
+
+    async def renew_hash(self, user: str, hashed: str, session: ClientSession) -> None:
+        """Store another hash of the same password."""
+        await self._collection.update_one(
+            {"_id": ObjectId(user)}, {"$set": {"password.hash": hashed}}, session=session
+        )
+
+    async def forget_devices(self, user: str, session: ClientSession) -> None:
+        """Let the devices that have signed in count as strangers."""
+        await self._collection.update_one(
+            {"_id": ObjectId(user)}, {"$inc": {"deviceEpoch": 1}}, session=session
+        )

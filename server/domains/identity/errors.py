@@ -1,0 +1,43 @@
+"""The errors of identity."""
+
+from server.core.errors import ApiError
+
+
+class LoginFailed(ApiError):
+    """One message for all that can be wrong: nobody learns which names there are."""
+
+    code = "LOGIN_FAILED"
+    default_message = "The credentials are wrong, or no longer valid"
+
+
+class AccountLocked(ApiError):
+    """Whether or not anybody has the name."""
+
+    code = "ACCOUNT_LOCKED"
+    default_message = "Too many logins have failed for this name; try again later"
+
+
+class EmailNotVerified(ApiError):
+    """Only after the right password."""
+
+    code = "EMAIL_NOT_VERIFIED"
+    default_message = "Open the mail that was sent to verify the address, then sign in"
+
+
+class UserNotActive(ApiError):
+    """Only after the right password."""
+
+    code = "USER_NOT_ACTIVE"
+    default_message = "The user is not active"
+
+
+class CodeInvalid(ApiError):
+    """One message for all that can be wrong with it."""
+
+    code = "CODE_INVALID"
+    default_message = "The token or code is wrong, used or expired"
+
+
+class SessionNotFound(ApiError):
+    code = "SESSION_NOT_FOUND"
+    default_message = "Session not found"

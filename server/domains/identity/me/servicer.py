@@ -1,0 +1,89 @@
+"""The RPCs of finlink.identity.v1.MeService: convert in, call the service, convert out."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from finlink.identity.v1 import me_pb2, me_service_pb2_grpc
+
+from server.core.clock import utc_now
+from server.core.errors import Unauthenticated
+from server.core.pages import PageRequest
+from server.core.principals import Represented, SignedIn
+from server.domains.identity.me import convert
+from server.domains.identity.me.service import MeService
+from server.rpc.call import Context, current_call, replied
+from server.rpc.fields import to_model
+
+RECENT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class MeServicer(me_service_pb2_grpc.MeServiceServicer):
+    _service: MeService
+
+    async def GetMe(self, request: me_pb2.GetMeRequest, context: Context) -> me_pb2.GetMeResponse:
+        return me_pb2.GetMeResponse(data=convert.me(await self._service.get(_caller())))
+
+    async def UpdateMe(
+        self, request: me_pb2.UpdateMeRequest, context: Context
+    ) -> me_pb2.UpdateMeResponse:
+        change = partial(self._service.update, _signed_in(), convert.changes(request))
+        return await replied(
+            change,
+            lambda me: me_pb2.UpdateMeResponse(
+                message="Profile updated successfully", data=convert.me(me)
+            ),
+        )
+
+    async def ChangePassword(
+        self, request: me_pb2.ChangePasswordRequest, context: Context
+    ) -> me_pb2.ChangePasswordResponse:
+        caller = _signed_in()
+        current = request.current_password if request.HasField("current_password") else None
+        is_recent = utc_now() - caller.auth_time <= RECENT
+        await self._service.change_password(
+            caller, current, request.new_password, is_recent=is_recent
+        )
+        return me_pb2.ChangePasswordResponse(message="Password changed successfully")
+
+    async def ListSessions(
+        self, request: me_pb2.ListSessionsRequest, context: Context
+    ) -> me_pb2.ListSessionsResponse:
+        caller = _caller()
+        page = await self._service.sessions(caller, to_model(PageRequest, request))
+        current = caller.session_id if isinstance(caller, SignedIn) else None
+        return convert.sessions(page, current)
+
+    async def RevokeSession(
+        self, request: me_pb2.RevokeSessionRequest, context: Context
+    ) -> me_pb2.RevokeSessionResponse:
+        change = partial(self._service.revoke, _signed_in(), request.session_id)
+        return await replied(
+            change, lambda _: me_pb2.RevokeSessionResponse(message="Session ended")
+        )
+
+    async def RevokeSessions(
+        self, request: me_pb2.RevokeSessionsRequest, context: Context
+    ) -> me_pb2.RevokeSessionsResponse:
+        change = partial(
+            self._service.revoke_all, _signed_in(), include_current=request.include_current
+        )
+        return await replied(
+            change, lambda _: me_pb2.RevokeSessionsResponse(message="Sessions ended")
+        )
+
+
+def _caller() -> SignedIn | Represented:
+    """The user whose account it is; the contract lets nobody else call."""
+    user = current_call().principal.user
+    if user is None:
+        raise Unauthenticated
+    return user
+
+
+def _signed_in() -> SignedIn:
+    user = _caller()
+    if not isinstance(user, SignedIn):
+        raise Unauthenticated
+    return user

@@ -1,0 +1,125 @@
+"""Setting a password that was forgotten, with the token of a mail."""
+
+from datetime import timedelta
+
+import structlog
+
+from server.core.clock import Clock
+from server.core.errors import InvalidRequest
+from server.core.events import Event
+from server.core.users import User
+from server.delivery.outbox import Outbox
+from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.errors import CodeInvalid
+from server.domains.identity.lockout.model import Name
+from server.domains.identity.lockout.service import Lockout
+from server.domains.identity.passwords.hashing import PasswordHashing
+from server.domains.identity.recovery.mails import Mails
+from server.domains.identity.recovery.model import MAILS_AN_HOUR, RESET_LIFE, MailToken
+from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.sessions.service import SessionService
+from server.kernel import Users
+from server.storage.changes import RecordedChanges
+from server.storage.driver import ClientSession
+
+_HOUR = timedelta(hours=1)
+_log = structlog.stdlib.get_logger("finlink.identity")
+
+
+class PasswordReset:
+    def __init__(
+        self,
+        changes: RecordedChanges,
+        users: Users,
+        accounts: AccountStore,
+        tokens: TokenStore,
+        hashing: PasswordHashing,
+        sessions: SessionService,
+        lockout: Lockout,
+        outbox: Outbox,
+        mails: Mails,
+        clock: Clock,
+    ) -> None:
+        self._changes = changes
+        self._users = users
+        self._accounts = accounts
+        self._tokens = tokens
+        self._hashing = hashing
+        self._sessions = sessions
+        self._lockout = lockout
+        self._outbox = outbox
+        self._mails = mails
+        self._clock = clock
+
+    async def ask(self, address: str) -> None:
+        """Have a mail with a token sent to the user of an address; the same work if there is none.
+
+        Raises DeliveryUnavailable, whoever asks.
+        """
+        self._outbox.require("mail")
+        user = await self._users.find("email", address)
+        subject = self._tokens.subject(address)
+        now = self._clock.now()
+        is_one_too_many = await self._tokens.count_since(subject, now - _HOUR) >= MAILS_AN_HOUR
+        until = now + RESET_LIFE
+        to, user_id = (user.email or address, user.id) if user else (address, None)
+
+        async def work(session: ClientSession) -> bool:
+            if is_one_too_many:
+                return False
+            token = await self._tokens.add(
+                MailToken("reset_password", subject, until, user_id), session
+            )
+            mail = self._mails.reset_password(to, token, until, user_id)
+            if user is None:
+                await self._outbox.add_decoy(mail, session)
+            else:
+                await self._outbox.add(mail, session)
+            return True
+
+        # Also of nobody, so that both take the same time.
+        event = Event("user.reset_requested", user.user_id if user else None)
+        await self._changes.make(work, lambda was_sent: [event] if was_sent else [], None)
+        self._outbox.wake()
+
+    async def reset(self, token: str, password: str) -> None:
+        """Set the password, and end all that the user had: sessions, devices, other tokens.
+
+        Raises CodeInvalid; InvalidRequest for a password that is refused, which does not use the token up.
+        """
+        found = await self._tokens.find(token, "reset_password")
+        user = await self._users.find("id", found.user) if found and found.user else None
+        if user is None:
+            raise CodeInvalid
+        async with self._hashing.place(known_device=False) as place:
+            problem = await place.check_new_password(
+                password, user_id=user.user_id, email=user.email
+            )
+            if problem is not None:
+                raise InvalidRequest.of("password", problem)
+            hashed = await place.hash(password)
+
+        async def work(session: ClientSession) -> User:
+            return await self._set(user, token, hashed, session)
+
+        await self._changes.make(work, lambda _: Event("user.password_reset", user.user_id), None)
+        self._sessions.announce(user.id)
+        self._outbox.wake()
+        _log.info("password reset", user_id=user.user_id)
+
+    async def _set(self, user: User, token: str, hashed: str, session: ClientSession) -> User:
+        taken = await self._tokens.take(token, ["reset_password"], session)
+        if taken is None or taken.subject != self._tokens.subject(user.email or ""):
+            raise CodeInvalid  # used meanwhile, or the address is another one now
+        await self._sessions.end_all(user.id, "credentials", session)
+        await self._tokens.end_all(user.id, session)
+        await self._accounts.set_password(user.id, user.user_id, hashed, session)
+        await self._accounts.forget_devices(user.id, session)
+        names = [Name("username", user.user_id), Name("email", user.email or "")]
+        await self._lockout.clear_user(user.id, names, session)
+        if user.email is not None:
+            until = self._clock.now() + timedelta(days=1)
+            notice = self._mails.password_changed(user.email, until, user.id)
+            await self._outbox.add(notice, session)
+        # The mail came through, so the address is the user's.
+        return await self._users.update(user.user_id, {"emailVerified": True}, session)

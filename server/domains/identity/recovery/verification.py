@@ -1,0 +1,166 @@
+"""Showing whose an email address is, with the token of a mail."""
+
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from server.core.clock import Clock
+from server.core.errors import SessionEnded
+from server.core.events import Event
+from server.core.users import NewUser, User
+from server.delivery.outbox import Outbox
+from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.errors import CodeInvalid
+from server.domains.identity.recovery.mails import Mails
+from server.domains.identity.recovery.model import (
+    MAILS_AN_HOUR,
+    VERIFY_LIFE,
+    MailToken,
+    VerifiedEmail,
+)
+from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.sessions.service import SessionService
+from server.kernel import Users
+from server.storage.changes import RecordedChanges
+from server.storage.driver import ClientSession
+
+_HOUR = timedelta(hours=1)
+_log = structlog.stdlib.get_logger("finlink.identity")
+
+
+class EmailVerification:
+    def __init__(
+        self,
+        changes: RecordedChanges,
+        users: Users,
+        accounts: AccountStore,
+        tokens: TokenStore,
+        sessions: SessionService,
+        outbox: Outbox,
+        mails: Mails,
+        clock: Clock,
+    ) -> None:
+        self._changes = changes
+        self._users = users
+        self._accounts = accounts
+        self._tokens = tokens
+        self._sessions = sessions
+        self._outbox = outbox
+        self._mails = mails
+        self._clock = clock
+
+    async def begin(self, user: User, hashed: str, session: ClientSession) -> None:
+        """Have the mail sent to a user who has just registered with a password, inside the transaction."""
+        assert user.email is not None  # noqa: S101 - who registers has an address
+        data = {"password": hashed}
+        await self._send(user.email, user.id, "verify_email", data, session)
+
+    async def begin_registration(self, new: NewUser, hashed: str, session: ClientSession) -> None:
+        """The same before the user exists: the token stands for the registration."""
+        assert new.email is not None  # noqa: S101 - as above
+        data = {"user": msgspec.json.encode(new).decode(), "password": hashed}
+        await self._send(new.email, None, "register", data, session)
+
+    async def notify_owner(self, user: User, session: ClientSession) -> None:
+        """In place of that mail, to the owner of an address with which somebody registers again."""
+        assert user.email is not None  # noqa: S101 - it was found by it
+        until = self._clock.now() + VERIFY_LIFE
+        subject = self._tokens.subject(user.email)
+        await self._tokens.add(MailToken("register", subject, self._clock.now()), session)
+        await self._outbox.add(self._mails.known_address(user.email, until, user.id), session)
+
+    async def send(self, address: str) -> None:
+        """Send the mail again; the same work for an address that waits for none.
+
+        Raises DeliveryUnavailable, whoever asks.
+        """
+        self._outbox.require("mail")
+        user = await self._users.find("email", address)
+        subject = self._tokens.subject(address)
+        pending = await self._tokens.newest("register", subject)
+        since = self._clock.now() - _HOUR
+        if await self._tokens.count_since(subject, since) >= MAILS_AN_HOUR:
+            return
+        waits = user is not None and not user.email_verified
+
+        async def work(session: ClientSession) -> bool:
+            if waits and user is not None:
+                await self._send(address, user.id, "verify_email", {}, session)
+            elif user is None and pending is not None and pending.data:
+                await self._send(address, None, "register", pending.data, session)
+            else:
+                until = self._clock.now() + VERIFY_LIFE
+                await self._tokens.add(MailToken("verify_email", subject, until), session)
+                decoy = self._mails.verify_email(address, "x" * 43, until, None)
+                await self._outbox.add_decoy(decoy, session)
+            return True
+
+        await self._changes.make(work, lambda _: [], None)
+        self._outbox.wake()
+
+    async def send_to(self, user: str) -> None:
+        """The same for a user who has signed in. Raises SessionEnded if the user is gone."""
+        found = await self._users.find("id", user)
+        if found is None:
+            raise SessionEnded
+        if found.email is not None:
+            await self.send(found.email)
+
+    async def verify(self, token: str) -> VerifiedEmail:
+        """Take a token: the address is its user's, who is made if it was a registration.
+
+        Raises CodeInvalid; UserExists if somebody else has taken address or `userId` meanwhile.
+        """
+
+        async def work(session: ClientSession) -> User:
+            taken = await self._tokens.take(token, ["verify_email", "register"], session)
+            if taken is None or not (taken.user or taken.data):
+                raise CodeInvalid
+            if taken.kind == "register":
+                return await self._register(taken, session)
+            return await self._confirm(taken, session)
+
+        def event(user: User) -> Event:
+            return Event("user.email_verified", user.user_id, fields=["emailVerified"])
+
+        user = await self._changes.make(work, event, None)
+        self._sessions.announce(user.id)
+        _log.info("email verified", user_id=user.user_id)
+        return VerifiedEmail(user.user_id, user.email or "")
+
+    async def _register(self, token: MailToken, session: ClientSession) -> User:
+        new = msgspec.json.decode(token.data["user"], type=NewUser)
+        user = await self._users.create(new, session)
+        await self._accounts.set_password(user.id, user.user_id, token.data["password"], session)
+        return await self._users.update(user.user_id, {"emailVerified": True}, session)
+
+    async def _confirm(self, token: MailToken, session: ClientSession) -> User:
+        """The account may have been somebody else's before: what there was ends, but for the password of
+        the registration that sent the mail."""
+        user = await self._users.lock_id(token.user or "", session)
+        if user is None or self._tokens.subject(user.email or "") != token.subject:
+            raise CodeInvalid  # the address is another one now
+        if not user.email_verified:
+            account = await self._accounts.find({"_id": user.id}, session)
+            stored = account.password.hash if account and account.password else None
+            if stored is not None and stored != token.data.get("password"):
+                await self._accounts.remove_password(user.id, session)
+            await self._sessions.end_all(user.id, "credentials", session)
+        return await self._users.update(user.user_id, {"emailVerified": True}, session)
+
+    async def _send(
+        self,
+        address: str,
+        user: str | None,
+        kind: str,
+        data: dict[str, str],
+        session: ClientSession,
+    ) -> None:
+        until = self._clock.now() + VERIFY_LIFE
+        subject = self._tokens.subject(address)
+        made = MailToken(
+            "register" if kind == "register" else "verify_email", subject, until, user, data
+        )
+        token = await self._tokens.add(made, session)
+        await self._outbox.add(self._mails.verify_email(address, token, until, user), session)

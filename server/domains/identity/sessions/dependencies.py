@@ -1,0 +1,37 @@
+"""The questions that sessions ask other parts of identity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from server.core.principals import Role
+from server.domains.identity.sessions.model import LoginSession
+from server.storage.driver import ClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The facts that a session copies of its user."""
+
+    user_id: str
+    role: Role
+
+
+class Owners(Protocol):
+    async def lock(self, user: str, transaction: ClientSession) -> Owner | None:
+        """The active user of a `User.id`, who then cannot change until the transaction ends; else None."""
+
+
+class Revocations(Protocol):
+    async def revoke_sessions(
+        self, session_ids: Sequence[str], user: str, transaction: ClientSession
+    ) -> None:
+        """Let the access tokens of sessions of one user hold no more."""
+
+    def announce(self, user: str) -> None:
+        """That has been committed: let it hold on this host at once."""
+
+
+class ReuseNotices(Protocol):
+    async def session_reused(self, session: LoginSession, transaction: ClientSession) -> None:
+        """Notify the owner that somebody else may have had a session, which was ended."""

@@ -1,0 +1,97 @@
+"""Settings of identity."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, SecretStr
+
+from server.config import SettingsBase
+from server.security.keys import KEY_BYTES, weakness
+from server.setting_types import Origin, checked
+
+Algorithm: TypeAlias = Literal["ES256", "RS256", "HS256"]
+
+_LEAST_ROUNDS_IN_PRODUCTION = 12
+_ADVICE = "`openssl rand -hex 32` makes one"
+# 64 random hexadecimal digits have 16 different ones, nearly always.
+_FEWEST_DIFFERENT = 12
+
+
+def _secret(value: str) -> None:
+    if len(value.encode()) < KEY_BYTES:
+        raise ValueError(f"must be {KEY_BYTES} bytes or more; {_ADVICE}")
+
+
+def _audience(value: str) -> None:
+    if not 0 < len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be 1 to 255 ASCII characters, no spaces")
+
+
+class IdentitySettings(SettingsBase):
+    # Where users reach Finlink: the issuer of access tokens, and how the links in messages begin.
+    public_url: Origin | None = None
+
+    # A secret without an algorithm means HS256: for one deployment, whose tokens nobody else reads.
+    jwt_secret: Annotated[SecretStr | None, checked(_secret)] = None
+    jwt_algorithm: Algorithm | None = None
+    jwt_audience: Annotated[str, checked(_audience)] = "finlink"
+    access_token_expire_minutes: Annotated[int, Field(ge=1, le=60)] = 15
+    signing_key_days: Annotated[int, Field(ge=1, le=3_650)] = 90  # after which the next key signs
+
+    # Registering: by everybody, or by nobody.
+    registration: Literal["open", "closed"] = "open"
+    # Whether an address must be verified before there is a user: in production, unless it says otherwise.
+    email_verification: Literal["optional", "required"] | None = None
+
+    # Passwords.
+    bcrypt_rounds: Annotated[int, Field(ge=10, le=15)] = 12
+    password_min_length: Annotated[int, Field(ge=8, le=64)] = 8  # characters
+    password_hashers: Annotated[int, Field(ge=1, le=8)] = 1  # threads of one worker
+
+    # Sessions.
+    refresh_token_expire_minutes: Annotated[int, Field(ge=5, le=525_600)] = 10_080
+    # For so long after a refresh the token before gets the same successor again.
+    refresh_reuse_seconds: Annotated[int, Field(ge=0, le=600)] = 60
+    session_max_days: Annotated[int, Field(ge=1, le=365)] = 30
+    cookie_session_hours: Annotated[int, Field(ge=1, le=720)] = 24
+
+    def problems(self) -> Iterator[str]:
+        if self.production and self.bcrypt_rounds < _LEAST_ROUNDS_IN_PRODUCTION:
+            yield f"BCRYPT_ROUNDS: must be at least {_LEAST_ROUNDS_IN_PRODUCTION} in production"
+        if self.jwt_algorithm == "HS256" and self.jwt_secret is None:
+            yield f"JWT_ALGORITHM=HS256 signs with JWT_SECRET, which must be set; {_ADVICE}"
+        if not self.production:
+            return
+        if self.public_url is None:
+            yield (
+                "PUBLIC_URL must be set in production to the address at which users reach Finlink, "
+                "such as https://finlink.example"
+            )
+        elif not self.public_url.startswith("https://"):
+            yield "PUBLIC_URL must begin with https:// in production"
+        if self.jwt_secret is not None:
+            secret = self.jwt_secret.get_secret_value().encode()
+            if weak := weakness(secret, _FEWEST_DIFFERENT):
+                yield f"JWT_SECRET {weak} and is refused in production; {_ADVICE}"
+
+    @property
+    def must_verify_email(self) -> bool:
+        default = "required" if self.production else "optional"
+        return (self.email_verification or default) == "required"
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The one algorithm of access tokens."""
+        return self.jwt_algorithm or ("ES256" if self.jwt_secret is None else "HS256")
+
+    @property
+    def token_life(self) -> timedelta:
+        return timedelta(minutes=self.access_token_expire_minutes)
+
+    def origin(self, port: int) -> str:
+        """PUBLIC_URL; without it this machine at `port`, where REST is in development.
+
+        A fixed default would be wrong for every Finlink that has another PORT.
+        """
+        return self.public_url or f"http://localhost:{port}"

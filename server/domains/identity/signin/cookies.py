@@ -1,0 +1,52 @@
+"""The cookies of browsers: one for the session, one for the device."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from http.cookies import CookieError, SimpleCookie
+
+SESSION = "finlink_session"
+DEVICE = "finlink_device"
+DEVICE_LIFE = timedelta(days=180)
+
+
+class Cookies:
+    """`secure`: over HTTPS, where browsers hold the name's prefix to it; plain HTTP is for development."""
+
+    def __init__(self, *, secure: bool) -> None:
+        self._prefix = "__Host-" if secure else ""
+        self._secure = secure
+
+    def session(self, header: str) -> str | None:
+        """The value of the session's cookie in a `cookie` header."""
+        return self._value(SESSION, header)
+
+    def device(self, header: str) -> str | None:
+        return self._value(DEVICE, header)
+
+    def given(self, session: str, seconds: int, device: str | None) -> list[tuple[str, str]]:
+        """The headers that give a browser its cookies."""
+        headers = [self._header(SESSION, session, seconds)]
+        if device is not None:
+            headers.append(self._header(DEVICE, device, round(DEVICE_LIFE.total_seconds())))
+        return headers
+
+    def removed(self) -> Sequence[tuple[str, str]]:
+        """The header that removes the session's cookie; the device stays known."""
+        return [self._header(SESSION, "", 0)]
+
+    def _value(self, name: str, header: str) -> str | None:
+        try:
+            morsel = SimpleCookie(header).get(self._prefix + name)
+        except CookieError:
+            return None
+        return morsel.value if morsel else None
+
+    def _header(self, name: str, value: str, seconds: int) -> tuple[str, str]:
+        cookie = SimpleCookie({self._prefix + name: value})
+        morsel = cookie[self._prefix + name]
+        morsel["path"] = "/"
+        morsel["max-age"] = seconds
+        morsel["httponly"] = True
+        morsel["samesite"] = "Lax"
+        morsel["secure"] = self._secure
+        return "set-cookie", morsel.OutputString()

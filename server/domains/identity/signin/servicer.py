@@ -1,0 +1,130 @@
+"""The RPCs of finlink.identity.v1.AuthService: convert in, call a service, convert out."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from finlink.identity.v1 import login_pb2, recovery_pb2, registration_pb2
+from finlink.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
+
+from server.core.errors import InvalidRequest
+from server.domains.identity.recovery.reset import PasswordReset
+from server.domains.identity.recovery.verification import EmailVerification
+from server.domains.identity.signin import convert
+from server.domains.identity.signin.cookies import Cookies
+from server.domains.identity.signin.login import PasswordLogin
+from server.domains.identity.signin.model import Opened
+from server.domains.identity.signin.registration import Registration
+from server.domains.identity.signin.service import SignInService
+from server.rpc.call import AUTHORIZATION, COOKIE, IDEMPOTENCY_KEY, Context, current_call
+from server.rpc.credentials_sent import bearer_token
+from server.rpc.fields import to_message
+from server.rpc.same_site import check_same_site
+from server.rpc.times import timestamp
+
+_ON_ITS_WAY = "If the address is known, a mail is on its way"
+
+
+@dataclass(frozen=True)
+class AuthServicer(AuthServiceServicer):
+    _registration: Registration
+    _login: PasswordLogin
+    _service: SignInService
+    _verification: EmailVerification
+    _reset: PasswordReset
+    _cookies: Cookies
+    _origins: Collection[str]  # of pages that may ask for a cookie
+
+    async def Register(
+        self, request: registration_pb2.RegisterRequest, context: Context
+    ) -> registration_pb2.RegisterResponse:
+        new = convert.new_user(request)
+        registered = await self._registration.register(new, request.password)
+        return registration_pb2.RegisterResponse(
+            message="User registered successfully",
+            data=to_message(registration_pb2.RegisterData, registered),
+        )
+
+    async def Login(
+        self, request: login_pb2.LoginRequest, context: Context
+    ) -> login_pb2.LoginResponse:
+        call = current_call()
+        login = convert.login(request, call)
+        if login.session == "cookie":
+            check_same_site(call, self._origins)
+        opened = await self._login.login(login)
+        self._give_cookies(opened)
+        return login_pb2.LoginResponse(message="Signed in", data=convert.session_data(opened))
+
+    async def Refresh(
+        self, request: login_pb2.RefreshRequest, context: Context
+    ) -> login_pb2.RefreshResponse:
+        call = current_call()
+        key = call.header(IDEMPOTENCY_KEY)
+        opened = await self._service.refresh(request.refresh_token, key, convert.caller(call))
+        return login_pb2.RefreshResponse(
+            message="Session refreshed", data=convert.session_data(opened)
+        )
+
+    async def Logout(
+        self, request: login_pb2.LogoutRequest, context: Context
+    ) -> login_pb2.LogoutResponse:
+        call = current_call()
+        token = bearer_token(call.metadata.get(AUTHORIZATION, ""))
+        cookie = self._cookies.session(call.metadata.get(COOKIE, ""))
+        await self._service.log_out(token, cookie, request.refresh_token or None)
+        call.reply_headers += self._cookies.removed()
+        return login_pb2.LogoutResponse(message="Signed out")
+
+    async def Introspect(
+        self, request: login_pb2.IntrospectRequest, context: Context
+    ) -> login_pb2.IntrospectResponse:
+        found = await self._service.introspect(request.token)
+        data = login_pb2.IntrospectData(active=found is not None)
+        if found is not None:
+            data.user_id, data.session_id = found.user_id, found.session_id
+            data.role = found.role.name.lower()
+            data.expires_at.CopyFrom(timestamp(found.expires_at))
+            data.amr.extend(found.amr)
+        return login_pb2.IntrospectResponse(data=data)
+
+    async def ForgotPassword(
+        self, request: recovery_pb2.ForgotPasswordRequest, context: Context
+    ) -> recovery_pb2.ForgotPasswordResponse:
+        await self._reset.ask(request.email.lower())
+        return recovery_pb2.ForgotPasswordResponse(message=_ON_ITS_WAY)
+
+    async def ResetPassword(
+        self, request: recovery_pb2.ResetPasswordRequest, context: Context
+    ) -> recovery_pb2.ResetPasswordResponse:
+        if convert.asks_for_mail(request):
+            await self._reset.ask(request.email.lower())
+            return recovery_pb2.ResetPasswordResponse(message=_ON_ITS_WAY)
+        await self._reset.reset(request.token, request.password)
+        return recovery_pb2.ResetPasswordResponse(message="Password reset successfully")
+
+    async def SendVerification(
+        self, request: recovery_pb2.SendVerificationRequest, context: Context
+    ) -> recovery_pb2.SendVerificationResponse:
+        signed_in = current_call().principal.signed_in
+        if request.HasField("email"):
+            await self._verification.send(request.email.lower())
+        elif signed_in is not None:
+            await self._verification.send_to(signed_in.user)
+        else:
+            raise InvalidRequest.of("email", "must be sent by who has not signed in")
+        message = "If the address waits for it, a mail is on its way"
+        return recovery_pb2.SendVerificationResponse(message=message)
+
+    async def VerifyEmail(
+        self, request: recovery_pb2.VerifyEmailRequest, context: Context
+    ) -> recovery_pb2.VerifyEmailResponse:
+        verified = await self._verification.verify(request.token)
+        return recovery_pb2.VerifyEmailResponse(
+            message="Email verified successfully",
+            data=to_message(recovery_pb2.VerifyEmailData, verified),
+        )
+
+    def _give_cookies(self, opened: Opened) -> None:
+        if opened.cookie is not None:
+            headers = self._cookies.given(opened.cookie, opened.expires_in, opened.device_cookie)
+            current_call().reply_headers += headers

@@ -1,0 +1,56 @@
+"""The users of calls, by what they send: implements `principals.SignIns`."""
+
+from collections.abc import Collection
+
+from server.core.principals import Role, SignedIn
+from server.domains.identity.sessions.model import LoginSession
+from server.domains.identity.sessions.service import SessionService
+from server.domains.identity.signin.cookies import Cookies
+from server.domains.identity.tokens.service import AccessTokens
+
+
+class UserSignIns:
+    def __init__(
+        self,
+        tokens: AccessTokens,
+        sessions: SessionService,
+        cookies: Cookies,
+        origins: Collection[str],
+    ) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+        self._cookies = cookies
+        self.origins = frozenset(origins)
+
+    @property
+    def are_fresh(self) -> bool:
+        return self._tokens.are_fresh
+
+    async def read(self) -> None:
+        await self._tokens.read()
+
+    async def by_token(self, token: str) -> SignedIn:
+        return await self._tokens.by_token(token)
+
+    async def by_cookie(self, header: str) -> SignedIn | None:
+        """A session is looked up with each call: what ended it holds at once, on all hosts."""
+        value = self._cookies.session(header)
+        if value is None:
+            return None
+        return _signed_in(await self._sessions.by_cookie(value))
+
+    def check(self, signed_in: SignedIn) -> None:
+        self._tokens.check(signed_in)
+
+
+def _signed_in(session: LoginSession) -> SignedIn:
+    return SignedIn(
+        session.user,
+        session.user_id,
+        session.id,
+        Role(session.role),
+        "cookie",
+        session.amr,
+        session.auth_time,
+        session.expires_at,
+    )

@@ -1,0 +1,43 @@
+"""Requests of the identity domain that succeed, and what they change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from pymongo.database import Database
+
+from tests.domains.preparing import Prepare
+from tests.e2e.connector_steps import Documents, Json
+from tests.e2e.identity_steps import bearer, login, signed_in
+
+COLLECTIONS = ("credentials", "login_sessions", "identity_revocations")
+# Work beside the calls notes the use of a session.
+_SEEN = {"lastSeenAt": 0}
+
+
+async def _user(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
+    return bearer(await signed_in(rest, user_id))
+
+
+async def _session(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
+    other = await signed_in(rest, user_id)
+    return {**bearer(await login(rest, user_id)), "sessionId": other["sessionId"]}
+
+
+CHANGES: dict[str, tuple[Prepare, Json]] = {
+    "UpdateMe": (_user, {"city": "Pune"}),
+    "RevokeSession": (_session, {}),
+    "RevokeSessions": (_user, {"includeCurrent": False}),
+}
+
+
+async def state(documents: Documents, user_id: str) -> Any:
+    return [
+        await documents[name].find({"userId": user_id}, _SEEN).to_list(None)
+        for name in COLLECTIONS[:2]
+    ]
+
+
+def contents(database: Database[dict[str, Any]]) -> Any:
+    return [list(database[name].find({}, _SEEN).sort("_id")) for name in COLLECTIONS]

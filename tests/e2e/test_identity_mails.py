@@ -1,0 +1,158 @@
+"""What is done with the token of a mail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.identity_steps import PASSWORD, bearer, login, refused, register, signed_in
+from tests.e2e.mails import mail, mails, token_of
+from tests.stack import Stack, running
+
+NEW = "an even better battery"
+RESET, VERIFY = "Set a new password", "Verify your email address"
+
+
+async def test_a_forgotten_password_is_set_once(
+    rest: httpx.AsyncClient, stack: Stack, new_id: str
+) -> None:
+    address = f"{new_id}@example.com"
+    session = await signed_in(rest, new_id)
+    asked = await rest.post("/auth/forgot-password", json={"email": address.upper()})
+    unknown = await rest.post("/auth/forgot-password", json={"email": f"no-{address}"})
+    assert asked.json()["message"] == unknown.json()["message"]
+    token = token_of(await mail(stack, address, RESET))
+    weak = await rest.post("/auth/reset-password", json={"token": token, "password": "password"})
+    assert [each["field"] for each in refused(weak, 400, "VALIDATION_ERROR")["details"]] == [
+        "password"
+    ]
+    done = await rest.post("/auth/reset-password", json={"token": token, "password": NEW})
+    assert (done.status_code, done.json()["message"]) == (200, "Password reset successfully")
+    again = await rest.post("/auth/reset-password", json={"token": token, "password": PASSWORD})
+    refused(again, 400, "CODE_INVALID")
+    refused(await rest.get("/auth/me", headers=bearer(session)), 401, "SESSION_ENDED")
+    await login(rest, new_id, password=NEW)
+    await mail(stack, address, "Your password was changed")
+    assert await mails(stack, f"no-{address}") == []
+    assert (await rest.get(f"/users/{new_id}")).json()["data"]["emailVerified"] is True
+
+
+async def test_the_other_form_asks_for_the_mail(
+    rest: httpx.AsyncClient, stack: Stack, new_id: str
+) -> None:
+    address = f"{new_id}@example.com"
+    await register(rest, new_id)
+    asked = await rest.post("/auth/reset-password", json={"email": address})
+    assert asked.status_code == 200
+    assert token_of(await mail(stack, address, RESET))
+    for body in ({}, {"token": "x"}, {"email": address, "token": "x", "password": NEW}):
+        wrong = refused(await rest.post("/auth/reset-password", json=body), 400, "VALIDATION_ERROR")
+        assert {each["field"] for each in wrong["details"]} == {"token", "password", "email"}
+
+
+async def test_an_address_gets_three_mails_an_hour(
+    rest: httpx.AsyncClient, stack: Stack, new_id: str
+) -> None:
+    address = f"{new_id}@example.com"
+    await register(rest, new_id)
+    for _ in range(5):
+        reply = await rest.post("/auth/forgot-password", json={"email": address})
+        assert reply.status_code == 200
+    # The registration's mail counts, too.
+    await mail(stack, address, RESET, 2)
+    other = f"{new_id}_b@example.com"
+    await register(rest, f"{new_id}_b")
+    await rest.post("/auth/forgot-password", json={"email": other})
+    await mail(stack, other, RESET)
+    assert len([each for each in await mails(stack, address) if each["subject"] == RESET]) == 2
+
+
+async def test_an_address_is_verified(rest: httpx.AsyncClient, stack: Stack, new_id: str) -> None:
+    address = f"{new_id}@example.com"
+    session = await signed_in(rest, new_id)
+    message = await mail(stack, address, VERIFY)
+    assert f"{new_id}" not in message["text"]
+    token = token_of(message)
+    done = await rest.post("/auth/verify-email", json={"token": token})
+    assert done.json()["data"] == {"userId": new_id, "email": address}
+    refused(await rest.post("/auth/verify-email", json={"token": token}), 400, "CODE_INVALID")
+    assert (await rest.get(f"/users/{new_id}")).json()["data"]["emailVerified"] is True
+    # What there was before the address was anybody's has ended, but not the registration's password.
+    refused(await rest.get("/auth/me", headers=bearer(session)), 401, "SESSION_ENDED")
+    again = await login(rest, new_id)
+    sent = await rest.post("/auth/send-verification", json={}, headers=bearer(again))
+    assert sent.status_code == 200
+    refused(await rest.post("/auth/send-verification", json={}), 400, "VALIDATION_ERROR")
+
+
+async def test_a_second_verification_keeps_no_password_of_a_stranger(
+    rest: httpx.AsyncClient, stack: Stack, new_id: str
+) -> None:
+    address = f"{new_id}@example.com"
+    await register(rest, new_id)  # by somebody else
+    await mail(stack, address, VERIFY)
+    await rest.post("/auth/send-verification", json={"email": address})
+    token = token_of(await mail(stack, address, VERIFY, 2))
+    assert (await rest.post("/auth/verify-email", json={"token": token})).status_code == 200
+    reply = await rest.post("/auth/login", json={"username": new_id, "password": PASSWORD})
+    refused(reply, 401, "LOGIN_FAILED")
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("strict")
+    with running(folder, WORKERS="1", EMAIL_VERIFICATION="required") as stack:
+        yield stack
+
+
+@pytest.fixture
+async def strictly(strict: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"{strict.rest}/api/v1", timeout=30) as client:
+        yield client
+
+
+async def test_two_who_register_one_address_do_not_meet(
+    strictly: httpx.AsyncClient, strict: Stack, new_id: str
+) -> None:
+    """An attacker registers the victim's address; the victim registers too, and opens their own mail."""
+    address = f"{new_id}@example.com"
+    attacker = await register(strictly, f"{new_id}_a", email=address, password=NEW)
+    await mail(strict, address, VERIFY)
+    victim = await register(strictly, f"{new_id}_v", email=address)
+    assert (attacker["verificationRequired"], victim["verificationRequired"]) == (True, True)
+    refused(await strictly.get(f"/users/{new_id}_a"), 404, "USER_NOT_FOUND")
+    token = token_of(await mail(strict, address, VERIFY, 2))
+    done = await strictly.post("/auth/verify-email", json={"token": token})
+    assert done.json()["data"] == {"userId": f"{new_id}_v", "email": address}
+    await login(strictly, f"{new_id}_v")
+    for name in (f"{new_id}_a", f"{new_id}_v"):
+        reply = await strictly.post("/auth/login", json={"username": name, "password": NEW})
+        refused(reply, 401, "LOGIN_FAILED")
+
+    third = await register(strictly, f"{new_id}_t", email=address)
+    assert third["verificationRequired"] is True
+    await mail(strict, address, "You have an account")
+    taken = await strictly.post(
+        "/auth/register",
+        json={"email": f"x{address}", "password": PASSWORD, "userId": f"{new_id}_v"},
+    )
+    refused(taken, 409, "USER_EXISTS")
+
+
+async def test_a_registration_s_mail_is_sent_again(
+    strictly: httpx.AsyncClient, strict: Stack, new_id: str
+) -> None:
+    address = f"{new_id}@example.com"
+    await register(strictly, new_id)
+    await mail(strict, address, VERIFY)
+    await strictly.post("/auth/send-verification", json={"email": address})
+    first, second = (
+        token_of(each)
+        for each in [await mail(strict, address, VERIFY, 2), (await mails(strict, address))[1]]
+    )
+    assert (await strictly.post("/auth/verify-email", json={"token": first})).status_code == 200
+    late = await strictly.post("/auth/verify-email", json={"token": second})
+    refused(late, 409, "USER_EXISTS")
+    await login(strictly, new_id)
