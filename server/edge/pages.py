@@ -59,7 +59,7 @@ class Page:
 def pages_of(root: Path) -> list[Page]:
     """The pages of a checkout, or of an image made of one."""
     start = Page("/", root / "docs" / "page" / "start.html", ALONE)
-    return [start, *console(root / "console" / "dist"), *_docs(root)]
+    return [start, *console(root / "console" / "dist"), *_docs(root), *_account(root)]
 
 
 def has_console(root: Path) -> bool:
@@ -119,6 +119,14 @@ def console(built: Path) -> Iterator[Page]:
             # Vite puts a hash of the content into the names of what it made.
             cache = FOR_GOOD if inside.parts[0] == "assets" else ASK_AGAIN
             yield Page(f"/console/{inside.as_posix()}", file, cache=cache)
+
+
+def _account(root: Path) -> Iterator[Page]:
+    """The pages behind the links of mails."""
+    folder = root / "docs" / "page" / "account"
+    for name in ("verify-email", "reset-password"):
+        yield Page(f"/account/{name}", folder / f"{name}.html")
+    yield from (Page(f"/account/{name}", folder / name) for name in ("account.css", "account.js"))
 
 
 def _docs(root: Path) -> Iterator[Page]:
