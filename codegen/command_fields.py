@@ -17,8 +17,8 @@ _DEEPEST = 3  # levels of messages whose fields become options; deeper ones are 
 _ARGUMENTS = 3  # with more of them the order is hard to remember: then they are options
 # Options of all commands, and those that are added to commands of RPCs.
 RESERVED = {
-    "json", "format", "jq", "wide", "address", "api-key", "tls", "plain", "no-tls", "ca", "client-cert",
-    "client-key", "help", "all", "body", "output", "remove", "reset", "yes", "no",
+    "json", "format", "jq", "wide", "address", "api-key", "access-token", "tls", "plain", "no-tls", "ca",
+    "client-cert", "client-key", "help", "all", "body", "output", "remove", "reset", "yes", "no",
 }  # fmt: skip
 _TYPES = {
     FieldDescriptor.CPPTYPE_INT32: "int", FieldDescriptor.CPPTYPE_INT64: "int",

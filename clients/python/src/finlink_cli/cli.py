@@ -50,6 +50,7 @@ class Cli:
             self.settings.address,
             credentials=_credentials(self.settings),
             api_key=self.settings.api_key,
+            access_token=self.settings.access_token,
         )
 
     def close(self) -> None:

@@ -59,6 +59,13 @@ def _common(
             "into FINLINK_API_KEY or the configuration file.",
         ),
     ] = None,
+    access_token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            help="Of a user who has signed in; or FINLINK_ACCESS_TOKEN. `-` asks for it.",
+        ),
+    ] = None,
     tls: Annotated[
         bool | None, typer.Option("--tls/--plain", help="Whether to use TLS; or FINLINK_TLS.")
     ] = None,
@@ -139,7 +146,7 @@ def build(function: Callable[..., None], name: str, help_text: str, example: str
         with _failures_reported(as_json=as_json or form is Form.JSON or jq is not None):
             _check_texts(context, {**values, **given})
             cli = Cli(
-                settings.load(_with_key_asked_for(given)),
+                settings.load(_with_secrets_asked_for(given)),
                 as_json=as_json or jq is not None or form in (Form.JSON, Form.YAML, Form.NAME),
                 wide=wide,
                 writer=formats.Writer(form, jq),
@@ -193,12 +200,16 @@ def _call(function: Callable[..., None], cli: Cli, values: dict[str, Any]) -> No
         raise
 
 
-def _with_key_asked_for(given: dict[str, Any]) -> dict[str, Any]:
-    if given["api_key"] != "-":
-        return given
-    if not sys.stdin.isatty():
-        raise wrong_usage("--api-key - needs a terminal", "Put the key into FINLINK_API_KEY.")
-    return {**given, "api_key": streams.ask("API key", hide_input=True)}
+def _with_secrets_asked_for(given: dict[str, Any]) -> dict[str, Any]:
+    asked = {}
+    for name, what in (("api_key", "API key"), ("access_token", "Access token")):
+        if given[name] != "-":
+            continue
+        if not sys.stdin.isatty():
+            flag, variable = name.replace("_", "-"), f"FINLINK_{name.upper()}"
+            raise wrong_usage(f"--{flag} - needs a terminal", f"Put it into {variable}.")
+        asked[name] = streams.ask(what, hide_input=True)
+    return {**given, **asked}
 
 
 def _check_texts(context: typer.Context, values: dict[str, Any]) -> None:

@@ -97,9 +97,9 @@ def names(cli: Cli) -> Mapping[str, str]:
 
 def _metadata(cli: Cli) -> list[tuple[str, str]]:
     """The headers of a stream; to other calls the client adds them."""
-    from finlink_client.policy import API_KEY
+    from finlink_client.policy import credentials
 
-    return [(API_KEY, cli.settings.api_key)] if cli.settings.api_key else []
+    return credentials(cli.settings.api_key, cli.settings.access_token)
 
 
 def _callable(cli: Cli, rpc: Rpc, replies: str) -> Any:

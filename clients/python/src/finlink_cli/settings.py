@@ -27,6 +27,7 @@ class Settings:
 
     address: str = "localhost:50051"
     api_key: str | None = field(default=None, repr=False)
+    access_token: str | None = field(default=None, repr=False)
     tls: bool = False
     ca: str | None = None
     client_cert: str | None = None
@@ -51,8 +52,10 @@ def load(given: Mapping[str, str | bool | None]) -> Settings:
         if not streams.is_text(value):
             raise wrong_usage(f"{name} is not UTF-8")
     settings = Settings(**found)
-    if not (settings.api_key or "").isascii() or not (settings.api_key or "").isprintable():
-        raise wrong_usage("the API key has characters that are in no key: is it complete?")
+    for what, secret in (("API key", settings.api_key), ("access token", settings.access_token)):
+        if not (secret or "").isascii() or not (secret or "").isprintable():
+            kind = what.split()[-1]
+            raise wrong_usage(f"the {what} has characters that are in no {kind}: is it complete?")
     if not _ADDRESS.fullmatch(settings.address):
         raise wrong_usage(
             f"the address must be HOST:PORT of Finlink's gRPC, as localhost:50051, not {settings.address}"
@@ -96,6 +99,12 @@ def _from_file(path: Path) -> dict[str, Any]:
         if not isinstance(value, types[name]):
             kind = "true or false" if types[name] is bool else "a text in quotes"
             raise wrong_usage(f"{path}: {name} must be {kind}")
-    if "api_key" in content and os.name == "posix" and path.stat().st_mode & 0o077:
-        raise wrong_usage(f"{path} holds an API key that others may read", f"Run: chmod 600 {path}")
+    if (
+        {"api_key", "access_token"} & content.keys()
+        and os.name == "posix"
+        and path.stat().st_mode & 0o077
+    ):
+        raise wrong_usage(
+            f"{path} holds a key or token that others may read", f"Run: chmod 600 {path}"
+        )
     return content

@@ -37,6 +37,7 @@ def connect(
     timeout: float = policy.DEADLINE,
     platform_timeout: float = policy.PLATFORM_DEADLINE,
     api_key: str | None = None,
+    access_token: str | None = None,
 ) -> Finlink:
     """A client of the Finlink at `address`, for the event loop that runs now.
 
@@ -46,11 +47,12 @@ def connect(
     timeout: seconds for a call that is not given its own.
     platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
     api_key: sent with every call.
+    access_token: the same, of a user who has signed in: calls may do what the user may.
 
     It connects with its first call, and again by itself whenever the connection is lost.
     """
     asyncio.get_running_loop()  # raises RuntimeError where there is none
-    calls = _Calls(policy.Defaults(timeout, platform_timeout, api_key))
+    calls = _Calls(policy.Defaults(timeout, platform_timeout, api_key, access_token))
     address = policy.address(address)
     options = policy.channel_options()
     if credentials is None:

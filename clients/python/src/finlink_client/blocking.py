@@ -38,6 +38,7 @@ def connect_blocking(
     timeout: float = policy.DEADLINE,
     platform_timeout: float = policy.PLATFORM_DEADLINE,
     api_key: str | None = None,
+    access_token: str | None = None,
 ) -> BlockingFinlink:
     """A client of the Finlink at `address`, `HOST:PORT`; else FINLINK_ADDRESS, else localhost:50051.
 
@@ -45,6 +46,7 @@ def connect_blocking(
     timeout: seconds for a call that is not given its own.
     platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
     api_key: sent with every call.
+    access_token: the same, of a user who has signed in: calls may do what the user may.
 
     It connects with its first call, and again by itself whenever the connection is lost.
     """
@@ -54,7 +56,9 @@ def connect_blocking(
         channel = grpc.insecure_channel(address, options=options)
     else:
         channel = grpc.secure_channel(address, credentials, options=options)
-    return BlockingFinlink(channel, policy.Defaults(timeout, platform_timeout, api_key))
+    return BlockingFinlink(
+        channel, policy.Defaults(timeout, platform_timeout, api_key, access_token)
+    )
 
 
 class BlockingFinlink(Services):

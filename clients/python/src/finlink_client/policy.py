@@ -28,6 +28,7 @@ DEADLINE = seconds(RULES.timeout)
 PLATFORM_DEADLINE = seconds(RULES.platform_timeout)
 IDEMPOTENCY_KEY = "idempotency-key"
 API_KEY = "x-api-key"
+AUTHORIZATION = "authorization"
 
 _LOCAL = "localhost:50051"
 
@@ -64,28 +65,36 @@ def is_retried(method: MethodDescriptor) -> bool:
     return is_read(method) or not waits_for_platform(method)
 
 
+def credentials(api_key: str | None, access_token: str | None) -> list[tuple[str, str]]:
+    """The headers of a caller: of a service, of a user who has signed in, or of both."""
+    sent = [] if api_key is None else [(API_KEY, api_key)]
+    return sent if access_token is None else [*sent, (AUTHORIZATION, f"Bearer {access_token}")]
+
+
 class Defaults:
     """The defaults of a call: its time-out in seconds, and headers."""
 
-    def __init__(self, usual: float, platform: float, api_key: str | None) -> None:
+    def __init__(
+        self, usual: float, platform: float, api_key: str | None, access_token: str | None = None
+    ) -> None:
         self._usual = usual
         self._seconds = {
             path: platform for path, method in METHODS.items() if waits_for_platform(method)
         }
-        self._every = [(API_KEY, api_key)] if api_key is not None else []
+        self._every = credentials(api_key, access_token)
 
     def timeout(self, path: str | bytes) -> float:
         return self._seconds.get(_text(path), self._usual)
 
     def headers(self, path: str | bytes) -> list[tuple[str, str]]:
-        """The API key, and for a change a new idempotency key: tried again, it has one effect."""
+        """The credentials, and for a change a new idempotency key: tried again, it has one effect."""
         method = METHODS.get(_text(path))
         if method is None or is_read(method):
             return self._every
         return [*self._every, (IDEMPOTENCY_KEY, str(uuid.uuid4()))]
 
     def headers_of_stream(self) -> tuple[tuple[str, str], ...]:
-        """The API key."""
+        """The credentials."""
         return tuple(self._every)
 
 
