@@ -22,6 +22,7 @@ from tests.e2e import connector_steps as step
 from tests.faults.load import under, until
 from tests.observability import messages
 from tests.observability.monitored import Monitored
+from tests.observability.signing_in import Users
 
 Cause: TypeAlias = Callable[[Monitored], AbstractAsyncContextManager[None]]
 HICCUP_SECONDS = 0.8
@@ -148,6 +149,21 @@ async def logins_refused(site: Monitored) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def too_many_sign_in(site: Monitored) -> AsyncIterator[None]:
+    async with site.channel(site.worker_address()) as channel, under(Users.of(channel).all_at_once):
+        yield
+
+
+@asynccontextmanager
+async def tokens_stolen(site: Monitored) -> AsyncIterator[None]:
+    """Of several sessions of one user."""
+    async with site.channel(site.worker_address(1)) as channel:
+        users = Users.of(channel)
+        async with under(partial(users.reuse_a_token, await users.register())):
+            yield
+
+
+@asynccontextmanager
 async def mail_server_hangs(site: Monitored) -> AsyncIterator[None]:
     """With more mails due than workers can try at a time, and for longer than anybody should wait."""
     sandbox = site.ground.sandbox.sandbox.process
@@ -175,6 +191,8 @@ CAUSES: Mapping[Cause, set[str]] = {
     workers_behind: {"FinlinkSyncsLate"},
     workers_hang: {"FinlinkNobodySyncs"},
     logins_refused: {"FinlinkSuspicious"},
+    too_many_sign_in: {"FinlinkPasswordsOverloaded"},
+    tokens_stolen: {"FinlinkTokensReused"},
     mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -184,6 +202,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_hiccups,),
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
+    (too_many_sign_in, tokens_stolen),
     (workers_hang,),
     (mail_server_hangs,),
     (workers_die, server_dies),

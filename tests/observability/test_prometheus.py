@@ -20,6 +20,7 @@ from tests.observability import causes, declared, messages, prometheus
 from tests.observability.causes import CAUSES, TOGETHER, Cause
 from tests.observability.monitored import SYNC_LIMIT, Monitored
 from tests.observability.prometheus import Prometheus
+from tests.observability.signing_in import Users
 
 NOBODYS = "/connectors/000000000000000000000000"
 SHORT = TOGETHER[0], TOGETHER[2]  # what `make test` causes; the others kill and freeze
@@ -156,7 +157,10 @@ async def test_an_alert_fires(
 
 
 async def everything_happens(site: Monitored) -> None:
-    """Connects and syncs that succeed and do not, runs put off and cancelled, cached reads, refusals."""
+    """Connects and syncs that succeed and do not, runs put off and cancelled, cached reads, refusals.
+
+    Users sign in, mistype, come all at once, and are stolen from.
+    """
 
     async def reads_and_failures() -> None:
         async with site.caller() as api:
@@ -177,6 +181,14 @@ async def everything_happens(site: Monitored) -> None:
             await outbox.add(messages.mail(), messages.mail("refused@example.com"), messages.sms())
             await outbox.add(messages.mail(), decoy=True)
 
+    async def users_sign_in() -> None:
+        async with site.channel(site.worker_address()) as channel:
+            users = Users.of(channel)
+            user_id = await users.register()
+            await users.mistype(user_id)
+            await users.reuse_a_token(user_id)
+            await users.all_at_once()
+
     async def comes_and_goes(cause: Cause) -> None:
         async with cause(site):
             pass
@@ -187,6 +199,7 @@ async def everything_happens(site: Monitored) -> None:
             reads_and_failures(),
             refused_logins(),
             messages_are_sent_and_refused(),
+            users_sign_in(),
             comes_and_goes(causes.logins_refused),
             comes_and_goes(causes.run_put_off),
         )
