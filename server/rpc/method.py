@@ -82,7 +82,7 @@ class Method:
 
 
 def _reach(users: rules_pb2.UserAccess) -> rules_pb2.Reach.ValueType:
-    """What has an owner is for its owner, unless it says otherwise."""
+    """An RPC that has an owner is for its owner, unless it says otherwise."""
     return rules_pb2.REACH_SELF if users.owner and not users.reach else users.reach
 
 
