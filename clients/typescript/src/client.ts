@@ -20,8 +20,8 @@ import type {
   ExportUserRequestSchema,
   ExportUserResponse,
 } from "./gen/finlink/exports/v1/export_service_pb.js";
-import type { User } from "./gen/finlink/users/v1/user_pb.js";
 import { ListUsersRequestSchema } from "./gen/finlink/users/v1/user_lists_pb.js";
+import type { User } from "./gen/finlink/users/v1/user_pb.js";
 import { Services } from "./gen/services.js";
 import { pages } from "./paging.js";
 import { milliseconds, RULES } from "./rules.js";
