@@ -66,15 +66,21 @@ async def test_a_key_that_is_set_goes_with_a_call_and_is_not_shown(
     await looking.open(f"{stack.rest}/docs")
     await page.get_by_role("link", name="Authentication").click()
     key = page.get_by_label("API key")
-    await expect(key).to_have_attribute("type", "password")
+    for secret in (key, page.get_by_label("Access token")):
+        await expect(secret).to_have_attribute("type", "password")
     await key.fill("a-key-of-ours")
-    await page.get_by_role("button", name="SET", exact=True).click()
+    await page.get_by_role("button", name="SET", exact=True).first.click()
     await expect(page.get_by_text("1 API key applied")).to_be_visible()
     await looking.assert_accessible()
     await entry(page, "get", "/api/v1/connectors/status").click()
     async with page.expect_request(re.compile("/api/v1/connectors/status")) as asked:
         await page.get_by_role("button", name="TRY", exact=True).click()
     assert (await (await asked.value).all_headers())["x-api-key"] == "a-key-of-ours"
+    # It is nobody's, and a key that is sent must hold.
+    await expect(page.get_by_text("Response Status: Unauthorized:401")).to_be_visible()
+    (complaint,) = looking.complaints
+    assert "401" in complaint
+    looking.complaints.clear()
 
 
 @pytest.mark.full_only
