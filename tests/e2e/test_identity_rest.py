@@ -325,3 +325,22 @@ async def test_a_browser_gets_a_cookie_for_calls_from_its_own_site(
         assert left.status_code == 200
         assert not [name for name in browser.cookies if name.endswith("session")]
         refused(await browser.get("/auth/me"), 401, "UNAUTHENTICATED")
+
+
+async def test_strangers_lock_strangers_only(rest: httpx.AsyncClient, new_id: str) -> None:
+    session = await signed_in(rest, new_id)
+    body = {"username": new_id, "password": PASSWORD}
+    own = {"sec-fetch-site": "same-origin"}
+    async with httpx.AsyncClient(base_url=rest.base_url) as browser:
+        first = await browser.post("/auth/login", json={**body, "session": "cookie"}, headers=own)
+        assert first.status_code == 200, first.text
+        for _ in range(5):
+            wrong = await rest.post("/auth/login", json={**body, "password": "wrong"})
+            refused(wrong, 401, "LOGIN_FAILED")
+        locked = await rest.post("/auth/login", json=body)
+        refused(locked, 429, "ACCOUNT_LOCKED")
+        assert 0 < int(locked.headers["retry-after"]) <= 60
+        await login(rest, new_id, deviceToken=session["deviceToken"])
+    async with httpx.AsyncClient(base_url=rest.base_url, cookies=first.cookies) as browser:
+        again = await browser.post("/auth/login", json=body, headers=own)
+        assert again.status_code == 200, again.text

@@ -21,8 +21,8 @@ def caller(call: Call) -> Caller:
     return Caller(call.peer[:MAX_TEXT], call.metadata.get(USER_AGENT, "")[:MAX_TEXT] or None)
 
 
-def login(request: login_pb2.LoginRequest, call: Call) -> Login:
-    """Raises InvalidRequest unless exactly one name is sent."""
+def login(request: login_pb2.LoginRequest, call: Call, device_cookie: str | None) -> Login:
+    """Raises InvalidRequest unless exactly one name is sent. The cookie is a browser's device token."""
     sent = [name for name in _NAMES if request.HasField(name)]  # type: ignore[arg-type]
     if len(sent) != 1:
         message = "send exactly one of email, username and phoneNumber"
@@ -36,7 +36,7 @@ def login(request: login_pb2.LoginRequest, call: Call) -> Login:
         request.password,
         session_kind(request.session, "token", call),
         caller(call),
-        request.device_token or None,
+        request.device_token or device_cookie,
         request.device_name or None,
     )
 

@@ -48,7 +48,8 @@ class AuthServicer(AuthServiceServicer):
         self, request: login_pb2.LoginRequest, context: Context
     ) -> login_pb2.LoginResponse:
         call = current_call()
-        login = convert.login(request, call)
+        device = self._cookies.device(call.metadata.get(COOKIE, ""))
+        login = convert.login(request, call, device)
         if login.session == "cookie":
             check_same_site(call, self._origins)
         opened = await self._login.login(login)

@@ -44,7 +44,9 @@ async def test_logging_out_with_any_refresh_token(world: World, user: str) -> No
         await world.sessions.log_out_by("flr_" + "A" * 68)
 
 
-async def test_an_end_is_one_for_a_host_whose_clock_is_behind(world: World, user: str) -> None:
+async def test_an_ended_session_has_ended_for_a_host_whose_clock_is_behind(
+    world: World, user: str
+) -> None:
     token, cookie = await world.begin(user), await world.begin(user, "cookie")
     world.clock.turn(minutes=5)
     await world.sessions.revoke_all(user, "revoked")
