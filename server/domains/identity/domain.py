@@ -15,6 +15,8 @@ from finlink.identity.v1 import (
 
 from server.domains.identity.accounts import store as account_store
 from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.challenges import store as challenge_store
+from server.domains.identity.challenges.store import ChallengeStore
 from server.domains.identity.lockout import store as lockout_store
 from server.domains.identity.lockout.addresses import AddressGuard
 from server.domains.identity.lockout.devices import DeviceTokens
@@ -25,7 +27,6 @@ from server.domains.identity.me.servicer import MeServicer
 from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
-from server.domains.identity.recovery import store as recovery_store
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.store import TokenStore
@@ -37,6 +38,7 @@ from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.sessions.store import SessionStore
 from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin import metrics
+from server.domains.identity.signin.completion import Completion
 from server.domains.identity.signin.cookies import Cookies
 from server.domains.identity.signin.dependents import LoginDependents
 from server.domains.identity.signin.login import PasswordLogin
@@ -65,6 +67,7 @@ PEPPER = "password pepper"
 DEVICES = "device tokens"
 FAILURES = "names of failed logins"
 MAIL_TOKENS = "tokens of mails"
+CHALLENGES = "challenges of logins"
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
@@ -99,6 +102,10 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     lockout = Lockout(failures, AddressGuard(failures, changes, clock), changes, clock)
     devices = DeviceTokens(secrets[DEVICES])
     opening = Opening(tokens, devices, clock)
+    challenges = ChallengeStore(kernel.database, secrets[CHALLENGES])
+    completion = Completion(
+        changes, users, accounts, sessions, challenges, opening, clock
+    )  # fmt: skip
     mail_tokens = TokenStore(kernel.database, secrets[MAIL_TOKENS])
     verification = EmailVerification(
         changes, users, accounts, mail_tokens, sessions, kernel.outbox, mails, clock
@@ -119,7 +126,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         changes, users, accounts, hashing, verification, kernel.outbox, settings
     )
     login = PasswordLogin(
-        changes, users, accounts, hashing, lockout, devices, sessions, opening,
+        users, accounts, hashing, lockout, devices, completion,
         needs_verified_email=settings.must_verify_email,
     )  # fmt: skip
     me = MeService(
@@ -189,7 +196,7 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **account_store.INDEXES, **session_store.INDEXES, **token_store.INDEXES,
-        **lockout_store.INDEXES, **recovery_store.INDEXES,
+        **lockout_store.INDEXES, **challenge_store.INDEXES,
     },
-    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS],
+    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS, CHALLENGES],
 )  # fmt: skip

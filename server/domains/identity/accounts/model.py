@@ -3,11 +3,20 @@
 from datetime import datetime
 
 from server.core.model import Id, Model
+from server.domains.identity.challenges.model import Method
 
 
 class Password(Model, frozen=True):
     hash: str
     changed_at: datetime
+
+
+class Totp(Model, frozen=True):
+    """An authenticator app; it counts once it has shown a code."""
+
+    sealed: str
+    confirmed_at: datetime | None = None
+    last_step: int = 0  # the newest whose code was used: each is good once
 
 
 class Account(Model, frozen=True):
@@ -16,5 +25,13 @@ class Account(Model, frozen=True):
     id: Id  # `User.id`
     user_id: str
     password: Password | None = None
+    totp: Totp | None = None
     # Grows when the devices that have signed in are to count as strangers again.
     device_epoch: int = 0
+
+    @property
+    def second_factors(self) -> tuple[Method, ...]:
+        """What completes a login; nothing if the first factor is enough."""
+        if self.totp is None or self.totp.confirmed_at is None:
+            return ()
+        return ("totp", "recovery_code")

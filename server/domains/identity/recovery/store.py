@@ -7,25 +7,17 @@ expired, to count the mails to an address.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from bson import ObjectId
-from pymongo import DESCENDING, IndexModel
+from pymongo import DESCENDING
 
 from server.core.clock import utc_now
+from server.domains.identity.challenges.store import CHALLENGES
 from server.domains.identity.recovery.model import Kind, MailToken
 from server.security.encryption import Vault
 from server.storage.driver import ClientSession, Database, Document
-
-CHALLENGES = "challenges"
-INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    CHALLENGES: [
-        IndexModel(["subject", "createdAt"], name="subject_newest"),
-        IndexModel("user", sparse=True),
-        IndexModel("expiresAt", expireAfterSeconds=3_600),
-    ]
-}
 
 
 class TokenStore:

@@ -5,7 +5,7 @@ from finlink.identity.v1 import login_pb2, recovery_pb2, registration_pb2, sessi
 from server.core.errors import FieldError, InvalidRequest
 from server.core.users import NewUser, Profile
 from server.domains.identity.sessions.model import Caller, Kind
-from server.domains.identity.signin.model import Login, Named, Opened
+from server.domains.identity.signin.model import Challenged, Login, Named, Opened
 from server.domains.identity.signin.registration import named
 from server.rpc.call import MAX_TEXT, USER_AGENT, Call
 from server.rpc.fields import to_message, to_model
@@ -68,5 +68,8 @@ def asks_for_mail(request: recovery_pb2.ResetPasswordRequest) -> bool:
     raise InvalidRequest(fields=[FieldError(name, message) for name in sent])
 
 
-def session_data(opened: Opened) -> session_pb2.SessionData:
-    return to_message(session_pb2.SessionData, opened)
+def session_data(result: Opened | Challenged) -> session_pb2.SessionData:
+    if isinstance(result, Opened):
+        return to_message(session_pb2.SessionData, result)
+    challenge = to_message(session_pb2.LoginChallenge, result)
+    return session_pb2.SessionData(challenge=challenge)

@@ -1,9 +1,5 @@
 """Signing in with a password."""
 
-import structlog
-
-from server.core.events import Event
-from server.core.model import Changes
 from server.core.users import User
 from server.domains.identity.accounts.model import Account
 from server.domains.identity.accounts.store import AccountStore
@@ -12,44 +8,35 @@ from server.domains.identity.lockout.devices import DeviceTokens
 from server.domains.identity.lockout.model import Name
 from server.domains.identity.lockout.service import Lockout
 from server.domains.identity.passwords.hashing import PasswordHashing
-from server.domains.identity.sessions.model import Begun, NewSession
-from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.signin import metrics
-from server.domains.identity.signin.model import Login, Opened
-from server.domains.identity.signin.opening import Opening
+from server.domains.identity.signin.completion import Completion
+from server.domains.identity.signin.model import Challenged, Login, Opened, Proof
 from server.kernel import Users
-from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
-
-_log = structlog.stdlib.get_logger("finlink.identity")
 
 
 class PasswordLogin:
     def __init__(
         self,
-        changes: RecordedChanges,
         users: Users,
         accounts: AccountStore,
         hashing: PasswordHashing,
         lockout: Lockout,
         devices: DeviceTokens,
-        sessions: SessionService,
-        opening: Opening,
+        completion: Completion,
         *,
         needs_verified_email: bool,
     ) -> None:
-        self._changes = changes
         self._users = users
         self._accounts = accounts
         self._hashing = hashing
         self._lockout = lockout
         self._devices = devices
-        self._sessions = sessions
-        self._opening = opening
+        self._completion = completion
         self._needs_verified_email = needs_verified_email
 
-    async def login(self, login: Login) -> Opened:
-        """Begin a session.
+    async def login(self, login: Login) -> Opened | Challenged:
+        """Begin a session, or a challenge if a second factor is needed.
 
         Raises LoginFailed for whatever is wrong, after the same work; AccountLocked; EmailNotVerified and
         UserNotActive after the right password only; Unavailable if too many sign in at this moment.
@@ -71,11 +58,7 @@ class PasswordLogin:
             metrics.LOGINS.labels("password", "failed").inc()
             await self._lockout.failed(name, user.user_id if user else None)
             raise LoginFailed
-        self._check_may_sign_in(user)
-        begun, user = await self._begin(login, user, account, name, renewed)
-        metrics.LOGINS.labels("password", "succeeded").inc()
-        _log.info("user signed in", user_id=user.user_id, session_id=begun.session.id)
-        return await self._opening.opened(begun, user, account)
+        return await self._complete(login, user, account, name, renewed)
 
     async def _find(self, login: Login) -> User | None:
         if login.name_kind == "phone":
@@ -83,30 +66,27 @@ class PasswordLogin:
         field = "email" if login.name_kind == "email" else "userId"
         return await self._users.find(field, login.name)
 
-    def _check_may_sign_in(self, user: User) -> None:
-        if not user.is_active:
-            metrics.LOGINS.labels("password", "not_active").inc()
-            raise UserNotActive
-        if self._needs_verified_email and user.email and not user.email_verified:
+    async def _complete(
+        self, login: Login, user: User, account: Account, name: Name, renewed: str | None
+    ) -> Opened | Challenged:
+        if user.is_active and self._needs_verified_email and user.email and not user.email_verified:
             metrics.LOGINS.labels("password", "not_verified").inc()
             raise EmailNotVerified
+        proof = Proof(("pwd",), login.session, login.caller, login.device_name)
 
-    async def _begin(
-        self, login: Login, user: User, account: Account, name: Name, renewed: str | None
-    ) -> tuple[Begun, User]:
-        new = NewSession(user.id, login.session, ("pwd",), login.caller, login.device_name)
-
-        async def work(session: ClientSession) -> tuple[Begun, User]:
-            begun = await self._sessions.begin(new, session)
+        async def within(now: Account, session: ClientSession) -> None:
             # The password may have been changed since it was checked.
-            now = await self._accounts.lock(user.id, session)
             if now.password != account.password:
                 raise LoginFailed
             if renewed is not None:
                 await self._accounts.renew_hash(user.id, renewed, session)
             await self._lockout.succeeded(name, session)
-            changed: Changes = {"lastLoginAt": begun.session.created_at}
-            return begun, await self._users.update(user.user_id, changed, session)
 
-        event = Event("user.logged_in", user.user_id)
-        return await self._changes.make(work, lambda _: event, None)
+        try:
+            result = await self._completion.complete(user, account, proof, within)
+        except UserNotActive:
+            metrics.LOGINS.labels("password", "not_active").inc()
+            raise
+        outcome = "succeeded" if isinstance(result, Opened) else "challenged"
+        metrics.LOGINS.labels("password", outcome).inc()
+        return result

@@ -1,9 +1,12 @@
 """Logins, and the sessions that they open."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from datetime import datetime
+from typing import Literal, TypeAlias, cast
 
 from server.core.users import User
+from server.domains.identity.challenges.model import Method
 from server.domains.identity.sessions.model import Caller, Kind
 
 # How a login names its user.
@@ -21,6 +24,36 @@ class Login:
     caller: Caller
     device_token: str | None = field(default=None, repr=False)
     device_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How a user has proved so far who it is, and the session that is asked for."""
+
+    amr: tuple[str, ...]  # as the claim of that name
+    session: Kind
+    caller: Caller
+    device_name: str | None = None
+
+    def kept(self) -> dict[str, str]:
+        """What a challenge keeps until it is solved."""
+        name = {} if self.device_name is None else {"deviceName": self.device_name}
+        return {"amr": " ".join(self.amr), "session": self.session, **name}
+
+    @classmethod
+    def from_kept(cls, kept: Mapping[str, str], solved_with: str, caller: Caller) -> "Proof":
+        """The proof as it is once a challenge has been solved."""
+        amr = (*kept["amr"].split(), solved_with)
+        return cls(amr, cast("Kind", kept["session"]), caller, kept.get("deviceName"))
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """The first factor was right, and another one is needed: there is no session yet."""
+
+    challenge_id: str = field(repr=False)
+    methods: Sequence[Method]
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

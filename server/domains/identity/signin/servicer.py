@@ -12,7 +12,7 @@ from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.signin import convert
 from server.domains.identity.signin.cookies import Cookies
 from server.domains.identity.signin.login import PasswordLogin
-from server.domains.identity.signin.model import Opened
+from server.domains.identity.signin.model import Challenged, Opened
 from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.service import SignInService
 from server.rpc.call import AUTHORIZATION, COOKIE, IDEMPOTENCY_KEY, Context, current_call
@@ -52,9 +52,9 @@ class AuthServicer(AuthServiceServicer):
         login = convert.login(request, call, device)
         if login.session == "cookie":
             check_same_site(call, self._origins)
-        opened = await self._login.login(login)
-        self._give_cookies(opened)
-        return login_pb2.LoginResponse(message="Signed in", data=convert.session_data(opened))
+        result = await self._login.login(login)
+        self._give_cookies(result)
+        return login_pb2.LoginResponse(message=_message(result), data=convert.session_data(result))
 
     async def Refresh(
         self, request: login_pb2.RefreshRequest, context: Context
@@ -125,7 +125,11 @@ class AuthServicer(AuthServiceServicer):
             data=to_message(recovery_pb2.VerifyEmailData, verified),
         )
 
-    def _give_cookies(self, opened: Opened) -> None:
-        if opened.cookie is not None:
-            headers = self._cookies.given(opened.cookie, opened.expires_in, opened.device_cookie)
+    def _give_cookies(self, result: Opened | Challenged) -> None:
+        if isinstance(result, Opened) and result.cookie is not None:
+            headers = self._cookies.given(result.cookie, result.expires_in, result.device_cookie)
             current_call().reply_headers += headers
+
+
+def _message(result: Opened | Challenged) -> str:
+    return "Signed in" if isinstance(result, Opened) else "Second factor required"

@@ -1,0 +1,89 @@
+"""The end of each way to sign in: a session begins, or a second factor is asked for."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeAlias
+
+import structlog
+
+from server.core.clock import Clock
+from server.core.events import Event
+from server.core.model import Changes
+from server.core.users import User
+from server.domains.identity.accounts.model import Account
+from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.challenges.model import NewChallenge
+from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.errors import UserNotActive
+from server.domains.identity.sessions.model import Begun, NewSession
+from server.domains.identity.sessions.service import SessionService
+from server.domains.identity.signin.model import Challenged, Opened, Proof
+from server.domains.identity.signin.opening import Opening
+from server.kernel import Users
+from server.storage.changes import RecordedChanges
+from server.storage.driver import ClientSession
+
+# What a login changes beside the session, in its transaction; it gets the account, which is locked.
+Within: TypeAlias = Callable[[Account, ClientSession], Awaitable[None]]
+
+CHALLENGE_LIFE = timedelta(minutes=10)
+_log = structlog.stdlib.get_logger("finlink.identity")
+
+
+class Completion:
+    def __init__(
+        self,
+        changes: RecordedChanges,
+        users: Users,
+        accounts: AccountStore,
+        sessions: SessionService,
+        challenges: ChallengeStore,
+        opening: Opening,
+        clock: Clock,
+    ) -> None:
+        self._changes = changes
+        self._users = users
+        self._accounts = accounts
+        self._sessions = sessions
+        self._challenges = challenges
+        self._opening = opening
+        self._clock = clock
+
+    async def complete(
+        self, user: User, account: Account, proof: Proof, within: Within
+    ) -> Opened | Challenged:
+        """Go on after a first factor. Raises UserNotActive, and what `within` raises."""
+        if not user.is_active:
+            raise UserNotActive
+        if account.second_factors:
+            return await self._challenge(user, account, proof, within)
+        return await self.begin(user, account, proof, within)
+
+    async def begin(self, user: User, account: Account, proof: Proof, within: Within) -> Opened:
+        """Begin the session of a user who has proved enough."""
+        new = NewSession(user.id, proof.session, proof.amr, proof.caller, proof.device_name)
+
+        async def work(session: ClientSession) -> tuple[Begun, User]:
+            begun = await self._sessions.begin(new, session)
+            await within(await self._accounts.lock(user.id, session), session)
+            changed: Changes = {"lastLoginAt": begun.session.created_at}
+            return begun, await self._users.update(user.user_id, changed, session)
+
+        event = Event("user.logged_in", user.user_id)
+        begun, user = await self._changes.make(work, lambda _: event, None)
+        _log.info("user signed in", user_id=user.user_id, session_id=begun.session.id)
+        return await self._opening.opened(begun, user, account)
+
+    async def _challenge(
+        self, user: User, account: Account, proof: Proof, within: Within
+    ) -> Challenged:
+        until = self._clock.now() + CHALLENGE_LIFE
+        new = NewChallenge(kind="second_factor", expires_at=until, user=user.id, data=proof.kept())
+
+        async def work(session: ClientSession) -> str:
+            # Who ends the user's challenges changes the account too, so none is left that begins meanwhile.
+            await within(await self._accounts.lock(user.id, session), session)
+            return (await self._challenges.add(new, session)).id
+
+        challenge_id = await self._changes.make(work, lambda _: [], None)
+        return Challenged(challenge_id, account.second_factors, until)
