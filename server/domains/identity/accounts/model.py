@@ -31,7 +31,7 @@ class Account(Model, frozen=True):
 
     @property
     def second_factors(self) -> tuple[Method, ...]:
-        """What completes a login; nothing if the first factor is enough."""
+        """The methods that complete a login; none if the first factor is enough."""
         if self.totp is None or self.totp.confirmed_at is None:
             return ()
         return ("totp", "recovery_code")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-# What it is for. A challenge of one kind never serves for another.
+# The purpose. A challenge of one kind never serves for another.
 Kind: TypeAlias = Literal["second_factor"]
 # With what it is solved.
 Method: TypeAlias = Literal["totp", "recovery_code"]

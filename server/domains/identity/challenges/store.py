@@ -67,7 +67,7 @@ class ChallengeStore:
         return self._read(document) if document else None
 
     def is_right(self, challenge: Challenge, code: str) -> bool:
-        """Whether the code is the challenge's, told in constant time."""
+        """Whether the code is the challenge's; compares in constant time."""
         digest = self._digest(challenge.id, code)
         return hmac.compare_digest(challenge.code_digest or b"", digest)
 

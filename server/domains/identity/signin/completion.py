@@ -23,7 +23,7 @@ from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
-# What a login changes beside the session, in its transaction; it gets the account, which is locked.
+# A part of the login's transaction, beside the session; it gets the account, which is locked.
 Within: TypeAlias = Callable[[Account, ClientSession], Awaitable[None]]
 
 CHALLENGE_LIFE = timedelta(minutes=10)

@@ -36,7 +36,7 @@ class Proof:
     device_name: str | None = None
 
     def kept(self) -> dict[str, str]:
-        """What a challenge keeps until it is solved."""
+        """The part that a challenge keeps until it is solved."""
         name = {} if self.device_name is None else {"deviceName": self.device_name}
         return {"amr": " ".join(self.amr), "session": self.session, **name}
 
