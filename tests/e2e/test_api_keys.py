@@ -226,6 +226,7 @@ def open_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.mark.full_only
 async def test_nobody_is_locked_out_by_accident(open_one: Stack) -> None:
     async with httpx.AsyncClient(base_url=open_one.rest) as client:
         made = [json.loads(command(open_one, "create", name).stdout) for name in ("one", "two")]

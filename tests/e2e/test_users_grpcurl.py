@@ -1,6 +1,6 @@
 """Finlink as command-line clients meet it, through reflection: grpcurl, and `buf curl`.
 
-grpcurl is taken from PATH, or built where Go is there; without either `buf curl` alone is tested.
+grpcurl is taken from PATH, or built where Go is there. That takes a minute, so `make test` has `buf curl` alone.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def grpcurl(pytestconfig: pytest.Config) -> Path | None:
     return programs.grpcurl(pytestconfig)
 
 
-@pytest.fixture(params=["grpcurl", "buf"])
+@pytest.fixture(params=[pytest.param("grpcurl", marks=pytest.mark.full_only), "buf"])
 def client(request: pytest.FixtureRequest, grpcurl: Path | None, stack: Stack) -> Client:
     if request.param == "buf":
         return Client(Path(sys.executable).parent / "buf", stack.grpc)
@@ -119,6 +119,7 @@ def test_methods_are_listed(client: Client, service: str) -> None:
     assert client.methods(service) == {f"{service}.{method.name}" for method in descriptor.methods}
 
 
+@pytest.mark.full_only
 @pytest.mark.parametrize("client", ["grpcurl"], indirect=True)
 def test_a_service_and_its_messages_are_described(client: Client) -> None:
     described = client.describe(USERS)

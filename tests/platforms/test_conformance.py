@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partialmethod
 from pathlib import Path
 from typing import Any, get_args
 
@@ -262,7 +263,8 @@ async def test_a_platform_that_fails(
     rule, error = FAULTS[fault]
     if rule["kind"] == "hang":
         await world.platform.aclose()
-        monkeypatch.setitem(Wire.__init__.__kwdefaults__ or {}, "call_seconds", 0.3)
+        impatient = partialmethod(Wire.__init__, call_seconds=0.3)
+        monkeypatch.setattr(Wire, "__init__", impatient)
         world.platform = world.build(manifest, at.sandbox)
     world.faults(rule)
     with caplog.at_level(logging.DEBUG), pytest.raises(error) as caught:

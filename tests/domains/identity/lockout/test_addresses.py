@@ -153,6 +153,7 @@ async def from_everywhere(world: World, count: int) -> None:
         await asyncio.gather(*map(world.fail_from, map(name, numbers), actors))
 
 
+@pytest.mark.full_only
 async def test_many_names_from_many_addresses(world: World) -> None:
     await from_everywhere(world, MANY_IN_ALL - 1)
     await world.fail(world.device())  # none of them
@@ -174,6 +175,7 @@ async def test_many_names_from_many_addresses(world: World) -> None:
     assert await wait(world) is None
 
 
+@pytest.mark.full_only
 async def test_an_attack_that_goes_on_is_recorded_each_ten_minutes(world: World) -> None:
     await from_everywhere(world, MANY_IN_ALL)
     failures = world.database.collection(LOGIN_FAILURES)

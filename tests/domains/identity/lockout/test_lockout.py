@@ -251,6 +251,7 @@ async def test_it_locks_as_it_should(world: World, turns: list[int], tag: object
     await world.lockout.succeeded(name)  # the same tag may come again
 
 
+@pytest.mark.full_only
 async def test_however_it_is_tried_an_hour_has_few_attempts(world: World) -> None:
     """Each way is as slow as the longest lock, but for the first locks."""
     for pause in (0, 30, 60):  # minutes after a lock of 8 minutes, in which nothing is tried

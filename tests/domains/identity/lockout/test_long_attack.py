@@ -12,7 +12,7 @@ from server.core.events import Actor
 from server.domains.identity.lockout.model import Name
 from tests.domains.identity.lockout.world import ANNS_NAME, NOBODYS_NAME, World
 
-HOURS, FULL_HOURS = 2, 24
+HOURS, FULL_HOURS = 1, 24
 A_MINUTE = 5  # attempts
 ADDRESSES = [
     Actor("caller", address=f"198.51.{number // 250}.{number % 250}") for number in range(1000)

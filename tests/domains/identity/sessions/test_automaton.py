@@ -28,7 +28,7 @@ from tests.storage.databases import emptied
 
 T = TypeVar("T")
 CLIENTS = 3
-EXAMPLES, STEPS = 25, 15
+EXAMPLES, STEPS = 10, 15
 LONG_EXAMPLES, LONG_STEPS = 100, 50
 # None is no key; "own" is one for each token, as a client makes it, the others are guesses.
 KEYS = st.sampled_from([None, "own", "own", "1", "2"])

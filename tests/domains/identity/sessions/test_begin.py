@@ -130,6 +130,7 @@ async def test_the_51st_ends_the_longest_unused(world: World, user: str) -> None
     assert await world.refreshed(begun[0].secret) is not None
 
 
+@pytest.mark.full_only
 async def test_only_live_sessions_of_the_user_count(world: World, user: str) -> None:
     other = await world.users.create("u_2")
     for _ in range(30):

@@ -42,6 +42,7 @@ async def test_a_hundred_at_once_are_one_rotation(world: World, user: str) -> No
     assert await world.events() == []
 
 
+@pytest.mark.full_only
 async def test_a_hundred_old_ones_at_once_are_one_reuse(world: World, user: str) -> None:
     begun = await world.begin(user)
     newest = await world.refreshed((await world.refresh(begun.secret)).refresh_token)
@@ -85,6 +86,7 @@ async def test_logins_at_once_stay_within_the_limit(world: World, user: str) -> 
     assert sorted(await world.written.revoked()) == sorted(ended)
 
 
+@pytest.mark.full_only
 async def test_the_longest_unused_is_refreshed_as_it_ends(world: World, user: str) -> None:
     """It is ended, or else was used and another one is."""
     for _ in range(3):
