@@ -1,6 +1,6 @@
 """Finlink as command-line clients meet it, through reflection: grpcurl, and `buf curl`.
 
-grpcurl is taken from PATH, or built where Go is there. That takes a minute, so `make test` has `buf curl` alone.
+grpcurl is taken from PATH, or built where Go is there, which takes a minute; `make test` has `buf curl`.
 """
 
 from __future__ import annotations
