@@ -94,7 +94,9 @@ def worker(
 ) -> Iterator[Worker]:
     """Run `python -m server ARGUMENTS` (`worker`, `serve --listen …`) on the ground's database."""
     uri = mongodb_uri or at.stack.mongodb_uri
-    environment = {**os.environ, **at.settings, "MONGODB_URI": uri}
+    # Access tokens name the origin: they are good at all servers that have the same.
+    origin = f"http://localhost:{at.stack.ports['PORT']}"
+    environment = {**os.environ, **at.settings, "MONGODB_URI": uri, "PUBLIC_URL": origin}
     log = at.stack.data_dir / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -49,8 +49,12 @@ async def victim(site: Ground, name: str) -> AsyncIterator[tuple[Wire, grpc.aio.
 
             death = asyncio.create_task(die())
             async with grpc.aio.insecure_channel(address) as channel:
-                yield way, channel
-            await death
+                try:
+                    yield way, channel
+                    assert way.reached.is_set(), "the call has not come to its commit"
+                    await death
+                finally:
+                    death.cancel()
 
 
 async def until_served(

@@ -20,6 +20,11 @@ async def _user(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
     return bearer(await signed_in(rest, user_id))
 
 
+async def _two_sessions(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
+    await signed_in(rest, user_id)
+    return bearer(await login(rest, user_id))
+
+
 async def _session(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
     other = await signed_in(rest, user_id)
     return {**bearer(await login(rest, user_id)), "sessionId": other["sessionId"]}
@@ -28,7 +33,7 @@ async def _session(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "UpdateMe": (_user, {"city": "Pune"}),
     "RevokeSession": (_session, {}),
-    "RevokeSessions": (_user, {"includeCurrent": False}),
+    "RevokeSessions": (_two_sessions, {"includeCurrent": False}),
 }
 
 
