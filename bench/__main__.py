@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import capacity, cases, comparison, data, growth, overhead, session, soak
+from bench.identity import run as identity
 from bench.table import figures_table, growth_table, rows_table
 
 app = typer.Typer(
@@ -101,6 +102,26 @@ def see_cost(
     """Measure what logs, metrics and traces cost."""
     found = overhead.run(users, turns, float(seconds), Console(stderr=True))
     _show(found, [figures_table(case) for case in found["cases"]], out)
+
+
+@app.command("identity")
+def measure_identity(
+    turns: Annotated[int, typer.Option(min=1, help="Of each contestant.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="Of a turn.")] = 4,
+    users: Annotated[int, typer.Option(min=1_000, help="In the database.")] = data.FULL,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One section, may be repeated: {', '.join(identity.SECTIONS)}."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the results as JSON.")] = None,
+) -> None:
+    """Measure signing in, refreshing and calls with tokens, and what they cost others."""
+    unknown = set(only or ()) - set(identity.SECTIONS)
+    if unknown:
+        known = ", ".join(identity.SECTIONS)
+        raise SystemExit(f"bench: no section {', '.join(sorted(unknown))}; there are {known}")
+    found = identity.run(users, turns, float(seconds), only or (), Console(stderr=True))
+    _show(found, [], out)
 
 
 @app.command("report")

@@ -16,6 +16,7 @@ class Entrant:
     stack: str
     path: str  # a path of wrk.lua, or a gRPC method
     caches_responses: bool = False  # so that a hot set is one that it has been asked for
+    headers: tuple[str, ...] = ()  # of each request, as `name: value`
 
 
 @dataclass(frozen=True)

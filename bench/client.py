@@ -16,7 +16,9 @@ class CallFailed(Exception):
 class Client:
     """A connection that is kept open. Not for several threads at once."""
 
-    def __init__(self, port: int, patience: float = 60.0) -> None:
+    def __init__(self, port: int, patience: float = 60.0, **headers: str) -> None:
+        """`headers` go with each call; `_` stands for `-`."""
+        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience)
 
     def __enter__(self) -> Self:
@@ -33,7 +35,8 @@ class Client:
     def call(self, verb: str, path: str, body: object = None) -> tuple[int, Any]:
         """Status and JSON of the reply. Raises OSError, http.client.HTTPException, ValueError."""
         content = None if body is None else json.dumps(body)
-        headers = {} if body is None else {"content-type": "application/json"}
+        kind = {} if body is None else {"content-type": "application/json"}
+        headers = {**self._headers, **kind}
         try:
             self._connection.request(verb, path, content, headers)
             reply = self._connection.getresponse()

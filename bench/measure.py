@@ -113,7 +113,14 @@ class Turns:
         self, case: Case, entrant: Entrant, seconds: float, seed: int, order: Order = "drawn"
     ) -> Slice:
         stack = self._stacks[entrant.stack]
-        load = Load(entrant.path, self._users, self._hot, seconds=seconds, order=order)
+        load = Load(
+            entrant.path,
+            self._users,
+            self._hot,
+            seconds=seconds,
+            order=order,
+            headers=entrant.headers,
+        )
         if case.grpc:
             return await grpc_load.run(stack.grpc_port or 0, entrant.path, load, seed)
         return await wrk.run(stack.rest_port or 0, load, seed)

@@ -18,9 +18,10 @@ class Request:
     verb: str
     path: str
     body: bytes = b""
+    headers: str = ""  # more of them, each with its line feed
 
     def encoded(self) -> bytes:
-        head = f"{self.verb} {self.path} HTTP/1.1\r\nhost: bench\r\n"
+        head = f"{self.verb} {self.path} HTTP/1.1\r\nhost: bench\r\n{self.headers}"
         if self.body:
             head += f"content-type: application/json\r\ncontent-length: {len(self.body)}\r\n"
         return head.encode() + b"\r\n" + self.body

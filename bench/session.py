@@ -49,9 +49,9 @@ class Session:
 
     async def fill(self, users: int) -> None:
         """Make the data of that size, unless it is there."""
-        await asyncio.to_thread(data.ensure, self.uri, users, self._progress)
+        await asyncio.to_thread(data.ensure, self.uri, users, self.show_progress)
 
-    def _progress(self, what: str, done: int, total: int) -> None:
+    def show_progress(self, what: str, done: int, total: int) -> None:
         if self.console.is_terminal:
             end = "\n" if done == total else "\r"
             self.console.print(f"[dim]loading {what}: {done:,} of {total:,}[/]", end=end)

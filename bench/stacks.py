@@ -21,6 +21,9 @@ from server.settings import PORT_SETTINGS
 from server.supervisor.process import ProcessSpec, SupervisedProcess
 from server.supervisor.specs import env_without_secrets
 
+# One for all, as several Finlinks take turns on a database. It guards invented data.
+ENCRYPTION_KEY = "6265" * 16
+
 
 @dataclass
 class Stack:
@@ -31,6 +34,7 @@ class Stack:
     spec: ProcessSpec
     rest_port: int | None = None
     grpc_port: int | None = None
+    metrics_port: int | None = None
     run_file: Path | None = None  # of Finlink: names its processes
     process: SupervisedProcess | None = field(default=None, repr=False)
 
@@ -96,8 +100,7 @@ def finlink(name: str, uri: str, database: str, **settings: str) -> Stack:
         "HOST": "127.0.0.1",
         "APP_ENV": "development",
         "RATE_LIMITS": "off",
-        # One for all, as several Finlinks take turns on a database. It guards invented data.
-        "ENCRYPTION_KEY": "6265" * 16,
+        "ENCRYPTION_KEY": ENCRYPTION_KEY,
         **settings,
     }
 
@@ -120,6 +123,7 @@ def finlink(name: str, uri: str, database: str, **settings: str) -> Stack:
         ),
         rest_port=ports["PORT"],
         grpc_port=ports["GRPC_PORT"],
+        metrics_port=ports["METRICS_PORT"],
         run_file=run_file,
     )
 

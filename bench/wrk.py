@@ -62,6 +62,7 @@ class Load:
     clients: int = 32
     seconds: float = 3.0
     order: Order = "drawn"  # or one hot user after the other
+    headers: tuple[str, ...] = ()  # as `name: value`
 
 
 async def run(port: int, load: Load, seed: int) -> Slice:
@@ -69,6 +70,7 @@ async def run(port: int, load: Load, seed: int) -> Slice:
     argv = [
         tools.find("wrk"), "--threads", "1", "--connections", str(load.clients),
         "--duration", f"{round(load.seconds)}s", "--timeout", "10s", "--script", str(_SCRIPT),
+        *(text for header in load.headers for text in ("--header", header)),
         f"http://127.0.0.1:{port}", "--", load.case, str(load.users), str(load.hot), str(seed), load.order,
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(

@@ -1,0 +1,1 @@
+"""`bench identity`: what signing in costs, and what it costs others."""
