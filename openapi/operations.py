@@ -50,7 +50,20 @@ class Operations:
             operation["requestBody"] = self._body(method)
         success = self._success(method)
         operation["responses"] = {str(method.success_status): success} | self._responses.of(method)
+        if method.failing_status != method.success_status:
+            self._add_failing(method, operation["responses"])
         return operation
+
+    def _add_failing(self, method: Method, responses: dict[str, Any]) -> None:
+        """A reply that reports a failure has what every other has; with the same status come errors."""
+        status = str(method.failing_status)
+        error = self._responses.resolved(responses[status])
+        content = error["content"]["application/json"]
+        either = self._schemas.failing_reply(method, content["schema"])
+        responses[status] = error | {
+            "description": f"The reply reports a failure. Or\n\n{error['description']}",
+            "content": {"application/json": content | {"schema": either}},
+        }
 
     def _parameters(self, method: Method) -> list[dict[str, Any]]:
         in_path = [f for f in method.request.fields if f.name in method.path_fields]

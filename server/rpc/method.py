@@ -51,6 +51,7 @@ class Method:
             raise ValueError(f"{self.path}: users.reach must say who may call")
         self.access = _access(rules, reads=self.verb == "get")
         self.success_status = rules.success_status or 200
+        self.failing_status = rules.failing_status or self.success_status
         group = rate_limit_pb2.RateLimitGroup.Name(rules.rate_limit_group)
         self.rate_limit_group = group.removeprefix("RATE_LIMIT_GROUP_").lower()
         self.stream_form = rules.stream_form

@@ -93,6 +93,7 @@ def test_errors_are_documented(method: Method) -> None:
 def test_success_status(method: Method) -> None:
     """201 says that something was created."""
     assert method.success_status in {200, 201}
+    assert method.failing_status in {method.success_status, 503}
     if method.success_status == 201:
         assert method.verb == "post"
         assert method.changes_state

@@ -13,6 +13,7 @@ from finlink.identity.v1 import (
     me_service_pb2_grpc,
 )
 
+from server.core.health import HealthCheck
 from server.domains.identity.accounts import store as account_store
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.lockout import store as lockout_store
@@ -145,6 +146,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox)
         ],
         sign_ins=sign_ins,
+        checks=[HealthCheck("signingKeys", tokens.health)],
     )
 
 
