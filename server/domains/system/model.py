@@ -1,4 +1,4 @@
-"""What is known of Finlink as a whole."""
+"""The health of Finlink, and its processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

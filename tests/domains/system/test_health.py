@@ -1,4 +1,4 @@
-"""What Finlink finds of its own health."""
+"""Checks, and the health that they add up to."""
 
 from __future__ import annotations
 
