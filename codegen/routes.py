@@ -25,6 +25,9 @@ from server.rpc.method import MAX_REQUEST_BYTES, Method, methods_of
 
 FILE = "envoy-routes.json"
 BUFFER = "envoy.filters.http.buffer"
+COMPRESSOR = "envoy.filters.http.compressor"
+# Groups whose replies have secrets: they are not compressed.
+UNCOMPRESSED = frozenset({"auth", "sessions", "otp"})
 HEAD = "finlink.head"  # in envoy.yaml; off where a route does not turn it on
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
@@ -179,6 +182,11 @@ def _route(path: str, method: Method, verb: str) -> dict[str, Any]:
     filters = {}
     if buffer := _buffer(method):
         filters[BUFFER] = {"@type": f"{_FILTERS}.buffer.v3.BufferPerRoute", **buffer}
+    if method.rate_limit_group in UNCOMPRESSED:
+        filters[COMPRESSOR] = {
+            "@type": f"{_FILTERS}.compressor.v3.CompressorPerRoute",
+            "disabled": True,
+        }
     if verb == "head":
         filters[HEAD] = {"@type": f"{_ENVOY}.config.route.v3.FilterConfig", "config": {}}
     if filters:

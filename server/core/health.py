@@ -13,7 +13,7 @@ _FROM_GOOD_TO_BAD: tuple[Status, ...] = ("ok", "degraded", "failing")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a check. Its message is for people who run Finlink; it has no secret, and no user's name."""
+    """The result of a check. Its message is for people who run Finlink: no secret, and nobody's name."""
 
     status: Status = "ok"
     lag_seconds: float | None = None
