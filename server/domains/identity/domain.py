@@ -21,8 +21,10 @@ from server.domains.identity.lockout.addresses import AddressGuard
 from server.domains.identity.lockout.devices import DeviceTokens
 from server.domains.identity.lockout.service import Lockout
 from server.domains.identity.lockout.store import LoginFailureStore
+from server.domains.identity.me import convert as me_convert
+from server.domains.identity.me.export import AccountExport
 from server.domains.identity.me.service import MeService
-from server.domains.identity.me.servicer import MeServicer
+from server.domains.identity.me.servicer import MeServicer, exported_session
 from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
@@ -145,6 +147,11 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         dependents=[
             LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox)
         ],
+        exporters=[AccountExport(users, me, sessions)],
+        exported={
+            "login_methods": me_convert.exported_login_methods,
+            "session": exported_session,
+        },
         sign_ins=sign_ins,
         checks=[HealthCheck("signingKeys", tokens.health)],
     )
