@@ -126,7 +126,12 @@ def _off() -> dict[str, Any]:
 
 def _tree(methods: Iterable[Method]) -> dict[str, list[dict[str, Any]]]:
     """Routes by the literal prefix of their path, each with all that can match a path with this prefix."""
-    routed = [(path, method) for method in methods for path in published(method.http_path)]
+    routed = [
+        (path, method)
+        for method in methods
+        for own in (method.http_path, *method.other_paths)
+        for path in published(own)
+    ]
     routed.sort(key=lambda each: _specificity(each[0]))
     tree: dict[str, list[dict[str, Any]]] = {path: [_health(path)] for path in _health_paths()}
     for prefix in {_literal(path) for path, _ in routed}:

@@ -36,7 +36,8 @@ class Operations:
         name = method.descriptor.name
         said = contract.comment(method.descriptor.full_name)
         group = method.rate_limit_group
-        needs = f"{access.described(method.access)} Counts as a call of `{group}`."
+        others = "".join(f" Also at `{path}`." for path in method.other_paths)
+        needs = f"{access.described(method.access)} Counts as a call of `{group}`.{others}"
         operation: Operation = {
             "operationId": name[0].lower() + name[1:],
             "tags": [tag],
