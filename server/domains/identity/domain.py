@@ -38,6 +38,7 @@ from server.domains.identity.sessions.refresh_tokens import RefreshTokens
 from server.domains.identity.sessions.refreshing import SessionRefresher
 from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.sessions.store import SessionStore
+from server.domains.identity.sessions.use import WRITE_SECONDS, SessionUse
 from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.cookies import Cookies
@@ -61,6 +62,7 @@ from server.domains.identity.tokens.signing_keys import SharedSecret, SigningKey
 from server.domains.identity.tokens.store import RevocationStore, SigningKeyStore
 from server.edge.settings import EdgeSettings
 from server.kernel import Domain, Kernel, Parts
+from server.storage.background import Background
 
 # Keyed secrets.
 REFRESH = "refresh tokens"
@@ -129,7 +131,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         changes, users, accounts, hashing, lockout, sessions, kernel.outbox, mails, clock
     )
     cookies = Cookies(secure=origin.startswith("https://"))
-    sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins])
+    use = SessionUse(session_documents, clock)
+    sign_ins = UserSignIns(tokens, sessions, cookies, use, [origin, *edge.cors_origins])
     auth = AuthServicer(
         registration, login, SignInService(tokens, sessions, refresher, opening), verification, reset,
         cookies, sign_ins.origins,
@@ -143,6 +146,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 
     return Parts(
         register=register,
+        background=[Background("note sessions in use", use.write, WRITE_SECONDS)],
         closed=[hashing.stop],
         dependents=[
             LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox)
