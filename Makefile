@@ -97,6 +97,7 @@ protos: $(VENV)/run.stamp ## Generate stubs and descriptor sets
 
 openapi: $(VENV)/run.stamp protos ## Write docs/openapi.yaml again from the contract
 	@$(BIN)/python -m openapi
+	@$(BIN)/python -m codegen.stubs
 
 clients: $(VENV)/run.stamp protos ## Generate and build the TypeScript and Go clients; needs node, npm, Go
 	@$(BIN)/python -m codegen.clients

@@ -81,9 +81,11 @@ def _keep_path_and_body(request: DescriptorProto, rule: http_pb2.HttpRule) -> No
 
 
 def _bind_everywhere(rule: http_pb2.HttpRule) -> None:
-    """Bind the path of a rule under the other base paths, too, and HEAD beside GET."""
+    """Bind the paths of a rule under the other base paths, too, and HEAD beside GET."""
     pattern = str(rule.WhichOneof("pattern"))
-    first, *others = published(getattr(rule, pattern))
+    own = [str(getattr(each, pattern)) for each in (rule, *rule.additional_bindings)]
+    del rule.additional_bindings[:]
+    first, *others = [each for path in own for each in published(path)]
     for path in others:
         setattr(rule.additional_bindings.add(body=rule.body), pattern, path)
     if pattern == "get":

@@ -25,6 +25,9 @@ from server.rpc.method import MAX_REQUEST_BYTES, Method, methods_of
 
 FILE = "envoy-routes.json"
 BUFFER = "envoy.filters.http.buffer"
+COMPRESSOR = "envoy.filters.http.compressor"
+# Groups whose replies have secrets: they are not compressed.
+UNCOMPRESSED = frozenset({"auth", "sessions", "otp"})
 HEAD = "finlink.head"  # in envoy.yaml; off where a route does not turn it on
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
@@ -123,7 +126,12 @@ def _off() -> dict[str, Any]:
 
 def _tree(methods: Iterable[Method]) -> dict[str, list[dict[str, Any]]]:
     """Routes by the literal prefix of their path, each with all that can match a path with this prefix."""
-    routed = [(path, method) for method in methods for path in published(method.http_path)]
+    routed = [
+        (path, method)
+        for method in methods
+        for own in (method.http_path, *method.other_paths)
+        for path in published(own)
+    ]
     routed.sort(key=lambda each: _specificity(each[0]))
     tree: dict[str, list[dict[str, Any]]] = {path: [_health(path)] for path in _health_paths()}
     for prefix in {_literal(path) for path, _ in routed}:
@@ -179,6 +187,11 @@ def _route(path: str, method: Method, verb: str) -> dict[str, Any]:
     filters = {}
     if buffer := _buffer(method):
         filters[BUFFER] = {"@type": f"{_FILTERS}.buffer.v3.BufferPerRoute", **buffer}
+    if method.rate_limit_group in UNCOMPRESSED:
+        filters[COMPRESSOR] = {
+            "@type": f"{_FILTERS}.compressor.v3.CompressorPerRoute",
+            "disabled": True,
+        }
     if verb == "head":
         filters[HEAD] = {"@type": f"{_ENVOY}.config.route.v3.FilterConfig", "config": {}}
     if filters:

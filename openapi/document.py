@@ -15,7 +15,7 @@ from openapi.schemas import Schemas
 
 PLACE = contract.ROOT / "docs" / "openapi.yaml"
 ABOUT = Path(__file__).with_name("about.md")
-_TAGS = {"AuditService": "Audit trail"}
+_TAGS = {"AuditService": "Audit trail", "SystemService": "System"}
 _HEAD = "# Made by `make openapi` from the contract in protos/finlink; changes belong there.\n"
 
 

@@ -107,6 +107,11 @@ class Responses:
             for status in sorted(named)
         }
 
+    def resolved(self, reference: dict[str, str]) -> dict[str, Any]:
+        """The response that a reference of `of` is to."""
+        response: dict[str, Any] = self.components[reference["$ref"].rpartition("/")[2]]
+        return response
+
     def _response(self, codes: list[str]) -> str:
         own = [code for code in codes if code not in COMMON]
         name = "Or".join(_camel(code) for code in own or codes)

@@ -36,7 +36,8 @@ class Operations:
         name = method.descriptor.name
         said = contract.comment(method.descriptor.full_name)
         group = method.rate_limit_group
-        needs = f"{access.described(method.access)} Counts as a call of `{group}`."
+        others = "".join(f" Also at `{path}`." for path in method.other_paths)
+        needs = f"{access.described(method.access)} Counts as a call of `{group}`.{others}"
         operation: Operation = {
             "operationId": name[0].lower() + name[1:],
             "tags": [tag],
@@ -50,7 +51,20 @@ class Operations:
             operation["requestBody"] = self._body(method)
         success = self._success(method)
         operation["responses"] = {str(method.success_status): success} | self._responses.of(method)
+        if method.failing_status != method.success_status:
+            self._add_failing(method, operation["responses"])
         return operation
+
+    def _add_failing(self, method: Method, responses: dict[str, Any]) -> None:
+        """A reply that reports a failure has what every other has; with the same status come errors."""
+        status = str(method.failing_status)
+        error = self._responses.resolved(responses[status])
+        content = error["content"]["application/json"]
+        either = self._schemas.failing_reply(method, content["schema"])
+        responses[status] = error | {
+            "description": f"The reply reports a failure. Or\n\n{error['description']}",
+            "content": {"application/json": content | {"schema": either}},
+        }
 
     def _parameters(self, method: Method) -> list[dict[str, Any]]:
         in_path = [f for f in method.request.fields if f.name in method.path_fields]

@@ -64,6 +64,22 @@ class Schemas:
             self.components[message.name] = schema | _one_of(message)
         return reference(message.name)
 
+    def failing_reply(self, method: Method, error: Schema) -> Schema:
+        """A reference to the schema of a reply that reports a failure, and of the error in its place.
+
+        One object for both: of a choice, generated clients make types that lose what the object has itself.
+        """
+        name = f"{method.descriptor.name}Failure"
+        of_reply = self.components[method.descriptor.output_type.name]["properties"]
+        properties = of_reply | {"error": reference("ErrorBody"), "timestamp": TIMESTAMP}
+        self.components[name] = {
+            "type": "object",
+            "description": "What was found, or the error for which nobody could look.",
+            "required": ["success", "timestamp"],
+            "properties": properties,
+        }
+        return error | reference(name)
+
     def body(self, method: Method) -> tuple[Schema, bool]:
         """A reference to the schema of an RPC's body, and whether there must be one."""
         message = method.request

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server.core.access import ApiKey, parse_keys
 from server.core.clock import CLOCK
-from server.environment import file_problems, not_utf8
+from server.environment import APP_ENV, contradictions, file_problems, not_utf8, set_variables
 from server.security.keys import ADVICE, decode_key, ring_of, weakness
 from server.security.keys import parse_keys as parse_encryption_keys
 from server.setting_types import (
@@ -44,7 +44,7 @@ class SettingsBase(BaseSettings):
     )
 
     app_env: Literal["development", "production", "test"] = Field(
-        default="development", validation_alias=AliasChoices("APP_ENV", "NODE_ENV", "app_env")
+        default="development", validation_alias=AliasChoices(*APP_ENV, "app_env")
     )
 
     @property
@@ -198,6 +198,7 @@ def load(*kinds: type[SettingsBase], **given: object) -> Settings:
         wrong += not_utf8(_variables(each), each.prefixes)
     if wrong:
         raise ConfigError("\n".join(dict.fromkeys(wrong)))
+    wrong += contradictions(set_variables(Path(file or os.devnull)))
     settings = _read(Settings, given, wrong)
     settings._parts = {kind: _read(kind, given, wrong) for kind in kinds}
     if wrong:

@@ -14,6 +14,7 @@ from pymongo import IndexModel
 from server.cache.generations import Generations
 from server.config import Settings
 from server.core.clock import Clock
+from server.core.health import HealthCheck
 from server.core.model import Changes
 from server.core.principals import SignIns
 from server.core.users import NewUser, User
@@ -161,6 +162,7 @@ class Parts:
     # By the request's field that holds the id of a resource.
     owners: Mapping[str, Owners] = field(default_factory=dict)
     sign_ins: SignIns | None = None  # of the one domain that signs users in
+    checks: Sequence[HealthCheck] = ()  # how the domain is, for people who run Finlink
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,8 @@ class Domain:
     stage: int = 0
 
 
-# The stages of those that ask all others: what depends on a user, and what is exported, is built before.
+# The stages of those that ask all others: what depends on a user, what is exported, and what has checks, is
+# built before.
 GATHERS_DEPENDENTS = 8
 GATHERS_EXPORTERS = 9
+GATHERS_CHECKS = 10

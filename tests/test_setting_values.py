@@ -34,6 +34,7 @@ NEVER_WORK = {
         "https://Finlink.example", "https://finlink.example:443", "ftp://finlink.example",
         "https://user@finlink.example", "https://finlink.example?x=1",
     ],
+    "TLS_MIN_VERSION": ["1.1", "1", "TLSv1.3"],
     "JWT_SECRET": ["x" * 31], "JWT_AUDIENCE": ["two words", "bücher", "x" * 256],
     "JWT_ALGORITHM": ["none", "EdDSA", "es256", "HS512"],
     "ACCESS_TOKEN_EXPIRE_MINUTES": ["0", "61", "1.5"], "SIGNING_KEY_DAYS": ["0", "3651"],

@@ -22,6 +22,59 @@ def wrong(**given: object) -> list[str]:
     return str(caught.value).splitlines()
 
 
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("APP_ENV", "ENVIRONMENT", "NODE_ENV", "DATABASE_URL", "REDIS_URL", "DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("name", ["APP_ENV", "ENVIRONMENT", "NODE_ENV", "environment"])
+def test_the_environment_has_three_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "test")
+    assert load(_env_file=None).app_env == "test"
+    assert load(_env_file=None).of(EdgeSettings).app_env == "test"
+
+
+def test_names_that_differ_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("ENVIRONMENT=test\n")
+    monkeypatch.setenv("NODE_ENV", "test")
+    assert load(_env_file=file).app_env == "test"
+    monkeypatch.setenv("NODE_ENV", "development")
+    with pytest.raises(ConfigError) as caught:
+        load(_env_file=file)
+    assert str(caught.value) == (
+        "ENVIRONMENT, NODE_ENV are names of one setting and must not differ; set ENVIRONMENT alone"
+    )
+    monkeypatch.setenv("ENVIRONMENT", "development")  # wins over the file
+    assert load(_env_file=file).app_env == "development"
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("DATABASE_URL", "MONGODB_URI"),
+        ("REDIS_URL", "RESPONSE_CACHE_MB"),
+        ("DEBUG", "LOG_LEVEL=DEBUG"),
+    ],
+)
+def test_variables_of_other_products_are_refused_with_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, instead: str
+) -> None:
+    monkeypatch.setenv(name, "")
+    load(_env_file=None)
+    monkeypatch.setenv(name, "scheme://user:secret@host")
+    (line,) = wrong()
+    assert line.startswith(f"{name}: ")
+    assert instead in line
+    assert "secret" not in line
+    monkeypatch.delenv(name)
+    file = tmp_path / ".env"
+    file.write_text(f"{name}=1\n")
+    with pytest.raises(ConfigError, match=instead):
+        load(_env_file=file)
+
+
 def test_each_domain_with_settings_is_among_the_parts() -> None:
     assert {UserSettings, ConnectorSettings, EdgeSettings, KeySettings} <= set(PARTS)
     names = [name for name, _ in every() if name != "APP_ENV"]

@@ -15,7 +15,7 @@ _IN_A_ROW = 12  # refusals, so that each worker has been asked
 _PATH = "/api/v1/auth/me"
 
 
-async def until_it_holds(world: World, times: int) -> dict[str, Any]:
+async def until_refused(world: World, times: int) -> dict[str, Any]:
     """On the host where it ended, and on another that has the same database."""
     other = finlink(world.up, world.users, "finlink-elsewhere", WORKERS="1")
     await world.up.start([other])

@@ -52,7 +52,7 @@ async def _section(name: str, world: World, turns: int, seconds: float) -> dict[
         "refresh": lambda: calls.refreshes(world, turns, seconds),
         "storm": lambda: _storm(world, turns),
         "pairs": lambda: pairs.known_and_unknown(world, _PAIRS),
-        "revocation": lambda: revocation.until_it_holds(world, _ENDINGS),
+        "revocation": lambda: revocation.until_refused(world, _ENDINGS),
         "mix": lambda: mix.thousand(world, _MIX_SECONDS),
         "growth": lambda: _growth(world, turns),
     }

@@ -45,7 +45,6 @@ class Deliveries:
     ) -> None:
         """`key`: 32 bytes, the same for all processes."""
         store, sealer = DeliveryStore(database), Sealer(key)
-        self._now = now
         self._transports = transports
         self._due = {
             channel: DueJobs(store.jobs[channel], now, [COUNT_TRY], [COUNT_TRY])
@@ -72,10 +71,8 @@ class Deliveries:
             await transport.aclose()
 
     async def overdue(self) -> timedelta:
-        """How long the message that is most overdue has waited for a worker. For health checks."""
-        since = await asyncio.gather(*(due.due_since() for due in self._due.values()))
-        oldest = min((each for each in since if each is not None), default=None)
-        return max(self._now() - oldest, timedelta(0)) if oldest else timedelta(0)
+        """How long the message that is most overdue has waited for a worker."""
+        return await self.outbox.overdue()
 
     def _scheduler(self, channel: Channel, worker: DeliveryWorker) -> JobScheduler[Delivery]:
         return JobScheduler(f"messages by {channel}", self._due[channel], worker.run, CONCURRENCY)

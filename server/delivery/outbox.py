@@ -1,10 +1,11 @@
 """Where domains put messages: in the transaction of the change that they are about."""
 
+import asyncio
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from server.delivery.errors import DeliveryUnavailable
-from server.delivery.message import Channel, Message
+from server.delivery.message import CHANNELS, Channel, Message
 from server.delivery.sealing import Sealer
 from server.delivery.store import DeliveryStore, new_reference
 from server.storage.driver import ClientSession
@@ -39,6 +40,17 @@ class Outbox:
         """
         if channel not in self._channels:
             raise DeliveryUnavailable
+
+    def not_configured(self) -> list[Channel]:
+        """The channels by which nothing can be sent."""
+        return [each for each in CHANNELS if each not in self._channels]
+
+    async def overdue(self) -> timedelta:
+        """How long the message that is most overdue has waited for a worker."""
+        now, jobs = self._now(), self._store.jobs
+        since = await asyncio.gather(*(jobs[each].due_since(now) for each in self._channels))
+        oldest = min((each for each in since if each is not None), default=now)
+        return max(now - oldest, timedelta(0))
 
     async def add(self, message: Message, session: ClientSession) -> str:
         """Have a message sent once the transaction has committed; its reference.

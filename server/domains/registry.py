@@ -6,7 +6,14 @@ from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
 
-from server.kernel import GATHERS_DEPENDENTS, GATHERS_EXPORTERS, Domain, Kernel, Parts
+from server.kernel import (
+    GATHERS_CHECKS,
+    GATHERS_DEPENDENTS,
+    GATHERS_EXPORTERS,
+    Domain,
+    Kernel,
+    Parts,
+)
 from server.storage.cache_feed import Followed
 
 
@@ -26,13 +33,14 @@ FOLLOWED: Sequence[Followed] = [each for domain in DOMAINS for each in domain.fo
 def build(kernel: Kernel) -> Sequence[Parts]:
     """All domains, each built with the parts of those before it.
 
-    Raises TypeError where one comes too late to be asked when a user is deleted or exported.
+    Raises TypeError where one comes too late to be asked by those that ask all others.
     """
     built: list[Parts] = []
     for domain in DOMAINS:
         parts = domain.build(kernel, built)
         for what, stage in (
             (parts.dependents, GATHERS_DEPENDENTS), (parts.exporters, GATHERS_EXPORTERS),
+            (parts.checks, GATHERS_CHECKS),
         ):  # fmt: skip
             if what and domain.stage >= stage:
                 raise TypeError(f"{what[0]} must be built before stage {stage}, which asks it")

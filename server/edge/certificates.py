@@ -46,6 +46,7 @@ def tls_of(settings: Settings, data_dir: Path) -> Tls:
         http=edge.http,
         rest=rest,
         rest_port=edge.tls_port,
+        min_version=edge.tls_min_version,
         # With the development certificate it would take http://localhost, any port, from browsers.
         hsts=edge.tls_cert is not None,
         grpc=_given("GRPC_TLS", edge.grpc_tls_cert, edge.grpc_tls_key),

@@ -50,6 +50,8 @@ class EdgeSettings(SettingsBase):
     tls_port: Port = 3443
     tls_cert: FilePath | None = None
     tls_key: FilePath | None = None
+    # The oldest version that callers may speak, over REST and gRPC.
+    tls_min_version: Literal["1.2", "1.3"] = "1.3"
     plain_http: Literal["on", "redirect", "off"] | None = None
     # With all three, stubs must show a certificate of this CA.
     grpc_tls_cert: FilePath | None = None

@@ -31,6 +31,7 @@ class Tls:
     http: Literal["on", "redirect", "off"] = "on"
     rest: Certificate | None = None
     rest_port: int = 3443
+    min_version: Literal["1.2", "1.3"] = "1.3"  # towards callers
     hsts: bool = False  # browsers are to stay with HTTPS
     grpc: Certificate | None = None
     grpc_client_ca: Path | None = None
@@ -45,7 +46,7 @@ def add_https(listeners: list[dict[str, Any]], rest: dict[str, Any], tls: Tls) -
         https = copy.deepcopy(rest)
         https["name"] = HTTPS
         https["address"]["socket_address"]["port_value"] = tls.rest_port
-        _speak(https, tls.rest, ["h2", "http/1.1"])
+        _speak(https, tls.rest, ["h2", "http/1.1"], tls)
         if tls.hsts:
             headers = named(manager_of(https)["http_filters"], HEADERS)["typed_config"]
             headers["mutations"]["response_mutations"].append(part("strict_transport"))
@@ -65,7 +66,7 @@ def add_https(listeners: list[dict[str, Any]], rest: dict[str, Any], tls: Tls) -
 def require_client_certificates(grpc: dict[str, Any], tls: Tls) -> None:
     """Have the gRPC listener speak TLS with callers whose certificate the CA has signed."""
     if tls.grpc is not None:
-        context = _speak(grpc, tls.grpc, ["h2"])
+        context = _speak(grpc, tls.grpc, ["h2"], tls)
         context["require_client_certificate"] = True
         context["common_tls_context"]["validation_context"] = {
             "trusted_ca": {"filename": str(tls.grpc_client_ca)}
@@ -85,8 +86,13 @@ def manager_of(listener: dict[str, Any]) -> dict[str, Any]:
     return manager
 
 
-def _speak(listener: dict[str, Any], certificate: Certificate, alpn: list[str]) -> dict[str, Any]:
-    socket: dict[str, Any] = part("downstream_tls", alpn=alpn, **_files(certificate))
+def _speak(
+    listener: dict[str, Any], certificate: Certificate, alpn: list[str], tls: Tls
+) -> dict[str, Any]:
+    least = f"TLSv{tls.min_version.replace('.', '_')}"
+    socket: dict[str, Any] = part(
+        "downstream_tls", alpn=alpn, min_version=least, **_files(certificate)
+    )
     (chain,) = listener["filter_chains"]
     chain["transport_socket"] = socket
     # A connection without a request is closed.

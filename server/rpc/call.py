@@ -65,6 +65,7 @@ class Call:
     principal: Principal = NOBODY  # once the call has been let in
     code: str = "OK"
     sent: int = 0
+    fails: bool = False  # the reply reports a failure of what the call is about
     facts: dict[str, object] = field(default_factory=dict)
     cached: str | None = None  # hit or miss, where the reply may be cached
     raw: bytes | None = field(default=None, repr=False)  # the request in that case
@@ -125,6 +126,11 @@ def current_call() -> Call:
 def enter_call(call: Call) -> None:
     """Make `call` the current one for this task and those it starts."""
     _current.set(call)
+
+
+def reply_is_failing() -> None:
+    """The reply reports a failure: over REST with the RPC's `failing_status`, and without success."""
+    _current.get().fails = True
 
 
 def reply_shows(shown: Shown) -> None:

@@ -33,14 +33,15 @@ def _to_the_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-def success(text: str) -> bytes:
+def reply(text: str, *, success: bool = True) -> bytes:
     """A reply, given as a JSON object, serialized for Envoy. It ends with its timestamp."""
     fields = text[1:-1] and f",{text[1:-1]}"
-    return http_body("application/json", f'{{"success":true{fields},"timestamp":"{now()}"}}')
+    word = "true" if success else "false"
+    return http_body("application/json", f'{{"success":{word}{fields},"timestamp":"{now()}"}}')
 
 
 def at_present(reply: bytes) -> bytes:
-    """A reply of `success` that was kept, with the time of now."""
+    """A reply of `reply` that was kept, with the time of now."""
     return reply[:-_END_BYTES] + _end(time.time_ns() // 1_000_000)
 
 

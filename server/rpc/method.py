@@ -46,11 +46,14 @@ class Method:
         # Over REST: `verb` is `get`, `post`, `put`, `patch` or `delete`.
         self.verb = str(rule.WhichOneof("pattern"))
         self.http_path = str(getattr(rule, self.verb))
+        # The same under other paths (`additional_bindings`), with the same verb and variables.
+        self.other_paths = [str(getattr(each, self.verb)) for each in rule.additional_bindings]
         self.path_fields = frozenset[str](_VARIABLE.findall(self.http_path))
         if _reach(rules.users) not in _REACHES:
             raise ValueError(f"{self.path}: users.reach must say who may call")
         self.access = _access(rules, reads=self.verb == "get")
         self.success_status = rules.success_status or 200
+        self.failing_status = rules.failing_status or self.success_status
         group = rate_limit_pb2.RateLimitGroup.Name(rules.rate_limit_group)
         self.rate_limit_group = group.removeprefix("RATE_LIMIT_GROUP_").lower()
         self.stream_form = rules.stream_form

@@ -218,6 +218,13 @@ def test_counts(at_stack: Run, stack: Stack, connected: str) -> None:
     assert done(at_stack("status")).out.startswith("platform  total  active")
 
 
+def test_health(at_stack: Run, stack: Stack) -> None:
+    code = at_stack("health", "--json").code
+    assert code in {0, 7}, "others may let a check fail"
+    shown = at_stack("health")
+    assert {line.split()[0] for line in shown.out.splitlines()[1:] if line} >= {"mongodb", "jobs"}
+
+
 def test_trends(at_stack: Run, stack: Stack, connected: str) -> None:
     data = done(at_stack("trends", "--minutes", "5", "--json")).json
     assert set(data) == set(get(stack, "/connectors/trends"))

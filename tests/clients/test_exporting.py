@@ -24,7 +24,7 @@ async def test_a_user_s_export(client: Client, new_id: str) -> None:
     await client.call(CreateUserRequest(user_id=new_id, email=f"{new_id}@example.com"))
     pieces = await client.export(ExportUserRequest(user_id=new_id))
     kinds = [piece.WhichOneof("item") for piece in pieces]
-    assert kinds == ["user", "audit_event", "audit_event", "completed"]
+    assert kinds == ["user", "login_methods", "audit_event", "audit_event", "completed"]
     assert pieces[0].user.user_id == new_id
     assert pieces[-1].completed.counts["auditEvent"] == 2
 

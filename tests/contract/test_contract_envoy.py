@@ -58,7 +58,9 @@ def test_every_rpc_has_its_own_route_under_each_base_path(generated: dict[str, A
     assert set(found.values()) == {1}
     for method in METHODS:
         verbs = {"get": ["GET", "HEAD"]}.get(method.verb, [method.verb.upper()])
-        for path, verb in itertools.product(envoy.published(method.http_path), verbs):
+        own = (method.http_path, *method.other_paths)
+        paths = [path for each in own for path in envoy.published(each)]
+        for path, verb in itertools.product(paths, verbs):
             assert (path.partition("{")[0], method.descriptor.name, verb) in found, path
 
 

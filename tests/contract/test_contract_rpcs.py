@@ -50,6 +50,13 @@ def test_http_rule(method: Method) -> None:
 
 
 @every_rpc
+def test_other_paths_are_like_the_first(method: Method) -> None:
+    for path in method.other_paths:
+        assert path.startswith("/api/v1/"), "of the same verb"
+        assert set(re.findall(r"\{([a-z_]+)\}", path)) == method.path_fields
+
+
+@every_rpc
 def test_a_body_is_all_that_the_path_does_not_have_or_taken_as_it_is(method: Method) -> None:
     body = method.descriptor.GetOptions().Extensions[annotations_pb2.http].body
     assert not body or method.verb != "get"
@@ -58,7 +65,11 @@ def test_a_body_is_all_that_the_path_does_not_have_or_taken_as_it_is(method: Met
 
 
 def test_no_two_rpcs_have_the_same_route() -> None:
-    routes = Counter((method.verb, method.http_path) for method in METHODS)
+    routes = Counter(
+        (method.verb, path)
+        for method in METHODS
+        for path in (method.http_path, *method.other_paths)
+    )
     assert [route for route, count in routes.items() if count > 1] == []
 
 
@@ -93,6 +104,7 @@ def test_errors_are_documented(method: Method) -> None:
 def test_success_status(method: Method) -> None:
     """201 says that something was created."""
     assert method.success_status in {200, 201}
+    assert method.failing_status in {method.success_status, 503}
     if method.success_status == 201:
         assert method.verb == "post"
         assert method.changes_state

@@ -1,4 +1,4 @@
-"""What a user's deletion and export ask is built before they are."""
+"""What a user's deletion, an export and a look at Finlink's health ask is built before they are."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from server.core.health import Finding, HealthCheck
 from server.domains import registry
 from server.kernel import (
+    GATHERS_CHECKS,
     GATHERS_DEPENDENTS,
     GATHERS_EXPORTERS,
     Domain,
@@ -27,6 +29,13 @@ DEPENDENT = Parts(register=lambda _: None, dependents=[Dependent()])
 EXPORTER = Parts(register=lambda _: None, exporters=[Dependent()])
 
 
+async def well() -> Finding:
+    return Finding()
+
+
+CHECKED = Parts(register=lambda _: None, checks=[HealthCheck("jobs", well)])
+
+
 def build(monkeypatch: pytest.MonkeyPatch, parts: Parts, stage: int) -> Any:
     domain = Domain(contract=[], build=lambda kernel, others: parts, stage=stage)
     monkeypatch.setattr(registry, "DOMAINS", [domain])
@@ -34,7 +43,9 @@ def build(monkeypatch: pytest.MonkeyPatch, parts: Parts, stage: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("parts", "stage"), [(DEPENDENT, GATHERS_DEPENDENTS), (EXPORTER, GATHERS_EXPORTERS)]
+    ("parts", "stage"),
+    [(DEPENDENT, GATHERS_DEPENDENTS), (EXPORTER, GATHERS_EXPORTERS), (CHECKED, GATHERS_CHECKS)],
+    ids=["dependents", "exporters", "checks"],
 )
 def test_what_would_not_be_asked_is_refused(
     monkeypatch: pytest.MonkeyPatch, parts: Parts, stage: int
@@ -47,4 +58,4 @@ def test_what_would_not_be_asked_is_refused(
 def test_users_ask_all_others_and_exports_ask_users() -> None:
     stages = [domain.stage for domain in registry.DOMAINS]
     assert stages == sorted(stages)
-    assert stages[-2:] == [GATHERS_DEPENDENTS, GATHERS_EXPORTERS]
+    assert stages[-3:] == [GATHERS_DEPENDENTS, GATHERS_EXPORTERS, GATHERS_CHECKS]

@@ -22,7 +22,8 @@ METHODS = methods_for_nobody()
 def test_every_rpc_is_strict_under_each_and_names_the_path_that_was_called(
     stack: Stack, method: Method
 ) -> None:
-    for template in published(method.http_path):
+    paths = (method.http_path, *method.other_paths)
+    for template in (each for path in paths for each in published(path)):
         path = re.sub(r"\{(\w+)\}", lambda found: path_value(found[1]), template)
         verb = method.verb.upper()
         reply = httpx.request(

@@ -12,6 +12,7 @@ import pytest
 
 from server import config
 from tests.e2e import connector_steps as step
+from tests.e2e.identity_steps import Json, bearer, signed_in
 from tests.stack import Stack, turnable
 
 CALLS = 12  # enough for each of two workers to be asked
@@ -80,3 +81,31 @@ async def test_a_sync_is_due_once_its_interval_is_over(late: Stack) -> None:
         late.turn_clock(until_next + timedelta(seconds=1))
         second = await step.synced(rest, connector, 2)
     assert step.instant(second["nextSyncAt"]) - step.instant(first["nextSyncAt"]) >= until_next
+
+
+async def test_a_call_moves_when_its_session_was_last_seen(late: Stack) -> None:
+    late.turn_clock(timedelta())
+    headers = {"user-agent": "elsewhere/1.0"}
+    async with httpx.AsyncClient(base_url=f"{late.rest}/api/v1") as rest:
+        session = await signed_in(rest, uuid.uuid4().hex)
+        headers |= bearer(session)
+
+        async def seen() -> Json:
+            data = (await rest.get("/auth/me", headers=headers)).json()["data"]
+            return dict(data["session"])
+
+        first = await seen()
+        assert first["lastSeenAt"] == first["createdAt"], "within the minute"
+        assert first["userAgent"] != "elsewhere/1.0"
+        late.turn_clock(timedelta(minutes=2))
+
+        async def moved() -> Json | None:
+            now = await seen()
+            return now if now["lastSeenAt"] > first["lastSeenAt"] else None
+
+        found = await step.eventually(moved, "the note of a use")
+        assert step.instant(found["lastSeenAt"]) >= step.instant(first["createdAt"]) + timedelta(
+            minutes=1
+        )
+        assert found["userAgent"] == "elsewhere/1.0"
+        assert found["expiresAt"] == first["expiresAt"], "only a refresh prolongs it"

@@ -188,3 +188,16 @@ async def test_a_path_with_a_slash_at_its_end_is_another(
             assert reply.status_code == 404
             assert reply.json()["error"]["code"] == ROUTE_NOT_FOUND.code
             assert reply.json()["error"]["message"] == ROUTE_NOT_FOUND.message
+
+
+async def test_long_errors_are_compressed_but_not_those_of_signing_in(
+    rest: httpx.AsyncClient,
+) -> None:
+    """Their body is put in place by Envoy itself."""
+    many = {f"unknown{n}": "1" for n in range(40)}
+    reply = await rest.get("/users", params=many)
+    assert (reply.status_code, reply.headers["content-encoding"]) == (400, "gzip")
+    assert len(reply.json()["error"]["details"]) == 40
+    reply = await rest.post("/auth/login", json=many)
+    assert (reply.status_code, reply.headers.get("content-encoding")) == (400, None)
+    assert len(reply.content) > 1024

@@ -94,6 +94,8 @@ async def test_a_login_has_one_name(rest: httpx.AsyncClient) -> None:
 async def test_one_s_own_account(rest: httpx.AsyncClient, new_id: str) -> None:
     session = await signed_in(rest, new_id)
     me = (await rest.get("/auth/me", headers=bearer(session))).json()["data"]
+    same = (await rest.get("/auth/profile", headers=bearer(session))).json()["data"]
+    assert same == me
     assert me["userId"] == new_id
     assert me["loginMethods"] == {"password": True, "phone": False, "external": []}
     assert me["session"]["sessionId"] == session["sessionId"]

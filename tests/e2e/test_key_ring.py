@@ -73,7 +73,7 @@ async def test_a_deleted_user_takes_the_keys_along(
 
 def test_the_command_finds_what_make_run_made(stack: Stack) -> None:
     """The running database, and the data folder's key, also beside ENCRYPTION_KEYS."""
-    ours = ("MONGO", "ENCRYPTION", "APP_ENV", "NODE_ENV", "DB_NAME")
+    ours = ("MONGO", "ENCRYPTION", "APP_ENV", "ENVIRONMENT", "NODE_ENV", "DB_NAME")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     done = subprocess.run(
         [sys.executable, "-m", "server", "rotate-keys", "--check"], cwd=ROOT,

@@ -342,13 +342,14 @@ def test_unknown_routes(stack: Stack, path: str) -> None:
     assert reply.failure(path) == ROUTE_NOT_FOUND
 
 
-ROUTES = sorted({method.http_path for method in METHODS})
+ROUTES = sorted({path for each in METHODS for path in (each.http_path, *each.other_paths)})
 
 
 def serves(verb: str, path: str) -> bool:
     patterns = (
-        re.sub(r"\{\w+\}", "[^/]+", method.http_path)
+        re.sub(r"\{\w+\}", "[^/]+", each)
         for method in METHODS
+        for each in (method.http_path, *method.other_paths)
         if method.verb.upper() == verb
     )
     return any(re.fullmatch(pattern, path) for pattern in patterns)

@@ -16,6 +16,7 @@ from google.protobuf import json_format
 
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Json
+from tests.e2e.identity_steps import bearer, login, signed_in
 from tests.e2e.users_errors import grpc_error, rest_error
 from tests.stack import Stack
 
@@ -54,8 +55,10 @@ async def test_all_of_a_user(rest: httpx.AsyncClient, stack: Stack, user: str) -
     read: dict[str, Any] = (await rest.get(f"/users/{user}")).json()["data"]
     assert lines[0] == {"user": read}
 
+    assert lines[1] == {"loginMethods": {"password": False, "phone": False, "external": []}}
+
     # Connectors in their order, each followed by its records, as other calls give them.
-    place = 1
+    place = 2
     ids = [each["id"] for each in (await steps.of_user(rest, user))["connectors"]]
     for connector_id in ids:
         whole = await steps.get(rest, connector_id)
@@ -76,7 +79,7 @@ async def test_all_of_a_user(rest: httpx.AsyncClient, stack: Stack, user: str) -
     assert sorted(actions[1:]) == [
         "connector.connected", "connector.connected", "user.created", "user.updated",
     ]  # fmt: skip
-    counts = {"user": 1, "connector": 2, "record": place - 3, "auditEvent": 5}
+    counts = {"user": 1, "loginMethods": 1, "connector": 2, "record": place - 4, "auditEvent": 5}
     assert lines[-1] == {"completed": {"counts": counts}}
 
     text = json.dumps(lines)
@@ -108,6 +111,59 @@ async def test_over_grpc_it_is_the_same(
     ]
     assert over_grpc == [line for line in lines if "record" in line]
     assert kinds(lines).count("connector") == 2
+
+
+async def test_one_s_own_has_sessions_without_secrets_and_names_nobody_else(
+    rest: httpx.AsyncClient, new_id: str
+) -> None:
+    session = await signed_in(rest, new_id)
+    other = await login(rest, new_id, deviceName="Asha's phone")
+    await rest.put("/auth/me", json={"city": "Pune"}, headers=bearer(session))
+    await rest.put(f"/users/{new_id}/metadata", json={"tags": ["vip"]})
+    behalf = {"x-on-behalf-of": new_id}
+    await rest.put(f"/users/{new_id}/profile", json={"city": "Mumbai"}, headers=behalf)
+    reply = await rest.get(f"/users/{new_id}/export", headers=bearer(session))
+    assert reply.status_code == 200, reply.text
+    lines = [json.loads(line) for line in reply.text.splitlines()]
+    methods = {"password": True, "phone": False, "external": []}
+    assert [line["loginMethods"] for line in lines if "loginMethods" in line] == [methods]
+    sessions = {
+        each["session"]["sessionId"]: each["session"] for each in lines if "session" in each
+    }
+    assert {name: each["current"] for name, each in sessions.items()} == {
+        session["sessionId"]: True, other["sessionId"]: False,
+    }  # fmt: skip
+    assert sessions[other["sessionId"]]["deviceName"] == "Asha's phone"
+    for secret in ("token", "refreshToken", "deviceToken"):
+        assert session[secret] not in reply.text
+        assert session[secret].rpartition(".")[2] not in reply.text
+
+    events = [line["auditEvent"] for line in lines if "auditEvent" in line]
+    by_user = [each for each in events if each["actor"].get("userId") == new_id]
+    assert {"user.exported", "user.updated"} <= {each["action"] for each in by_user}
+    assert {each["actor"]["sessionId"] for each in by_user} == {session["sessionId"]}
+    assert all("address" in each["actor"] for each in by_user)
+    others = [each for each in events if each not in by_user]
+    assert {"user.registered", "user.updated"} <= {each["action"] for each in others}
+    assert [each["actor"] for each in others if each["actor"] != {"kind": "caller"}] == []
+
+    whole = [
+        line["auditEvent"]["actor"] for line in await exported(rest, new_id) if "auditEvent" in line
+    ]
+    assert any(actor.get("onBehalfOf") == new_id for actor in whole)
+    assert all("address" in actor for actor in whole)
+
+
+async def test_what_was_about_an_earlier_user_of_the_name_is_not_part_of_it(
+    rest: httpx.AsyncClient, new_id: str
+) -> None:
+    await signed_in(rest, new_id)
+    assert (await rest.delete(f"/users/{new_id}")).status_code == 200
+    await steps.create_user(rest, new_id)
+    lines = await exported(rest, new_id)
+    actions = [line["auditEvent"]["action"] for line in lines if "auditEvent" in line]
+    assert actions == ["user.exported", "user.created"]
+    assert "session" not in kinds(lines)
 
 
 async def test_nobody_s_export(

@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import httpx
+from google.api.httpbody_pb2 import HttpBody
 from grpc_health.v1 import health_pb2
 
 from server.edge import config as envoy_config
@@ -65,7 +66,10 @@ class EdgeStack:
 
 
 class _Anything(grpc.GenericRpcHandler):
-    """Healthy, and answers every RPC with an empty message, after `wait-seconds` where a call has that."""
+    """Healthy, and answers every RPC with an empty message, after `wait-seconds` where a call has that.
+
+    With `reply-type` the message is a body of that type, of `reply-bytes` bytes.
+    """
 
     def __init__(self, seen: list[Seen]) -> None:
         self._seen = seen
@@ -79,7 +83,9 @@ class _Anything(grpc.GenericRpcHandler):
             metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
             self._seen.append(Seen(str(details.method), metadata))
             Event().wait(float(metadata.get("wait-seconds", 0)))
-            return b""
+            body = HttpBody(content_type=metadata.get("reply-type", ""))
+            body.data = b"0" * int(metadata.get("reply-bytes", 0))
+            return bytes(body.SerializeToString())
 
         is_health = str(details.method).startswith("/grpc.health")
         return grpc.unary_unary_rpc_method_handler(health if is_health else reply)

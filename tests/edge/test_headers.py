@@ -31,9 +31,9 @@ USER = "/api/v1/users/someone"
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
-    calls = dict.fromkeys(("overall", "users", "connectors", "status", "sync"), 1_000) | {
-        "status": 1
-    }
+    calls = dict.fromkeys(
+        ("overall", "users", "connectors", "status", "sync", "auth", "sessions"), 1_000
+    ) | {"status": 1}
     limits = Limits(calls=calls, cors_origins=[ORIGIN])
     with edge_stack(tmp_path_factory.mktemp("edge"), limits) as opened:
         yield opened
@@ -92,6 +92,46 @@ def test_cors_is_for_the_origins_named(edge: EdgeStack) -> None:
         reply = httpx.get(f"{edge.rest}{USER}", headers={"origin": other})
         found = [*refused.headers, *reply.headers]
         assert [name for name in found if name.startswith("access-control")] == []
+
+
+JSON = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "size", "accepted", "compressed"),
+    [
+        (USER, JSON, 1024, "gzip", True),
+        (USER, JSON, 1023, "gzip", False),
+        (USER, JSON, 200_000, "br, gzip;q=0.5", True),
+        (USER, JSON, 1024, "br", False),
+        (USER, "text/csv", 1024, "gzip", True),
+        (USER, "text/csv; charset=utf-8", 1024, "gzip", True),
+        (USER, "application/pdf", 1024, "gzip", False),
+        ("/api/v1/auth/me", JSON, 1024, "gzip", False),
+        ("/v1/auth/me", JSON, 1024, "gzip", False),
+        ("/api/v1/auth/sessions", JSON, 1024, "gzip", False),
+    ],
+)
+def test_long_replies_are_compressed_unless_they_have_secrets(
+    edge: EdgeStack, path: str, media_type: str, size: int, accepted: str, compressed: bool
+) -> None:
+    headers = {"reply-type": media_type, "reply-bytes": str(size), "accept-encoding": accepted}
+    reply = httpx.get(edge.rest + path, headers=headers)
+    assert reply.content == b"0" * size
+    assert reply.headers.get("content-encoding") == ("gzip" if compressed else None)
+    if compressed:
+        assert "accept-encoding" in reply.headers["vary"].lower()
+        assert int(reply.headers.get("content-length", 0)) < size
+        head = httpx.head(edge.rest + path, headers=headers)
+        assert (head.headers["content-encoding"], head.content) == ("gzip", b"")
+
+
+def test_a_secret_is_never_compressed(edge: EdgeStack) -> None:
+    headers = {"reply-type": JSON, "reply-bytes": "2000", "accept-encoding": "gzip"}
+    for path in ("login", "register", "refresh", "reset-password"):
+        reply = httpx.post(f"{edge.rest}/api/v1/auth/{path}", headers=headers, json={})
+        assert reply.status_code == 200
+        assert "content-encoding" not in reply.headers
 
 
 SENT = {

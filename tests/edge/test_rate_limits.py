@@ -126,7 +126,8 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
 
 @pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_every_rpc_counts_to_the_group_its_option_says(marked: EdgeStack, method: Method) -> None:
-    for published in envoy.published(method.http_path):
+    paths = (method.http_path, *method.other_paths)
+    for published in (each for path in paths for each in envoy.published(path)):
         for value in ("someone", "status", "sync", "user", "sync-status", CONNECTOR):
             path = published.replace("{connector_id}", CONNECTOR)
             for name in method.path_fields:

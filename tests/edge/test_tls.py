@@ -80,13 +80,34 @@ def hand_shaken(edge: EdgeStack, version: ssl.TLSVersion, ciphers: str = "") -> 
         return str(connection.version())
 
 
-def test_tls_versions(edge: EdgeStack) -> None:
+def test_tls_1_3_alone(edge: EdgeStack, certificates: Authority) -> None:
     assert hand_shaken(edge, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
-    assert hand_shaken(edge, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
-    with pytest.raises(ssl.SSLError), pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        hand_shaken(edge, ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0")
-    with pytest.raises(ssl.SSLError):
-        hand_shaken(edge, ssl.TLSVersion.TLSv1_2, "AES128-SHA:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version"):
+        hand_shaken(edge, ssl.TLSVersion.TLSv1_2)
+    context = ssl.create_default_context(cafile=certificates.file)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        socket.create_connection(("127.0.0.1", edge.grpc_port)) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version"),
+    ):
+        context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_plain_http_off_and_tls_1_2_allowed(tmp_path: Path) -> None:
+    tls = Tls("off", development_certificate(tmp_path / "tls"), min_version="1.2")
+    with edge_stack(tmp_path, tls=tls) as edge:
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{edge.rest}{USER}")
+        with httpx.Client(verify=trusting(edge)) as client:
+            reply = client.get(f"https://127.0.0.1:{edge.tls_port}{USER}")
+        assert reply.status_code == 200
+        assert "strict-transport-security" not in reply.headers, "localhost is not only ours"
+        assert hand_shaken(edge, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+        assert hand_shaken(edge, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+        with pytest.raises(ssl.SSLError), pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            hand_shaken(edge, ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0")
+        with pytest.raises(ssl.SSLError):
+            hand_shaken(edge, ssl.TLSVersion.TLSv1_2, "AES128-SHA:@SECLEVEL=0")
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
@@ -108,17 +129,6 @@ def test_plain_http_redirects_http_1_0_that_names_a_host(edge: EdgeStack) -> Non
         f"https://localhost:{edge.tls_port}{USER}",
     )
     assert raw(plain, line, host=None).status == 400, "there is nowhere to send it"
-
-
-def test_plain_http_off(tmp_path: Path) -> None:
-    tls = Tls("off", development_certificate(tmp_path / "tls"))
-    with edge_stack(tmp_path, tls=tls) as opened:
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{opened.rest}{USER}")
-        with httpx.Client(verify=trusting(opened)) as client:
-            reply = client.get(f"https://127.0.0.1:{opened.tls_port}{USER}")
-    assert reply.status_code == 200
-    assert "strict-transport-security" not in reply.headers, "localhost is not only ours"
 
 
 # --- client certificates ----------------------------------------------------------------------

@@ -93,7 +93,12 @@ def test_errors_are_those_of_the_contract(method: Method) -> None:
     assert found.keys() == expected.keys()
     for status, reference in found.items():
         content = resolved(reference)["content"]["application/json"]
-        assert content["schema"]["$ref"] == "#/components/schemas/ErrorResponse"
+        fails = status == str(method.rules.failing_status)
+        name = f"{method.descriptor.name}Failure" if fails else "ErrorResponse"
+        assert content["schema"]["$ref"] == f"#/components/schemas/{name}"
+        assert not fails or document()["components"]["schemas"][name]["properties"].keys() > {
+            "data"
+        }
         narrowed = content["schema"]["then"]["properties"]["error"]["properties"]["code"]
         assert set(narrowed["enum"]) == expected[status] == content["examples"].keys()
 

@@ -52,7 +52,7 @@ def documented(document: Path) -> dict[str, str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_document_has_the_settings_that_are_its_own(document: Path) -> None:
     shown = documented(document)
-    aliases = {"NODE_ENV"} & shown.keys()
+    aliases = {"ENVIRONMENT", "NODE_ENV"} & shown.keys()
     assert shown.keys() - aliases == EXPECTED[document].keys()
     for name, info in EXPECTED[document].items():
         if isinstance(info.default, str | int | float | Path) and info.default != "":

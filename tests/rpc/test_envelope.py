@@ -21,18 +21,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("content", [{}, {"message": "Done"}, {"data": {"timestamp": "}"}}])
 def test_a_success(clock: list[int], content: dict[str, object]) -> None:
-    body = HttpBody.FromString(envelope.success(json.dumps(content)))
+    body = HttpBody.FromString(envelope.reply(json.dumps(content)))
     assert body.content_type == "application/json"
     at = {"timestamp": "2026-01-15T10:30:00.000Z"}
     assert list(json.loads(body.data).items()) == list(({"success": True} | content | at).items())
 
 
 def test_a_reply_that_was_kept_has_the_time_it_is_given_at(clock: list[int]) -> None:
-    reply = envelope.success('{"data":{"city":"Pune \u20b9"}}')
+    reply = envelope.reply('{"data":{"city":"Pune \u20b9"}}')
     clock[0] += 61_007 * 1_000_000
     later = HttpBody.FromString(envelope.at_present(reply)).data
     assert json.loads(later)["timestamp"] == "2026-01-15T10:31:01.007Z"
-    assert envelope.at_present(reply) == envelope.success('{"data":{"city":"Pune \u20b9"}}')
+    assert envelope.at_present(reply) == envelope.reply('{"data":{"city":"Pune \u20b9"}}')
+
+
+def test_a_reply_that_reports_a_failure_has_its_data(clock: list[int]) -> None:
+    body = HttpBody.FromString(envelope.reply('{"data":{}}', success=False))
+    assert json.loads(body.data) == {
+        "success": False, "data": {}, "timestamp": "2026-01-15T10:30:00.000Z",
+    }  # fmt: skip
 
 
 def test_a_failure_fits_a_header(clock: list[int]) -> None:

@@ -104,7 +104,15 @@ def free_ports(count: int) -> list[int]:
 
 def run_env(data: Path, **more: str) -> dict[str, str]:
     """The environment of a run on free ports, untouched by the machine's own settings."""
-    foreign = {"MONGODB_URI", "ENCRYPTION_KEY", "APP_ENV", "NODE_ENV", "SANDBOX", "HOST"}
+    foreign = {
+        "MONGODB_URI",
+        "ENCRYPTION_KEY",
+        "APP_ENV",
+        "ENVIRONMENT",
+        "NODE_ENV",
+        "SANDBOX",
+        "HOST",
+    }
     env = {name: value for name, value in os.environ.items() if name not in foreign}
     ports = zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True)
     return {

@@ -282,6 +282,8 @@ func exportsAUser(t *testing.T, finlink *Client) {
 		switch item.Item.(type) {
 		case *exportsv1.ExportUserResponse_User:
 			came["user"]++
+		case *exportsv1.ExportUserResponse_LoginMethods:
+			came["loginMethods"]++
 		case *exportsv1.ExportUserResponse_Connector:
 			came["connector"]++
 		case *exportsv1.ExportUserResponse_Record:

@@ -9,8 +9,21 @@ from finlink.exports.v1 import export_service_pb2
 from server.rpc.fields import from_document
 
 
-def exported(document: Mapping[str, Any]) -> export_service_pb2.ExportUserResponse:
+def exported(
+    document: Mapping[str, Any], owner: str | None
+) -> export_service_pb2.ExportUserResponse:
+    """`owner` is the user who calls, if it is a user: an export of one's own names nobody else."""
+    if owner is not None and owner == document.get("userId"):
+        document = _without_others(document, owner)
     return export_service_pb2.ExportUserResponse(audit_event=event(document))
+
+
+def _without_others(document: Mapping[str, Any], owner: str) -> Mapping[str, Any]:
+    """Of an actor who is not the owner alone only the kind is left."""
+    actor = document["actor"]
+    if actor.get("userId") == owner and not actor.keys() & {"key", "onBehalfOf"}:
+        return document
+    return {**document, "actor": {"kind": actor["kind"]}}
 
 
 def event(document: Mapping[str, Any]) -> rpc.AuditEvent:

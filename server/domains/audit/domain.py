@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from finlink.audit.v1 import audit_service_pb2, audit_service_pb2_grpc
 
-from server.domains.audit import convert
 from server.domains.audit.sealer import Sealer
 from server.domains.audit.service import AuditService
-from server.domains.audit.servicer import AuditServicer
+from server.domains.audit.servicer import AuditServicer, exported
 from server.domains.audit.suspicions import RULES
 from server.kernel import Domain, Kernel, Parts
 from server.observability.metrics import SUSPICIOUS
@@ -24,7 +23,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         ),
         background=[Sealer(kernel.trail, kernel.leases)],
         exporters=[service],
-        exported={"audit_event": convert.exported},
+        exported={"audit_event": exported},
     )
 
 

@@ -43,12 +43,17 @@ class AuditService:
         return await paging.page(find, {}, wanted, filters, "at")
 
     async def export(self, user_id: str) -> AsyncGenerator[tuple[str, Document], None]:
-        """Each `audit_event` about a user (kernel.UserExporter), newest first."""
+        """Each `audit_event` about a user (kernel.UserExporter), newest first.
+
+        Events before the last deletion are about somebody who had the same `userId` before.
+        """
         where, token = EventFilter(user_id=user_id), None
         while True:
             wanted = PageRequest(page_token=token, limit=EXPORT_PAGE)
             page, token = await self.list(where, wanted)
             for document in page:
+                if document["action"] == "user.deleted":
+                    return
                 yield "audit_event", document
             if token is None:
                 return

@@ -12,6 +12,7 @@ from finlink.connectors.v1 import (
     sync_service_pb2_grpc,
 )
 
+from server.core.health import HealthCheck
 from server.domains.connectors import metrics
 from server.domains.connectors.connections import rate_limits, store, throttle
 from server.domains.connectors.connections.connecting import Connecting
@@ -33,6 +34,7 @@ from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.settings import ConnectorSettings
 from server.domains.connectors.sync.checks import SessionChecks
+from server.domains.connectors.sync.health import SyncHealth
 from server.domains.connectors.sync.reporter import OVERDUE_SECONDS, report_overdue
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
 from server.domains.connectors.sync.service import SyncService
@@ -86,6 +88,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     recorder = TrendRecorder(trends)
     runner = SyncRunner(changes, connectors, syncs, records, renewal, recorder)
     checks = SessionChecks(syncs, renewal)
+    health = SyncHealth(syncs, trends, kernel.clock)
     concurrency = kernel.settings.of(ConnectorSettings).sync_concurrency
     scheduler = JobScheduler("syncs", syncs, runner.run, concurrency)
     connecting = Connecting(
@@ -131,6 +134,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         exporters=[ConnectorExport(connectors, records)],
         exported=export_convert.EXPORTED,
         counted=[Counted(store.COUNTED, partial(_report, recorder))],
+        checks=[HealthCheck("jobs", health.jobs), HealthCheck("platforms", health.platforms)],
         owners={"connector_id": Owners(connectors.user_of, ConnectorNotFound)},
     )
 

@@ -13,6 +13,7 @@ from finlink.identity.v1 import (
     me_service_pb2_grpc,
 )
 
+from server.core.health import HealthCheck
 from server.domains.identity.accounts import store as account_store
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges import store as challenge_store
@@ -22,8 +23,10 @@ from server.domains.identity.lockout.addresses import AddressGuard
 from server.domains.identity.lockout.devices import DeviceTokens
 from server.domains.identity.lockout.service import Lockout
 from server.domains.identity.lockout.store import LoginFailureStore
+from server.domains.identity.me import convert as me_convert
+from server.domains.identity.me.export import AccountExport
 from server.domains.identity.me.service import MeService
-from server.domains.identity.me.servicer import MeServicer
+from server.domains.identity.me.servicer import MeServicer, exported_session
 from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
@@ -36,6 +39,7 @@ from server.domains.identity.sessions.refresh_tokens import RefreshTokens
 from server.domains.identity.sessions.refreshing import SessionRefresher
 from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.sessions.store import SessionStore
+from server.domains.identity.sessions.use import WRITE_SECONDS, SessionUse
 from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion
@@ -60,6 +64,7 @@ from server.domains.identity.tokens.signing_keys import SharedSecret, SigningKey
 from server.domains.identity.tokens.store import RevocationStore, SigningKeyStore
 from server.edge.settings import EdgeSettings
 from server.kernel import Domain, Kernel, Parts
+from server.storage.background import Background
 
 # Keyed secrets.
 REFRESH = "refresh tokens"
@@ -133,7 +138,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         changes, users, accounts, hashing, lockout, sessions, kernel.outbox, mails, clock
     )
     cookies = Cookies(secure=origin.startswith("https://"))
-    sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins])
+    use = SessionUse(session_documents, clock)
+    sign_ins = UserSignIns(tokens, sessions, cookies, use, [origin, *edge.cors_origins])
     auth = AuthServicer(
         registration, login, SignInService(tokens, sessions, refresher, opening), verification, reset,
         cookies, sign_ins.origins,
@@ -147,11 +153,18 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 
     return Parts(
         register=register,
+        background=[Background("note sessions in use", use.write, WRITE_SECONDS)],
         closed=[hashing.stop],
         dependents=[
             LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox)
         ],
+        exporters=[AccountExport(users, me, sessions)],
+        exported={
+            "login_methods": me_convert.exported_login_methods,
+            "session": exported_session,
+        },
         sign_ins=sign_ins,
+        checks=[HealthCheck("signingKeys", tokens.health)],
     )
 
 

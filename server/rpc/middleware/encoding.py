@@ -19,8 +19,9 @@ def reply_encoding(method: Method, inner: Handler) -> Handler:
 
     async def handle(request: Message, context: Context) -> bytes:
         reply = await serve(request, context)
-        if write is not None and current_call().is_rest:
-            return envelope.success(write(reply))
+        call = current_call()
+        if write is not None and call.is_rest:
+            return envelope.reply(write(reply), success=not call.fails)
         return reply.SerializeToString()
 
     return handle

@@ -56,8 +56,9 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
                 await _abort(error, call, context)
                 raise AssertionError("abort returned") from None
             headers = call.reply_headers
-            if call.is_rest and method.success_status != 200:
-                headers = [*headers, ("x-finlink-status", str(method.success_status))]
+            http_status = method.failing_status if call.fails else method.success_status
+            if call.is_rest and http_status != 200:
+                headers = [*headers, ("x-finlink-status", str(http_status))]
             if headers:
                 # Last of all: after initial metadata an abort could no longer set its own status.
                 await context.send_initial_metadata(tuple(headers))

@@ -17,6 +17,7 @@ from finlink_cli import (
     completion,
     connectors,
     export,
+    health,
     sandbox,
     status,
     streams,
@@ -31,7 +32,7 @@ from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
 _BY_HAND = (
-    completion, connectors, export, sandbox, status, sync, sync_failures, trends, watch,
+    completion, connectors, export, health, sandbox, status, sync, sync_failures, trends, watch,
 )  # fmt: skip
 
 _app = typer.Typer(

@@ -1,5 +1,6 @@
 """One's own account between the contract's messages and the domain."""
 
+from finlink.exports.v1 import export_service_pb2
 from finlink.identity.v1 import me_pb2, session_pb2
 from finlink.types.v1 import pagination_pb2
 
@@ -7,7 +8,7 @@ from server.core.errors import FieldError, PermissionDenied
 from server.core.model import Changes, Model
 from server.core.pages import Page
 from server.core.users import Preferences, Profile
-from server.domains.identity.me.model import Me
+from server.domains.identity.me.model import LoginMethods, Me
 from server.domains.identity.sessions.model import LoginSession
 from server.rpc.fields import to_all_changes, to_message
 
@@ -44,6 +45,18 @@ def session(value: LoginSession, current: str | None) -> session_pb2.UserSession
     return to_message(
         session_pb2.UserSession, value, session_id=value.id, current=value.id == current
     )
+
+
+def exported_login_methods(value: LoginMethods) -> export_service_pb2.ExportUserResponse:
+    return export_service_pb2.ExportUserResponse(
+        login_methods=to_message(me_pb2.LoginMethods, value)
+    )
+
+
+def exported_session(
+    value: LoginSession, current: str | None
+) -> export_service_pb2.ExportUserResponse:
+    return export_service_pb2.ExportUserResponse(session=session(value, current))
 
 
 def sessions(page: Page[LoginSession], current: str | None) -> me_pb2.ListSessionsResponse:

@@ -159,10 +159,13 @@ class MeService:
             raise SessionEnded
         return user
 
+    async def login_methods(self, user: str) -> LoginMethods:
+        """Those of a user, who is named by `User.id`."""
+        account = await self._accounts.of(user)
+        return LoginMethods(password=account is not None and account.password is not None)
+
     async def _me(self, user: User, caller: SignedIn | Represented) -> Me:
-        account = await self._accounts.of(user.id)
         session = None
         if isinstance(caller, SignedIn):
             session = await self._sessions.get(caller.session_id)
-        has_password = account is not None and account.password is not None
-        return Me(user, session, LoginMethods(password=has_password))
+        return Me(user, session, await self.login_methods(user.id))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from finlink.exports.v1 import export_service_pb2
 from finlink.identity.v1 import me_pb2, me_service_pb2_grpc
 
 from server.core.clock import utc_now
@@ -12,6 +13,7 @@ from server.core.pages import PageRequest
 from server.core.principals import Represented, SignedIn
 from server.domains.identity.me import convert
 from server.domains.identity.me.service import MeService
+from server.domains.identity.sessions.model import LoginSession
 from server.rpc.call import Context, current_call, replied
 from server.rpc.fields import to_model
 
@@ -72,6 +74,12 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
         return await replied(
             change, lambda _: me_pb2.RevokeSessionsResponse(message="Sessions ended")
         )
+
+
+def exported_session(value: LoginSession) -> export_service_pb2.ExportUserResponse:
+    """A session as the current call exports it."""
+    user = current_call().principal.signed_in
+    return convert.exported_session(value, user.session_id if user else None)
 
 
 def _caller() -> SignedIn | Represented:

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from server.core.clock import Clock
@@ -18,13 +18,12 @@ from server.domains.identity.sessions.model import (
     MOST_SESSIONS,
     USER_AGENT_CHARACTERS,
     Begun,
-    Caller,
     EndedBy,
     LoginSession,
     NewSession,
 )
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
-from server.domains.identity.sessions.store import SEEN_EVERY, SessionStore, live
+from server.domains.identity.sessions.store import SessionStore, live
 from server.domains.identity.settings import IdentitySettings
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
@@ -32,7 +31,6 @@ from server.storage.repository import new_id
 
 Work: TypeAlias = Callable[[ClientSession], Awaitable[Sequence[LoginSession]]]
 _FIRST = 1  # counter of a session's first refresh token
-_REMEMBERED = 20_000  # sessions of which a worker knows when it touched them
 
 
 class SessionService:
@@ -59,7 +57,6 @@ class SessionService:
         self._refresh_life = timedelta(minutes=settings.refresh_token_expire_minutes)
         self._longest = timedelta(days=settings.session_max_days)
         self._cookie_life = timedelta(hours=settings.cookie_session_hours)
-        self._touched: dict[str, datetime] = {}
 
     async def begin(self, new: NewSession, transaction: ClientSession) -> Begun:
         """Sign a user in; of too many sessions the longest unused end.
@@ -115,18 +112,6 @@ class SessionService:
     async def get(self, session_id: str) -> LoginSession:
         """Raises SessionEnded if it is not there any more."""
         return await self._store.get(session_id)
-
-    async def touch(self, session_id: str, caller: Caller) -> None:
-        """Note that a session is in use: for any call, of which one a minute sends a command."""
-        now = self._clock.now()
-        before = self._touched.get(session_id)
-        if before is not None and now - before < SEEN_EVERY:
-            return
-        self._touched.pop(session_id, None)  # so that the oldest comes first
-        self._touched[session_id] = now
-        if len(self._touched) > _REMEMBERED:
-            del self._touched[next(iter(self._touched))]
-        await self._store.touch(session_id, now, caller)
 
     async def prove(
         self, session_id: str, transaction: ClientSession | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from server.core.errors import SessionEnded
 from server.core.pages import Page, PageRequest
@@ -66,11 +66,13 @@ class SessionStore(Repository[LoginSession]):
         document = await change(self._collection, self._mapped.values(query), fields)
         return self._mapped.read(document) if document else None
 
-    async def touch(self, session_id: str, now: datetime, caller: Caller) -> None:
-        """Note that a session is in use, unless that was noted within the last minute."""
-        query = {"_id": session_id, "lastSeenAt": {"$lte": now - SEEN_EVERY}, **live(now)}
-        update = [{"$set": _seen(now, caller)}]
-        await self._collection.update_one(self._mapped.values(query), update)
+    async def touch(self, used: Mapping[str, tuple[datetime, Caller]]) -> None:
+        """Note when and by whom sessions were used, but for those noted within the minute before."""
+        writes = []
+        for session_id, (at, caller) in used.items():
+            query = {"_id": session_id, "lastSeenAt": {"$lte": at - SEEN_EVERY}, **live(at)}
+            writes.append(UpdateOne(self._mapped.values(query), [{"$set": _seen(at, caller)}]))
+        await self._collection.bulk_write(writes, ordered=False)
 
     async def live(
         self, match: Mapping[str, Any], now: datetime, transaction: ClientSession, *, skip: int = 0

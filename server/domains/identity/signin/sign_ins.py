@@ -2,9 +2,11 @@
 
 from collections.abc import Collection
 
+from server.core.events import current_actor
 from server.core.principals import Role, SignedIn
-from server.domains.identity.sessions.model import LoginSession
+from server.domains.identity.sessions.model import Caller, LoginSession
 from server.domains.identity.sessions.service import SessionService
+from server.domains.identity.sessions.use import SessionUse
 from server.domains.identity.signin.cookies import Cookies
 from server.domains.identity.tokens.service import AccessTokens
 
@@ -15,11 +17,13 @@ class UserSignIns:
         tokens: AccessTokens,
         sessions: SessionService,
         cookies: Cookies,
+        use: SessionUse,
         origins: Collection[str],
     ) -> None:
         self._tokens = tokens
         self._sessions = sessions
         self._cookies = cookies
+        self._use = use
         self.origins = frozenset(origins)
 
     @property
@@ -30,17 +34,27 @@ class UserSignIns:
         await self._tokens.read()
 
     async def by_token(self, token: str) -> SignedIn:
-        return await self._tokens.by_token(token)
+        bearer = await self._tokens.by_token(token)
+        self._use.note(bearer.session_id, _caller)
+        return bearer
 
     async def by_cookie(self, header: str) -> SignedIn | None:
         """A session is looked up with each call: what ended it holds at once, on all hosts."""
         value = self._cookies.session(header)
         if value is None:
             return None
-        return _signed_in(await self._sessions.by_cookie(value))
+        session = await self._sessions.by_cookie(value)
+        self._use.note(session.id, _caller)
+        return _signed_in(session)
 
     def check(self, signed_in: SignedIn) -> None:
         self._tokens.check(signed_in)
+
+
+def _caller() -> Caller:
+    """Of the current call."""
+    actor = current_actor()
+    return Caller(actor.address, actor.user_agent)
 
 
 def _signed_in(session: LoginSession) -> SignedIn:

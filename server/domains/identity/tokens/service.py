@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from server.core.clock import Clock
 from server.core.errors import SessionEnded, TokenExpired
+from server.core.health import Finding
 from server.core.principals import SignedIn
 from server.domains.identity.tokens.access_tokens import MAX_BYTES, TokenForm, refused
 from server.domains.identity.tokens.model import LEEWAY, Facts, TokenBearer
@@ -56,6 +57,13 @@ class AccessTokens:
 
     async def read(self) -> None:
         await self._revocations.read()
+
+    async def health(self) -> Finding:
+        """Whether tokens can be signed and checked now; raises what is in the way."""
+        if not self.are_fresh:
+            await self.read()
+        await self._keys.signing()
+        return Finding()
 
     async def by_token(self, token: str) -> TokenBearer:
         """Raises Unauthenticated, TokenExpired, SessionEnded."""

@@ -119,7 +119,7 @@ async def test_the_51st_ends_the_longest_unused(world: World, user: str) -> None
         world.clock.turn(minutes=1)
         begun.append(await world.begin(user))
     assert all(each.ended == [] for each in begun)
-    await world.sessions.touch(begun[0].session.id, PHONE)  # the oldest, but in use
+    await world.use(begun[0].session.id, PHONE)  # the oldest, but in use
     last = await world.begin(user)
     assert [each.id for each in last.ended] == [begun[1].session.id]
     assert len(await world.listed(user)) == MOST_SESSIONS

@@ -59,7 +59,7 @@ async def test_a_call_with_a_cookie_is_one_and_one_a_minute(counted: World) -> N
     SENT.clear()
     for _ in range(3):
         await counted.sessions.by_cookie(begun.secret)
-        await counted.sessions.touch(begun.session.id, PHONE)
+        await counted.use(begun.session.id, PHONE)
     assert SENT == ["find", "update", "find", "find"]
 
 

@@ -60,7 +60,7 @@ async def test_an_ended_session_has_ended_for_a_host_whose_clock_is_behind(
         await world.sessions.prove(token.session.id)
     assert await world.listed(user) == []
     assert await world.sessions.revoke_all(user, "staff") == []
-    await world.sessions.touch(token.session.id, PHONE)
+    await world.use(token.session.id, PHONE)
     assert await world.document(token.session.id) == document
     assert await world.written.revoked() == revoked
 

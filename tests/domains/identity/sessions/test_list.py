@@ -32,7 +32,7 @@ async def test_the_list_has_the_newest_use_first(world: World, user: str) -> Non
     past = {"$set": {"expiresAt": world.clock.at}}
     await sessions.update_one({"_id": ObjectId(expired.session.id)}, past)
     world.clock.turn(minutes=1)
-    await world.sessions.touch(begun[1], PHONE)
+    await world.use(begun[1], PHONE)
     expected = [begun[1], begun[4], begun[3], begun[2], begun[0]]
     assert await world.listed(user) == expected
 
@@ -82,16 +82,16 @@ async def test_use_is_noted_once_a_minute(world: World, user: str) -> None:
     begun = await world.begin(user, caller=Caller())
     began = world.clock.at
     world.clock.turn(seconds=59)
-    await world.sessions.touch(begun.session.id, PHONE)
+    await world.use(begun.session.id, PHONE)
     assert (await world.store.get(begun.session.id)).last_seen_at == began
     elsewhere = World(world.database, world.settings, world.clock)
     world.clock.turn(seconds=1)
-    await elsewhere.sessions.touch(begun.session.id, PHONE)
+    await elsewhere.use(begun.session.id, PHONE)
     session = await world.store.get(begun.session.id)
     assert (session.last_seen_at, session.address) == (world.clock.at, PHONE.address)
     await world.sessions.log_out(begun.session.id)
     world.clock.turn(minutes=2)
-    await elsewhere.sessions.touch(begun.session.id, PHONE)
+    await elsewhere.use(begun.session.id, PHONE)
     assert (await world.store.get(begun.session.id)).last_seen_at == session.last_seen_at
 
 
@@ -99,7 +99,7 @@ async def test_a_worker_remembers_what_it_touched(
     world: World, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call within a minute of the last sends nothing, and what is remembered has an end."""
-    monkeypatch.setattr("server.domains.identity.sessions.service._REMEMBERED", 2)
+    monkeypatch.setattr("server.domains.identity.sessions.use._REMEMBERED", 2)
     first, second, third = [(await world.begin(user)).session.id for _ in range(3)]
     world.clock.turn(minutes=1)
     sessions = world.database.collection(LOGIN_SESSIONS)
@@ -108,7 +108,7 @@ async def test_a_worker_remembers_what_it_touched(
         """Whether a touch reaches MongoDB, in which the session was last seen long ago."""
         past = {"lastSeenAt": world.clock.at - timedelta(hours=1)}
         await sessions.update_one({"_id": ObjectId(session_id)}, {"$set": past})
-        await world.sessions.touch(session_id, PHONE)
+        await world.use(session_id, PHONE)
         return (await world.store.get(session_id)).last_seen_at == world.clock.at
 
     assert [await is_sent(first), await is_sent(first)] == [True, False]

@@ -27,6 +27,7 @@ from server.domains.identity.sessions.refresh_tokens import RefreshTokens
 from server.domains.identity.sessions.refreshing import SessionRefresher
 from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.sessions.store import LOGIN_SESSIONS, SessionStore
+from server.domains.identity.sessions.use import SessionUse
 from server.domains.identity.settings import IdentitySettings
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
@@ -52,6 +53,9 @@ class TurnedClock(Clock):
 
     def now(self) -> Any:
         return self.at
+
+    def timestamp(self) -> float:
+        return float(self.at.timestamp())
 
     def turn(self, **by: float) -> None:
         self.at += timedelta(**by)
@@ -123,9 +127,15 @@ class World:
         self.sessions = SessionService(
             changes, self.store, self.tokens, self.users, self.written, self.settings, self.clock
         )
+        self.noted = SessionUse(self.store, self.clock)
         self.refresher = SessionRefresher(
             changes, self.store, self.tokens, self.sessions, self.written, self.settings, self.clock
         )
+
+    async def use(self, session_id: str, caller: Caller = PHONE) -> None:
+        """A call in this session, and the next time that a worker writes what it has noted."""
+        self.noted.note(session_id, lambda: caller)
+        await self.noted.write()
 
     async def transact(self, work: Callable[[ClientSession], Awaitable[T]]) -> T:
         return await self.database.transact(work)
