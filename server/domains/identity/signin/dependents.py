@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.lockout.service import Lockout
+from server.domains.identity.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.recovery.store import TokenStore
 from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.tokens.revocations import RevocationWriter
@@ -20,6 +20,7 @@ class LoginDependents(UserDependents):
     _revocations: RevocationWriter
     _mail_tokens: TokenStore
     _lockout: Lockout
+    _second_factors: SecondFactorLockout
     _outbox: Outbox
 
     async def delete(self, user: User, session: ClientSession) -> None:
@@ -30,6 +31,7 @@ class LoginDependents(UserDependents):
         await self._sessions.delete_all(user.id, session)
         await self._revocations.end_user(user.id, session)
         await self._lockout.clear_user(user.id, [], session)
+        await self._second_factors.clear(user.id, session)
         await self._accounts.remove({"_id": user.id}, session)
 
     async def set_active(self, user: User, active: bool, session: ClientSession) -> None:
