@@ -9,9 +9,12 @@ import httpx
 import pyotp
 
 from tests.e2e.identity_steps import Json, bearer, login, signed_in
+from tests.e2e.mails import mail, token_of
 from tests.stack import Stack
 
 STEP = timedelta(seconds=30)
+NEW = "an even better battery"  # a password
+RESET = "Set a new password"
 
 
 class App:
@@ -98,3 +101,18 @@ async def me(rest: httpx.AsyncClient, session: Json) -> Json:
     reply = await rest.get("/auth/me", headers=bearer(session))
     assert reply.status_code == 200, reply.text
     return dict(reply.json()["data"])
+
+
+async def reset(rest: httpx.AsyncClient, stack: Stack, user_id: str) -> None:
+    """Set the password to `NEW`, with the token of a mail."""
+    address = f"{user_id}@example.com"
+    await rest.post("/auth/forgot-password", json={"email": address})
+    token = token_of(await mail(stack, address, RESET))
+    done = await rest.post("/auth/reset-password", json={"token": token, "password": NEW})
+    assert done.status_code == 200, done.text
+
+
+async def verified(rest: httpx.AsyncClient, user_id: str) -> None:
+    """Let the address count as the user's."""
+    reply = await rest.put(f"/users/{user_id}/email-verified", json={"emailVerified": True})
+    assert reply.status_code == 200, reply.text

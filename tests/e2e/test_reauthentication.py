@@ -9,7 +9,15 @@ import httpx
 import pytest
 
 from tests.e2e.connector_steps import database
-from tests.e2e.factor_steps import App, actions, confirmed, protected, started, turn_on
+from tests.e2e.factor_steps import (
+    App,
+    actions,
+    confirmed,
+    protected,
+    started,
+    turn_on,
+    verified,
+)
 from tests.e2e.identity_steps import PASSWORD, Json, bearer, login, refused, signed_in
 from tests.e2e.mails import mail, mails
 from tests.stack import Stack
@@ -36,11 +44,6 @@ async def refreshed(rest: httpx.AsyncClient, session: Json) -> Json:
 async def add_factor(rest: httpx.AsyncClient, session: Json) -> httpx.Response:
     """A call that needs a recent login."""
     return await rest.post("/auth/me/totp", json={}, headers=bearer(session))
-
-
-async def verified(rest: httpx.AsyncClient, user_id: str) -> None:
-    reply = await rest.put(f"/users/{user_id}/email-verified", json={"emailVerified": True})
-    assert reply.status_code == 200, reply.text
 
 
 async def sent_code(

@@ -9,38 +9,27 @@ from typing import TypeAlias
 import httpx
 import pytest
 
+from tests.e2e.connector_steps import database
 from tests.e2e.factor_steps import (
+    NEW,
     App,
     actions,
     challenged,
     entered,
-    me,
     protected,
+    reset,
     turn_on,
+    verified,
     verify,
 )
 from tests.e2e.identity_steps import PASSWORD, Json, bearer, login, refused, register
 from tests.e2e.mails import mail, mails, token_of
 from tests.stack import Stack
 
-NEW = "an even better battery"
-RESET, VERIFY = "Set a new password", "Verify your email address"
+VERIFY = "Verify your email address"
 OWN = {"sec-fetch-site": "same-origin"}
 
 End: TypeAlias = Callable[[httpx.AsyncClient, Stack, str, Json, App], Awaitable[None]]
-
-
-async def reset(rest: httpx.AsyncClient, stack: Stack, user_id: str) -> None:
-    address = f"{user_id}@example.com"
-    await rest.post("/auth/forgot-password", json={"email": address})
-    token = token_of(await mail(stack, address, RESET))
-    done = await rest.post("/auth/reset-password", json={"token": token, "password": NEW})
-    assert done.status_code == 200, done.text
-
-
-async def verified(rest: httpx.AsyncClient, user_id: str) -> None:
-    reply = await rest.put(f"/users/{user_id}/email-verified", json={"emailVerified": True})
-    assert reply.status_code == 200, reply.text
 
 
 async def by_reset(rest: httpx.AsyncClient, stack: Stack, user_id: str, _: Json, app: App) -> None:
@@ -206,18 +195,6 @@ async def test_wrong_codes_are_locked_and_the_owner_is_notified(
     await entered(later, new_id, totp=app.code())
 
 
-async def test_a_second_factor_survives_a_reset_of_a_verified_address(
-    later: httpx.AsyncClient, late: Stack, new_id: str
-) -> None:
-    _, app, _ = await protected(later, late, new_id)
-    await verified(later, new_id)
-    await reset(later, late, new_id)
-    challenge_id = await challenged(later, new_id, password=NEW)
-    reply = await verify(later, challenge_id, totp=app.code())
-    assert (await me(later, reply.json()["data"]))["mfaEnabled"] is True
-    assert "user.totp_removed" not in await actions(later, new_id)
-
-
 async def test_a_second_factor_from_before_the_address_was_anybodys_ends(
     later: httpx.AsyncClient, late: Stack, new_id: str
 ) -> None:
@@ -233,13 +210,15 @@ async def test_a_second_factor_from_before_the_address_was_anybodys_ends(
         assert (await actions(later, user_id)).count("user.totp_removed") == 1
 
 
-async def test_a_second_factor_survives_refreshing(
+async def test_a_user_who_is_deleted_leaves_no_failures_behind(
     later: httpx.AsyncClient, late: Stack, new_id: str
 ) -> None:
-    _, app, _ = await protected(later, late, new_id)
-    session = await entered(later, new_id, totp=app.code())
-    for _ in range(3):
-        body = {"refreshToken": session["refreshToken"]}
-        session = (await later.post("/auth/refresh", json=body)).json()["data"]
-        assert (await me(later, session))["session"]["amr"] == ["pwd", "totp"]
-    assert "challenge" in await login(later, new_id)
+    session, app, _ = await protected(later, late, new_id)
+    challenge_id = await challenged(later, new_id)
+    async with database(late) as documents:
+        failures = documents["login_failures"]
+        before = await failures.count_documents({"tries": {"$exists": True}})
+        refused(await verify(later, challenge_id, totp=app.wrong()), 401, "LOGIN_FAILED")
+        assert await failures.count_documents({"tries": {"$exists": True}}) == before + 1
+        await by_deletion(later, late, new_id, session, app)
+        assert await failures.count_documents({"tries": {"$exists": True}}) == before
