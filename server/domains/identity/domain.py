@@ -11,14 +11,17 @@ from finlink.identity.v1 import (
     key_service_pb2_grpc,
     me_service_pb2,
     me_service_pb2_grpc,
+    user_admin_service_pb2,
+    user_admin_service_pb2_grpc,
 )
 
 from server.domains.identity.accounts import store as account_store
+from server.domains.identity.accounts.new_passwords import NewPasswords
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.lockout import store as lockout_store
 from server.domains.identity.lockout.addresses import AddressGuard
 from server.domains.identity.lockout.devices import DeviceTokens
-from server.domains.identity.lockout.service import Lockout
+from server.domains.identity.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.lockout.store import LoginFailureStore
 from server.domains.identity.me.service import MeService
 from server.domains.identity.me.servicer import MeServicer
@@ -38,7 +41,11 @@ from server.domains.identity.sessions.store import SessionStore
 from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.cookies import Cookies
-from server.domains.identity.signin.dependents import LoginDependents
+from server.domains.identity.signin.dependents import (
+    AddressDependents,
+    LoginDependents,
+    RoleDependents,
+)
 from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.notices import ReuseMails
 from server.domains.identity.signin.opening import Opening
@@ -47,6 +54,8 @@ from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.service import SignInService
 from server.domains.identity.signin.servicer import AuthServicer
 from server.domains.identity.signin.sign_ins import UserSignIns
+from server.domains.identity.staff.service import StaffService
+from server.domains.identity.staff.servicer import UserAdminServicer
 from server.domains.identity.tokens import store as token_store
 from server.domains.identity.tokens.access_tokens import TokenForm
 from server.domains.identity.tokens.key_rotation import KeyRotation
@@ -96,7 +105,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         hashers=settings.password_hashers,
     )
     failures = LoginFailureStore(kernel.database, secrets[FAILURES])
-    lockout = Lockout(failures, AddressGuard(failures, changes, clock), changes, clock)
+    addresses = AddressGuard(failures, changes, clock)
+    lockout = Lockout(failures, addresses, changes, clock)
     devices = DeviceTokens(secrets[DEVICES])
     opening = Opening(tokens, devices, clock)
     mail_tokens = TokenStore(kernel.database, secrets[MAIL_TOKENS])
@@ -125,25 +135,34 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     me = MeService(
         changes, users, accounts, hashing, lockout, sessions, kernel.outbox, mails, clock
     )
+    staff = StaffService(
+        changes, users, sessions, reset, lockout, SecondFactorLockout(failures, changes, clock)
+    )
     cookies = Cookies(secure=origin.startswith("https://"))
-    sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins])
+    sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins], clock)
     auth = AuthServicer(
         registration, login, SignInService(tokens, sessions, refresher, opening), verification, reset,
-        cookies, sign_ins.origins,
+        cookies, sign_ins.origins, addresses, devices,
     )  # fmt: skip
     metrics.show_zeros()
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
         me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me), server)
+        user_admin_service_pb2_grpc.add_UserAdminServiceServicer_to_server(
+            UserAdminServicer(staff), server
+        )
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(tokens), server)
 
     return Parts(
         register=register,
         closed=[hashing.stop],
         dependents=[
-            LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox)
+            LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox),
+            RoleDependents(kernel.database, session_documents, revoke, clock),
+            AddressDependents(mail_tokens, kernel.outbox, mails, clock),
         ],
+        passwords=NewPasswords(accounts, hashing),
         sign_ins=sign_ins,
     )
 
@@ -185,6 +204,7 @@ def _signing_keys(
 DOMAIN = Domain(
     contract=[
         auth_service_pb2.DESCRIPTOR, me_service_pb2.DESCRIPTOR, key_service_pb2.DESCRIPTOR,
+        user_admin_service_pb2.DESCRIPTOR,
     ],
     build=build,
     indexes=lambda _: {

@@ -22,6 +22,12 @@ CLOSED = {
         "RevokeSession": "write own in-person",
         "RevokeSessions": "write own in-person",
     },
+    "UserAdminService": {
+        "ListUserSessions": "admin moderator",
+        "RevokeUserSessions": "admin moderator",
+        "SendPasswordReset": "admin admin",
+        "UnlockUser": "admin admin",
+    },
     "KeyService": {
         "GetKeys": "read all",
     },

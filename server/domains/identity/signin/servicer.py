@@ -7,6 +7,8 @@ from finlink.identity.v1 import login_pb2, recovery_pb2, registration_pb2
 from finlink.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 from server.core.errors import InvalidRequest
+from server.domains.identity.lockout.addresses import AddressGuard
+from server.domains.identity.lockout.devices import DeviceTokens
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.signin import convert
@@ -33,10 +35,13 @@ class AuthServicer(AuthServiceServicer):
     _reset: PasswordReset
     _cookies: Cookies
     _origins: Collection[str]  # of pages that may ask for a cookie
+    _addresses: AddressGuard
+    _devices: DeviceTokens
 
     async def Register(
         self, request: registration_pb2.RegisterRequest, context: Context
     ) -> registration_pb2.RegisterResponse:
+        await self._check_address()
         new = convert.new_user(request)
         registered = await self._registration.register(new, request.password)
         return registration_pb2.RegisterResponse(
@@ -91,12 +96,14 @@ class AuthServicer(AuthServiceServicer):
     async def ForgotPassword(
         self, request: recovery_pb2.ForgotPasswordRequest, context: Context
     ) -> recovery_pb2.ForgotPasswordResponse:
+        await self._check_address()
         await self._reset.ask(request.email.lower())
         return recovery_pb2.ForgotPasswordResponse(message=_ON_ITS_WAY)
 
     async def ResetPassword(
         self, request: recovery_pb2.ResetPasswordRequest, context: Context
     ) -> recovery_pb2.ResetPasswordResponse:
+        await self._check_address()
         if convert.asks_for_mail(request):
             await self._reset.ask(request.email.lower())
             return recovery_pb2.ResetPasswordResponse(message=_ON_ITS_WAY)
@@ -106,6 +113,7 @@ class AuthServicer(AuthServiceServicer):
     async def SendVerification(
         self, request: recovery_pb2.SendVerificationRequest, context: Context
     ) -> recovery_pb2.SendVerificationResponse:
+        await self._check_address()
         signed_in = current_call().principal.signed_in
         if request.HasField("email"):
             await self._verification.send(request.email.lower())
@@ -119,11 +127,23 @@ class AuthServicer(AuthServiceServicer):
     async def VerifyEmail(
         self, request: recovery_pb2.VerifyEmailRequest, context: Context
     ) -> recovery_pb2.VerifyEmailResponse:
+        await self._check_address()
         verified = await self._verification.verify(request.token)
         return recovery_pb2.VerifyEmailResponse(
             message="Email verified successfully",
             data=to_message(recovery_pb2.VerifyEmailData, verified),
         )
+
+    async def _check_address(self) -> None:
+        """Raises RateLimited from an address where many logins have failed, unless device or user are known.
+
+        Login does the same by itself.
+        """
+        call = current_call()
+        device = self._cookies.device(call.metadata.get(COOKIE, ""))
+        is_known = device is not None and self._devices.read(device) is not None
+        if not is_known and call.principal.signed_in is None:
+            await self._addresses.check()
 
     def _give_cookies(self, opened: Opened) -> None:
         if opened.cookie is not None:
