@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import protovalidate
+from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2
 from google.protobuf import field_mask_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -35,9 +36,18 @@ _MESSAGES = {
 }
 
 
+_CHOICE = "message.oneof"
+
+
 class Validation:
     def __init__(self, request: Descriptor) -> None:
         self._request = request
+        rules = request.GetOptions().Extensions[validate_pb2.message]
+        # Of each choice, the fields of which one is sent; and whether one must be.
+        self._choices = [
+            ([request.fields_by_name[name] for name in choice.fields], choice.required)
+            for choice in rules.oneof
+        ]
 
     def check(self, message: Message, *, json_names: bool = True) -> list[FieldError]:
         """Every wrong field once, by JSON path, in the order of the contract's fields.
@@ -49,16 +59,31 @@ class Validation:
         for error in (
             *_text_errors(message, ""),
             *_mask_errors(message, in_mask),
+            *self._choice_errors(message),
             *self._rule_errors(message, in_mask),
         ):
             wrong.setdefault(error.field, error)
         return list(wrong.values())
+
+    def _choice_errors(self, message: Message) -> Iterator[FieldError]:
+        """Of several fields that exclude each other all that are sent; the first where one is needed."""
+        for fields, is_needed in self._choices:
+            sent = [field for field in fields if message.HasField(field.name)]
+            names = " and ".join(field.json_name for field in fields)
+            if len(sent) > 1:
+                yield from (
+                    FieldError(field.json_name, f"send only one of {names}") for field in sent
+                )
+            elif is_needed and not sent:
+                yield FieldError(fields[0].json_name, f"is required: send one of {names}")
 
     def _rule_errors(self, message: Message, in_mask: Callable[[str], str]) -> Iterator[FieldError]:
         for violation in _VALIDATOR.collect_violations(message):
             place = violation.proto.field
             path = _json_path(self._request, place.elements if place else [])
             rule = violation.proto.rule_id
+            if rule == _CHOICE:  # it names no field
+                continue
             text = _MESSAGES.get(rule, violation.proto.message)
             if rule == "string.pattern":
                 text = _PATTERNS.get(str(violation.rule_value), text)

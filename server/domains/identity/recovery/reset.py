@@ -8,6 +8,7 @@ import structlog
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest
 from server.core.events import Event
+from server.core.idempotency import KeyedReply
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
@@ -55,7 +56,7 @@ class PasswordReset:
         self._mails = mails
         self._clock = clock
 
-    async def ask(self, address: str) -> None:
+    async def ask(self, address: str, reply: KeyedReply | None = None) -> None:
         """Have a mail with a token sent to the user of an address; the same work if there is none.
 
         Raises DeliveryUnavailable, whoever asks.
@@ -83,7 +84,7 @@ class PasswordReset:
 
         # Also of nobody, so that both take the same time.
         event = Event("user.reset_requested", user.user_id if user else None)
-        await self._changes.make(work, lambda was_sent: [event] if was_sent else [], None)
+        await self._changes.make(work, lambda was_sent: [event] if was_sent else [], reply)
         self._outbox.wake()
 
     async def reset(self, token: str, password: str) -> None:

@@ -17,6 +17,8 @@ from server.core.errors import InvalidRequest, Unauthenticated
 from server.core.principals import SignedIn
 from server.domains.identity.factors.code_sending import CodeSending
 from server.domains.identity.factors.reauthentication import Reauthentication
+from server.domains.identity.lockout.addresses import AddressGuard
+from server.domains.identity.lockout.devices import DeviceTokens
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.signin import convert
@@ -47,10 +49,13 @@ class AuthServicer(AuthServiceServicer):
     _reauthentication: Reauthentication
     _cookies: Cookies
     _origins: Collection[str]  # of pages that may ask for a cookie
+    _addresses: AddressGuard
+    _devices: DeviceTokens
 
     async def Register(
         self, request: registration_pb2.RegisterRequest, context: Context
     ) -> registration_pb2.RegisterResponse:
+        await self._check_address()
         new = convert.new_user(request)
         registered = await self._registration.register(new, request.password)
         return registration_pb2.RegisterResponse(
@@ -117,12 +122,14 @@ class AuthServicer(AuthServiceServicer):
     async def ForgotPassword(
         self, request: recovery_pb2.ForgotPasswordRequest, context: Context
     ) -> recovery_pb2.ForgotPasswordResponse:
+        await self._check_address()
         await self._reset.ask(request.email.lower())
         return recovery_pb2.ForgotPasswordResponse(message=_ON_ITS_WAY)
 
     async def ResetPassword(
         self, request: recovery_pb2.ResetPasswordRequest, context: Context
     ) -> recovery_pb2.ResetPasswordResponse:
+        await self._check_address()
         if convert.asks_for_mail(request):
             await self._reset.ask(request.email.lower())
             return recovery_pb2.ResetPasswordResponse(message=_ON_ITS_WAY)
@@ -132,6 +139,7 @@ class AuthServicer(AuthServiceServicer):
     async def SendVerification(
         self, request: recovery_pb2.SendVerificationRequest, context: Context
     ) -> recovery_pb2.SendVerificationResponse:
+        await self._check_address()
         signed_in = current_call().principal.signed_in
         if request.HasField("email"):
             await self._verification.send(request.email.lower())
@@ -145,6 +153,7 @@ class AuthServicer(AuthServiceServicer):
     async def VerifyEmail(
         self, request: recovery_pb2.VerifyEmailRequest, context: Context
     ) -> recovery_pb2.VerifyEmailResponse:
+        await self._check_address()
         verified = await self._verification.verify(request.token)
         return recovery_pb2.VerifyEmailResponse(
             message="Email verified successfully",
@@ -170,6 +179,17 @@ class AuthServicer(AuthServiceServicer):
         """Raises InvalidRequest and CsrfRefused unless the call may be given a cookie."""
         convert.session_kind("cookie", "cookie", call)
         check_same_site(call, self._origins)
+
+    async def _check_address(self) -> None:
+        """Raises RateLimited from an address where many logins have failed, unless device or user are known.
+
+        Login does the same by itself.
+        """
+        call = current_call()
+        device = self._cookies.device(call.metadata.get(COOKIE, ""))
+        is_known = device is not None and self._devices.read(device) is not None
+        if not is_known and call.principal.signed_in is None:
+            await self._addresses.check()
 
     def _give_cookies(self, result: Opened | Challenged) -> None:
         if isinstance(result, Opened) and result.cookie is not None:

@@ -1,11 +1,14 @@
 """The users of calls, by what they send: implements `principals.SignIns`."""
 
 from collections.abc import Collection
+from datetime import datetime
 
+from server.core.clock import Clock
 from server.core.principals import Role, SignedIn
 from server.domains.identity.sessions.model import LoginSession
 from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.signin.cookies import Cookies
+from server.domains.identity.tokens.model import CookieBearer
 from server.domains.identity.tokens.service import AccessTokens
 
 
@@ -16,10 +19,12 @@ class UserSignIns:
         sessions: SessionService,
         cookies: Cookies,
         origins: Collection[str],
+        clock: Clock,
     ) -> None:
         self._tokens = tokens
         self._sessions = sessions
         self._cookies = cookies
+        self._clock = clock
         self.origins = frozenset(origins)
 
     @property
@@ -37,14 +42,15 @@ class UserSignIns:
         value = self._cookies.session(header)
         if value is None:
             return None
-        return _signed_in(await self._sessions.by_cookie(value))
+        now = self._clock.now()
+        return _signed_in(await self._sessions.by_cookie(value), now)
 
     def check(self, signed_in: SignedIn) -> None:
         self._tokens.check(signed_in)
 
 
-def _signed_in(session: LoginSession) -> SignedIn:
-    return SignedIn(
+def _signed_in(session: LoginSession, as_of: datetime) -> CookieBearer:
+    return CookieBearer(
         session.user,
         session.user_id,
         session.id,
@@ -53,4 +59,5 @@ def _signed_in(session: LoginSession) -> SignedIn:
         session.amr,
         session.auth_time,
         session.expires_at,
+        as_of,
     )
