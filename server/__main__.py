@@ -11,6 +11,7 @@ import typer
 from server import config, settings
 from server.commands.keys import keys
 from server.commands.streams import with_usable_streams
+from server.commands.users import users
 from server.config import Settings
 from server.edge.settings import EdgeSettings
 from server.observability.logging import setup_logging
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(keys)
+app.add_typer(users)
 
 LEFT_SECONDS = 5.0
 INDEX_SECONDS = 24 * 3600.0  # for one index, made before the servers start

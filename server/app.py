@@ -188,7 +188,7 @@ async def running_worker(
             LiveSessions(sign_ins),
             completion,
             CachedResponses(cache),
-            Ownership(_owners(domains)),
+            Ownership(_owners(domains), users.role),
             Idempotency(records, secrets.requests, generations.close_one_or_all),
         )
         services = MiddlewareServices(methods_of(_service_names(*CONTRACT)), passed)

@@ -81,9 +81,31 @@ class UserDependents(Protocol):
         """Let the user's background work run or pause, inside the same transaction."""
         return
 
+    async def role_changed(self, user: User, session: ClientSession) -> None:
+        """Let the user's sessions have the new role, inside the transaction that has written it."""
+        return
+
+    async def after_role_change(self, user: User) -> None:
+        """Such a change has been committed, or nobody knows: what was read before it holds no more."""
+        return
+
+    async def email_changed(self, user: User, before: str | None, session: ClientSession) -> None:
+        """The user's address was another one, inside the transaction that has written the new one."""
+        return
+
     def committed(self, user: User) -> None:
         """Such a change has been committed, or nobody knows: notify the workers of this host."""
         return
+
+
+class Passwords(Protocol):
+    """The passwords of users whom somebody else creates."""
+
+    async def hash_new(self, password: str, *, user_id: str, email: str | None) -> str:
+        """The text to store. Raises InvalidRequest if it is too easy to guess; Unavailable."""
+
+    async def store(self, user: User, hashed: str, session: ClientSession) -> None:
+        """Let a new user sign in with it, inside the transaction that creates the user."""
 
 
 class UserExporter(Protocol):
@@ -163,6 +185,7 @@ class Parts:
     owners: Mapping[str, Owners] = field(default_factory=dict)
     sign_ins: SignIns | None = None  # of the one domain that signs users in
     checks: Sequence[HealthCheck] = ()  # how the domain is, for people who run Finlink
+    passwords: Passwords | None = None  # of the same
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,12 @@ class Stack:
             file.write(struct.pack("q", ahead // timedelta(milliseconds=1)))
 
     @property
+    def ahead(self) -> timedelta:
+        """By how much its clock was turned."""
+        (milliseconds,) = struct.unpack("q", (self.data_dir / "clock").read_bytes())
+        return timedelta(milliseconds=milliseconds)
+
+    @property
     def rest(self) -> str:
         """`http://127.0.0.1:PORT`"""
         return f"http://127.0.0.1:{self.ports['PORT']}"

@@ -102,6 +102,30 @@ def may_reach(access: Access, principal: Principal, owner: str | None) -> bool:
     return principal.on_behalf_of is None and user is not None and _has_role(access, user)
 
 
+def acts_as(principal: Principal, role: Role, scope: Scope) -> bool:
+    """Whether the caller has the rights of a role, or of an API key of a scope; with both, each of them.
+
+    Nobody has them who acts for a user, nor a call without any credential.
+    """
+    key, user = principal.key, principal.signed_in
+    if principal.on_behalf_of is not None or (key is None and user is None):
+        return False
+    return (key is None or key.scope >= scope) and (user is None or user.role >= role)
+
+
+def is_moderator(principal: Principal) -> bool:
+    """Whether the caller reaches others as a moderator, who acts on users and not on staff."""
+    return principal.signed_in is not None and principal.signed_in.role is Role.MODERATOR
+
+
+def is_moderated(access: Access, principal: Principal, user_id: str) -> bool:
+    """Whether the caller reaches this `userId` in that way."""
+    user = principal.signed_in
+    if user is None or not is_moderator(principal):
+        return False
+    return access.reach is Reach.ROLE or user_id != user.user_id
+
+
 def _has_role(access: Access, user: SignedIn) -> bool:
     return access.role is not None and user.role >= access.role
 

@@ -80,7 +80,7 @@ class RecentLoginRequired(ApiError):
     """`metadata.maxAge` is for how many seconds a login counts as recent."""
 
     code = "RECENT_LOGIN_REQUIRED"
-    default_message = "The last login is too long ago: sign in again, then repeat the call"
+    default_message = "The last login is too long ago: reauthenticate, then repeat the call"
 
 
 class PermissionDenied(ApiError):

@@ -64,8 +64,11 @@ def to_changes(kind: type[Model], message: Any, section: str = "") -> Changes:
     return to_all_changes(message, (kind, section))
 
 
-def to_all_changes(message: Any, *parts: tuple[type[Model], str]) -> Changes:
-    """The same of several models, each with its section: an update may be about more than one."""
+def to_all_changes(message: Any, *parts: tuple[type[Model], str], needed: bool = True) -> Changes:
+    """The same of several models, each with its section: an update may be about more than one.
+
+    `needed` is False if the message sends something else, so that there may be no change of these.
+    """
     changes: Changes = {}
     has_mask = "update_mask" in message.DESCRIPTOR.fields_by_name
     for kind, section in parts:
@@ -73,9 +76,19 @@ def to_all_changes(message: Any, *parts: tuple[type[Model], str]) -> Changes:
         for path in message.update_mask.paths if has_mask else ():
             _reset(prefix, kind, path.split("."), message, changes)
         _send(prefix, kind, message, changes)
-    if not changes:
+    if needed and not changes:
         named = ", or name one in updateMask" if has_mask else ""
         raise InvalidRequest(f"Nothing to update: send at least one field{named}")
+    return changes
+
+
+def to_replacement(message: Any, *parts: tuple[type[Model], str]) -> Changes:
+    """Changes after which a document has of these models what is sent, and defaults for the rest."""
+    changes: Changes = {}
+    for kind, section in parts:
+        prefix = f"{section}." if section else ""
+        _reset(prefix, kind, (), message, changes)
+        _send(prefix, kind, message, changes)
     return changes
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import protovalidate
+from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2
 from google.protobuf import field_mask_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -22,6 +23,7 @@ _VALIDATOR = protovalidate.Validator()
 # The description of a rule whose own text would be a regular expression.
 _PATTERNS = {
     "^[A-Za-z0-9_]{1,64}$": "must be 1 to 64 letters, digits or underscores",
+    "^[0-9]{6}$": "must be 6 digits",
     "^[0-9a-fA-F]{24}$": "must be 24 hexadecimal digits",
     "^sync_[0-9a-f]{24}$": "must be the id of a sync, as sync_0123456789abcdef01234567",
 }
@@ -34,9 +36,18 @@ _MESSAGES = {
 }
 
 
+_CHOICE = "message.oneof"
+
+
 class Validation:
     def __init__(self, request: Descriptor) -> None:
         self._request = request
+        rules = request.GetOptions().Extensions[validate_pb2.message]
+        # Of each choice, the fields of which one is sent; and whether one must be.
+        self._choices = [
+            ([request.fields_by_name[name] for name in choice.fields], choice.required)
+            for choice in rules.oneof
+        ]
 
     def check(self, message: Message, *, json_names: bool = True) -> list[FieldError]:
         """Every wrong field once, by JSON path, in the order of the contract's fields.
@@ -48,16 +59,31 @@ class Validation:
         for error in (
             *_text_errors(message, ""),
             *_mask_errors(message, in_mask),
+            *self._choice_errors(message),
             *self._rule_errors(message, in_mask),
         ):
             wrong.setdefault(error.field, error)
         return list(wrong.values())
+
+    def _choice_errors(self, message: Message) -> Iterator[FieldError]:
+        """Of several fields that exclude each other all that are sent; the first where one is needed."""
+        for fields, is_needed in self._choices:
+            sent = [field for field in fields if message.HasField(field.name)]
+            names = " and ".join(field.json_name for field in fields)
+            if len(sent) > 1:
+                yield from (
+                    FieldError(field.json_name, f"send only one of {names}") for field in sent
+                )
+            elif is_needed and not sent:
+                yield FieldError(fields[0].json_name, f"is required: send one of {names}")
 
     def _rule_errors(self, message: Message, in_mask: Callable[[str], str]) -> Iterator[FieldError]:
         for violation in _VALIDATOR.collect_violations(message):
             place = violation.proto.field
             path = _json_path(self._request, place.elements if place else [])
             rule = violation.proto.rule_id
+            if rule == _CHOICE:  # it names no field
+                continue
             text = _MESSAGES.get(rule, violation.proto.message)
             if rule == "string.pattern":
                 text = _PATTERNS.get(str(violation.rule_value), text)

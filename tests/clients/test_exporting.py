@@ -7,8 +7,8 @@ import asyncio
 import grpc
 import pytest
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
+from finlink.users.v1.user_creation_pb2 import CreateUserRequest
 from finlink.users.v1.user_pb2 import User
-from finlink.users.v1.user_service_pb2 import CreateUserRequest
 from finlink_client import Cancelled, DeadlineExceeded, Unavailable, UserNotFound
 
 from tests.clients.flavours import Client

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from finlink.connectors.v1.session_pb2 import RefreshSessionRequest
-from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest
+from finlink.users.v1.user_creation_pb2 import DeleteUserRequest
+from finlink.users.v1.user_service_pb2 import GetUserRequest
 from finlink_client import DeadlineExceeded, Unavailable, policy
 from finlink_client.gen.services import SERVICES as STUBS
 from google.protobuf.descriptor import MethodDescriptor

@@ -26,8 +26,9 @@ from finlink.connectors.v1.session_pb2 import (
 from finlink.connectors.v1.sync_service_pb2 import GetSyncRequest, TriggerSyncRequest
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest
+from finlink.users.v1.user_creation_pb2 import CreateUserRequest
 from finlink.users.v1.user_lists_pb2 import ListUsersRequest
-from finlink.users.v1.user_service_pb2 import CreateUserRequest, GetUserRequest
+from finlink.users.v1.user_service_pb2 import GetUserRequest
 from finlink_client import (
     DeadlineExceeded,
     FinlinkError,

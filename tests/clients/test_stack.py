@@ -18,8 +18,9 @@ from finlink.connectors.v1.session_pb2 import (
     DisconnectConnectorRequest,
     RefreshSessionRequest,
 )
+from finlink.users.v1.user_creation_pb2 import CreateUserRequest, DeleteUserRequest
 from finlink.users.v1.user_lists_pb2 import ListUsersRequest, ListUsersResponse
-from finlink.users.v1.user_service_pb2 import CreateUserRequest, DeleteUserRequest, GetUserRequest
+from finlink.users.v1.user_service_pb2 import GetUserRequest
 from finlink_client import (
     AlreadyConnected,
     ConnectionNotFound,

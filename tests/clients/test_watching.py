@@ -9,7 +9,7 @@ import pytest
 from finlink.connectors.v1.connector_service_pb2 import CreateConnectorRequest
 from finlink.connectors.v1.session_pb2 import Credentials
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
-from finlink.users.v1.user_service_pb2 import CreateUserRequest
+from finlink.users.v1.user_creation_pb2 import CreateUserRequest
 from finlink_client import (
     Cancelled,
     FinlinkError,

@@ -6,8 +6,12 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from tests.contract.descriptors import methods
 
-# About one user, and kept all the same not: an export is a stream that is told of each time.
-NOT_KEPT = {"/finlink.exports.v1.ExportService/ExportUser"}
+# About one user, and kept all the same not: an export is a stream that is told of each time, and sessions are
+# read by staff, seldom, as they are at this moment.
+NOT_KEPT = {
+    "/finlink.exports.v1.ExportService/ExportUser",
+    "/finlink.identity.v1.UserAdminService/ListUserSessions",
+}
 
 
 def test_every_read_about_one_user_is_kept_or_says_why_not() -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from tests.e2e.connector_steps import Documents
 from tests.e2e.users_errors import failed
 
 Json: TypeAlias = dict[str, Any]
@@ -43,3 +44,12 @@ def refused(reply: httpx.Response, status: int, code: str) -> Json:
 
 def bearer(session: Json) -> dict[str, str]:
     return {"authorization": f"Bearer {session['token']}"}
+
+
+async def with_role(
+    rest: httpx.AsyncClient, documents: Documents, user_id: str, role: str, **fields: Any
+) -> Json:
+    """The session of a new user who has had a role from the beginning."""
+    await register(rest, user_id)
+    await documents["users"].update_one({"userId": user_id}, {"$set": {"role": role}})
+    return await login(rest, user_id, **fields)

@@ -97,6 +97,35 @@ async def test_a_key_allows_its_scope_and_those_before_it(
     assert reply.status_code == (403 if scope is Scope.READ else 201)
 
 
+@pytest.mark.parametrize("scope", [Scope.WRITE, Scope.ADMIN])
+async def test_what_a_key_changes_of_users(
+    scope: Scope, rest_of: httpx.AsyncClient, new_id: str
+) -> None:
+    """Roles and emails need a key to administer; with a lesser one nothing is changed."""
+    headers, may = {"x-api-key": FIXED[scope]}, scope is Scope.ADMIN
+    place, email = f"/api/v1/users/{new_id}", f"{new_id}@example.com"
+    body = {"userId": new_id, "email": email, "role": "moderator"}
+    made = await rest_of.post("/api/v1/users", headers=headers, json=body)
+    assert made.status_code == (201 if may else 403)
+    if not may:
+        assert [each["field"] for each in made.json()["error"]["details"]] == ["role"]
+        made = await rest_of.post("/api/v1/users", headers=headers, json={**body, "role": None})
+    changes = {"city": "Pune", "status": "inactive", "metadata": {"tags": ["a"]}}
+    assert (await rest_of.patch(place, headers=headers, json=changes)).status_code == 200
+    more = {"city": "Goa", "email": f"b_{email}", "role": "user"}
+    reply = await rest_of.patch(place, headers=headers, json=more)
+    assert reply.status_code == (200 if may else 403)
+    if not may:
+        named = {each["field"] for each in reply.json()["error"]["details"]}
+        assert named == {"email", "role"}
+    now = (await rest_of.get(place, headers=ADMIN)).json()["data"]
+    assert (now["email"], now["profile"]["city"]) == (
+        (f"b_{email}", "Goa") if may else (email, "Pune")
+    )
+    role = await rest_of.put(f"{place}/role", headers=headers, json={"role": "user"})
+    assert role.status_code == (200 if may else 403)
+
+
 async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) -> None:
     made = command(guarded, "create", "reporting", "--scope", "read")
     assert made.returncode == 0, made.stderr

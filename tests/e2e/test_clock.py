@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,15 +12,9 @@ import pytest
 from server import config
 from tests.e2e import connector_steps as step
 from tests.e2e.identity_steps import Json, bearer, signed_in
-from tests.stack import Stack, turnable
+from tests.stack import Stack
 
 CALLS = 12  # enough for each of two workers to be asked
-
-
-@pytest.fixture(scope="module")
-def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with turnable(tmp_path_factory.mktemp("turnable")) as stack:
-        yield stack
 
 
 def new_user(**fields: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from finlink.connectors.v1 import (
     sync_service_pb2,
 )
 from finlink.connectors.v1 import connector_service_pb2 as rpc
-from finlink.users.v1 import user_service_pb2 as user_rpc
+from finlink.users.v1 import user_creation_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -557,7 +557,7 @@ async def test_deleting_the_user_takes_the_connectors_along(
     connectors: ConnectorServiceAsyncStub, users: UserServiceAsyncStub, user: str
 ) -> None:
     made = await connect(connectors, user)
-    await users.DeleteUser(user_rpc.DeleteUserRequest(user_id=user))
+    await users.DeleteUser(user_creation_pb2.DeleteUserRequest(user_id=user))
     assert await refused(get(connectors, made.id)) == NOT_FOUND
     records = record_pb2.ListRecordsRequest(connector_id=made.id)
     assert await refused(connectors.ListRecords(records)) == NOT_FOUND

@@ -15,7 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from pymongo import MongoClient
 
 from server.rpc.method import Method
-from tests.contract.descriptors import VALUES, ids, methods_for_nobody
+from tests.contract.descriptors import VALUES, ids, methods, methods_for_nobody
 from tests.e2e.strictness_calls import chunked, raw, streamed, zeros
 from tests.e2e.users_errors import Failure, failed
 from tests.gathered_requests import contents, opened
@@ -348,7 +348,7 @@ ROUTES = sorted({path for each in METHODS for path in (each.http_path, *each.oth
 def serves(verb: str, path: str) -> bool:
     patterns = (
         re.sub(r"\{\w+\}", "[^/]+", each)
-        for method in METHODS
+        for method in methods()
         for each in (method.http_path, *method.other_paths)
         if method.verb.upper() == verb
     )
@@ -364,7 +364,7 @@ async def test_wrong_verbs(rest: httpx.AsyncClient, route: str) -> None:
             reply = await rest.request(verb, path.removeprefix("/api/v1"), content=b"{}")
             assert failed(reply) == ROUTE_NOT_FOUND
             refused.append(verb)
-    assert "PATCH" in refused
+    assert refused
     if "GET" in refused:  # otherwise HEAD is served, too
         assert (await rest.head(path.removeprefix("/api/v1"))).status_code == 404
 

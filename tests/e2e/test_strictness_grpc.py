@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from finlink.users.v1 import user_lists_pb2
+from finlink.users.v1 import user_creation_pb2, user_lists_pb2
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 from google.protobuf.descriptor import FieldDescriptor
@@ -36,7 +36,9 @@ def victim(wire: grpc.Channel) -> str:
     """A user that calls could do harm to."""
     user_id = f"strict_{uuid.uuid4().hex[:12]}"
     UserServiceStub(wire).CreateUser(
-        rpc.CreateUserRequest(user_id=user_id, email=f"{user_id}@example.com", city="Pune")
+        user_creation_pb2.CreateUserRequest(
+            user_id=user_id, email=f"{user_id}@example.com", city="Pune"
+        )
     )
     return user_id
 

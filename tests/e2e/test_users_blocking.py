@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from finlink.users.v1 import user_lists_pb2, user_updates_pb2
+from finlink.users.v1 import user_creation_pb2, user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
@@ -35,7 +35,9 @@ def grpc_stub_cls() -> type[UserServiceStub]:
 
 def test_a_users_life(grpc_stub: UserServiceStub, new_id: str) -> None:
     created = grpc_stub.CreateUser(
-        rpc.CreateUserRequest(user_id=new_id, email=f"{new_id}@example.com", city="Pune")
+        user_creation_pb2.CreateUserRequest(
+            user_id=new_id, email=f"{new_id}@example.com", city="Pune"
+        )
     )
     assert created.message == "User created successfully"
     assert grpc_stub.GetUser(rpc.GetUserRequest(user_id=new_id)).data == created.data
@@ -64,7 +66,7 @@ def test_a_users_life(grpc_stub: UserServiceStub, new_id: str) -> None:
     listed = grpc_stub.ListUsers(user_lists_pb2.ListUsersRequest(status="suspended", limit=100))
     assert user in listed.data.users
 
-    deleted = grpc_stub.DeleteUser(rpc.DeleteUserRequest(user_id=new_id))
+    deleted = grpc_stub.DeleteUser(user_creation_pb2.DeleteUserRequest(user_id=new_id))
     assert deleted.message == "User deleted successfully"
     with pytest.raises(grpc.RpcError) as raised:
         grpc_stub.GetUser(rpc.GetUserRequest(user_id=new_id))
@@ -72,7 +74,7 @@ def test_a_users_life(grpc_stub: UserServiceStub, new_id: str) -> None:
 
 
 def test_what_is_taken(grpc_stub: UserServiceStub, new_id: str) -> None:
-    request = rpc.CreateUserRequest(user_id=new_id, email=f"{new_id}@example.com")
+    request = user_creation_pb2.CreateUserRequest(user_id=new_id, email=f"{new_id}@example.com")
     grpc_stub.CreateUser(request)
     request.user_id += "_2"
     with pytest.raises(grpc.RpcError) as raised:
@@ -84,7 +86,9 @@ def test_what_is_taken(grpc_stub: UserServiceStub, new_id: str) -> None:
 
 def test_what_is_wrong(grpc_stub: UserServiceStub) -> None:
     with pytest.raises(grpc.RpcError) as raised:
-        grpc_stub.CreateUser(rpc.CreateUserRequest(user_id="a b", email="x", income=0))
+        grpc_stub.CreateUser(
+            user_creation_pb2.CreateUserRequest(user_id="a b", email="x", income=0)
+        )
     assert grpc_error(raised.value) == Failure(
         "VALIDATION_ERROR",
         "Validation failed",

@@ -9,7 +9,7 @@ import grpc
 import httpx
 import pytest
 from finlink.connectors.v1 import connector_reads_pb2
-from finlink.users.v1 import user_lists_pb2, user_updates_pb2
+from finlink.users.v1 import user_creation_pb2, user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
 from google.protobuf import json_format
@@ -30,7 +30,9 @@ DEFAULTS = pb.Preferences(
 
 
 async def create(users: UserServiceAsyncStub, user_id: str, **fields: Any) -> pb.User:
-    request = rpc.CreateUserRequest(user_id=user_id, email=f"{user_id}@example.com", **fields)
+    request = user_creation_pb2.CreateUserRequest(
+        user_id=user_id, email=f"{user_id}@example.com", **fields
+    )
     return (await users.CreateUser(request)).data
 
 
@@ -52,7 +54,7 @@ async def test_create_as_the_requirements_print_it(
     users: UserServiceAsyncStub, new_id: str
 ) -> None:
     reply = await users.CreateUser(
-        rpc.CreateUserRequest(
+        user_creation_pb2.CreateUserRequest(
             user_id=new_id,
             email=f"{new_id.upper()}@example.com",
             first_name="John",
@@ -62,7 +64,7 @@ async def test_create_as_the_requirements_print_it(
             country="India",
         )
     )
-    assert reply == rpc.CreateUserResponse(
+    assert reply == user_creation_pb2.CreateUserResponse(
         message="User created successfully",
         data=pb.User(
             id=reply.data.id,
@@ -270,10 +272,13 @@ async def test_lists(users: UserServiceAsyncStub, new_id: str) -> None:
 
 async def test_delete(users: UserServiceAsyncStub, new_id: str) -> None:
     before = await create(users, new_id, city="Pune")
-    reply = await users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id))
-    assert reply == rpc.DeleteUserResponse(message="User deleted successfully")
+    reply = await users.DeleteUser(user_creation_pb2.DeleteUserRequest(user_id=new_id))
+    assert reply == user_creation_pb2.DeleteUserResponse(message="User deleted successfully")
     assert await refused(users.GetUser(rpc.GetUserRequest(user_id=new_id))) == NOT_FOUND
-    assert await refused(users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id))) == NOT_FOUND
+    assert (
+        await refused(users.DeleteUser(user_creation_pb2.DeleteUserRequest(user_id=new_id)))
+        == NOT_FOUND
+    )
     again = await create(users, new_id)
     assert again.id != before.id
     assert again.profile == pb.Profile()
@@ -285,7 +290,9 @@ async def test_delete(users: UserServiceAsyncStub, new_id: str) -> None:
 async def test_who_is_taken_is_named(users: UserServiceAsyncStub, new_id: str) -> None:
     await create(users, new_id)
     failure = await refused(
-        users.CreateUser(rpc.CreateUserRequest(user_id=new_id, email=f"{new_id}@EXAMPLE.com"))
+        users.CreateUser(
+            user_creation_pb2.CreateUserRequest(user_id=new_id, email=f"{new_id}@EXAMPLE.com")
+        )
     )
     assert failure == Failure(
         "USER_EXISTS",
@@ -314,7 +321,7 @@ async def test_nobody_is_not_found(
         users.UpdateUserEmailVerified(
             user_updates_pb2.UpdateUserEmailVerifiedRequest(user_id=new_id, email_verified=True)
         ),
-        users.DeleteUser(rpc.DeleteUserRequest(user_id=new_id)),
+        users.DeleteUser(user_creation_pb2.DeleteUserRequest(user_id=new_id)),
         connectors.ListUserConnectors(
             connector_reads_pb2.ListUserConnectorsRequest(user_id=new_id)
         ),
@@ -345,7 +352,7 @@ async def test_every_wrong_field_is_named_by_its_json_name(
 ) -> None:
     failure = await refused(
         users.CreateUser(
-            rpc.CreateUserRequest(
+            user_creation_pb2.CreateUserRequest(
                 user_id="no spaces",
                 email="nobody",
                 first_name="x" * 101,
@@ -379,7 +386,7 @@ async def test_page_and_token_exclude_each_other(users: UserServiceAsyncStub) ->
 
 async def test_a_request_id_is_echoed(users: UserServiceAsyncStub, new_id: str) -> None:
     call = users.CreateUser(
-        rpc.CreateUserRequest(user_id=new_id, email=f"{new_id}@example.com"),
+        user_creation_pb2.CreateUserRequest(user_id=new_id, email=f"{new_id}@example.com"),
         metadata=(("x-request-id", f"test-{new_id}"),),
     )
     await call

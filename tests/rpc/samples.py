@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import Any
 
 from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
@@ -133,11 +134,25 @@ def needed(field: FieldDescriptor) -> bool:
 
 def valid(method: Method) -> st.SearchStrategy[dict[str, Any]]:
     """A valid request as the keyword arguments that make it."""
-    fields = list(method.request.fields)
+    return st.one_of([_valid(method, set(chosen)) for chosen in product(*choices(method.request))])
+
+
+def _valid(method: Method, chosen: Set[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """The same with these of the fields that exclude each other."""
+    others = {name for choice in choices(method.request) for name in choice} - chosen
+    fields = [field for field in method.request.fields if field.name not in others]
+    must = {field.name for field in fields if needed(field)} | chosen
     return st.fixed_dictionaries(
-        {field.name: field_values(field) for field in fields if needed(field)},
-        optional={field.name: field_values(field) for field in fields if not needed(field)},
+        {field.name: field_values(field) for field in fields if field.name in must},
+        optional={field.name: field_values(field) for field in fields if field.name not in must},
     )
+
+
+def choices(request: Descriptor) -> list[list[str]]:
+    """The fields that exclude each other, of which one must be sent."""
+    rules = request.GetOptions().Extensions[validate_pb2.message]
+    assert all(choice.required for choice in rules.oneof)
+    return [list(choice.fields) for choice in rules.oneof]
 
 
 # A wrong value of a field, and the place the error must name, relative to the field's JSON name.

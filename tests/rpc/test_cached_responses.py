@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 from finlink.connectors.v1.sync_service_pb2 import CancelSyncRequest
 from finlink.users.v1 import user_pb2
-from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest, GetUserResponse
+from finlink.users.v1.user_creation_pb2 import DeleteUserRequest
+from finlink.users.v1.user_service_pb2 import GetUserRequest, GetUserResponse
 from google.api.httpbody_pb2 import HttpBody
 
 from server.cache.generations import Generations
@@ -73,6 +74,7 @@ class Way:
 
     def __init__(self, *, shows: bool = True) -> None:
         self.served = 0
+        self.role = Role.USER
         self.failure: Exception | None = None
         self.keys = Admission()
         self.generations = Generations()
@@ -83,13 +85,16 @@ class Way:
         chain = reply_encoding(GET_USER, cast("Handler", self._serve))
         chain = responses.stored(GET_USER, chain)
         chain = request_decoding(
-            GET_USER, cast("Handler", Ownership({})(GET_USER, cast("Any", chain)))
+            GET_USER, cast("Handler", Ownership({}, self._role_of)(GET_USER, cast("Any", chain)))
         )
         chain = responses.returned(GET_USER, chain)
         authentication = Authentication(
             cast("Keys", self.keys), cast("SignIns", Tokens()), _identity
         )
         self._chain = authentication(GET_USER, chain)
+
+    async def _role_of(self, user_id: str) -> Role | None:
+        return self.role
 
     async def _serve(self, request: Any, context: Context) -> GetUserResponse:
         self.served += 1
@@ -112,13 +117,23 @@ async def test_a_cached_reply_is_for_those_who_may_see_it() -> None:
     way = Way()
     assert await way.call(authorization="Bearer ann") == "ann1"
     assert await way.call(authorization="Bearer ann") == "ann1"
-    assert await way.call(authorization="Bearer mod.moderator") == "ann1"
+    assert await way.call(authorization="Bearer boss.admin") == "ann1"
     with pytest.raises(PermissionDenied):
         await way.call(authorization="Bearer bob")
     way.cache.drop_all()
     with pytest.raises(PermissionDenied):
         await way.call(authorization="Bearer bob")
     assert way.served == 1
+
+
+async def test_for_a_moderator_the_role_of_the_user_is_looked_up() -> None:
+    way = Way()
+    assert await way.call() == "ann1"
+    assert await way.call(authorization="Bearer mod.moderator") == "ann2"
+    way.role = Role.ADMIN
+    with pytest.raises(PermissionDenied):
+        await way.call(authorization="Bearer mod.moderator")
+    assert way.served == 2
 
 
 async def test_the_second_call_is_served_from_the_cache_over_rest_and_grpc_each_in_its_form() -> (

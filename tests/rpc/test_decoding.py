@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from finlink.users.v1.user_service_pb2 import CreateUserRequest
+from finlink.users.v1.user_creation_pb2 import CreateUserRequest
 
 from server.core.errors import InvalidRequest, PayloadTooLarge
 from server.rpc.call import Call, Context, Handler, enter_call

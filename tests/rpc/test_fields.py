@@ -10,9 +10,8 @@ import msgspec
 import pytest
 from finlink.audit.v1 import audit_service_pb2 as audit
 from finlink.exports.v1.export_service_pb2 import ExportCompleted
-from finlink.users.v1 import user_lists_pb2, user_updates_pb2
+from finlink.users.v1 import user_creation_pb2, user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_pb2 as pb
-from finlink.users.v1 import user_service_pb2 as rpc
 from google.protobuf import descriptor_pool, field_mask_pb2, message_factory
 from google.protobuf.descriptor_pb2 import (
     FieldDescriptorProto,
@@ -23,7 +22,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from server.core.errors import InvalidRequest
 from server.core.model import Id, Model, document_name
-from server.rpc.fields import from_document, to_changes, to_message, to_model
+from server.rpc.fields import from_document, to_changes, to_message, to_model, to_replacement
 from server.rpc.times import timestamp
 
 AT = datetime(2024, 1, 31, 10, 30, 0, 123000, UTC)
@@ -123,7 +122,7 @@ def test_what_was_not_sent_has_its_default() -> None:
 
 
 def test_one_message_may_be_of_several_models() -> None:
-    request = rpc.CreateUserRequest(
+    request = user_creation_pb2.CreateUserRequest(
         user_id="asha",
         first_name="Asha",
         date_of_birth="1990-01-02",
@@ -204,7 +203,7 @@ def test_an_update_of_nothing_is_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"at least one field, or name one in updateMask$"):
         to_changes(Wishes, update(), "w")
     with pytest.raises(InvalidRequest, match=r"at least one field$"):
-        to_changes(Wishes, rpc.CreateUserRequest(user_id="unknown to the model"))
+        to_changes(Wishes, user_creation_pb2.CreateUserRequest(user_id="unknown to the model"))
 
 
 def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:
@@ -221,8 +220,21 @@ def test_a_date_and_a_list_are_changed_as_the_model_has_them() -> None:
 
 
 def test_a_document_may_be_changed_at_its_top_and_without_a_mask() -> None:
-    person = rpc.CreateUserRequest(user_id="asha", metadata=pb.UserMetadata(source="web"))
+    person = user_creation_pb2.CreateUserRequest(
+        user_id="asha", metadata=pb.UserMetadata(source="web")
+    )
     assert to_changes(Person, person) == {"userId": "asha", "metadata.source": "web"}
+
+
+def test_a_replacement_leaves_nothing_of_before() -> None:
+    sent = pb.Preferences(currency="EUR", notifications=pb.Notifications(sms=True))
+    assert to_replacement(sent, (Wishes, "w")) == {
+        "w.currency": "EUR",
+        "w.language": None,
+        "w.notifications.email": True,
+        "w.notifications.sms": True,
+        "w.notifications.push": True,
+    }
 
 
 def _book_update() -> Any:

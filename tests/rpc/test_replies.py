@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from finlink.audit.v1 import audit_service_pb2 as audit
-from finlink.users.v1 import user_lists_pb2, user_updates_pb2
+from finlink.users.v1 import user_creation_pb2, user_lists_pb2, user_updates_pb2
 from finlink.users.v1 import user_service_pb2 as rpc
 
 from server.core.model import Model
@@ -66,5 +66,5 @@ async def test_a_change_says_what_it_has_done() -> None:
             user_id="asha", status="active", updated_at=timestamp(AT)
         ),
     )
-    deleted = await changed(rpc.DeleteUserResponse, "Deleted", change)
-    assert deleted == rpc.DeleteUserResponse(message="Deleted")
+    deleted = await changed(user_creation_pb2.DeleteUserResponse, "Deleted", change)
+    assert deleted == user_creation_pb2.DeleteUserResponse(message="Deleted")

@@ -32,6 +32,7 @@ from tests.sandbox import driver
 from tests.sandbox.accounts import Accounts, accounts_at
 from tests.security_long import canaries as look
 from tests.security_long.canaries import Canaries
+from tests.security_long.factor_calls import use_second_factors
 from tests.stack import ROOT, Stack, running
 
 CREATE = "/finlink.connectors.v1.ConnectorService/CreateConnector"
@@ -398,6 +399,7 @@ async def test_no_secret_is_in_clear_anywhere(
             for _ in range(2 if full else 1):
                 connectors = [*await caller.succeed(), await caller.log_in_by_hand()]
                 await caller.fail()
+                await use_second_factors(rest, at.canaries)
                 await caller.over_grpc(channel)
                 assert await at.scan(deep=full) == []
                 if full:

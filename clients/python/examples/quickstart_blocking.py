@@ -15,7 +15,7 @@ from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
 from finlink.connectors.v1.session_pb2 import Credentials, DisconnectConnectorRequest
 from finlink.connectors.v1.sync_pb2 import SyncHistoryEntry
 from finlink.connectors.v1.sync_service_pb2 import GetSyncStatusRequest
-from finlink.users.v1.user_service_pb2 import CreateUserRequest, DeleteUserRequest
+from finlink.users.v1.user_creation_pb2 import CreateUserRequest, DeleteUserRequest
 from finlink_client import BlockingFinlink
 
 PLATFORMS = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from finlink.identity.v1 import (
@@ -11,17 +12,28 @@ from finlink.identity.v1 import (
     key_service_pb2_grpc,
     me_service_pb2,
     me_service_pb2_grpc,
+    user_admin_service_pb2,
+    user_admin_service_pb2_grpc,
 )
 
 from server.core.health import HealthCheck
 from server.domains.identity.accounts import store as account_store
+from server.domains.identity.accounts.new_passwords import NewPasswords
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges import store as challenge_store
 from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.factors.code_limits import HourlyLimit
+from server.domains.identity.factors.code_sending import CodeSending, SendingWay
+from server.domains.identity.factors.notices import FactorNotices
+from server.domains.identity.factors.reauthentication import Reauthentication
+from server.domains.identity.factors.removal import FactorRemoval
+from server.domains.identity.factors.service import FactorService
+from server.domains.identity.factors.solutions import SecondFactors
+from server.domains.identity.factors.totp import TotpSecrets
 from server.domains.identity.lockout import store as lockout_store
 from server.domains.identity.lockout.addresses import AddressGuard
 from server.domains.identity.lockout.devices import DeviceTokens
-from server.domains.identity.lockout.service import Lockout
+from server.domains.identity.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.lockout.store import LoginFailureStore
 from server.domains.identity.me import convert as me_convert
 from server.domains.identity.me.export import AccountExport
@@ -31,6 +43,7 @@ from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
 from server.domains.identity.recovery.mails import Mails
+from server.domains.identity.recovery.model import MAILS_AN_HOUR
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.store import TokenStore
 from server.domains.identity.recovery.verification import EmailVerification
@@ -44,15 +57,22 @@ from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion
 from server.domains.identity.signin.cookies import Cookies
-from server.domains.identity.signin.dependents import LoginDependents
+from server.domains.identity.signin.dependents import (
+    AddressDependents,
+    LoginDependents,
+    RoleDependents,
+)
 from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.notices import ReuseMails
 from server.domains.identity.signin.opening import Opening
 from server.domains.identity.signin.owners import SessionOwners
 from server.domains.identity.signin.registration import Registration
+from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
 from server.domains.identity.signin.servicer import AuthServicer
 from server.domains.identity.signin.sign_ins import UserSignIns
+from server.domains.identity.staff.service import StaffService
+from server.domains.identity.staff.servicer import UserAdminServicer
 from server.domains.identity.tokens import store as token_store
 from server.domains.identity.tokens.access_tokens import TokenForm
 from server.domains.identity.tokens.key_rotation import KeyRotation
@@ -73,6 +93,7 @@ DEVICES = "device tokens"
 FAILURES = "names of failed logins"
 MAIL_TOKENS = "tokens of mails"
 CHALLENGES = "challenges of logins"
+TOTP = "secrets of authenticator apps"
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
@@ -104,16 +125,26 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         hashers=settings.password_hashers,
     )
     failures = LoginFailureStore(kernel.database, secrets[FAILURES])
-    lockout = Lockout(failures, AddressGuard(failures, changes, clock), changes, clock)
+    addresses = AddressGuard(failures, changes, clock)
+    lockout = Lockout(failures, addresses, changes, clock)
     devices = DeviceTokens(secrets[DEVICES])
     opening = Opening(tokens, devices, clock)
     challenges = ChallengeStore(kernel.database, secrets[CHALLENGES])
     completion = Completion(
         changes, users, accounts, sessions, challenges, opening, clock
     )  # fmt: skip
+    totp_secrets, notices = TotpSecrets(secrets[TOTP]), FactorNotices(kernel.outbox, clock)
+    second_factor_lockout = SecondFactorLockout(failures, changes, clock)
+    removal = FactorRemoval(users, accounts, challenges, second_factor_lockout, notices)
+    second_factors = SecondFactors(
+        changes, accounts, totp_secrets, second_factor_lockout, notices, clock
+    )
+    factors = FactorService(
+        changes, users, accounts, totp_secrets, second_factors, removal, sessions, notices, clock
+    )
     mail_tokens = TokenStore(kernel.database, secrets[MAIL_TOKENS])
     verification = EmailVerification(
-        changes, users, accounts, mail_tokens, sessions, kernel.outbox, mails, clock
+        changes, users, accounts, mail_tokens, sessions, removal, kernel.outbox, mails, clock
     )
     reset = PasswordReset(
         changes,
@@ -123,6 +154,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         hashing,
         sessions,
         lockout,
+        removal,
         kernel.outbox,
         mails,
         clock,
@@ -134,21 +166,48 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         users, accounts, hashing, lockout, devices, completion,
         needs_verified_email=settings.must_verify_email,
     )  # fmt: skip
-    me = MeService(
-        changes, users, accounts, hashing, lockout, sessions, kernel.outbox, mails, clock
+    second_factor = SecondFactorLogin(users, accounts, challenges, second_factors, completion)
+    hourly = HourlyLimit(challenges, MAILS_AN_HOUR, clock)
+    codes = CodeSending(
+        changes, users, accounts, challenges, kernel.outbox,
+        {
+            # The limits of SMS belong here; until there are any, a number gets as many codes as an address.
+            "phone": SendingWay("sms", partial(challenges.subject, "phone"), hourly),
+            "email": SendingWay("mail", mail_tokens.subject, hourly),
+        },
+        clock,
+    )  # fmt: skip
+    reauthentication = Reauthentication(
+        changes, users, accounts, challenges, hashing, lockout, second_factors, sessions
     )
+    me = MeService(
+        changes,
+        users,
+        accounts,
+        challenges,
+        hashing,
+        lockout,
+        sessions,
+        kernel.outbox,
+        mails,
+        clock,
+    )
+    staff = StaffService(changes, users, sessions, reset, lockout, second_factor_lockout)
     cookies = Cookies(secure=origin.startswith("https://"))
     use = SessionUse(session_documents, clock)
-    sign_ins = UserSignIns(tokens, sessions, cookies, use, [origin, *edge.cors_origins])
+    sign_ins = UserSignIns(tokens, sessions, cookies, use, [origin, *edge.cors_origins], clock)
     auth = AuthServicer(
-        registration, login, SignInService(tokens, sessions, refresher, opening), verification, reset,
-        cookies, sign_ins.origins,
+        registration, login, second_factor, SignInService(tokens, sessions, refresher, opening), verification,
+        reset, codes, reauthentication, cookies, sign_ins.origins, addresses, devices,
     )  # fmt: skip
     metrics.show_zeros()
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
-        me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me), server)
+        me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me, factors), server)
+        user_admin_service_pb2_grpc.add_UserAdminServiceServicer_to_server(
+            UserAdminServicer(staff), server
+        )
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(tokens), server)
 
     return Parts(
@@ -156,13 +215,24 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         background=[Background("note sessions in use", use.write, WRITE_SECONDS)],
         closed=[hashing.stop],
         dependents=[
-            LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox)
+            LoginDependents(
+                accounts,
+                sessions,
+                revoke,
+                mail_tokens,
+                lockout,
+                second_factor_lockout,
+                kernel.outbox,
+            ),
+            RoleDependents(kernel.database, session_documents, revoke, clock),
+            AddressDependents(mail_tokens, kernel.outbox, mails, clock),
         ],
         exporters=[AccountExport(users, me, sessions)],
         exported={
             "login_methods": me_convert.exported_login_methods,
             "session": exported_session,
         },
+        passwords=NewPasswords(accounts, hashing),
         sign_ins=sign_ins,
         checks=[HealthCheck("signingKeys", tokens.health)],
     )
@@ -205,11 +275,12 @@ def _signing_keys(
 DOMAIN = Domain(
     contract=[
         auth_service_pb2.DESCRIPTOR, me_service_pb2.DESCRIPTOR, key_service_pb2.DESCRIPTOR,
+        user_admin_service_pb2.DESCRIPTOR,
     ],
     build=build,
     indexes=lambda _: {
         **account_store.INDEXES, **session_store.INDEXES, **token_store.INDEXES,
         **lockout_store.INDEXES, **challenge_store.INDEXES,
     },
-    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS, CHALLENGES],
+    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS, CHALLENGES, TOTP],
 )  # fmt: skip

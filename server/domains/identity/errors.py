@@ -41,3 +41,13 @@ class CodeInvalid(ApiError):
 class SessionNotFound(ApiError):
     code = "SESSION_NOT_FOUND"
     default_message = "Session not found"
+
+
+class TotpActive(ApiError):
+    code = "TOTP_ACTIVE"
+    default_message = "There is a second factor already: remove it first"
+
+
+class TotpNotActive(ApiError):
+    code = "TOTP_NOT_ACTIVE"
+    default_message = "There is no second factor"

@@ -10,11 +10,12 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
 from server.core.pages import Page, PageRequest
+from server.core.principals import Role
 from server.core.users import NewUser, User
 from server.domains.users.errors import UserNotFound
 from server.domains.users.model import UserFilter
 from server.domains.users.store import UserStore
-from server.kernel import Exported, UserDependents
+from server.kernel import Exported, Passwords, UserDependents
 from server.storage.changes import GroupCommitChanges, RecordedChanges
 from server.storage.driver import ClientSession
 
@@ -45,6 +46,11 @@ class UserDirectory:
     async def find(self, field: str, value: str) -> User | None:
         return await self._store.find({"_id" if field == "id" else field: value})
 
+    async def role(self, user_id: str) -> Role | None:
+        """None if nobody has this `userId`."""
+        user = await self._store.find(user_id)
+        return None if user is None else Role[user.role.upper()]
+
     async def lock_id(self, user: str, session: ClientSession) -> User | None:
         try:
             return await self._store.lock({"_id": user}, session)
@@ -60,7 +66,11 @@ class UserDirectory:
 
 class UserService:
     def __init__(
-        self, changes: RecordedChanges, store: UserStore, dependents: Sequence[UserDependents] = ()
+        self,
+        changes: RecordedChanges,
+        store: UserStore,
+        dependents: Sequence[UserDependents] = (),
+        passwords: Passwords | None = None,
     ) -> None:
         self._changes = changes
         self._store = store
@@ -71,12 +81,40 @@ class UserService:
             lambda new, _: Event("user.created", new.user_id, fields=new.given),
         )
         self._dependents = dependents
+        self._passwords = passwords
 
-    async def create(self, new: NewUser, reply: KeyedReply | None = None) -> User:
-        """Raises UserExists."""
-        user = await self._creations.make(new, reply)
+    async def create(
+        self,
+        new: NewUser,
+        reply: KeyedReply | None = None,
+        *,
+        password: str | None = None,
+        role: str | None = None,
+    ) -> User:
+        """Raises UserExists, and for a password what `Passwords.hash_new` raises."""
+        if password is None and role is None:
+            user = await self._creations.make(new, reply)
+        else:
+            user = await self._create_alone(new, password, role, reply)
         _log.info("user created", user_id=user.user_id)
         return user
+
+    async def _create_alone(
+        self, new: NewUser, password: str | None, role: str | None, reply: KeyedReply | None
+    ) -> User:
+        hashed = None
+        if password is not None and self._passwords is not None:
+            hashed = await self._passwords.hash_new(password, user_id=new.user_id, email=new.email)
+
+        async def work(session: ClientSession) -> User:
+            user = await self._store.create(new, session, role=role or "user")
+            if hashed is not None and self._passwords is not None:
+                await self._passwords.store(user, hashed, session)
+            return user
+
+        more = [name for name, value in (("password", hashed), ("role", role)) if value]
+        event = Event("user.created", new.user_id, fields=[*new.given, *more])
+        return await self._changes.make(work, lambda _: event, reply)
 
     async def get(self, user_id: str) -> User:
         """Raises UserNotFound."""

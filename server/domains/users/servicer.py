@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from finlink.users.v1 import user_changes_pb2 as whole
+from finlink.users.v1 import user_creation_pb2 as creation
 from finlink.users.v1 import user_lists_pb2, user_service_pb2_grpc
 from finlink.users.v1 import user_pb2 as pb
 from finlink.users.v1 import user_service_pb2 as rpc
@@ -12,22 +14,34 @@ from server.core.model import Changes
 from server.core.pages import PageRequest
 from server.core.users import Metadata, Preferences, Profile
 from server.domains.users import convert
+from server.domains.users.administration import convert as administration_convert
+from server.domains.users.administration.model import UserChange
+from server.domains.users.administration.rights import Rights, denied, may_set_roles
+from server.domains.users.administration.service import UserAdministration
 from server.domains.users.model import UserFilter
 from server.domains.users.service import UserService
-from server.rpc.call import Context, reply_shows
+from server.rpc.call import Context, current_call, reply_shows
 from server.rpc.fields import to_changes, to_message, to_model
 from server.rpc.replies import changed, listed, reply
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
-    def __init__(self, service: UserService) -> None:
+    def __init__(self, service: UserService, administration: UserAdministration) -> None:
         self._service = service
+        self._administration = administration
 
     async def CreateUser(
-        self, request: rpc.CreateUserRequest, context: Context
-    ) -> rpc.CreateUserResponse:
-        change = partial(self._service.create, convert.new_user(request))
-        return await changed(rpc.CreateUserResponse, "User created successfully", change)
+        self, request: creation.CreateUserRequest, context: Context
+    ) -> creation.CreateUserResponse:
+        if request.HasField("role") and not may_set_roles(current_call().principal):
+            raise denied("role")
+        change = partial(
+            self._service.create,
+            convert.new_user(request),
+            password=request.password if request.HasField("password") else None,
+            role=request.role if request.HasField("role") else None,
+        )
+        return await changed(creation.CreateUserResponse, "User created successfully", change)
 
     async def GetUser(self, request: rpc.GetUserRequest, context: Context) -> rpc.GetUserResponse:
         user = await self._service.get(request.user_id)
@@ -95,8 +109,46 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             change,
         )
 
+    async def UpdateUser(
+        self, request: whole.UpdateUserRequest, context: Context
+    ) -> whole.UpdateUserResponse:
+        rights = Rights(current_call().principal, request.user_id)
+        change = partial(
+            self._administration.change,
+            request.user_id,
+            administration_convert.update(request),
+            rights,
+        )
+        return await changed(whole.UpdateUserResponse, "User updated successfully", change)
+
+    async def ReplaceUser(
+        self, request: whole.ReplaceUserRequest, context: Context
+    ) -> whole.ReplaceUserResponse:
+        rights = Rights(current_call().principal, request.user_id)
+        change = partial(
+            self._administration.change,
+            request.user_id,
+            administration_convert.replacement(request, may_metadata=rights.may_metadata),
+            rights,
+        )
+        return await changed(whole.ReplaceUserResponse, "User updated successfully", change)
+
+    async def SetUserRole(
+        self, request: whole.SetUserRoleRequest, context: Context
+    ) -> whole.SetUserRoleResponse:
+        change = partial(
+            self._administration.change, request.user_id, UserChange(role=request.role), None
+        )
+        return await changed(whole.SetUserRoleResponse, "Role updated successfully", change)
+
     async def DeleteUser(
-        self, request: rpc.DeleteUserRequest, context: Context
-    ) -> rpc.DeleteUserResponse:
+        self, request: creation.DeleteUserRequest, context: Context
+    ) -> creation.DeleteUserResponse:
         change = partial(self._service.delete, request.user_id)
-        return await changed(rpc.DeleteUserResponse, "User deleted successfully", change)
+        return await changed(creation.DeleteUserResponse, "User deleted successfully", change)
+
+    async def RestoreUser(
+        self, request: creation.RestoreUserRequest, context: Context
+    ) -> creation.RestoreUserResponse:
+        change = partial(self._administration.restore, request.user_id)
+        return await changed(creation.RestoreUserResponse, "User restored successfully", change)

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from finlink_words import USER_STATUSES
 from msgspec import to_builtins
-from pymongo import IndexModel
+from msgspec.structs import replace
+from pymongo import DESCENDING, IndexModel
 from pymongo.collation import Collation
+from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.errors import FieldError
@@ -34,6 +36,9 @@ _STATUS_INDEX = "status_newest_risk"
 _RISK_INDEX = "profile.riskTolerance_1_createdAt_-1__id_-1"
 _CITY_INDEX = "city_newest_status_risk"
 _EMAIL_INDEX = "email_1_if_any"
+_ADMINS_INDEX = "admins"
+# Of a user who comes back: nothing to sign in with, and no role over others.
+_WITHOUT_LOGINS = {"role": "user", "phoneVerified": False, "mfaEnabled": False}
 RETIRED = {USERS: ["status_1_createdAt_-1__id_-1", "profile.city_1_createdAt_-1__id_-1", "email_1"]}
 
 
@@ -50,6 +55,7 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
                 partialFilterExpression={"email": {"$gt": ""}},
             ),
             COUNTED.index,
+            IndexModel("role", name=_ADMINS_INDEX, partialFilterExpression={"role": "admin"}),
             IndexModel(NEWEST_FIRST, name=_ALL_INDEX),
             IndexModel(["status", *NEWEST_FIRST, "profile.riskTolerance"], name=_STATUS_INDEX),
             IndexModel(["profile.riskTolerance", *NEWEST_FIRST], name=_RISK_INDEX),
@@ -59,7 +65,10 @@ def indexes(archive_days: int) -> Mapping[str, Sequence[IndexModel]]:
                 collation=_ANY_CASE,
             ),
         ],
-        ARCHIVE: [IndexModel("archivedAt", expireAfterSeconds=archive_days * 86_400)],
+        ARCHIVE: [
+            IndexModel("archivedAt", expireAfterSeconds=archive_days * 86_400),
+            IndexModel(["userId", "archivedAt"]),
+        ],
     }
 
 
@@ -79,18 +88,15 @@ class UserStore(Repository[User]):
         self._archive = database.collection(ARCHIVE)
         self._counters = Counters(database, COUNTED)
 
-    async def create(self, new: NewUser, session: ClientSession | None = None) -> User:
+    async def create(
+        self, new: NewUser, session: ClientSession | None = None, *, role: str = "user"
+    ) -> User:
         """Raises UserExists naming every field that is taken."""
+        user = replace(self.new(new), role=role)
         try:
-            (user,) = await self.create_all([new], session)
+            await self.insert([user], session)
         except UserExists:
-            fields = []
-            if await self.exists({"userId": new.user_id}):
-                fields.append(FieldError("userId", "User ID already exists"))
-            if new.email is not None and await self.exists({"email": new.email}):
-                fields.append(FieldError("email", "Email already exists"))
-            message = fields[0].message if len(fields) == 1 else None
-            raise UserExists(message, fields=fields) from None
+            raise await self._what_is_taken(new.user_id, new.email) from None
         return user
 
     async def create_all(
@@ -107,6 +113,47 @@ class UserStore(Repository[User]):
         await self._counters.leave([document], session)
         document.pop(COUNTED_AS, None)
         await self._archive.insert_one({**document, "archivedAt": utc_now()}, session=session)
+
+    async def restore(self, user_id: str, session: ClientSession) -> User:
+        """Move the user back who was archived last under this `userId`, inside a transaction.
+
+        Raises UserNotFound, and UserExists naming what is taken meanwhile.
+        """
+        document = await self._archive.find_one_and_delete(
+            {"userId": user_id}, sort=[("archivedAt", DESCENDING)], session=session
+        )
+        if document is None:
+            raise UserNotFound
+        del document["archivedAt"]
+        document |= {**_WITHOUT_LOGINS, "updatedAt": utc_now()}
+        try:
+            await self._collection.insert_one(document, session=session)
+        except DuplicateKeyError:
+            raise await self._what_is_taken(user_id, document.get("email")) from None
+        return self._mapped.read(document)
+
+    async def lock_other_admin(self, user_id: str, session: ClientSession) -> bool:
+        """Whether there is another active admin, who then stays one until the transaction ends.
+
+        Of two admins who demote each other, each locks the other, so one of them has to wait and sees.
+        """
+        query = {
+            "role": "admin",
+            "status": {"$in": ["active", None]},  # a user without a status counts as active
+            "userId": {"$ne": user_id},
+        }
+        found = await self._collection.find_one_and_update(
+            query, {"$inc": {LOCK: 1}}, hint=_ADMINS_INDEX, session=session
+        )
+        return found is not None
+
+    async def _what_is_taken(self, user_id: str, email: str | None) -> UserExists:
+        fields = []
+        if await self.exists({"userId": user_id}):
+            fields.append(FieldError("userId", "User ID already exists"))
+        if email is not None and await self.exists({"email": email}):
+            fields.append(FieldError("email", "Email already exists"))
+        return UserExists(fields[0].message if len(fields) == 1 else None, fields=fields)
 
     async def list(self, where: UserFilter, wanted: PageRequest) -> Page[User]:
         async def total() -> int:

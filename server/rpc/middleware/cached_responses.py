@@ -9,7 +9,7 @@ checked again.
 from google.protobuf.message import Message
 
 from server.cache.responses import ResponseCache
-from server.core.authorization import check_owner
+from server.core.authorization import check_owner, is_moderated
 from server.rpc import envelope
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
@@ -31,7 +31,8 @@ class CachedResponses:
             if call.rest_query:  # no such RPC has parameters; decoding says so
                 return await inner(request, context)
             entry = cache.get(_name(path, call), request)
-            if entry is not None:
+            # Whether a moderator may see it depends on the user's role, which is looked up inside.
+            if entry is not None and not is_moderated(access, call.principal, entry.user_id):
                 check_owner(access, call.principal, entry.user_id)
                 call.cached = "hit"
                 return envelope.at_present(entry.reply) if call.is_rest else entry.reply

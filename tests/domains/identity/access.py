@@ -6,6 +6,7 @@ CLOSED = {
     "AuthService": {
         "Register": "write all",
         "Login": "write all",
+        "VerifySecondFactor": "write all",
         "Refresh": "write all",
         "Logout": "write all",
         "Introspect": "read none",
@@ -13,6 +14,8 @@ CLOSED = {
         "ResetPassword": "write all",
         "SendVerification": "write all",
         "VerifyEmail": "write all",
+        "StartReauthentication": "write own in-person",
+        "Reauthenticate": "write own in-person",
     },
     "MeService": {
         "GetMe": "read own",
@@ -21,6 +24,16 @@ CLOSED = {
         "ListSessions": "read own",
         "RevokeSession": "write own in-person",
         "RevokeSessions": "write own in-person",
+        "StartTotp": "write own recent in-person",
+        "ConfirmTotp": "write own recent in-person",
+        "RemoveTotp": "write own recent in-person",
+        "RenewRecoveryCodes": "write own recent in-person",
+    },
+    "UserAdminService": {
+        "ListUserSessions": "admin moderator",
+        "RevokeUserSessions": "admin moderator",
+        "SendPasswordReset": "admin admin",
+        "UnlockUser": "admin admin",
     },
     "KeyService": {
         "GetKeys": "read all",

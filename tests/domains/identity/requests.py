@@ -9,9 +9,10 @@ from pymongo.database import Database
 
 from tests.domains.preparing import Prepare
 from tests.e2e.connector_steps import Documents, Json
-from tests.e2e.identity_steps import bearer, login, signed_in
+from tests.e2e.identity_steps import bearer, login, signed_in, with_role
 
 COLLECTIONS = ("credentials", "login_sessions", "identity_revocations")
+_MAILS = {"kind": "reset_password"}
 # Work beside the calls notes the use of a session.
 _SEEN = {"lastSeenAt": 0}
 
@@ -30,18 +31,30 @@ async def _session(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
     return {**bearer(await login(rest, user_id)), "sessionId": other["sessionId"]}
 
 
+async def _by_admin(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    await signed_in(rest, user_id)
+    chief = await with_role(rest, documents, f"{user_id}_chief", "admin")
+    return {**bearer(chief), "userId": user_id}
+
+
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "UpdateMe": (_user, {"city": "Pune"}),
     "RevokeSession": (_session, {}),
     "RevokeSessions": (_two_sessions, {"includeCurrent": False}),
+    "RevokeUserSessions": (_by_admin, {}),
+    "SendPasswordReset": (_by_admin, {}),
+    "UnlockUser": (_by_admin, {}),
 }
 
 
 async def state(documents: Documents, user_id: str) -> Any:
-    return [
+    found = [
         await documents[name].find({"userId": user_id}, _SEEN).to_list(None)
         for name in COLLECTIONS[:2]
     ]
+    users = await documents["users"].find({"userId": user_id}).distinct("_id")
+    mails = await documents["challenges"].count_documents({**_MAILS, "user": {"$in": users}})
+    return [*found, mails]
 
 
 def contents(database: Database[dict[str, Any]]) -> Any:

@@ -17,3 +17,11 @@ OPEN = {
         "DeleteUser": "write self admin recent",
     },
 }
+CLOSED = {
+    "UserService": {
+        "UpdateUser": "write self moderator",
+        "ReplaceUser": "write self admin",
+        "SetUserRole": "admin admin",
+        "RestoreUser": "admin admin",
+    },
+}

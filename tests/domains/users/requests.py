@@ -11,11 +11,28 @@ from server.storage.counter_spec import COUNTED_AS
 from tests.domains.preparing import Prepare
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
+from tests.e2e.identity_steps import bearer, with_role
 
 
 async def user(rest: httpx.AsyncClient, _: Documents, user_id: str) -> Json:
     await steps.create_user(rest, user_id)
     return {"userId": user_id}
+
+
+async def _by_admin(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    chief = await with_role(rest, documents, f"{user_id}_chief", "admin")
+    return {**bearer(chief), **await user(rest, documents, user_id)}
+
+
+async def _deleted(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    request = await _by_admin(rest, documents, user_id)
+    assert (await rest.delete(f"/users/{user_id}")).is_success
+    return request
+
+
+async def _with_email(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    known = await user(rest, documents, user_id)
+    return {**known, "email": (await rest.get(f"/users/{user_id}")).json()["data"]["email"]}
 
 
 async def _new_user(_: httpx.AsyncClient, __: Documents, user_id: str) -> Json:
@@ -24,6 +41,10 @@ async def _new_user(_: httpx.AsyncClient, __: Documents, user_id: str) -> Json:
 
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "CreateUser": (_new_user, {}),
+    "UpdateUser": (user, {"city": "Pune"}),
+    "ReplaceUser": (_with_email, {"city": "Pune"}),
+    "SetUserRole": (_by_admin, {"role": "moderator"}),
+    "RestoreUser": (_deleted, {}),
     "UpdateUserProfile": (user, {"city": "Pune"}),
     "UpdateUserPreferences": (user, {"currency": "USD"}),
     "UpdateUserStatus": (user, {"status": "suspended"}),

@@ -22,6 +22,7 @@ from codegen import envoy, routes, stubs
 from server.app import middleware
 from server.core.access import Keys
 from server.core.idempotency import IdempotencyRecord
+from server.core.principals import Role
 from server.edge.limits import Limits
 from server.rpc.method import Method, methods_of
 from server.rpc.middleware.authentication import Authentication
@@ -134,6 +135,10 @@ class _Admission:
     guard = False
 
 
+async def _nobodys_role(user_id: str) -> Role | None:
+    return None
+
+
 async def _nobody(user_id: str) -> str:
     raise AssertionError(user_id)
 
@@ -179,7 +184,7 @@ async def serving(folder: Path) -> AsyncIterator[Site]:
         LiveSessions(None),
         completion,
         CachedResponses(None),
-        Ownership({}),
+        Ownership({}, _nobodys_role),
         Idempotency(_Records(), b"key", lambda user_id: None),
     )
     services = MiddlewareServices({method.path: method for method in methods.values()}, passed)

@@ -14,9 +14,24 @@ class Password(Model, frozen=True):
 class Totp(Model, frozen=True):
     """An authenticator app; it counts once it has shown a code."""
 
-    sealed: str
+    sealed: str  # its secret
+    started_at: datetime | None = None
     confirmed_at: datetime | None = None
     last_step: int = 0  # the newest whose code was used: each is good once
+
+
+class Phone(Model, frozen=True):
+    """A number that signs in: whoever has the phone has shown it."""
+
+    number: str  # E.164
+    proved_at: datetime  # the last time
+
+
+class RecoveryCode(Model, frozen=True):
+    """A code that stands in for an app that is lost, once."""
+
+    digest: bytes
+    used_at: datetime | None = None
 
 
 class Account(Model, frozen=True):
@@ -26,12 +41,19 @@ class Account(Model, frozen=True):
     user_id: str
     password: Password | None = None
     totp: Totp | None = None
+    recovery_codes: tuple[RecoveryCode, ...] = ()
+    phone: Phone | None = None
     # Grows when the devices that have signed in are to count as strangers again.
     device_epoch: int = 0
 
     @property
+    def active_totp(self) -> Totp | None:
+        """The app that logins need."""
+        return self.totp if self.totp is not None and self.totp.confirmed_at is not None else None
+
+    @property
     def second_factors(self) -> tuple[Method, ...]:
         """The methods that complete a login; none if the first factor is enough."""
-        if self.totp is None or self.totp.confirmed_at is None:
+        if self.active_totp is None:
             return ()
         return ("totp", "recovery_code")

@@ -59,3 +59,27 @@ class AccountStore(Repository[Account]):
         await self._collection.update_one(
             {"_id": ObjectId(user)}, {"$inc": {"deviceEpoch": 1}}, session=session
         )
+
+    async def use_step(self, user: str, sealed: str, step: int, session: ClientSession) -> bool:
+        """Let the codes of this app be good from the step after this; of two at once one gets True."""
+        used = await self._collection.update_one(
+            {
+                "_id": ObjectId(user),
+                "totp.sealed": sealed,
+                "totp.confirmedAt": {"$ne": None},
+                "totp.lastStep": {"$lt": step},
+            },
+            {"$set": {"totp.lastStep": step}},
+            session=session,
+        )
+        return used.modified_count == 1
+
+    async def use_recovery_code(self, user: str, digest: bytes, session: ClientSession) -> bool:
+        """Let a recovery code be good no more; of two at once one gets True."""
+        unused = {"$elemMatch": {"digest": digest, "usedAt": None}}
+        used = await self._collection.update_one(
+            {"_id": ObjectId(user), "recoveryCodes": unused},
+            {"$set": {"recoveryCodes.$.usedAt": utc_now()}},
+            session=session,
+        )
+        return used.modified_count == 1

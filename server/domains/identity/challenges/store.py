@@ -7,6 +7,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import get_args
 
 from bson import ObjectId
 from pymongo import IndexModel
@@ -59,6 +61,18 @@ class ChallengeStore:
         await self._collection.insert_one(document, session=session)
         return self._read(document)
 
+    async def sent_since(
+        self, subject: str, since: datetime, session: ClientSession
+    ) -> Sequence[datetime]:
+        """When something was sent to a subject since then, the first first; tokens of mails count, too."""
+        found = self._collection.find(
+            {"subject": subject, "createdAt": {"$gt": since}},
+            {"createdAt": 1},
+            hint="subject_newest",
+            session=session,
+        )
+        return sorted(each["createdAt"] for each in await found.to_list(None))
+
     async def attempt(self, challenge_id: str, kind: Kind, most: int = TRIES) -> Challenge | None:
         """Count a try, outside of any transaction; None if no try is left, or the challenge does not hold."""
         document = await self._collection.find_one_and_update(
@@ -79,6 +93,17 @@ class ChallengeStore:
             session=session,
         )
         return spent.modified_count == 1
+
+    async def end_all(self, user: str, session: ClientSession) -> None:
+        """Let no challenge of a user hold any more; tokens of mails stay.
+
+        Nothing is left that begins meanwhile if the transaction changes the user's account, too.
+        """
+        await self._collection.update_many(
+            {"user": ObjectId(user), "kind": {"$in": list(get_args(Kind))}, "usedAt": None},
+            {"$set": {"usedAt": utc_now()}},
+            session=session,
+        )
 
     def _digest(self, challenge_id: str, code: str) -> bytes:
         return hmac.new(self._key, f"code {challenge_id} {code}".encode(), hashlib.sha256).digest()

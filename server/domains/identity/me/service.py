@@ -15,6 +15,7 @@ from server.core.principals import Represented, SignedIn
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.challenges.store import ChallengeStore
 from server.domains.identity.errors import LoginFailed
 from server.domains.identity.lockout.model import Name
 from server.domains.identity.lockout.service import Lockout
@@ -37,6 +38,7 @@ class MeService:
         changes: RecordedChanges,
         users: Users,
         accounts: AccountStore,
+        challenges: ChallengeStore,
         hashing: PasswordHashing,
         lockout: Lockout,
         sessions: SessionService,
@@ -47,6 +49,7 @@ class MeService:
         self._changes = changes
         self._users = users
         self._accounts = accounts
+        self._challenges = challenges
         self._hashing = hashing
         self._lockout = lockout
         self._sessions = sessions
@@ -96,6 +99,8 @@ class MeService:
             if (now.password.hash if now and now.password else None) != stored:
                 raise LoginFailed  # it was changed meanwhile
             await self._accounts.set_password(user.id, user.user_id, hashed, session)
+            # Of logins with the password until now.
+            await self._challenges.end_all(user.id, session)
             await self._lockout.succeeded(name, session)
             await self._notify(user, session)
             return user.user_id

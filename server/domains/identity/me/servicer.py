@@ -5,17 +5,18 @@ from datetime import timedelta
 from functools import partial
 
 from finlink.exports.v1 import export_service_pb2
-from finlink.identity.v1 import me_pb2, me_service_pb2_grpc
+from finlink.identity.v1 import factors_pb2, me_pb2, me_service_pb2_grpc
 
 from server.core.clock import utc_now
 from server.core.errors import Unauthenticated
 from server.core.pages import PageRequest
 from server.core.principals import Represented, SignedIn
+from server.domains.identity.factors.service import FactorService
 from server.domains.identity.me import convert
 from server.domains.identity.me.service import MeService
 from server.domains.identity.sessions.model import LoginSession
 from server.rpc.call import Context, current_call, replied
-from server.rpc.fields import to_model
+from server.rpc.fields import to_message, to_model
 
 RECENT = timedelta(minutes=10)
 
@@ -23,6 +24,7 @@ RECENT = timedelta(minutes=10)
 @dataclass(frozen=True)
 class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     _service: MeService
+    _factors: FactorService
 
     async def GetMe(self, request: me_pb2.GetMeRequest, context: Context) -> me_pb2.GetMeResponse:
         return me_pb2.GetMeResponse(data=convert.me(await self._service.get(_caller())))
@@ -73,6 +75,37 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
         )
         return await replied(
             change, lambda _: me_pb2.RevokeSessionsResponse(message="Sessions ended")
+        )
+
+    async def StartTotp(
+        self, request: factors_pb2.StartTotpRequest, context: Context
+    ) -> factors_pb2.StartTotpResponse:
+        setup = await self._factors.start(_signed_in())
+        return factors_pb2.StartTotpResponse(
+            message="Confirm the app with one of its codes",
+            data=to_message(factors_pb2.TotpSetup, setup),
+        )
+
+    async def ConfirmTotp(
+        self, request: factors_pb2.ConfirmTotpRequest, context: Context
+    ) -> factors_pb2.ConfirmTotpResponse:
+        codes = await self._factors.confirm(_signed_in(), request.code)
+        return factors_pb2.ConfirmTotpResponse(
+            message="Second factor added", data=to_message(factors_pb2.RecoveryCodes, codes)
+        )
+
+    async def RemoveTotp(
+        self, request: factors_pb2.RemoveTotpRequest, context: Context
+    ) -> factors_pb2.RemoveTotpResponse:
+        await self._factors.remove(_signed_in(), request.code)
+        return factors_pb2.RemoveTotpResponse(message="Second factor removed")
+
+    async def RenewRecoveryCodes(
+        self, request: factors_pb2.RenewRecoveryCodesRequest, context: Context
+    ) -> factors_pb2.RenewRecoveryCodesResponse:
+        codes = await self._factors.renew_recovery_codes(_signed_in())
+        return factors_pb2.RenewRecoveryCodesResponse(
+            message="Recovery codes renewed", data=to_message(factors_pb2.RecoveryCodes, codes)
         )
 
 

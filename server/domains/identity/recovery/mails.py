@@ -70,6 +70,20 @@ class Mails:
             user,
         )
 
+    def email_changed(self, to: str, until: datetime, user: str) -> Message:
+        """To the address that the account had before."""
+        return Message(
+            "mail",
+            "email_changed",
+            to,
+            "The email address of your account at Finlink was changed to another one. "
+            "Mails about the account are no longer sent to this address.\n\n"
+            "If you did not ask for that, write to the support of Finlink.\n",
+            until,
+            "Your email address was changed",
+            user,
+        )
+
     def session_reused(self, to: str, until: datetime, user: str) -> Message:
         return Message(
             "mail",

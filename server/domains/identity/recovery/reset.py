@@ -1,5 +1,6 @@
 """Setting a password that was forgotten, with the token of a mail."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -7,10 +8,12 @@ import structlog
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest
 from server.core.events import Event
+from server.core.idempotency import KeyedReply
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.errors import CodeInvalid
+from server.domains.identity.factors.removal import FactorRemoval
 from server.domains.identity.lockout.model import Name
 from server.domains.identity.lockout.service import Lockout
 from server.domains.identity.passwords.hashing import PasswordHashing
@@ -36,6 +39,7 @@ class PasswordReset:
         hashing: PasswordHashing,
         sessions: SessionService,
         lockout: Lockout,
+        removal: FactorRemoval,
         outbox: Outbox,
         mails: Mails,
         clock: Clock,
@@ -47,11 +51,12 @@ class PasswordReset:
         self._hashing = hashing
         self._sessions = sessions
         self._lockout = lockout
+        self._removal = removal
         self._outbox = outbox
         self._mails = mails
         self._clock = clock
 
-    async def ask(self, address: str) -> None:
+    async def ask(self, address: str, reply: KeyedReply | None = None) -> None:
         """Have a mail with a token sent to the user of an address; the same work if there is none.
 
         Raises DeliveryUnavailable, whoever asks.
@@ -79,11 +84,11 @@ class PasswordReset:
 
         # Also of nobody, so that both take the same time.
         event = Event("user.reset_requested", user.user_id if user else None)
-        await self._changes.make(work, lambda was_sent: [event] if was_sent else [], None)
+        await self._changes.make(work, lambda was_sent: [event] if was_sent else [], reply)
         self._outbox.wake()
 
     async def reset(self, token: str, password: str) -> None:
-        """Set the password, and end all that the user had: sessions, devices, other tokens.
+        """Set the password, and end all that the user had but the second factor: sessions, devices, tokens.
 
         Raises CodeInvalid; InvalidRequest for a password that is refused, which does not use the token up.
         """
@@ -99,15 +104,21 @@ class PasswordReset:
                 raise InvalidRequest.of("password", problem)
             hashed = await place.hash(password)
 
-        async def work(session: ClientSession) -> User:
+        async def work(session: ClientSession) -> Sequence[str]:
             return await self._set(user, token, hashed, session)
 
-        await self._changes.make(work, lambda _: Event("user.password_reset", user.user_id), None)
+        def events(actions: Sequence[str]) -> Sequence[Event]:
+            return [Event(action, user.user_id) for action in actions]
+
+        await self._changes.make(work, events, None)
         self._sessions.announce(user.id)
         self._outbox.wake()
         _log.info("password reset", user_id=user.user_id)
 
-    async def _set(self, user: User, token: str, hashed: str, session: ClientSession) -> User:
+    async def _set(
+        self, user: User, token: str, hashed: str, session: ClientSession
+    ) -> Sequence[str]:
+        """The names of what was done."""
         taken = await self._tokens.take(token, ["reset_password"], session)
         if taken is None or taken.subject != self._tokens.subject(user.email or ""):
             raise CodeInvalid  # used meanwhile, or the address is another one now
@@ -121,5 +132,10 @@ class PasswordReset:
             until = self._clock.now() + timedelta(days=1)
             notice = self._mails.password_changed(user.email, until, user.id)
             await self._outbox.add(notice, session)
+        done = ["user.password_reset"]
+        # A second factor stays, unless somebody added it before the address was shown to be anybody's.
+        if not user.email_verified and await self._removal.remove(user, session):
+            done.append("user.totp_removed")
         # The mail came through, so the address is the user's.
-        return await self._users.update(user.user_id, {"emailVerified": True}, session)
+        await self._users.update(user.user_id, {"emailVerified": True}, session)
+        return done

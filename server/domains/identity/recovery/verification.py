@@ -1,6 +1,8 @@
 """Showing whose an email address is, with the token of a mail."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypeAlias
 
 import msgspec
 import structlog
@@ -8,10 +10,12 @@ import structlog
 from server.core.clock import Clock
 from server.core.errors import SessionEnded
 from server.core.events import Event
+from server.core.model import Changes
 from server.core.users import NewUser, User
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.errors import CodeInvalid
+from server.domains.identity.factors.removal import FactorRemoval
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import (
     MAILS_AN_HOUR,
@@ -25,6 +29,9 @@ from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
+# A user, and whether a second factor from before was removed.
+_Confirmed: TypeAlias = tuple[User, bool]
+
 _HOUR = timedelta(hours=1)
 _log = structlog.stdlib.get_logger("finlink.identity")
 
@@ -37,6 +44,7 @@ class EmailVerification:
         accounts: AccountStore,
         tokens: TokenStore,
         sessions: SessionService,
+        removal: FactorRemoval,
         outbox: Outbox,
         mails: Mails,
         clock: Clock,
@@ -46,6 +54,7 @@ class EmailVerification:
         self._accounts = accounts
         self._tokens = tokens
         self._sessions = sessions
+        self._removal = removal
         self._outbox = outbox
         self._mails = mails
         self._clock = clock
@@ -113,19 +122,17 @@ class EmailVerification:
         Raises CodeInvalid; UserExists if somebody else has taken address or `userId` meanwhile.
         """
 
-        async def work(session: ClientSession) -> User:
+        async def work(session: ClientSession) -> _Confirmed:
             taken = await self._tokens.take(token, ["verify_email", "register"], session)
             if taken is None or not (taken.user or taken.data):
                 raise CodeInvalid
             if taken.kind == "register":
-                return await self._register(taken, session)
+                return await self._register(taken, session), False
             return await self._confirm(taken, session)
 
-        def event(user: User) -> Event:
-            return Event("user.email_verified", user.user_id, fields=["emailVerified"])
-
-        user = await self._changes.make(work, event, None)
+        user, _ = await self._changes.make(work, _events, None)
         self._sessions.announce(user.id)
+        self._outbox.wake()
         _log.info("email verified", user_id=user.user_id)
         return VerifiedEmail(user.user_id, user.email or "")
 
@@ -135,19 +142,22 @@ class EmailVerification:
         await self._accounts.set_password(user.id, user.user_id, token.data["password"], session)
         return await self._users.update(user.user_id, {"emailVerified": True}, session)
 
-    async def _confirm(self, token: MailToken, session: ClientSession) -> User:
+    async def _confirm(self, token: MailToken, session: ClientSession) -> _Confirmed:
         """The account may have been somebody else's before: what there was ends, but for the password of
         the registration that sent the mail."""
         user = await self._users.lock_id(token.user or "", session)
         if user is None or self._tokens.subject(user.email or "") != token.subject:
             raise CodeInvalid  # the address is another one now
+        had_factor = False
         if not user.email_verified:
             account = await self._accounts.find({"_id": user.id}, session)
             stored = account.password.hash if account and account.password else None
             if stored is not None and stored != token.data.get("password"):
                 await self._accounts.remove_password(user.id, session)
             await self._sessions.end_all(user.id, "credentials", session)
-        return await self._users.update(user.user_id, {"emailVerified": True}, session)
+            had_factor = await self._removal.remove(user, session)
+        changes: Changes = {"emailVerified": True}
+        return await self._users.update(user.user_id, changes, session), had_factor
 
     async def _send(
         self,
@@ -164,3 +174,9 @@ class EmailVerification:
         )
         token = await self._tokens.add(made, session)
         await self._outbox.add(self._mails.verify_email(address, token, until, user), session)
+
+
+def _events(confirmed: _Confirmed) -> Sequence[Event]:
+    user, had_factor = confirmed
+    removed = [Event("user.totp_removed", user.user_id)] if had_factor else []
+    return [Event("user.email_verified", user.user_id, fields=["emailVerified"]), *removed]

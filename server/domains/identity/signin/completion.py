@@ -1,6 +1,6 @@
 """The end of each way to sign in: a session begins, or a second factor is asked for."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -59,8 +59,15 @@ class Completion:
             return await self._challenge(user, account, proof, within)
         return await self.begin(user, account, proof, within)
 
-    async def begin(self, user: User, account: Account, proof: Proof, within: Within) -> Opened:
-        """Begin the session of a user who has proved enough."""
+    async def begin(
+        self,
+        user: User,
+        account: Account,
+        proof: Proof,
+        within: Within,
+        events: Sequence[Event] = (),
+    ) -> Opened:
+        """Begin the session of a user who has proved enough; `events` are recorded with the login."""
         new = NewSession(user.id, proof.session, proof.amr, proof.caller, proof.device_name)
 
         async def work(session: ClientSession) -> tuple[Begun, User]:
@@ -69,8 +76,8 @@ class Completion:
             changed: Changes = {"lastLoginAt": begun.session.created_at}
             return begun, await self._users.update(user.user_id, changed, session)
 
-        event = Event("user.logged_in", user.user_id)
-        begun, user = await self._changes.make(work, lambda _: event, None)
+        recorded = [*events, Event("user.logged_in", user.user_id)]
+        begun, user = await self._changes.make(work, lambda _: recorded, None)
         _log.info("user signed in", user_id=user.user_id, session_id=begun.session.id)
         return await self._opening.opened(begun, user, account)
 

@@ -1,9 +1,22 @@
 """Signing in between the contract's messages and the domain."""
 
-from finlink.identity.v1 import login_pb2, recovery_pb2, registration_pb2, session_pb2
+from collections.abc import Mapping
+from typing import TypeVar
+
+from finlink.identity.v1 import (
+    factors_pb2,
+    login_pb2,
+    reauthentication_pb2,
+    recovery_pb2,
+    registration_pb2,
+    session_pb2,
+)
+from google.protobuf.message import Message
 
 from server.core.errors import FieldError, InvalidRequest
 from server.core.users import NewUser, Profile
+from server.domains.identity.challenges.model import Method
+from server.domains.identity.factors.model import Channel, Shown, Solution
 from server.domains.identity.sessions.model import Caller, Kind
 from server.domains.identity.signin.model import Challenged, Login, Named, Opened
 from server.domains.identity.signin.registration import named
@@ -15,6 +28,17 @@ _NAMES: dict[str, Named] = {
     "username": "username",
     "phone_number": "phone",
 }
+_SOLUTIONS: dict[str, Method] = {
+    "totp": "totp",
+    "recovery_code": "recovery_code",
+}
+_SHOWN = {
+    "password": "password",
+    "totp": "totp",
+    "challenge_id": "challengeId",
+    "code": "code",
+}
+T = TypeVar("T")
 
 
 def caller(call: Call) -> Caller:
@@ -23,22 +47,41 @@ def caller(call: Call) -> Caller:
 
 def login(request: login_pb2.LoginRequest, call: Call, device_cookie: str | None) -> Login:
     """Raises InvalidRequest unless exactly one name is sent. The cookie is a browser's device token."""
-    sent = [name for name in _NAMES if request.HasField(name)]  # type: ignore[arg-type]
-    if len(sent) != 1:
-        message = "send exactly one of email, username and phoneNumber"
-        fields = sent or list(_NAMES)
-        json_names = [request.DESCRIPTOR.fields_by_name[name].json_name for name in fields]
-        raise InvalidRequest(fields=[FieldError(name, message) for name in json_names])
-    name = getattr(request, sent[0])
+    kind, name = _one_of(request, _NAMES)
     return Login(
-        _NAMES[sent[0]],
-        name.lower() if sent[0] == "email" else name,
+        kind,
+        name.lower() if kind == "email" else name,
         request.password,
         session_kind(request.session, "token", call),
         caller(call),
         request.device_token or device_cookie,
         request.device_name or None,
     )
+
+
+def solution(request: factors_pb2.VerifySecondFactorRequest) -> Solution:
+    """Raises InvalidRequest unless exactly one solution is sent."""
+    return Solution(*_one_of(request, _SOLUTIONS))
+
+
+def shown(request: reauthentication_pb2.ReauthenticateRequest) -> Shown:
+    """Raises InvalidRequest unless one thing is shown."""
+    sent = {name for name in _SHOWN if request.HasField(name)}  # type: ignore[arg-type]
+    if sent == {"challenge_id", "code"}:
+        return Shown("code", request.code, request.challenge_id)
+    if sent == {"password"}:
+        return Shown("password", request.password)
+    if sent == {"totp"}:
+        return Shown("totp", request.totp)
+    message = "send exactly one of password, totp, and challengeId with code"
+    names = [json_name for name, json_name in _SHOWN.items() if name in (sent or _SHOWN)]
+    raise InvalidRequest(fields=[FieldError(name, message) for name in names])
+
+
+def channel(request: reauthentication_pb2.StartReauthenticationRequest) -> Channel | None:
+    if not request.HasField("channel"):
+        return None
+    return "phone" if request.channel == "phone" else "email"
 
 
 def session_kind(asked: str, default: Kind, call: Call) -> Kind:
@@ -73,3 +116,14 @@ def session_data(result: Opened | Challenged) -> session_pb2.SessionData:
         return to_message(session_pb2.SessionData, result)
     challenge = to_message(session_pb2.LoginChallenge, result)
     return session_pb2.SessionData(challenge=challenge)
+
+
+def _one_of(request: Message, kinds: Mapping[str, T]) -> tuple[T, str]:
+    """The one field that is sent of several: its kind and its value."""
+    sent = [name for name in kinds if request.HasField(name)]
+    if len(sent) == 1:
+        return kinds[sent[0]], getattr(request, sent[0])
+    names = {name: request.DESCRIPTOR.fields_by_name[name].json_name for name in kinds}
+    *others, last = names.values()
+    message = f"send exactly one of {', '.join(others)} and {last}"
+    raise InvalidRequest(fields=[FieldError(names[name], message) for name in sent or names])

@@ -6,8 +6,8 @@ LOGINS = Counter(
     "finlink_logins", "Logins by how they were made and how they ended", ["method", "outcome"]
 )
 REFRESHES = Counter("finlink_refreshes", "Refresh tokens given back, by outcome", ["outcome"])
-METHODS = ("password",)
-OUTCOMES = ("succeeded", "failed", "not_active", "not_verified")
+METHODS = ("password", "totp", "recovery_code")
+OUTCOMES = ("succeeded", "challenged", "failed", "not_active", "not_verified")
 
 
 def show_zeros() -> None:

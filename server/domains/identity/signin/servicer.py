@@ -2,11 +2,23 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
-from finlink.identity.v1 import login_pb2, recovery_pb2, registration_pb2
+from finlink.identity.v1 import (
+    factors_pb2,
+    login_pb2,
+    reauthentication_pb2,
+    recovery_pb2,
+    registration_pb2,
+)
 from finlink.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
 
-from server.core.errors import InvalidRequest
+from server.core.errors import InvalidRequest, Unauthenticated
+from server.core.principals import SignedIn
+from server.domains.identity.factors.code_sending import CodeSending
+from server.domains.identity.factors.reauthentication import Reauthentication
+from server.domains.identity.lockout.addresses import AddressGuard
+from server.domains.identity.lockout.devices import DeviceTokens
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.signin import convert
@@ -14,8 +26,9 @@ from server.domains.identity.signin.cookies import Cookies
 from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.model import Challenged, Opened
 from server.domains.identity.signin.registration import Registration
+from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
-from server.rpc.call import AUTHORIZATION, COOKIE, IDEMPOTENCY_KEY, Context, current_call
+from server.rpc.call import AUTHORIZATION, COOKIE, IDEMPOTENCY_KEY, Call, Context, current_call
 from server.rpc.credentials_sent import bearer_token
 from server.rpc.fields import to_message
 from server.rpc.same_site import check_same_site
@@ -28,15 +41,21 @@ _ON_ITS_WAY = "If the address is known, a mail is on its way"
 class AuthServicer(AuthServiceServicer):
     _registration: Registration
     _login: PasswordLogin
+    _second_factor: SecondFactorLogin
     _service: SignInService
     _verification: EmailVerification
     _reset: PasswordReset
+    _codes: CodeSending
+    _reauthentication: Reauthentication
     _cookies: Cookies
     _origins: Collection[str]  # of pages that may ask for a cookie
+    _addresses: AddressGuard
+    _devices: DeviceTokens
 
     async def Register(
         self, request: registration_pb2.RegisterRequest, context: Context
     ) -> registration_pb2.RegisterResponse:
+        await self._check_address()
         new = convert.new_user(request)
         registered = await self._registration.register(new, request.password)
         return registration_pb2.RegisterResponse(
@@ -51,10 +70,22 @@ class AuthServicer(AuthServiceServicer):
         device = self._cookies.device(call.metadata.get(COOKIE, ""))
         login = convert.login(request, call, device)
         if login.session == "cookie":
-            check_same_site(call, self._origins)
+            self._check_cookie(call)
         result = await self._login.login(login)
         self._give_cookies(result)
         return login_pb2.LoginResponse(message=_message(result), data=convert.session_data(result))
+
+    async def VerifySecondFactor(
+        self, request: factors_pb2.VerifySecondFactorRequest, context: Context
+    ) -> factors_pb2.VerifySecondFactorResponse:
+        call, solution = current_call(), convert.solution(request)
+        opened = await self._second_factor.verify(
+            request.challenge_id, solution, convert.caller(call), partial(self._check_cookie, call)
+        )
+        self._give_cookies(opened)
+        return factors_pb2.VerifySecondFactorResponse(
+            message=_message(opened), data=convert.session_data(opened)
+        )
 
     async def Refresh(
         self, request: login_pb2.RefreshRequest, context: Context
@@ -91,12 +122,14 @@ class AuthServicer(AuthServiceServicer):
     async def ForgotPassword(
         self, request: recovery_pb2.ForgotPasswordRequest, context: Context
     ) -> recovery_pb2.ForgotPasswordResponse:
+        await self._check_address()
         await self._reset.ask(request.email.lower())
         return recovery_pb2.ForgotPasswordResponse(message=_ON_ITS_WAY)
 
     async def ResetPassword(
         self, request: recovery_pb2.ResetPasswordRequest, context: Context
     ) -> recovery_pb2.ResetPasswordResponse:
+        await self._check_address()
         if convert.asks_for_mail(request):
             await self._reset.ask(request.email.lower())
             return recovery_pb2.ResetPasswordResponse(message=_ON_ITS_WAY)
@@ -106,6 +139,7 @@ class AuthServicer(AuthServiceServicer):
     async def SendVerification(
         self, request: recovery_pb2.SendVerificationRequest, context: Context
     ) -> recovery_pb2.SendVerificationResponse:
+        await self._check_address()
         signed_in = current_call().principal.signed_in
         if request.HasField("email"):
             await self._verification.send(request.email.lower())
@@ -119,11 +153,43 @@ class AuthServicer(AuthServiceServicer):
     async def VerifyEmail(
         self, request: recovery_pb2.VerifyEmailRequest, context: Context
     ) -> recovery_pb2.VerifyEmailResponse:
+        await self._check_address()
         verified = await self._verification.verify(request.token)
         return recovery_pb2.VerifyEmailResponse(
             message="Email verified successfully",
             data=to_message(recovery_pb2.VerifyEmailData, verified),
         )
+
+    async def StartReauthentication(
+        self, request: reauthentication_pb2.StartReauthenticationRequest, context: Context
+    ) -> reauthentication_pb2.StartReauthenticationResponse:
+        sent = await self._codes.send(_signed_in(), convert.channel(request))
+        return reauthentication_pb2.StartReauthenticationResponse(
+            message="A code is on its way",
+            data=to_message(reauthentication_pb2.StartReauthenticationData, sent),
+        )
+
+    async def Reauthenticate(
+        self, request: reauthentication_pb2.ReauthenticateRequest, context: Context
+    ) -> reauthentication_pb2.ReauthenticateResponse:
+        await self._reauthentication.prove(_signed_in(), convert.shown(request))
+        return reauthentication_pb2.ReauthenticateResponse(message="Reauthenticated")
+
+    def _check_cookie(self, call: Call) -> None:
+        """Raises InvalidRequest and CsrfRefused unless the call may be given a cookie."""
+        convert.session_kind("cookie", "cookie", call)
+        check_same_site(call, self._origins)
+
+    async def _check_address(self) -> None:
+        """Raises RateLimited from an address where many logins have failed, unless device or user are known.
+
+        Login does the same by itself.
+        """
+        call = current_call()
+        device = self._cookies.device(call.metadata.get(COOKIE, ""))
+        is_known = device is not None and self._devices.read(device) is not None
+        if not is_known and call.principal.signed_in is None:
+            await self._addresses.check()
 
     def _give_cookies(self, result: Opened | Challenged) -> None:
         if isinstance(result, Opened) and result.cookie is not None:
@@ -133,3 +199,11 @@ class AuthServicer(AuthServiceServicer):
 
 def _message(result: Opened | Challenged) -> str:
     return "Signed in" if isinstance(result, Opened) else "Second factor required"
+
+
+def _signed_in() -> SignedIn:
+    """The user whose session it is; the contract lets nobody else call."""
+    signed_in = current_call().principal.signed_in
+    if signed_in is None:
+        raise Unauthenticated
+    return signed_in

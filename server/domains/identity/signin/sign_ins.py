@@ -1,13 +1,16 @@
 """The users of calls, by what they send: implements `principals.SignIns`."""
 
 from collections.abc import Collection
+from datetime import datetime
 
+from server.core.clock import Clock
 from server.core.events import current_actor
 from server.core.principals import Role, SignedIn
 from server.domains.identity.sessions.model import Caller, LoginSession
 from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.sessions.use import SessionUse
 from server.domains.identity.signin.cookies import Cookies
+from server.domains.identity.tokens.model import CookieBearer
 from server.domains.identity.tokens.service import AccessTokens
 
 
@@ -19,11 +22,13 @@ class UserSignIns:
         cookies: Cookies,
         use: SessionUse,
         origins: Collection[str],
+        clock: Clock,
     ) -> None:
         self._tokens = tokens
         self._sessions = sessions
         self._cookies = cookies
         self._use = use
+        self._clock = clock
         self.origins = frozenset(origins)
 
     @property
@@ -43,9 +48,10 @@ class UserSignIns:
         value = self._cookies.session(header)
         if value is None:
             return None
+        now = self._clock.now()
         session = await self._sessions.by_cookie(value)
         self._use.note(session.id, _caller)
-        return _signed_in(session)
+        return _signed_in(session, now)
 
     def check(self, signed_in: SignedIn) -> None:
         self._tokens.check(signed_in)
@@ -57,8 +63,8 @@ def _caller() -> Caller:
     return Caller(actor.address, actor.user_agent)
 
 
-def _signed_in(session: LoginSession) -> SignedIn:
-    return SignedIn(
+def _signed_in(session: LoginSession, as_of: datetime) -> CookieBearer:
+    return CookieBearer(
         session.user,
         session.user_id,
         session.id,
@@ -67,4 +73,5 @@ def _signed_in(session: LoginSession) -> SignedIn:
         session.amr,
         session.auth_time,
         session.expires_at,
+        as_of,
     )

@@ -31,6 +31,13 @@ class TokenBearer(SignedIn):
 
 
 @dataclass(frozen=True, slots=True)
+class CookieBearer(SignedIn):
+    """A user who has signed in, as the session of a cookie says."""
+
+    as_of: datetime  # a moment before the session was read
+
+
+@dataclass(frozen=True, slots=True)
 class StoredSigningKey:
     """A signing key as it is stored: its private half is sealed by the key ring."""
 

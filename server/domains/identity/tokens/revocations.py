@@ -10,7 +10,7 @@ from server.cache.responses import place_of
 from server.core.clock import Clock
 from server.core.errors import SessionEnded, TokenExpired
 from server.core.principals import SignedIn
-from server.domains.identity.tokens.model import LEEWAY, Kind, Revocation, TokenBearer
+from server.domains.identity.tokens.model import LEEWAY, CookieBearer, Kind, Revocation, TokenBearer
 from server.domains.identity.tokens.shared_read import SharedRead
 from server.domains.identity.tokens.store import RevocationStore
 from server.storage.driver import ClientSession
@@ -125,12 +125,17 @@ class Revocations:
 
     def check(self, signed_in: SignedIn) -> None:
         """Raises SessionEnded, TokenExpired."""
+        # A session with a cookie is from its `auth_time`. Its role is read with each call, so it can be wrong
+        # only while a stream goes on.
         token = signed_in if isinstance(signed_in, TokenBearer) else None
-        # A cookie's role is read with each call; it proves what was proved at its `auth_time`.
         moment = signed_in.auth_time if token is None else token.issued_at
         if signed_in.session_id in self._sessions or self._is_over(self._users, signed_in, moment):
             raise SessionEnded
-        if token is not None and (
+        if isinstance(signed_in, CookieBearer):
+            moment = signed_in.as_of
+            if self._is_over(self._tokens, signed_in, moment):
+                raise TokenExpired("The user's role has changed: repeat the call")
+        elif token is not None and (
             token.key_id in self._keys or self._is_over(self._tokens, token, moment)
         ):
             raise TokenExpired

@@ -38,6 +38,13 @@ every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 HERS = "0" * 24  # a connector of hers
 OTHERS = "1" * 24
 IN = "let in"
+CHIEFS = "2" * 24
+STAFF = {"chief": Role.ADMIN, "helper": Role.MODERATOR}
+# What a moderator gets who makes a call about these.
+TARGETS = {
+    "user_id": {"asha": IN, "chief": "PERMISSION_DENIED", "helper": "PERMISSION_DENIED"},
+    "connector_id": {HERS: IN, CHIEFS: "CONNECTOR_NOT_FOUND"},
+}
 
 
 class Guard:
@@ -165,11 +172,15 @@ def _set(message: Message, described: FieldDescriptor, value: Any) -> None:
 
 
 async def _user_of(connector_id: str) -> str | None:
-    return {HERS: "asha", OTHERS: "ravi"}.get(connector_id)
+    return {HERS: "asha", OTHERS: "ravi", CHIEFS: "chief"}.get(connector_id)
 
 
 async def _identity(user_id: str) -> str:
     return ASHA.user
+
+
+async def _role_of(user_id: str) -> Role | None:
+    return STAFF.get(user_id, Role.USER)
 
 
 def chain(method: Method, here: Worker) -> Handler:
@@ -182,7 +193,9 @@ def chain(method: Method, here: Worker) -> Handler:
     authentication = Authentication(cast("Keys", Guard()), cast("SignIns", here.tokens), _identity)
     return authentication(
         method,
-        request_decoding(method, cast("Handler", Ownership(owners)(method, cast("Any", end)))),
+        request_decoding(
+            method, cast("Handler", Ownership(owners, _role_of)(method, cast("Any", end)))
+        ),
     )
 
 
@@ -202,6 +215,34 @@ async def test_each_rpc_by_each_caller(database: Database, clock: TurnableClock)
             if outcome != should:
                 wrong.append(f"{method.path} by {name}: {outcome}, not {should}")
     assert wrong == []
+
+
+async def test_a_moderator_acts_on_users_and_not_on_staff(
+    database: Database, clock: TurnableClock
+) -> None:
+    """Whatever names one user; lists are of everybody."""
+    here = worker(database, clock)
+    everybody = await callers(here, database, clock)
+    moderator, checked = everybody["a moderator"].headers, 0
+    for method in METHODS:
+        said = entry(method)[0].split()
+        field = method.access.owner or "user_id" * ("user_id" in method.path_fields)
+        if "moderator" not in said or not field:
+            continue
+        handle = chain(method, here)
+        for target, outcome in TARGETS[field].items():
+            request = method.request_class.FromString(request_of(method))
+            setattr(request, field, target)
+            enter_call(Call(method.path, "id", None, "peer", moderator))
+            try:
+                reached = (
+                    await handle(request.SerializeToString(), cast("Context", None))
+                ).decode()
+            except ApiError as error:
+                reached = error.code
+            assert reached == outcome, (method.path, target)
+        checked += 1
+    assert checked > 8
 
 
 class Open(Guard):

@@ -23,7 +23,8 @@ func need(err error) {
 }
 
 func connect(ctx context.Context, client *finlink.APIClient, userID string) object {
-	request := finlink.NewCreateUserRequest(userID, userID+"@example.com")
+	request := finlink.NewCreateUserRequest(userID+"@example.com")
+	request.SetUserId(userID)
 	request.SetPhoneNumber("+91-9876543210")
 	request.SetDateOfBirth("1990-01-15")
 	request.SetIncome(1_200_000.5)
@@ -153,12 +154,14 @@ func read(ctx context.Context, client *finlink.APIClient, userID, connector stri
 		complete = each.Completed != nil
 	}
 
-	wrong := finlink.NewCreateUserRequest(userID, "user@example.com")
+	wrong := finlink.NewCreateUserRequest("user@example.com")
+	wrong.SetUserId(userID)
 	wrong.SetPhoneNumber("+12")
 	preferences := finlink.NewPreferencesInput()
 	preferences.SetCurrency("ZZZ")
 	wrong.SetPreferences(*preferences)
-	taken := finlink.NewCreateUserRequest(userID, userID+"@example.com")
+	taken := finlink.NewCreateUserRequest(userID+"@example.com")
+	taken.SetUserId(userID)
 	refused := []object{}
 	for _, request := range []*finlink.CreateUserRequest{wrong, taken} {
 		_, response, err := client.UsersAPI.CreateUser(ctx).CreateUserRequest(*request).Execute()
