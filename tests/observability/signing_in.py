@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from finlink.identity.v1 import auth_service_pb2_grpc, login_pb2, registration_pb2
+from finlink.identity.v1 import auth_service_pb2_grpc, login_pb2, phone_pb2, registration_pb2
 
 from tests.e2e.connector_steps import new_login
 from tests.e2e.identity_steps import PASSWORD
+from tests.e2e.phones import new_number
 
 MORE_THAN_WAIT = 40  # logins, for one process
 
@@ -60,6 +61,12 @@ class Users:
         refusals = await asyncio.gather(*(_refusal(self.auth.Login(each)) for each in requests))
         rejected = grpc.StatusCode.UNAVAILABLE
         assert set(refusals) == {rejected, grpc.StatusCode.UNAUTHENTICATED}
+
+    async def ask_for_codes(self, count: int) -> None:
+        """By SMS, to so many numbers; the last one is one too many."""
+        requests = [phone_pb2.SendOtpRequest(phone_number=new_number()) for _ in range(count)]
+        refusals = [await _refusal(self.auth.SendOtp(each)) for each in requests]
+        assert refusals == [*[None] * (count - 1), grpc.StatusCode.UNAVAILABLE]
 
     async def _refresh(self, token: str) -> str:
         reply = await self.auth.Refresh(login_pb2.RefreshRequest(refresh_token=token))

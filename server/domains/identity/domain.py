@@ -14,6 +14,7 @@ from finlink.identity.v1 import (
     me_service_pb2_grpc,
 )
 
+from server.delivery.settings import DeliverySettings
 from server.domains.identity.accounts import store as account_store
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges import store as challenge_store
@@ -36,6 +37,12 @@ from server.domains.identity.me.servicer import MeServicer
 from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.phones import metrics as phone_metrics
+from server.domains.identity.phones import store as sms_store
+from server.domains.identity.phones.codes import PhoneCodes
+from server.domains.identity.phones.limits import SmsLimits
+from server.domains.identity.phones.owners import PhoneOwners
+from server.domains.identity.phones.store import SmsCountStore
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import MAILS_AN_HOUR
 from server.domains.identity.recovery.reset import PasswordReset
@@ -55,6 +62,7 @@ from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.notices import ReuseMails
 from server.domains.identity.signin.opening import Opening
 from server.domains.identity.signin.owners import SessionOwners
+from server.domains.identity.signin.phone_login import PhoneLogin
 from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
@@ -80,6 +88,7 @@ FAILURES = "names of failed logins"
 MAIL_TOKENS = "tokens of mails"
 CHALLENGES = "challenges of logins"
 TOTP = "secrets of authenticator apps"
+SMS_COUNTS = "counts of SMS"
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
@@ -147,8 +156,14 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     registration = Registration(
         changes, users, accounts, hashing, verification, kernel.outbox, settings
     )
+    owners = PhoneOwners(users, accounts, kernel.outbox, clock)
+    phone_codes = _phone_codes(kernel, challenges)
+    phones = PhoneLogin(
+        users, accounts, owners, phone_codes, completion, clock,
+        may_register=settings.registration == "open",
+    )  # fmt: skip
     login = PasswordLogin(
-        users, accounts, hashing, lockout, devices, completion,
+        users, accounts, owners, hashing, lockout, devices, completion,
         needs_verified_email=settings.must_verify_email,
     )  # fmt: skip
     second_factor = SecondFactorLogin(users, accounts, challenges, second_factors, completion)
@@ -180,10 +195,11 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     cookies = Cookies(secure=origin.startswith("https://"))
     sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins])
     auth = AuthServicer(
-        registration, login, second_factor, SignInService(tokens, sessions, refresher, opening), verification,
-        reset, codes, reauthentication, cookies, sign_ins.origins,
+        registration, login, phones, second_factor, SignInService(tokens, sessions, refresher, opening),
+        verification, reset, codes, reauthentication, cookies, sign_ins.origins,
     )  # fmt: skip
     metrics.show_zeros()
+    phone_metrics.show_zeros()
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
@@ -206,6 +222,14 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         ],
         sign_ins=sign_ins,
     )
+
+
+def _phone_codes(kernel: Kernel, challenges: ChallengeStore) -> PhoneCodes:
+    settings = kernel.settings.of(DeliverySettings)
+    counts = SmsCountStore(kernel.database, kernel.secrets.of_domains[SMS_COUNTS])
+    limits = SmsLimits(counts, kernel.clock, settings.sms_per_hour)
+    countries = frozenset(settings.sms_countries)
+    return PhoneCodes(kernel.changes, challenges, limits, kernel.outbox, countries, kernel.clock)
 
 
 def revocation_writer(kernel: Kernel) -> RevocationWriter:
@@ -249,7 +273,7 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **account_store.INDEXES, **session_store.INDEXES, **token_store.INDEXES,
-        **lockout_store.INDEXES, **challenge_store.INDEXES,
+        **lockout_store.INDEXES, **challenge_store.INDEXES, **sms_store.INDEXES,
     },
-    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS, CHALLENGES, TOTP],
+    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS, CHALLENGES, TOTP, SMS_COUNTS],
 )  # fmt: skip

@@ -6,6 +6,8 @@ CLOSED = {
     "AuthService": {
         "Register": "write all",
         "Login": "write all",
+        "SendOtp": "write all",
+        "VerifyOtp": "write all",
         "VerifySecondFactor": "write all",
         "Refresh": "write all",
         "Logout": "write all",

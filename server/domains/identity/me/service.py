@@ -170,5 +170,8 @@ class MeService:
         session = None
         if isinstance(caller, SignedIn):
             session = await self._sessions.get(caller.session_id)
-        has_password = account is not None and account.password is not None
-        return Me(user, session, LoginMethods(password=has_password))
+        methods = LoginMethods(
+            password=account is not None and account.password is not None,
+            phone=account is not None and account.phone is not None,
+        )
+        return Me(user, session, methods)
