@@ -21,7 +21,7 @@ from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 from tests.e2e import connector_steps as step
 from tests.faults.load import under, until
 from tests.observability import messages
-from tests.observability.monitored import LIMITS, Monitored
+from tests.observability.monitored import Monitored
 from tests.observability.signing_in import Users
 
 Cause: TypeAlias = Callable[[Monitored], AbstractAsyncContextManager[None]]
@@ -166,7 +166,7 @@ async def tokens_stolen(site: Monitored) -> AsyncIterator[None]:
 @asynccontextmanager
 async def sms_used_up(site: Monitored) -> AsyncIterator[None]:
     async with site.channel(site.worker_address()) as channel:
-        await Users.of(channel).ask_for_codes(int(LIMITS["SMS_PER_HOUR"]) + 1)
+        await Users.of(channel).ask_for_codes()
         yield
 
 

@@ -39,6 +39,7 @@ from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
 from server.domains.identity.phones import metrics as phone_metrics
 from server.domains.identity.phones import store as sms_store
+from server.domains.identity.phones.change import PhoneChange
 from server.domains.identity.phones.codes import PhoneCodes
 from server.domains.identity.phones.limits import SmsLimits
 from server.domains.identity.phones.owners import PhoneOwners
@@ -162,6 +163,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         users, accounts, owners, phone_codes, completion, clock,
         may_register=settings.registration == "open",
     )  # fmt: skip
+    phone_change = PhoneChange(changes, users, owners, phone_codes, kernel.outbox)
     login = PasswordLogin(
         users, accounts, owners, hashing, lockout, devices, completion,
         needs_verified_email=settings.must_verify_email,
@@ -203,7 +205,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
-        me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me, factors), server)
+        me_servicer = MeServicer(me, factors, phone_change)
+        me_service_pb2_grpc.add_MeServiceServicer_to_server(me_servicer, server)
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(tokens), server)
 
     return Parts(

@@ -34,7 +34,7 @@ from server.rpc.fields import to_message
 from server.rpc.same_site import check_same_site
 from server.rpc.times import timestamp
 
-CODE_ON_ITS_WAY = "A code is on its way"
+_CODE_ON_ITS_WAY = "A code is on its way"
 _ON_ITS_WAY = "If the address is known, a mail is on its way"
 
 
@@ -91,7 +91,7 @@ class AuthServicer(AuthServiceServicer):
     ) -> phone_pb2.SendOtpResponse:
         sent = await self._phones.send(request.phone_number)
         return phone_pb2.SendOtpResponse(
-            message=CODE_ON_ITS_WAY, data=to_message(phone_pb2.SentCode, sent)
+            message=_CODE_ON_ITS_WAY, data=to_message(phone_pb2.SentCode, sent)
         )
 
     async def VerifyOtp(
