@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from finlink.identity.v1 import (
@@ -20,7 +19,7 @@ from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges import store as challenge_store
 from server.domains.identity.challenges.store import ChallengeStore
 from server.domains.identity.factors.code_limits import HourlyLimit
-from server.domains.identity.factors.code_sending import CodeSending, SendingWay
+from server.domains.identity.factors.code_sending import CodeSending
 from server.domains.identity.factors.notices import FactorNotices
 from server.domains.identity.factors.reauthentication import Reauthentication
 from server.domains.identity.factors.removal import FactorRemoval
@@ -169,15 +168,9 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         needs_verified_email=settings.must_verify_email,
     )  # fmt: skip
     second_factor = SecondFactorLogin(users, accounts, challenges, second_factors, completion)
-    hourly = HourlyLimit(challenges, MAILS_AN_HOUR, clock)
     codes = CodeSending(
-        changes, users, accounts, challenges, kernel.outbox,
-        {
-            # The limits of SMS belong here; until there are any, a number gets as many codes as an address.
-            "phone": SendingWay("sms", partial(challenges.subject, "phone"), hourly),
-            "email": SendingWay("mail", mail_tokens.subject, hourly),
-        },
-        clock,
+        changes, users, accounts, challenges, kernel.outbox, phone_codes, mail_tokens.subject,
+        HourlyLimit(challenges, MAILS_AN_HOUR, clock), clock,
     )  # fmt: skip
     reauthentication = Reauthentication(
         changes, users, accounts, challenges, hashing, lockout, second_factors, sessions

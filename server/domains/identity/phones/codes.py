@@ -22,6 +22,10 @@ _MANY_OPEN = "Codes that were sent to this number still hold; use one, or try ag
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 
+def new_code() -> str:
+    return f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Purpose:
     """The use of a code: one of one kind or user never serves for another."""
@@ -73,7 +77,7 @@ class PhoneCodes:
             raise refused(_MANY_OPEN, ends[-MOST_OPEN], now)
         wait = await self._limits.take(number)
         until = now + CODE_LIFE
-        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+        code = new_code()
         new = NewChallenge(
             kind=purpose.kind,
             expires_at=until,
