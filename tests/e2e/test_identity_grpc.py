@@ -16,13 +16,16 @@ from finlink.identity.v1 import (
     login_pb2,
     me_pb2,
     me_service_pb2_grpc,
+    phone_pb2,
     recovery_pb2,
     registration_pb2,
     session_pb2,
 )
 
 from tests.e2e.identity_steps import PASSWORD
+from tests.e2e.phones import code_of, new_number
 from tests.e2e.users_errors import grpc_error
+from tests.stack import Stack
 
 
 async def registered(channel: grpc.aio.Channel, user_id: str) -> Any:
@@ -102,6 +105,33 @@ async def test_cookies_are_for_rest(channel: grpc.aio.Channel, new_id: str) -> N
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await auth.Login(request)
     assert set(grpc_error(caught.value).fields) == {"session"}
+
+
+async def test_a_code_by_sms_gives_tokens(channel: grpc.aio.Channel, stack: Stack) -> None:
+    auth: Any = auth_service_pb2_grpc.AuthServiceStub(channel)
+    me: Any = me_service_pb2_grpc.MeServiceStub(channel)
+    number = new_number()
+    sent = await auth.SendOtp(phone_pb2.SendOtpRequest(phone_number=number))
+    code = await code_of(stack, number)
+    request = phone_pb2.VerifyOtpRequest(challenge_id=sent.data.challenge_id, code=code)
+    for asked, refusal in (("cookie", "VALIDATION_ERROR"), ("token", None), ("", "LOGIN_FAILED")):
+        if asked:
+            request.session = asked
+        else:
+            request.ClearField("session")
+        if refusal is None:
+            session = (await auth.VerifyOtp(request)).data
+            continue
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await auth.VerifyOtp(request)
+        assert grpc_error(caught.value).code == refusal
+    assert session.created
+    own = await me.GetMe(me_pb2.GetMeRequest(), metadata=metadata(session))
+    assert own.data.login_methods.phone
+    assert not own.data.HasField("email")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await auth.SendOtp(phone_pb2.SendOtpRequest(phone_number=number))
+    assert grpc_error(caught.value).code == "RATE_LIMITED"
 
 
 async def test_tokens_of_mails_that_nobody_has(channel: grpc.aio.Channel, new_id: str) -> None:

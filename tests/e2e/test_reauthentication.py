@@ -189,6 +189,12 @@ async def test_a_code_goes_to_the_phone_that_was_verified(
     found = CODE.search(text)
     assert found is not None
     sent = {"challengeId": reply.json()["data"]["challengeId"], "code": found[1]}
+    # The limits are those of all codes to this number, whoever asks for them.
+    refused(await start(later, session), 429, "RATE_LIMITED")
+    limited = await later.post("/auth/send-otp", json={"phoneNumber": number})
+    refused(limited, 429, "RATE_LIMITED")
+    signing_in = await later.post("/auth/verify-otp", json={**sent, "session": "token"})
+    refused(signing_in, 401, "LOGIN_FAILED")
     assert (await prove(later, session, **sent)).status_code == 200
     assert SUBJECT not in [each["subject"] for each in await mails(late, f"{new_id}@example.com")]
 

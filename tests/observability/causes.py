@@ -164,6 +164,13 @@ async def tokens_stolen(site: Monitored) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def sms_used_up(site: Monitored) -> AsyncIterator[None]:
+    async with site.channel(site.worker_address()) as channel:
+        await Users.of(channel).ask_for_codes()
+        yield
+
+
+@asynccontextmanager
 async def mail_server_hangs(site: Monitored) -> AsyncIterator[None]:
     """With more mails due than workers can try at a time, and for longer than anybody should wait."""
     sandbox = site.ground.sandbox.sandbox.process
@@ -193,6 +200,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     logins_refused: {"FinlinkSuspicious"},
     too_many_sign_in: {"FinlinkPasswordsOverloaded"},
     tokens_stolen: {"FinlinkTokensReused"},
+    sms_used_up: {"FinlinkSmsUsedUp"},
     mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -202,7 +210,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_hiccups,),
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
-    (too_many_sign_in, tokens_stolen),
+    (too_many_sign_in, tokens_stolen, sms_used_up),
     (workers_hang,),
     (mail_server_hangs,),
     (workers_die, server_dies),

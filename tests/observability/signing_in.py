@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from finlink.identity.v1 import auth_service_pb2_grpc, login_pb2, registration_pb2
+from finlink.identity.v1 import auth_service_pb2_grpc, login_pb2, phone_pb2, registration_pb2
 
 from tests.e2e.connector_steps import new_login
 from tests.e2e.identity_steps import PASSWORD
+from tests.e2e.phones import new_number
+from tests.observability.monitored import LIMITS
 
 MORE_THAN_WAIT = 40  # logins, for one process
 
@@ -60,6 +62,14 @@ class Users:
         refusals = await asyncio.gather(*(_refusal(self.auth.Login(each)) for each in requests))
         rejected = grpc.StatusCode.UNAVAILABLE
         assert set(refusals) == {rejected, grpc.StatusCode.UNAUTHENTICATED}
+
+    async def ask_for_codes(self) -> None:
+        """By SMS, to numbers that nobody has: one more than may be sent in an hour."""
+        numbers = [new_number() for _ in range(int(LIMITS["SMS_PER_HOUR"]) + 1)]
+        for number in numbers:
+            request = phone_pb2.SendOtpRequest(phone_number=number)
+            refusal = await _refusal(self.auth.SendOtp(request))
+        assert refusal is grpc.StatusCode.UNAVAILABLE
 
     async def _refresh(self, token: str) -> str:
         reply = await self.auth.Refresh(login_pb2.RefreshRequest(refresh_token=token))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from finlink.identity.v1 import (
@@ -17,13 +16,14 @@ from finlink.identity.v1 import (
 )
 
 from server.core.health import HealthCheck
+from server.delivery.settings import DeliverySettings
 from server.domains.identity.accounts import store as account_store
 from server.domains.identity.accounts.new_passwords import NewPasswords
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges import store as challenge_store
 from server.domains.identity.challenges.store import ChallengeStore
 from server.domains.identity.factors.code_limits import HourlyLimit
-from server.domains.identity.factors.code_sending import CodeSending, SendingWay
+from server.domains.identity.factors.code_sending import CodeSending
 from server.domains.identity.factors.notices import FactorNotices
 from server.domains.identity.factors.reauthentication import Reauthentication
 from server.domains.identity.factors.removal import FactorRemoval
@@ -42,6 +42,13 @@ from server.domains.identity.me.servicer import MeServicer, exported_session
 from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.phones import metrics as phone_metrics
+from server.domains.identity.phones import store as sms_store
+from server.domains.identity.phones.change import PhoneChange
+from server.domains.identity.phones.codes import PhoneCodes
+from server.domains.identity.phones.limits import SmsLimits
+from server.domains.identity.phones.owners import PhoneOwners
+from server.domains.identity.phones.store import SmsCountStore
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import MAILS_AN_HOUR
 from server.domains.identity.recovery.reset import PasswordReset
@@ -66,6 +73,7 @@ from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.notices import ReuseMails
 from server.domains.identity.signin.opening import Opening
 from server.domains.identity.signin.owners import SessionOwners
+from server.domains.identity.signin.phone_login import PhoneLogin
 from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
@@ -94,6 +102,7 @@ FAILURES = "names of failed logins"
 MAIL_TOKENS = "tokens of mails"
 CHALLENGES = "challenges of logins"
 TOTP = "secrets of authenticator apps"
+SMS_COUNTS = "counts of SMS"
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
@@ -162,20 +171,21 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     registration = Registration(
         changes, users, accounts, hashing, verification, kernel.outbox, settings
     )
+    owners = PhoneOwners(users, accounts, kernel.outbox, clock)
+    phone_codes = _phone_codes(kernel, challenges)
+    phones = PhoneLogin(
+        users, accounts, owners, phone_codes, completion, clock,
+        may_register=settings.registration == "open",
+    )  # fmt: skip
+    phone_change = PhoneChange(changes, users, owners, phone_codes, kernel.outbox)
     login = PasswordLogin(
-        users, accounts, hashing, lockout, devices, completion,
+        users, accounts, owners, hashing, lockout, devices, completion,
         needs_verified_email=settings.must_verify_email,
     )  # fmt: skip
     second_factor = SecondFactorLogin(users, accounts, challenges, second_factors, completion)
-    hourly = HourlyLimit(challenges, MAILS_AN_HOUR, clock)
     codes = CodeSending(
-        changes, users, accounts, challenges, kernel.outbox,
-        {
-            # The limits of SMS belong here; until there are any, a number gets as many codes as an address.
-            "phone": SendingWay("sms", partial(challenges.subject, "phone"), hourly),
-            "email": SendingWay("mail", mail_tokens.subject, hourly),
-        },
-        clock,
+        changes, users, accounts, challenges, kernel.outbox, phone_codes, mail_tokens.subject,
+        HourlyLimit(challenges, MAILS_AN_HOUR, clock), clock,
     )  # fmt: skip
     reauthentication = Reauthentication(
         changes, users, accounts, challenges, hashing, lockout, second_factors, sessions
@@ -197,14 +207,16 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     use = SessionUse(session_documents, clock)
     sign_ins = UserSignIns(tokens, sessions, cookies, use, [origin, *edge.cors_origins], clock)
     auth = AuthServicer(
-        registration, login, second_factor, SignInService(tokens, sessions, refresher, opening), verification,
-        reset, codes, reauthentication, cookies, sign_ins.origins, addresses, devices,
+        registration, login, phones, second_factor, SignInService(tokens, sessions, refresher, opening),
+        verification, reset, codes, reauthentication, cookies, sign_ins.origins, addresses, devices,
     )  # fmt: skip
     metrics.show_zeros()
+    phone_metrics.show_zeros()
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
-        me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me, factors), server)
+        me_servicer = MeServicer(me, factors, phone_change)
+        me_service_pb2_grpc.add_MeServiceServicer_to_server(me_servicer, server)
         user_admin_service_pb2_grpc.add_UserAdminServiceServicer_to_server(
             UserAdminServicer(staff), server
         )
@@ -236,6 +248,14 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         sign_ins=sign_ins,
         checks=[HealthCheck("signingKeys", tokens.health)],
     )
+
+
+def _phone_codes(kernel: Kernel, challenges: ChallengeStore) -> PhoneCodes:
+    settings = kernel.settings.of(DeliverySettings)
+    counts = SmsCountStore(kernel.database, kernel.secrets.of_domains[SMS_COUNTS])
+    limits = SmsLimits(counts, kernel.clock, settings.sms_per_hour)
+    countries = frozenset(settings.sms_countries)
+    return PhoneCodes(kernel.changes, challenges, limits, kernel.outbox, countries, kernel.clock)
 
 
 def revocation_writer(kernel: Kernel) -> RevocationWriter:
@@ -280,7 +300,7 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **account_store.INDEXES, **session_store.INDEXES, **token_store.INDEXES,
-        **lockout_store.INDEXES, **challenge_store.INDEXES,
+        **lockout_store.INDEXES, **challenge_store.INDEXES, **sms_store.INDEXES,
     },
-    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS, CHALLENGES, TOTP],
+    secrets=[REFRESH, PEPPER, DEVICES, FAILURES, MAIL_TOKENS, CHALLENGES, TOTP, SMS_COUNTS],
 )  # fmt: skip

@@ -43,6 +43,13 @@ class SessionNotFound(ApiError):
     default_message = "Session not found"
 
 
+class LastCredential(ApiError):
+    """Nothing else would let the user in."""
+
+    code = "LAST_CREDENTIAL"
+    default_message = "Nothing else would sign in to the account that has this"
+
+
 class TotpActive(ApiError):
     code = "TOTP_ACTIVE"
     default_message = "There is a second factor already: remove it first"

@@ -6,6 +6,8 @@ CLOSED = {
     "AuthService": {
         "Register": "write all",
         "Login": "write all",
+        "SendOtp": "write all",
+        "VerifyOtp": "write all",
         "VerifySecondFactor": "write all",
         "Refresh": "write all",
         "Logout": "write all",
@@ -21,6 +23,8 @@ CLOSED = {
         "GetMe": "read own",
         "UpdateMe": "write own in-person",
         "ChangePassword": "write own in-person",
+        "ChangePhone": "write own recent in-person",
+        "ConfirmPhone": "write own in-person",
         "ListSessions": "read own",
         "RevokeSession": "write own in-person",
         "RevokeSessions": "write own in-person",

@@ -3,26 +3,40 @@
 from collections.abc import Mapping, Sequence
 
 from bson import ObjectId
-from pymongo import IndexModel
+from pymongo import IndexModel, ReturnDocument
 
 from server.core.clock import utc_now
-from server.domains.identity.accounts.model import Account
+from server.domains.identity.accounts.model import Account, Phone
 from server.storage.driver import ClientSession, Database
 from server.storage.repository import LOCK, Repository, new_id
 
 CREDENTIALS = "credentials"
-INDEXES: Mapping[str, Sequence[IndexModel]] = {CREDENTIALS: [IndexModel("userId", unique=True)]}
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    CREDENTIALS: [
+        IndexModel("userId", unique=True),
+        IndexModel(
+            "phone.number",
+            name="phone_number_if_any",
+            unique=True,
+            partialFilterExpression={"phone.number": {"$gt": ""}},
+        ),
+    ]
+}
 
 
 class NoAccount(Exception):
     """The user has no way to sign in."""
 
 
+class PhoneTaken(Exception):
+    """Another account has the number."""
+
+
 class AccountStore(Repository[Account]):
     """Accounts, found by `User.id`."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, CREDENTIALS, Account, missing=NoAccount)
+        super().__init__(database, CREDENTIALS, Account, missing=NoAccount, taken=PhoneTaken)
 
     async def of(self, user: str | None) -> Account | None:
         """The account of a user; None if there is none. It costs the same for no user at all."""
@@ -45,6 +59,33 @@ class AccountStore(Repository[Account]):
         await self._collection.update_one(
             {"_id": ObjectId(user)},
             {"$unset": {"password": 1}, "$inc": {LOCK: 1, "deviceEpoch": 1}},
+            session=session,
+        )
+
+    async def by_number(self, number: str, session: ClientSession | None = None) -> Account | None:
+        """The account that signs in with a number, in E.164."""
+        return await self.find({"phone.number": number}, session)
+
+    async def set_phone(
+        self, user: str, user_id: str, phone: Phone, session: ClientSession
+    ) -> Account:
+        """Let a user, who may have no account yet, sign in with a number. Raises PhoneTaken."""
+        stored = {"number": phone.number, "provedAt": phone.proved_at}
+        with self._none_taken():
+            document = await self._collection.find_one_and_update(
+                {"_id": ObjectId(user)},
+                {"$set": {"userId": user_id, "phone": stored}, "$inc": {LOCK: 1}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+        return self._read(document)
+
+    async def remove_phone(self, user: str, session: ClientSession) -> None:
+        """Let nobody sign in to an account with a number."""
+        await self._collection.update_one(
+            {"_id": ObjectId(user)},
+            {"$unset": {"phone": 1}, "$inc": {LOCK: 1}},
             session=session,
         )
 

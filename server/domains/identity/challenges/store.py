@@ -73,6 +73,17 @@ class ChallengeStore:
         )
         return sorted(each["createdAt"] for each in await found.to_list(None))
 
+    async def open_until(self, subject: str) -> Sequence[datetime]:
+        """When the challenges of a subject expire that can still be solved, the first to do so first."""
+        query = {
+            "subject": subject,
+            "expiresAt": {"$gt": utc_now()},
+            "usedAt": None,
+            "tries": {"$lt": TRIES},
+        }
+        found = self._collection.find(query, {"expiresAt": 1}).hint("subject_newest")
+        return sorted(each["expiresAt"] for each in await found.to_list(None))
+
     async def attempt(self, challenge_id: str, kind: Kind, most: int = TRIES) -> Challenge | None:
         """Count a try, outside of any transaction; None if no try is left, or the challenge does not hold."""
         document = await self._collection.find_one_and_update(

@@ -1,7 +1,6 @@
-"""How many codes may be sent to one phone number or address."""
+"""How many codes may be sent to one address; SMS have limits of their own (`phones/limits.py`)."""
 
 from datetime import timedelta
-from typing import Protocol
 
 from server.core.clock import Clock
 from server.core.errors import RateLimited
@@ -13,11 +12,6 @@ _HOUR = timedelta(hours=1)
 _TOO_MANY = "Too many codes were sent; try again later"
 
 
-class CodeLimit(Protocol):
-    async def take(self, subject: str, session: ClientSession) -> timedelta:
-        """Let one more be sent, and say how long it is until the next. Raises RateLimited."""
-
-
 class HourlyLimit:
     """So many challenges and tokens of mails an hour, in the transaction that makes the next one."""
 
@@ -27,6 +21,7 @@ class HourlyLimit:
         self._clock = clock
 
     async def take(self, subject: str, session: ClientSession) -> timedelta:
+        """Let one more be sent, and say how long it is until the next. Raises RateLimited."""
         now = self._clock.now()
         sent = await self._challenges.sent_since(subject, now - _HOUR, session)
         if len(sent) >= self._most:

@@ -1,38 +1,28 @@
 """Sends the user of a session a code, which shows again who it is."""
 
-import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, SessionEnded
 from server.core.events import Event
 from server.core.principals import SignedIn
 from server.core.users import User
-from server.delivery.message import Channel as Way
 from server.delivery.message import Message
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.model import Account
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges.model import NewChallenge
 from server.domains.identity.challenges.store import ChallengeStore
-from server.domains.identity.factors.code_limits import CodeLimit
-from server.domains.identity.factors.model import CODE_DIGITS, CODE_LIFE, Channel, SentCode
+from server.domains.identity.factors.code_limits import HourlyLimit
+from server.domains.identity.factors.model import Channel
+from server.domains.identity.phones.codes import PhoneCodes, Purpose, new_code
+from server.domains.identity.phones.model import CODE_LIFE, SentCode
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
 _SUBJECT = "Your code"
 _IN_ONE_LINE = "{code} is your code at Finlink. It is good for 5 minutes. Give it to nobody."
-
-
-@dataclass(frozen=True)
-class SendingWay:
-    """How codes go through one channel."""
-
-    way: Way
-    subject: Callable[[str], str]  # the name of an address among challenges
-    limit: CodeLimit
 
 
 class CodeSending:
@@ -43,15 +33,20 @@ class CodeSending:
         accounts: AccountStore,
         challenges: ChallengeStore,
         outbox: Outbox,
-        ways: Mapping[Channel, SendingWay],
+        phones: PhoneCodes,
+        mail_subject: Callable[[str], str],
+        mail_limit: HourlyLimit,
         clock: Clock,
     ) -> None:
+        """`mail_subject` gives the name of an address among challenges."""
         self._changes = changes
         self._users = users
         self._accounts = accounts
         self._challenges = challenges
         self._outbox = outbox
-        self._ways = ways
+        self._phones = phones
+        self._mail_subject = mail_subject
+        self._mail_limit = mail_limit
         self._clock = clock
 
     async def send(self, caller: SignedIn, channel: Channel | None) -> SentCode:
@@ -63,24 +58,26 @@ class CodeSending:
         if user is None:
             raise SessionEnded
         channel, to = _verified(user, await self._accounts.of(user.id), channel)
-        way = self._ways[channel]
-        self._outbox.require(way.way)
-        code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
-        until, subject = self._clock.now() + CODE_LIFE, way.subject(to)
+        data = {"session": caller.session_id}
+        if channel == "phone":
+            return await self._phones.send(to, Purpose("reauth", user.id, data), user.user_id)
+        return await self._by_mail(user, to, data)
+
+    async def _by_mail(self, user: User, to: str, data: dict[str, str]) -> SentCode:
+        self._outbox.require("mail")
+        code, until = new_code(), self._clock.now() + CODE_LIFE
+        subject = self._mail_subject(to)
         new = NewChallenge(
-            kind="reauth", expires_at=until, user=user.id, subject=subject, code=code,
-            data={"session": caller.session_id},
-        )  # fmt: skip
-        text = _IN_ONE_LINE.format(code=code)
-        message = Message(
-            way.way, "reauth", to, text, until, _SUBJECT if way.way == "mail" else "", user.id
+            kind="reauth", expires_at=until, user=user.id, subject=subject, code=code, data=data
         )
+        text = _IN_ONE_LINE.format(code=code)
+        message = Message("mail", "reauth", to, text, until, _SUBJECT, user.id)
 
         async def work(session: ClientSession) -> SentCode:
             # Calls of one user wait for each other, so that no more are sent than may be.
             if await self._users.lock_id(user.id, session) is None:
                 raise SessionEnded
-            wait = await way.limit.take(subject, session)
+            wait = await self._mail_limit.take(subject, session)
             challenge = await self._challenges.add(new, session)
             await self._outbox.add(message, session)
             return SentCode(challenge.id, until, round(wait.total_seconds()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from server.core.events import Event
@@ -12,7 +12,6 @@ from server.domains.identity.challenges.model import Method
 Channel: TypeAlias = Literal["phone", "email"]
 
 CODE_DIGITS = 6
-CODE_LIFE = timedelta(minutes=5)  # of one that was sent
 SETUP_LIFE = timedelta(minutes=10)  # of an app that has not shown a code yet
 
 
@@ -44,13 +43,6 @@ class Shown:
     kind: Literal["password", "totp", "code"]
     value: str = field(repr=False)
     challenge_id: str = field(default="", repr=False)  # that a code was sent for
-
-
-@dataclass(frozen=True, slots=True)
-class SentCode:
-    challenge_id: str = field(repr=False)
-    expires_at: datetime
-    retry_after: int  # seconds until another may be sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class AddressGuard:
 
     async def check(self) -> None:
         """Raises RateLimited while the address is refused."""
-        address = _address()
+        address = calling_network()
         until = await self._store.refused_until(address) if address is not None else None
         now = self._clock.now()
         if until is not None and until > now:
@@ -53,7 +53,7 @@ class AddressGuard:
         if is_everywhere and await self._store.first_alarm(now, WITHIN):
             _log.warning("logins of many names fail")
             await self._report()
-        address = _address()
+        address = calling_network()
         if address is None:
             return
         most = MANY_OF_ADDRESS_THEN if is_everywhere else MANY_OF_ADDRESS
@@ -67,6 +67,7 @@ class AddressGuard:
         await self._changes.record(Event(SUSPICION))
 
 
-def _address() -> str | None:
+def calling_network() -> str | None:
+    """The network that the current call comes from; None of a service, whose address many users share."""
     actor = current_actor()
     return None if actor.address is None or actor.key is not None else network_of(actor.address)

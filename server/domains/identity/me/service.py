@@ -167,7 +167,10 @@ class MeService:
     async def login_methods(self, user: str) -> LoginMethods:
         """Those of a user, who is named by `User.id`."""
         account = await self._accounts.of(user)
-        return LoginMethods(password=account is not None and account.password is not None)
+        return LoginMethods(
+            password=account is not None and account.password is not None,
+            phone=account is not None and account.phone is not None,
+        )
 
     async def _me(self, user: User, caller: SignedIn | Represented) -> Me:
         session = None

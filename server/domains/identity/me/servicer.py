@@ -5,7 +5,13 @@ from datetime import timedelta
 from functools import partial
 
 from finlink.exports.v1 import export_service_pb2
-from finlink.identity.v1 import factors_pb2, me_pb2, me_service_pb2_grpc
+from finlink.identity.v1 import (
+    factors_pb2,
+    me_pb2,
+    me_service_pb2_grpc,
+    phone_change_pb2,
+    phone_pb2,
+)
 
 from server.core.clock import utc_now
 from server.core.errors import Unauthenticated
@@ -14,6 +20,7 @@ from server.core.principals import Represented, SignedIn
 from server.domains.identity.factors.service import FactorService
 from server.domains.identity.me import convert
 from server.domains.identity.me.service import MeService
+from server.domains.identity.phones.change import PhoneChange
 from server.domains.identity.sessions.model import LoginSession
 from server.rpc.call import Context, current_call, replied
 from server.rpc.fields import to_message, to_model
@@ -25,6 +32,7 @@ RECENT = timedelta(minutes=10)
 class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     _service: MeService
     _factors: FactorService
+    _phone: PhoneChange
 
     async def GetMe(self, request: me_pb2.GetMeRequest, context: Context) -> me_pb2.GetMeResponse:
         return me_pb2.GetMeResponse(data=convert.me(await self._service.get(_caller())))
@@ -50,6 +58,20 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
             caller, current, request.new_password, is_recent=is_recent
         )
         return me_pb2.ChangePasswordResponse(message="Password changed successfully")
+
+    async def ChangePhone(
+        self, request: phone_change_pb2.ChangePhoneRequest, context: Context
+    ) -> phone_change_pb2.ChangePhoneResponse:
+        sent = await self._phone.start(_signed_in(), request.phone_number)
+        return phone_change_pb2.ChangePhoneResponse(
+            message="A code is on its way", data=to_message(phone_pb2.SentCode, sent)
+        )
+
+    async def ConfirmPhone(
+        self, request: phone_change_pb2.ConfirmPhoneRequest, context: Context
+    ) -> phone_change_pb2.ConfirmPhoneResponse:
+        await self._phone.confirm(_signed_in(), request.challenge_id, request.code)
+        return phone_change_pb2.ConfirmPhoneResponse(message="Phone number changed successfully")
 
     async def ListSessions(
         self, request: me_pb2.ListSessionsRequest, context: Context

@@ -9,6 +9,7 @@ from server.core.clock import Clock
 from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
+from server.core.model import Changes
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
@@ -126,7 +127,15 @@ class PasswordReset:
         await self._tokens.end_all(user.id, session)
         await self._accounts.set_password(user.id, user.user_id, hashed, session)
         await self._accounts.forget_devices(user.id, session)
+        account = await self._accounts.lock(user.id, session)
         names = [Name("username", user.user_id), Name("email", user.email or "")]
+        changes: Changes = {"emailVerified": True}
+        if account.phone is not None:
+            names.append(Name("phone", account.phone.number))
+            if not user.email_verified:
+                # The account may have been somebody else's before: see EmailVerification.
+                await self._accounts.remove_phone(user.id, session)
+                changes["phoneVerified"] = False
         await self._lockout.clear_user(user.id, names, session)
         if user.email is not None:
             until = self._clock.now() + timedelta(days=1)
@@ -137,5 +146,5 @@ class PasswordReset:
         if not user.email_verified and await self._removal.remove(user, session):
             done.append("user.totp_removed")
         # The mail came through, so the address is the user's.
-        await self._users.update(user.user_id, {"emailVerified": True}, session)
+        await self._users.update(user.user_id, changes, session)
         return done

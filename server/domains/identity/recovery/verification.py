@@ -149,14 +149,16 @@ class EmailVerification:
         if user is None or self._tokens.subject(user.email or "") != token.subject:
             raise CodeInvalid  # the address is another one now
         had_factor = False
+        changes: Changes = {"emailVerified": True}
         if not user.email_verified:
             account = await self._accounts.find({"_id": user.id}, session)
             stored = account.password.hash if account and account.password else None
             if stored is not None and stored != token.data.get("password"):
                 await self._accounts.remove_password(user.id, session)
+            await self._accounts.remove_phone(user.id, session)
             await self._sessions.end_all(user.id, "credentials", session)
             had_factor = await self._removal.remove(user, session)
-        changes: Changes = {"emailVerified": True}
+            changes["phoneVerified"] = False
         return await self._users.update(user.user_id, changes, session), had_factor
 
     async def _send(

@@ -1,6 +1,7 @@
 """The end of each way to sign in: a session begins, or a second factor is asked for."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -25,6 +26,16 @@ from server.storage.driver import ClientSession
 
 # A part of the login's transaction, beside the session; it gets the account, which is locked.
 Within: TypeAlias = Callable[[Account, ClientSession], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A user who is made by a login, and what else happens with that."""
+
+    user: User
+    account: Account
+    events: Sequence[Event] = ()
+
 
 CHALLENGE_LIFE = timedelta(minutes=10)
 _log = structlog.stdlib.get_logger("finlink.identity")
@@ -80,6 +91,30 @@ class Completion:
         begun, user = await self._changes.make(work, lambda _: recorded, None)
         _log.info("user signed in", user_id=user.user_id, session_id=begun.session.id)
         return await self._opening.opened(begun, user, account)
+
+    async def begin_new(
+        self, make: Callable[[ClientSession], Awaitable[Made]], given: list[str], proof: Proof
+    ) -> Opened:
+        """Begin the session of a user who is made in the same transaction. Raises what `make` raises.
+
+        `given` names the fields that the user comes with.
+        """
+
+        async def work(session: ClientSession) -> tuple[Made, Begun, User]:
+            made = await make(session)
+            user = made.user
+            new = NewSession(user.id, proof.session, proof.amr, proof.caller, proof.device_name)
+            begun = await self._sessions.begin(new, session)
+            changed: Changes = {"lastLoginAt": begun.session.created_at}
+            return made, begun, await self._users.update(user.user_id, changed, session)
+
+        def events(result: tuple[Made, Begun, User]) -> Sequence[Event]:
+            made, _, user = result
+            registered = Event("user.registered", user.user_id, fields=given)
+            return [*made.events, registered, Event("user.logged_in", user.user_id)]
+
+        made, begun, user = await self._changes.make(work, events, None)
+        return await self._opening.opened(begun, user, made.account)
 
     async def _challenge(
         self, user: User, account: Account, proof: Proof, within: Within

@@ -6,6 +6,7 @@ from typing import TypeVar
 from finlink.identity.v1 import (
     factors_pb2,
     login_pb2,
+    phone_pb2,
     reauthentication_pb2,
     recovery_pb2,
     registration_pb2,
@@ -17,6 +18,8 @@ from server.core.errors import FieldError, InvalidRequest
 from server.core.users import NewUser, Profile
 from server.domains.identity.challenges.model import Method
 from server.domains.identity.factors.model import Channel, Shown, Solution
+from server.domains.identity.phones import numbers
+from server.domains.identity.phones.model import OtpLogin
 from server.domains.identity.sessions.model import Caller, Kind
 from server.domains.identity.signin.model import Challenged, Login, Named, Opened
 from server.domains.identity.signin.registration import named
@@ -50,7 +53,7 @@ def login(request: login_pb2.LoginRequest, call: Call, device_cookie: str | None
     kind, name = _one_of(request, _NAMES)
     return Login(
         kind,
-        name.lower() if kind == "email" else name,
+        _normalized(kind, name),
         request.password,
         session_kind(request.session, "token", call),
         caller(call),
@@ -82,6 +85,25 @@ def channel(request: reauthentication_pb2.StartReauthenticationRequest) -> Chann
     if not request.HasField("channel"):
         return None
     return "phone" if request.channel == "phone" else "email"
+
+
+def _normalized(kind: Named, name: str) -> str:
+    """A name as users are looked up by it."""
+    if kind == "phone":
+        return numbers.as_name(name)
+    return name.lower() if kind == "email" else name
+
+
+def otp_login(request: phone_pb2.VerifyOtpRequest, call: Call) -> OtpLogin:
+    """Raises InvalidRequest for a cookie over gRPC."""
+    default: Kind = "cookie" if call.is_rest else "token"
+    return OtpLogin(
+        request.challenge_id,
+        request.code,
+        session_kind(request.session, default, call),
+        caller(call),
+        request.device_name or None,
+    )
 
 
 def session_kind(asked: str, default: Kind, call: Call) -> Kind:

@@ -8,6 +8,7 @@ from server.domains.identity.lockout.devices import DeviceTokens
 from server.domains.identity.lockout.model import Name
 from server.domains.identity.lockout.service import Lockout
 from server.domains.identity.passwords.hashing import PasswordHashing
+from server.domains.identity.phones.owners import PhoneOwners
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion
 from server.domains.identity.signin.model import Challenged, Login, Opened, Proof
@@ -20,6 +21,7 @@ class PasswordLogin:
         self,
         users: Users,
         accounts: AccountStore,
+        phones: PhoneOwners,
         hashing: PasswordHashing,
         lockout: Lockout,
         devices: DeviceTokens,
@@ -29,6 +31,7 @@ class PasswordLogin:
     ) -> None:
         self._users = users
         self._accounts = accounts
+        self._phones = phones
         self._hashing = hashing
         self._lockout = lockout
         self._devices = devices
@@ -43,8 +46,7 @@ class PasswordLogin:
         """
         device = self._devices.read(login.device_token) if login.device_token else None
         async with self._hashing.place(known_device=device is not None) as place:
-            user = await self._find(login)
-            account = await self._accounts.of(user.id if user else None)
+            user, account = await self._find(login)
             name = Name(login.name_kind, login.name)
             if account is not None and device is not None and device.is_of(account):
                 name = device.name
@@ -60,11 +62,14 @@ class PasswordLogin:
             raise LoginFailed
         return await self._complete(login, user, account, name, renewed)
 
-    async def _find(self, login: Login) -> User | None:
+    async def _find(self, login: Login) -> tuple[User | None, Account | None]:
+        """The user of a name, and the user's account; the same work if there is none."""
         if login.name_kind == "phone":
-            return None  # a number finds its user once it has been verified
+            owner = await self._phones.find(login.name)
+            return (owner.user, owner.account) if owner else (None, None)
         field = "email" if login.name_kind == "email" else "userId"
-        return await self._users.find(field, login.name)
+        user = await self._users.find(field, login.name)
+        return user, await self._accounts.of(user.id if user else None)
 
     async def _complete(
         self, login: Login, user: User, account: Account, name: Name, renewed: str | None

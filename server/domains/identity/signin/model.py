@@ -68,6 +68,7 @@ class Opened:
     refresh_expires_in: int | None = None
     device_token: str | None = field(default=None, repr=False)
     user: User | None = None
+    created: bool | None = None  # whether this login has made the user
     cookie: str | None = field(default=None, repr=False)
     device_cookie: str | None = field(default=None, repr=False)
 

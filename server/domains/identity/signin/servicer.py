@@ -7,6 +7,7 @@ from functools import partial
 from finlink.identity.v1 import (
     factors_pb2,
     login_pb2,
+    phone_pb2,
     reauthentication_pb2,
     recovery_pb2,
     registration_pb2,
@@ -25,6 +26,7 @@ from server.domains.identity.signin import convert
 from server.domains.identity.signin.cookies import Cookies
 from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.model import Challenged, Opened
+from server.domains.identity.signin.phone_login import PhoneLogin
 from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
@@ -34,6 +36,7 @@ from server.rpc.fields import to_message
 from server.rpc.same_site import check_same_site
 from server.rpc.times import timestamp
 
+_CODE_ON_ITS_WAY = "A code is on its way"
 _ON_ITS_WAY = "If the address is known, a mail is on its way"
 
 
@@ -41,6 +44,7 @@ _ON_ITS_WAY = "If the address is known, a mail is on its way"
 class AuthServicer(AuthServiceServicer):
     _registration: Registration
     _login: PasswordLogin
+    _phones: PhoneLogin
     _second_factor: SecondFactorLogin
     _service: SignInService
     _verification: EmailVerification
@@ -85,6 +89,27 @@ class AuthServicer(AuthServiceServicer):
         self._give_cookies(opened)
         return factors_pb2.VerifySecondFactorResponse(
             message=_message(opened), data=convert.session_data(opened)
+        )
+
+    async def SendOtp(
+        self, request: phone_pb2.SendOtpRequest, context: Context
+    ) -> phone_pb2.SendOtpResponse:
+        sent = await self._phones.send(request.phone_number)
+        return phone_pb2.SendOtpResponse(
+            message=_CODE_ON_ITS_WAY, data=to_message(phone_pb2.SentCode, sent)
+        )
+
+    async def VerifyOtp(
+        self, request: phone_pb2.VerifyOtpRequest, context: Context
+    ) -> phone_pb2.VerifyOtpResponse:
+        call = current_call()
+        login = convert.otp_login(request, call)
+        if login.session == "cookie":
+            self._check_cookie(call)
+        result = await self._phones.verify(login)
+        self._give_cookies(result)
+        return phone_pb2.VerifyOtpResponse(
+            message=_message(result), data=convert.session_data(result)
         )
 
     async def Refresh(

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.storage.driver import Database
+from tests.domains.identity.phones.world import World
+from tests.mongodb import MongoDb
+from tests.storage.databases import DRIVERS, emptied, fresh
+
+
+@pytest.fixture(scope="session", params=DRIVERS)
+async def phone_database(
+    mongodb: MongoDb, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
+    async with fresh(mongodb.uri, request.param) as database:
+        yield database
+
+
+@pytest.fixture
+async def world(phone_database: Database) -> World:
+    """No SMS was sent; every test runs on both drivers."""
+    return World(await emptied(phone_database))
