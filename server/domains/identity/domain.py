@@ -27,6 +27,7 @@ from server.domains.identity.me.servicer import MeServicer
 from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.passwords.policy import PasswordPolicy
 from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.recovery.address import EmailChange
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.store import TokenStore
@@ -130,8 +131,9 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         needs_verified_email=settings.must_verify_email,
     )  # fmt: skip
     me = MeService(
-        changes, users, accounts, hashing, lockout, sessions, kernel.outbox, mails, clock
-    )
+        changes, users, accounts, hashing, lockout, sessions, mail_tokens, kernel.outbox, mails, clock
+    )  # fmt: skip
+    email_change = EmailChange(changes, users, mail_tokens, kernel.outbox, mails, clock)
     cookies = Cookies(secure=origin.startswith("https://"))
     sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins])
     auth = AuthServicer(
@@ -142,7 +144,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
-        me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me), server)
+        me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me, email_change), server)
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(tokens), server)
 
     return Parts(

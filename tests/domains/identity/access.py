@@ -18,6 +18,7 @@ CLOSED = {
         "GetMe": "read own",
         "UpdateMe": "write own in-person",
         "ChangePassword": "write own in-person",
+        "ChangeEmail": "write own recent in-person",
         "ListSessions": "read own",
         "RevokeSession": "write own in-person",
         "RevokeSessions": "write own in-person",

@@ -21,6 +21,7 @@ from server.domains.identity.lockout.service import Lockout
 from server.domains.identity.me.model import LoginMethods, Me
 from server.domains.identity.passwords.hashing import PasswordHashing, Place
 from server.domains.identity.recovery.mails import Mails
+from server.domains.identity.recovery.store import TokenStore
 from server.domains.identity.sessions.model import LoginSession
 from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
@@ -40,6 +41,7 @@ class MeService:
         hashing: PasswordHashing,
         lockout: Lockout,
         sessions: SessionService,
+        tokens: TokenStore,
         outbox: Outbox,
         mails: Mails,
         clock: Clock,
@@ -50,6 +52,7 @@ class MeService:
         self._hashing = hashing
         self._lockout = lockout
         self._sessions = sessions
+        self._tokens = tokens
         self._outbox = outbox
         self._mails = mails
         self._clock = clock
@@ -72,10 +75,11 @@ class MeService:
     async def change_password(
         self, caller: SignedIn, current: str | None, new: str, *, is_recent: bool
     ) -> None:
-        """Set a password and end the user's other sessions. `is_recent`: the user has just signed in.
+        """Set a password, and end the user's other sessions, tokens of mails and logins under way.
 
-        Raises LoginFailed for a wrong current password, which counts as a failed login; AccountLocked;
-        RecentLoginRequired if there is no password yet; InvalidRequest for one that is too easy to guess.
+        `is_recent`: the user has just signed in. Raises LoginFailed for a wrong current password, which
+        counts as a failed login; AccountLocked; RecentLoginRequired if there is no password yet;
+        InvalidRequest for one that is too easy to guess.
         """
         user = await self._user(caller)
         async with self._hashing.place(known_device=True) as place:
@@ -96,6 +100,7 @@ class MeService:
             if (now.password.hash if now and now.password else None) != stored:
                 raise LoginFailed  # it was changed meanwhile
             await self._accounts.set_password(user.id, user.user_id, hashed, session)
+            await self._tokens.end_all(user.id, session)
             await self._lockout.succeeded(name, session)
             await self._notify(user, session)
             return user.user_id

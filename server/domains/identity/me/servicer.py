@@ -12,6 +12,7 @@ from server.core.pages import PageRequest
 from server.core.principals import Represented, SignedIn
 from server.domains.identity.me import convert
 from server.domains.identity.me.service import MeService
+from server.domains.identity.recovery.address import EmailChange
 from server.rpc.call import Context, current_call, replied
 from server.rpc.fields import to_model
 
@@ -21,6 +22,7 @@ RECENT = timedelta(minutes=10)
 @dataclass(frozen=True)
 class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     _service: MeService
+    _email_change: EmailChange
 
     async def GetMe(self, request: me_pb2.GetMeRequest, context: Context) -> me_pb2.GetMeResponse:
         return me_pb2.GetMeResponse(data=convert.me(await self._service.get(_caller())))
@@ -46,6 +48,12 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
             caller, current, request.new_password, is_recent=is_recent
         )
         return me_pb2.ChangePasswordResponse(message="Password changed successfully")
+
+    async def ChangeEmail(
+        self, request: me_pb2.ChangeEmailRequest, context: Context
+    ) -> me_pb2.ChangeEmailResponse:
+        await self._email_change.ask(_signed_in().user, request.email.lower())
+        return me_pb2.ChangeEmailResponse(message="Open the mail that was sent to the new address")
 
     async def ListSessions(
         self, request: me_pb2.ListSessionsRequest, context: Context

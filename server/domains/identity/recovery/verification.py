@@ -1,14 +1,16 @@
 """Showing whose an email address is, with the token of a mail."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
 import structlog
 
 from server.core.clock import Clock
-from server.core.errors import SessionEnded
+from server.core.errors import FieldError, SessionEnded
 from server.core.events import Event
-from server.core.users import NewUser, User
+from server.core.model import Changes
+from server.core.users import NewUser, User, UserExists
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.errors import CodeInvalid
@@ -16,6 +18,7 @@ from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import (
     MAILS_AN_HOUR,
     VERIFY_LIFE,
+    Kind,
     MailToken,
     VerifiedEmail,
 )
@@ -26,6 +29,12 @@ from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
 _HOUR = timedelta(hours=1)
+# The kinds of tokens that show whose an address is, and the fields of the user that they change.
+_FIELDS: Mapping[Kind, Sequence[str]] = {
+    "verify_email": ["emailVerified"],
+    "register": ["emailVerified"],
+    "change_email": ["email", "emailVerified"],
+}
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 
@@ -108,26 +117,30 @@ class EmailVerification:
             await self.send(found.email)
 
     async def verify(self, token: str) -> VerifiedEmail:
-        """Take a token: the address is its user's, who is made if it was a registration.
+        """Take a token: the address is its user's, who is made if it was a registration, or had another.
 
         Raises CodeInvalid; UserExists if somebody else has taken address or `userId` meanwhile.
         """
 
-        async def work(session: ClientSession) -> User:
-            taken = await self._tokens.take(token, ["verify_email", "register"], session)
+        async def work(session: ClientSession) -> tuple[User, Event]:
+            taken = await self._tokens.take(token, list(_FIELDS), session)
             if taken is None or not (taken.user or taken.data):
                 raise CodeInvalid
-            if taken.kind == "register":
-                return await self._register(taken, session)
-            return await self._confirm(taken, session)
+            user = await self._confirmed(taken, session)
+            action = "email_changed" if taken.kind == "change_email" else "email_verified"
+            return user, Event(f"user.{action}", user.user_id, fields=_FIELDS[taken.kind])
 
-        def event(user: User) -> Event:
-            return Event("user.email_verified", user.user_id, fields=["emailVerified"])
-
-        user = await self._changes.make(work, event, None)
+        user, _ = await self._changes.make(work, lambda made: made[1], None)
         self._sessions.announce(user.id)
         _log.info("email verified", user_id=user.user_id)
         return VerifiedEmail(user.user_id, user.email or "")
+
+    async def _confirmed(self, token: MailToken, session: ClientSession) -> User:
+        if token.kind == "register":
+            return await self._register(token, session)
+        if token.kind == "change_email":
+            return await self._change(token, session)
+        return await self._confirm(token, session)
 
     async def _register(self, token: MailToken, session: ClientSession) -> User:
         new = msgspec.json.decode(token.data["user"], type=NewUser)
@@ -148,6 +161,19 @@ class EmailVerification:
                 await self._accounts.remove_password(user.id, session)
             await self._sessions.end_all(user.id, "credentials", session)
         return await self._users.update(user.user_id, {"emailVerified": True}, session)
+
+    async def _change(self, token: MailToken, session: ClientSession) -> User:
+        """What was sent to the address until now, and logins that are not complete, hold no more."""
+        user = await self._users.lock_id(token.user or "", session)
+        if user is None:
+            raise CodeInvalid
+        email = token.data["email"]
+        if await self._users.find("email", email) is not None:
+            message = "Email already exists"
+            raise UserExists(message, fields=[FieldError("email", message)])
+        await self._tokens.end_all(user.id, session)
+        changes: Changes = {"email": email, "emailVerified": True}
+        return await self._users.update(user.user_id, changes, session)
 
     async def _send(
         self,
