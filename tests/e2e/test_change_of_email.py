@@ -19,7 +19,7 @@ async def asked(rest: httpx.AsyncClient, session: dict[str, Any], address: str) 
     return await rest.put("/auth/me/email", json={"email": address}, headers=bearer(session))
 
 
-async def test_it_holds_once_the_token_has_come_back(
+async def test_it_is_changed_once_the_token_has_come_back(
     rest: httpx.AsyncClient, stack: Stack, new_id: str
 ) -> None:
     old, new = f"{new_id}@example.com", f"{new_id}.new@example.com"

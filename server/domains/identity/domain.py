@@ -17,6 +17,10 @@ from server.domains.identity.accounts import store as account_store
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.challenges import store as challenge_store
 from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.external.client import ProviderClient
+from server.domains.identity.external.links import ExternalLinks
+from server.domains.identity.external.service import ExternalLogins
+from server.domains.identity.external.servicer import ExternalAuthServicer
 from server.domains.identity.lockout import store as lockout_store
 from server.domains.identity.lockout.addresses import AddressGuard
 from server.domains.identity.lockout.devices import DeviceTokens
@@ -48,7 +52,6 @@ from server.domains.identity.signin.opening import Opening
 from server.domains.identity.signin.owners import SessionOwners
 from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.service import SignInService
-from server.domains.identity.signin.servicer import AuthServicer
 from server.domains.identity.signin.sign_ins import UserSignIns
 from server.domains.identity.tokens import store as token_store
 from server.domains.identity.tokens.access_tokens import TokenForm
@@ -136,25 +139,50 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     email_change = EmailChange(changes, users, mail_tokens, kernel.outbox, mails, clock)
     cookies = Cookies(secure=origin.startswith("https://"))
     sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins])
-    auth = AuthServicer(
+    external, links = _external(
+        kernel, settings, accounts, challenges, completion, verification, mails
+    )
+    auth = ExternalAuthServicer(
         registration, login, SignInService(tokens, sessions, refresher, opening), verification, reset,
-        cookies, sign_ins.origins,
+        cookies, sign_ins.origins, external,
     )  # fmt: skip
     metrics.show_zeros()
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
-        me_service_pb2_grpc.add_MeServiceServicer_to_server(MeServicer(me, email_change), server)
+        me_service_pb2_grpc.add_MeServiceServicer_to_server(
+            MeServicer(me, email_change, links), server
+        )
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(KeyServicer(tokens), server)
 
     return Parts(
         register=register,
-        closed=[hashing.stop],
+        closed=[hashing.stop, external.aclose],
         dependents=[
             LoginDependents(accounts, sessions, revoke, mail_tokens, lockout, kernel.outbox)
         ],
         sign_ins=sign_ins,
     )
+
+
+def _external(
+    kernel: Kernel,
+    settings: IdentitySettings,
+    accounts: AccountStore,
+    challenges: ChallengeStore,
+    completion: Completion,
+    verification: EmailVerification,
+    mails: Mails,
+) -> tuple[ExternalLogins, ExternalLinks]:
+    links = ExternalLinks(
+        kernel.changes, kernel.users, accounts, verification, kernel.outbox, mails, kernel.clock,
+        is_open=settings.registration == "open", providers=frozenset(settings.oidc_providers),
+    )  # fmt: skip
+    clients = [ProviderClient(provider, kernel.clock) for provider in settings.providers]
+    logins = ExternalLogins(
+        clients, challenges, kernel.changes, kernel.users, links, completion, kernel.clock
+    )
+    return logins, links
 
 
 def revocation_writer(kernel: Kernel) -> RevocationWriter:

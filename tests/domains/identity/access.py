@@ -13,6 +13,9 @@ CLOSED = {
         "ResetPassword": "write all",
         "SendVerification": "write all",
         "VerifyEmail": "write all",
+        "ListProviders": "read all",
+        "StartExternal": "write all",
+        "CompleteExternal": "write all",
     },
     "MeService": {
         "GetMe": "read own",
@@ -22,6 +25,7 @@ CLOSED = {
         "ListSessions": "read own",
         "RevokeSession": "write own in-person",
         "RevokeSessions": "write own in-person",
+        "UnlinkExternal": "write own in-person",
     },
     "KeyService": {
         "GetKeys": "read all",

@@ -19,6 +19,14 @@ class Totp(Model, frozen=True):
     last_step: int = 0  # the newest whose code was used: each is good once
 
 
+class External(Model, frozen=True):
+    """An account at an outside provider."""
+
+    key: str  # issuer, `|`, and the `sub` there
+    provider: str  # its name when it was linked
+    linked_at: datetime
+
+
 class Account(Model, frozen=True):
     """The login methods of one user."""
 
@@ -26,8 +34,14 @@ class Account(Model, frozen=True):
     user_id: str
     password: Password | None = None
     totp: Totp | None = None
+    externals: tuple[External, ...] = ()  # one of a provider
     # Grows when the devices that have signed in are to count as strangers again.
     device_epoch: int = 0
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of the outside providers at which the user can sign in."""
+        return tuple(each.provider for each in self.externals)
 
     @property
     def second_factors(self) -> tuple[Method, ...]:

@@ -4,18 +4,33 @@ from collections.abc import Mapping, Sequence
 
 from bson import ObjectId
 from pymongo import IndexModel
+from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
-from server.domains.identity.accounts.model import Account
-from server.storage.driver import ClientSession, Database
+from server.domains.identity.accounts.model import Account, External
+from server.storage.driver import ClientSession, Database, Document
+from server.storage.mapping import stored
 from server.storage.repository import LOCK, Repository, new_id
 
 CREDENTIALS = "credentials"
-INDEXES: Mapping[str, Sequence[IndexModel]] = {CREDENTIALS: [IndexModel("userId", unique=True)]}
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    CREDENTIALS: [
+        IndexModel("userId", unique=True),
+        IndexModel(
+            "externals.key",
+            unique=True,
+            partialFilterExpression={"externals.key": {"$exists": True}},
+        ),
+    ]
+}
 
 
 class NoAccount(Exception):
     """The user has no way to sign in."""
+
+
+class ExternalTaken(Exception):
+    """The account at a provider is linked to another user."""
 
 
 class AccountStore(Repository[Account]):
@@ -58,4 +73,45 @@ class AccountStore(Repository[Account]):
         """Let the devices that have signed in count as strangers."""
         await self._collection.update_one(
             {"_id": ObjectId(user)}, {"$inc": {"deviceEpoch": 1}}, session=session
+        )
+
+    async def by_external(self, key: str) -> Account | None:
+        """The account that is linked with this one of a provider."""
+        document = await self._collection.find_one({"externals.key": key})
+        return self._mapped.read(document) if document else None
+
+    async def add_external(
+        self, user: str, user_id: str, external: External, session: ClientSession
+    ) -> None:
+        """Link a user, who may have no account yet. Raises ExternalTaken."""
+        try:
+            await self._collection.update_one(
+                {"_id": ObjectId(user)},
+                {
+                    "$set": {"userId": user_id},
+                    "$push": {"externals": stored(external)},
+                    "$inc": {LOCK: 1},
+                },
+                upsert=True,
+                session=session,
+            )
+        except DuplicateKeyError:
+            raise ExternalTaken from None
+
+    async def remove_externals(
+        self,
+        user: str,
+        session: ClientSession,
+        *,
+        provider: str | None = None,
+        kept: str | None = None,
+    ) -> None:
+        """Unlink a provider, or all; but for the one of the key `kept`."""
+        match: Document = {"key": {"$ne": kept}}
+        if provider is not None:
+            match["provider"] = provider
+        await self._collection.update_one(
+            {"_id": ObjectId(user)},
+            {"$pull": {"externals": match}, "$inc": {LOCK: 1}},
+            session=session,
         )

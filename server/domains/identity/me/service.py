@@ -170,4 +170,5 @@ class MeService:
         if isinstance(caller, SignedIn):
             session = await self._sessions.get(caller.session_id)
         has_password = account is not None and account.password is not None
-        return Me(user, session, LoginMethods(password=has_password))
+        external = account.providers if account else ()
+        return Me(user, session, LoginMethods(password=has_password, external=external))

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from finlink.identity.v1 import me_pb2, me_service_pb2_grpc
+from finlink.identity.v1 import external_pb2, me_pb2, me_service_pb2_grpc
 
 from server.core.clock import utc_now
 from server.core.errors import Unauthenticated
 from server.core.pages import PageRequest
 from server.core.principals import Represented, SignedIn
+from server.domains.identity.external.links import ExternalLinks
 from server.domains.identity.me import convert
 from server.domains.identity.me.service import MeService
 from server.domains.identity.recovery.address import EmailChange
@@ -23,6 +24,7 @@ RECENT = timedelta(minutes=10)
 class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     _service: MeService
     _email_change: EmailChange
+    _links: ExternalLinks
 
     async def GetMe(self, request: me_pb2.GetMeRequest, context: Context) -> me_pb2.GetMeResponse:
         return me_pb2.GetMeResponse(data=convert.me(await self._service.get(_caller())))
@@ -79,6 +81,14 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
         )
         return await replied(
             change, lambda _: me_pb2.RevokeSessionsResponse(message="Sessions ended")
+        )
+
+    async def UnlinkExternal(
+        self, request: external_pb2.UnlinkExternalRequest, context: Context
+    ) -> external_pb2.UnlinkExternalResponse:
+        change = partial(self._links.unlink, _signed_in().user, request.provider)
+        return await replied(
+            change, lambda _: external_pb2.UnlinkExternalResponse(message="Provider unlinked")
         )
 
 

@@ -99,6 +99,19 @@ class Mails:
             user,
         )
 
+    def external_linked(self, to: str, provider: str, until: datetime, user: str) -> Message:
+        return Message(
+            "mail",
+            "external_linked",
+            to,
+            f"Your account at Finlink can be opened with an account at {provider} from now on.\n\n"
+            "If it was not you, set a new password at once where you sign in, with `Forgot password`, then "
+            "remove the provider in your settings.\n",
+            until,
+            "A way to sign in was added",
+            user,
+        )
+
     def session_reused(self, to: str, until: datetime, user: str) -> Message:
         return Message(
             "mail",

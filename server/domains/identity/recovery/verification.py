@@ -71,6 +71,11 @@ class EmailVerification:
         data = {"user": msgspec.json.encode(new).decode(), "password": hashed}
         await self._send(new.email, None, "register", data, session)
 
+    async def begin_external(self, user: User, key: str, session: ClientSession) -> None:
+        """The same for a user made by a login at a provider, which has not verified the address."""
+        assert user.email is not None  # noqa: S101 - as above
+        await self._send(user.email, user.id, "verify_email", {"external": key}, session)
+
     async def notify_owner(self, user: User, session: ClientSession) -> None:
         """In place of that mail, to the owner of an address with which somebody registers again."""
         assert user.email is not None  # noqa: S101 - it was found by it
@@ -150,7 +155,7 @@ class EmailVerification:
 
     async def _confirm(self, token: MailToken, session: ClientSession) -> User:
         """The account may have been somebody else's before: what there was ends, but for the password of
-        the registration that sent the mail."""
+        the registration, or the provider of the login, that sent the mail."""
         user = await self._users.lock_id(token.user or "", session)
         if user is None or self._tokens.subject(user.email or "") != token.subject:
             raise CodeInvalid  # the address is another one now
@@ -159,11 +164,12 @@ class EmailVerification:
             stored = account.password.hash if account and account.password else None
             if stored is not None and stored != token.data.get("password"):
                 await self._accounts.remove_password(user.id, session)
+            await self._accounts.remove_externals(user.id, session, kept=token.data.get("external"))
             await self._sessions.end_all(user.id, "credentials", session)
         return await self._users.update(user.user_id, {"emailVerified": True}, session)
 
     async def _change(self, token: MailToken, session: ClientSession) -> User:
-        """What was sent to the address until now, and logins that are not complete, hold no more."""
+        """End the tokens sent to the address until now, and logins that are not complete, with it."""
         user = await self._users.lock_id(token.user or "", session)
         if user is None:
             raise CodeInvalid

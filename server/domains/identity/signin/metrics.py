@@ -6,6 +6,7 @@ LOGINS = Counter(
     "finlink_logins", "Logins by how they were made and how they ended", ["method", "outcome"]
 )
 REFRESHES = Counter("finlink_refreshes", "Refresh tokens given back, by outcome", ["outcome"])
+EXTERNAL_OUTCOMES = ("succeeded", "challenged", "failed", "not_active", "unavailable")
 METHODS = ("password",)
 OUTCOMES = ("succeeded", "failed", "not_active", "not_verified")
 
@@ -15,5 +16,7 @@ def show_zeros() -> None:
     for method in METHODS:
         for outcome in OUTCOMES:
             LOGINS.labels(method, outcome)
+    for outcome in EXTERNAL_OUTCOMES:
+        LOGINS.labels("external", outcome)
     for outcome in ("rotated", "repeated", "ended", "refused"):
         REFRESHES.labels(outcome)
