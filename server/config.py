@@ -11,7 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from server.core.access import ApiKey, parse_keys
 from server.core.clock import CLOCK
@@ -35,10 +40,38 @@ class ConfigError(Exception):
     """Settings are wrong; the message has a line for each, with what would be right."""
 
 
+class Prefixed(EnvSettingsSource):
+    """The values of a field that is a table: variables FIELD_<NAME> that are not settings of their own."""
+
+    def __init__(
+        self, field: str, settings: type[BaseSettings], *sources: PydanticBaseSettingsSource
+    ) -> None:
+        super().__init__(settings)
+        self._field = field
+        self._sources = sources
+
+    def __call__(self) -> dict[str, Any]:
+        if self._field in self.current_state:  # given, and not to be merged
+            return {}
+        found: dict[str, str | None] = {}
+        for source in self._sources:
+            if isinstance(source, EnvSettingsSource):
+                found |= source.env_vars
+        prefix, own = f"{self._field}_", self.settings_cls.model_fields
+        values = {
+            name.removeprefix(prefix): value
+            for name, value in found.items()
+            if name.startswith(prefix) and name not in own
+        }
+        return {self._field: values} if values else {}
+
+
 class SettingsBase(BaseSettings):
     """The settings of one part of Finlink."""
 
     prefixes: ClassVar[tuple[str, ...]] = ()  # of variables that are no fields, in lower case
+    # Of those, the ones that may be secrets.
+    secret_prefixes: ClassVar[tuple[str, ...]] = ()
     model_config = SettingsConfigDict(
         env_file=ENV_FILE, env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True
     )

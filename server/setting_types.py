@@ -64,7 +64,7 @@ def _ip_address(value: str) -> None:
         )
 
 
-def _http_url(value: str) -> None:
+def check_http_url(value: str) -> None:
     try:
         parts = AnyHttpUrl(value)
     except ValidationError:
@@ -77,7 +77,7 @@ def _http_url(value: str) -> None:
 
 
 def _collector(value: str) -> None:
-    _http_url(value)
+    check_http_url(value)
     if urlsplit(value).path.strip("/"):
         raise ValueError(
             "must be the address of a gRPC port such as http://localhost:4317; no path"
@@ -157,7 +157,7 @@ def _expanded(value: Path) -> Path:
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 IpAddress = Annotated[str, checked(_ip_address)]
-HttpUrl = Annotated[str, checked(_http_url)]
+HttpUrl = Annotated[str, checked(check_http_url)]
 Collector = Annotated[str, checked(_collector)]
 HostPort = Annotated[str, checked(_host_port)]
 # A shell turns `~` into the user's folder; a file of settings has no shell.

@@ -48,3 +48,9 @@ PORT_SETTINGS = tuple(name for name, _ in every() if name.endswith("PORT"))
 SECRET_SETTINGS = frozenset(
     name for name, info in every() if info.annotation in {SecretStr, SecretStr | None}
 )
+_SECRET_PREFIXES = tuple(prefix.upper() for kind in PARTS for prefix in kind.secret_prefixes)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable of the environment may hold a secret."""
+    return name.upper() in SECRET_SETTINGS or name.upper().startswith(_SECRET_PREFIXES)

@@ -19,6 +19,9 @@ from xdist.scheduler import LoadFileScheduling
 from tests.chaos.figures import report
 from tests.mongodb import MongoDb
 from tests.mongodb import running as mongodb_on
+from tests.providers import OutsideProvider
+from tests.providers import running as running_providers
+from tests.providers import settings as provider_settings
 from tests.stack import Stack, free_ports, running
 
 LONG = {"chaos", "clients", "observability", "security_long", "supervisor", "topology"}
@@ -98,9 +101,27 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def provider_ports() -> dict[str, int]:
+    """Where outside providers are to listen, by the names that the Finlink of the session has for them."""
+    names = ("one", "two", "scripted")
+    return dict(zip(names, free_ports(len(names)), strict=True))
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, provider_ports: dict[str, int]
+) -> Iterator[Stack]:
     """A Finlink with two workers, its own MongoDB, the sandbox and Envoy."""
-    with running(tmp_path_factory.mktemp("finlink")) as started:
+    with running(
+        tmp_path_factory.mktemp("finlink"), **provider_settings(provider_ports)
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def outside_providers(provider_ports: dict[str, int]) -> Iterator[list[OutsideProvider]]:
+    """The providers `one` and `two`."""
+    with running_providers(provider_ports["one"], provider_ports["two"]) as started:
         yield started
 
 

@@ -64,16 +64,20 @@ class Stack:
         return content
 
 
+_given: set[int] = set()  # ports of this process's tests: what listens there may not have begun
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on, below those that the system gives to outgoing connections."""
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
-        if port in found:
+        if port in _given:
             continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.append(port)
+            _given.add(port)
     return found
 
 

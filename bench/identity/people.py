@@ -20,11 +20,11 @@ from bench.stacks import ENCRYPTION_KEY
 from server.commands.database import key_ring
 from server.core.principals import Role
 from server.domains.identity.accounts import store as account_store
-from server.domains.identity.domain import PEPPER, REFRESH
 from server.domains.identity.passwords.scheme import PasswordScheme
 from server.domains.identity.sessions import store as session_store
 from server.domains.identity.sessions.model import LoginSession
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
+from server.domains.identity.wiring.basis import PEPPER, REFRESH
 from server.settings import load
 from server.storage.driver import Database, connected
 from server.storage.keyed_secrets import KeyedSecrets

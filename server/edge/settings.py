@@ -1,39 +1,16 @@
 """Settings of Envoy: where it listens, TLS, and what it lets callers do."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
-from server.config import SettingsBase
+from server.config import Prefixed, SettingsBase
 from server.setting_types import Cidrs, FilePath, HostPort, IpAddress, Origins, Port
 
 Limit = Annotated[int, Field(ge=1, le=1_000_000)]  # calls in a window
 _GROUP_PREFIX = "rate_limit_"
-
-
-class _GroupLimits(EnvSettingsSource):
-    """The limits by group: variables RATE_LIMIT_<GROUP> that are not settings of their own."""
-
-    def __init__(self, settings: type[BaseSettings], *sources: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings)
-        self._sources = sources
-
-    def __call__(self) -> dict[str, Any]:
-        if "rate_limit" in self.current_state:  # given, and not to be merged
-            return {}
-        found: dict[str, str | None] = {}
-        for source in self._sources:
-            if isinstance(source, EnvSettingsSource):
-                found |= source.env_vars
-        prefix, own = _GROUP_PREFIX, self.settings_cls.model_fields
-        groups = {
-            name.removeprefix(prefix): calls
-            for name, calls in found.items()
-            if name.startswith(prefix) and name not in own
-        }
-        return {"rate_limit": groups} if groups else {}
 
 
 class EdgeSettings(SettingsBase):
@@ -78,7 +55,7 @@ class EdgeSettings(SettingsBase):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        groups = _GroupLimits(settings_cls, dotenv_settings, env_settings)
+        groups = Prefixed("rate_limit", settings_cls, dotenv_settings, env_settings)
         return init_settings, env_settings, dotenv_settings, groups
 
     def problems(self) -> Iterator[str]:

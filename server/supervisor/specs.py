@@ -12,7 +12,7 @@ from server.delivery.settings import DeliverySettings
 from server.edge.probes import envoy_ready, port_open, serving, until
 from server.observability.exposition import FOLDER_SETTING, forget_process
 from server.platforms.registry import PLATFORMS
-from server.settings import SECRET_SETTINGS
+from server.settings import is_secret
 from server.supervisor.process import ProcessSpec
 
 DEFAULT_METRICS_PORT = 9464
@@ -40,9 +40,7 @@ def metrics_port(settings: Settings) -> int:
 
 
 def env_without_secrets() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if name.upper() not in SECRET_SETTINGS
-    }
+    return {name: value for name, value in os.environ.items() if not is_secret(name)}
 
 
 def worker_env(

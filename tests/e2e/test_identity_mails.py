@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from tests.e2e.external_steps import came_by
 from tests.e2e.identity_steps import PASSWORD, bearer, login, refused, register, signed_in
 from tests.e2e.mails import mail, mails, token_of
+from tests.providers import OutsideProvider, settings
 from tests.stack import Stack, running
 
 NEW = "an even better battery"
@@ -101,9 +103,11 @@ async def test_a_second_verification_keeps_no_password_of_a_stranger(
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("strict")
-    with running(folder, WORKERS="1", EMAIL_VERIFICATION="required") as stack:
+def strict(
+    tmp_path_factory: pytest.TempPathFactory, provider_ports: dict[str, int]
+) -> Iterator[Stack]:
+    folder, providers = tmp_path_factory.mktemp("strict"), settings(provider_ports)
+    with running(folder, WORKERS="1", EMAIL_VERIFICATION="required", **providers) as stack:
         yield stack
 
 
@@ -139,6 +143,26 @@ async def test_two_who_register_one_address_do_not_meet(
         json={"email": f"x{address}", "password": PASSWORD, "userId": f"{new_id}_v"},
     )
     refused(taken, 409, "USER_EXISTS")
+
+
+async def test_who_comes_by_a_provider_does_not_meet_who_registered(
+    strictly: httpx.AsyncClient,
+    strict: Stack,
+    outside_providers: list[OutsideProvider],
+    new_id: str,
+) -> None:
+    """An attacker registers the victim's address; the victim comes by a provider that has verified it."""
+    address = f"{new_id}@example.com"
+    await register(strictly, f"{new_id}_a", email=address, password=NEW)
+    claims = {"email": address, "email_verified": True}
+    victim = await came_by(strictly, "one", outside_providers[0], new_id, claims)
+    me = await strictly.get("/auth/me", headers=bearer(victim.json()["data"]))
+    assert (me.json()["data"]["email"], me.json()["data"]["emailVerified"]) == (address, True)
+    body = {"token": token_of(await mail(strict, address, VERIFY))}
+    refused(await strictly.post("/auth/verify-email", json=body), 409, "USER_EXISTS")
+    for name in ({"email": address}, {"username": f"{new_id}_a"}):
+        reply = await strictly.post("/auth/login", json={**name, "password": NEW})
+        refused(reply, 401, "LOGIN_FAILED")
 
 
 async def test_a_registration_s_mail_is_sent_again(

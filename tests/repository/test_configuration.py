@@ -16,6 +16,7 @@ from tests.stack import ROOT
 
 SHARED = ROOT / "docs" / "configuration.md"
 README = "README.md"
+KEYS = {"rate_limit": "_<GROUP>", "oidc": "_<NAME>"}
 
 
 def document_of(kind: type[SettingsBase]) -> Path:
@@ -27,8 +28,9 @@ def document_of(kind: type[SettingsBase]) -> Path:
 def fields(kind: type[SettingsBase]) -> Iterator[tuple[str, FieldInfo]]:
     for field, info in kind.model_fields.items():
         if field != "app_env" or kind is Settings:
-            each = info.default_factory is dict  # of a variable a key
-            yield name_in_environment(kind, field) + ("_<GROUP>" if each else ""), info
+            # A table has a variable for each of its keys.
+            key = KEYS.get(field, "") if info.default_factory is dict else ""
+            yield name_in_environment(kind, field) + key, info
 
 
 EXPECTED: defaultdict[Path, dict[str, FieldInfo]] = defaultdict(dict)
@@ -41,7 +43,7 @@ def documented(document: Path) -> dict[str, str]:
     """The default of each setting, as the tables of a document have it."""
     found: dict[str, str] = {}
     for cells in (line.split(" | ") for line in document.read_text().splitlines()):
-        if re.match(r"\| `[A-Z][A-Z0-9_]+(_<GROUP>)?`", cells[0]):
+        if re.match(r"\| `[A-Z][A-Z0-9_]+(_<(GROUP|NAME)>)?`", cells[0]):
             names = re.findall(r"`([A-Z0-9_<>]+)`", cells[0])
             defaults = cells[1].split(", ") if len(names) > 1 else [cells[1]]
             shown = defaults if len(defaults) == len(names) else [cells[1]] * len(names)

@@ -31,6 +31,25 @@ class UserNotActive(ApiError):
     default_message = "The user is not active"
 
 
+class ExternalLoginFailed(ApiError):
+    """One message for all that can be wrong with what a provider says; the log has the cause."""
+
+    code = "EXTERNAL_LOGIN_FAILED"
+    default_message = "The login at the provider does not hold: begin it again"
+
+
+class ProviderNotFound(ApiError):
+    code = "PROVIDER_NOT_FOUND"
+    default_message = "Provider not found"
+
+
+class LastCredential(ApiError):
+    """Without it the user could not sign in any more."""
+
+    code = "LAST_CREDENTIAL"
+    default_message = "Nothing else signs the user in: set a password first"
+
+
 class CodeInvalid(ApiError):
     """One message for all that can be wrong with it."""
 
@@ -41,13 +60,6 @@ class CodeInvalid(ApiError):
 class SessionNotFound(ApiError):
     code = "SESSION_NOT_FOUND"
     default_message = "Session not found"
-
-
-class LastCredential(ApiError):
-    """Nothing else would let the user in."""
-
-    code = "LAST_CREDENTIAL"
-    default_message = "Nothing else would sign in to the account that has this"
 
 
 class TotpActive(ApiError):

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
-from server.config import SettingsBase
+from server.config import Prefixed, SettingsBase
+from server.domains.identity import providers
+from server.domains.identity.providers import Provider
 from server.security.keys import KEY_BYTES, weakness
-from server.setting_types import Origin, checked
+from server.setting_types import Origin, Words, checked
 
 Algorithm: TypeAlias = Literal["ES256", "RS256", "HS256"]
 
+_OIDC = "oidc_"  # begins the variables of providers, beside OIDC_PROVIDERS
 _LEAST_ROUNDS_IN_PRODUCTION = 12
 _ADVICE = "`openssl rand -hex 32` makes one"
 # 64 random hexadecimal digits have 16 different ones, nearly always.
@@ -56,7 +60,29 @@ class IdentitySettings(SettingsBase):
     session_max_days: Annotated[int, Field(ge=1, le=365)] = 30
     cookie_session_hours: Annotated[int, Field(ge=1, le=720)] = 24
 
+    # Outside providers: their names, and by name what OIDC_<NAME>_… says of each.
+    oidc_providers: Words = ()
+    oidc: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, repr=False)
+
+    prefixes: ClassVar[tuple[str, ...]] = (_OIDC,)
+    secret_prefixes: ClassVar[tuple[str, ...]] = (_OIDC,)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        prefixed = Prefixed("oidc", settings_cls, dotenv_settings, env_settings)
+        return init_settings, env_settings, dotenv_settings, prefixed
+
     def problems(self) -> Iterator[str]:
+        yield from providers.problems(
+            self.oidc_providers, self._of_providers, production=self.production
+        )
         if self.production and self.bcrypt_rounds < _LEAST_ROUNDS_IN_PRODUCTION:
             yield f"BCRYPT_ROUNDS: must be at least {_LEAST_ROUNDS_IN_PRODUCTION} in production"
         if self.jwt_algorithm == "HS256" and self.jwt_secret is None:
@@ -74,6 +100,18 @@ class IdentitySettings(SettingsBase):
             secret = self.jwt_secret.get_secret_value().encode()
             if weak := weakness(secret, _FEWEST_DIFFERENT):
                 yield f"JWT_SECRET {weak} and is refused in production; {_ADVICE}"
+
+    @property
+    def _of_providers(self) -> dict[str, str]:
+        """`auth0_CLIENT_ID` of OIDC_AUTH0_CLIENT_ID, as every other case of it."""
+        split = (name.lower().partition("_") for name in self.oidc)
+        names = [f"{name}_{rest.upper()}" for name, _, rest in split]
+        return dict(zip(names, self.oidc.values(), strict=True))
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """The outside providers at which users may sign in."""
+        return providers.read(self.oidc_providers, self._of_providers)
 
     @property
     def must_verify_email(self) -> bool:

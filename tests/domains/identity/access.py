@@ -18,6 +18,9 @@ CLOSED = {
         "VerifyEmail": "write all",
         "StartReauthentication": "write own in-person",
         "Reauthenticate": "write own in-person",
+        "ListProviders": "read all",
+        "StartExternal": "write all",
+        "CompleteExternal": "write all",
     },
     "MeService": {
         "GetMe": "read own",
@@ -25,6 +28,7 @@ CLOSED = {
         "ChangePassword": "write own in-person",
         "ChangePhone": "write own recent in-person",
         "ConfirmPhone": "write own in-person",
+        "ChangeEmail": "write own recent in-person",
         "ListSessions": "read own",
         "RevokeSession": "write own in-person",
         "RevokeSessions": "write own in-person",
@@ -32,6 +36,7 @@ CLOSED = {
         "ConfirmTotp": "write own recent in-person",
         "RemoveTotp": "write own recent in-person",
         "RenewRecoveryCodes": "write own recent in-person",
+        "UnlinkExternal": "write own in-person",
     },
     "UserAdminService": {
         "ListUserSessions": "admin moderator",

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from pymongo.database import Database
 
+from server.core.clock import utc_now
 from tests.domains.preparing import Prepare
 from tests.e2e.connector_steps import Documents, Json
 from tests.e2e.identity_steps import bearer, login, signed_in, with_role
@@ -37,6 +38,15 @@ async def _by_admin(rest: httpx.AsyncClient, documents: Documents, user_id: str)
     return {**bearer(chief), "userId": user_id}
 
 
+async def _linked(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    session = await signed_in(rest, user_id)
+    external = {"key": f"https://a.example|{user_id}", "provider": "a", "linkedAt": utc_now()}
+    await documents["credentials"].update_one(
+        {"userId": user_id}, {"$set": {"externals": [external]}}
+    )
+    return {**bearer(session), "provider": "a"}
+
+
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "UpdateMe": (_user, {"city": "Pune"}),
     "RevokeSession": (_session, {}),
@@ -44,6 +54,7 @@ CHANGES: dict[str, tuple[Prepare, Json]] = {
     "RevokeUserSessions": (_by_admin, {}),
     "SendPasswordReset": (_by_admin, {}),
     "UnlockUser": (_by_admin, {}),
+    "UnlinkExternal": (_linked, {}),
 }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from server.config import ConfigError
 from server.domains.identity.settings import IdentitySettings
-from server.settings import SECRET_SETTINGS, load
+from server.settings import SECRET_SETTINGS, is_secret, load
 
 ORIGIN = "https://finlink.example"
 PRODUCTION = {"app_env": "production", "encryption_key": secrets.token_hex(32)}
@@ -77,3 +78,79 @@ def test_the_secret_is_one() -> None:
     settings = identity(jwt_secret="never-to-be-shown-0a9f7q2w8zx3lm")
     assert "never-to-be-shown" not in repr(settings)
     assert "JWT_SECRET" in SECRET_SETTINGS
+
+
+PROVIDER = {
+    "auth0_issuer": "https://tenant.eu.auth0.com/",
+    "auth0_client_id": "abc",
+    "auth0_client_secret": "never-to-be-shown",
+    "auth0_redirects": "https://app.example/callback, http://localhost:3000/callback,com.app:/x",
+}
+
+
+def test_an_outside_provider() -> None:
+    settings = identity(oidc_providers="auth0", oidc=PROVIDER)
+    (found,) = settings.providers
+    assert (found.name, found.display_name, found.issuer) == (
+        "auth0", "Auth0", "https://tenant.eu.auth0.com/",
+    )  # fmt: skip
+    assert found.scopes == "openid profile email"
+    assert found.redirects == (
+        "https://app.example/callback", "http://localhost:3000/callback", "com.app:/x",
+    )  # fmt: skip
+    assert "never-to-be-shown" not in repr(settings) + repr(found)
+    assert is_secret("OIDC_AUTH0_CLIENT_SECRET")
+    assert not is_secret("PUBLIC_URL")
+
+
+def test_providers_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings"
+    file.write_text("OIDC_PROVIDERS=auth0\nOIDC_AUTH0_CLIENT_ID=of the file\n")
+    for name, value in PROVIDER.items():
+        monkeypatch.setenv(f"OIDC_{name.upper()}", value)
+    (found,) = load(_env_file=str(file)).of(IdentitySettings).providers
+    assert found.client_id == "abc"
+
+
+@pytest.mark.parametrize(
+    ("names", "changes", "said"),
+    [
+        ("auth0,auth0", {}, "OIDC_PROVIDERS: must be names, each once"),
+        ("Auth0", {}, "OIDC_PROVIDERS: must be names, each once"),
+        ("auth0", {"auth0_client_id": None}, "OIDC_AUTH0_CLIENT_ID must be set"),
+        ("auth0", {"auth0_isuer": "x"}, "OIDC_AUTH0_ISUER: is no setting of a provider"),
+        ("auth0", {"google_issuer": "https://a.example"}, "OIDC_GOOGLE_ISSUER: OIDC_PROVIDERS does not name"),
+        ("auth0", {"auth0_issuer": "tenant.eu.auth0.com"}, "OIDC_AUTH0_ISSUER: must be an http"),
+        ("auth0", {"auth0_issuer": "https://a.example/?x"}, "OIDC_AUTH0_ISSUER: must be an http"),
+        ("auth0", {"auth0_issuer": "https://a.example/a|b"}, "OIDC_AUTH0_ISSUER: must not have"),
+        ("auth0", {"auth0_issuer": "http://a.example"}, "OIDC_AUTH0_ISSUER: must begin with https"),
+        ("auth0", {"auth0_client_secret": "never to be shown"}, "OIDC_AUTH0_CLIENT_SECRET: must be 1"),
+        ("auth0", {"auth0_scopes": "profile email"}, "OIDC_AUTH0_SCOPES: must be scopes"),
+        ("auth0", {"auth0_scopes": "openid ü"}, "OIDC_AUTH0_SCOPES: must be scopes"),
+        ("auth0", {"auth0_display_name": "a\nb"}, "OIDC_AUTH0_DISPLAY_NAME: must be 1"),
+        *(
+            ("auth0", {"auth0_redirects": f"https://a.example,{wrong}"}, "OIDC_AUTH0_REDIRECTS: must be")
+            for wrong in (
+                "https://app.example/#x", "http://app.example/", "app:/x", "/callback",
+                "https://u@app.example/", "https://app.example/ x", "https://*.example/<", "javascript:x",
+                "https://[::1/",
+            )
+        ),
+        (
+            "auth0,b",
+            {f"b_{name.removeprefix('auth0_')}": value for name, value in PROVIDER.items()},
+            "OIDC_B_ISSUER: is that of another",
+        ),
+    ],
+)  # fmt: skip
+def test_a_provider_that_never_works_is_named(
+    names: str, changes: dict[str, str | None], said: str
+) -> None:
+    given = {name: value for name, value in {**PROVIDER, **changes}.items() if value is not None}
+    with pytest.raises(ConfigError) as caught:
+        identity(**PRODUCTION, public_url=ORIGIN, oidc_providers=names, oidc=given)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(said)
+    assert "never" not in line

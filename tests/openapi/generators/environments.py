@@ -42,9 +42,9 @@ def venv(name: str) -> Path:
     return folder / "bin"
 
 
-def node_modules(name: str) -> Path:
+def node_modules(name: str, here: Path = HERE) -> Path:
     needs("node", "npm")
-    wanted = HERE / name / "package-lock.json"
+    wanted = here / name / "package-lock.json"
     folder = PLACE / name / "npm"
     if not _is_made_of(folder, wanted):
         folder.mkdir(parents=True)

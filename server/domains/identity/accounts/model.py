@@ -34,6 +34,14 @@ class RecoveryCode(Model, frozen=True):
     used_at: datetime | None = None
 
 
+class External(Model, frozen=True):
+    """An account at an outside provider."""
+
+    key: str  # issuer, `|`, and the `sub` there
+    provider: str  # its name when it was linked
+    linked_at: datetime
+
+
 class Account(Model, frozen=True):
     """The login methods of one user."""
 
@@ -43,6 +51,7 @@ class Account(Model, frozen=True):
     totp: Totp | None = None
     recovery_codes: tuple[RecoveryCode, ...] = ()
     phone: Phone | None = None
+    externals: tuple[External, ...] = ()  # one of a provider
     # Grows when the devices that have signed in are to count as strangers again.
     device_epoch: int = 0
 
@@ -50,6 +59,11 @@ class Account(Model, frozen=True):
     def active_totp(self) -> Totp | None:
         """The app that logins need."""
         return self.totp if self.totp is not None and self.totp.confirmed_at is not None else None
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of the outside providers at which the user can sign in."""
+        return tuple(each.provider for each in self.externals)
 
     @property
     def second_factors(self) -> tuple[Method, ...]:

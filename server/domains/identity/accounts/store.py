@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from bson import ObjectId
 from pymongo import IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
-from server.domains.identity.accounts.model import Account, Phone
-from server.storage.driver import ClientSession, Database
+from server.domains.identity.accounts.model import Account, External, Phone
+from server.storage.driver import ClientSession, Database, Document
+from server.storage.mapping import stored
 from server.storage.repository import LOCK, Repository, new_id
 
 CREDENTIALS = "credentials"
@@ -20,6 +22,11 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             unique=True,
             partialFilterExpression={"phone.number": {"$gt": ""}},
         ),
+        IndexModel(
+            "externals.key",
+            unique=True,
+            partialFilterExpression={"externals.key": {"$exists": True}},
+        ),
     ]
 }
 
@@ -30,6 +37,10 @@ class NoAccount(Exception):
 
 class PhoneTaken(Exception):
     """Another account has the number."""
+
+
+class ExternalTaken(Exception):
+    """The account at a provider is linked to another user."""
 
 
 class AccountStore(Repository[Account]):
@@ -124,3 +135,44 @@ class AccountStore(Repository[Account]):
             session=session,
         )
         return used.modified_count == 1
+
+    async def by_external(self, key: str) -> Account | None:
+        """The account that is linked with this one of a provider."""
+        document = await self._collection.find_one({"externals.key": key})
+        return self._mapped.read(document) if document else None
+
+    async def add_external(
+        self, user: str, user_id: str, external: External, session: ClientSession
+    ) -> None:
+        """Link a user, who may have no account yet. Raises ExternalTaken."""
+        try:
+            await self._collection.update_one(
+                {"_id": ObjectId(user)},
+                {
+                    "$set": {"userId": user_id},
+                    "$push": {"externals": stored(external)},
+                    "$inc": {LOCK: 1},
+                },
+                upsert=True,
+                session=session,
+            )
+        except DuplicateKeyError:
+            raise ExternalTaken from None
+
+    async def remove_externals(
+        self,
+        user: str,
+        session: ClientSession,
+        *,
+        provider: str | None = None,
+        kept: str | None = None,
+    ) -> None:
+        """Unlink a provider, or all; but for the one of the key `kept`."""
+        match: Document = {"key": {"$ne": kept}}
+        if provider is not None:
+            match["provider"] = provider
+        await self._collection.update_one(
+            {"_id": ObjectId(user)},
+            {"$pull": {"externals": match}, "$inc": {LOCK: 1}},
+            session=session,
+        )

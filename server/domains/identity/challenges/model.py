@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 # The purpose. A challenge of one kind never serves for another.
-Kind: TypeAlias = Literal["second_factor", "reauth", "otp", "phone_change"]
+Kind: TypeAlias = Literal["second_factor", "reauth", "otp", "phone_change", "external"]
 # With what it is solved.
 Method: TypeAlias = Literal["totp", "recovery_code"]
 

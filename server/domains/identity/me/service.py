@@ -15,13 +15,13 @@ from server.core.principals import Represented, SignedIn
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.challenges.store import ChallengeStore
 from server.domains.identity.errors import LoginFailed
 from server.domains.identity.lockout.model import Name
 from server.domains.identity.lockout.service import Lockout
 from server.domains.identity.me.model import LoginMethods, Me
 from server.domains.identity.passwords.hashing import PasswordHashing, Place
 from server.domains.identity.recovery.mails import Mails
+from server.domains.identity.recovery.store import TokenStore
 from server.domains.identity.sessions.model import LoginSession
 from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
@@ -38,10 +38,10 @@ class MeService:
         changes: RecordedChanges,
         users: Users,
         accounts: AccountStore,
-        challenges: ChallengeStore,
         hashing: PasswordHashing,
         lockout: Lockout,
         sessions: SessionService,
+        tokens: TokenStore,
         outbox: Outbox,
         mails: Mails,
         clock: Clock,
@@ -49,10 +49,10 @@ class MeService:
         self._changes = changes
         self._users = users
         self._accounts = accounts
-        self._challenges = challenges
         self._hashing = hashing
         self._lockout = lockout
         self._sessions = sessions
+        self._tokens = tokens
         self._outbox = outbox
         self._mails = mails
         self._clock = clock
@@ -75,10 +75,11 @@ class MeService:
     async def change_password(
         self, caller: SignedIn, current: str | None, new: str, *, is_recent: bool
     ) -> None:
-        """Set a password and end the user's other sessions. `is_recent`: the user has just signed in.
+        """Set a password, and end the user's other sessions, tokens of mails and logins under way.
 
-        Raises LoginFailed for a wrong current password, which counts as a failed login; AccountLocked;
-        RecentLoginRequired if there is no password yet; InvalidRequest for one that is too easy to guess.
+        `is_recent`: the user has just signed in. Raises LoginFailed for a wrong current password, which
+        counts as a failed login; AccountLocked; RecentLoginRequired if there is no password yet;
+        InvalidRequest for one that is too easy to guess.
         """
         user = await self._user(caller)
         async with self._hashing.place(known_device=True) as place:
@@ -99,8 +100,8 @@ class MeService:
             if (now.password.hash if now and now.password else None) != stored:
                 raise LoginFailed  # it was changed meanwhile
             await self._accounts.set_password(user.id, user.user_id, hashed, session)
-            # Of logins with the password until now.
-            await self._challenges.end_all(user.id, session)
+            # Logins that are not complete, and tokens of mails that somebody else may have asked for.
+            await self._tokens.end_all(user.id, session)
             await self._lockout.succeeded(name, session)
             await self._notify(user, session)
             return user.user_id
@@ -170,6 +171,7 @@ class MeService:
         return LoginMethods(
             password=account is not None and account.password is not None,
             phone=account is not None and account.phone is not None,
+            external=account.providers if account else (),
         )
 
     async def _me(self, user: User, caller: SignedIn | Represented) -> Me:

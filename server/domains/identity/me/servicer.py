@@ -6,6 +6,7 @@ from functools import partial
 
 from finlink.exports.v1 import export_service_pb2
 from finlink.identity.v1 import (
+    external_pb2,
     factors_pb2,
     me_pb2,
     me_service_pb2_grpc,
@@ -17,10 +18,12 @@ from server.core.clock import utc_now
 from server.core.errors import Unauthenticated
 from server.core.pages import PageRequest
 from server.core.principals import Represented, SignedIn
+from server.domains.identity.external.links import ExternalLinks
 from server.domains.identity.factors.service import FactorService
 from server.domains.identity.me import convert
 from server.domains.identity.me.service import MeService
 from server.domains.identity.phones.change import PhoneChange
+from server.domains.identity.recovery.address import EmailChange
 from server.domains.identity.sessions.model import LoginSession
 from server.rpc.call import Context, current_call, replied
 from server.rpc.fields import to_message, to_model
@@ -33,6 +36,8 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     _service: MeService
     _factors: FactorService
     _phone: PhoneChange
+    _email_change: EmailChange
+    _links: ExternalLinks
 
     async def GetMe(self, request: me_pb2.GetMeRequest, context: Context) -> me_pb2.GetMeResponse:
         return me_pb2.GetMeResponse(data=convert.me(await self._service.get(_caller())))
@@ -72,6 +77,12 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     ) -> phone_change_pb2.ConfirmPhoneResponse:
         await self._phone.confirm(_signed_in(), request.challenge_id, request.code)
         return phone_change_pb2.ConfirmPhoneResponse(message="Phone number changed successfully")
+
+    async def ChangeEmail(
+        self, request: me_pb2.ChangeEmailRequest, context: Context
+    ) -> me_pb2.ChangeEmailResponse:
+        await self._email_change.ask(_signed_in().user, request.email.lower())
+        return me_pb2.ChangeEmailResponse(message="Open the mail that was sent to the new address")
 
     async def ListSessions(
         self, request: me_pb2.ListSessionsRequest, context: Context
@@ -128,6 +139,14 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
         codes = await self._factors.renew_recovery_codes(_signed_in())
         return factors_pb2.RenewRecoveryCodesResponse(
             message="Recovery codes renewed", data=to_message(factors_pb2.RecoveryCodes, codes)
+        )
+
+    async def UnlinkExternal(
+        self, request: external_pb2.UnlinkExternalRequest, context: Context
+    ) -> external_pb2.UnlinkExternalResponse:
+        change = partial(self._links.unlink, _signed_in().user, request.provider)
+        return await replied(
+            change, lambda _: external_pb2.UnlinkExternalResponse(message="Provider unlinked")
         )
 
 

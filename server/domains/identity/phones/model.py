@@ -58,7 +58,7 @@ class PhoneOwner:
     def needs_phone(self) -> bool:
         """Whether nothing but the number lets the user in. A verified address does, by a new password."""
         has_address = self.user.email is not None and self.user.email_verified
-        return self.account.password is None and not has_address
+        return self.account.password is None and not has_address and not self.account.externals
 
     def may_be_another(self, now: datetime) -> bool:
         """Whether the number may have been given to somebody else since it was last proved."""

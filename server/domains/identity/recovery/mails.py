@@ -30,6 +30,35 @@ class Mails:
             user,
         )
 
+    def change_email(self, to: str, token: str, until: datetime, user: str) -> Message:
+        """To the address that an account is to have."""
+        return Message(
+            "mail",
+            "change_email",
+            to,
+            "Someone, we hope you, wants this address for an account at Finlink, in place of another.\n\n"
+            f"To let that account have it, open this page:\n\n{self._link('verify-email', token)}\n\n"
+            "The link is good once, for a day. If it was not you, ignore this mail: nothing happens then.\n",
+            until,
+            "Verify your new email address",
+            user,
+        )
+
+    def email_changing(self, to: str, until: datetime, user: str) -> Message:
+        """To the address that the account has until then; the new one is not in it."""
+        return Message(
+            "mail",
+            "email_changing",
+            to,
+            "Someone who is signed in to your account at Finlink has asked for another email address. "
+            "The account has it once the mail that was sent there has been opened.\n\n"
+            "If it was not you, set a new password at once where you sign in, with `Forgot password`: "
+            "that ends all sessions, and the change.\n",
+            until,
+            "Your email address is to be changed",
+            user,
+        )
+
     def reset_password(self, to: str, token: str, until: datetime, user: str | None) -> Message:
         return Message(
             "mail",
@@ -81,6 +110,19 @@ class Mails:
             "If you did not ask for that, write to the support of Finlink.\n",
             until,
             "Your email address was changed",
+            user,
+        )
+
+    def external_linked(self, to: str, provider: str, until: datetime, user: str) -> Message:
+        return Message(
+            "mail",
+            "external_linked",
+            to,
+            f"Your account at Finlink can be opened with an account at {provider} from now on.\n\n"
+            "If it was not you, set a new password at once where you sign in, with `Forgot password`, then "
+            "remove the provider in your settings.\n",
+            until,
+            "A way to sign in was added",
             user,
         )
 

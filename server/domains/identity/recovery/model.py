@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["reset_password", "verify_email", "register"]
+Kind: TypeAlias = Literal["reset_password", "verify_email", "register", "change_email"]
 
 RESET_LIFE = timedelta(minutes=30)
 VERIFY_LIFE = timedelta(days=1)

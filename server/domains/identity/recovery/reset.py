@@ -125,6 +125,8 @@ class PasswordReset:
             raise CodeInvalid  # used meanwhile, or the address is another one now
         await self._sessions.end_all(user.id, "credentials", session)
         await self._tokens.end_all(user.id, session)
+        if not user.email_verified:  # what there was may be of somebody else
+            await self._accounts.remove_externals(user.id, session)
         await self._accounts.set_password(user.id, user.user_id, hashed, session)
         await self._accounts.forget_devices(user.id, session)
         account = await self._accounts.lock(user.id, session)

@@ -1,6 +1,6 @@
 """Showing whose an email address is, with the token of a mail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -8,10 +8,10 @@ import msgspec
 import structlog
 
 from server.core.clock import Clock
-from server.core.errors import SessionEnded
+from server.core.errors import FieldError, SessionEnded
 from server.core.events import Event
 from server.core.model import Changes
-from server.core.users import NewUser, User
+from server.core.users import NewUser, User, UserExists
 from server.delivery.outbox import Outbox
 from server.domains.identity.accounts.store import AccountStore
 from server.domains.identity.errors import CodeInvalid
@@ -20,6 +20,7 @@ from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import (
     MAILS_AN_HOUR,
     VERIFY_LIFE,
+    Kind,
     MailToken,
     VerifiedEmail,
 )
@@ -29,10 +30,15 @@ from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
-# A user, and whether a second factor from before was removed.
-_Confirmed: TypeAlias = tuple[User, bool]
+_Confirmed: TypeAlias = tuple[User, Sequence[Event]]
 
 _HOUR = timedelta(hours=1)
+# The kinds of tokens that show whose an address is, and the fields of the user that they change.
+_FIELDS: Mapping[Kind, Sequence[str]] = {
+    "verify_email": ["emailVerified"],
+    "register": ["emailVerified"],
+    "change_email": ["email", "emailVerified"],
+}
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 
@@ -70,6 +76,11 @@ class EmailVerification:
         assert new.email is not None  # noqa: S101 - as above
         data = {"user": msgspec.json.encode(new).decode(), "password": hashed}
         await self._send(new.email, None, "register", data, session)
+
+    async def begin_external(self, user: User, key: str, session: ClientSession) -> None:
+        """The same for a user made by a login at a provider, which has not verified the address."""
+        assert user.email is not None  # noqa: S101 - as above
+        await self._send(user.email, user.id, "verify_email", {"external": key}, session)
 
     async def notify_owner(self, user: User, session: ClientSession) -> None:
         """In place of that mail, to the owner of an address with which somebody registers again."""
@@ -117,24 +128,36 @@ class EmailVerification:
             await self.send(found.email)
 
     async def verify(self, token: str) -> VerifiedEmail:
-        """Take a token: the address is its user's, who is made if it was a registration.
+        """Take a token: the address is its user's, who is made if it was a registration, or had another.
 
         Raises CodeInvalid; UserExists if somebody else has taken address or `userId` meanwhile.
         """
 
         async def work(session: ClientSession) -> _Confirmed:
-            taken = await self._tokens.take(token, ["verify_email", "register"], session)
+            taken = await self._tokens.take(token, list(_FIELDS), session)
             if taken is None or not (taken.user or taken.data):
                 raise CodeInvalid
-            if taken.kind == "register":
-                return await self._register(taken, session), False
-            return await self._confirm(taken, session)
+            return await self._confirmed(taken, session)
 
-        user, _ = await self._changes.make(work, _events, None)
+        user, _ = await self._changes.make(work, lambda made: made[1], None)
         self._sessions.announce(user.id)
         self._outbox.wake()
         _log.info("email verified", user_id=user.user_id)
         return VerifiedEmail(user.user_id, user.email or "")
+
+    async def _confirmed(self, token: MailToken, session: ClientSession) -> _Confirmed:
+        """The user whose address it is, and the events of that."""
+        had_factor = False
+        if token.kind == "register":
+            user = await self._register(token, session)
+        elif token.kind == "change_email":
+            user = await self._change(token, session)
+        else:
+            user, had_factor = await self._confirm(token, session)
+        action = "email_changed" if token.kind == "change_email" else "email_verified"
+        event = Event(f"user.{action}", user.user_id, fields=_FIELDS[token.kind])
+        removed = [Event("user.totp_removed", user.user_id)] if had_factor else []
+        return user, [event, *removed]
 
     async def _register(self, token: MailToken, session: ClientSession) -> User:
         new = msgspec.json.decode(token.data["user"], type=NewUser)
@@ -142,9 +165,12 @@ class EmailVerification:
         await self._accounts.set_password(user.id, user.user_id, token.data["password"], session)
         return await self._users.update(user.user_id, {"emailVerified": True}, session)
 
-    async def _confirm(self, token: MailToken, session: ClientSession) -> _Confirmed:
-        """The account may have been somebody else's before: what there was ends, but for the password of
-        the registration that sent the mail."""
+    async def _confirm(self, token: MailToken, session: ClientSession) -> tuple[User, bool]:
+        """The user, and whether a second factor was removed.
+
+        The account may have been somebody else's before: what there was ends, but for the password of
+        the registration, or the provider of the login, that sent the mail.
+        """
         user = await self._users.lock_id(token.user or "", session)
         if user is None or self._tokens.subject(user.email or "") != token.subject:
             raise CodeInvalid  # the address is another one now
@@ -156,10 +182,24 @@ class EmailVerification:
             if stored is not None and stored != token.data.get("password"):
                 await self._accounts.remove_password(user.id, session)
             await self._accounts.remove_phone(user.id, session)
+            await self._accounts.remove_externals(user.id, session, kept=token.data.get("external"))
             await self._sessions.end_all(user.id, "credentials", session)
             had_factor = await self._removal.remove(user, session)
             changes["phoneVerified"] = False
         return await self._users.update(user.user_id, changes, session), had_factor
+
+    async def _change(self, token: MailToken, session: ClientSession) -> User:
+        """End the tokens sent to the address until now, and logins that are not complete, with it."""
+        user = await self._users.lock_id(token.user or "", session)
+        if user is None:
+            raise CodeInvalid
+        email = token.data["email"]
+        if await self._users.find("email", email) is not None:
+            message = "Email already exists"
+            raise UserExists(message, fields=[FieldError("email", message)])
+        await self._tokens.end_all(user.id, session)
+        changes: Changes = {"email": email, "emailVerified": True}
+        return await self._users.update(user.user_id, changes, session)
 
     async def _send(
         self,
@@ -176,9 +216,3 @@ class EmailVerification:
         )
         token = await self._tokens.add(made, session)
         await self._outbox.add(self._mails.verify_email(address, token, until, user), session)
-
-
-def _events(confirmed: _Confirmed) -> Sequence[Event]:
-    user, had_factor = confirmed
-    removed = [Event("user.totp_removed", user.user_id)] if had_factor else []
-    return [Event("user.email_verified", user.user_id, fields=["emailVerified"]), *removed]

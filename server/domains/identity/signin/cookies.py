@@ -1,11 +1,13 @@
-"""The cookies of browsers: one for the session, one for the device."""
+"""The cookies of browsers: one for the session, one for the device, one for a login at a provider."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from http.cookies import CookieError, SimpleCookie
 
 SESSION = "finlink_session"
 DEVICE = "finlink_device"
+LOGIN = "finlink_login"
 DEVICE_LIFE = timedelta(days=180)
 
 
@@ -34,6 +36,17 @@ class Cookies:
         """The header that removes the session's cookie; the device stays known."""
         return [self._header(SESSION, "", 0)]
 
+    def login_secret(self, header: str, state: str) -> str | None:
+        """The secret of a login at a provider. Each has a cookie of its own, for several at once in tabs."""
+        return self._value(_login(state), header)
+
+    def login_given(self, state: str, secret: str, seconds: int) -> tuple[str, str]:
+        """The header that gives a browser that secret."""
+        return self._header(_login(state), secret, seconds)
+
+    def login_removed(self, state: str) -> tuple[str, str]:
+        return self._header(_login(state), "", 0)
+
     def _value(self, name: str, header: str) -> str | None:
         try:
             morsel = SimpleCookie(header).get(self._prefix + name)
@@ -50,3 +63,8 @@ class Cookies:
         morsel["samesite"] = "Lax"
         morsel["secure"] = self._secure
         return "set-cookie", morsel.OutputString()
+
+
+def _login(state: str) -> str:
+    """The name of a login's cookie. A state that is none of Finlink's own names none that it has given."""
+    return f"{LOGIN}_{re.sub(r'[^A-Za-z0-9_-]', '', state)[:12]}"

@@ -7,6 +7,7 @@ LOGINS = Counter(
 )
 REFRESHES = Counter("finlink_refreshes", "Refresh tokens given back, by outcome", ["outcome"])
 METHODS = ("password", "otp", "totp", "recovery_code")
+EXTERNAL_OUTCOMES = ("succeeded", "challenged", "failed", "not_active", "unavailable")
 OUTCOMES = ("succeeded", "challenged", "failed", "not_active", "not_verified")
 
 
@@ -15,5 +16,7 @@ def show_zeros() -> None:
     for method in METHODS:
         for outcome in OUTCOMES:
             LOGINS.labels(method, outcome)
+    for outcome in EXTERNAL_OUTCOMES:
+        LOGINS.labels("external", outcome)
     for outcome in ("rotated", "repeated", "ended", "refused"):
         REFRESHES.labels(outcome)

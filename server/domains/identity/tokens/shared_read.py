@@ -1,6 +1,7 @@
 """A read that is done once for all who wait for it."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
@@ -31,6 +32,10 @@ class SharedRead:
             await asyncio.wait({run.task})
             if run.begun_at >= moment:
                 run.task.result()
+
+    async def next(self) -> None:
+        """The same for a read that succeeds after the last that did, also if it is under way."""
+        await self.since(math.nextafter(self.begun_at, math.inf))
 
     def _start(self) -> _Run:
         run = _Run()

@@ -12,17 +12,17 @@ import pytest
 from server.core.clock import utc_now
 from server.core.errors import RateLimited
 from server.core.principals import NOBODY, Principal, Role, SignedIn
+from server.domains.identity.external.servicer import ExternalAuthServicer
 from server.domains.identity.lockout.addresses import MANY_OF_ADDRESS
 from server.domains.identity.signin.cookies import Cookies
-from server.domains.identity.signin.servicer import AuthServicer
 from server.rpc.call import COOKIE, Call, enter_call
 from server.rpc.method import Method
 from tests.contract.descriptors import methods
 from tests.domains.identity.lockout.test_addresses import ELSEWHERE, sprayed
 from tests.domains.identity.lockout.world import ANN, HERE, World, as_actor
 
-# Login asks by itself, as soon as it knows whose device it is: `test_addresses.py`. The others go on with what a call
-# was given that has been let through.
+# Login asks by itself, as soon as it knows whose device it is: `test_addresses.py`. The others continue what a call
+# has begun that was let through.
 NOT_ASKED = {"Login", "VerifySecondFactor", "CompleteExternal"}
 CALLS = [
     method
@@ -52,10 +52,12 @@ async def call(
     principal: Principal = NOBODY,
 ) -> None:
     behind = cast("Any", _Behind())
-    parts: dict[str, Any] = {field.name: behind for field in dataclasses.fields(AuthServicer)}
+    parts: dict[str, Any] = {
+        field.name: behind for field in dataclasses.fields(ExternalAuthServicer)
+    }
     parts |= {"_cookies": Cookies(secure=True), "_origins": ()}
     parts |= {"_addresses": world.addresses, "_devices": world.devices}
-    servicer = AuthServicer(**parts)
+    servicer = ExternalAuthServicer(**parts)
     enter_call(Call(method.path, "id", None, "peer", headers or {}, principal=principal))
     request = method.request_class()
     fields = method.request.fields_by_name

@@ -15,12 +15,12 @@ import jwt
 from server.cache.generations import Generations
 from server.core.clock import Clock
 from server.core.principals import Role
-from server.domains.identity.domain import access_tokens, revocation_writer
 from server.domains.identity.tokens.key_rotation import KeyRotation
 from server.domains.identity.tokens.model import Facts
 from server.domains.identity.tokens.revocations import RevocationWriter
 from server.domains.identity.tokens.service import AccessTokens
 from server.domains.identity.tokens.store import SigningKeyStore
+from server.domains.identity.wiring.basis import access_tokens, revocation_writer
 from server.kernel import Kernel, Secrets
 from server.security.ring import KeyRing
 from server.settings import load

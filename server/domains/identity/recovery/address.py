@@ -1,0 +1,62 @@
+"""Changing one's email address, with the token of a mail to the new one."""
+
+from datetime import timedelta
+
+from server.core.clock import Clock
+from server.core.errors import InvalidRequest, SessionEnded
+from server.delivery.outbox import Outbox
+from server.domains.identity.recovery.mails import Mails
+from server.domains.identity.recovery.model import MAILS_AN_HOUR, VERIFY_LIFE, MailToken
+from server.domains.identity.recovery.store import TokenStore
+from server.kernel import Users
+from server.storage.changes import RecordedChanges
+from server.storage.driver import ClientSession
+
+_HOUR = timedelta(hours=1)
+
+
+class EmailChange:
+    def __init__(
+        self,
+        changes: RecordedChanges,
+        users: Users,
+        tokens: TokenStore,
+        outbox: Outbox,
+        mails: Mails,
+        clock: Clock,
+    ) -> None:
+        self._changes = changes
+        self._users = users
+        self._tokens = tokens
+        self._outbox = outbox
+        self._mails = mails
+        self._clock = clock
+
+    async def ask(self, user_id: str, address: str) -> None:
+        """Send a token to the address that a user, named by `User.id`, is to have, and a notice to the
+        one until then; the same work if somebody has the address, whom VerifyEmail finds.
+
+        Raises DeliveryUnavailable, SessionEnded if the user is gone, InvalidRequest for the same address.
+        """
+        self._outbox.require("mail")
+        user = await self._users.find("id", user_id)
+        if user is None:
+            raise SessionEnded
+        if address == user.email:
+            raise InvalidRequest.of("email", "must be another address")
+        subject, now = self._tokens.subject(address), self._clock.now()
+        if await self._tokens.count_since(subject, now - _HOUR) >= MAILS_AN_HOUR:
+            return
+        until, old = now + VERIFY_LIFE, user.email
+
+        async def work(session: ClientSession) -> bool:
+            new = MailToken("change_email", subject, until, user.id, {"email": address})
+            token = await self._tokens.add(new, session)
+            mail = self._mails.change_email(address, token, until, user.id)
+            await self._outbox.add(mail, session)
+            if old is not None:
+                await self._outbox.add(self._mails.email_changing(old, until, user.id), session)
+            return True
+
+        await self._changes.make(work, lambda _: [], None)
+        self._outbox.wake()
