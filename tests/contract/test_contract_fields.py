@@ -99,6 +99,15 @@ def test_is_bounded(field: FieldDescriptor) -> None:
         assert getattr(rules.field_mask, "in")
 
 
+@every_rpc
+def test_fields_that_exclude_each_other_have_presence(method: Method) -> None:
+    for choice in method.request.GetOptions().Extensions[validate_pb2.message].oneof:
+        assert len(choice.fields) > 1
+        assert choice.required, "what excludes each other and may be absent has no check yet"
+        for name in choice.fields:
+            assert method.request.fields_by_name[name].has_presence, name
+
+
 @every_field
 def test_a_format_is_on_a_string_and_has_a_check(field: FieldDescriptor) -> None:
     if format_of(field):

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
-
 import httpx
-import pytest
-from pymongo import AsyncMongoClient
 
 from tests.e2e.connector_steps import Documents, Json
 from tests.e2e.identity_steps import (
@@ -23,24 +18,6 @@ from tests.e2e.mails import mail, token_of
 from tests.stack import Stack
 
 NEW = "an even better battery"
-
-
-@pytest.fixture
-async def documents(stack: Stack) -> AsyncIterator[Documents]:
-    async with AsyncMongoClient[dict[str, Any]](stack.mongodb_uri) as client:
-        yield client["financial_app"]
-
-
-@pytest.fixture
-async def chief(rest: httpx.AsyncClient, documents: Documents, new_id: str) -> dict[str, str]:
-    """The headers of an admin."""
-    return bearer(await with_role(rest, documents, f"{new_id}_chief", "admin"))
-
-
-@pytest.fixture
-async def helper(rest: httpx.AsyncClient, documents: Documents, new_id: str) -> dict[str, str]:
-    """The headers of a moderator."""
-    return bearer(await with_role(rest, documents, f"{new_id}_helper", "moderator"))
 
 
 async def user(rest: httpx.AsyncClient, user_id: str) -> Json:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -17,7 +16,6 @@ from finlink.identity.v1 import user_admin_pb2, user_admin_service_pb2_grpc
 from finlink.users.v1 import user_changes_pb2, user_creation_pb2
 from finlink.users.v1.user_service_pb2 import GetUserRequest
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
-from pymongo import AsyncMongoClient
 
 from tests.e2e.connector_steps import Documents
 from tests.e2e.identity_steps import (
@@ -34,22 +32,6 @@ from tests.e2e.mails import mail, token_of
 from tests.e2e.users_errors import Failure, grpc_error
 from tests.e2e.watch_steps import events_of
 from tests.stack import ROOT, Stack
-
-
-@pytest.fixture
-async def documents(stack: Stack) -> AsyncIterator[Documents]:
-    async with AsyncMongoClient[dict[str, Any]](stack.mongodb_uri) as client:
-        yield client["financial_app"]
-
-
-@pytest.fixture
-async def chief(rest: httpx.AsyncClient, documents: Documents, new_id: str) -> dict[str, str]:
-    return bearer(await with_role(rest, documents, f"{new_id}_chief", "admin"))
-
-
-@pytest.fixture
-async def helper(rest: httpx.AsyncClient, documents: Documents, new_id: str) -> dict[str, str]:
-    return bearer(await with_role(rest, documents, f"{new_id}_helper", "moderator"))
 
 
 def granted(stack: Stack, user_id: str) -> subprocess.CompletedProcess[str]:

@@ -111,13 +111,13 @@ async def test_off_is_off(tmp_path: Path) -> None:
 # --- which call counts where ------------------------------------------------------------------
 
 
-NUMBERS = {name: 1_001 + place for place, name in enumerate(groups())}
+NUMBERS = {name: 10_001 + place for place, name in enumerate(groups())}
 
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     """A number for each group that tells it from the others."""
-    calls = {"overall": 9_000, **NUMBERS}
+    calls = {"overall": 90_000, **NUMBERS}
     with edge_stack(
         tmp_path_factory.mktemp("marked"), Limits(window_ms=HOUR_MS, calls=calls)
     ) as opened:

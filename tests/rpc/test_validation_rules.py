@@ -78,6 +78,14 @@ def test_what_is_needed_is_named_where_it_is_missing(method: Method) -> None:
 
 WORDED: list[tuple[Message, dict[str, str]]] = [
     (
+        user_creation_pb2.CreateUserRequest(email="a@example.com"),
+        {"userId": "is required: send one of userId and username"},
+    ),
+    (
+        user_creation_pb2.CreateUserRequest(email="a@example.com", user_id="a", username="b"),
+        dict.fromkeys(("userId", "username"), "send only one of userId and username"),
+    ),
+    (
         users.GetUserRequest(user_id="user 1"),
         {"userId": "must be 1 to 64 letters, digits or underscores"},
     ),
@@ -126,7 +134,9 @@ WORDED: list[tuple[Message, dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("message", "expected"), WORDED, ids=[str(index) for index in range(9)])
+@pytest.mark.parametrize(
+    ("message", "expected"), WORDED, ids=[str(index) for index in range(len(WORDED))]
+)
 def test_errors_say_what_would_be_right(message: Message, expected: dict[str, str]) -> None:
     assert problems(message) == expected
 

@@ -48,8 +48,8 @@ class UserDirectory:
 
     async def role(self, user_id: str) -> Role | None:
         """None if nobody has this `userId`."""
-        user = await self._store.find(user_id)
-        return None if user is None else Role[user.role.upper()]
+        role = await self._store.role(user_id)
+        return None if role is None else Role[role.upper()]
 
     async def lock_id(self, user: str, session: ClientSession) -> User | None:
         try:

@@ -85,6 +85,7 @@ class UserStore(Repository[User]):
             key="userId",
             allow_stale=True,
         )
+        self._primary = database.collection(USERS)
         self._archive = database.collection(ARCHIVE)
         self._counters = Counters(database, COUNTED)
 
@@ -131,6 +132,11 @@ class UserStore(Repository[User]):
         except DuplicateKeyError:
             raise await self._what_is_taken(user_id, document.get("email")) from None
         return self._mapped.read(document)
+
+    async def role(self, user_id: str) -> str | None:
+        """The role that somebody has at this moment; None if nobody has this `userId`."""
+        found = await self._primary.find_one({"userId": user_id}, {"role": 1})
+        return None if found is None else str(found.get("role") or "user")
 
     async def lock_other_admin(self, user_id: str, session: ClientSession) -> bool:
         """Whether there is another active admin, who then stays one until the transaction ends.

@@ -16,7 +16,7 @@ class NewPasswords:
 
     async def hash_new(self, password: str, *, user_id: str, email: str | None) -> str:
         """Raises InvalidRequest if it is too easy to guess; Unavailable."""
-        async with self._hashing.place(known_device=True) as place:
+        async with self._hashing.place(known_device=False) as place:
             problem = await place.check_new_password(password, user_id=user_id, email=email)
             if problem is not None:
                 raise InvalidRequest.of("password", problem)

@@ -32,7 +32,7 @@ def update(request: rpc.UpdateUserRequest) -> UserChange:
 
 
 def replacement(request: rpc.ReplaceUserRequest, *, may_metadata: bool) -> UserChange:
-    """What is not sent is removed or goes to its default; not metadata that the caller may not change."""
+    """Fields that are not sent are removed or have defaults; not metadata that the caller may not change."""
     changes = to_replacement(request, (Profile, "profile"), (_Sections, ""))
     if not may_metadata and not request.HasField("metadata"):
         changes = {path: value for path, value in changes.items() if not is_metadata(path)}

@@ -111,6 +111,7 @@ class UserAdministration:
             await self._expire(user, change)
 
     async def _expire(self, user: User, change: UserChange) -> None:
+        """Also if the role is the one that there was: whoever gave it may have died before this."""
         if change.role is not None:
             for dependent in self._dependents:
                 await dependent.after_role_change(user)

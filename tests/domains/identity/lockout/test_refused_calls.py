@@ -21,8 +21,8 @@ from tests.contract.descriptors import methods
 from tests.domains.identity.lockout.test_addresses import ELSEWHERE, sprayed
 from tests.domains.identity.lockout.world import ANN, HERE, World, as_actor
 
-# Login asks by itself, as soon as it knows whose device it is: `test_addresses.py`. The others continue what a call
-# has begun that was let through.
+# Login asks by itself, as soon as it knows whose device it is: `test_addresses.py`.
+# The others continue what a call has begun that was let through.
 NOT_ASKED = {"Login", "VerifySecondFactor", "CompleteExternal"}
 CALLS = [
     method
