@@ -187,7 +187,9 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         mails,
         clock,
     )
-    staff = StaffService(changes, users, sessions, reset, lockout, second_factor_lockout)
+    staff = StaffService(
+        changes, users, sessions, reset, lockout, second_factor_lockout, removal, notices
+    )
     cookies = Cookies(secure=origin.startswith("https://"))
     sign_ins = UserSignIns(tokens, sessions, cookies, [origin, *edge.cors_origins], clock)
     auth = AuthServicer(
