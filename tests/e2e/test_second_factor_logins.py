@@ -121,6 +121,22 @@ async def test_one_code_in_two_calls_at_once_is_one_session(
     assert len(listed.json()["data"]["sessions"]) == 5
 
 
+async def test_two_codes_for_one_challenge_at_once_are_one_session(
+    later: httpx.AsyncClient, late: Stack, new_id: str
+) -> None:
+    """And the one that came too late is not used up."""
+    _, app, codes = await protected(later, late, new_id)
+    for code in codes[:3]:
+        challenge_id = await challenged(later, new_id)
+        shown = [{"totp": app.code()}, {"recoveryCode": code}]
+        replies = await asyncio.gather(*(verify(later, challenge_id, **each) for each in shown))
+        assert sorted(reply.status_code for reply in replies) == [200, 401]
+        (left,) = [
+            each for each, reply in zip(shown, replies, strict=True) if reply.status_code == 401
+        ]
+        await entered(later, new_id, **left)
+
+
 async def test_exactly_one_code_is_sent(later: httpx.AsyncClient, new_id: str) -> None:
     for codes in ({}, {"totp": "123456", "recoveryCode": "A" * 24}):
         error = refused(await verify(later, "x", **codes), 400, "VALIDATION_ERROR")

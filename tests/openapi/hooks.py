@@ -96,7 +96,14 @@ def _nothing(value: object) -> bool:
 
 
 # One field of several must be sent, which their descriptions say: schemas that do are beyond most generators.
-CHOICES = {"createUser", "login", "resetPassword", "sendVerification"}
+CHOICES = {
+    "createUser",
+    "login",
+    "reauthenticate",
+    "resetPassword",
+    "sendVerification",
+    "verifySecondFactor",
+}
 
 
 @schemathesis.check

@@ -42,6 +42,7 @@ CLOSED = {
         "ListUserSessions": "admin moderator",
         "RevokeUserSessions": "admin moderator",
         "SendPasswordReset": "admin admin",
+        "RemoveUserMfa": "admin admin",
         "UnlockUser": "admin admin",
     },
     "KeyService": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -47,12 +48,21 @@ async def _linked(rest: httpx.AsyncClient, documents: Documents, user_id: str) -
     return {**bearer(session), "provider": "a"}
 
 
+async def _protected(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    """The user has a second factor, whose secret nobody asks for."""
+    request = await _by_admin(rest, documents, user_id)
+    totp = {"sealed": "sealed", "confirmedAt": datetime.now(UTC), "lastStep": 1}
+    await documents["credentials"].update_one({"userId": user_id}, {"$set": {"totp": totp}})
+    return request
+
+
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "UpdateMe": (_user, {"city": "Pune"}),
     "RevokeSession": (_session, {}),
     "RevokeSessions": (_two_sessions, {"includeCurrent": False}),
     "RevokeUserSessions": (_by_admin, {}),
     "SendPasswordReset": (_by_admin, {}),
+    "RemoveUserMfa": (_protected, {}),
     "UnlockUser": (_by_admin, {}),
     "UnlinkExternal": (_linked, {}),
 }

@@ -124,7 +124,7 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     ) -> factors_pb2.ConfirmTotpResponse:
         codes = await self._factors.confirm(_signed_in(), request.code)
         return factors_pb2.ConfirmTotpResponse(
-            message="Second factor added", data=to_message(factors_pb2.RecoveryCodes, codes)
+            message="Second factor added", data=to_message(factors_pb2.NewRecoveryCodes, codes)
         )
 
     async def RemoveTotp(
@@ -138,7 +138,7 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     ) -> factors_pb2.RenewRecoveryCodesResponse:
         codes = await self._factors.renew_recovery_codes(_signed_in())
         return factors_pb2.RenewRecoveryCodesResponse(
-            message="Recovery codes renewed", data=to_message(factors_pb2.RecoveryCodes, codes)
+            message="Recovery codes renewed", data=to_message(factors_pb2.NewRecoveryCodes, codes)
         )
 
     async def UnlinkExternal(

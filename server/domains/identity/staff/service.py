@@ -1,5 +1,6 @@
 """Use cases of staff: the sessions and logins of other users."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -9,6 +10,8 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.pages import Page, PageRequest
 from server.core.users import User
+from server.domains.identity.factors.notices import FactorNotices
+from server.domains.identity.factors.removal import FactorRemoval
 from server.domains.identity.lockout.model import Name
 from server.domains.identity.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.recovery.reset import PasswordReset
@@ -31,6 +34,8 @@ class StaffService:
     _reset: PasswordReset
     _lockout: Lockout
     _second_factors: SecondFactorLockout
+    _removal: FactorRemoval
+    _notices: FactorNotices
 
     async def sessions(self, user_id: str, wanted: PageRequest) -> Page[LoginSession]:
         """Newest use first. Raises InvalidRequest for a bad page token."""
@@ -51,6 +56,20 @@ class StaffService:
         if user.email is None:
             raise InvalidRequest.of("userId", "is a user without an email")
         await self._reset.ask(user.email, reply)
+
+    async def remove_mfa(self, user_id: str, reply: KeyedReply | None) -> None:
+        """Remove the second factor of a user, if there is one; sessions go on."""
+        user = await self._users.get(user_id)
+
+        async def work(session: ClientSession) -> bool:
+            return await self._removal.remove(user, session)
+
+        def events(was_there: bool) -> Sequence[Event]:
+            return [Event("user.totp_removed", user_id)] if was_there else []
+
+        await self._changes.make(work, events, reply)
+        self._notices.wake()
+        _log.info("second factor removed by staff", user_id=user_id)
 
     async def unlock(self, user_id: str, reply: KeyedReply | None) -> None:
         """Forget the failed logins and second factors of a user."""

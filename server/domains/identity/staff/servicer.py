@@ -40,6 +40,14 @@ class UserAdminServicer(UserAdminServiceServicer):
             change, lambda _: rpc.SendPasswordResetResponse(message="A mail is on its way")
         )
 
+    async def RemoveUserMfa(
+        self, request: rpc.RemoveUserMfaRequest, context: Context
+    ) -> rpc.RemoveUserMfaResponse:
+        change = partial(self._service.remove_mfa, request.user_id)
+        return await replied(
+            change, lambda _: rpc.RemoveUserMfaResponse(message="Second factor removed")
+        )
+
     async def UnlockUser(
         self, request: rpc.UnlockUserRequest, context: Context
     ) -> rpc.UnlockUserResponse:

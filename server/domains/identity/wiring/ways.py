@@ -175,7 +175,7 @@ class Wiring(Basis):
     def staff(self) -> StaffService:
         return StaffService(
             self._changes, self._users, self.sessions, self.reset, self.lockout,
-            self.second_factor_lockout,
+            self.second_factor_lockout, self._removal, self._factor_notices,
         )  # fmt: skip
 
     @cached_property
