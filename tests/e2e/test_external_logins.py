@@ -19,7 +19,7 @@ from finlink.identity.v1 import (
 )
 
 from server.core.clock import utc_now
-from tests.domains.identity.external.scripted import scripted
+from tests.domains.identity.external.scripted import new_key, scripted
 from tests.e2e.connector_steps import Documents, database
 from tests.e2e.external_steps import began, browser_of, came_by, completed
 from tests.e2e.identity_steps import PASSWORD, Json, bearer, login, refused, register, signed_in
@@ -29,6 +29,7 @@ from tests.providers import CLIENT_SECRET, REDIRECT, OutsideProvider
 from tests.stack import Stack
 
 NEW = "an even better battery"
+KEY = new_key("first")  # of the scripted provider, which workers remember for a minute
 
 
 @pytest.fixture
@@ -99,6 +100,10 @@ async def test_a_login_is_completed_once_and_by_who_began_it(
     answer = await one.sign_in(begun["authorizationUrl"], new_id, **asha(new_id))
     assert answer["state"] == begun["state"]
     assert begun["loginSecret"] not in begun["authorizationUrl"]
+    stored = str(await documents["challenges"].find_one({"_id": begun["state"]}))
+    (nonce,) = parse_qs(urlsplit(begun["authorizationUrl"]).query)["nonce"]
+    assert begun["loginSecret"] not in stored
+    assert nonce not in stored
     wrongs: list[Json] = [
         {"loginSecret": "x" * 43},
         {"state": "x" * 43},
@@ -387,6 +392,7 @@ async def test_a_provider_that_fails_and_one_that_lies(
     gone = await rest.post("/auth/external/scripted/start", json=body)
     assert unavailable(gone)
     async with scripted(provider_ports["scripted"]) as provider:
+        provider.key = KEY
         provider.said["/user"] = {"sub": new_id}
         provider.metadata = {"authorization_response_iss_parameter_supported": True}
 
@@ -414,3 +420,29 @@ async def test_a_provider_that_fails_and_one_that_lies(
         found = await me(rest, reply.json()["data"])
         assert "email" not in found
         assert found["emailVerified"] is False
+
+
+async def test_a_password_that_is_reset_meanwhile_ends_a_link(
+    rest: httpx.AsyncClient, stack: Stack, provider_ports: dict[str, int], new_id: str
+) -> None:
+    address = f"{new_id}@example.com"
+    session = await signed_in(rest, new_id)
+    await rest.post("/auth/forgot-password", json={"email": address})
+    token = token_of(await mail(stack, address, "Set a new password"))
+
+    async def reset() -> None:
+        body = {"token": token, "password": NEW}
+        assert (await rest.post("/auth/reset-password", json=body)).status_code == 200
+
+    async with scripted(provider_ports["scripted"]) as provider:
+        provider.key, provider.meanwhile = KEY, reset
+        begun = await began(rest, "scripted", bearer(session), purpose="link")
+        query = parse_qs(urlsplit(begun["authorizationUrl"]).query)
+        provider.signs(query["nonce"][0], sub=new_id)
+        answer = {"code": "x", "state": begun["state"]}
+        iss = provider.issuer
+        reply = await completed(rest, "scripted", begun, answer, bearer(session), iss=iss)
+    refused(reply, 401, "EXTERNAL_LOGIN_FAILED")
+    assert "the user's password was set meanwhile" in stack.log.read_text()
+    again = await login(rest, new_id, password=NEW)
+    assert (await me(rest, again))["loginMethods"]["external"] == []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from finlink.identity.v1 import external_pb2, session_pb2
 
-from server.domains.identity.external.model import Answer, Linked, Started, Wanted
+from server.domains.identity.external.model import Linked, ProviderReply, Started, Wanted
 from server.domains.identity.providers import Provider
 from server.domains.identity.signin import convert
 from server.domains.identity.signin.model import Challenged, Opened
@@ -24,9 +24,9 @@ def started(begun: Started, *, with_secret: bool) -> external_pb2.StartExternalD
     return data
 
 
-def answer(request: external_pb2.CompleteExternalRequest, secret: str) -> Answer:
+def reply(request: external_pb2.CompleteExternalRequest, secret: str) -> ProviderReply:
     issuer = request.iss if request.HasField("iss") else None
-    return Answer(request.code, request.state, secret, issuer)
+    return ProviderReply(request.code, request.state, secret, issuer)
 
 
 def wanted(request: external_pb2.CompleteExternalRequest, call: Call) -> Wanted:

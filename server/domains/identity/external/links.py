@@ -1,6 +1,7 @@
 """Accounts at outside providers as ways to sign in: found, made, added and removed."""
 
 from datetime import timedelta
+from typing import TypeAlias
 
 import structlog
 
@@ -11,10 +12,10 @@ from server.core.idempotency import KeyedReply
 from server.core.model import Changes
 from server.core.users import NewUser, Profile, User, UserExists
 from server.delivery.outbox import Outbox
-from server.domains.identity.accounts.model import Account, External
+from server.domains.identity.accounts.model import Account, External, Password
 from server.domains.identity.accounts.store import AccountStore, ExternalTaken, NoAccount
 from server.domains.identity.errors import LastCredential, ProviderNotFound
-from server.domains.identity.external.model import Claims
+from server.domains.identity.external.model import Claims, ExternalFailure
 from server.domains.identity.providers import Provider
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.verification import EmailVerification
@@ -28,8 +29,12 @@ _log = structlog.stdlib.get_logger("finlink.identity")
 
 
 def key_of(provider: Provider, sub: str) -> str:
-    """What a user is found by: a `sub` is unique at its issuer alone. An issuer has no `|`."""
+    """The key that finds a user: a `sub` is unique at its issuer alone. An issuer has no `|`."""
     return f"{provider.issuer}|{sub}"
+
+
+# Differs once the user has another password, or the devices that have signed in are strangers.
+WayIn: TypeAlias = tuple[Password | None, int]
 
 
 class ExternalLinks:
@@ -79,10 +84,16 @@ class ExternalLinks:
             raise SessionEnded  # the user was deleted at once
         return account
 
-    async def link(self, user_id: str, provider: Provider, sub: str) -> User:
+    async def way_in(self, user_id: str) -> WayIn:
+        """The user's way in at this moment, by `User.id`."""
+        return _way_in(await self._accounts.of(user_id))
+
+    async def link(self, user_id: str, provider: Provider, sub: str, before: WayIn | None) -> User:
         """Let a user, named by `User.id`, sign in at a provider too.
 
-        Raises UserExists if that account is another user's, or the user has another one there.
+        `before` is the way in when the login was spent: a password that was reset while the provider was
+        asked ends the link. Raises ExternalFailure for that; UserExists if that account is another user's,
+        or the user has another one there.
         """
         external = _external(provider, key_of(provider, sub))
 
@@ -91,6 +102,8 @@ class ExternalLinks:
             if user is None:
                 raise SessionEnded
             account = await self._accounts.find({"_id": user_id}, session)
+            if _way_in(account) != before:
+                raise ExternalFailure("the user's password was set meanwhile")
             for each in account.externals if account else ():
                 if each.key == external.key:
                     return user, False
@@ -174,6 +187,10 @@ class ExternalLinks:
             name = provider.display_name
             notice = self._mails.external_linked(user.email, name, until, user.id)
             await self._outbox.add(notice, session)
+
+
+def _way_in(account: Account | None) -> WayIn:
+    return (account.password, account.device_epoch) if account else (None, 0)
 
 
 def _external(provider: Provider, key: str) -> External:

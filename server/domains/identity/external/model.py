@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from server.domains.identity.sessions.model import Caller, Kind
 
-# What a login is for: a session, or one more way in for the user who has signed in.
+# The purpose of a login: a session, or one more way in for the user who has signed in.
 Purpose: TypeAlias = Literal["login", "link"]
 
 LIFE = timedelta(minutes=10)  # of a login that has begun
@@ -53,7 +53,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderReply:
     """The reply of a provider as it came to the `redirectUri`, and the secret of who began the login."""
 
     code: str = field(repr=False)

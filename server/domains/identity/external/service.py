@@ -26,10 +26,10 @@ from server.domains.identity.external.links import ExternalLinks, key_of
 from server.domains.identity.external.model import (
     LIFE,
     RECENT,
-    Answer,
     ExternalFailure,
     Linked,
     ProviderDown,
+    ProviderReply,
     Purpose,
     SignedInThere,
     Started,
@@ -81,7 +81,7 @@ class ExternalLogins:
         """
         client = self._client(name)
         if redirect_uri not in client.provider.redirects:
-            raise InvalidRequest.of("redirectUri", "must be one of OIDC_<NAME>_REDIRECTS, exactly")
+            raise InvalidRequest.of("redirectUri", "must be one that is configured, exactly")
         user = self._linking(signed_in) if purpose == "link" else None
         secret, nonce, verifier = (secrets.token_urlsafe(_RANDOM_BYTES) for _ in range(3))
         until = self._clock.now() + LIFE
@@ -109,24 +109,25 @@ class ExternalLogins:
         return Started(address, state, secret, until)
 
     async def complete(
-        self, name: str, answer: Answer, wanted: Wanted, signed_in: SignedIn | None
+        self, name: str, reply: ProviderReply, wanted: Wanted, signed_in: SignedIn | None
     ) -> Opened | Challenged | Linked:
         """Complete a login: a session, a challenge, or a link. Each is completed once, however it ends.
 
-        Raises ProviderNotFound; ExternalLoginFailed for whatever is wrong with the answer; Unavailable if
+        Raises ProviderNotFound; ExternalLoginFailed for whatever is wrong with the reply; Unavailable if
         the provider cannot be asked; UserExists, PermissionDenied, UserNotActive.
         """
         client = self._client(name)
         with self._failing(name, "complete"):
-            challenge = await self._begun(name, answer, signed_in)
-            await client.check_issuer(answer.issuer)
+            challenge = await self._begun(name, reply, signed_in)
+            await client.check_issuer(reply.issuer)
             await self._spend(challenge)
-            kept = challenge.data
+            kept, linking = challenge.data, challenge.user
+            before = None if linking is None else await self._links.way_in(linking)
             there = await client.redeem(
-                answer.code, kept["redirectUri"], kept["nonce"], kept["verifier"]
+                reply.code, kept["redirectUri"], kept["nonce"], kept["verifier"]
             )
-            if challenge.user is not None:
-                user = await self._links.link(challenge.user, client.provider, there.sub)
+            if linking is not None:
+                user = await self._links.link(linking, client.provider, there.sub, before)
                 return Linked(user.user_id)
             return await self._sign_in(client, there, wanted)
 
@@ -148,14 +149,16 @@ class ExternalLogins:
             raise RecentLoginRequired(metadata={"maxAge": str(round(RECENT.total_seconds()))})
         return signed_in.user
 
-    async def _begun(self, name: str, answer: Answer, signed_in: SignedIn | None) -> Challenge:
+    async def _begun(
+        self, name: str, reply: ProviderReply, signed_in: SignedIn | None
+    ) -> Challenge:
         """The login that is to be completed, by who began it. Raises ExternalFailure."""
-        challenge = await self._challenges.attempt(answer.state, _KIND)
+        challenge = await self._challenges.attempt(reply.state, _KIND)
         if challenge is None:
             raise ExternalFailure("the state is unknown, used or expired")
         if challenge.data["provider"] != name:
             raise ExternalFailure("the state is of another provider")
-        if not self._challenges.is_right(challenge, answer.login_secret):
+        if not self._challenges.is_right(challenge, reply.login_secret):
             raise ExternalFailure("the login secret is wrong")
         if challenge.user is not None and (signed_in is None or signed_in.user != challenge.user):
             raise ExternalFailure("the link is of another user")

@@ -55,7 +55,7 @@ class ExternalAuthServicer(AuthServicer):
             check_same_site(call, self._origins)
         secret = request.login_secret if sent else self._secret_of(call, request.state)
         result = await self._external.complete(
-            request.provider, convert.answer(request, secret), wanted, call.principal.signed_in
+            request.provider, convert.reply(request, secret), wanted, call.principal.signed_in
         )
         if not sent:
             call.reply_headers.append(self._cookies.login_removed(request.state))

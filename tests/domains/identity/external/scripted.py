@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,6 +27,10 @@ def new_key(kid: str, kind: str = "EC") -> jwk.Key:
     return jwk.ECKey.generate_key("P-256", parameters)
 
 
+async def _nothing() -> None:
+    return
+
+
 @dataclass
 class Scripted:
     """`reply` is what `/token` returns next, `said` what comes instead of a document by its path."""
@@ -37,6 +41,8 @@ class Scripted:
     metadata: Json = field(default_factory=dict)
     said: dict[str, web.Response | Json] = field(default_factory=dict)
     reply: Json | None = None
+    # Done before `/token` replies.
+    meanwhile: Callable[[], Awaitable[None]] = _nothing
     # Paths in the order in which they were asked for, and the forms and headers of `/token`.
     asked: list[str] = field(default_factory=list)
     forms: list[dict[str, str]] = field(default_factory=list)
@@ -85,6 +91,7 @@ class Scripted:
         )
 
     async def _tokens(self, request: web.Request) -> web.Response:
+        await self.meanwhile()
         form = await request.post()
         self.forms.append({name: str(value) for name, value in form.items()})
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
