@@ -43,6 +43,8 @@ def test_every_rpc_says_whether_it_may_be_repeated(file: FileDescriptorProto) ->
     "path", sorted((ROOT / "protos").rglob("*.proto")), ids=lambda path: path.name
 )
 def test_a_file_can_be_read_in_one_go(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300, (
+    # A service is one block, so it cannot be spread over files as messages can.
+    most = 350 if path.name.endswith("_service.proto") else 300
+    assert len(path.read_text().splitlines()) <= most, (
         "what belongs together goes into a file of its own"
     )

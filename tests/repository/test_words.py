@@ -45,6 +45,7 @@ NAMES: Mapping[str, str] = {
 # Words of a name that are the field's own.
 NAMES_LEFT: Mapping[str, str] = {
     "test_grouped_creates": "creates that share a commit, as gRPC's callers see them",
+    "Claims": "what a token says, as RFC 7519 calls it",
 }
 
 # In messages and documents: what is looked for, and its term.

@@ -149,7 +149,7 @@ async def test_what_is_believed_of_an_address(
     assert (found.email, found.email_verified) == (email, verified)
 
 
-async def test_claims_that_are_given_elsewhere(provider: Scripted, client: ProviderClient) -> None:
+async def test_facts_that_are_given_elsewhere(provider: Scripted, client: ProviderClient) -> None:
     provider.signs(NONCE)
     provider.said["/user"] = {
         "sub": "somebody", "email": "a@b.example", "email_verified": True, "iss": "x",
