@@ -18,6 +18,7 @@ from finlink_cli import (
     connectors,
     export,
     sandbox,
+    signing_in,
     status,
     streams,
     sync,
@@ -31,7 +32,7 @@ from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
 _BY_HAND = (
-    completion, connectors, export, sandbox, status, sync, sync_failures, trends, watch,
+    completion, connectors, export, sandbox, signing_in, status, sync, sync_failures, trends, watch,
 )  # fmt: skip
 
 _app = typer.Typer(
