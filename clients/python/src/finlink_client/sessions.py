@@ -129,6 +129,8 @@ class Session:
         self._tokens = self.store.load()  # another process may have been quicker
         if (token := self.usable(expired)) is not None:
             return token
+        if self._refused is not None:
+            raise copy.copy(self._refused)
         if (tokens := self._tokens) is not None:
             request = RefreshRequest(refresh_token=tokens.refresh_token)
             try:
@@ -148,8 +150,6 @@ class Session:
         """A login that was refused is not tried again: more failures would lock the name."""
         if self._login is None:
             raise _nobody()
-        if self._refused is not None:
-            raise copy.copy(self._refused)
         try:
             return (yield self._login)
         except LoginFailed as error:
