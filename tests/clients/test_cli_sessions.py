@@ -76,7 +76,9 @@ def test_who_signs_in_is_who_calls_until_signing_out(
     assert (asked.code, asked.error["hint"]) == (6, "Sign in with 'finlink login --profile third'.")
 
 
-def test_a_person_types_the_password_unseen(user: str, stack: Stack, bare: Path) -> None:
+def test_a_person_types_the_password_which_is_not_shown(
+    user: str, stack: Stack, bare: Path
+) -> None:
     with at_terminal("login", "--address", stack.grpc) as terminal:
         terminal.wait_for("Email, username or phone number")
         terminal.type(user)

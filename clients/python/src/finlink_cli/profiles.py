@@ -1,6 +1,6 @@
 """Who is signed in where: profiles with their tokens, in one file that only its owner may read.
 
-Several processes may use it at once. Whoever changes it holds a lock and replaces the file whole.
+Several processes may use it at once: each changes it under a lock, and replaces the file whole.
 """
 
 from __future__ import annotations
