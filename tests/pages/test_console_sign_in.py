@@ -86,6 +86,15 @@ async def test_a_moderator_sees_what_is_theirs_and_is_offered_no_more(
     assert "finlink_session" not in {each["name"] for each in await page.context.cookies()}
 
 
+async def test_nobody_must_sign_in_where_there_is_no_key(stack: Stack, page: Page) -> None:
+    await page.goto(f"{stack.rest}/console/")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(heading(page)).to_have_text("Sign in")
+    await page.get_by_role("button", name="Go on without").click()
+    await live(page)
+    await expect(heading(page)).not_to_have_text("Sign in")
+
+
 @pytest.mark.full_only
 async def test_an_admin_changes_things_until_the_session_ends(
     guarded: tuple[Stack, str], page: Page

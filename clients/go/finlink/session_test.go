@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
@@ -95,7 +96,7 @@ func TestACallWhoseTokenHasExpiredIsMadeOnceMore(t *testing.T) {
 
 func TestARefreshWhoseReplyWasLostIsRepeatedWithItsKey(t *testing.T) {
 	script, finlink := serving(t, WithRefreshToken("flr_0"))
-	script.replies = []reply{{hang: true}, pair(1, 900)}
+	script.replies = []reply{{hang: true, err: status.Error(codes.DeadlineExceeded, "late")}, pair(1, 900)}
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := finlink.Users.GetUser(short, aRead)

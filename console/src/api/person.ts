@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { errorOf, unreachable } from "./errors";
+import { apiKey } from "./key";
 import type { SessionData, User } from "./types";
 
 export interface Person {
@@ -13,8 +14,11 @@ const NAME = "finlink-person";
 
 export const person = signal<Person | null>(kept());
 
+/** Whether calls are the person's: an API key takes the place of the session. */
+export const isPerson = computed(() => apiKey.value === null && person.value !== null);
+
 /** Whether changes are offered: an API key's scope is not known here, so a refusal says it. */
-export const mayChange = computed(() => person.value === null || person.value.role === "admin");
+export const mayChange = computed(() => !isPerson.value || person.value?.role === "admin");
 
 /** Whether the audit trail is offered. */
 export const mayAudit = mayChange;

@@ -1,4 +1,4 @@
-import { person } from "../api/person";
+import { isPerson } from "../api/person";
 import { causeOf } from "../model/causes";
 import { byCause, type Cause, isPartial, type Repeated, repeated } from "../model/failures";
 import { hrefOf } from "../model/route";
@@ -18,12 +18,12 @@ export function Failures() {
       {error?.code === "PERMISSION_DENIED" ? (
         <p class="notice">
           Failures from before this page was opened are in the audit trail, which{" "}
-          {person.value === null ? (
+          {isPerson.value ? (
+            "only an admin may read"
+          ) : (
             <>
               needs a key of the scope <code>admin</code>; yours has not
             </>
-          ) : (
-            "only an admin may read"
           )}
           . New ones appear below as they happen.
         </p>

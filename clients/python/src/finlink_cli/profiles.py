@@ -81,7 +81,7 @@ def locked() -> Iterator[None]:
     path = file().with_suffix(".lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise wrong_usage(f"{path} cannot be written: {error.strerror}") from None
     try:
