@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -23,6 +23,16 @@ ROLES = {"ursula": "user", "mohan": "moderator", "asha": "admin"}
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
+async def register(stack: Stack, rest: httpx.AsyncClient, roles: Mapping[str, str]) -> None:
+    """Users who can sign in, with their roles."""
+    async with AsyncMongoClient[dict[str, object]](stack.mongodb_uri) as mongodb:
+        users = mongodb["financial_app"]["users"]
+        for name, role in roles.items():
+            body = {"userId": name, "email": f"{name}@example.com", "password": PASSWORD}
+            (await rest.post("/auth/register", json=body)).raise_for_status()
+            await users.update_one({"userId": name}, {"$set": {"role": role}})
+
+
 @pytest.fixture(scope="module")
 async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Stack, str]]:
     """A Finlink that lets nobody in by itself, with a user of each role, and a connector."""
@@ -30,15 +40,9 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
     entry = f"tests:{Scope.ADMIN.name.lower()}:{digest(key)}"
     with running(tmp_path_factory.mktemp("people"), API_KEYS=entry, WORKERS="1") as stack:
         async with httpx.AsyncClient(base_url=f"{stack.rest}/api/v1", timeout=40) as rest:
-            for name in ROLES:
-                body = {"userId": name, "email": f"{name}@example.com", "password": PASSWORD}
-                (await rest.post("/auth/register", json=body)).raise_for_status()
+            await register(stack, rest, ROLES)
             rest.headers["x-api-key"] = key
             made = await step.connect(rest, "ursula")
-        async with AsyncMongoClient[dict[str, object]](stack.mongodb_uri) as mongodb:
-            for name, role in ROLES.items():
-                users = mongodb["financial_app"]["users"]
-                await users.update_one({"userId": name}, {"$set": {"role": role}})
         yield stack, made["id"]
 
 
@@ -56,6 +60,7 @@ async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     await page.keyboard.press("Enter")
 
 
+@pytest.mark.full_only
 async def test_a_moderator_sees_what_is_theirs_and_is_offered_no_more(
     guarded: tuple[Stack, str], page: Page
 ) -> None:
@@ -86,13 +91,23 @@ async def test_a_moderator_sees_what_is_theirs_and_is_offered_no_more(
     assert "finlink_session" not in {each["name"] for each in await page.context.cookies()}
 
 
-async def test_nobody_must_sign_in_where_there_is_no_key(stack: Stack, page: Page) -> None:
-    await page.goto(f"{stack.rest}/console/")
+async def test_where_nobody_must_sign_in_people_may(
+    stack: Stack, rest: httpx.AsyncClient, page: Page, new_id: str
+) -> None:
+    await register(stack, rest, {new_id: "moderator"})
+    made = await step.connect(rest, new_id)
+    await page.goto(f"{stack.rest}/console/#/connectors/{made['id']}")
+    await expect(page.get_by_role("button", name="Disconnect")).to_be_visible(timeout=SEEN)
     await page.get_by_role("button", name="Sign in").click()
     await expect(heading(page)).to_have_text("Sign in")
     await page.get_by_role("button", name="Go on without").click()
-    await live(page)
-    await expect(heading(page)).not_to_have_text("Sign in")
+    await page.get_by_role("button", name="Sign in").click()
+    await sign_in(page, new_id)
+    await expect(page.get_by_text(f"{new_id} moderator")).to_be_visible(timeout=SEEN)
+    await expect(page.get_by_text("your role is moderator")).to_be_visible(timeout=SEEN)
+    await expect(page.get_by_role("button", name="Disconnect")).to_have_count(0)
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=SEEN)
 
 
 @pytest.mark.full_only
