@@ -2,14 +2,14 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { keyAsked } from "./api/key";
+import { signInAsked } from "./api/key";
 import { type Route, routeOf } from "./model/route";
 import { ConnectorView } from "./views/connector";
 import { ListView } from "./views/connectors";
 import { Header } from "./views/header";
-import { KeyForm } from "./views/key";
 import { Notices } from "./views/notices";
 import { Overview } from "./views/overview";
+import { SigningIn } from "./views/signing_in";
 import { UserView } from "./views/user";
 
 const route = signal<Route>(routeOf(location.hash));
@@ -26,7 +26,7 @@ export function App() {
       <Header route={route.value} />
       <Notices />
       <main id="main" tabIndex={-1}>
-        {keyAsked.value === null ? <View route={route.value} /> : <KeyForm why={keyAsked.value} />}
+        {signInAsked.value === null ? <View route={route.value} /> : <SigningIn why={signInAsked.value} />}
       </main>
     </>
   );

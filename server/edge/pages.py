@@ -135,5 +135,6 @@ def _docs(root: Path) -> Iterator[Page]:
     yield Page("/openapi.yaml", root / "docs" / "openapi.yaml")
     yield Page("/openapi.json", root / "gen" / "openapi.json")
     yield from (Page(path, page / "index.html", STYLED) for path in ("/docs", "/docs/"))
-    yield from (Page(f"/docs/{name}", page / name) for name in ("icon.svg", "page.css", "page.js"))
+    files = ("icon.svg", "page.css", "page.js", "session.js")
+    yield from (Page(f"/docs/{name}", page / name) for name in files)
     yield Page("/docs/rapidoc.js", find_rapidoc())

@@ -62,6 +62,7 @@ def rules(path: Path) -> Path:
             "read": policy.is_read(method),
             "retried": policy.is_retried(method),
             "waitsForPlatform": policy.waits_for_platform(method),
+            "public": policy.is_public(method),
         }
         for name, method in policy.METHODS.items()
     }

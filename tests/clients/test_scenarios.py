@@ -26,6 +26,10 @@ from finlink.connectors.v1.session_pb2 import (
 from finlink.connectors.v1.sync_service_pb2 import GetSyncRequest, TriggerSyncRequest
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest
+from finlink.identity.v1.login_pb2 import LoginRequest, LogoutRequest
+from finlink.identity.v1.me_pb2 import GetMeRequest
+from finlink.identity.v1.registration_pb2 import RegisterRequest
+from finlink.identity.v1.session_pb2 import SessionData
 from finlink.users.v1.user_creation_pb2 import CreateUserRequest
 from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 from finlink.users.v1.user_service_pb2 import GetUserRequest
@@ -245,11 +249,30 @@ async def test_keeps_deadlines(client: Client) -> None:
     await client.call(GetUserRequest(user_id=user_id))
 
 
+async def test_stays_signed_in(client: Client, flavour: Flavour, site: Stack) -> None:
+    user_id = f"py_{uuid.uuid4().hex}"
+    email, password = f"{user_id}@example.com", "a long and quiet walk"
+    await client.call(RegisterRequest(user_id=user_id, email=email, password=password))
+    sessions: list[SessionData] = []
+    who = LoginRequest(email=email, password=password)
+    async with flavour.connect(site.grpc, login=who, on_session=sessions.append) as one:
+        assert (await one.call(GetMeRequest())).data.user_id == user_id
+        await client.call(LogoutRequest(refresh_token=sessions[0].refresh_token))
+        assert (await one.call(GetMeRequest())).data.user_id == user_id
+    begun, again = sessions
+    assert begun.session_id != again.session_id
+    token = again.refresh_token
+    async with flavour.connect(site.grpc, refresh_token=token, on_session=sessions.append) as other:
+        assert (await other.call(GetMeRequest())).data.user_id == user_id
+    assert sessions[-1].session_id == again.session_id
+    assert sessions[-1].refresh_token != token
+
+
 def test_every_client_shows_every_scenario() -> None:
     clients = ROOT / "clients"
     table = re.findall(r"^\| (.*?) \|", (clients / "SCENARIOS.md").read_text(), re.MULTILINE)
     scenarios = [name for name in table if name not in {"scenario", "---"}]
-    assert len(scenarios) == 9
+    assert len(scenarios) == 10
     own = [name for name in globals() if name.startswith("test_")][:-1]
     assert [name.removeprefix("test_").replace("_", " ") for name in own] == scenarios
     typescript = (clients / "typescript" / "test" / "scenarios.test.ts").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -105,3 +106,39 @@ async def test_a_call_of_each_operation_can_be_made_up(stack: Stack, looking: Lo
         await expect(title).to_be_visible()
         await expect(page.get_by_role("button", name="TRY", exact=True)).to_be_enabled()
         await looking.assert_accessible()
+
+
+@pytest.mark.full_only
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_a_person_signs_in_and_tries_calls(
+    stack: Stack, rest: httpx.AsyncClient, looking: Looking, new_id: str, width: int, tmp_path: Path
+) -> None:
+    person = {"email": f"{new_id}@example.com", "password": "a long and quiet walk"}
+    (await rest.post("/auth/register", json={"userId": new_id, **person})).raise_for_status()
+    page = looking.page
+    await page.set_viewport_size({"width": width, "height": 900})
+    await looking.open(f"{stack.rest}/docs#auth")
+    await page.get_by_label("Email, username or phone number").fill(new_id)
+    await page.get_by_label("Password").fill("wrong")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("no longer valid")
+    looking.complaints.clear()  # of the call that was refused
+    await page.get_by_label("Password").fill(person["password"])
+    await looking.picture(tmp_path, f"docs-{width}")
+    await page.keyboard.press("Enter")
+    signed_in = page.get_by_text(f"Signed in as {new_id} (user).")
+    await expect(signed_in).to_be_visible()
+    await looking.assert_accessible()
+    await looking.picture(tmp_path, f"docs-signed-in-{width}")
+    assert "finlink" not in await page.evaluate("document.cookie")
+
+    await page.goto(f"{stack.rest}/docs#get-/api/v1/auth/me")
+    await page.reload()
+    await page.get_by_role("button", name="TRY", exact=True).click()
+    await expect(page.get_by_text(person["email"])).to_be_visible()
+    await page.goto(f"{stack.rest}/docs#auth")
+    await page.reload()
+    await expect(signed_in).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert "finlink_session" not in {each["name"] for each in await page.context.cookies()}

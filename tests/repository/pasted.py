@@ -18,6 +18,10 @@ LEFT_OUT: Mapping[str, str] = {
     "make run\n": "the clone is started with it, and it runs beside all others",
     "make test\n": "takes minutes; .ci/run runs it in a fresh checkout",
     "curl -so openapi.yaml": "leaves a file in the clone; `make test-openapi` reads the document",
+    "login = LoginRequest(": "is run as the Python client's README has it",
+    "using finlink = connect(": "is run as the TypeScript client's README has it",
+    "login := &identityv1": "is run as the Go client's README has it",
+    "const session = new": "is run by tests/clients/test_other_tabs.py",
     "# openapi-python-client": "needs generators that `make test-openapi` installs, and runs there",
 }
 # Blocks that show a reply: how they begin, and words of the block that is answered so.

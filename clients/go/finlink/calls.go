@@ -27,7 +27,8 @@ func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 
 // calls gives each call its deadline and keys, and its failure as an [*Error].
 type calls struct {
-	apiKey                   string
+	apiKey, accessToken      string
+	session                  *session
 	timeout, platformTimeout time.Duration
 }
 
@@ -44,27 +45,40 @@ func (c *calls) unary(
 		ctx = limited
 	}
 	var trailer metadata.MD
-	err := invoke(c.complete(ctx, path), path, request, reply, conn, append(options, grpc.Trailer(&trailer))...)
-	return fromStatus(err, trailer)
+	options = append(options, grpc.Trailer(&trailer))
+	return c.session.call(c.complete(ctx, path), path, func(ctx context.Context) error {
+		return fromStatus(invoke(ctx, path, request, reply, conn, options...), trailer)
+	})
 }
 
 func (c *calls) stream(
 	ctx context.Context, described *grpc.StreamDesc, conn *grpc.ClientConn, path string, open grpc.Streamer, options ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
-	stream, err := open(c.complete(ctx, path), described, conn, path, options...)
+	ctx = c.complete(ctx, path)
+	token := ""
+	if c.session != nil && !isAuthorized(ctx) && methods[path] != nil {
+		limited, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		var err error
+		if token, err = c.session.token(limited); err != nil {
+			return nil, err
+		}
+	}
+	stream, err := open(authorized(ctx, token), described, conn, path, options...)
 	if err != nil {
 		return nil, fromStatus(err, nil)
 	}
-	return reported{stream}, nil
+	return reported{stream, c.session, token}, nil
 }
 
-// complete adds what the caller did not give: the API key, and a change's idempotency key. gRPC sends the same with each
+// complete adds what the caller did not give: the API key or access token, and a change's idempotency key. gRPC sends the same with each
 // attempt, so a change that is tried again has one effect.
 func (c *calls) complete(ctx context.Context, path string) context.Context {
 	given, _ := metadata.FromOutgoingContext(ctx)
 	if c.apiKey != "" && len(given.Get(apiKeyHeader)) == 0 {
 		ctx = metadata.AppendToOutgoingContext(ctx, apiKeyHeader, c.apiKey)
 	}
+	ctx = authorized(ctx, c.accessToken)
 	if method := methods[path]; method != nil && !isRead(method) && len(given.Get(idempotencyKeyHeader)) == 0 {
 		ctx = WithIdempotencyKey(ctx, rand.Text())
 	}
@@ -72,7 +86,11 @@ func (c *calls) complete(ctx context.Context, path string) context.Context {
 }
 
 // reported is a stream whose failure is an [*Error]. A stream whose server is killed is cut off: an INTERNAL that no server sent.
-type reported struct{ grpc.ClientStream }
+type reported struct {
+	grpc.ClientStream
+	session *session
+	token   string
+}
 
 func (t reported) RecvMsg(message any) error {
 	err := t.ClientStream.RecvMsg(message)
@@ -82,5 +100,9 @@ func (t reported) RecvMsg(message any) error {
 	if said := status.Convert(err); said.Code() == codes.Internal && len(said.Proto().GetDetails()) == 0 {
 		err = status.Error(codes.Unavailable, "The stream broke off")
 	}
-	return fromStatus(err, t.Trailer())
+	err = fromStatus(err, t.Trailer())
+	if t.session.helps(err) {
+		t.session.expire(t.token)
+	}
+	return err
 }

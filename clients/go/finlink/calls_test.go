@@ -33,14 +33,14 @@ func TestTheRulesOfEachCallAreThoseOfThePythonClient(t *testing.T) {
 	if file == "" {
 		t.Skip("FINLINK_TEST_RULES names no file")
 	}
-	type callRules struct{ Read, Retried, WaitsForPlatform bool }
+	type callRules struct{ Read, Retried, WaitsForPlatform, Public bool }
 	var reported map[string]callRules
 	if err := json.Unmarshal(must(os.ReadFile(file))(t), &reported); err != nil {
 		t.Fatal(err)
 	}
 	own := map[string]callRules{}
 	for path, method := range methods {
-		own[path[1:]] = callRules{isRead(method), isRetried(method), waitsForPlatform(method)}
+		own[path[1:]] = callRules{isRead(method), isRetried(method), waitsForPlatform(method), isPublic(method)}
 	}
 	if len(own) == 0 || !reflect.DeepEqual(own, reported) {
 		t.Errorf("here %v, in Python %v", own, reported)

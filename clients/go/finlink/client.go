@@ -6,6 +6,7 @@ package finlink
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/protobuf/proto"
+
+	identityv1 "github.com/finlink/finlink/clients/go/finlink/identity/v1"
 )
 
 // Version is that of this package.
@@ -28,19 +32,44 @@ type Client struct {
 	Services
 	// Conn is the connection itself, for services that have no client here, as gRPC's health service.
 	Conn *grpc.ClientConn
+
+	session *session
 }
 
 // Option is a setting of [Connect].
 type Option func(*settings)
 
 type settings struct {
-	credentials credentials.TransportCredentials
-	calls       calls
+	credentials  credentials.TransportCredentials
+	calls        calls
+	login        *identityv1.LoginRequest
+	refreshToken string
+	onSession    func(*identityv1.SessionData)
 }
 
 // WithAPIKey sends the key with every call.
 func WithAPIKey(key string) Option {
 	return func(s *settings) { s.calls.apiKey = key }
+}
+
+// WithAccessToken sends the token of a user who has signed in with every call, as it is.
+func WithAccessToken(token string) Option {
+	return func(s *settings) { s.calls.accessToken = token }
+}
+
+// WithLogin signs a user in with the first call, and again if the session has ended. Access tokens are renewed in time.
+func WithLogin(login *identityv1.LoginRequest) Option {
+	return func(s *settings) { s.login = proto.CloneOf(login) }
+}
+
+// WithRefreshToken continues a session that has begun. A refresh token is used once: keep the newest, see [OnSession].
+func WithRefreshToken(token string) Option {
+	return func(s *settings) { s.refreshToken = token }
+}
+
+// OnSession calls function with each new session or pair of tokens.
+func OnSession(function func(*identityv1.SessionData)) Option {
+	return func(s *settings) { s.onSession = function }
 }
 
 // WithTransportCredentials encrypts the connection, as with [credentials.NewTLS].
@@ -71,6 +100,12 @@ func Connect(address string, options ...Option) (*Client, error) {
 	for _, option := range options {
 		option(&chosen)
 	}
+	if chosen.login != nil || chosen.refreshToken != "" {
+		if chosen.calls.accessToken != "" {
+			return nil, errors.New("finlink: WithAccessToken stands alone: a session brings its own")
+		}
+		chosen.calls.session = newSession(&chosen)
+	}
 	pauses := rules.ReconnectPauses
 	conn, err := grpc.NewClient(
 		address,
@@ -97,7 +132,11 @@ func Connect(address string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Services: servicesOf(conn), Conn: conn}, nil
+	client := &Client{Services: servicesOf(conn), Conn: conn, session: chosen.calls.session}
+	if client.session != nil {
+		client.session.auth = client.Auth
+	}
+	return client, nil
 }
 
 // Close closes the connection. Calls under way, and later ones, fail with [CodeCancelled].

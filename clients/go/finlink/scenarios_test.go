@@ -22,6 +22,7 @@ import (
 	auditv1 "github.com/finlink/finlink/clients/go/finlink/audit/v1"
 	connectorsv1 "github.com/finlink/finlink/clients/go/finlink/connectors/v1"
 	exportsv1 "github.com/finlink/finlink/clients/go/finlink/exports/v1"
+	identityv1 "github.com/finlink/finlink/clients/go/finlink/identity/v1"
 	usersv1 "github.com/finlink/finlink/clients/go/finlink/users/v1"
 )
 
@@ -36,6 +37,7 @@ func TestScenarios(t *testing.T) {
 	t.Run("walks lists", func(t *testing.T) { walksLists(t, finlink) })
 	t.Run("exports a user", func(t *testing.T) { exportsAUser(t, finlink) })
 	t.Run("keeps deadlines", func(t *testing.T) { keepsDeadlines(t, finlink) })
+	t.Run("stays signed in", func(t *testing.T) { staysSignedIn(t, finlink) })
 }
 
 // newID gives an id that nobody has.
@@ -325,4 +327,29 @@ func nextEvent(
 		t.Fatalf("the watch has ended: %v", err)
 	}
 	return event
+}
+
+func staysSignedIn(t *testing.T, finlink *Client) {
+	id, password := newID(), "a long and quiet walk"
+	login := &identityv1.LoginRequest{Email: proto.String(id + "@example.com"), Password: password}
+	must(finlink.Auth.Register(t.Context(), &identityv1.RegisterRequest{UserId: proto.String(id), Email: login.GetEmail(), Password: password}))(t)
+	var sessions []*identityv1.SessionData
+	keep := OnSession(func(data *identityv1.SessionData) { sessions = append(sessions, data) })
+	address := os.Getenv("FINLINK_TEST_ADDRESS")
+	asks := func(client *Client) {
+		t.Helper()
+		if me := must(client.Me.GetMe(t.Context(), &identityv1.GetMeRequest{}))(t); me.GetData().GetUserId() != id {
+			t.Errorf("it is %v", me)
+		}
+	}
+	one := connected(t, address, WithLogin(login), keep)
+	asks(one)
+	must(finlink.Auth.Logout(t.Context(), &identityv1.LogoutRequest{RefreshToken: sessions[0].RefreshToken}))(t)
+	asks(one)
+	asks(connected(t, address, WithRefreshToken(sessions[1].GetRefreshToken()), keep))
+	if len(sessions) != 3 || sessions[0].GetSessionId() == sessions[1].GetSessionId() ||
+		sessions[1].GetSessionId() != sessions[2].GetSessionId() ||
+		sessions[1].GetRefreshToken() == sessions[2].GetRefreshToken() {
+		t.Errorf("%d sessions", len(sessions))
+	}
 }

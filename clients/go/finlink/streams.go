@@ -24,7 +24,7 @@ func (c *Client) WatchConnectors(ctx context.Context, request *connectorsv1.Watc
 	return func(yield func(*connectorsv1.WatchConnectorsResponse, error) bool) {
 		place := &connectorsv1.WatchConnectorsRequest{}
 		proto.Merge(place, request)
-		begun, failures := false, 0
+		begun, renewed, failures := false, false, 0
 		for {
 			watch := listen(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[connectorsv1.WatchConnectorsResponse], error) {
 				return c.Connectors.WatchConnectors(ctx, place)
@@ -36,13 +36,17 @@ func (c *Client) WatchConnectors(ctx context.Context, request *connectorsv1.Watc
 					break
 				}
 				place.ResumeToken = proto.String(event.GetResumeToken())
-				begun, failures = true, 0
+				begun, renewed, failures = true, false, 0
 				if !yield(event, nil) {
 					return
 				}
 			}
 			if broken == nil {
 				return
+			}
+			if c.session.helps(broken) && !renewed {
+				renewed = true
+				continue
 			}
 			// One that has begun is taken up for as long as it takes; one that has not may have nobody at its address.
 			if CodeOf(broken) != CodeUnavailable || !begun {
@@ -62,9 +66,25 @@ func (c *Client) WatchConnectors(ctx context.Context, request *connectorsv1.Watc
 //
 // It is complete once the item Completed has come. If it breaks off, it ends with an error and must be begun again.
 func (c *Client) ExportUser(ctx context.Context, request *exportsv1.ExportUserRequest) iter.Seq2[*exportsv1.ExportUserResponse, error] {
-	return listen(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[exportsv1.ExportUserResponse], error) {
+	export := listen(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[exportsv1.ExportUserResponse], error) {
 		return c.Export.ExportUser(ctx, request)
 	})
+	return func(yield func(*exportsv1.ExportUserResponse, error) bool) {
+		for begun, renewed := false, false; ; renewed = true {
+			again := false
+			for item, err := range export {
+				if again = c.session.helps(err) && !begun && !renewed; again {
+					break // only its token had expired
+				}
+				if begun = true; !yield(item, err) {
+					return
+				}
+			}
+			if !again {
+				return
+			}
+		}
+	}
 }
 
 // listen gives all that one stream brings. A caller who stops listening ends it.

@@ -7,8 +7,9 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import type { CallOptions, Transport } from "@connectrpc/connect";
+import { type CallOptions, Code, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { FinlinkError } from "./errors.js";
 import type { ConnectorSummary } from "./gen/finlink/connectors/v1/connector_pb.js";
 import { ListConnectorsRequestSchema } from "./gen/finlink/connectors/v1/connector_reads_pb.js";
 import { ListRecordsRequestSchema, type Record } from "./gen/finlink/connectors/v1/record_pb.js";
@@ -20,12 +21,15 @@ import type {
   ExportUserRequestSchema,
   ExportUserResponse,
 } from "./gen/finlink/exports/v1/export_service_pb.js";
+import type { LoginRequestSchema } from "./gen/finlink/identity/v1/login_pb.js";
+import type { SessionData } from "./gen/finlink/identity/v1/session_pb.js";
 import { ListUsersRequestSchema } from "./gen/finlink/users/v1/user_lists_pb.js";
 import type { User } from "./gen/finlink/users/v1/user_pb.js";
 import { Services } from "./gen/services.js";
 import { pages } from "./paging.js";
 import { milliseconds, RULES } from "./rules.js";
-import { listen, watch } from "./streams.js";
+import { Memory, Session, type SessionCalls, type TokenStore } from "./session.js";
+import { watch, whole } from "./streams.js";
 import { FinlinkTransport } from "./transport.js";
 
 const LOCAL = "localhost:50051";
@@ -34,6 +38,16 @@ const LOCAL = "localhost:50051";
 export interface ConnectOptions {
   /** Sent with every call. */
   readonly apiKey?: string;
+  /** Of a user who has signed in: sent with every call, as it is. */
+  readonly accessToken?: string;
+  /** Signs a user in with the first call, and again if the session has ended. Access tokens are renewed in time. */
+  readonly login?: MessageInitShape<typeof LoginRequestSchema>;
+  /** Continues a session that has begun. A refresh token is used once: keep the newest. */
+  readonly refreshToken?: string;
+  /** Where the tokens are kept, instead of `refreshToken`, if several processes share them. */
+  readonly tokenStore?: TokenStore;
+  /** Gets each new session or pair of tokens. */
+  readonly onSession?: (data: SessionData) => void;
   /** For TLS: `true`, or what to trust and to show. Without it the connection is not encrypted. */
   readonly tls?: true | SecureContextOptions;
   /** Of a call; 10 seconds. */
@@ -66,22 +80,58 @@ export function connect(address?: string, options: ConnectOptions = {}): Finlink
       timeoutMs: options.timeoutMs ?? milliseconds(RULES.timeout),
       platformTimeoutMs: options.platformTimeoutMs ?? milliseconds(RULES.platformTimeout),
       apiKey: options.apiKey,
+      accessToken: options.accessToken,
     },
     closing.signal,
   );
-  return new Finlink(transport, closing, sessions);
+  const finlink = new Finlink(transport, closing, sessions);
+  transport.session = sessionOf(finlink.auth, options);
+  return finlink;
+}
+
+/** The session that a client was given, if any. */
+function sessionOf(auth: Finlink["auth"], options: ConnectOptions): Session | undefined {
+  const { login, refreshToken, tokenStore, accessToken } = options;
+  if (login === undefined && refreshToken === undefined && tokenStore === undefined)
+    return undefined;
+  if (accessToken !== undefined)
+    throw new TypeError("accessToken stands alone: a session brings its own");
+  const granted = ({ data }: { data?: SessionData | undefined }): SessionData => {
+    if (data === undefined) throw ended("The reply has no session");
+    options.onSession?.(data);
+    return data;
+  };
+  const calls: SessionCalls = {
+    refresh: async (token, key) => {
+      const headers = { "idempotency-key": key };
+      return granted(await auth.refresh({ refreshToken: token }, { headers }));
+    },
+    login: login && (async () => granted(await auth.login(login))),
+    nobody: () => ended("Nobody is signed in"),
+  };
+  return new Session(tokenStore ?? new Memory(refreshToken), calls, RULES.tokenLifeUsed);
+}
+
+function ended(message: string): FinlinkError {
+  return new FinlinkError({ code: "SESSION_ENDED", message, grpcCode: Code.Unauthenticated });
 }
 
 /** Finlink's services over one connection. Made by `connect`. Its calls fail with a FinlinkError. */
 export class Finlink extends Services {
   /** For services that have no client here, as gRPC's health service. */
   readonly transport: Transport;
+  readonly #renews: (error: unknown) => boolean;
   readonly #closing: AbortController;
   readonly #sessions: Http2SessionManager;
 
-  constructor(transport: Transport, closing: AbortController, sessions: Http2SessionManager) {
+  constructor(
+    transport: FinlinkTransport,
+    closing: AbortController,
+    sessions: Http2SessionManager,
+  ) {
     super(transport);
     this.transport = transport;
+    this.#renews = (error) => transport.renews(error);
     this.#closing = closing;
     this.#sessions = sessions;
   }
@@ -145,6 +195,7 @@ export class Finlink extends Services {
         return this.connectors.watchConnectors(again, given);
       },
       this.#closing.signal,
+      this.#renews,
       options,
     );
   }
@@ -158,7 +209,7 @@ export class Finlink extends Services {
     request: MessageInitShape<typeof ExportUserRequestSchema>,
     options?: CallOptions,
   ): AsyncGenerator<ExportUserResponse, void, undefined> {
-    return listen((given) => this.export.exportUser(request, given), options);
+    return whole((given) => this.export.exportUser(request, given), this.#renews, options);
   }
 }
 

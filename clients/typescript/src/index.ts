@@ -2,3 +2,4 @@
 export { type ConnectOptions, connect, type Finlink } from "./client.js";
 export { type ErrorCode, type FieldError, FinlinkError } from "./errors.js";
 export * from "./gen/words.js";
+export type { TokenStore, Tokens } from "./session.js";

@@ -6,7 +6,7 @@ import {
   type Pauses,
   file_finlink_rules_v1_client as rules,
 } from "./gen/finlink/rules/v1/client_pb.js";
-import { method as methodRules } from "./gen/finlink/rules/v1/rules_pb.js";
+import { method as methodRules, Reach } from "./gen/finlink/rules/v1/rules_pb.js";
 import { http } from "./gen/google/api/annotations_pb.js";
 
 /** What the contract has every client do. */
@@ -20,6 +20,11 @@ export function isRead(method: DescMethod): boolean {
 /** Whether a platform must reply before Finlink can. */
 export function waitsForPlatform(method: DescMethod): boolean {
   return getOption(method, methodRules).errors.includes(ErrorReason.PLATFORM_UNAVAILABLE);
+}
+
+/** Whether it needs no credential, as signing in: no token is fetched for it. */
+export function isPublic(method: DescMethod): boolean {
+  return !isFinlinks(method) || getOption(method, methodRules).users?.reach === Reach.PUBLIC;
 }
 
 /** Reads, and changes but those that go to a platform: those their caller repeats in good time. */

@@ -6,7 +6,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorReason } from "../src/gen/finlink/errors/v1/error_reason_pb.js";
 import { connect, type Finlink, FinlinkError } from "../src/index.js";
-import { isRead, isRetried, waitsForPlatform } from "../src/rules.js";
+import { isPublic, isRead, isRetried, waitsForPlatform } from "../src/rules.js";
 import { METHODS, Script } from "./script.js";
 import { failure } from "./stack.js";
 
@@ -32,6 +32,7 @@ test("the rules of each call are those of the Python client", {
     read: isRead(method),
     retried: isRetried(method),
     waitsForPlatform: waitsForPlatform(method),
+    public: isPublic(method),
   });
   const own = METHODS.map((method) => [`${method.parent.typeName}/${method.name}`, rules(method)]);
   const reported: unknown = JSON.parse(readFileSync(process.env.FINLINK_TEST_RULES ?? "", "utf8"));

@@ -2,8 +2,19 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { inspect } from "node:util";
-import { type Finlink, FinlinkError } from "../src/index.js";
-import { all, client, failure, kill, LOGIN, NO_KILL, NO_STACK, newId, newUser } from "./stack.js";
+import { connect, type Finlink, FinlinkError } from "../src/index.js";
+import {
+  ADDRESS,
+  all,
+  client,
+  failure,
+  kill,
+  LOGIN,
+  NO_KILL,
+  NO_STACK,
+  newId,
+  newUser,
+} from "./stack.js";
 
 const finlink = client();
 after(() => finlink.close());
@@ -209,6 +220,27 @@ test("keeps deadlines", options, async () => {
   assert.equal(whole.code, "DEADLINE_EXCEEDED");
   const { data } = await finlink.users.getUser({ userId });
   assert.equal(data?.userId, userId);
+});
+
+test("stays signed in", options, async () => {
+  const userId = newId();
+  const login = { email: `${userId}@example.com`, password: "a long and quiet walk" };
+  await finlink.auth.register({ userId, ...login });
+  const sessions: { sessionId: string; refreshToken?: string | undefined }[] = [];
+  const onSession = (data: (typeof sessions)[number]) => sessions.push(data);
+  const asks = async (client: Finlink) =>
+    assert.equal((await client.me.getMe({})).data?.userId, userId);
+
+  using one = connect(ADDRESS, { login, onSession });
+  await asks(one);
+  await finlink.auth.logout({ refreshToken: sessions[0]?.refreshToken });
+  await asks(one);
+  const refreshToken = sessions[1]?.refreshToken ?? "";
+  using other = connect(ADDRESS, { refreshToken, onSession });
+  await asks(other);
+  assert.notEqual(sessions[0]?.sessionId, sessions[1]?.sessionId);
+  assert.equal(sessions[2]?.sessionId, sessions[1]?.sessionId);
+  assert.notEqual(sessions[2]?.refreshToken, refreshToken);
 });
 
 function connectTo(finlink: Finlink, userId: string, platform: string) {

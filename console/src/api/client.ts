@@ -1,8 +1,9 @@
-/** Calls of Finlink's REST interface: the key goes along, refusals become errors, limits are waited for. */
+/** Calls of Finlink's REST interface: credentials go along, refusals become errors, limits are waited for. */
 
 import { signal } from "@preact/signals";
-import { ApiError, errorOf } from "./errors";
-import { apiKey, keyAsked } from "./key";
+import { ApiError, errorOf, unreachable, wantsSignIn } from "./errors";
+import { apiKey, signInAsked } from "./key";
+import { forgetPerson, person } from "./person";
 
 /** Until when reads wait because Finlink limits calls from this address. */
 export const limitedUntil = signal<Date | null>(null);
@@ -50,15 +51,19 @@ export async function send(
     ...(signal === undefined ? {} : { signal }),
   }).catch((cause: unknown) => {
     if (signal?.aborted) throw cause;
-    throw new ApiError("UNREACHABLE", "Finlink cannot be reached");
+    throw unreachable();
   });
   if (reply.ok) return reply;
   const error = errorOf(reply.status, reply.headers, await reply.json().catch(() => null));
-  if (error.code === "UNAUTHENTICATED") {
-    keyAsked.value =
-      apiKey.value === null ? "This Finlink needs an API key." : "This API key is unknown or revoked.";
-  }
+  if (wantsSignIn(error)) askWhoCalls();
   throw error;
+}
+
+function askWhoCalls(): void {
+  if (apiKey.value !== null) signInAsked.value = "This API key is unknown or revoked.";
+  else if (person.value !== null) signInAsked.value = "Your session has ended.";
+  else signInAsked.value ??= "This Finlink lets nobody in without an account or an API key.";
+  forgetPerson();
 }
 
 async function dataOf<T>(reply: Response): Promise<T> {

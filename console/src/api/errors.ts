@@ -14,15 +14,21 @@ export class ApiError extends Error {
   }
 }
 
+export const unreachable = () => new ApiError("UNREACHABLE", "Finlink cannot be reached");
+
 const ADVICE: Record<string, string> = {
   UNREACHABLE:
     "Is Finlink running, and does this machine reach it? `GET /health` replies while its Envoy runs.",
   UNAVAILABLE: "Finlink or its database does not respond: look at `GET /ready`, then at the log.",
   DEADLINE_EXCEEDED: "The reply did not come in time: look for `database does not respond` in the log.",
   INTERNAL: "A fault of Finlink: the log has the cause under the request id.",
-  UNAUTHENTICATED: "Give an API key that is valid here.",
+  UNAUTHENTICATED: "Sign in, or give an API key that is valid here.",
   PERMISSION_DENIED:
-    "Your API key lacks the scope this needs; `python -m server keys list` shows the scopes.",
+    "The scope of your API key, or your role, does not reach this; `python -m server keys list` shows the scopes.",
+  SESSION_ENDED: "Sign in again.",
+  LOGIN_FAILED: "Check the name and the password.",
+  EMAIL_NOT_VERIFIED: "Open the link in the mail that was sent to this address.",
+  USER_NOT_ACTIVE: "An admin can make the account active.",
   RATE_LIMITED: "Finlink limits calls from one address; another program here may be calling too.",
   CONNECTOR_NOT_FOUND: "It was deleted, or the id is of another Finlink.",
   USER_NOT_FOUND: "They were deleted, or the id is of another Finlink.",
@@ -34,6 +40,10 @@ const PASSING = ["UNREACHABLE", "UNAVAILABLE", "DEADLINE_EXCEEDED"];
 
 /** Whether it may be over soon, without anybody changing anything. */
 export const passes = ({ code }: ApiError): boolean => PASSING.includes(code) || /^HTTP_5/.test(code);
+
+/** Whether nobody is signed in, or not any more. */
+export const wantsSignIn = ({ code }: ApiError): boolean =>
+  code === "UNAUTHENTICATED" || code === "SESSION_ENDED";
 
 export function adviceOn(error: ApiError): string {
   return ADVICE[error.code] ?? "Try again; if it stays, look for the request id in the log.";

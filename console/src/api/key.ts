@@ -6,13 +6,13 @@ const NAME = "finlink-api-key";
 
 export const apiKey = signal<string | null>(sessionStorage.getItem(NAME));
 
-/** Why a key is asked for; null while none is. */
-export const keyAsked = signal<string | null>(null);
+/** Why a person or a key is asked for; empty if the operator wants to; null while none is. */
+export const signInAsked = signal<string | null>(null);
 
 export function keepKey(key: string): void {
   sessionStorage.setItem(NAME, key);
   apiKey.value = key;
-  keyAsked.value = null;
+  signInAsked.value = null;
 }
 
 export function forgetKey(): void {

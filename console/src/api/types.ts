@@ -11,6 +11,7 @@ export type ErrorBody = Schemas["ErrorResponse"];
 export type HistoryEntry = Schemas["SyncHistoryEntry"];
 export type PlatformCounts = Schemas["PlatformCounts"];
 export type PlatformTrend = Schemas["PlatformTrend"];
+export type SessionData = Schemas["SessionData"];
 export type StoredRecord = Schemas["Record"];
 export type SyncRun = Schemas["SyncRun"];
 export type SyncStatus = Schemas["SyncStatus"];

@@ -2,7 +2,7 @@
 
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { send } from "./client";
-import { ApiError, errorOf } from "./errors";
+import { ApiError, errorOf, wantsSignIn } from "./errors";
 import type { WatchEvent } from "./types";
 
 /** Finlink sends a heartbeat after 15 seconds without an event: a stream silent for longer is dead. */
@@ -17,7 +17,7 @@ export interface Watcher {
   gap(): void;
 }
 
-/** Watch until `stop`. */
+/** Watch until `stop`, or until nobody is signed in. */
 export async function watch(watcher: Watcher, stop: AbortSignal): Promise<void> {
   let token: string | null = null;
   let failures = 0;
@@ -38,6 +38,7 @@ export async function watch(watcher: Watcher, stop: AbortSignal): Promise<void> 
         continue;
       }
       watcher.broken(error);
+      if (wantsSignIn(error)) return; // it begins again with who signs in
       await pause(Math.max(pauseAfter(failures++), (error.retryAfterSeconds ?? 0) * 1000), stop);
     }
   }

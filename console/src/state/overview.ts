@@ -2,6 +2,8 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import { read } from "../api/client";
+import { ApiError } from "../api/errors";
+import { mayAudit } from "../api/person";
 import type { AuditEvent, StatusSummary, Trends, WatchEvent } from "../api/types";
 import { type Failure, merged, ofAudit, ofEvent } from "../model/failures";
 import { listen, liveness } from "./live";
@@ -93,6 +95,7 @@ function takeIn(events: WatchEvent[]): void {
 }
 
 async function auditedFailures(signal: AbortSignal): Promise<true> {
+  if (!mayAudit.value) throw new ApiError("PERMISSION_DENIED", "Only an admin may read the audit trail");
   const pages = ["sync.failed", "sync.partial", "session.expired"].map((action) =>
     read<{ events: AuditEvent[] }>("/audit-events", { action, limit: TRAIL }, signal),
   );

@@ -1,11 +1,13 @@
 import { useMemo } from "preact/hooks";
+import { mayAudit } from "../api/person";
 import { audited } from "../state/connectors";
 import { Folded } from "./folded";
 import { Paged } from "./paged";
 import { platformName, Table, Time } from "./parts";
 
-/** What was done to a connector or a user, and by whom; read once it is opened. */
+/** What was done to a connector or a user, and by whom; read once it is opened. Not for moderators. */
 export function Audit({ of }: { of: { connectorId: string } | { userId: string } }) {
+  if (!mayAudit.value) return null;
   return (
     <Folded title="Audit trail" id="audit">
       <Events of={of} />
@@ -30,7 +32,7 @@ function Events({ of }: { of: { connectorId: string } | { userId: string } }) {
               </td>
               {ofUser && <td>{event.platform && platformName(event.platform)}</td>}
               <td data-label="by">
-                {event.actor.key ?? event.actor.kind}
+                {event.actor.key ?? event.actor.userId ?? event.actor.kind}
                 {event.actor.address && <span class="quiet"> from {event.actor.address}</span>}
               </td>
               <td>

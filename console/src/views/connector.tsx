@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/errors";
+import { mayChange, person } from "../api/person";
 import type { Connector, RunState, SyncRun } from "../api/types";
 import { causeOf } from "../model/causes";
 import { totals } from "../model/lists";
@@ -113,6 +114,12 @@ function Actions(props: { story: ConnectorStory; run: SyncRun | undefined; conne
   const { totals } = story;
   const underWay = run?.syncId ?? totals.state.value.data?.currentSyncId;
   const name = nameOf(connector);
+  if (!mayChange.value)
+    return (
+      <p class="quiet">
+        Syncing, cancelling a run and disconnecting are for admins; your role is {person.value?.role}.
+      </p>
+    );
   return (
     <div class="actions">
       {live ? (

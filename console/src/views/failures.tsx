@@ -1,3 +1,4 @@
+import { isPerson } from "../api/person";
 import { causeOf } from "../model/causes";
 import { byCause, type Cause, isPartial, type Repeated, repeated } from "../model/failures";
 import { hrefOf } from "../model/route";
@@ -16,8 +17,15 @@ export function Failures() {
     <Section title="Newest failures" id="failures">
       {error?.code === "PERMISSION_DENIED" ? (
         <p class="notice">
-          Failures from before this page was opened are in the audit trail, which needs a key of the scope{" "}
-          <code>admin</code>; yours has not. New ones appear below as they happen.
+          Failures from before this page was opened are in the audit trail, which{" "}
+          {isPerson.value ? (
+            "only an admin may read"
+          ) : (
+            <>
+              needs a key of the scope <code>admin</code>; yours has not
+            </>
+          )}
+          . New ones appear below as they happen.
         </p>
       ) : (
         error && <Problem error={error} what="the audit trail" retry={() => void trail.refresh()} brief />

@@ -1,5 +1,7 @@
-import { useRef } from "preact/hooks";
-import { apiKey, forgetKey } from "../api/key";
+import { useRef, useState } from "preact/hooks";
+import { ApiError } from "../api/errors";
+import { apiKey, forgetKey, signInAsked } from "../api/key";
+import { person, signOut } from "../api/person";
 import { hrefOf, type Route, routeTo } from "../model/route";
 import { local, utc } from "../model/time";
 import { about } from "../state/about";
@@ -22,7 +24,7 @@ export function Header({ route }: { route: Route }) {
         </a>
       </nav>
       <Find />
-      <Live />
+      {signInAsked.value === null && <Live />}
       <label class="theme">
         <span class="hidden">Theme</span>
         <select value={theme.value} onChange={(event) => chooseTheme(event.currentTarget.value)}>
@@ -33,11 +35,7 @@ export function Header({ route }: { route: Route }) {
           ))}
         </select>
       </label>
-      {apiKey.value !== null && (
-        <button type="button" onClick={forget}>
-          Forget key
-        </button>
-      )}
+      <Caller />
     </header>
   );
 }
@@ -50,6 +48,44 @@ function Environment() {
     <span class={`environment ${known.environment}`} title={`Finlink ${known.version} at ${location.host}`}>
       {known.environment} <span class="quiet">{known.version}</span>
     </span>
+  );
+}
+
+/** Who calls: an operator with a key, a person, or nobody. */
+function Caller() {
+  const [refused, setRefused] = useState("");
+  if (apiKey.value !== null)
+    return (
+      <button type="button" onClick={forget}>
+        Forget key
+      </button>
+    );
+  const who = person.value;
+  if (who === null)
+    return signInAsked.value === null ? (
+      <button type="button" onClick={() => (signInAsked.value = "")}>
+        Sign in
+      </button>
+    ) : null;
+  async function leave() {
+    try {
+      await signOut();
+      location.reload();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setRefused(`You are still signed in: ${error.message}.`);
+    }
+  }
+  return (
+    <div class="person">
+      <span title={`Signed in as ${who.userId}, whose role is ${who.role}`}>
+        <span class="id">{who.userId}</span> <span class="quiet">{who.role}</span>
+      </span>
+      <button type="button" onClick={() => void leave()}>
+        Sign out
+      </button>
+      <span role="alert">{refused}</span>
+    </div>
   );
 }
 

@@ -19,6 +19,7 @@ from finlink_cli import (
     export,
     health,
     sandbox,
+    signing_in,
     status,
     streams,
     sync,
@@ -32,7 +33,8 @@ from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
 _BY_HAND = (
-    completion, connectors, export, health, sandbox, status, sync, sync_failures, trends, watch,
+    completion, connectors, export, health, sandbox, signing_in, status, sync, sync_failures, trends,
+    watch,
 )  # fmt: skip
 
 _app = typer.Typer(

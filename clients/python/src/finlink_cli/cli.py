@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finlink_cli import formats, output, streams, tables
+from finlink_cli import formats, output, profiles, streams, tables
 from finlink_cli.failures import Exit, Failure, wrong_usage
 from finlink_cli.settings import Settings
 
@@ -42,7 +42,7 @@ class Cli:
 
     @cached_property
     def finlink(self) -> BlockingFinlink:
-        """Connected with the first call."""
+        """Connected with the first call. Raises Failure if nobody is signed in as was asked."""
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # failures are reported here
         import finlink_client
 
@@ -51,6 +51,7 @@ class Cli:
             credentials=_credentials(self.settings),
             api_key=self.settings.api_key,
             access_token=self.settings.access_token,
+            token_store=_session(self.settings),
         )
 
     def close(self) -> None:
@@ -105,6 +106,19 @@ class Cli:
             "yes",
         ):
             raise Failure("DECLINED", "nothing was changed", Exit.FAILED)
+
+
+def _session(settings: Settings) -> profiles.Store | None:
+    """The session of who has signed in. Raises Failure."""
+    if not settings.session:
+        return None
+    if settings.profile not in profiles.read():
+        name = settings.profile
+        hint = f"Sign in with 'finlink login --profile {name}'."
+        raise Failure(
+            "SESSION_ENDED", f"the profile {name} is not signed in", Exit.LOGIN_NEEDED, hint=hint
+        )
+    return profiles.Store(settings.profile)
 
 
 def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:

@@ -66,6 +66,13 @@ def _common(
             help="Of a user who has signed in; or FINLINK_ACCESS_TOKEN. `-` asks for it.",
         ),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose session of 'finlink login' to use; or FINLINK_PROFILE. Default: default.",
+        ),
+    ] = None,
     tls: Annotated[
         bool | None, typer.Option("--tls/--plain", help="Whether to use TLS; or FINLINK_TLS.")
     ] = None,

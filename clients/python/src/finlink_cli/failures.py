@@ -114,6 +114,8 @@ BY_REASON: Mapping[str, Exit] = {
     "INVALID_CREDENTIALS": Exit.LOGIN_NEEDED,
     "NOT_CONNECTED": Exit.LOGIN_NEEDED,
     "REAUTH_REQUIRED": Exit.LOGIN_NEEDED,
+    "LOGIN_FAILED": Exit.LOGIN_NEEDED,
+    "SESSION_ENDED": Exit.LOGIN_NEEDED,
     "PAYLOAD_TOO_LARGE": Exit.USAGE,
 }
 LOGIN_NEEDED = {"NOT_CONNECTED", "REAUTH_REQUIRED"}
@@ -126,9 +128,13 @@ HINTS: Mapping[str, str] = {
     "ALREADY_CONNECTED": "'finlink connectors refresh' extends the session, "
     "'finlink connectors disconnect' ends it.",
     "RESUME_TOKEN_EXPIRED": "List, then watch again without --from.",
-    "UNAUTHENTICATED": "Put an API key that is valid into FINLINK_API_KEY or the configuration file.",
-    "PERMISSION_DENIED": "The API key's scope is too small; the audit trail, 'sync failures' and "
-    "exports need 'admin'.",
+    "UNAUTHENTICATED": "Sign in with 'finlink login', or put an API key that is valid into FINLINK_API_KEY "
+    "or the configuration file.",
+    "PERMISSION_DENIED": "The scope of the API key, or the role of who is signed in, is too small; the audit "
+    "trail, 'sync failures' and exports need 'admin'.",
+    "LOGIN_FAILED": "Check the name and the password.",
+    "SESSION_ENDED": "Sign in with 'finlink login'.",
+    "TOKEN_EXPIRED": "Get the next access token, or sign in with 'finlink login', which renews it by itself.",
     "INVALID_CREDENTIALS": "Check them, then connect again.",
     "NOT_CONNECTED": _LOGIN,
     "REAUTH_REQUIRED": _LOGIN,

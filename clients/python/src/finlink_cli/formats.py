@@ -89,7 +89,7 @@ def _name(item: Json) -> str | None:
         return str(item["id"])
     if {"userId", "platform"} <= item.keys():
         return f"{item['userId']}/{item['platform']}"
-    found = (item[key] for key in ("syncId", "userId", "id") if key in item)
+    found = (item[key] for key in ("profile", "syncId", "userId", "id") if key in item)
     return next(map(str, found), None)
 
 

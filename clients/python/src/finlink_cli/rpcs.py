@@ -42,7 +42,7 @@ def call(cli: Cli, rpc: Rpc, request: Any, **settings: Any) -> Any:
     from finlink_client.failures import from_stream_error
 
     try:
-        return function(request, metadata=_metadata(cli))
+        return cli.finlink.stream(function)(request)
     except grpc.RpcError as error:
         raise from_stream_error(error) from error
 
@@ -54,7 +54,7 @@ def stream(cli: Cli, rpc: Rpc, request: Any) -> Iterator[Any]:
     from finlink_client.exporting import export_blocking
 
     function = _callable(cli, rpc, "stream")
-    return export_blocking(partial(function, request, metadata=_metadata(cli)))
+    return export_blocking(partial(cli.finlink.stream(function), request))
 
 
 def named(cli: Cli, method: str) -> Callable[..., Any]:
@@ -93,13 +93,6 @@ def names(cli: Cli) -> Mapping[str, str]:
             found = reply(cli, "GetConnector", connector_id=cli.names["connector"]).data
             cli.names.update(user=found.user_id, platform=found.platform)
     return cli.names
-
-
-def _metadata(cli: Cli) -> list[tuple[str, str]]:
-    """The headers of a stream; to other calls the client adds them."""
-    from finlink_client.policy import credentials
-
-    return credentials(cli.settings.api_key, cli.settings.access_token)
 
 
 def _callable(cli: Cli, rpc: Rpc, replies: str) -> Any:

@@ -13,6 +13,7 @@ from finlink_client.errors import (
 )
 from finlink_client.gen import reasons
 from finlink_client.gen.reasons import *  # noqa: F403 - an exception for each reason of the contract
+from finlink_client.sessions import Tokens, TokenStore
 
 __all__ = [
     "AccessDenied",
@@ -24,6 +25,8 @@ __all__ = [
     "FinlinkError",
     "LimitExceeded",
     "NotFound",
+    "TokenStore",
+    "Tokens",
     "connect",
     "connect_blocking",
 ]

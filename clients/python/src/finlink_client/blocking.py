@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -14,15 +15,20 @@ from finlink.connectors.v1.connector_reads_pb2 import ListConnectorsRequest
 from finlink.connectors.v1.record_pb2 import ListRecordsRequest, Record
 from finlink.connectors.v1.watch_pb2 import WatchConnectorsRequest, WatchConnectorsResponse
 from finlink.exports.v1.export_service_pb2 import ExportUserRequest, ExportUserResponse
+from finlink.identity.v1.login_pb2 import LoginRequest
+from finlink.identity.v1.session_pb2 import SessionData
 from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 from finlink.users.v1.user_pb2 import User
 
-from finlink_client import policy
+from finlink_client import policy, sessions
+from finlink_client.errors import FinlinkError
 from finlink_client.exporting import export_blocking
 from finlink_client.failures import from_rpc_error
 from finlink_client.gen.services import Services
 from finlink_client.paging import pages_blocking
-from finlink_client.watching import watch_blocking
+from finlink_client.renewing import BlockingRenewing
+from finlink_client.sessions import Session, TokenStore
+from finlink_client.watching import Position, watch_blocking
 
 if TYPE_CHECKING:  # exists for type checkers only
     from grpc import _CallFuture
@@ -39,6 +45,10 @@ def connect_blocking(
     platform_timeout: float = policy.PLATFORM_DEADLINE,
     api_key: str | None = None,
     access_token: str | None = None,
+    login: LoginRequest | None = None,
+    refresh_token: str | None = None,
+    on_session: Callable[[SessionData], None] | None = None,
+    token_store: TokenStore | None = None,
 ) -> BlockingFinlink:
     """A client of the Finlink at `address`, `HOST:PORT`; else FINLINK_ADDRESS, else localhost:50051.
 
@@ -47,6 +57,10 @@ def connect_blocking(
     platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
     api_key: sent with every call.
     access_token: the same, of a user who has signed in: calls may do what the user may.
+    login, refresh_token: of that user, instead: access tokens are fetched with either, and again before they
+        expire. A session that has ended is begun again with the login.
+    on_session: gets each new session or pair of tokens. A refresh token is good once: keep the newest.
+    token_store: where the tokens are kept, instead of `refresh_token`, if several processes share them.
 
     It connects with its first call, and again by itself whenever the connection is lost.
     """
@@ -56,9 +70,11 @@ def connect_blocking(
         channel = grpc.insecure_channel(address, options=options)
     else:
         channel = grpc.secure_channel(address, credentials, options=options)
-    return BlockingFinlink(
-        channel, policy.Defaults(timeout, platform_timeout, api_key, access_token)
+    session = sessions.of_arguments(
+        login, refresh_token, on_session, token_store, access_token=access_token
     )
+    defaults = policy.Defaults(timeout, platform_timeout, api_key, access_token)
+    return BlockingFinlink(channel, defaults, session)
 
 
 class BlockingFinlink(Services):
@@ -69,10 +85,14 @@ class BlockingFinlink(Services):
     channel: the channel itself, for services that have no stub here, as gRPC's health service.
     """
 
-    def __init__(self, channel: grpc.Channel, defaults: policy.Defaults) -> None:
+    def __init__(
+        self, channel: grpc.Channel, defaults: policy.Defaults, session: Session | None = None
+    ) -> None:
         self._calls = _Calls(defaults)
         self.channel = grpc.intercept_channel(channel, self._calls)
         super().__init__(self.channel)
+        if session is not None:
+            self._calls.renewing = BlockingRenewing(session, self.auth)
 
     def __enter__(self) -> Self:
         return self
@@ -122,8 +142,8 @@ class BlockingFinlink(Services):
         another `ready` shows this. Keep `resume_token` of the last event to go on after a restart. Raises
         ResumeTokenExpired if that was too long ago: list, then watch again.
         """
-        headers = self._calls.defaults.headers_of_stream()
-        return watch_blocking(partial(self.connectors.WatchConnectors, metadata=headers), request)
+        stream = self.stream(self.connectors.WatchConnectors)
+        return watch_blocking(stream, Position(request, self._calls.renews))
 
     def export_user(
         self, request: ExportUserRequest, *, timeout: float | None = None
@@ -133,9 +153,15 @@ class BlockingFinlink(Services):
         It is complete once the item `completed` has come. If it breaks off, it raises FinlinkError and must
         be begun again. `timeout`: seconds for all of it.
         """
-        headers = self._calls.defaults.headers_of_stream()
-        call = partial(self.export.ExportUser, request, metadata=headers, timeout=timeout)
-        return export_blocking(call)
+        stream = self.stream(partial(self.export.ExportUser, timeout=timeout))
+        return export_blocking(partial(stream, request), self._calls.renews)
+
+    def stream(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Opens a stream of `call` with the credentials that calls have; for stubs of other services.
+
+        Called with a request, and whether the token that it gave before has expired.
+        """
+        return _Stream(self._calls, call).opened
 
 
 @dataclass(frozen=True)
@@ -153,6 +179,7 @@ class _Calls(grpc.UnaryUnaryClientInterceptor):
 
     def __init__(self, defaults: policy.Defaults) -> None:
         self.defaults = defaults
+        self.renewing: BlockingRenewing | None = None
         self.closed = False
 
     def intercept_unary_unary(
@@ -163,8 +190,32 @@ class _Calls(grpc.UnaryUnaryClientInterceptor):
     ) -> _CallFuture[ResponseT]:
         if self.closed:
             raise RuntimeError("the client is closed")
-        outcome = _Outcome(continuation(self._completed(client_call_details), request))
-        return cast("_CallFuture[ResponseT]", outcome)
+        details = self._completed(client_call_details)
+        renewing = self._renewing_of(details)
+        if renewing is None:
+            return _outcome(continuation(self._with_present(details), request))
+        deadline = time.monotonic() + (details.timeout or 0)
+        token = renewing.token(details.timeout or 0)
+        call = continuation(_authorized(details, token, deadline), request)
+        # One that was made by `.future` and is under way is its caller's to repeat.
+        if call.done() and renewing.session.helps(_outcome(call).exception()):
+            token = renewing.token(max(0.0, deadline - time.monotonic()), token)
+            call = continuation(_authorized(details, token, deadline), request)
+        return _outcome(call)
+
+    def _renewing_of(self, details: _Details) -> BlockingRenewing | None:
+        """The renewal of the token that this call needs; None if it needs none, or its caller gave one."""
+        given = _is_authorized(details) or not policy.needs_token(details.method)
+        return None if given else self.renewing
+
+    def _with_present(self, details: _Details) -> _Details:
+        """A call for everybody, as signing out, shows the token that there is."""
+        present = self.renewing.session.present if self.renewing else ""
+        return details if _is_authorized(details) or not present else _authorized(details, present)
+
+    def renews(self, error: FinlinkError) -> bool:
+        """Whether a stream that ended so may go on with the next token."""
+        return self.renewing is not None and self.renewing.session.helps(error)
 
     def _completed(self, given: grpc.ClientCallDetails) -> _Details:
         """The call's details with what its caller did not give."""
@@ -208,3 +259,33 @@ class _Outcome:
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         self._call.add_done_callback(lambda _: callback(self))
+
+
+def _outcome(call: _CallFuture[ResponseT]) -> _CallFuture[ResponseT]:
+    return cast("_CallFuture[ResponseT]", _Outcome(call))
+
+
+class _Stream:
+    """A stream of one call, opened as often as it takes, each time with a token that lives."""
+
+    def __init__(self, calls: _Calls, call: Callable[..., Any]) -> None:
+        self._calls = calls
+        self._call = call
+        self._token: str | None = None
+
+    def opened(self, request: Any, expired: bool = False) -> Any:
+        headers = self._calls.defaults.credentials()
+        if (renewing := self._calls.renewing) is not None:
+            self._token = renewing.token(policy.DEADLINE, self._token if expired else None)
+            headers = [*headers, policy.bearer(self._token)]
+        return self._call(request, metadata=tuple(headers))
+
+
+def _is_authorized(details: _Details) -> bool:
+    return any(name == policy.AUTHORIZATION for name, _ in details.metadata)
+
+
+def _authorized(details: _Details, token: str, deadline: float | None = None) -> _Details:
+    """The call with a token, and the time that is left."""
+    left = details.timeout if deadline is None else max(0.0, deadline - time.monotonic())
+    return replace(details, timeout=left, metadata=(*details.metadata, policy.bearer(token)))

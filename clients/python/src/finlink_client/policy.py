@@ -60,6 +60,12 @@ def waits_for_platform(method: MethodDescriptor) -> bool:
     return error_reason_pb2.ERROR_REASON_PLATFORM_UNAVAILABLE in errors
 
 
+def is_public(method: MethodDescriptor) -> bool:
+    """Whether it needs no credential, as signing in: no token is fetched for it."""
+    access = method.GetOptions().Extensions[rules_pb2.method].users
+    return bool(access.reach == rules_pb2.REACH_PUBLIC)
+
+
 def is_retried(method: MethodDescriptor) -> bool:
     """Reads, and changes but those that go to a platform: those their caller repeats in good time."""
     return is_read(method) or not waits_for_platform(method)
@@ -68,7 +74,12 @@ def is_retried(method: MethodDescriptor) -> bool:
 def credentials(api_key: str | None, access_token: str | None) -> list[tuple[str, str]]:
     """The headers of a caller: of a service, of a user who has signed in, or of both."""
     sent = [] if api_key is None else [(API_KEY, api_key)]
-    return sent if access_token is None else [*sent, (AUTHORIZATION, f"Bearer {access_token}")]
+    return sent if access_token is None else [*sent, bearer(access_token)]
+
+
+def bearer(access_token: str) -> tuple[str, str]:
+    """The header of a user who has signed in."""
+    return AUTHORIZATION, f"Bearer {access_token}"
 
 
 class Defaults:
@@ -93,9 +104,15 @@ class Defaults:
             return self._every
         return [*self._every, (IDEMPOTENCY_KEY, str(uuid.uuid4()))]
 
-    def headers_of_stream(self) -> tuple[tuple[str, str], ...]:
-        """The credentials."""
-        return tuple(self._every)
+    def credentials(self) -> list[tuple[str, str]]:
+        """The headers of who calls."""
+        return self._every
+
+
+def needs_token(path: str | bytes) -> bool:
+    """Whether a call must show who is signed in."""
+    method = METHODS.get(_text(path))
+    return method is not None and not is_public(method)
 
 
 def _text(path: str | bytes) -> str:

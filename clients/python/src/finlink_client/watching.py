@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
@@ -21,9 +21,19 @@ LONGEST_PAUSE = policy.seconds(PAUSES.longest)
 
 
 class Position:
-    """Where a watch stands: what to ask for next, and how long to wait before it."""
+    """Where a watch stands: what to ask for next, and how long to wait before it.
 
-    def __init__(self, request: WatchConnectorsRequest | None) -> None:
+    `renews`: of an error, whether the next token helps.
+    """
+
+    def __init__(
+        self,
+        request: WatchConnectorsRequest | None,
+        renews: Callable[[FinlinkError], bool] = lambda _: False,
+    ) -> None:
+        self._renews = renews
+        self._renewed = False  # since the last event
+        self.expired = False  # the last token, so that the next stream needs another
         self.request = WatchConnectorsRequest()
         if request is not None:
             self.request.CopyFrom(request)
@@ -35,6 +45,7 @@ class Position:
         self.request.resume_token = event.resume_token
         self._begun = True
         self._failures = 0
+        self._renewed = self.expired = False
 
     def pause(self, error: FinlinkError) -> float:
         """The seconds to wait before watching again. Raises `error` where that would not help.
@@ -42,6 +53,10 @@ class Position:
         A watch that has begun is taken up again for as long as it takes, one that has not is not: there
         may be nobody at the address.
         """
+        if self._renews(error) and not self._renewed:
+            self._renewed = self.expired = True
+            return 0
+        self.expired = False
         if not isinstance(error, Unavailable) or not self._begun:
             raise error
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * PAUSES.factor**self._failures)
@@ -56,20 +71,22 @@ def closed() -> Cancelled:
 
 async def watch(
     call: Callable[
-        [WatchConnectorsRequest],
-        grpc.aio.UnaryStreamCall[WatchConnectorsRequest, WatchConnectorsResponse],
+        [WatchConnectorsRequest, bool],
+        Awaitable[grpc.aio.UnaryStreamCall[WatchConnectorsRequest, WatchConnectorsResponse]],
     ],
-    request: WatchConnectorsRequest | None,
+    position: Position,
 ) -> AsyncIterator[WatchConnectorsResponse]:
-    """Every event, each once."""
-    position = Position(request)
+    """Every event, each once. `call` takes whether the last token has expired."""
     while True:
-        stream = call(position.request)
+        stream = None
         try:
+            stream = await call(position.request, position.expired)
             async for event in stream:
                 position.take(event)
                 yield event
             return
+        except FinlinkError as error:  # of the next token
+            pause = position.pause(error)
         except grpc.aio.AioRpcError as error:
             pause = position.pause(from_stream_error(error))
         except asyncio.CancelledError:
@@ -78,25 +95,28 @@ async def watch(
                 raise
             raise closed() from None
         finally:
-            stream.cancel()
+            if stream is not None:
+                stream.cancel()
         await asyncio.sleep(pause)
 
 
 def watch_blocking(
-    call: Callable[[WatchConnectorsRequest], Any],
-    request: WatchConnectorsRequest | None,
+    call: Callable[[WatchConnectorsRequest, bool], Any], position: Position
 ) -> Iterator[WatchConnectorsResponse]:
-    """Every event, each once."""
-    position = Position(request)
+    """Every event, each once. `call` takes whether the last token has expired."""
     while True:
-        stream = call(position.request)
+        stream = None
         try:
+            stream = call(position.request, position.expired)
             for event in stream:
                 position.take(event)
                 yield event
             return
+        except FinlinkError as error:  # of the next token
+            pause = position.pause(error)
         except grpc.RpcError as error:
             pause = position.pause(from_stream_error(error))
         finally:
-            stream.cancel()
+            if stream is not None:
+                stream.cancel()
         time.sleep(pause)
