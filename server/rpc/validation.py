@@ -24,6 +24,7 @@ _VALIDATOR = protovalidate.Validator()
 _PATTERNS = {
     "^[A-Za-z0-9_]{1,64}$": "must be 1 to 64 letters, digits or underscores",
     "^[0-9]{6}$": "must be 6 digits",
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "must be a date, YYYY-MM-DD",
     "^[0-9a-fA-F]{24}$": "must be 24 hexadecimal digits",
     "^[a-z][a-z0-9]{0,19}$": "must be 1 to 20 lower-case letters and digits, a letter first",
     "^sync_[0-9a-f]{24}$": "must be the id of a sync, as sync_0123456789abcdef01234567",

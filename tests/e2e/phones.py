@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -81,3 +82,12 @@ async def signed_in_by_phone(
 async def a_minute_later(documents: Documents) -> None:
     """Let all numbers have an SMS sent again, as time does."""
     await documents["sms_counts"].delete_many({})
+
+
+async def has_number(documents: Documents, user_id: str, number: str, days: int) -> None:
+    """Let a user's account have a number that was proved so many days ago."""
+    proved = {"number": number, "provedAt": datetime.now(UTC) - timedelta(days=days)}
+    changed = await documents["credentials"].update_one(
+        {"userId": user_id}, {"$set": {"phone": proved}}
+    )
+    assert changed.matched_count == 1

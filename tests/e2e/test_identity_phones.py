@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from tests.e2e.connector_steps import Documents, database
-from tests.e2e.identity_steps import PASSWORD, bearer, login, refused, register
+from tests.e2e.identity_steps import PASSWORD, bearer, refused, register
 from tests.e2e.mails import mail, token_of
 from tests.e2e.phones import (
     a_minute_later,
     calling,
     code_of,
+    has_number,
     new_number,
     otp,
     sent,
@@ -258,41 +259,6 @@ async def test_a_verified_number_names_its_user_at_a_login_with_a_password(
         refused(await caller.post("/auth/login", json=body), 401, "LOGIN_FAILED")
 
 
-async def _has_number(documents: Documents, user_id: str, number: str, days: int) -> None:
-    """Let a user's account have a number that was proved so many days ago."""
-    proved = {"number": number, "provedAt": datetime.now(UTC) - timedelta(days=days)}
-    changed = await documents["credentials"].update_one(
-        {"userId": user_id}, {"$set": {"phone": proved}}
-    )
-    assert changed.matched_count == 1
-
-
-async def test_a_number_that_was_not_proved_for_long_opens_no_account_with_another_way_in(
-    caller: httpx.AsyncClient,
-    rest: httpx.AsyncClient,
-    stack: Stack,
-    documents: Documents,
-    new_id: str,
-) -> None:
-    """Numbers are given to new people, who must not find what the old ones had."""
-    number = new_number()
-    await register(rest, new_id)
-    await _has_number(documents, new_id, number, days=179)
-    own = await signed_in_by_phone(stack, caller, number)
-    assert own["user"]["userId"] == new_id
-
-    await _has_number(documents, new_id, number, days=181)
-    await a_minute_later(documents)
-    new = await signed_in_by_phone(stack, caller, number, 2)
-    assert (new["created"], new["user"]["phoneVerified"]) == (True, True)
-    assert new["user"]["userId"] != new_id
-    await mail(stack, f"{new_id}@example.com", "A phone number was removed from your account")
-    old = await login(rest, new_id)
-    assert old["user"]["phoneVerified"] is False
-    me = (await rest.get("/auth/me", headers=bearer(old))).json()["data"]
-    assert me["loginMethods"]["phone"] is False
-
-
 async def test_whoever_verifies_an_address_ends_the_number_from_before(
     caller: httpx.AsyncClient,
     rest: httpx.AsyncClient,
@@ -305,7 +271,7 @@ async def test_whoever_verifies_an_address_ends_the_number_from_before(
         user_id = f"{new_id}_{path}"
         address = f"{user_id}@example.com"
         await register(rest, user_id)
-        await _has_number(documents, user_id, number, days=1)
+        await has_number(documents, user_id, number, days=1)
         if path == "verify":
             token = token_of(await mail(stack, address, "Verify your email address"))
             await rest.post("/auth/verify-email", json={"token": token})

@@ -25,6 +25,8 @@ class Phone(Model, frozen=True):
 
     number: str  # E.164
     proved_at: datetime  # the last time
+    # Dates of birth that were tried since, by who may have been given the number.
+    birth_tries: int = 0
 
 
 class RecoveryCode(Model, frozen=True):

@@ -1,12 +1,14 @@
 """Accounts in MongoDB: collection `credentials`, one document a user, under `User.id`."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from bson import ObjectId
 from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
+from server.core.model import Changes
 from server.domains.identity.accounts.model import Account, External, Phone
 from server.storage.driver import ClientSession, Database, Document
 from server.storage.mapping import stored
@@ -99,6 +101,27 @@ class AccountStore(Repository[Account]):
             {"$unset": {"phone": 1}, "$inc": {LOCK: 1}},
             session=session,
         )
+
+    async def prove_phone(self, user: str, now: datetime, session: ClientSession) -> None:
+        """Note that whoever has the number is the user."""
+        changes: Changes = {"phone.provedAt": now, "phone.birthTries": None}
+        await self.update(user, changes, session)
+
+    async def try_birth(self, user: str, number: str, most: int) -> int | None:
+        """Count a date of birth that is tried for a number, outside of any transaction: which one this is.
+
+        None if `most` were tried, or the number is not the user's any more.
+        """
+        document = await self._collection.find_one_and_update(
+            {
+                "_id": ObjectId(user),
+                "phone.number": number,
+                "phone.birthTries": {"$not": {"$gte": most}},
+            },
+            {"$inc": {"phone.birthTries": 1}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return int(document["phone"]["birthTries"]) if document else None
 
     async def renew_hash(self, user: str, hashed: str, session: ClientSession) -> None:
         """Store another hash of the same password."""

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 # The purpose. A challenge of one kind never serves for another.
-Kind: TypeAlias = Literal["second_factor", "reauth", "otp", "phone_change", "external"]
+Kind: TypeAlias = Literal[
+    "second_factor", "reauth", "otp", "phone_change", "former_owner", "external"
+]
 # With what it is solved.
-Method: TypeAlias = Literal["totp", "recovery_code"]
+Method: TypeAlias = Literal["totp", "recovery_code", "date_of_birth"]
 
 TRIES = 5
 

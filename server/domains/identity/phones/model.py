@@ -25,6 +25,7 @@ ALL_WITHIN = timedelta(hours=1)  # for SMS_PER_HOUR
 
 # Numbers are given to other people. One that was not proved for so long may be somebody else's by now.
 PROOF_LIFE = timedelta(days=180)
+MOST_BIRTHS = 3  # dates of birth that may be tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,12 @@ class PhoneOwner:
         """Whether the number may have been given to somebody else since it was last proved."""
         phone = self.account.phone
         return phone is not None and now - phone.proved_at > PROOF_LIFE
+
+    def is_former(self, now: datetime) -> bool:
+        """Whether the number opens nothing of this user any more, but counts as nobody's.
+
+        If nothing else lets the user in, the date of birth may show that the number is still the user's.
+        """
+        phone = self.account.phone
+        has_failed = phone is not None and phone.birth_tries >= MOST_BIRTHS
+        return self.may_be_another(now) and (has_failed or not self.needs_phone)

@@ -34,6 +34,7 @@ _NAMES: dict[str, Named] = {
 _SOLUTIONS: dict[str, Method] = {
     "totp": "totp",
     "recovery_code": "recovery_code",
+    "date_of_birth": "date_of_birth",
 }
 _SHOWN = {
     "password": "password",

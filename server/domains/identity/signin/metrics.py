@@ -6,7 +6,7 @@ LOGINS = Counter(
     "finlink_logins", "Logins by how they were made and how they ended", ["method", "outcome"]
 )
 REFRESHES = Counter("finlink_refreshes", "Refresh tokens given back, by outcome", ["outcome"])
-METHODS = ("password", "otp", "totp", "recovery_code")
+METHODS = ("password", "otp", "totp", "recovery_code", "date_of_birth")
 EXTERNAL_OUTCOMES = ("succeeded", "challenged", "failed", "not_active", "unavailable")
 OUTCOMES = ("succeeded", "challenged", "failed", "not_active", "not_verified")
 

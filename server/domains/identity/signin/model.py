@@ -41,9 +41,9 @@ class Proof:
         return {"amr": " ".join(self.amr), "session": self.session, **name}
 
     @classmethod
-    def from_kept(cls, kept: Mapping[str, str], solved_with: str, caller: Caller) -> "Proof":
-        """The proof as it is once a challenge has been solved."""
-        amr = (*kept["amr"].split(), solved_with)
+    def from_kept(cls, kept: Mapping[str, str], solved_with: str | None, caller: Caller) -> "Proof":
+        """The proof as it is once a challenge has been solved, if that adds a method, with it."""
+        amr = (*kept["amr"].split(), *([solved_with] if solved_with else []))
         return cls(amr, cast("Kind", kept["session"]), caller, kept.get("deviceName"))
 
 

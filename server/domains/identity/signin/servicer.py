@@ -24,6 +24,7 @@ from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.signin import convert
 from server.domains.identity.signin.cookies import Cookies
+from server.domains.identity.signin.former_owner import FormerOwnerLogin
 from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.model import Challenged, Opened
 from server.domains.identity.signin.phone_login import PhoneLogin
@@ -45,6 +46,7 @@ class AuthServicer(AuthServiceServicer):
     _registration: Registration
     _login: PasswordLogin
     _phones: PhoneLogin
+    _former_owner: FormerOwnerLogin
     _second_factor: SecondFactorLogin
     _service: SignInService
     _verification: EmailVerification
@@ -83,12 +85,19 @@ class AuthServicer(AuthServiceServicer):
         self, request: factors_pb2.VerifySecondFactorRequest, context: Context
     ) -> factors_pb2.VerifySecondFactorResponse:
         call, solution = current_call(), convert.solution(request)
-        opened = await self._second_factor.verify(
-            request.challenge_id, solution, convert.caller(call), partial(self._check_cookie, call)
-        )
-        self._give_cookies(opened)
+        caller, check_cookie = convert.caller(call), partial(self._check_cookie, call)
+        result: Opened | Challenged
+        if solution.method == "date_of_birth":
+            result = await self._former_owner.verify(
+                request.challenge_id, solution.value, caller, check_cookie
+            )
+        else:
+            result = await self._second_factor.verify(
+                request.challenge_id, solution, caller, check_cookie
+            )
+        self._give_cookies(result)
         return factors_pb2.VerifySecondFactorResponse(
-            message=_message(opened), data=convert.session_data(opened)
+            message=_message(result), data=convert.session_data(result)
         )
 
     async def SendOtp(

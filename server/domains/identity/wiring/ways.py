@@ -30,8 +30,10 @@ from server.domains.identity.signin.dependents import (
     LoginDependents,
     RoleDependents,
 )
+from server.domains.identity.signin.former_owner import FormerOwnerLogin
 from server.domains.identity.signin.login import PasswordLogin
 from server.domains.identity.signin.phone_login import PhoneLogin
+from server.domains.identity.signin.phone_registration import PhoneRegistration
 from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
@@ -120,10 +122,24 @@ class Wiring(Basis):
         )
 
     @cached_property
+    def _phone_registration(self) -> PhoneRegistration:
+        return PhoneRegistration(
+            self._users, self._phone_owners, self.challenges, self.completion,
+            is_open=self._settings.registration == "open",
+        )  # fmt: skip
+
+    @cached_property
     def _phone_login(self) -> PhoneLogin:
         return PhoneLogin(
-            self._users, self.accounts, self._phone_owners, self._phone_codes, self.completion,
-            self._clock, may_register=self._settings.registration == "open",
+            self._changes, self.accounts, self._phone_owners, self._phone_codes, self.challenges,
+            self._phone_registration, self.completion, self._clock,
+        )  # fmt: skip
+
+    @cached_property
+    def _former_owner(self) -> FormerOwnerLogin:
+        return FormerOwnerLogin(
+            self.accounts, self._phone_owners, self.challenges, self._phone_registration,
+            self.completion, self._clock,
         )  # fmt: skip
 
     @cached_property
@@ -185,9 +201,10 @@ class Wiring(Basis):
         )
         service = SignInService(self.tokens, self.sessions, self.refresher, self.opening)
         return ExternalAuthServicer(
-            self._registration, self._password_login, self._phone_login, second_factor, service,
-            self.verification, self.reset, self._codes, self._reauthentication, self.cookies,
-            self.sign_ins.origins, self.addresses, self.devices, self.external,
+            self._registration, self._password_login, self._phone_login, self._former_owner,
+            second_factor, service, self.verification, self.reset, self._codes,
+            self._reauthentication, self.cookies, self.sign_ins.origins, self.addresses, self.devices,
+            self.external,
         )  # fmt: skip
 
     @cached_property

@@ -22,6 +22,7 @@ from server.domains.identity.phones.model import SentCode
 from server.domains.identity.phones.owners import PhoneOwners
 from server.domains.identity.phones.store import SmsCountStore
 from server.domains.identity.signin.phone_login import PhoneLogin
+from server.domains.identity.signin.phone_registration import PhoneRegistration
 from server.domains.users.service import UserDirectory
 from server.domains.users.store import UserStore
 from server.storage.audit import AuditTrail, Codes
@@ -76,9 +77,12 @@ class World:
             self._changes, self._challenges, self.limits, self._outbox, countries, self.clock
         )
         completion = cast("Any", None)
+        registration = PhoneRegistration(
+            self._users, owners, self._challenges, completion, is_open=may_register
+        )
         return PhoneLogin(
-            self._users, self._accounts, owners, codes, completion, self.clock,
-            may_register=may_register,
+            self._changes, self._accounts, owners, codes, self._challenges, registration, completion,
+            self.clock,
         )  # fmt: skip
 
     async def user(self, number: str) -> str:
