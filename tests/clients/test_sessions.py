@@ -18,7 +18,8 @@ from finlink.identity.v1.login_pb2 import (
     RefreshResponse,
 )
 from finlink.identity.v1.session_pb2 import SessionData
-from finlink.users.v1.user_service_pb2 import DeleteUserRequest, GetUserRequest
+from finlink.users.v1.user_creation_pb2 import DeleteUserRequest
+from finlink.users.v1.user_service_pb2 import GetUserRequest
 from finlink_client import LoginFailed, SessionEnded, TokenExpired, Unavailable, sessions
 
 from server.core.errors import ApiError

@@ -1,23 +1,22 @@
-"""Fixtures of the end-to-end tests: staff who have signed in, and a Finlink whose clock is turned."""
+"""Fixtures of the end-to-end tests: staff, outside providers, and a Finlink whose clock is turned."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import httpx
 import pytest
-from pymongo import AsyncMongoClient
 
-from tests.e2e.connector_steps import Documents
+from tests.e2e.connector_steps import Documents, database
 from tests.e2e.identity_steps import bearer, with_role
+from tests.providers import OutsideProvider
 from tests.stack import Stack, turnable
 
 
 @pytest.fixture
 async def documents(stack: Stack) -> AsyncIterator[Documents]:
-    async with AsyncMongoClient[dict[str, Any]](stack.mongodb_uri) as client:
-        yield client["financial_app"]
+    async with database(stack) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -44,3 +43,13 @@ async def later(late: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """Its REST, relative to `/api/v1`."""
     async with httpx.AsyncClient(base_url=f"{late.rest}/api/v1", timeout=40) as client:
         yield client
+
+
+@pytest.fixture
+def one(outside_providers: list[OutsideProvider]) -> OutsideProvider:
+    return outside_providers[0]
+
+
+@pytest.fixture
+def two(outside_providers: list[OutsideProvider]) -> OutsideProvider:
+    return outside_providers[1]

@@ -8,8 +8,12 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.identity_steps import Json
+from tests.domains.identity.external.scripted import new_key
+from tests.e2e.identity_steps import Json, bearer
 from tests.providers import REDIRECT, OutsideProvider
+
+NEW = "an even better battery"
+KEY = new_key("first")  # of the scripted provider, which workers remember for a minute
 
 
 async def began(
@@ -56,3 +60,21 @@ async def browser_of(rest: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient
     own = {"sec-fetch-site": "same-origin"}
     async with httpx.AsyncClient(base_url=rest.base_url, headers=own, timeout=40) as client:
         yield client
+
+
+def asha(new_id: str, **changes: Any) -> Json:
+    return {
+        "email": f"{new_id}@Example.com", "email_verified": True, "given_name": "Asha",
+        "family_name": "Rao", **changes,
+    }  # fmt: skip
+
+
+async def me(rest: httpx.AsyncClient, session: Json) -> Json:
+    reply = await rest.get("/auth/me", headers=bearer(session))
+    assert reply.status_code == 200, reply.text
+    return dict(reply.json()["data"])
+
+
+async def events(rest: httpx.AsyncClient, user_id: str) -> list[str]:
+    reply = await rest.get("/audit-events", params={"userId": user_id, "limit": 50})
+    return [each["action"] for each in reversed(reply.json()["data"]["events"])]
