@@ -19,8 +19,8 @@ from bench.session import Session
 from bench.stacks import ENCRYPTION_KEY
 from server.commands.database import key_ring
 from server.core.principals import Role
-from server.domains.identity.accounts import store as account_store
-from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.credentials.accounts import store as account_store
+from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 from server.domains.identity.sessions import store as session_store
 from server.domains.identity.sessions.model import LoginSession
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens

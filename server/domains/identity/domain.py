@@ -15,19 +15,19 @@ from finlink.identity.v1 import (
 )
 
 from server.core.health import HealthCheck
-from server.domains.identity.accounts import store as account_store
-from server.domains.identity.accounts.new_passwords import NewPasswords
-from server.domains.identity.challenges import store as challenge_store
-from server.domains.identity.lockout import store as lockout_store
-from server.domains.identity.me import convert as me_convert
-from server.domains.identity.me.export import AccountExport
-from server.domains.identity.me.servicer import MeServicer, exported_session
-from server.domains.identity.phones import metrics as phone_metrics
-from server.domains.identity.phones import store as sms_store
+from server.domains.identity.credentials.accounts import store as account_store
+from server.domains.identity.credentials.accounts.new_passwords import NewPasswords
+from server.domains.identity.credentials.challenges import store as challenge_store
+from server.domains.identity.credentials.lockout import store as lockout_store
+from server.domains.identity.credentials.phones import metrics as phone_metrics
+from server.domains.identity.credentials.phones import store as sms_store
+from server.domains.identity.management.me import convert as me_convert
+from server.domains.identity.management.me.export import AccountExport
+from server.domains.identity.management.me.servicer import MeServicer, exported_session
+from server.domains.identity.management.staff.servicer import UserAdminServicer
 from server.domains.identity.sessions import store as session_store
 from server.domains.identity.sessions.use import WRITE_SECONDS
 from server.domains.identity.signin import metrics
-from server.domains.identity.staff.servicer import UserAdminServicer
 from server.domains.identity.tokens import store as token_store
 from server.domains.identity.tokens.servicer import KeyServicer
 from server.domains.identity.wiring.basis import SECRETS

@@ -12,8 +12,12 @@ from server.core.idempotency import KeyedReply
 from server.core.model import Changes
 from server.core.users import NewUser, Profile, User, UserExists
 from server.delivery.outbox import Outbox
-from server.domains.identity.accounts.model import Account, External, Password
-from server.domains.identity.accounts.store import AccountStore, ExternalTaken, NoAccount
+from server.domains.identity.credentials.accounts.model import Account, External, Password
+from server.domains.identity.credentials.accounts.store import (
+    AccountStore,
+    ExternalTaken,
+    NoAccount,
+)
 from server.domains.identity.errors import LastCredential, ProviderNotFound
 from server.domains.identity.external.model import Claims, ExternalFailure
 from server.domains.identity.providers import Provider

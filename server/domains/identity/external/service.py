@@ -17,9 +17,9 @@ from server.core.errors import (
 )
 from server.core.principals import SignedIn
 from server.core.users import UserExists
-from server.domains.identity.accounts.model import Account
-from server.domains.identity.challenges.model import Challenge, NewChallenge
-from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.credentials.accounts.model import Account
+from server.domains.identity.credentials.challenges.model import Challenge, NewChallenge
+from server.domains.identity.credentials.challenges.store import ChallengeStore
 from server.domains.identity.errors import ExternalLoginFailed, ProviderNotFound, UserNotActive
 from server.domains.identity.external.client import ProviderClient
 from server.domains.identity.external.links import ExternalLinks, key_of

@@ -12,12 +12,12 @@ from server.core.idempotency import KeyedReply
 from server.core.model import Changes
 from server.core.users import User
 from server.delivery.outbox import Outbox
-from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.factors.removal import FactorRemoval
+from server.domains.identity.credentials.lockout.model import Name
+from server.domains.identity.credentials.lockout.service import Lockout
+from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.errors import CodeInvalid
-from server.domains.identity.factors.removal import FactorRemoval
-from server.domains.identity.lockout.model import Name
-from server.domains.identity.lockout.service import Lockout
-from server.domains.identity.passwords.hashing import PasswordHashing
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import MAILS_AN_HOUR, RESET_LIFE, MailToken
 from server.domains.identity.recovery.store import TokenStore

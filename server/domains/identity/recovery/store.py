@@ -14,7 +14,7 @@ from bson import ObjectId
 from pymongo import DESCENDING
 
 from server.core.clock import utc_now
-from server.domains.identity.challenges.store import CHALLENGES
+from server.domains.identity.credentials.challenges.store import CHALLENGES
 from server.domains.identity.recovery.model import Kind, MailToken
 from server.security.encryption import Vault
 from server.storage.driver import ClientSession, Database, Document

@@ -13,9 +13,9 @@ from server.core.events import Event
 from server.core.model import Changes
 from server.core.users import NewUser, User, UserExists
 from server.delivery.outbox import Outbox
-from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.factors.removal import FactorRemoval
 from server.domains.identity.errors import CodeInvalid
-from server.domains.identity.factors.removal import FactorRemoval
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import (
     MAILS_AN_HOUR,

@@ -11,10 +11,10 @@ from server.core.clock import Clock
 from server.core.events import Event
 from server.core.model import Changes
 from server.core.users import User
-from server.domains.identity.accounts.model import Account
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.challenges.model import NewChallenge
-from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.credentials.accounts.model import Account
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.challenges.model import NewChallenge
+from server.domains.identity.credentials.challenges.store import ChallengeStore
 from server.domains.identity.errors import UserNotActive
 from server.domains.identity.sessions.model import Begun, NewSession
 from server.domains.identity.sessions.service import SessionService

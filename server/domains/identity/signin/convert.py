@@ -16,10 +16,10 @@ from google.protobuf.message import Message
 
 from server.core.errors import FieldError, InvalidRequest
 from server.core.users import NewUser, Profile
-from server.domains.identity.challenges.model import Method
-from server.domains.identity.factors.model import Channel, Shown, Solution
-from server.domains.identity.phones import numbers
-from server.domains.identity.phones.model import OtpLogin
+from server.domains.identity.credentials.challenges.model import Method
+from server.domains.identity.credentials.factors.model import Channel, Shown, Solution
+from server.domains.identity.credentials.phones import numbers
+from server.domains.identity.credentials.phones.model import OtpLogin
 from server.domains.identity.sessions.model import Caller, Kind
 from server.domains.identity.signin.model import Challenged, Login, Named, Opened
 from server.domains.identity.signin.registration import named

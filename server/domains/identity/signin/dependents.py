@@ -8,8 +8,8 @@ from server.core.clock import Clock
 from server.core.principals import Role
 from server.core.users import User
 from server.delivery.outbox import Outbox
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.lockout.service import Lockout, SecondFactorLockout
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.store import TokenStore
 from server.domains.identity.sessions.service import SessionService

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.core.clock import Clock
-from server.domains.identity.accounts.model import Account
-from server.domains.identity.accounts.store import AccountStore, PhoneTaken
-from server.domains.identity.challenges.model import Challenge
-from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.credentials.accounts.model import Account
+from server.domains.identity.credentials.accounts.store import AccountStore, PhoneTaken
+from server.domains.identity.credentials.challenges.model import Challenge
+from server.domains.identity.credentials.challenges.store import ChallengeStore
+from server.domains.identity.credentials.phones.model import MOST_BIRTHS, PhoneOwner
+from server.domains.identity.credentials.phones.owners import PhoneOwners
 from server.domains.identity.errors import LoginFailed, UserNotActive
-from server.domains.identity.phones.model import MOST_BIRTHS, PhoneOwner
-from server.domains.identity.phones.owners import PhoneOwners
 from server.domains.identity.sessions.model import Caller
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion

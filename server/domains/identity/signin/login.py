@@ -1,14 +1,14 @@
 """Signing in with a password."""
 
 from server.core.users import User
-from server.domains.identity.accounts.model import Account
-from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.credentials.accounts.model import Account
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout.model import Name
+from server.domains.identity.credentials.lockout.service import Lockout
+from server.domains.identity.credentials.passwords.hashing import PasswordHashing
+from server.domains.identity.credentials.phones.owners import PhoneOwners
 from server.domains.identity.errors import EmailNotVerified, LoginFailed, UserNotActive
-from server.domains.identity.lockout.devices import DeviceTokens
-from server.domains.identity.lockout.model import Name
-from server.domains.identity.lockout.service import Lockout
-from server.domains.identity.passwords.hashing import PasswordHashing
-from server.domains.identity.phones.owners import PhoneOwners
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion
 from server.domains.identity.signin.model import Challenged, Login, Opened, Proof

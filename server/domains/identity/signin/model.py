@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from server.core.users import User
-from server.domains.identity.challenges.model import Method
+from server.domains.identity.credentials.challenges.model import Method
 from server.domains.identity.sessions.model import Caller, Kind
 
 # How a login names its user.

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from server.core.clock import Clock
 from server.core.users import User
-from server.domains.identity.accounts.model import Account
-from server.domains.identity.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.accounts.model import Account
+from server.domains.identity.credentials.lockout.devices import DeviceTokens
 from server.domains.identity.sessions.model import Begun, LoginSession, Refreshed
 from server.domains.identity.signin.model import Opened
 from server.domains.identity.tokens.model import Facts

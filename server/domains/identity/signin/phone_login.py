@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from server.core.clock import Clock
-from server.domains.identity.accounts.model import Account
-from server.domains.identity.accounts.store import AccountStore, PhoneTaken
-from server.domains.identity.challenges.model import Challenge, NewChallenge
-from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.credentials.accounts.model import Account
+from server.domains.identity.credentials.accounts.store import AccountStore, PhoneTaken
+from server.domains.identity.credentials.challenges.model import Challenge, NewChallenge
+from server.domains.identity.credentials.challenges.store import ChallengeStore
+from server.domains.identity.credentials.phones.codes import PhoneCodes, Purpose
+from server.domains.identity.credentials.phones.model import OtpLogin, PhoneOwner, SentCode
+from server.domains.identity.credentials.phones.owners import PhoneOwners
 from server.domains.identity.errors import LoginFailed, UserNotActive
-from server.domains.identity.phones.codes import PhoneCodes, Purpose
-from server.domains.identity.phones.model import OtpLogin, PhoneOwner, SentCode
-from server.domains.identity.phones.owners import PhoneOwners
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion
 from server.domains.identity.signin.model import Challenged, Opened, Proof

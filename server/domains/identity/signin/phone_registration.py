@@ -7,12 +7,12 @@ import structlog
 
 from server.core.events import Event
 from server.core.users import NewUser, Profile
-from server.domains.identity.accounts.store import PhoneTaken
-from server.domains.identity.challenges.model import Challenge
-from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.credentials.accounts.store import PhoneTaken
+from server.domains.identity.credentials.challenges.model import Challenge
+from server.domains.identity.credentials.challenges.store import ChallengeStore
+from server.domains.identity.credentials.phones.model import PhoneOwner
+from server.domains.identity.credentials.phones.owners import PhoneOwners
 from server.domains.identity.errors import LoginFailed
-from server.domains.identity.phones.model import PhoneOwner
-from server.domains.identity.phones.owners import PhoneOwners
 from server.domains.identity.signin.completion import Completion, Made
 from server.domains.identity.signin.model import Opened, Proof
 from server.domains.identity.signin.registration import named

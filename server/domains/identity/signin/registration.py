@@ -9,8 +9,8 @@ from server.core.errors import FieldError, InvalidRequest, PermissionDenied
 from server.core.events import Event
 from server.core.users import NewUser, User, UserExists
 from server.delivery.outbox import Outbox
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.passwords.hashing import PasswordHashing
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin.model import Registered

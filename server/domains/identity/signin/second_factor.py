@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from server.core.users import User
-from server.domains.identity.accounts.model import Account
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.challenges.model import Challenge
-from server.domains.identity.challenges.store import ChallengeStore
+from server.domains.identity.credentials.accounts.model import Account
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.challenges.model import Challenge
+from server.domains.identity.credentials.challenges.store import ChallengeStore
+from server.domains.identity.credentials.factors.model import Solution
+from server.domains.identity.credentials.factors.solutions import SecondFactors
 from server.domains.identity.errors import LoginFailed, UserNotActive
-from server.domains.identity.factors.model import Solution
-from server.domains.identity.factors.solutions import SecondFactors
 from server.domains.identity.sessions.model import Caller
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion

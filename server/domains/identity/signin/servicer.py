@@ -16,10 +16,10 @@ from finlink.identity.v1.auth_service_pb2_grpc import AuthServiceServicer
 
 from server.core.errors import InvalidRequest, Unauthenticated
 from server.core.principals import SignedIn
-from server.domains.identity.factors.code_sending import CodeSending
-from server.domains.identity.factors.reauthentication import Reauthentication
-from server.domains.identity.lockout.addresses import AddressGuard
-from server.domains.identity.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.factors.code_sending import CodeSending
+from server.domains.identity.credentials.factors.reauthentication import Reauthentication
+from server.domains.identity.credentials.lockout.addresses import AddressGuard
+from server.domains.identity.credentials.lockout.devices import DeviceTokens
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.signin import convert

@@ -3,15 +3,15 @@
 from datetime import timedelta
 from functools import cached_property
 
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.challenges.store import ChallengeStore
-from server.domains.identity.lockout.addresses import AddressGuard
-from server.domains.identity.lockout.devices import DeviceTokens
-from server.domains.identity.lockout.service import Lockout, SecondFactorLockout
-from server.domains.identity.lockout.store import LoginFailureStore
-from server.domains.identity.passwords.hashing import PasswordHashing
-from server.domains.identity.passwords.policy import PasswordPolicy
-from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.challenges.store import ChallengeStore
+from server.domains.identity.credentials.lockout.addresses import AddressGuard
+from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
+from server.domains.identity.credentials.lockout.store import LoginFailureStore
+from server.domains.identity.credentials.passwords.hashing import PasswordHashing
+from server.domains.identity.credentials.passwords.policy import PasswordPolicy
+from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.store import TokenStore
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens

@@ -3,24 +3,25 @@
 from functools import cached_property
 
 from server.delivery.settings import DeliverySettings
+from server.domains.identity.credentials.factors.code_limits import HourlyLimit
+from server.domains.identity.credentials.factors.code_sending import CodeSending
+from server.domains.identity.credentials.factors.notices import FactorNotices
+from server.domains.identity.credentials.factors.reauthentication import Reauthentication
+from server.domains.identity.credentials.factors.removal import FactorRemoval
+from server.domains.identity.credentials.factors.service import FactorService
+from server.domains.identity.credentials.factors.solutions import SecondFactors
+from server.domains.identity.credentials.factors.totp import TotpSecrets
+from server.domains.identity.credentials.phones.change import PhoneChange
+from server.domains.identity.credentials.phones.codes import PhoneCodes
+from server.domains.identity.credentials.phones.limits import SmsLimits
+from server.domains.identity.credentials.phones.owners import PhoneOwners
+from server.domains.identity.credentials.phones.store import SmsCountStore
 from server.domains.identity.external.client import ProviderClient
 from server.domains.identity.external.links import ExternalLinks
 from server.domains.identity.external.service import ExternalLogins
 from server.domains.identity.external.servicer import ExternalAuthServicer
-from server.domains.identity.factors.code_limits import HourlyLimit
-from server.domains.identity.factors.code_sending import CodeSending
-from server.domains.identity.factors.notices import FactorNotices
-from server.domains.identity.factors.reauthentication import Reauthentication
-from server.domains.identity.factors.removal import FactorRemoval
-from server.domains.identity.factors.service import FactorService
-from server.domains.identity.factors.solutions import SecondFactors
-from server.domains.identity.factors.totp import TotpSecrets
-from server.domains.identity.me.service import MeService
-from server.domains.identity.phones.change import PhoneChange
-from server.domains.identity.phones.codes import PhoneCodes
-from server.domains.identity.phones.limits import SmsLimits
-from server.domains.identity.phones.owners import PhoneOwners
-from server.domains.identity.phones.store import SmsCountStore
+from server.domains.identity.management.me.service import MeService
+from server.domains.identity.management.staff.service import StaffService
 from server.domains.identity.recovery.address import EmailChange
 from server.domains.identity.recovery.model import MAILS_AN_HOUR
 from server.domains.identity.recovery.reset import PasswordReset
@@ -37,7 +38,6 @@ from server.domains.identity.signin.phone_registration import PhoneRegistration
 from server.domains.identity.signin.registration import Registration
 from server.domains.identity.signin.second_factor import SecondFactorLogin
 from server.domains.identity.signin.service import SignInService
-from server.domains.identity.staff.service import StaffService
 from server.domains.identity.wiring.basis import SMS_COUNTS, TOTP, Basis
 from server.kernel import UserDependents
 

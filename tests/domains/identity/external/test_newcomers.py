@@ -11,8 +11,8 @@ from server.core.clock import Clock
 from server.core.errors import PermissionDenied
 from server.core.users import NewUser, UserExists
 from server.delivery.outbox import Outbox
-from server.domains.identity.accounts import store as account_store
-from server.domains.identity.accounts.store import AccountStore
+from server.domains.identity.credentials.accounts import store as account_store
+from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.external.links import ExternalLinks, key_of
 from server.domains.identity.external.model import Claims
 from server.domains.identity.providers import Provider

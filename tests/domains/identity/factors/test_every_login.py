@@ -11,11 +11,11 @@ from finlink_words import AuthenticationMethod
 
 from server.core.clock import Clock, utc_now
 from server.core.users import User
-from server.domains.identity.accounts import store as account_store
-from server.domains.identity.accounts.model import Account, Totp
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.challenges import store as challenge_store
-from server.domains.identity.challenges.store import CHALLENGES, ChallengeStore
+from server.domains.identity.credentials.accounts import store as account_store
+from server.domains.identity.credentials.accounts.model import Account, Totp
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.challenges import store as challenge_store
+from server.domains.identity.credentials.challenges.store import CHALLENGES, ChallengeStore
 from server.domains.identity.sessions import store as session_store
 from server.domains.identity.sessions.model import Caller
 from server.domains.identity.sessions.store import LOGIN_SESSIONS

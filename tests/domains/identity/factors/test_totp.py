@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domains.identity.factors import recovery_codes
-from server.domains.identity.factors.totp import TotpSecrets, new_secret, step_of, uri
+from server.domains.identity.credentials.factors import recovery_codes
+from server.domains.identity.credentials.factors.totp import TotpSecrets, new_secret, step_of, uri
 from server.security.encryption import Undecipherable
 
 KEY = bytes(range(32))

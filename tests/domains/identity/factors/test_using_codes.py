@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.core.clock import utc_now
-from server.domains.identity.accounts import store
-from server.domains.identity.accounts.model import Account, Totp
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.factors import recovery_codes
+from server.domains.identity.credentials.accounts import store
+from server.domains.identity.credentials.accounts.model import Account, Totp
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.factors import recovery_codes
 from server.storage.driver import ClientSession, Database, connected
 from server.storage.indexes import ensure_indexes
 from server.storage.repository import new_id

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.domains.identity.lockout import store
+from server.domains.identity.credentials.lockout import store
 from server.storage import audit
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes

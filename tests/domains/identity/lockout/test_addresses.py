@@ -10,15 +10,15 @@ import pytest
 from server.core.addresses import network_of
 from server.core.errors import RateLimited
 from server.core.events import Actor
-from server.domains.identity.lockout.addresses import (
+from server.domains.identity.credentials.lockout.addresses import (
     MANY_IN_ALL,
     MANY_OF_ADDRESS,
     MANY_OF_ADDRESS_THEN,
     STOP,
     SUSPICION,
 )
-from server.domains.identity.lockout.model import Name
-from server.domains.identity.lockout.store import LOGIN_FAILURES
+from server.domains.identity.credentials.lockout.model import Name
+from server.domains.identity.credentials.lockout.store import LOGIN_FAILURES
 from tests.domains.identity.lockout.world import ANN, ANNS_NAME, HERE, World, as_actor
 
 ELSEWHERE = Actor("caller", address="192.0.2.2")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domains.identity.lockout.devices import DeviceTokens
-from server.domains.identity.lockout.model import Name
+from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout.model import Name
 from tests.domains.identity.lockout.world import ANN, BOB, SECRET
 
 TOKENS = DeviceTokens(SECRET)
@@ -80,6 +80,6 @@ def test_a_token_has_one_spelling_and_one_key() -> None:
 
 def test_another_version_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("server.domains.identity.lockout.devices._VERSION", b"\x02")
+        patch.setattr("server.domains.identity.credentials.lockout.devices._VERSION", b"\x02")
         token = TOKENS.make(ANN, 0)
     assert TOKENS.read(token) is None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.domains.identity.lockout.model import ATTEMPTS, LOCKS, Name
+from server.domains.identity.credentials.lockout.model import ATTEMPTS, LOCKS, Name
 from server.storage.driver import ClientSession
 from tests.domains.identity.lockout.world import (
     ANN,

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from server.core.events import Actor
-from server.domains.identity.lockout.model import Name
+from server.domains.identity.credentials.lockout.model import Name
 from tests.domains.identity.lockout.world import ANNS_NAME, NOBODYS_NAME, World
 
 HOURS, FULL_HOURS = 1, 24

@@ -12,8 +12,8 @@ import pytest
 from server.core.clock import utc_now
 from server.core.errors import RateLimited
 from server.core.principals import NOBODY, Principal, Role, SignedIn
+from server.domains.identity.credentials.lockout.addresses import MANY_OF_ADDRESS
 from server.domains.identity.external.servicer import ExternalAuthServicer
-from server.domains.identity.lockout.addresses import MANY_OF_ADDRESS
 from server.domains.identity.signin.cookies import Cookies
 from server.rpc.call import COOKIE, Call, enter_call
 from server.rpc.method import Method

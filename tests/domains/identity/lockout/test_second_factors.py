@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from server.domains.identity.credentials.lockout.model import MOST_SECOND_FACTORS, SECOND_FACTORS
 from server.domains.identity.errors import AccountLocked
-from server.domains.identity.lockout.model import MOST_SECOND_FACTORS, SECOND_FACTORS
 from server.storage.driver import ClientSession
 from tests.domains.identity.lockout.world import ANN, ANNS_NAME, BOB, World
 

@@ -13,12 +13,12 @@ from prometheus_client import REGISTRY
 from server.core.clock import Clock, utc_now
 from server.core.errors import RateLimited
 from server.core.events import Actor, enter_actor
+from server.domains.identity.credentials.lockout.addresses import SUSPICION, AddressGuard
+from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout.model import Name
+from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
+from server.domains.identity.credentials.lockout.store import LOGIN_FAILURES, LoginFailureStore
 from server.domains.identity.errors import AccountLocked
-from server.domains.identity.lockout.addresses import SUSPICION, AddressGuard
-from server.domains.identity.lockout.devices import DeviceTokens
-from server.domains.identity.lockout.model import Name
-from server.domains.identity.lockout.service import Lockout, SecondFactorLockout
-from server.domains.identity.lockout.store import LOGIN_FAILURES, LoginFailureStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.driver import Database, Document

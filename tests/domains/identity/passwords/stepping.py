@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.domains.identity.passwords.hashing import PasswordHashing
-from server.domains.identity.passwords.policy import PasswordPolicy
-from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.credentials.passwords.hashing import PasswordHashing
+from server.domains.identity.credentials.passwords.policy import PasswordPolicy
+from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 
 POLICY = PasswordPolicy(min_length=8)
 SECONDS = 30  # by which what does not come never will

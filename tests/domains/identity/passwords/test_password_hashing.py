@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from server.core.errors import Unavailable
-from server.domains.identity.passwords import hashing as module
-from server.domains.identity.passwords.hashing import MOST_WAITING, PasswordHashing
-from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.credentials.passwords import hashing as module
+from server.domains.identity.credentials.passwords.hashing import MOST_WAITING, PasswordHashing
+from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 from tests.domains.identity.passwords.stepping import POLICY, SECONDS, callers
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zxcvbn import matching
 
-from server.domains.identity.passwords.policy import PasswordPolicy
-from server.domains.identity.passwords.strength import score
+from server.domains.identity.credentials.passwords.policy import PasswordPolicy
+from server.domains.identity.credentials.passwords.strength import score
 from tests.stack import ROOT
 
 POLICY = PasswordPolicy(min_length=8)
@@ -143,7 +143,6 @@ def test_words_of_one_user_do_not_meet_another_ones_password() -> None:
 
 def test_its_lists_are_read_when_they_are_needed() -> None:
     """Most workers of a quiet server never need them."""
-    program = (
-        "import sys, server.domains.identity.passwords.hashing; sys.exit('zxcvbn' in sys.modules)"
-    )
+    module = "server.domains.identity.credentials.passwords.hashing"
+    program = f"import sys, {module}; sys.exit('zxcvbn' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domains.identity.passwords.scheme import PasswordScheme, check_importable
+from server.domains.identity.credentials.passwords.scheme import PasswordScheme, check_importable
 
 PEPPERS = {"old": b"o" * 32, "new": b"n" * 32}
 SCHEME = PasswordScheme(PEPPERS, "new", 4)

@@ -7,9 +7,9 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from server.domains.identity.passwords.hashing import NICENESS, PasswordHashing
-from server.domains.identity.passwords.policy import PasswordPolicy
-from server.domains.identity.passwords.scheme import PasswordScheme
+from server.domains.identity.credentials.passwords.hashing import NICENESS, PasswordHashing
+from server.domains.identity.credentials.passwords.policy import PasswordPolicy
+from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 from tests.domains.identity.passwords.stepping import Run, callers, niceness
 
 BEFORE = niceness()  # of the thread that runs the tests, as no test has run

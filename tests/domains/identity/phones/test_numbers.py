@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.domains.identity.phones import numbers
-from server.domains.identity.phones.numbers import NotANumber
+from server.domains.identity.credentials.phones import numbers
+from server.domains.identity.credentials.phones.numbers import NotANumber
 
 INDIA = frozenset({"IN"})
 NUMBER = "+919876543210"

@@ -8,8 +8,8 @@ import pytest
 from pymongo import monitoring
 
 from server.core.errors import InvalidRequest
+from server.domains.identity.credentials.phones.model import OtpLogin
 from server.domains.identity.errors import LoginFailed
-from server.domains.identity.phones.model import OtpLogin
 from server.domains.identity.sessions.model import Caller
 from server.storage import driver
 from server.storage.indexes import ensure_indexes

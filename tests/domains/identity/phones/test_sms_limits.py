@@ -10,7 +10,7 @@ import pytest
 from server.core.errors import RateLimited
 from server.core.events import Actor
 from server.delivery.errors import DeliveryUnavailable
-from server.domains.identity.phones.store import SMS_COUNTS
+from server.domains.identity.credentials.phones.store import SMS_COUNTS
 from tests.domains.identity.lockout.world import HERE, as_actor
 from tests.domains.identity.phones.world import ANOTHER, NUMBER, World
 

@@ -13,14 +13,14 @@ from server.core.users import NewUser
 from server.delivery.outbox import Outbox
 from server.delivery.sealing import Sealer
 from server.delivery.store import DELIVERIES, DeliveryStore
-from server.domains.identity.accounts.model import Phone
-from server.domains.identity.accounts.store import AccountStore
-from server.domains.identity.challenges.store import CHALLENGES, ChallengeStore
-from server.domains.identity.phones.codes import PhoneCodes
-from server.domains.identity.phones.limits import SmsLimits
-from server.domains.identity.phones.model import SentCode
-from server.domains.identity.phones.owners import PhoneOwners
-from server.domains.identity.phones.store import SmsCountStore
+from server.domains.identity.credentials.accounts.model import Phone
+from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.challenges.store import CHALLENGES, ChallengeStore
+from server.domains.identity.credentials.phones.codes import PhoneCodes
+from server.domains.identity.credentials.phones.limits import SmsLimits
+from server.domains.identity.credentials.phones.model import SentCode
+from server.domains.identity.credentials.phones.owners import PhoneOwners
+from server.domains.identity.credentials.phones.store import SmsCountStore
 from server.domains.identity.signin.phone_login import PhoneLogin
 from server.domains.identity.signin.phone_registration import PhoneRegistration
 from server.domains.users.service import UserDirectory
