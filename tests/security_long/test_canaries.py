@@ -33,6 +33,7 @@ from tests.sandbox.accounts import Accounts, accounts_at
 from tests.security_long import canaries as look
 from tests.security_long.canaries import Canaries
 from tests.security_long.factor_calls import use_second_factors
+from tests.security_long.phone_calls import use_phones
 from tests.stack import ROOT, Stack, running
 
 CREATE = "/finlink.connectors.v1.ConnectorService/CreateConnector"
@@ -400,6 +401,7 @@ async def test_no_secret_is_in_clear_anywhere(
                 connectors = [*await caller.succeed(), await caller.log_in_by_hand()]
                 await caller.fail()
                 await use_second_factors(rest, at.canaries)
+                await use_phones(rest, at.canaries)
                 await caller.over_grpc(channel)
                 assert await at.scan(deep=full) == []
                 if full:
