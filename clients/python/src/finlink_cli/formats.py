@@ -89,8 +89,8 @@ def _name(item: Json) -> str | None:
         return str(item["id"])
     if {"userId", "platform"} <= item.keys():
         return f"{item['userId']}/{item['platform']}"
-    found = (item[key] for key in ("profile", "syncId", "userId", "id") if key in item)
-    return next(map(str, found), None)
+    found = (item.get(key) for key in ("profile", "syncId", "userId", "id"))
+    return next((each for each in found if isinstance(each, str)), None)
 
 
 def _yaml(value: Any, indent: str) -> Iterator[str]:

@@ -27,6 +27,7 @@ class ExternalAuthServicer(AuthServicer):
     async def StartExternal(
         self, request: external_pb2.StartExternalRequest, context: Context
     ) -> external_pb2.StartExternalResponse:
+        await self._check_address()
         call = current_call()
         by_cookie = session_kind(request.session, "token", call) == "cookie"
         if by_cookie:
