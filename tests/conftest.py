@@ -102,8 +102,11 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def provider_ports() -> dict[str, int]:
-    """Where outside providers are to listen, by the names that the Finlink of the session has for them."""
-    names = ("one", "two", "scripted")
+    """Where outside providers are to listen, by the names that the Finlink of the session has for them.
+
+    Nothing ever listens for `gone`.
+    """
+    names = ("one", "two", "scripted", "gone")
     return dict(zip(names, free_ports(len(names)), strict=True))
 
 

@@ -31,7 +31,7 @@ async def test_a_stranger_becomes_a_user_who_comes_again(
     rest: httpx.AsyncClient, stack: Stack, one: OutsideProvider, new_id: str
 ) -> None:
     listed = (await rest.get("/auth/providers")).json()["data"]["providers"]
-    assert [each["name"] for each in listed] == ["one", "two", "scripted"]
+    assert [each["name"] for each in listed] == ["one", "two", "scripted", "gone"]
     assert listed[0] == {"name": "one", "displayName": "One"}
 
     reply = await came_by(rest, "one", one, new_id, asha(new_id))
@@ -207,7 +207,7 @@ async def test_a_provider_that_fails_and_one_that_lies(
     rest: httpx.AsyncClient, provider_ports: dict[str, int], new_id: str
 ) -> None:
     body = {"redirectUri": REDIRECT}
-    gone = await rest.post("/auth/external/scripted/start", json=body)
+    gone = await rest.post("/auth/external/gone/start", json=body)
     assert unavailable(gone)
     async with scripted(provider_ports["scripted"]) as provider:
         provider.key = KEY
