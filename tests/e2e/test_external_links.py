@@ -180,14 +180,14 @@ async def test_a_password_that_is_reset_meanwhile_ends_a_link(
         body = {"token": token, "password": NEW}
         assert (await rest.post("/auth/reset-password", json=body)).status_code == 200
 
-    async with scripted(provider_ports["scripted"]) as provider:
+    async with scripted(provider_ports["busy"]) as provider:
         provider.key, provider.meanwhile = KEY, reset
-        begun = await began(rest, "scripted", bearer(session), purpose="link")
+        begun = await began(rest, "busy", bearer(session), purpose="link")
         query = parse_qs(urlsplit(begun["authorizationUrl"]).query)
         provider.signs(query["nonce"][0], sub=new_id)
         answer = {"code": "x", "state": begun["state"]}
         iss = provider.issuer
-        reply = await completed(rest, "scripted", begun, answer, bearer(session), iss=iss)
+        reply = await completed(rest, "busy", begun, answer, bearer(session), iss=iss)
     refused(reply, 401, "EXTERNAL_LOGIN_FAILED")
     assert "the user's password was set meanwhile" in stack.log.read_text()
     again = await login(rest, new_id, password=NEW)

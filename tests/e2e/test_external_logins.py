@@ -31,7 +31,7 @@ async def test_a_stranger_becomes_a_user_who_comes_again(
     rest: httpx.AsyncClient, stack: Stack, one: OutsideProvider, new_id: str
 ) -> None:
     listed = (await rest.get("/auth/providers")).json()["data"]["providers"]
-    assert [each["name"] for each in listed] == ["one", "two", "scripted", "gone"]
+    assert [each["name"] for each in listed] == ["one", "two", "scripted", "busy", "gone"]
     assert listed[0] == {"name": "one", "displayName": "One"}
 
     reply = await came_by(rest, "one", one, new_id, asha(new_id))
