@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-.PHONY: help run test coverage test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead bench-identity lint audit format hooks protos openapi clients dist console lock clean
+.PHONY: help run test coverage test-identity test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead bench-identity lint audit format hooks protos openapi clients dist console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ coverage: $(VENV)/dev.stamp protos ## The same, a third slower, and tell which l
 	$(BIN)/coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+test-identity: $(VENV)/dev.stamp protos ## Run all of identity at full length: races, a day of wrong passwords, real providers
+	$(BIN)/pytest -n 3 --dist loadfile --full -k 'not motor' tests/domains/identity tests/delivery \
+	  tests/e2e/test_identity_*.py tests/e2e/test_external_*.py tests/e2e/test_factors*.py tests/e2e/test_second_factor_*.py \
+	  tests/e2e/test_reauthentication.py tests/e2e/test_former_numbers.py tests/e2e/test_remove_user_mfa.py
 
 test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with Motor as its driver; about 5 minutes
 	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/domains/audit tests/cache tests/domains/connectors tests/jobs tests/storage tests/streaming tests/domains/users

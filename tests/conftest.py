@@ -104,7 +104,7 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def provider_ports() -> dict[str, int]:
     """Where outside providers are to listen, by the names that the Finlink of the session has for them.
 
-    Nothing ever listens for `gone`. Workers remember a provider's document, so each that is scripted is one test's.
+    Nothing ever listens for `gone`. Workers remember a provider, so one that is scripted is of one test.
     """
     names = ("one", "two", "scripted", "busy", "gone")
     return dict(zip(names, free_ports(len(names)), strict=True))

@@ -22,20 +22,20 @@ from bson import ObjectId
 from server.domains.connectors.connections.documents import connector
 from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import CONNECTORS
+from server.domains.identity.tokens.store import SIGNING_KEYS
 from server.platforms.base import PlatformSession
 from server.security.ring import KeyRing
 from server.security.rotation import rotate, survey
 from server.storage import wrapped_keys
 from server.storage.data_keys import DATA_KEYS, DataKeyStore, data_keys
 from server.storage.driver import Database, connected
-from server.storage.keyed_secrets import keyed_secrets
+from server.storage.keyed_secrets import KEYED_SECRETS, keyed_secrets
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as step
 from tests.security_long.load import Call, Measured, steady
 from tests.stack import ROOT, Stack, running
 from tests.storage.databases import settings
 
-SECRETS = 4  # of Finlink's own, see app.py
 RATE = 50  # requests a second
 OLD, NEW = os.urandom(32), os.urandom(32)
 EXPIRES = datetime(2040, 1, 1, tzinfo=UTC)
@@ -200,7 +200,9 @@ async def test_a_key_is_replaced_under_load(
                 await step.create_user(rest, user_id)
                 real.append((await step.connect(rest, user_id))["id"])
             await wrapped_by_old(database)
-            assert await waiting(database) == {"old": count + 8 + SECRETS}
+            own = await database.collection(KEYED_SECRETS).count_documents({})
+            assert await waiting(database) == {"old": count + 8 + own}
+            own += await database.collection(SIGNING_KEYS).count_documents({})
 
             beside: Measured
             async with steady(calls(rest, real, idle), RATE) as before:
@@ -215,7 +217,7 @@ async def test_a_key_is_replaced_under_load(
                 seconds = time.monotonic() - started
             assert code == 0, said[-1]
             assert said[-1]["event"] == "complete"
-            assert 0 < said[-1]["rewrapped"] <= count + 8 + SECRETS - stopped_at
+            assert 0 < said[-1]["rewrapped"] <= count + 8 + own - stopped_at
             assert not before.failed
             assert not beside.failed
             figures.show("credentials re-wrapped, stopped once", f"{count:,} in {seconds:.1f} s")

@@ -14,7 +14,7 @@ from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.factors.removal import FactorRemoval
-from server.domains.identity.credentials.lockout.model import Name
+from server.domains.identity.credentials.lockout.names import names_of
 from server.domains.identity.credentials.lockout.service import Lockout
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.errors import CodeInvalid
@@ -130,15 +130,12 @@ class PasswordReset:
         await self._accounts.set_password(user.id, user.user_id, hashed, session)
         await self._accounts.forget_devices(user.id, session)
         account = await self._accounts.lock(user.id, session)
-        names = [Name("username", user.user_id), Name("email", user.email or "")]
         changes: Changes = {"emailVerified": True}
-        if account.phone is not None:
-            names.append(Name("phone", account.phone.number))
-            if not user.email_verified:
-                # The account may have been somebody else's before: see EmailVerification.
-                await self._accounts.remove_phone(user.id, session)
-                changes["phoneVerified"] = False
-        await self._lockout.clear_user(user.id, names, session)
+        if account.phone is not None and not user.email_verified:
+            # The account may have been somebody else's before: see EmailVerification.
+            await self._accounts.remove_phone(user.id, session)
+            changes["phoneVerified"] = False
+        await self._lockout.clear_user(user.id, names_of(user, account), session)
         if user.email is not None:
             until = self._clock.now() + timedelta(days=1)
             notice = self._mails.password_changed(user.email, until, user.id)

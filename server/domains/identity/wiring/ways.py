@@ -190,7 +190,7 @@ class Wiring(Basis):
     @cached_property
     def staff(self) -> StaffService:
         return StaffService(
-            self._changes, self._users, self.sessions, self.reset, self.lockout,
+            self._changes, self._users, self.accounts, self.sessions, self.reset, self.lockout,
             self.second_factor_lockout, self._removal, self._factor_notices,
         )  # fmt: skip
 

@@ -9,10 +9,10 @@ from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.pages import Page, PageRequest
-from server.core.users import User
+from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.factors.notices import FactorNotices
 from server.domains.identity.credentials.factors.removal import FactorRemoval
-from server.domains.identity.credentials.lockout.model import Name
+from server.domains.identity.credentials.lockout.names import names_of
 from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.sessions.model import LoginSession
@@ -30,6 +30,7 @@ class StaffService:
 
     _changes: RecordedChanges
     _users: Users
+    _accounts: AccountStore
     _sessions: SessionService
     _reset: PasswordReset
     _lockout: Lockout
@@ -76,15 +77,10 @@ class StaffService:
         user = await self._users.get(user_id)
 
         async def work(session: ClientSession) -> str:
-            await self._lockout.clear_user(user.id, _names(user), session)
+            account = await self._accounts.find({"_id": user.id}, session)
+            await self._lockout.clear_user(user.id, names_of(user, account), session)
             await self._second_factors.clear(user.id, session)
             return user.user_id
 
         await self._changes.make(work, lambda _: Event("login.unlocked", user_id), reply)
         _log.info("logins unlocked", user_id=user_id)
-
-
-def _names(user: User) -> list[Name]:
-    """The names that the user can type."""
-    names = [Name("username", user.user_id)]
-    return names if user.email is None else [*names, Name("email", user.email)]
