@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -18,11 +18,15 @@ _SESSION = re.compile(rb"\x03lsid\x00.{4}\x05id\x00\x10\x00\x00\x00\x04(.{16})",
 
 @dataclass
 class Wire:
-    """`armed`, it stops at the next commit: before it reaches MongoDB, or before its reply comes back."""
+    """`armed`, it stops at the next commit: before it reaches MongoDB, or before its reply comes back.
+
+    With `marks` it stops at the next command that has all of these in it.
+    """
 
     mongo_port: int
     port: int = 0
     armed: str = ""  # "before" or "after" the commit, or ""
+    marks: Sequence[bytes] = ()
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     _telling: set[bytes] = field(default_factory=set)  # sessions
 
@@ -51,7 +55,7 @@ class Wire:
         while True:
             message = await _message(source)
             self._note(message)
-            if self.armed and COMMIT in message and self._reports(message):
+            if self.armed and self._is_meant(message):
                 when, self.armed = self.armed, ""
                 held.set()
                 if when == "before":
@@ -59,6 +63,11 @@ class Wire:
                     continue
             target.write(message)
             await target.drain()
+
+    def _is_meant(self, message: bytes) -> bool:
+        if self.marks:
+            return all(mark in message for mark in self.marks)
+        return COMMIT in message and self._reports(message)
 
     def _reports(self, commit: bytes) -> bool:
         session = _SESSION.search(commit)
