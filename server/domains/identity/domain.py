@@ -26,6 +26,7 @@ from server.domains.identity.management.me.export import AccountExport
 from server.domains.identity.management.me.servicer import MeServicer, exported_session
 from server.domains.identity.management.staff.servicer import UserAdminServicer
 from server.domains.identity.sessions import store as session_store
+from server.domains.identity.sessions.activity import COUNT_SECONDS
 from server.domains.identity.sessions.use import WRITE_SECONDS
 from server.domains.identity.signin import metrics
 from server.domains.identity.tokens import store as token_store
@@ -51,7 +52,10 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 
     return Parts(
         register=register,
-        background=[Background("note sessions in use", made.use.write, WRITE_SECONDS)],
+        background=[
+            Background("note sessions in use", made.use.write, WRITE_SECONDS),
+            Background("count sessions", made.activity.count, COUNT_SECONDS),
+        ],
         closed=[made.hashing.stop, made.external.aclose],
         dependents=made.dependents,
         exporters=[AccountExport(kernel.users, made.me, made.sessions)],

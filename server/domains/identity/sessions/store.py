@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
@@ -11,8 +11,10 @@ from server.core.pages import Page, PageRequest
 from server.core.principals import Role
 from server.domains.identity.sessions.model import (
     USER_AGENT_CHARACTERS,
+    Activity,
     Caller,
     EndedBy,
+    Kind,
     LoginSession,
     Rotation,
 )
@@ -113,6 +115,30 @@ class SessionStore(Repository[LoginSession]):
         documents, token = await paging.page(find, query, wanted, {"user": user}, "lastSeenAt")
         items = [self._mapped.read(document) for document in documents]
         return Page(items, 1, wanted.limit, None, token)
+
+    async def activity(self, now: datetime, windows: Sequence[timedelta]) -> Activity:
+        """How many sessions are live, by kind, and how many users have used one within each window."""
+        kinds = await self._collection.aggregate(
+            [{"$match": live(now)}, {"$group": {"_id": "$kind", "count": {"$sum": 1}}}]
+        )
+        counted = {each["_id"]: each["count"] for each in await kinds.to_list(None)}
+        within: Document = {
+            str(number): {"$sum": {"$cond": [{"$gt": ["$last", now - window]}, 1, 0]}}
+            for number, window in enumerate(windows)
+        }
+        users = await self._collection.aggregate(
+            [
+                {"$match": {"lastSeenAt": {"$gt": now - max(windows)}}},
+                {"$group": {"_id": "$user", "last": {"$max": "$lastSeenAt"}}},
+                {"$group": {"_id": None, **within}},
+            ],
+            allowDiskUse=True,
+        )
+        found = next(iter(await users.to_list(None)), {})
+        return Activity(
+            {kind: counted.get(kind, 0) for kind in get_args(Kind)},
+            [found.get(str(number), 0) for number in range(len(windows))],
+        )
 
 
 def _seen(now: datetime, caller: Caller) -> Document:

@@ -14,6 +14,7 @@ from server.domains.identity.credentials.passwords.policy import PasswordPolicy
 from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.sessions.activity import ActivityCount
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
 from server.domains.identity.sessions.refreshing import SessionRefresher
 from server.domains.identity.sessions.service import SessionService
@@ -102,6 +103,10 @@ class Basis:
     @cached_property
     def use(self) -> SessionUse:
         return SessionUse(self.session_documents, self._clock)
+
+    @cached_property
+    def activity(self) -> ActivityCount:
+        return ActivityCount(self.session_documents, self._kernel.leases, self._clock)
 
     @cached_property
     def hashing(self) -> PasswordHashing:
