@@ -56,6 +56,15 @@ async def _protected(rest: httpx.AsyncClient, documents: Documents, user_id: str
     return request
 
 
+async def _locked(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    """Logins from a device of the user have failed."""
+    request = await _by_admin(rest, documents, user_id)
+    (user,) = await documents["users"].find({"userId": user_id}).distinct("_id")
+    failed = {"_id": f"device of {user_id}", "user": str(user), "failures": 1}
+    await documents["login_failures"].insert_one(failed)
+    return request
+
+
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "UpdateMe": (_user, {"city": "Pune"}),
     "RevokeSession": (_session, {}),
@@ -63,7 +72,7 @@ CHANGES: dict[str, tuple[Prepare, Json]] = {
     "RevokeUserSessions": (_by_admin, {}),
     "SendPasswordReset": (_by_admin, {}),
     "RemoveUserMfa": (_protected, {}),
-    "UnlockUser": (_by_admin, {}),
+    "UnlockUser": (_locked, {}),
     "UnlinkExternal": (_linked, {}),
 }
 
@@ -75,7 +84,8 @@ async def state(documents: Documents, user_id: str) -> Any:
     ]
     users = await documents["users"].find({"userId": user_id}).distinct("_id")
     mails = await documents["challenges"].count_documents({**_MAILS, "user": {"$in": users}})
-    return [*found, mails]
+    owners = {"user": {"$in": [str(each) for each in users]}}
+    return [*found, mails, await documents["login_failures"].find(owners).to_list(None)]
 
 
 def contents(database: Database[dict[str, Any]]) -> Any:
