@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeAlias
 
 import grpc
 import httpx
+import pyotp
 import pytest
 
 from tests.clients.command_line import PROGRAM, Outcome, at_terminal
@@ -43,6 +45,29 @@ def age(bare: Path, **tokens: Any) -> None:
     content = kept(bare)
     content["default"]["tokens"].update(tokens)
     bare.with_name("profiles.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+async def app(user: str, rest: httpx.AsyncClient) -> pyotp.TOTP:
+    """The user's authenticator app, which each login needs; its code of 30 seconds ago is used."""
+    login = await rest.post("/auth/login", json={"username": user, "password": PASSWORD})
+    headers = {"authorization": f"Bearer {login.json()['data']['token']}"}
+    made = await rest.post("/auth/me/totp", json={}, headers=headers)
+    totp = pyotp.TOTP(made.json()["data"]["secret"])
+    used = totp.at(time.time() - 30)
+    confirmed = await rest.post("/auth/me/totp/confirm", json={"code": used}, headers=headers)
+    assert confirmed.status_code == 200, confirmed.text
+    return totp
+
+
+def test_a_second_factor_is_asked_for(user: str, app: pyotp.TOTP, at_stack: Run) -> None:
+    without = at_stack("login", user, "--password-stdin", stdin=PASSWORD)
+    assert (without.code, "--code" in without.err) == (2, True)
+    wrong = at_stack("login", user, "--password-stdin", "--code", "A" * 24, stdin=PASSWORD)
+    assert wrong.code == 6
+    right = at_stack("login", user, "--password-stdin", "--code", app.now(), stdin=PASSWORD)
+    assert (right.code, f"Signed in as {user}" in right.out) == (0, True)
+    assert at_stack("me", "show", "--json").json["mfaEnabled"] is True
 
 
 def test_who_signs_in_is_who_calls_until_signing_out(

@@ -17,7 +17,7 @@ from finlink.identity.v1.login_pb2 import (
     RefreshRequest,
     RefreshResponse,
 )
-from finlink.identity.v1.session_pb2 import SessionData
+from finlink.identity.v1.session_pb2 import LoginChallenge, SessionData
 from finlink.users.v1.user_creation_pb2 import DeleteUserRequest
 from finlink.users.v1.user_service_pb2 import GetUserRequest
 from finlink_client import LoginFailed, SessionEnded, TokenExpired, Unavailable, sessions
@@ -158,6 +158,17 @@ async def test_a_login_that_was_refused_is_not_tried_again(
     async with flavour.connect(script.address, login=LOGIN) as client:
         for _ in range(2):
             with pytest.raises(LoginFailed):
+                await client.call(GetUserRequest())
+    assert [call.method for call in script.received] == ["Login"]
+
+
+async def test_a_second_factor_is_for_the_caller_to_show(flavour: Flavour, script: Script) -> None:
+    challenge = LoginChallenge(challenge_id="any", methods=["totp"])
+    reply = LoginResponse(data=SessionData(challenge=challenge))
+    script.replies["Login"].append(reply.SerializeToString())
+    async with flavour.connect(script.address, login=LOGIN) as client:
+        for _ in range(2):
+            with pytest.raises(LoginFailed, match="VerifySecondFactor"):
                 await client.call(GetUserRequest())
     assert [call.method for call in script.received] == ["Login"]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx
+import pyotp
 import pytest
 from playwright.async_api import Browser, Page, expect
 from pymongo import AsyncMongoClient
@@ -152,3 +154,26 @@ async def test_it_fits(
         assert await page.evaluate(OVERFLOW) == 0
         await looking.assert_accessible()
         await looking.picture(tmp_path, f"signed-in-{width}-{bool(place)}")
+
+
+@pytest.mark.full_only
+async def test_a_second_factor_is_asked_for(guarded: tuple[Stack, str], page: Page) -> None:
+    stack, _ = guarded
+    async with httpx.AsyncClient(base_url=f"{stack.rest}/api/v1", timeout=40) as rest:
+        await register(stack, rest, {"meera": "admin"})
+        login = await rest.post("/auth/login", json={"username": "meera", "password": PASSWORD})
+        rest.headers["authorization"] = f"Bearer {login.json()['data']['token']}"
+        made = await rest.post("/auth/me/totp", json={})
+        app = pyotp.TOTP(made.json()["data"]["secret"])
+        used = app.at(time.time() - 30)
+        (await rest.post("/auth/me/totp/confirm", json={"code": used})).raise_for_status()
+    await page.goto(f"{stack.rest}/console/")
+    await sign_in(page, "meera")
+    code = page.get_by_label("Code of your authenticator app, or a recovery code")
+    await code.fill("A" * 24)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("wrong", timeout=SEEN)
+    await code.fill(app.now())
+    await page.keyboard.press("Enter")
+    await live(page)
+    await expect(page.get_by_text("meera admin")).to_be_visible()

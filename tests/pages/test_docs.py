@@ -65,7 +65,7 @@ async def test_a_key_that_is_set_goes_with_a_call_and_is_not_shown(
 ) -> None:
     page = looking.page
     await looking.open(f"{stack.rest}/docs")
-    await page.get_by_role("link", name="Authentication").click()
+    await page.get_by_role("link", name="Authentication", exact=True).click()
     key = page.get_by_label("API key")
     for secret in (key, page.get_by_label("Access token")):
         await expect(secret).to_have_attribute("type", "password")

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -115,6 +117,15 @@ func (s *session) renewed(ctx context.Context, current tokens) (string, error) {
 			s.refused = err
 		}
 		return "", err
+	}
+	if reply.GetData().GetChallenge() != nil {
+		// There is nobody whom a client could ask for the code of an app.
+		s.refused = &Error{
+			Code:    CodeLoginFailed,
+			Message: "A second factor is needed: complete the login with VerifySecondFactor, and give the client its refresh token",
+			status:  status.New(codes.Unauthenticated, "a second factor is needed"),
+		}
+		return "", s.refused
 	}
 	return s.take(reply.GetData()), nil
 }

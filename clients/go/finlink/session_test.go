@@ -25,7 +25,7 @@ var aLogin = &identityv1.LoginRequest{Email: proto.String("asha@example.com"), P
 // pair is a reply with the tokens of this number. Login and Refresh reply alike.
 func pair(number int, seconds int32) reply {
 	data := &identityv1.SessionData{
-		Token: proto.String(fmt.Sprint("at", number)), RefreshToken: proto.String(fmt.Sprint("flr_", number)), ExpiresIn: seconds,
+		Token: proto.String(fmt.Sprint("at", number)), RefreshToken: proto.String(fmt.Sprint("flr_", number)), ExpiresIn: proto.Int32(seconds),
 	}
 	return reply{messages: []proto.Message{&identityv1.RefreshResponse{Data: data}}}
 }

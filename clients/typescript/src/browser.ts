@@ -35,6 +35,12 @@ export interface SessionData {
   readonly user?: { readonly userId: string; readonly role: string };
 }
 
+/** The first factor was right, and another is needed: `BrowserSession.verify` takes it. */
+export interface Challenge {
+  readonly challengeId: string;
+  readonly methods: readonly string[];
+}
+
 /** A reply other than 2xx of the session's own calls; `code` is a word of ErrorReason. */
 export class RestError extends Error {
   override readonly name = "RestError";
@@ -69,11 +75,18 @@ export class BrowserSession {
     return this.#store.load() !== undefined;
   }
 
-  /** Signs a user in. Fails with a RestError. */
-  async login(fields: LoginFields): Promise<SessionData> {
+  /** Signs a user in, or gives the challenge of one who has a second factor. Fails with a RestError. */
+  async login(fields: LoginFields): Promise<SessionData | Challenge> {
     const data = await this.#post("/api/v1/auth/login", fields);
-    await this.#store.lock(async () => this.#session.take(data));
-    return data;
+    return "challenge" in data ? (data.challenge as Challenge) : this.#begin(data);
+  }
+
+  /** Completes such a login with a code of the app, or a recovery code. Fails with a RestError. */
+  async verify(
+    challengeId: string,
+    solution: { readonly totp: string } | { readonly recoveryCode: string },
+  ): Promise<SessionData> {
+    return this.#begin(await this.#post("/api/v1/auth/second-factor", { challengeId, ...solution }));
   }
 
   /** Ends the session, here and at Finlink. Fails with a RestError if Finlink cannot be reached. */
@@ -94,6 +107,11 @@ export class BrowserSession {
     if (!this.#session.helps(code)) return reply;
     this.#session.expire(token);
     return this.#send(path, init, await this.#session.token());
+  }
+
+  async #begin(data: SessionData): Promise<SessionData> {
+    await this.#store.lock(async () => this.#session.take(data));
+    return data;
   }
 
   #send(path: string, init: RequestInit, token: string): Promise<Response> {

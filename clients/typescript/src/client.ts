@@ -98,6 +98,7 @@ function sessionOf(auth: Finlink["auth"], options: ConnectOptions): Session | un
     throw new TypeError("accessToken stands alone: a session brings its own");
   const granted = ({ data }: { data?: SessionData | undefined }): SessionData => {
     if (data === undefined) throw ended("The reply has no session");
+    if (data.challenge !== undefined) throw unanswered();
     options.onSession?.(data);
     return data;
   };
@@ -110,6 +111,13 @@ function sessionOf(auth: Finlink["auth"], options: ConnectOptions): Session | un
     nobody: () => ended("Nobody is signed in"),
   };
   return new Session(tokenStore ?? new Memory(refreshToken), calls, RULES.tokenLifeUsed);
+}
+
+/** There is nobody whom a client could ask for the code of an app. */
+function unanswered(): FinlinkError {
+  const message =
+    "A second factor is needed: complete the login with VerifySecondFactor, and give the client its refresh token";
+  return new FinlinkError({ code: "LOGIN_FAILED", message, grpcCode: Code.Unauthenticated });
 }
 
 function ended(message: string): FinlinkError {

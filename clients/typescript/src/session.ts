@@ -24,7 +24,7 @@ export interface TokenStore {
 export interface Granted {
   readonly token?: string | undefined;
   readonly refreshToken?: string | undefined;
-  readonly expiresIn: number;
+  readonly expiresIn?: number | undefined;
 }
 
 /** The calls that a session makes. They fail with errors that have a `code`. */
@@ -85,7 +85,7 @@ export class Session {
   /** Keeps the tokens of a reply; gives the access token. */
   take(granted: Granted): string {
     const now = Date.now();
-    const life = granted.expiresIn * 1000;
+    const life = (granted.expiresIn ?? 0) * 1000;
     const accessToken = granted.token ?? "";
     this.#store.save({
       accessToken,

@@ -226,7 +226,7 @@ test("stays signed in", options, async () => {
   const userId = newId();
   const login = { email: `${userId}@example.com`, password: "a long and quiet walk" };
   await finlink.auth.register({ userId, ...login });
-  const sessions: { sessionId: string; refreshToken?: string | undefined }[] = [];
+  const sessions: { sessionId?: string | undefined; refreshToken?: string | undefined }[] = [];
   const onSession = (data: (typeof sessions)[number]) => sessions.push(data);
   const asks = async (client: Finlink) =>
     assert.equal((await client.me.getMe({})).data?.userId, userId);

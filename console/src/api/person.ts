@@ -40,10 +40,24 @@ export function named(name: string): { email: string } | { phoneNumber: string }
   return name.startsWith("+") ? { phoneNumber: name } : { username: name };
 }
 
+/** The person who has signed in, or the challenge of one who has a second factor. */
+export type SignedIn = { person: Person } | { challengeId: string };
+
 /** Signs in with a cookie; whether the console has something for this person. Fails with an ApiError. */
-export async function signIn(name: string, password: string): Promise<Person> {
+export async function signIn(name: string, password: string): Promise<SignedIn> {
   const fields = { ...named(name), password, session: "cookie", deviceName: "Console" };
-  const { user } = await post<SessionData>("login", fields);
+  const data = await post<SessionData>("login", fields);
+  if (data.challenge !== undefined) return { challengeId: data.challenge.challengeId };
+  return { person: await begun(data) };
+}
+
+/** Completes a login with a code of the person's app, or a recovery code. Fails with an ApiError. */
+export async function verify(challengeId: string, code: string): Promise<SignedIn> {
+  const solution = /^\d{6}$/.test(code) ? { totp: code } : { recoveryCode: code };
+  return { person: await begun(await post<SessionData>("second-factor", { challengeId, ...solution })) };
+}
+
+async function begun({ user }: SessionData): Promise<Person> {
   if (user === undefined) throw new TypeError("The reply names no user");
   if (user.role === "user") await signOut();
   else keepPerson(user);

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, adviceOn } from "../api/errors";
 import { forgetKey, keepKey, signInAsked } from "../api/key";
-import { signIn } from "../api/person";
+import { type Person, signIn, verify } from "../api/person";
 import { duration } from "../model/time";
 import { start } from "../state/live";
 import { Prose } from "./parts";
@@ -25,8 +25,65 @@ export function SigningIn({ why }: { why: string }) {
   );
 }
 
+/** Why somebody who has signed in has no use of the console; "" if it goes on as that person. */
+function entered({ userId, role }: Person): string {
+  if (role === "user") return `${userId} has the role user. The console is for moderators and admins.`;
+  forgetKey();
+  signInAsked.value = null;
+  start();
+  return "";
+}
+
 /** The session is a cookie: neither it nor the password is kept in the page. */
 function PersonForm() {
+  const [challengeId, setChallengeId] = useState<string | null>(null);
+  if (challengeId === null) return <PasswordForm onChallenge={setChallengeId} />;
+  return <CodeForm challengeId={challengeId} onRefused={() => setChallengeId(null)} />;
+}
+
+/** Asks for the second factor of a person who has one. */
+function CodeForm({ challengeId, onRefused }: { challengeId: string; onRefused: () => void }) {
+  const code = useRef<HTMLInputElement>(null);
+  const [refused, setRefused] = useState("");
+  useEffect(() => code.current?.focus(), []);
+  async function submit(event: Event) {
+    event.preventDefault();
+    const typed = code.current?.value.trim();
+    if (!typed) return;
+    try {
+      const signedIn = await verify(challengeId, typed);
+      if ("person" in signedIn) setRefused(entered(signedIn.person));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setRefused(whyNot(error));
+      if (code.current) code.current.value = "";
+    }
+  }
+  return (
+    <form class="key" onSubmit={(event) => void submit(event)}>
+      <label for="code">Code of your authenticator app, or a recovery code</label>
+      <input
+        ref={code}
+        id="code"
+        autocomplete="one-time-code"
+        spellcheck={false}
+        aria-describedby="refused"
+        required
+      />
+      <p id="refused" role="alert">
+        <Prose text={refused} />
+      </p>
+      <button type="submit" class="main">
+        Continue
+      </button>
+      <button type="button" onClick={onRefused}>
+        Begin again
+      </button>
+    </form>
+  );
+}
+
+function PasswordForm({ onChallenge }: { onChallenge: (challengeId: string) => void }) {
   const name = useRef<HTMLInputElement>(null);
   const password = useRef<HTMLInputElement>(null);
   const [asked, setAsked] = useState(false);
@@ -38,14 +95,9 @@ function PersonForm() {
     setAsked(true);
     setRefused("");
     try {
-      const { userId, role } = await signIn(name.current.value.trim(), password.current.value);
-      if (role === "user") {
-        setRefused(`${userId} has the role user. The console is for moderators and admins.`);
-      } else {
-        forgetKey();
-        signInAsked.value = null;
-        start();
-      }
+      const result = await signIn(name.current.value.trim(), password.current.value);
+      if ("person" in result) setRefused(entered(result.person));
+      else onChallenge(result.challengeId);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setRefused(whyNot(error));

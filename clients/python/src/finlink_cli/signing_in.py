@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -17,6 +18,7 @@ from finlink_cli.command import command
 from finlink_cli.failures import wrong_usage
 from finlink_cli.profiles import Profile
 
+_TOTP = re.compile(r"[0-9]{6}")  # a recovery code has letters
 _COLUMNS = ("profile", "user", "role", "address", "endsAt")
 
 
@@ -37,6 +39,12 @@ def login(
     device_name: Annotated[
         str | None, typer.Option(help="The name of this device in the list of sessions.")
     ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option(
+            help="A code of your authenticator app, or a recovery code, if you have a second factor."
+        ),
+    ] = None,
 ) -> None:
     """Signs you in. The commands that follow call as you, until `finlink logout`.
 
@@ -50,6 +58,8 @@ def login(
     given = {"password": password, "device_token": _device(cli, before), "device_name": device_name}
     fields = {key: value for key, value in given.items() if value}
     data = rpcs.reply(cli, "Login", **{_kind(name): name}, **fields).data
+    if data.HasField("challenge"):
+        data = _completed(cli, data.challenge.challenge_id, code)
     with profiles.locked():
         profiles.put(profile_name, _profile(cli, data))
     if before is not None:
@@ -122,6 +132,18 @@ def _password(cli: Cli, *, from_input: bool) -> str:
     if not password:
         raise wrong_usage("there is no password on the input")
     return password
+
+
+def _completed(cli: Cli, challenge_id: str, code: str | None) -> Any:
+    """The session of a login that needs a second factor."""
+    if code is None and not cli.can_ask:
+        raise wrong_usage("this login needs a second factor", "Give a code with --code.")
+    shown = code or streams.ask("Code of your authenticator app, or a recovery code")
+    field = "totp" if _TOTP.fullmatch(shown.strip()) else "recovery_code"
+    reply = rpcs.reply(
+        cli, "VerifySecondFactor", challenge_id=challenge_id, **{field: shown.strip()}
+    )
+    return reply.data
 
 
 def _kind(name: str) -> str:

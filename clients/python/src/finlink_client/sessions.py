@@ -151,10 +151,14 @@ class Session:
         if self._login is None:
             raise _nobody()
         try:
-            return (yield self._login)
+            data = yield self._login
         except LoginFailed as error:
             self._refused = error
             raise
+        if data.HasField("challenge"):
+            self._refused = _unanswered()
+            raise self._refused
+        return data
 
     def _take(self, data: SessionData) -> str:
         tokens = Tokens.of(data, time.time())
@@ -179,6 +183,16 @@ def of_arguments(
     if access_token is not None:
         raise ValueError("access_token stands alone: a session brings its own")
     return Session(store or Memory(refresh_token), login, on_session)
+
+
+def _unanswered() -> LoginFailed:
+    """There is nobody whom a client could ask for the code of an app."""
+    return LoginFailed(
+        "LOGIN_FAILED",
+        "A second factor is needed: complete the login with VerifySecondFactor, and give the client "
+        "its refresh token",
+        grpc_code=grpc.StatusCode.UNAUTHENTICATED,
+    )
 
 
 def _nobody() -> FinlinkError:
