@@ -157,19 +157,18 @@ async def test_an_address_gets_three_codes_an_hour(
     to = f"{new_id}@example.com"
     session = await signed_in(later, new_id)
     await verified(later, new_id)
-    # The registration's mail counts, too.
-    waits = [(await start(later, session)).json()["data"]["retryAfter"] for _ in range(2)]
-    assert waits[0] == 0
-    assert 3_500 < waits[1] <= 3_600
+    waits = [(await start(later, session)).json()["data"]["retryAfter"] for _ in range(3)]
+    assert waits[:2] == [0, 0]
+    assert 3_500 < waits[2] <= 3_600
     for _ in range(2):
         limited = await start(later, session)
         refused(limited, 429, "RATE_LIMITED")
         assert 3_500 < int(limited.headers["retry-after"]) <= 3_600
-    await mail(late, to, SUBJECT, 2)
+    await mail(late, to, SUBJECT, 3)
     turn_on(late, hours=1)
     session = await refreshed(later, session)
     assert (await start(later, session)).status_code == 200
-    await mail(late, to, SUBJECT, 3)
+    await mail(late, to, SUBJECT, 4)
 
 
 async def test_a_code_goes_to_the_phone_that_was_verified(

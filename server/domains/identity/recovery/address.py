@@ -45,7 +45,7 @@ class EmailChange:
         if address == user.email:
             raise InvalidRequest.of("email", "must be another address")
         subject, now = self._tokens.subject(address), self._clock.now()
-        if await self._tokens.count_since(subject, now - _HOUR) >= MAILS_AN_HOUR:
+        if await self._tokens.count_since(subject, now - _HOUR, "change_email") >= MAILS_AN_HOUR:
             return
         until, old = now + VERIFY_LIFE, user.email
 

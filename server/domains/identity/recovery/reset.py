@@ -66,7 +66,8 @@ class PasswordReset:
         user = await self._users.find("email", address)
         subject = self._tokens.subject(address)
         now = self._clock.now()
-        is_one_too_many = await self._tokens.count_since(subject, now - _HOUR) >= MAILS_AN_HOUR
+        sent = await self._tokens.count_since(subject, now - _HOUR, "reset_password")
+        is_one_too_many = sent >= MAILS_AN_HOUR
         until = now + RESET_LIFE
         to, user_id = (user.email or address, user.id) if user else (address, None)
 

@@ -33,10 +33,14 @@ class TokenStore:
         """The name of an address in this collection: nobody who reads it learns the address."""
         return hmac.new(self._key, f"address {address}".encode(), hashlib.sha256).hexdigest()
 
-    async def count_since(self, subject: str, since: datetime) -> int:
-        """How many tokens were made for an address since then."""
+    async def count_since(self, subject: str, since: datetime, *kinds: Kind) -> int:
+        """How many tokens of these kinds were made for an address since then.
+
+        Of these alone: mails of one kind, which strangers may ask for, must not use up those of another.
+        """
         return await self._collection.count_documents(
-            {"subject": subject, "createdAt": {"$gt": since}}, hint="subject_newest"
+            {"subject": subject, "createdAt": {"$gt": since}, "kind": {"$in": list(kinds)}},
+            hint="subject_newest",
         )
 
     async def add(self, token: MailToken, session: ClientSession) -> str:

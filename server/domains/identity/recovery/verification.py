@@ -82,13 +82,23 @@ class EmailVerification:
         assert user.email is not None  # noqa: S101 - as above
         await self._send(user.email, user.id, "verify_email", {"external": key}, session)
 
-    async def notify_owner(self, user: User, session: ClientSession) -> None:
-        """In place of that mail, to the owner of an address with which somebody registers again."""
+    async def has_had_enough(self, address: str) -> bool:
+        """Whether an address has got as many of these mails within the hour as it may."""
+        subject, since = self._tokens.subject(address), self._clock.now() - _HOUR
+        sent = await self._tokens.count_since(subject, since, "verify_email", "register")
+        return sent >= MAILS_AN_HOUR
+
+    async def notify_owner(self, user: User, session: ClientSession, *, decoy: bool) -> None:
+        """In place of that mail, to the owner of an address with which somebody registers again.
+
+        As a `decoy` the same work, and nothing is sent.
+        """
         assert user.email is not None  # noqa: S101 - it was found by it
         until = self._clock.now() + VERIFY_LIFE
         subject = self._tokens.subject(user.email)
         await self._tokens.add(MailToken("register", subject, self._clock.now()), session)
-        await self._outbox.add(self._mails.known_address(user.email, until, user.id), session)
+        add = self._outbox.add_decoy if decoy else self._outbox.add
+        await add(self._mails.known_address(user.email, until, user.id), session)
 
     async def send(self, address: str) -> None:
         """Send the mail again; the same work for an address that waits for none.
@@ -99,8 +109,7 @@ class EmailVerification:
         user = await self._users.find("email", address)
         subject = self._tokens.subject(address)
         pending = await self._tokens.newest("register", subject)
-        since = self._clock.now() - _HOUR
-        if await self._tokens.count_since(subject, since) >= MAILS_AN_HOUR:
+        if await self.has_had_enough(address):
             return
         waits = user is not None and not user.email_verified
 

@@ -67,11 +67,11 @@ class ChallengeStore:
         return self._read(document)
 
     async def sent_since(
-        self, subject: str, since: datetime, session: ClientSession
+        self, subject: str, kind: Kind, since: datetime, session: ClientSession
     ) -> Sequence[datetime]:
-        """When something was sent to a subject since then, the first first; tokens of mails count, too."""
+        """When challenges of a kind were sent to a subject since then, the first first."""
         found = self._collection.find(
-            {"subject": subject, "createdAt": {"$gt": since}},
+            {"subject": subject, "createdAt": {"$gt": since}, "kind": kind},
             {"createdAt": 1},
             hint="subject_newest",
             session=session,

@@ -13,7 +13,10 @@ _TOO_MANY = "Too many codes were sent; try again later"
 
 
 class HourlyLimit:
-    """So many challenges and tokens of mails an hour, in the transaction that makes the next one."""
+    """So many challenges of kind `reauth` an hour, in the transaction that makes the next one.
+
+    Tokens of mails do not count: strangers may ask for those.
+    """
 
     def __init__(self, challenges: ChallengeStore, most: int, clock: Clock) -> None:
         self._challenges = challenges
@@ -23,7 +26,7 @@ class HourlyLimit:
     async def take(self, subject: str, session: ClientSession) -> timedelta:
         """Let one more be sent, and say how long it is until the next. Raises RateLimited."""
         now = self._clock.now()
-        sent = await self._challenges.sent_since(subject, now - _HOUR, session)
+        sent = await self._challenges.sent_since(subject, "reauth", now - _HOUR, session)
         if len(sent) >= self._most:
             wait = wait_until(sent[-self._most] + _HOUR, now)
             raise RateLimited(_TOO_MANY, retry_after=wait)

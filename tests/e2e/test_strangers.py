@@ -1,0 +1,40 @@
+"""What strangers, and those who had an account before, cannot do to its owner."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.e2e.identity_steps import bearer, login, register, signed_in
+from tests.e2e.mails import mail, mails, token_of
+from tests.stack import Stack
+
+RESET, VERIFY, CHANGE = (
+    "Set a new password",
+    "Verify your email address",
+    "Verify your new email address",
+)
+OWN = {"sec-fetch-site": "same-origin"}
+
+
+async def test_mails_that_strangers_ask_for_keep_no_reset_from_its_owner(
+    rest: httpx.AsyncClient, stack: Stack, new_id: str
+) -> None:
+    """Each kind of mail has a count of its own, and what is not sent uses up no other's."""
+    address = f"{new_id}@example.com"
+    await register(rest, new_id)
+    token = token_of(await mail(stack, address, VERIFY))
+    assert (await rest.post("/auth/verify-email", json={"token": token})).status_code == 200
+    session = await login(rest, new_id)
+    stranger = bearer(await signed_in(rest, f"{new_id}_stranger"))
+    for _ in range(3):
+        await rest.post("/auth/send-verification", json={"email": address})
+        await rest.put("/auth/me/email", json={"email": address}, headers=stranger)
+    await rest.post("/auth/forgot-password", json={"email": address})
+    await mail(stack, address, RESET)
+    for _ in range(3):
+        await rest.post("/auth/forgot-password", json={"email": address})
+    body = {"channel": "email"}
+    sent = await rest.post("/auth/reauthenticate/start", json=body, headers=bearer(session))
+    assert sent.status_code == 200, sent.text
+    await mail(stack, address, "Your code")
+    assert len([each for each in await mails(stack, address) if each["subject"] == RESET]) == 3
