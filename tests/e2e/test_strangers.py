@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from tests.e2e.identity_steps import bearer, login, register, signed_in
+from tests.e2e.identity_steps import bearer, login, refused, register, signed_in
 from tests.e2e.mails import mail, mails, token_of
 from tests.stack import Stack
 
@@ -38,3 +38,18 @@ async def test_mails_that_strangers_ask_for_keep_no_reset_from_its_owner(
     assert sent.status_code == 200, sent.text
     await mail(stack, address, "Your code")
     assert len([each for each in await mails(stack, address) if each["subject"] == RESET]) == 3
+
+
+async def test_verifying_ends_a_change_of_the_address_from_before(
+    rest: httpx.AsyncClient, stack: Stack, new_id: str
+) -> None:
+    """A stranger registers the owner's address and asks for another one, whose mail the stranger gets."""
+    address, other = f"{new_id}@example.com", f"{new_id}.other@example.com"
+    session = await signed_in(rest, new_id)
+    await rest.put("/auth/me/email", json={"email": other}, headers=bearer(session))
+    kept = token_of(await mail(stack, other, CHANGE))
+    await rest.post("/auth/send-verification", json={"email": address})
+    token = token_of(await mail(stack, address, VERIFY, 2))
+    assert (await rest.post("/auth/verify-email", json={"token": token})).status_code == 200
+    refused(await rest.post("/auth/verify-email", json={"token": kept}), 400, "CODE_INVALID")
+    assert (await rest.get(f"/users/{new_id}")).json()["data"]["email"] == address

@@ -193,6 +193,7 @@ class EmailVerification:
             await self._accounts.remove_phone(user.id, session)
             await self._accounts.remove_externals(user.id, session, kept=token.data.get("external"))
             await self._sessions.end_all(user.id, "credentials", session)
+            await self._tokens.end_all(user.id, session)
             had_factor = await self._removal.remove(user, session)
             changes["phoneVerified"] = False
         return await self._users.update(user.user_id, changes, session), had_factor
