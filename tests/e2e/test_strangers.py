@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from tests.e2e.identity_steps import bearer, login, refused, register, signed_in
+from tests.e2e.identity_steps import PASSWORD, bearer, login, refused, register, signed_in
 from tests.e2e.mails import mail, mails, token_of
 from tests.stack import Stack
 
@@ -53,3 +53,23 @@ async def test_verifying_ends_a_change_of_the_address_from_before(
     assert (await rest.post("/auth/verify-email", json={"token": token})).status_code == 200
     refused(await rest.post("/auth/verify-email", json={"token": kept}), 400, "CODE_INVALID")
     assert (await rest.get(f"/users/{new_id}")).json()["data"]["email"] == address
+
+
+async def test_a_login_ends_the_session_that_the_browser_had(
+    rest: httpx.AsyncClient, new_id: str
+) -> None:
+    await register(rest, new_id)
+    await register(rest, f"{new_id}_b")
+    async with httpx.AsyncClient(base_url=rest.base_url) as browser:
+        values = []
+        for user_id in (new_id, new_id, f"{new_id}_b"):
+            body = {"username": user_id, "password": PASSWORD, "session": "cookie"}
+            reply = await browser.post("/auth/login", json=body, headers=OWN)
+            assert reply.status_code == 200, reply.text
+            values.append(browser.cookies["finlink_session"])
+        wrong = {"username": new_id, "password": "wrong", "session": "cookie"}
+        refused(await browser.post("/auth/login", json=wrong, headers=OWN), 401, "LOGIN_FAILED")
+        assert (await browser.get("/auth/me")).json()["data"]["userId"] == f"{new_id}_b"
+    for value in values[:2]:
+        old = await rest.get("/auth/me", headers={"cookie": f"finlink_session={value}"})
+        refused(old, 401, "SESSION_ENDED")

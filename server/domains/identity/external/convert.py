@@ -6,6 +6,7 @@ from finlink.identity.v1 import external_pb2, session_pb2
 
 from server.domains.identity.external.model import Linked, ProviderReply, Started, Wanted
 from server.domains.identity.providers import Provider
+from server.domains.identity.sessions.model import Caller
 from server.domains.identity.signin import convert
 from server.domains.identity.signin.model import Challenged, Opened
 from server.rpc.call import Call
@@ -29,11 +30,11 @@ def reply(request: external_pb2.CompleteExternalRequest, secret: str) -> Provide
     return ProviderReply(request.code, request.state, secret, issuer)
 
 
-def wanted(request: external_pb2.CompleteExternalRequest, call: Call) -> Wanted:
+def wanted(request: external_pb2.CompleteExternalRequest, call: Call, caller: Caller) -> Wanted:
     """Raises InvalidRequest for a cookie over gRPC."""
     return Wanted(
         convert.session_kind(request.session, "token", call),
-        convert.caller(call),
+        caller,
         request.device_name or None,
     )
 

@@ -50,7 +50,7 @@ class ExternalAuthServicer(AuthServicer):
         self, request: external_pb2.CompleteExternalRequest, context: Context
     ) -> external_pb2.CompleteExternalResponse:
         call = current_call()
-        wanted = convert.wanted(request, call)
+        wanted = convert.wanted(request, call, self._caller(call))
         sent = request.HasField("login_secret")
         if wanted.session == "cookie" or not sent:
             check_same_site(call, self._origins)

@@ -62,6 +62,8 @@ class Caller:
 
     address: str | None = None
     user_agent: str | None = None
+    # Of the session that its browser has, which another one with a cookie replaces.
+    cookie: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class SessionService:
         owner = await self._owners.lock(new.user, transaction)
         if owner is None:
             raise SessionEnded
+        if new.kind == "cookie" and new.caller.cookie is not None:
+            await self._replace(new.caller.cookie, transaction)
         ended = await self._end({"user": new.user}, "limit", transaction, skip=MOST_SESSIONS - 1)
         now = self._clock.now()
         session_id, agent = new_id(), new.caller.user_agent
@@ -98,6 +100,15 @@ class SessionService:
         )
         await self._store.insert([session], transaction)
         return Begun(session, secret, ended)
+
+    async def _replace(self, cookie: str, transaction: ClientSession) -> None:
+        """End the session that a browser has had until now, if there is one, whoever's it is."""
+        try:
+            sent = read_cookie(cookie)
+        except Unauthenticated:
+            return
+        match = {"_id": sent.session_id, "cookieDigest": sent.digest}
+        await self._end(match, "logout", transaction)
 
     async def by_cookie(self, value: str) -> LoginSession:
         """The session that a cookie stands for. Raises Unauthenticated, SessionEnded."""

@@ -45,11 +45,15 @@ _SHOWN = {
 T = TypeVar("T")
 
 
-def caller(call: Call) -> Caller:
-    return Caller(call.peer[:MAX_TEXT], call.metadata.get(USER_AGENT, "")[:MAX_TEXT] or None)
+def caller(call: Call, cookie: str | None = None) -> Caller:
+    """`cookie` is that of the session that the browser has."""
+    agent = call.metadata.get(USER_AGENT, "")[:MAX_TEXT] or None
+    return Caller(call.peer[:MAX_TEXT], agent, cookie)
 
 
-def login(request: login_pb2.LoginRequest, call: Call, device_cookie: str | None) -> Login:
+def login(
+    request: login_pb2.LoginRequest, call: Call, caller: Caller, device_cookie: str | None
+) -> Login:
     """Raises InvalidRequest unless exactly one name is sent. The cookie is a browser's device token."""
     kind, name = _one_of(request, _NAMES)
     return Login(
@@ -57,7 +61,7 @@ def login(request: login_pb2.LoginRequest, call: Call, device_cookie: str | None
         _normalized(kind, name),
         request.password,
         session_kind(request.session, "token", call),
-        caller(call),
+        caller,
         request.device_token or device_cookie,
         request.device_name or None,
     )
@@ -95,14 +99,14 @@ def _normalized(kind: Named, name: str) -> str:
     return name.lower() if kind == "email" else name
 
 
-def otp_login(request: phone_pb2.VerifyOtpRequest, call: Call) -> OtpLogin:
+def otp_login(request: phone_pb2.VerifyOtpRequest, call: Call, caller: Caller) -> OtpLogin:
     """Raises InvalidRequest for a cookie over gRPC."""
     default: Kind = "cookie" if call.is_rest else "token"
     return OtpLogin(
         request.challenge_id,
         request.code,
         session_kind(request.session, default, call),
-        caller(call),
+        caller,
         request.device_name or None,
     )
 

@@ -22,6 +22,7 @@ from server.domains.identity.credentials.lockout.addresses import AddressGuard
 from server.domains.identity.credentials.lockout.devices import DeviceTokens
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
+from server.domains.identity.sessions.model import Caller
 from server.domains.identity.signin import convert
 from server.domains.identity.signin.cookies import Cookies
 from server.domains.identity.signin.former_owner import FormerOwnerLogin
@@ -74,7 +75,7 @@ class AuthServicer(AuthServiceServicer):
     ) -> login_pb2.LoginResponse:
         call = current_call()
         device = self._cookies.device(call.metadata.get(COOKIE, ""))
-        login = convert.login(request, call, device)
+        login = convert.login(request, call, self._caller(call), device)
         if login.session == "cookie":
             self._check_cookie(call)
         result = await self._login.login(login)
@@ -85,7 +86,7 @@ class AuthServicer(AuthServiceServicer):
         self, request: factors_pb2.VerifySecondFactorRequest, context: Context
     ) -> factors_pb2.VerifySecondFactorResponse:
         call, solution = current_call(), convert.solution(request)
-        caller, check_cookie = convert.caller(call), partial(self._check_cookie, call)
+        caller, check_cookie = self._caller(call), partial(self._check_cookie, call)
         result: Opened | Challenged
         if solution.method == "date_of_birth":
             result = await self._former_owner.verify(
@@ -112,7 +113,7 @@ class AuthServicer(AuthServiceServicer):
         self, request: phone_pb2.VerifyOtpRequest, context: Context
     ) -> phone_pb2.VerifyOtpResponse:
         call = current_call()
-        login = convert.otp_login(request, call)
+        login = convert.otp_login(request, call, self._caller(call))
         if login.session == "cookie":
             self._check_cookie(call)
         result = await self._phones.verify(login)
@@ -208,6 +209,12 @@ class AuthServicer(AuthServiceServicer):
     ) -> reauthentication_pb2.ReauthenticateResponse:
         await self._reauthentication.prove(_signed_in(), convert.shown(request))
         return reauthentication_pb2.ReauthenticateResponse(message="Reauthenticated")
+
+    def _caller(self, call: Call) -> Caller:
+        """Who signs in. Cookies are not looked at beside another credential."""
+        has_other = AUTHORIZATION in call.metadata or call.principal.key is not None
+        cookie = None if has_other else self._cookies.session(call.metadata.get(COOKIE, ""))
+        return convert.caller(call, cookie)
 
     def _check_cookie(self, call: Call) -> None:
         """Raises InvalidRequest and CsrfRefused unless the call may be given a cookie."""
