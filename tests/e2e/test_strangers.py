@@ -73,3 +73,18 @@ async def test_a_login_ends_the_session_that_the_browser_had(
     for value in values[:2]:
         old = await rest.get("/auth/me", headers={"cookie": f"finlink_session={value}"})
         refused(old, 401, "SESSION_ENDED")
+
+
+async def test_cookies_of_others_hide_no_session(rest: httpx.AsyncClient, new_id: str) -> None:
+    """Other pages of a domain set cookies as they like, also ones that are named like attributes."""
+    await register(rest, new_id)
+    body = {"username": new_id, "password": PASSWORD, "session": "cookie"}
+    reply = await rest.post("/auth/login", json=body, headers=OWN)
+    value = rest.cookies["finlink_session"]
+    rest.cookies.clear()
+    assert reply.status_code == 200, reply.text
+    for other in ('seen={"a": "b c"}', "path=/", "version=1", "a b=c", "x=é", "=y", "z", "k[]=1"):
+        for header in (f"{other}; finlink_session={value}", f"finlink_session={value}; {other}"):
+            sent = [(b"cookie", header.encode())]
+            me = await rest.get("/auth/me", headers=httpx.Headers(sent))
+            assert me.status_code == 200, (header, me.text)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import SimpleCookie
 
 SESSION = "finlink_session"
 DEVICE = "finlink_device"
@@ -48,11 +48,15 @@ class Cookies:
         return self._header(_login(state), "", 0)
 
     def _value(self, name: str, header: str) -> str | None:
-        try:
-            morsel = SimpleCookie(header).get(self._prefix + name)
-        except CookieError:
-            return None
-        return morsel.value if morsel else None
+        """The first of this name in a `cookie` header, as browsers send the most specific first.
+
+        `SimpleCookie` reads nothing of a header in which a cookie of another has an odd name or value.
+        """
+        for pair in header.split(";"):
+            found, equals, value = pair.strip(" \t").partition("=")
+            if equals and found == self._prefix + name:
+                return value.strip('"') or None
+        return None
 
     def _header(self, name: str, value: str, seconds: int) -> tuple[str, str]:
         cookie = SimpleCookie({self._prefix + name: value})
