@@ -123,10 +123,15 @@ class Repository(Generic[M]):
         fields: Document = {"updatedAt": utc_now()} if self._has_update_time else {}
         for path, value in self._mapped.values(changes).items():
             fields[path] = "$$REMOVE" if value is None else {"$literal": value}
+        fields |= self._following(changes)
         # A pipeline also gets under a section that another tool stored as null.
         query = self._query(match)
         with self._none_taken():
             return self._read(await change(self._collection, query, fields, session=session))
+
+    def _following(self, changes: Changes) -> Document:
+        """Fields that follow from changes: expressions over the document as it was before."""
+        return {}
 
     async def lock(self, match: Match, session: ClientSession) -> M:
         """Read a document in a transaction, which keeps others from changing or removing it until it ends."""

@@ -6,6 +6,7 @@ import httpx
 
 from tests.e2e.identity_steps import PASSWORD, bearer, login, refused, register, signed_in
 from tests.e2e.mails import mail, mails, token_of
+from tests.e2e.phones import calling, code_of, new_number
 from tests.stack import Stack
 
 RESET, VERIFY, CHANGE = (
@@ -88,3 +89,26 @@ async def test_cookies_of_others_hide_no_session(rest: httpx.AsyncClient, new_id
             sent = [(b"cookie", header.encode())]
             me = await rest.get("/auth/me", headers=httpx.Headers(sent))
             assert me.status_code == 200, (header, me.text)
+
+
+async def test_a_number_that_is_only_typed_is_not_a_verified_one(stack: Stack, new_id: str) -> None:
+    proved, typed = new_number(), new_number()
+    async with calling(stack) as caller:
+        session = await signed_in(caller, new_id)
+        headers = bearer(session)
+        sent = await caller.put("/auth/me/phone", json={"phoneNumber": proved}, headers=headers)
+        challenge_id = sent.json()["data"]["challengeId"]
+        body = {"challengeId": challenge_id, "code": await code_of(stack, proved)}
+        done = await caller.post("/auth/me/phone/confirm", json=body, headers=headers)
+        assert done.status_code == 200, done.text
+        for path, number, is_verified in (
+            ("/auth/me", proved, True),
+            (f"/users/{new_id}/profile", typed, False),
+            ("/auth/me", proved, False),  # whose it is by now has to be shown again
+        ):
+            reply = await caller.put(path, json={"phoneNumber": number}, headers=headers)
+            assert reply.status_code == 200, reply.text
+            me = (await caller.get("/auth/me", headers=headers)).json()["data"]
+            shown = (me["profile"]["phoneNumber"], me["phoneVerified"])
+            assert shown == (number, is_verified), path
+            assert me["loginMethods"]["phone"] is True

@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.core.clock import utc_now
 from server.core.errors import FieldError
+from server.core.model import Changes
 from server.core.pages import Page, PageRequest
 from server.core.users import NewUser, User, UserExists
 from server.domains.users.errors import UserNotFound
@@ -18,7 +19,7 @@ from server.domains.users.model import UserFilter
 from server.storage.cache_feed import Followed
 from server.storage.counter_spec import COUNTED_AS, CounterSpec
 from server.storage.counters import Counters
-from server.storage.driver import ClientSession, Database
+from server.storage.driver import ClientSession, Database, Document
 from server.storage.mapping import without_nulls
 from server.storage.repository import LOCK, NEWEST_FIRST, Listing, Repository
 
@@ -39,6 +40,7 @@ _EMAIL_INDEX = "email_1_if_any"
 _ADMINS_INDEX = "admins"
 # Of a user who comes back: nothing to sign in with, and no role over others.
 _WITHOUT_LOGINS = {"role": "user", "phoneVerified": False, "mfaEnabled": False}
+_NUMBER, _PROVED = "profile.phoneNumber", "phoneVerified"
 RETIRED = {USERS: ["status_1_createdAt_-1__id_-1", "profile.city_1_createdAt_-1__id_-1", "email_1"]}
 
 
@@ -99,6 +101,13 @@ class UserStore(Repository[User]):
         except UserExists:
             raise await self._what_is_taken(new.user_id, new.email) from None
         return user
+
+    def _following(self, changes: Changes) -> Document:
+        """A number that is only typed is not a verified one; identity says of one that was proved."""
+        if _NUMBER not in changes or _PROVED in changes:
+            return {}
+        is_same = {"$eq": [f"${_NUMBER}", {"$literal": changes[_NUMBER]}]}
+        return {_PROVED: {"$and": [f"${_PROVED}", is_same]}}
 
     async def create_all(
         self, news: Sequence[NewUser], session: ClientSession | None = None

@@ -143,7 +143,7 @@ class ExternalLinks:
             if name not in account.providers:
                 raise ProviderNotFound
             others = (set(account.providers) - {name}) & self._providers
-            if account.password is None and not user.phone_verified and not others:
+            if account.password is None and account.phone is None and not others:
                 raise LastCredential
             await self._accounts.remove_externals(user_id, session, provider=name)
             return user
