@@ -112,3 +112,14 @@ async def test_a_number_that_is_only_typed_is_not_a_verified_one(stack: Stack, n
             shown = (me["profile"]["phoneNumber"], me["phoneVerified"])
             assert shown == (number, is_verified), path
             assert me["loginMethods"]["phone"] is True
+
+
+async def test_who_gets_a_freed_name_inherits_no_lock(rest: httpx.AsyncClient, new_id: str) -> None:
+    session = await signed_in(rest, new_id)
+    for _ in range(5):
+        await rest.post("/auth/login", json={"username": new_id, "password": "wrong"})
+    locked = await rest.post("/auth/login", json={"username": new_id, "password": PASSWORD})
+    refused(locked, 429, "ACCOUNT_LOCKED")
+    gone = await rest.delete(f"/users/{new_id}", headers=bearer(session))
+    assert gone.status_code == 200, gone.text
+    await signed_in(rest, new_id)

@@ -9,6 +9,7 @@ from server.core.principals import Role
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.lockout.names import names_of
 from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.store import TokenStore
@@ -36,11 +37,13 @@ class LoginDependents(UserDependents):
     async def delete(self, user: User, session: ClientSession) -> None:
         await self._outbox.remove_of(user.id, session)
         await self._mail_tokens.remove_all(user.id, session)
-        if await self._accounts.find({"_id": user.id}, session) is None:
+        account = await self._accounts.find({"_id": user.id}, session)
+        # Whoever has one of these names next must not find it locked.
+        await self._lockout.clear_user(user.id, names_of(user, account), session)
+        if account is None:
             return  # who has no way to sign in has no sessions
         await self._sessions.delete_all(user.id, session)
         await self._revocations.end_user(user.id, session)
-        await self._lockout.clear_user(user.id, [], session)
         await self._second_factors.clear(user.id, session)
         await self._accounts.remove({"_id": user.id}, session)
 
