@@ -42,7 +42,7 @@ class SignInService:
         if access_token is not None:
             try:
                 bearer = await self._tokens.signed_by_finlink(access_token)
-            except Unauthenticated:
+            except (Unauthenticated, TokenExpired):  # the key of the latter was dropped
                 pass
             else:
                 await self._sessions.log_out(bearer.session_id)
