@@ -37,6 +37,14 @@ class Made:
     events: Sequence[Event] = ()
 
 
+class _FactorAdded(Exception):
+    """One factor is not enough any more."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()
+        self.account = account
+
+
 CHALLENGE_LIFE = timedelta(minutes=10)
 _log = structlog.stdlib.get_logger("finlink.identity")
 
@@ -68,7 +76,17 @@ class Completion:
             raise UserNotActive
         if account.second_factors:
             return await self._challenge(user, account, proof, within)
-        return await self.begin(user, account, proof, within)
+
+        async def alone(now: Account, session: ClientSession) -> None:
+            # A second factor may have been added since the account was read, as a hash takes its time.
+            if now.second_factors:
+                raise _FactorAdded(now)
+            await within(now, session)
+
+        try:
+            return await self.begin(user, account, proof, alone)
+        except _FactorAdded as added:
+            return await self._challenge(user, added.account, proof, within)
 
     async def begin(
         self,
