@@ -114,11 +114,14 @@ async def test_one_s_own_account(rest: httpx.AsyncClient, new_id: str) -> None:
     data = removed.json()["data"]
     assert "city" not in data["profile"]
     assert data["preferences"]["language"] == "en"
-    denied = await rest.put(
-        "/auth/me", json={"city": "Goa", "role": "admin"}, headers=bearer(session)
-    )
-    error = refused(denied, 403, "PERMISSION_DENIED")
-    assert [each["field"] for each in error["details"]] == ["role"]
+    for change, field in (
+        ({"city": "Goa", "role": "admin"}, "role"),
+        ({"city": "Goa", "updateMask": "metadata.source"}, "metadata"),
+        ({"city": "Goa", "updateMask": "emailVerified"}, "emailVerified"),
+    ):
+        denied = await rest.put("/auth/me", json=change, headers=bearer(session))
+        error = refused(denied, 403, "PERMISSION_DENIED")
+        assert [each["field"] for each in error["details"]] == [field]
     nobody = await rest.get("/auth/me")
     refused(nobody, 401, "UNAUTHENTICATED")
 

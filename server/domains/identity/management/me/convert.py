@@ -22,7 +22,12 @@ class _Sections(Model, frozen=True):
 def changes(request: me_pb2.UpdateMeRequest) -> Changes:
     """Raises PermissionDenied naming what only staff change, InvalidRequest if nothing is sent."""
     named = request.DESCRIPTOR.fields_by_name
-    refused = [named[name].json_name for name in _STAFF_ONLY if request.HasField(name)]  # type: ignore[arg-type]
+    removed = {path.partition(".")[0] for path in request.update_mask.paths}
+    refused = [
+        named[name].json_name
+        for name in _STAFF_ONLY
+        if name in removed or request.HasField(name)  # type: ignore[arg-type]
+    ]
     if refused:
         raise PermissionDenied(
             "Only staff may change this",
