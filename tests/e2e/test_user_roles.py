@@ -134,6 +134,16 @@ async def test_of_two_admins_who_demote_each_other_one_stays(
         refused(reply, 409, "LAST_ADMIN")
         patched = await rest.patch(f"/users/{last}", json=body, headers=own)
         refused(patched, 409, "LAST_ADMIN")
+    for status in ("suspended", "inactive"):
+        body = {"status": status}
+        for reply in (
+            await rest.put(f"/users/{last}/status", json=body, headers=own),
+            await rest.put(f"/users/{last}/status", json=body),
+        ):
+            refused(reply, 409, "LAST_ADMIN")
+    refused(await rest.delete(f"/users/{last}", headers=own), 409, "LAST_ADMIN")
+    refused(await rest.delete(f"/users/{last}"), 409, "LAST_ADMIN")
+    assert (await rest.get("/auth/me", headers=own)).json()["data"]["status"] == "active"
 
 
 async def test_roles_are_given_by_admins_only(

@@ -12,7 +12,7 @@ from server.core.model import Changes
 from server.core.pages import Page, PageRequest
 from server.core.principals import Role
 from server.core.users import NewUser, User
-from server.domains.users.errors import UserNotFound
+from server.domains.users.errors import LastAdmin, UserNotFound
 from server.domains.users.model import UserFilter
 from server.domains.users.store import UserStore
 from server.kernel import Exported, Passwords, UserDependents
@@ -145,10 +145,12 @@ class UserService:
         return user
 
     async def set_status(self, user_id: str, status: str, reply: KeyedReply | None = None) -> User:
-        """Change the status, and let the user's syncs run or stop with it. Raises UserNotFound."""
+        """Change the status, and let the user's syncs run or stop with it. Raises UserNotFound, LastAdmin."""
 
         async def work(session: ClientSession) -> User:
             user = await self._store.update(user_id, {"status": status}, session)
+            if status != "active":
+                await self._keep_an_admin(user, session)
             for dependent in self._dependents:
                 await dependent.set_active(user, status == "active", session)
             return user
@@ -162,16 +164,19 @@ class UserService:
     async def delete(self, user_id: str, reply: KeyedReply | None = None) -> None:
         """Remove the user and all that depends on it, or nothing.
 
-        Raises UserNotFound, and what a dependent raises that refuses.
+        Raises UserNotFound, LastAdmin, and what a dependent raises that refuses.
         """
         user = await self.get(user_id)
+        await self._store.check_not_last_admin(user)
         for dependent in self._dependents:
             await dependent.check_deletable(user)
         for dependent in self._dependents:
             await dependent.before_delete(user)
 
         async def work(session: ClientSession) -> str:
-            await self._store.archive(user_id, session)
+            gone = await self._store.archive(user_id, session)
+            if gone.is_active:
+                await self._keep_an_admin(gone, session)
             for dependent in self._dependents:
                 await dependent.delete(user, session)
             return user_id
@@ -179,6 +184,11 @@ class UserService:
         with self._notifying(user):
             await self._changes.make(work, lambda _: Event("user.deleted", user_id), reply)
         _log.info("user deleted", user_id=user_id)
+
+    async def _keep_an_admin(self, user: User, session: ClientSession) -> None:
+        """Raise LastAdmin, which undoes a change after which there is no active admin."""
+        if user.role == "admin" and not await self._store.lock_other_admin(user.user_id, session):
+            raise LastAdmin
 
     @contextmanager
     def _notifying(self, user: User) -> Iterator[None]:

@@ -14,7 +14,7 @@ from server.core.errors import FieldError
 from server.core.model import Changes
 from server.core.pages import Page, PageRequest
 from server.core.users import NewUser, User, UserExists
-from server.domains.users.errors import UserNotFound
+from server.domains.users.errors import LastAdmin, UserNotFound
 from server.domains.users.model import UserFilter
 from server.storage.cache_feed import Followed
 from server.storage.counter_spec import COUNTED_AS, CounterSpec
@@ -117,12 +117,13 @@ class UserStore(Repository[User]):
         await self.insert(users, session)
         return users
 
-    async def archive(self, user_id: str, session: ClientSession) -> None:
+    async def archive(self, user_id: str, session: ClientSession) -> User:
         """Move a user out of every read, inside a transaction. Raises UserNotFound."""
         document = await self.remove(user_id, session)
         await self._counters.leave([document], session)
         document.pop(COUNTED_AS, None)
         await self._archive.insert_one({**document, "archivedAt": utc_now()}, session=session)
+        return self._mapped.read(document)
 
     async def restore(self, user_id: str, session: ClientSession) -> User:
         """Move the user back who was archived last under this `userId`, inside a transaction.
@@ -152,15 +153,17 @@ class UserStore(Repository[User]):
 
         Of two admins who demote each other, each locks the other, so one of them has to wait and sees.
         """
-        query = {
-            "role": "admin",
-            "status": {"$in": ["active", None]},  # a user without a status counts as active
-            "userId": {"$ne": user_id},
-        }
         found = await self._collection.find_one_and_update(
-            query, {"$inc": {LOCK: 1}}, hint=_ADMINS_INDEX, session=session
+            _other_admins(user_id), {"$inc": {LOCK: 1}}, hint=_ADMINS_INDEX, session=session
         )
         return found is not None
+
+    async def check_not_last_admin(self, user: User) -> None:
+        """Raise LastAdmin if this is the only active admin, as it looks before a change begins."""
+        if user.role == "admin" and user.is_active:
+            query = _other_admins(user.user_id)
+            if await self._primary.find_one(query, {"_id": 1}, hint=_ADMINS_INDEX) is None:
+                raise LastAdmin
 
     async def _what_is_taken(self, user_id: str, email: str | None) -> UserExists:
         fields = []
@@ -188,6 +191,14 @@ class UserStore(Repository[User]):
             total=total if where.city is None and where.risk_tolerance is None else None,
         )
         return await self.page(listing, wanted)
+
+
+def _other_admins(user_id: str) -> Document:
+    return {
+        "role": "admin",
+        "status": {"$in": ["active", None]},  # a user without a status counts as active
+        "userId": {"$ne": user_id},
+    }
 
 
 def _index(where: UserFilter) -> str:

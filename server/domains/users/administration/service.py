@@ -79,8 +79,13 @@ class UserAdministration:
             changes["status"] = change.status
         if change.role is not None:
             changes["role"] = change.role
-        is_demotion = before.role == _ADMIN and change.role not in {None, _ADMIN}
-        if is_demotion and not await self._store.lock_other_admin(before.user_id, session):
+        is_demotion = change.role not in {None, _ADMIN}
+        ends = is_demotion or (before.is_active and change.status not in {None, "active"})
+        if (
+            before.role == _ADMIN
+            and ends
+            and not await self._store.lock_other_admin(before.user_id, session)
+        ):
             raise LastAdmin
         try:
             user = await self._store.update(before.user_id, changes, session)
