@@ -38,7 +38,7 @@ class LoginDependents(UserDependents):
         await self._outbox.remove_of(user.id, session)
         await self._mail_tokens.remove_all(user.id, session)
         account = await self._accounts.find({"_id": user.id}, session)
-        # Whoever has one of these names next must not find it locked.
+        # The next user of one of these names must not find it locked.
         await self._lockout.clear_user(user.id, names_of(user, account), session)
         if account is None:
             return  # who has no way to sign in has no sessions
