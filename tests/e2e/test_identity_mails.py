@@ -151,6 +151,27 @@ async def test_two_who_register_one_address_do_not_meet(
     refused(taken, 409, "USER_EXISTS")
 
 
+async def test_a_mail_that_is_sent_again_has_no_password_of_a_stranger(
+    strictly: httpx.AsyncClient, strict: Stack, new_id: str
+) -> None:
+    """The owner registers, then a stranger does, and the owner asks for the mail again."""
+    address = f"{new_id}@example.com"
+    await register(strictly, f"{new_id}_v", email=address)
+    await register(strictly, f"{new_id}_a", email=address, password=NEW)
+    await mail(strict, address, VERIFY, 2)
+    await strictly.post("/auth/send-verification", json={"email": address})
+    token = token_of(await mail(strict, address, VERIFY, 3))
+    done = await strictly.post("/auth/verify-email", json={"token": token})
+    assert done.status_code == 200, done.text
+    for password in (NEW, PASSWORD):
+        reply = await strictly.post("/auth/login", json={"email": address, "password": password})
+        refused(reply, 401, "LOGIN_FAILED")
+    await strictly.post("/auth/forgot-password", json={"email": address})
+    body = {"token": token_of(await mail(strict, address, RESET)), "password": "a third battery"}
+    assert (await strictly.post("/auth/reset-password", json=body)).status_code == 200
+    await login(strictly, done.json()["data"]["userId"], password="a third battery")
+
+
 async def test_who_comes_by_a_provider_does_not_meet_who_registered(
     strictly: httpx.AsyncClient,
     strict: Stack,

@@ -19,6 +19,8 @@ from server.domains.identity.recovery.model import Kind, MailToken
 from server.security.encryption import Vault
 from server.storage.driver import ClientSession, Database, Document
 
+_MOST_READ = 100
+
 
 class TokenStore:
     """Driver errors pass through."""
@@ -74,13 +76,13 @@ class TokenStore:
         )
         return self._read(document) if document else None
 
-    async def newest(self, kind: Kind, subject: str) -> MailToken | None:
-        """The newest token of a kind for an address, if it holds."""
-        document = await self._collection.find_one(
-            {"subject": subject, "kind": kind, "expiresAt": {"$gt": utc_now()}, "usedAt": None},
-            sort=[("createdAt", DESCENDING)],
+    async def newest(self, kind: Kind, subject: str) -> Sequence[MailToken]:
+        """The newest tokens of a kind for an address that hold: more than it gets mails a day."""
+        found = self._collection.find(
+            {"subject": subject, "kind": kind, "expiresAt": {"$gt": utc_now()}, "usedAt": None}
         )
-        return self._read(document) if document else None
+        documents = await found.sort("createdAt", DESCENDING).limit(_MOST_READ).to_list(None)
+        return [self._read(document) for document in documents]
 
     async def end_all(self, user: str, session: ClientSession) -> None:
         """Let no token of a user hold any more."""

@@ -108,7 +108,7 @@ class EmailVerification:
         self._outbox.require("mail")
         user = await self._users.find("email", address)
         subject = self._tokens.subject(address)
-        pending = await self._tokens.newest("register", subject)
+        pending = _pending(await self._tokens.newest("register", subject))
         if await self.has_had_enough(address):
             return
         waits = user is not None and not user.email_verified
@@ -116,8 +116,8 @@ class EmailVerification:
         async def work(session: ClientSession) -> bool:
             if waits and user is not None:
                 await self._send(address, user.id, "verify_email", {}, session)
-            elif user is None and pending is not None and pending.data:
-                await self._send(address, None, "register", pending.data, session)
+            elif user is None and pending is not None:
+                await self._send(address, None, "register", pending, session)
             else:
                 until = self._clock.now() + VERIFY_LIFE
                 await self._tokens.add(MailToken("verify_email", subject, until), session)
@@ -171,7 +171,8 @@ class EmailVerification:
     async def _register(self, token: MailToken, session: ClientSession) -> User:
         new = msgspec.json.decode(token.data["user"], type=NewUser)
         user = await self._users.create(new, session)
-        await self._accounts.set_password(user.id, user.user_id, token.data["password"], session)
+        if (hashed := token.data.get("password")) is not None:
+            await self._accounts.set_password(user.id, user.user_id, hashed, session)
         return await self._users.update(user.user_id, {"emailVerified": True}, session)
 
     async def _confirm(self, token: MailToken, session: ClientSession) -> tuple[User, bool]:
@@ -226,3 +227,16 @@ class EmailVerification:
         )
         token = await self._tokens.add(made, session)
         await self._outbox.add(self._mails.verify_email(address, token, until, user), session)
+
+
+def _pending(tokens: Sequence[MailToken]) -> dict[str, str] | None:
+    """The newest registration of an address that waits for a mail.
+
+    If there are several, who asks for the mail again need not be who made the newest: its password opens
+    nothing then, and the owner of the address sets another one, as if it had been forgotten.
+    """
+    waiting = [token.data for token in tokens if token.data]
+    if not waiting:
+        return None
+    is_only_one = len({data.get("password") for data in waiting}) == 1
+    return waiting[0] if is_only_one else {"user": waiting[0]["user"]}
