@@ -174,7 +174,8 @@ def _refused_as_grpc(call: RestCall, response: httpx.Response) -> bool:
     error in a header.
     """
     reported = response.headers.get("grpc-message", "")
-    return ("content-type", "application/grpc") in call.headers and "VALIDATION_ERROR" in reported
+    refused = any(code in reported for code in ("VALIDATION_ERROR", "ROUTE_NOT_FOUND"))
+    return ("content-type", "application/grpc") in call.headers and refused
 
 
 async def test_no_call_is_an_accident(stack: Stack, full: bool, figures: Figures) -> None:
