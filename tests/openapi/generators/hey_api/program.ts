@@ -148,7 +148,8 @@ async function read(userId: string, connectorId: string): Promise<object> {
 }
 
 const [phase, baseUrl = '', key = '', userId = '', connector = ''] = process.argv.slice(2);
-client.setConfig({ baseUrl, auth: key });
+// An access token would be of the other scheme.
+client.setConfig({ baseUrl, auth: ({ type }) => (type === 'apiKey' ? key : undefined) });
 (phase === 'connect' ? connect(userId) : read(userId, connector)).then((made) =>
   console.log(JSON.stringify(made)),
 );
