@@ -187,6 +187,7 @@ async def everything_happens(site: Monitored) -> None:
             user_id = await users.register()
             await users.mistype(user_id)
             await users.reuse_a_token(user_id)
+            await users.sign_in(user_id)  # in a session that goes on
             await users.ask_for_codes()
             await users.all_at_once()
 

@@ -42,9 +42,11 @@ async def test_sessions_and_users_are_counted(world: World) -> None:
 async def test_another_process_counts(world: World) -> None:
     await ensure_indexes(world.database, leases.INDEXES)
     held = leases.Leases(world.database)
-    count = ActivityCount(world.store, held, world.clock)
-    await count.count()
+    one, other = [ActivityCount(world.store, held, world.clock) for _ in range(2)]
+    await one.count()
     await world.begin(await world.users.create())
     async with held.acquire("count sessions"):
-        await count.count()
+        await other.count()
     assert counted()["token"] == 0
+    await other.count()
+    assert counted()["token"] == 1
