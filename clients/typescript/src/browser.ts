@@ -86,7 +86,9 @@ export class BrowserSession {
     challengeId: string,
     solution: { readonly totp: string } | { readonly recoveryCode: string },
   ): Promise<SessionData> {
-    return this.#begin(await this.#post("/api/v1/auth/second-factor", { challengeId, ...solution }));
+    return this.#begin(
+      await this.#post("/api/v1/auth/second-factor", { challengeId, ...solution }),
+    );
   }
 
   /** Ends the session, here and at Finlink. Fails with a RestError if Finlink cannot be reached. */
