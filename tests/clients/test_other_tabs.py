@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, async_playwright
+from playwright.async_api import BrowserContext, Page, Request, Route, async_playwright
 
 from codegen.clients import LANGUAGES, TYPESCRIPT
 from tests.pages.conftest import ARGUMENTS, PROGRAMS
@@ -58,11 +58,13 @@ async def test_tabs_share_a_session_and_refresh_once(tabs: BrowserContext, stack
     body = {"userId": name, "email": f"{name}@example.com", "password": PASSWORD}
     assert (await tabs.request.post(f"{stack.rest}/api/v1/auth/register", data=body)).status == 201
     await tabs.route("**/page/*", give)
-    refreshes: list[str] = []
-    tabs.on(
-        "request",
-        lambda request: refreshes.append(request.url) if request.url.endswith("/refresh") else None,
-    )
+    refreshes: list[tuple[str | None, str]] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/refresh"):
+            refreshes.append((request.post_data, request.headers["idempotency-key"]))
+
+    tabs.on("request", note)
     pages: list[Page] = [await tabs.new_page() for _ in range(4)]
     for number, page in enumerate(pages):
         await page.goto(f"{stack.rest}/page/start")
@@ -76,10 +78,13 @@ async def test_tabs_share_a_session_and_refresh_once(tabs: BrowserContext, stack
         await page.evaluate_handle("() => ({all: Promise.all([me(), me()])})") for page in pages
     ]
     assert [await each.evaluate("(it) => it.all") for each in started] == [[name] * 2] * 4
-    assert len(refreshes) == 1
+    # A browser's processes see each other's storage a little late, so a tab may repeat the refresh of the
+    # one before it: with the same key, which is the same rotation.
+    assert len(set(refreshes)) == 1
+    assert len(refreshes) <= len(pages)
 
     await first.evaluate("() => session.logout()")
-    assert not await pages[1].evaluate("() => session.isSignedIn")
+    await pages[1].wait_for_function("() => !session.isSignedIn")
     ended = "() => me().catch((error) => error.code)"
     assert await pages[1].evaluate(ended) == "SESSION_ENDED"
     wrong = "(fields) => session.login(fields).catch((error) => error.code)"
