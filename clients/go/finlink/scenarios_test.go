@@ -305,7 +305,10 @@ func keepsDeadlines(t *testing.T, finlink *Client) {
 	id := newUser(t, finlink)
 	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	_, err := finlink.Users.GetUser(short, &usersv1.GetUserRequest{UserId: id})
+	// Connecting asks the platform, which nothing can do within a millisecond.
+	_, err := finlink.Connectors.CreateConnector(short, &connectorsv1.CreateConnectorRequest{
+		UserId: id, Platform: "zerodha", Permissions: []string{"portfolio"}, Credentials: login("correct horse"),
+	})
 	failed(t, CodeDeadlineExceeded, err)
 	_, err = all(finlink.ExportUser(short, &exportsv1.ExportUserRequest{UserId: id}))
 	failed(t, CodeDeadlineExceeded, err)
