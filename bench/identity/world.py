@@ -19,6 +19,7 @@ SETTINGS = {
     "ACCESS_TOKEN_EXPIRE_MINUTES": "60",
     "USER_CALLS_PER_HOUR": "0",
     "USER_CHANGES_PER_HOUR": "0",
+    "SMS_PER_HOUR": "1000000",
     "BCRYPT_ROUNDS": str(people.ROUNDS),
     "PUBLIC_URL": "http://localhost:3000",  # the same for all: it is in their tokens
 }
