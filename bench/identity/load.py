@@ -52,8 +52,16 @@ class Http:
         self, verb: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Status and JSON of the reply."""
+        status, reply, _ = await self.call_told(verb, path, body, headers)
+        return status, reply
+
+    async def call_told(
+        self, verb: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any, float]:
+        """Status and JSON of the reply, and the seconds after which to come again: 0 if it does not say."""
         async with self._session.request(verb, path, json=body, headers=headers) as reply:
-            return reply.status, await reply.json()
+            wait = float(reply.headers.get("retry-after", 0))
+            return reply.status, await reply.json(), wait
 
 
 @asynccontextmanager

@@ -51,9 +51,9 @@ async def _run(argv: Sequence[str], admin_port: int, access_log: Path) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with_parent = (sys.executable, "-I", "-S", str(WITH_PARENT), str(os.getpid()))
-    # In a session of its own: Ctrl-C would end Envoy at once, with calls under way.
+    # In a group of its own: Ctrl-C would end Envoy at once, with calls under way.
     envoy = await asyncio.create_subprocess_exec(
-        *with_parent, *argv, env=env_without_secrets(), start_new_session=True
+        *with_parent, *argv, env=env_without_secrets(), process_group=0
     )
     shortening = asyncio.create_task(keep_short(access_log, admin_port))
     ended, asked = asyncio.create_task(envoy.wait()), asyncio.create_task(stop.wait())

@@ -148,15 +148,16 @@ class SupervisedProcess:
         argv = [sys.executable, "-I", "-S", str(WITH_PARENT), str(os.getpid()), *self.spec.argv]
         output = self._open_log()
         try:
-            # In a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone, which
-            # then stops all in order.
+            # In a group of its own, so that Ctrl-C in the terminal reaches the supervisor alone, which then
+            # stops all in order. Not in a session of its own: Linux weighs a thread's priority within its
+            # session only, and password hashes must give way to all processes of Finlink.
             return await asyncio.create_subprocess_exec(
                 *argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output if self.spec.log_stdout else None,
                 stderr=output,
                 env=dict(self.spec.env),
-                start_new_session=True,
+                process_group=0,
             )
         finally:
             if output is not None:
