@@ -19,14 +19,13 @@ from server.domains.identity.credentials.lockout.service import Lockout
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.errors import CodeInvalid
 from server.domains.identity.recovery.mails import Mails
-from server.domains.identity.recovery.model import MAILS_AN_HOUR, RESET_LIFE, MailToken
-from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.recovery.model import RESET_LIFE, MailToken
+from server.domains.identity.recovery.store import MailCountStore, TokenStore
 from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
-_HOUR = timedelta(hours=1)
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 
@@ -37,6 +36,7 @@ class PasswordReset:
         users: Users,
         accounts: AccountStore,
         tokens: TokenStore,
+        counts: MailCountStore,
         hashing: PasswordHashing,
         sessions: SessionService,
         lockout: Lockout,
@@ -49,6 +49,7 @@ class PasswordReset:
         self._users = users
         self._accounts = accounts
         self._tokens = tokens
+        self._counts = counts
         self._hashing = hashing
         self._sessions = sessions
         self._lockout = lockout
@@ -66,22 +67,17 @@ class PasswordReset:
         user = await self._users.find("email", address)
         subject = self._tokens.subject(address)
         now = self._clock.now()
-        sent = await self._tokens.count_since(subject, now - _HOUR, "reset_password")
-        is_one_too_many = sent >= MAILS_AN_HOUR
+        may_send = await self._counts.take("reset_password", address, now)
         until = now + RESET_LIFE
         to, user_id = (user.email or address, user.id) if user else (address, None)
+        add = self._outbox.add if user else self._outbox.add_decoy
 
         async def work(session: ClientSession) -> bool:
-            if is_one_too_many:
+            if not may_send:
                 return False
-            token = await self._tokens.add(
-                MailToken("reset_password", subject, until, user_id), session
-            )
-            mail = self._mails.reset_password(to, token, until, user_id)
-            if user is None:
-                await self._outbox.add_decoy(mail, session)
-            else:
-                await self._outbox.add(mail, session)
+            made = MailToken("reset_password", subject, until, user_id)
+            token = await self._tokens.add(made, session)
+            await add(self._mails.reset_password(to, token, until, user_id), session)
             return True
 
         # Also of nobody, so that both take the same time.

@@ -13,7 +13,7 @@ from server.domains.identity.credentials.passwords.hashing import PasswordHashin
 from server.domains.identity.credentials.passwords.policy import PasswordPolicy
 from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 from server.domains.identity.recovery.mails import Mails
-from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.recovery.store import MailCountStore, TokenStore
 from server.domains.identity.sessions.activity import ActivityCount
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
 from server.domains.identity.sessions.refreshing import SessionRefresher
@@ -64,6 +64,7 @@ class Basis:
         self.session_documents = SessionStore(kernel.database)
         self.challenges = ChallengeStore(kernel.database, self._secret(CHALLENGES))
         self.mail_tokens = TokenStore(kernel.database, self._secret(MAIL_TOKENS))
+        self.mail_counts = MailCountStore(kernel.database, self._secret(MAIL_TOKENS))
         self.devices = DeviceTokens(self._secret(DEVICES))
         self.cookies = Cookies(secure=self.origin.startswith("https://"))
 

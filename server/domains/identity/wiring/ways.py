@@ -77,22 +77,23 @@ class Wiring(Basis):
     @cached_property
     def verification(self) -> EmailVerification:
         return EmailVerification(
-            self._changes, self._users, self.accounts, self.mail_tokens, self.sessions, self._removal,
-            self._outbox, self.mails, self._clock,
+            self._changes, self._users, self.accounts, self.mail_tokens, self.mail_counts, self.sessions,
+            self._removal, self._outbox, self.mails, self._clock,
         )  # fmt: skip
 
     @cached_property
     def reset(self) -> PasswordReset:
         return PasswordReset(
-            self._changes, self._users, self.accounts, self.mail_tokens, self.hashing, self.sessions,
-            self.lockout, self._removal, self._outbox, self.mails, self._clock,
+            self._changes, self._users, self.accounts, self.mail_tokens, self.mail_counts, self.hashing,
+            self.sessions, self.lockout, self._removal, self._outbox, self.mails, self._clock,
         )  # fmt: skip
 
     @cached_property
     def email_change(self) -> EmailChange:
         return EmailChange(
-            self._changes, self._users, self.mail_tokens, self._outbox, self.mails, self._clock
-        )
+            self._changes, self._users, self.mail_tokens, self.mail_counts, self._outbox, self.mails,
+            self._clock,
+        )  # fmt: skip
 
     @cached_property
     def _registration(self) -> Registration:
