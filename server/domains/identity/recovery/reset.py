@@ -25,6 +25,7 @@ from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
+from server.storage.repository import new_id
 
 _log = structlog.stdlib.get_logger("finlink.identity")
 
@@ -69,7 +70,8 @@ class PasswordReset:
         now = self._clock.now()
         may_send = await self._counts.take("reset_password", address, now)
         until = now + RESET_LIFE
-        to, user_id = (user.email or address, user.id) if user else (address, None)
+        # Of nobody everything has a user as well, so that it is in the same indexes.
+        to, user_id = (user.email or address, user.id) if user else (address, new_id())
         add = self._outbox.add if user else self._outbox.add_decoy
 
         async def work(session: ClientSession) -> bool:
@@ -78,11 +80,16 @@ class PasswordReset:
             made = MailToken("reset_password", subject, until, user_id)
             token = await self._tokens.add(made, session)
             await add(self._mails.reset_password(to, token, until, user_id), session)
+            if user is None:
+                # In place of the event: names that nobody has are never recorded, since a flood of them
+                # would bury the trail, and still cost the same.
+                await self._tokens.add(MailToken("reset_password", subject, now, user_id), session)
             return True
 
-        # Also of nobody, so that both take the same time.
-        event = Event("user.reset_requested", user.user_id if user else None)
-        await self._changes.make(work, lambda was_sent: [event] if was_sent else [], reply)
+        def events(was_sent: bool) -> Sequence[Event]:
+            return [Event("user.reset_requested", user.user_id)] if was_sent and user else []
+
+        await self._changes.make(work, events, reply)
         self._outbox.wake()
 
     async def reset(self, token: str, password: str) -> None:
