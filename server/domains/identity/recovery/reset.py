@@ -1,7 +1,6 @@
 """Setting a password that was forgotten, with the token of a mail."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import structlog
 
@@ -16,6 +15,7 @@ from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.factors.removal import FactorRemoval
 from server.domains.identity.credentials.lockout.names import names_of
 from server.domains.identity.credentials.lockout.service import Lockout
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.errors import CodeInvalid
 from server.domains.identity.recovery.mails import Mails
@@ -43,6 +43,7 @@ class PasswordReset:
         lockout: Lockout,
         removal: FactorRemoval,
         outbox: Outbox,
+        notices: Notices,
         mails: Mails,
         clock: Clock,
     ) -> None:
@@ -56,6 +57,7 @@ class PasswordReset:
         self._lockout = lockout
         self._removal = removal
         self._outbox = outbox
+        self._notices = notices
         self._mails = mails
         self._clock = clock
 
@@ -140,10 +142,7 @@ class PasswordReset:
             await self._accounts.remove_phone(user.id, session)
             changes["phoneVerified"] = False
         await self._lockout.clear_user(user.id, names_of(user, account), session)
-        if user.email is not None:
-            until = self._clock.now() + timedelta(days=1)
-            notice = self._mails.password_changed(user.email, until, user.id)
-            await self._outbox.add(notice, session)
+        await self._notices.add(self._mails.password_changed, user, session)
         done = ["user.password_reset"]
         # A second factor stays, unless somebody added it before the address was shown to be anybody's.
         if not user.email_verified and await self._removal.remove(user, session):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 from server.core.users import NewUser, User
-from server.delivery.message import Outgoing
+from server.delivery.message import Channel, Message, Outgoing
 from server.delivery.outbox import Outbox
 from server.delivery.sealing import Sealer
 from server.delivery.store import DELIVERIES, DeliveryStore
 from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.credentials.passwords.policy import PasswordPolicy
 from server.domains.identity.credentials.passwords.scheme import PasswordScheme
@@ -26,7 +28,7 @@ from server.domains.users.service import UserDirectory
 from server.domains.users.store import UserStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Database, Document
+from server.storage.driver import ClientSession, Database, Document
 from tests.domains.identity.lockout.world import TurnedClock
 from tests.domains.identity.sessions.world import Written
 
@@ -41,6 +43,7 @@ _UNUSED = cast("Any", None)
 class World:
     database: Database
     clock: TurnedClock = field(default_factory=TurnedClock)
+    channels: tuple[Channel, ...] = ("mail",)
 
     def __post_init__(self) -> None:
         self.trail = AuditTrail(self.database, Codes(SECRET))
@@ -51,13 +54,14 @@ class World:
         counts = MailCountStore(self.database, SECRET)
         self._sealer = Sealer(SECRET)
         deliveries = DeliveryStore(self.database)
-        outbox = Outbox(deliveries, self._sealer, ["mail"], self.clock.now, lambda: None)
+        outbox = Outbox(deliveries, self._sealer, self.channels, self.clock.now, lambda: None)
         mails = Mails("https://finlink.example")
+        self.notices = Notices(outbox, self.clock)
         scheme = PasswordScheme({"1": SECRET}, "1", 10)
         self.hashing = PasswordHashing(scheme, PasswordPolicy(8), longest_wait=60)
         self.reset = PasswordReset(
             changes, self.users, self.accounts, tokens, counts, self.hashing, _UNUSED, _UNUSED, _UNUSED,
-            outbox, mails, self.clock,
+            outbox, self.notices, mails, self.clock,
         )  # fmt: skip
         self.verification = EmailVerification(
             changes, self.users, self.accounts, tokens, counts,
@@ -78,7 +82,18 @@ class World:
     async def register(self, name: str, address: str, verification: str = "required") -> None:
         await self._registrations[verification].register(NewUser(name, address), PASSWORD)
 
-    async def user(self, name: str = "ann", address: str = ANN) -> User:
+    async def notify(self, user: User, former: str | None = None) -> None:
+        """A notice to a user, or to the address that the user had."""
+
+        async def work(session: ClientSession) -> None:
+            if former is None:
+                await self.notices.add(_notice, user, session)
+            else:
+                await self.notices.add_to(former, _notice, user, session)
+
+        await self.database.transact(work)
+
+    async def user(self, name: str = "ann", address: str | None = ANN) -> User:
         """One whose address is not verified, and who was sent nothing."""
         return await self.database.transact(
             lambda session: self.users.create(NewUser(name, address), session)
@@ -100,6 +115,10 @@ class World:
         user = await self.users.get(user_id)
         account = await self.accounts.of(user.id)
         return account is not None and account.password is not None
+
+
+def _notice(to: str, until: datetime, user: str) -> Message:
+    return Message("mail", "notice", to, "Something was done.\n", until, "A notice", user)
 
 
 def token_of(mail: Outgoing) -> str:
