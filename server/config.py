@@ -88,6 +88,10 @@ class SettingsBase(BaseSettings):
         """Why values, each of them valid, are wrong together. Each line names the variables."""
         yield from ()
 
+    def problems_with(self, settings: "Settings") -> Iterator[str]:
+        """The same of values of this part and of others; those of parts that are not loaded are unknown."""
+        yield from ()
+
     def incomplete(self, *names: str) -> Iterator[str]:
         """A problem if some of these are set and others are not."""
         if len({getattr(self, name) is None for name in names}) > 1:
@@ -185,6 +189,10 @@ class Settings(SettingsBase):
         """The settings of one part, as they were loaded with these."""
         return cast("Part", self._parts[kind])
 
+    def has(self, kind: type[SettingsBase]) -> bool:
+        """Whether the settings of a part were loaded: Envoy's process loads those of the edge alone."""
+        return kind in self._parts
+
 
 class KeySettings(SettingsBase):
     """The key ring: `id:key,id:key`, and a key alone, which is one of the ring as well."""
@@ -234,6 +242,11 @@ def load(*kinds: type[SettingsBase], **given: object) -> Settings:
     wrong += contradictions(set_variables(Path(file or os.devnull)))
     settings = _read(Settings, given, wrong)
     settings._parts = {kind: _read(kind, given, wrong) for kind in kinds}
+    named = [line.partition(":")[0] for line in wrong]
+    for part in settings._parts.values():
+        together = part.problems_with(settings)
+        # A wrong value was replaced by its default, which is no reason to complain of that.
+        wrong += [line for line in together if not any(name in line for name in named)]
     if wrong:
         raise ConfigError("\n".join(dict.fromkeys(wrong)))
     if settings.clock_file is not None:

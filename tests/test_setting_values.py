@@ -156,7 +156,11 @@ def test_a_users_folder_is_found_without_a_shell(monkeypatch: pytest.MonkeyPatch
 def test_only_production_listens_for_others_unasked(environment: str, address: str) -> None:
     given = {"_env_file": None, "app_env": environment}
     if environment == "production":
-        given |= {"encryption_key": secrets.token_hex(32), "public_url": "https://finlink.example"}
+        given |= {
+            "encryption_key": secrets.token_hex(32),
+            "public_url": "https://finlink.example",
+            "email_verification": "optional",
+        }
     assert load(**given).of(EdgeSettings).address == address
     assert load(**given, host="::").of(EdgeSettings).address == "::"
 

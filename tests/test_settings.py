@@ -112,7 +112,7 @@ def test_what_is_wrong_by_itself_does_not_hide_what_is_wrong_together(
     named = {line.partition(":")[0].partition(" must")[0].partition(" is ")[0] for line in lines}
     assert named == {
         "LOG_LEVEL", "SANDBOX=true", "ENCRYPTION_KEYS or ENCRYPTION_KEY", "TLS_PORT", "TLS_CERT, TLS_KEY",
-        "PUBLIC_URL", "RATE_LIMIT_USERS", "RATE_LIMIT_SERVICE", "DB_NAME", "USER_ARCHIVE_DAYS",
+        "PUBLIC_URL", "SMTP_URL", "RATE_LIMIT_USERS", "RATE_LIMIT_SERVICE", "DB_NAME", "USER_ARCHIVE_DAYS",
     }  # fmt: skip
     assert len(lines) == len(named)
 
@@ -123,13 +123,15 @@ def test_a_variable_that_parts_share_is_named_once() -> None:
 
 
 def test_a_wrong_value_is_not_called_missing_too() -> None:
-    (line,) = wrong(
+    key, mail = wrong(
         app_env="production",
         encryption_key="short",
         encryption_keys=None,
         public_url="https://finlink.example",
+        smtp_url="mail.example",
     )
-    assert line.startswith("ENCRYPTION_KEY: must be ")
+    assert key.startswith("ENCRYPTION_KEY: must be ")
+    assert mail.startswith("SMTP_URL: must be ")
 
 
 def test_envoy_alone_needs_no_keys() -> None:

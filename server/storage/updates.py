@@ -31,10 +31,16 @@ async def change(
     return document
 
 
-async def upsert(collection: Collection, key: str, *stages: Mapping[str, Any]) -> Document:
+async def upsert(
+    collection: Collection,
+    key: str,
+    *stages: Mapping[str, Any],
+    session: ClientSession | None = None,
+) -> Document:
     """The document under a key after the change, which makes it if there is none."""
     while True:
         try:
-            return await change(collection, {"_id": key}, *stages, upsert=True) or {}
+            document = await change(collection, {"_id": key}, *stages, session=session, upsert=True)
         except DuplicateKeyError:  # another process has just made it
             continue
+        return document or {}

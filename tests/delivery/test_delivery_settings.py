@@ -30,6 +30,7 @@ def production(**given: Any) -> Settings:
         app_env="production",
         encryption_key=secrets.token_hex(32),
         public_url="https://finlink.example",
+        email_verification="optional",
         **given,
     )
 

@@ -90,6 +90,8 @@ def test_a_service_has_a_command_and_settings_that_exist(name: str) -> None:
         "ENCRYPTION_KEYS": f"a:{secrets.token_hex(32)}",
         "API_KEYS": "",
         "PUBLIC_URL": "https://finlink.example",
+        "SMTP_URL": "smtps://mail.example",
+        "MAIL_FROM": "post@finlink.example",
     }
     load(**{field.lower(): value for field, value in given.items()})
 

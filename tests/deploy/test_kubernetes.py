@@ -86,6 +86,8 @@ def test_a_deployment_runs_what_exists(name: str) -> None:
         **{field.lower(): value for field, value in given.items()},
         encryption_key=secrets.token_hex(32),
         public_url="https://finlink.example",
+        smtp_url="smtps://mail.example",
+        mail_from="post@finlink.example",
     )
 
 

@@ -237,6 +237,7 @@ def test_production_does_not_start_open(guarded: Stack) -> None:
         **clean,
         "APP_ENV": "production",
         "PUBLIC_URL": "https://finlink.example",
+        "EMAIL_VERIFICATION": "optional",
         "MONGODB_URI": guarded.mongodb_uri.replace("/?", "/open?"),
         "ENCRYPTION_KEY": "5d9f2a1c7e804b36a1f0c2d4e6b8937150a2c4e6f8091b3d5f7a9c0e2d4b6f81",
     }
@@ -271,7 +272,7 @@ async def test_nobody_is_locked_out_by_accident(open_one: Stack) -> None:
         assert (refused.returncode, "anyone may call" in refused.stderr) == (1, True)
         production = command(
             open_one, "reset", "--yes", APP_ENV="production", ENCRYPTION_KEY=secrets.token_hex(32),
-            PUBLIC_URL="https://finlink.example",
+            PUBLIC_URL="https://finlink.example", EMAIL_VERIFICATION="optional",
         )  # fmt: skip
         assert (production.returncode, "needs API keys" in production.stderr) == (1, True)
         assert command(open_one, "reset", "--yes").stdout == "2 removed\n"

@@ -48,6 +48,7 @@ PRODUCTION = {
     "app_env": "production",
     "encryption_key": secrets.token_hex(32),
     "public_url": "https://finlink.example",
+    "email_verification": "optional",
 }
 
 

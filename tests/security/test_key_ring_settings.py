@@ -18,7 +18,11 @@ from tests.stack import ROOT
 
 # The same in every process that collects these tests.
 ONE, TWO, THREE = (hashlib.sha256(bytes([number])).digest() for number in range(3))
-PRODUCTION = {"app_env": "production", "public_url": "https://finlink.example"}
+PRODUCTION = {
+    "app_env": "production",
+    "public_url": "https://finlink.example",
+    "email_verification": "optional",
+}
 
 
 def text(key: bytes) -> str:
@@ -129,6 +133,7 @@ def test_production_does_not_start_on_a_bad_key(
         **settings,
         "APP_ENV": "production",
         "PUBLIC_URL": "https://finlink.example",
+        "EMAIL_VERIFICATION": "optional",
         "MONGODB_URI": "mongodb://127.0.0.1:1/",
         "DATA_DIR": str(folder / "data"),
     }

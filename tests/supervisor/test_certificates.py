@@ -114,6 +114,7 @@ def test_production_speaks_https_or_stands_behind_a_proxy(tmp_path: Path, pki: A
         "app_env": "production",
         "encryption_key": KEY,
         "public_url": "https://finlink.example",
+        "email_verification": "optional",
     }
     with pytest.raises(StartError, match="set TLS_CERT and TLS_KEY, or PLAIN_HTTP=on"):
         tls_of(settings(**production), tmp_path)

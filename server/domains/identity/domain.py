@@ -25,6 +25,7 @@ from server.domains.identity.management.me import convert as me_convert
 from server.domains.identity.management.me.export import AccountExport
 from server.domains.identity.management.me.servicer import MeServicer, exported_session
 from server.domains.identity.management.staff.servicer import UserAdminServicer
+from server.domains.identity.recovery import store as mail_store
 from server.domains.identity.sessions import store as session_store
 from server.domains.identity.sessions.activity import COUNT_SECONDS
 from server.domains.identity.sessions.use import WRITE_SECONDS
@@ -78,6 +79,7 @@ DOMAIN = Domain(
     indexes=lambda _: {
         **account_store.INDEXES, **session_store.INDEXES, **token_store.INDEXES,
         **lockout_store.INDEXES, **challenge_store.INDEXES, **sms_store.INDEXES,
+        **mail_store.INDEXES,
     },
     secrets=SECRETS,
 )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
-from server.config import Prefixed, SettingsBase
+from server.config import Prefixed, Settings, SettingsBase
+from server.delivery.settings import DeliverySettings
 from server.domains.identity import providers
 from server.domains.identity.providers import Provider
 from server.security.keys import KEY_BYTES, weakness
@@ -100,6 +101,15 @@ class IdentitySettings(SettingsBase):
             secret = self.jwt_secret.get_secret_value().encode()
             if weak := weakness(secret, _FEWEST_DIFFERENT):
                 yield f"JWT_SECRET {weak} and is refused in production; {_ADVICE}"
+
+    def problems_with(self, settings: Settings) -> Iterator[str]:
+        if not (self.production and self.must_verify_email and settings.has(DeliverySettings)):
+            return
+        if settings.of(DeliverySettings).smtp_url is None:
+            yield (
+                "SMTP_URL must be set in production, so that addresses can be verified by mail, "
+                "or EMAIL_VERIFICATION=optional"
+            )
 
     @property
     def _of_providers(self) -> dict[str, str]:

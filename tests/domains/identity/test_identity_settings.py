@@ -13,7 +13,9 @@ from server.domains.identity.settings import IdentitySettings
 from server.settings import SECRET_SETTINGS, is_secret, load
 
 ORIGIN = "https://finlink.example"
-PRODUCTION = {"app_env": "production", "encryption_key": secrets.token_hex(32)}
+MAIL = {"smtp_url": "smtps://mail.example", "mail_from": "post@finlink.example"}
+WITHOUT_MAIL = {"app_env": "production", "encryption_key": secrets.token_hex(32)}
+PRODUCTION = {**WITHOUT_MAIL, **MAIL}
 
 
 def identity(**given: object) -> IdentitySettings:
@@ -65,6 +67,29 @@ def test_what_does_not_go_together_is_named(given: dict[str, object], said: str)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(said)
     assert str(given.get("jwt_secret", "no secret")) not in line
+
+
+@pytest.mark.parametrize("given", [{}, {"email_verification": "required"}])
+def test_production_verifies_addresses_by_mail_or_says_that_it_does_not(
+    given: dict[str, str],
+) -> None:
+    """Nobody could register otherwise."""
+    with pytest.raises(ConfigError) as caught:
+        identity(**WITHOUT_MAIL, public_url=ORIGIN, **given)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("SMTP_URL must be set in production")
+    assert line.endswith("or EMAIL_VERIFICATION=optional")
+    assert identity(**PRODUCTION, public_url=ORIGIN, **given).must_verify_email
+    optional = identity(**WITHOUT_MAIL, public_url=ORIGIN, email_verification="optional")
+    assert not optional.must_verify_email
+    assert identity(email_verification="required").must_verify_email, "mails are the sandbox's"
+
+
+def test_a_wrong_mail_server_is_not_called_missing_too() -> None:
+    with pytest.raises(ConfigError) as caught:
+        identity(**{**PRODUCTION, "smtp_url": "mail.example"}, public_url=ORIGIN)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("SMTP_URL: must be ")
 
 
 def test_secrets_made_as_advised_are_taken() -> None:

@@ -1,11 +1,11 @@
 """Accounts at outside providers as ways to sign in: found, made, added and removed."""
 
-from datetime import timedelta
+from functools import partial
 from typing import TypeAlias
 
 import structlog
 
-from server.core.clock import Clock, utc_now
+from server.core.clock import utc_now
 from server.core.errors import FieldError, PermissionDenied, SessionEnded
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
@@ -18,6 +18,7 @@ from server.domains.identity.credentials.accounts.store import (
     ExternalTaken,
     NoAccount,
 )
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.errors import LastCredential, ProviderNotFound
 from server.domains.identity.external.model import Claims, ExternalFailure
 from server.domains.identity.providers import Provider
@@ -28,7 +29,6 @@ from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
-_NOTICE_LIFE = timedelta(days=1)
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 
@@ -49,8 +49,8 @@ class ExternalLinks:
         accounts: AccountStore,
         verification: EmailVerification,
         outbox: Outbox,
+        notices: Notices,
         mails: Mails,
-        clock: Clock,
         *,
         is_open: bool,
         providers: frozenset[str],
@@ -61,8 +61,8 @@ class ExternalLinks:
         self._accounts = accounts
         self._verification = verification
         self._outbox = outbox
+        self._notices = notices
         self._mails = mails
-        self._clock = clock
         self._is_open = is_open
         self._providers = providers
 
@@ -117,7 +117,8 @@ class ExternalLinks:
                 await self._accounts.add_external(user.id, user.user_id, external, session)
             except ExternalTaken:
                 raise _exists("This account of the provider is linked to another user") from None
-            await self._notify(user, provider, session)
+            notice = partial(self._mails.external_linked, provider.display_name)
+            await self._notices.add(notice, user, session)
             return user, True
 
         def events(made: tuple[User, bool]) -> list[Event]:
@@ -184,13 +185,6 @@ class ExternalLinks:
         user = await self._changes.make(work, events, None)
         self._outbox.wake()
         _log.info("user registered", user_id=user.user_id, provider=provider.name)
-
-    async def _notify(self, user: User, provider: Provider, session: ClientSession) -> None:
-        if user.email is not None and self._outbox.can_send("mail"):
-            until = self._clock.now() + _NOTICE_LIFE
-            name = provider.display_name
-            notice = self._mails.external_linked(user.email, name, until, user.id)
-            await self._outbox.add(notice, session)
 
 
 def _way_in(account: Account | None) -> WayIn:

@@ -1,18 +1,14 @@
 """Changing one's email address, with the token of a mail to the new one."""
 
-from datetime import timedelta
-
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, SessionEnded
 from server.delivery.outbox import Outbox
 from server.domains.identity.recovery.mails import Mails
-from server.domains.identity.recovery.model import MAILS_AN_HOUR, VERIFY_LIFE, MailToken
-from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.recovery.model import VERIFY_LIFE, MailToken
+from server.domains.identity.recovery.store import MailCountStore, TokenStore
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
-
-_HOUR = timedelta(hours=1)
 
 
 class EmailChange:
@@ -21,6 +17,7 @@ class EmailChange:
         changes: RecordedChanges,
         users: Users,
         tokens: TokenStore,
+        counts: MailCountStore,
         outbox: Outbox,
         mails: Mails,
         clock: Clock,
@@ -28,6 +25,7 @@ class EmailChange:
         self._changes = changes
         self._users = users
         self._tokens = tokens
+        self._counts = counts
         self._outbox = outbox
         self._mails = mails
         self._clock = clock
@@ -45,7 +43,7 @@ class EmailChange:
         if address == user.email:
             raise InvalidRequest.of("email", "must be another address")
         subject, now = self._tokens.subject(address), self._clock.now()
-        if await self._tokens.count_since(subject, now - _HOUR, "change_email") >= MAILS_AN_HOUR:
+        if not await self._counts.take("change_email", address, now):
             return
         until, old = now + VERIFY_LIFE, user.email
 

@@ -113,7 +113,7 @@ class Mails:
             user,
         )
 
-    def external_linked(self, to: str, provider: str, until: datetime, user: str) -> Message:
+    def external_linked(self, provider: str, to: str, until: datetime, user: str) -> Message:
         return Message(
             "mail",
             "external_linked",

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["reset_password", "verify_email", "register", "change_email"]
+# Mails that are counted together. Those of a registration verify an address, too.
+Counted: TypeAlias = Literal["reset_password", "verify_email", "change_email"]
 
 RESET_LIFE = timedelta(minutes=30)
 VERIFY_LIFE = timedelta(days=1)
-MAILS_AN_HOUR = 3  # to one address
+MAILS_AN_HOUR = 3  # of one kind, to one address
 
 
 @dataclass(frozen=True, slots=True)

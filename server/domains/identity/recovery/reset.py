@@ -1,7 +1,6 @@
 """Setting a password that was forgotten, with the token of a mail."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import structlog
 
@@ -16,17 +15,18 @@ from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.factors.removal import FactorRemoval
 from server.domains.identity.credentials.lockout.names import names_of
 from server.domains.identity.credentials.lockout.service import Lockout
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.errors import CodeInvalid
 from server.domains.identity.recovery.mails import Mails
-from server.domains.identity.recovery.model import MAILS_AN_HOUR, RESET_LIFE, MailToken
-from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.recovery.model import RESET_LIFE, MailToken
+from server.domains.identity.recovery.store import MailCountStore, TokenStore
 from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
+from server.storage.repository import new_id
 
-_HOUR = timedelta(hours=1)
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 
@@ -37,11 +37,13 @@ class PasswordReset:
         users: Users,
         accounts: AccountStore,
         tokens: TokenStore,
+        counts: MailCountStore,
         hashing: PasswordHashing,
         sessions: SessionService,
         lockout: Lockout,
         removal: FactorRemoval,
         outbox: Outbox,
+        notices: Notices,
         mails: Mails,
         clock: Clock,
     ) -> None:
@@ -49,11 +51,13 @@ class PasswordReset:
         self._users = users
         self._accounts = accounts
         self._tokens = tokens
+        self._counts = counts
         self._hashing = hashing
         self._sessions = sessions
         self._lockout = lockout
         self._removal = removal
         self._outbox = outbox
+        self._notices = notices
         self._mails = mails
         self._clock = clock
 
@@ -66,27 +70,28 @@ class PasswordReset:
         user = await self._users.find("email", address)
         subject = self._tokens.subject(address)
         now = self._clock.now()
-        sent = await self._tokens.count_since(subject, now - _HOUR, "reset_password")
-        is_one_too_many = sent >= MAILS_AN_HOUR
+        may_send = await self._counts.take("reset_password", address, now)
         until = now + RESET_LIFE
-        to, user_id = (user.email or address, user.id) if user else (address, None)
+        # Of nobody everything has a user as well, so that it is in the same indexes.
+        to, user_id = (user.email or address, user.id) if user else (address, new_id())
+        add = self._outbox.add if user else self._outbox.add_decoy
 
         async def work(session: ClientSession) -> bool:
-            if is_one_too_many:
+            if not may_send:
                 return False
-            token = await self._tokens.add(
-                MailToken("reset_password", subject, until, user_id), session
-            )
-            mail = self._mails.reset_password(to, token, until, user_id)
+            made = MailToken("reset_password", subject, until, user_id)
+            token = await self._tokens.add(made, session)
+            await add(self._mails.reset_password(to, token, until, user_id), session)
             if user is None:
-                await self._outbox.add_decoy(mail, session)
-            else:
-                await self._outbox.add(mail, session)
+                # In place of the event: names that nobody has are never recorded, since a flood of them
+                # would bury the trail, and still cost the same.
+                await self._tokens.add(MailToken("reset_password", subject, now, user_id), session)
             return True
 
-        # Also of nobody, so that both take the same time.
-        event = Event("user.reset_requested", user.user_id if user else None)
-        await self._changes.make(work, lambda was_sent: [event] if was_sent else [], reply)
+        def events(was_sent: bool) -> Sequence[Event]:
+            return [Event("user.reset_requested", user.user_id)] if was_sent and user else []
+
+        await self._changes.make(work, events, reply)
         self._outbox.wake()
 
     async def reset(self, token: str, password: str) -> None:
@@ -137,10 +142,7 @@ class PasswordReset:
             await self._accounts.remove_phone(user.id, session)
             changes["phoneVerified"] = False
         await self._lockout.clear_user(user.id, names_of(user, account), session)
-        if user.email is not None:
-            until = self._clock.now() + timedelta(days=1)
-            notice = self._mails.password_changed(user.email, until, user.id)
-            await self._outbox.add(notice, session)
+        await self._notices.add(self._mails.password_changed, user, session)
         done = ["user.password_reset"]
         # A second factor stays, unless somebody added it before the address was shown to be anybody's.
         if not user.email_verified and await self._removal.remove(user, session):

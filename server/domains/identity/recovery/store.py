@@ -1,25 +1,69 @@
-"""Tokens of mails in MongoDB: collection `challenges`, under the SHA-256 of the token.
+"""Tokens of mails in MongoDB: collection `challenges`, under the SHA-256 of the token; and counts of mails.
 
-A token has 256 random bits, so a plain hash is enough. A document stays for an hour after its token has
-expired, to count the mails to an address.
+A token has 256 random bits, so a plain hash is enough.
 """
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from bson import ObjectId
-from pymongo import DESCENDING
+from pymongo import DESCENDING, IndexModel
 
 from server.core.clock import utc_now
 from server.domains.identity.credentials.challenges.store import CHALLENGES
-from server.domains.identity.recovery.model import Kind, MailToken
+from server.domains.identity.recovery.model import MAILS_AN_HOUR, Counted, Kind, MailToken
 from server.security.encryption import Vault
 from server.storage.driver import ClientSession, Database, Document
+from server.storage.updates import upsert
 
+MAIL_COUNTS = "mail_counts"
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    MAIL_COUNTS: [IndexModel("expiresAt", expireAfterSeconds=0)]
+}
 _MOST_READ = 100
+_HOUR = timedelta(hours=1)
+
+
+class MailCountStore:
+    """Counts of mails that strangers can have sent: collection `mail_counts`, which all hosts share.
+
+    There is a document for each address and kind, under an HMAC of both. A change is one command that counts
+    only what may pass, so of many at once no more are let through. Driver errors pass through.
+    """
+
+    def __init__(self, database: Database, key: bytes) -> None:
+        """`key`: 32 bytes, that hash addresses."""
+        self._counts = database.collection(MAIL_COUNTS)
+        self._key = key
+
+    async def take(
+        self, kind: Counted, address: str, now: datetime, session: ClientSession | None = None
+    ) -> bool:
+        """Count a mail, if one more of this kind may be sent to an address; whether it may.
+
+        Of this kind alone: mails of one kind, which strangers may ask for, must not use up those of another.
+        """
+        recent = {
+            "$filter": {
+                "input": {"$ifNull": ["$sent", []]},
+                "cond": {"$gt": ["$$this", now - _HOUR]},
+            }
+        }
+        document = await upsert(
+            self._counts,
+            hmac.digest(self._key, f"mails {kind} {address}".encode(), "sha256").hex(),
+            {"sent": recent},
+            {"passes": {"$lt": [{"$size": "$sent"}, MAILS_AN_HOUR]}},
+            {
+                "sent": {"$cond": ["$passes", {"$concatArrays": ["$sent", [now]]}, "$sent"]},
+                "expiresAt": {"$cond": ["$passes", now + _HOUR, "$expiresAt"]},
+            },
+            session=session,
+        )
+        return bool(document["passes"])
 
 
 class TokenStore:
@@ -34,16 +78,6 @@ class TokenStore:
     def subject(self, address: str) -> str:
         """The name of an address in this collection: nobody who reads it learns the address."""
         return hmac.new(self._key, f"address {address}".encode(), hashlib.sha256).hexdigest()
-
-    async def count_since(self, subject: str, since: datetime, *kinds: Kind) -> int:
-        """How many tokens of these kinds were made for an address since then.
-
-        Of these alone: mails of one kind, which strangers may ask for, must not use up those of another.
-        """
-        return await self._collection.count_documents(
-            {"subject": subject, "createdAt": {"$gt": since}, "kind": {"$in": list(kinds)}},
-            hint="subject_newest",
-        )
 
     async def add(self, token: MailToken, session: ClientSession) -> str:
         """The text of a new token."""
@@ -76,10 +110,13 @@ class TokenStore:
         )
         return self._read(document) if document else None
 
-    async def newest(self, kind: Kind, subject: str) -> Sequence[MailToken]:
+    async def newest(
+        self, kind: Kind, subject: str, session: ClientSession | None = None
+    ) -> Sequence[MailToken]:
         """The newest tokens of a kind for an address that hold: more than it gets mails a day."""
         found = self._collection.find(
-            {"subject": subject, "kind": kind, "expiresAt": {"$gt": utc_now()}, "usedAt": None}
+            {"subject": subject, "kind": kind, "expiresAt": {"$gt": utc_now()}, "usedAt": None},
+            session=session,
         )
         documents = await found.sort("createdAt", DESCENDING).limit(_MOST_READ).to_list(None)
         return [self._read(document) for document in documents]

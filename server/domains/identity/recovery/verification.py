@@ -1,7 +1,6 @@
 """Showing whose an email address is, with the token of a mail."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TypeAlias
 
 import msgspec
@@ -18,21 +17,22 @@ from server.domains.identity.credentials.factors.removal import FactorRemoval
 from server.domains.identity.errors import CodeInvalid
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import (
-    MAILS_AN_HOUR,
     VERIFY_LIFE,
     Kind,
     MailToken,
     VerifiedEmail,
 )
-from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.recovery.store import MailCountStore, TokenStore
 from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
+from server.storage.repository import new_id
 
 _Confirmed: TypeAlias = tuple[User, Sequence[Event]]
 
-_HOUR = timedelta(hours=1)
+# In the data of a registration whose mail was one too many for its address.
+_UNSENT = "unsent"
 # The kinds of tokens that show whose an address is, and the fields of the user that they change.
 _FIELDS: Mapping[Kind, Sequence[str]] = {
     "verify_email": ["emailVerified"],
@@ -49,6 +49,7 @@ class EmailVerification:
         users: Users,
         accounts: AccountStore,
         tokens: TokenStore,
+        counts: MailCountStore,
         sessions: SessionService,
         removal: FactorRemoval,
         outbox: Outbox,
@@ -59,6 +60,7 @@ class EmailVerification:
         self._users = users
         self._accounts = accounts
         self._tokens = tokens
+        self._counts = counts
         self._sessions = sessions
         self._removal = removal
         self._outbox = outbox
@@ -68,25 +70,29 @@ class EmailVerification:
     async def begin(self, user: User, hashed: str, session: ClientSession) -> None:
         """Have the mail sent to a user who has just registered with a password, inside the transaction."""
         assert user.email is not None  # noqa: S101 - who registers has an address
-        data = {"password": hashed}
-        await self._send(user.email, user.id, "verify_email", data, session)
+        await self._begin(user.email, user.id, {"password": hashed}, session)
 
-    async def begin_registration(self, new: NewUser, hashed: str, session: ClientSession) -> None:
-        """The same before the user exists: the token stands for the registration."""
+    async def begin_registration(
+        self, new: NewUser, hashed: str, session: ClientSession, *, decoy: bool
+    ) -> None:
+        """The same before the user exists: the token stands for the registration.
+
+        As a `decoy` no mail is sent; SendVerification finds the registration once it may send one.
+        """
         assert new.email is not None  # noqa: S101 - as above
         data = {"user": msgspec.json.encode(new).decode(), "password": hashed}
-        await self._send(new.email, None, "register", data, session)
+        if decoy:
+            data[_UNSENT] = ""
+        await self._send(new.email, None, "register", data, session, decoy=decoy)
 
     async def begin_external(self, user: User, key: str, session: ClientSession) -> None:
         """The same for a user made by a login at a provider, which has not verified the address."""
         assert user.email is not None  # noqa: S101 - as above
-        await self._send(user.email, user.id, "verify_email", {"external": key}, session)
+        await self._begin(user.email, user.id, {"external": key}, session)
 
-    async def has_had_enough(self, address: str) -> bool:
-        """Whether an address has got as many of these mails within the hour as it may."""
-        subject, since = self._tokens.subject(address), self._clock.now() - _HOUR
-        sent = await self._tokens.count_since(subject, since, "verify_email", "register")
-        return sent >= MAILS_AN_HOUR
+    async def may_send(self, address: str) -> bool:
+        """Count one of these mails, if the address may get one more within the hour; whether it may."""
+        return await self._counts.take("verify_email", address, self._clock.now())
 
     async def notify_owner(self, user: User, session: ClientSession, *, decoy: bool) -> None:
         """In place of that mail, to the owner of an address with which somebody registers again.
@@ -107,9 +113,9 @@ class EmailVerification:
         """
         self._outbox.require("mail")
         user = await self._users.find("email", address)
-        subject = self._tokens.subject(address)
-        pending = _pending(await self._tokens.newest("register", subject))
-        if await self.has_had_enough(address):
+        waiting = await self._tokens.newest("register", self._tokens.subject(address))
+        pending = _pending(waiting)
+        if not await self.may_send(address):
             return
         waits = user is not None and not user.email_verified
 
@@ -119,10 +125,7 @@ class EmailVerification:
             elif user is None and pending is not None:
                 await self._send(address, None, "register", pending, session)
             else:
-                until = self._clock.now() + VERIFY_LIFE
-                await self._tokens.add(MailToken("verify_email", subject, until), session)
-                decoy = self._mails.verify_email(address, "x" * 43, until, None)
-                await self._outbox.add_decoy(decoy, session)
+                await self._send(address, new_id(), "verify_email", {}, session, decoy=True)
             return True
 
         await self._changes.make(work, lambda _: [], None)
@@ -171,9 +174,19 @@ class EmailVerification:
     async def _register(self, token: MailToken, session: ClientSession) -> User:
         new = msgspec.json.decode(token.data["user"], type=NewUser)
         user = await self._users.create(new, session)
-        if (hashed := token.data.get("password")) is not None:
+        hashed = token.data.get("password")
+        if hashed is not None and not await self._was_withheld(token, session):
             await self._accounts.set_password(user.id, user.user_id, hashed, session)
         return await self._users.update(user.user_id, {"emailVerified": True}, session)
+
+    async def _was_withheld(self, token: MailToken, session: ClientSession) -> bool:
+        """Whether the address got no mail of another registration, because of too many.
+
+        Who opens a mail may then open a stranger's for want of the own one: its password opens nothing.
+        """
+        waiting = await self._tokens.newest("register", token.subject, session)
+        unsent = [each.data.get("password") for each in waiting if _UNSENT in each.data]
+        return any(each != token.data.get("password") for each in unsent)
 
     async def _confirm(self, token: MailToken, session: ClientSession) -> tuple[User, bool]:
         """The user, and whether a second factor was removed.
@@ -212,21 +225,28 @@ class EmailVerification:
         changes: Changes = {"email": email, "emailVerified": True}
         return await self._users.update(user.user_id, changes, session)
 
+    async def _begin(
+        self, address: str, user: str, data: dict[str, str], session: ClientSession
+    ) -> None:
+        """Send the mail to who has just become a user, which is once, whatever strangers had sent before."""
+        await self._counts.take("verify_email", address, self._clock.now(), session)
+        await self._send(address, user, "verify_email", data, session)
+
     async def _send(
         self,
         address: str,
         user: str | None,
-        kind: str,
+        kind: Kind,
         data: dict[str, str],
         session: ClientSession,
+        *,
+        decoy: bool = False,
     ) -> None:
         until = self._clock.now() + VERIFY_LIFE
-        subject = self._tokens.subject(address)
-        made = MailToken(
-            "register" if kind == "register" else "verify_email", subject, until, user, data
-        )
+        made = MailToken(kind, self._tokens.subject(address), until, user, data)
         token = await self._tokens.add(made, session)
-        await self._outbox.add(self._mails.verify_email(address, token, until, user), session)
+        add = self._outbox.add_decoy if decoy else self._outbox.add
+        await add(self._mails.verify_email(address, token, until, user), session)
 
 
 def _pending(tokens: Sequence[MailToken]) -> dict[str, str] | None:
@@ -239,4 +259,5 @@ def _pending(tokens: Sequence[MailToken]) -> dict[str, str] | None:
     if not waiting:
         return None
     is_only_one = len({data.get("password") for data in waiting}) == 1
-    return waiting[0] if is_only_one else {"user": waiting[0]["user"]}
+    kept = ("user", "password") if is_only_one else ("user",)
+    return {name: waiting[0][name] for name in kept if name in waiting[0]}

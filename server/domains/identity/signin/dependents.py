@@ -1,7 +1,6 @@
 """Changes what identity keeps of a user together with the user."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
 from server.core.clock import Clock
@@ -11,6 +10,7 @@ from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.lockout.names import names_of
 from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.store import TokenStore
 from server.domains.identity.sessions.service import SessionService
@@ -18,8 +18,6 @@ from server.domains.identity.sessions.store import SessionStore
 from server.domains.identity.tokens.revocations import RevocationWriter
 from server.kernel import UserDependents
 from server.storage.driver import ClientSession, Database
-
-_NOTICE_LIFE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -84,15 +82,13 @@ class AddressDependents(UserDependents):
     """Ends the mails that an address has got, and notifies it, when a user gets another one."""
 
     _mail_tokens: TokenStore
-    _outbox: Outbox
+    _notices: Notices
     _mails: Mails
-    _clock: Clock
 
     async def email_changed(self, user: User, before: str | None, session: ClientSession) -> None:
         await self._mail_tokens.end_all(user.id, session)
-        if before is not None and self._outbox.can_send("mail"):
-            until = self._clock.now() + _NOTICE_LIFE
-            await self._outbox.add(self._mails.email_changed(before, until, user.id), session)
+        if before is not None:
+            await self._notices.add_to(before, self._mails.email_changed, user, session)
 
     def committed(self, user: User) -> None:
-        self._outbox.wake()
+        self._notices.wake()

@@ -80,13 +80,13 @@ class Registration:
         """Two who register one address do not meet: who opens the mail gets it."""
         await self._check_free(new.user_id)
         owner = await self._users.find("email", new.email or "")
-        has_had_enough = await self._verification.has_had_enough(new.email or "")
+        decoy = not await self._verification.may_send(new.email or "")
 
         async def work(session: ClientSession) -> bool:
             if owner is None:
-                await self._verification.begin_registration(new, hashed, session)
+                await self._verification.begin_registration(new, hashed, session, decoy=decoy)
             else:
-                await self._verification.notify_owner(owner, session, decoy=has_had_enough)
+                await self._verification.notify_owner(owner, session, decoy=decoy)
             return True
 
         await self._changes.make(work, lambda _: [], None)

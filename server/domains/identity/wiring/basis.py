@@ -9,11 +9,12 @@ from server.domains.identity.credentials.lockout.addresses import AddressGuard
 from server.domains.identity.credentials.lockout.devices import DeviceTokens
 from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.credentials.lockout.store import LoginFailureStore
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing
 from server.domains.identity.credentials.passwords.policy import PasswordPolicy
 from server.domains.identity.credentials.passwords.scheme import PasswordScheme
 from server.domains.identity.recovery.mails import Mails
-from server.domains.identity.recovery.store import TokenStore
+from server.domains.identity.recovery.store import MailCountStore, TokenStore
 from server.domains.identity.sessions.activity import ActivityCount
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
 from server.domains.identity.sessions.refreshing import SessionRefresher
@@ -60,10 +61,12 @@ class Basis:
         self._outbox = kernel.outbox
         self.origin = self._settings.origin(self._edge.port)
         self.mails = Mails(self.origin)
+        self.notices = Notices(self._outbox, self._clock)
         self.accounts = AccountStore(kernel.database)
         self.session_documents = SessionStore(kernel.database)
         self.challenges = ChallengeStore(kernel.database, self._secret(CHALLENGES))
         self.mail_tokens = TokenStore(kernel.database, self._secret(MAIL_TOKENS))
+        self.mail_counts = MailCountStore(kernel.database, self._secret(MAIL_TOKENS))
         self.devices = DeviceTokens(self._secret(DEVICES))
         self.cookies = Cookies(secure=self.origin.startswith("https://"))
 
@@ -94,7 +97,7 @@ class Basis:
 
     @cached_property
     def refresher(self) -> SessionRefresher:
-        notices = ReuseMails(self._users, self._outbox, self.mails, self._clock)
+        notices = ReuseMails(self._users, self.notices, self.mails)
         return SessionRefresher(
             self._changes, self.session_documents, self.refresh_tokens, self.sessions, notices,
             self._settings, self._clock,

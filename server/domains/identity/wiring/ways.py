@@ -5,7 +5,6 @@ from functools import cached_property
 from server.delivery.settings import DeliverySettings
 from server.domains.identity.credentials.factors.code_limits import HourlyLimit
 from server.domains.identity.credentials.factors.code_sending import CodeSending
-from server.domains.identity.credentials.factors.notices import FactorNotices
 from server.domains.identity.credentials.factors.reauthentication import Reauthentication
 from server.domains.identity.credentials.factors.removal import FactorRemoval
 from server.domains.identity.credentials.factors.service import FactorService
@@ -50,49 +49,47 @@ class Wiring(Basis):
         return TotpSecrets(self._secret(TOTP))
 
     @cached_property
-    def _factor_notices(self) -> FactorNotices:
-        return FactorNotices(self._outbox, self._clock)
-
-    @cached_property
     def _removal(self) -> FactorRemoval:
         return FactorRemoval(
             self._users, self.accounts, self.challenges, self.second_factor_lockout,
-            self._factor_notices,
+            self.notices,
         )  # fmt: skip
 
     @cached_property
     def _second_factors(self) -> SecondFactors:
         return SecondFactors(
             self._changes, self.accounts, self._totp_secrets, self.second_factor_lockout,
-            self._factor_notices, self._clock,
+            self.notices, self._clock,
         )  # fmt: skip
 
     @cached_property
     def factors(self) -> FactorService:
         return FactorService(
             self._changes, self._users, self.accounts, self._totp_secrets, self._second_factors,
-            self._removal, self.sessions, self._factor_notices, self._clock,
+            self._removal, self.sessions, self.notices, self._clock,
         )  # fmt: skip
 
     @cached_property
     def verification(self) -> EmailVerification:
         return EmailVerification(
-            self._changes, self._users, self.accounts, self.mail_tokens, self.sessions, self._removal,
-            self._outbox, self.mails, self._clock,
+            self._changes, self._users, self.accounts, self.mail_tokens, self.mail_counts, self.sessions,
+            self._removal, self._outbox, self.mails, self._clock,
         )  # fmt: skip
 
     @cached_property
     def reset(self) -> PasswordReset:
         return PasswordReset(
-            self._changes, self._users, self.accounts, self.mail_tokens, self.hashing, self.sessions,
-            self.lockout, self._removal, self._outbox, self.mails, self._clock,
+            self._changes, self._users, self.accounts, self.mail_tokens, self.mail_counts, self.hashing,
+            self.sessions, self.lockout, self._removal, self._outbox, self.notices, self.mails,
+            self._clock,
         )  # fmt: skip
 
     @cached_property
     def email_change(self) -> EmailChange:
         return EmailChange(
-            self._changes, self._users, self.mail_tokens, self._outbox, self.mails, self._clock
-        )
+            self._changes, self._users, self.mail_tokens, self.mail_counts, self._outbox, self.mails,
+            self._clock,
+        )  # fmt: skip
 
     @cached_property
     def _registration(self) -> Registration:
@@ -103,7 +100,7 @@ class Wiring(Basis):
 
     @cached_property
     def _phone_owners(self) -> PhoneOwners:
-        return PhoneOwners(self._users, self.accounts, self._outbox, self._clock)
+        return PhoneOwners(self._users, self.accounts, self.notices, self._clock)
 
     @cached_property
     def _phone_codes(self) -> PhoneCodes:
@@ -152,8 +149,8 @@ class Wiring(Basis):
     @cached_property
     def links(self) -> ExternalLinks:
         return ExternalLinks(
-            self._changes, self._users, self.accounts, self.verification, self._outbox, self.mails,
-            self._clock, is_open=self._settings.registration == "open",
+            self._changes, self._users, self.accounts, self.verification, self._outbox, self.notices,
+            self.mails, is_open=self._settings.registration == "open",
             providers=frozenset(self._settings.oidc_providers),
         )  # fmt: skip
 
@@ -184,14 +181,14 @@ class Wiring(Basis):
     def me(self) -> MeService:
         return MeService(
             self._changes, self._users, self.accounts, self.hashing, self.lockout, self.sessions,
-            self.mail_tokens, self._outbox, self.mails, self._clock,
+            self.mail_tokens, self.notices, self.mails,
         )  # fmt: skip
 
     @cached_property
     def staff(self) -> StaffService:
         return StaffService(
             self._changes, self._users, self.accounts, self.sessions, self.reset, self.lockout,
-            self.second_factor_lockout, self._removal, self._factor_notices,
+            self.second_factor_lockout, self._removal, self.notices,
         )  # fmt: skip
 
     @cached_property
@@ -219,5 +216,5 @@ class Wiring(Basis):
         return (
             logins,
             roles,
-            AddressDependents(self.mail_tokens, self._outbox, self.mails, self._clock),
+            AddressDependents(self.mail_tokens, self.notices, self.mails),
         )

@@ -13,6 +13,7 @@ from server.core.users import NewUser, UserExists
 from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts import store as account_store
 from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.external.links import ExternalLinks, key_of
 from server.domains.identity.external.model import Claims
 from server.domains.identity.providers import Provider
@@ -49,9 +50,10 @@ async def test_closed_registration_makes_nobody(database: Database) -> None:
     changes = RecordedChanges(database, AuditTrail(database, Codes(bytes(32))))
     # Nothing is sent before somebody is made.
     outbox, verification = cast("Outbox", None), cast("EmailVerification", None)
+    notices = Notices(outbox, Clock())
     links = ExternalLinks(
-        changes, UserDirectory(users), AccountStore(database), verification, outbox,
-        Mails("https://finlink.example"), Clock(), is_open=False, providers=frozenset({"a"}),
+        changes, UserDirectory(users), AccountStore(database), verification, outbox, notices,
+        Mails("https://finlink.example"), is_open=False, providers=frozenset({"a"}),
     )  # fmt: skip
     key = key_of(PROVIDER, "1")
     with pytest.raises(PermissionDenied, match="closed"):

@@ -41,6 +41,7 @@ def test_production_needs_the_full_cost() -> None:
         "app_env": "production",
         "encryption_key": secrets.token_hex(32),
         "public_url": "https://finlink.example",
+        "email_verification": "optional",
     }
     with pytest.raises(ConfigError) as caught:
         load(**given, bcrypt_rounds=11)

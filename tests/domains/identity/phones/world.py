@@ -16,6 +16,7 @@ from server.delivery.store import DELIVERIES, DeliveryStore
 from server.domains.identity.credentials.accounts.model import Phone
 from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.challenges.store import CHALLENGES, ChallengeStore
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.credentials.phones.codes import PhoneCodes
 from server.domains.identity.credentials.phones.limits import SmsLimits
 from server.domains.identity.credentials.phones.model import SentCode
@@ -71,7 +72,8 @@ class World:
 
     def login(self, *, may_register: bool = True) -> PhoneLogin:
         """As far as no session begins."""
-        owners = PhoneOwners(self._users, self._accounts, self._outbox, self.clock)
+        notices = Notices(self._outbox, self.clock)
+        owners = PhoneOwners(self._users, self._accounts, notices, self.clock)
         countries = frozenset({"IN"})
         codes = PhoneCodes(
             self._changes, self._challenges, self.limits, self._outbox, countries, self.clock

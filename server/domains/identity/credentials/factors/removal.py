@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from server.core.users import User
 from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.challenges.store import ChallengeStore
-from server.domains.identity.credentials.factors.notices import FactorNotices
+from server.domains.identity.credentials.factors import messages
 from server.domains.identity.credentials.lockout.service import SecondFactorLockout
+from server.domains.identity.credentials.notices import Notices
 from server.kernel import Users
 from server.storage.driver import ClientSession
 
@@ -17,7 +18,7 @@ class FactorRemoval:
     _accounts: AccountStore
     _challenges: ChallengeStore
     _lockout: SecondFactorLockout
-    _notices: FactorNotices
+    _notices: Notices
 
     async def remove(self, user: User, session: ClientSession) -> bool:
         """Whether there was one, which is recorded as `user.totp_removed`. Part of a larger change."""
@@ -30,5 +31,5 @@ class FactorRemoval:
         if account.active_totp is None:
             return False
         await self._users.update(user.user_id, {"mfaEnabled": False}, session)
-        await self._notices.add("totp_removed", user, session)
+        await self._notices.add(messages.of("totp_removed"), user, session)
         return True

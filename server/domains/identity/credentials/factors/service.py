@@ -11,7 +11,7 @@ from server.core.principals import SignedIn
 from server.core.users import User
 from server.domains.identity.credentials.accounts.model import Account, Totp
 from server.domains.identity.credentials.accounts.store import AccountStore
-from server.domains.identity.credentials.factors import recovery_codes, totp
+from server.domains.identity.credentials.factors import messages, recovery_codes, totp
 from server.domains.identity.credentials.factors.model import (
     CODE_DIGITS,
     SETUP_LIFE,
@@ -20,10 +20,10 @@ from server.domains.identity.credentials.factors.model import (
     Solution,
     TotpSetup,
 )
-from server.domains.identity.credentials.factors.notices import FactorNotices
 from server.domains.identity.credentials.factors.removal import FactorRemoval
 from server.domains.identity.credentials.factors.solutions import SecondFactors
 from server.domains.identity.credentials.factors.totp import TotpSecrets
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.errors import CodeInvalid, LoginFailed, TotpActive, TotpNotActive
 from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
@@ -45,7 +45,7 @@ class FactorService:
         factors: SecondFactors,
         removal: FactorRemoval,
         sessions: SessionService,
-        notices: FactorNotices,
+        notices: Notices,
         clock: Clock,
     ) -> None:
         self._changes = changes
@@ -93,7 +93,7 @@ class FactorService:
             }
             await self._accounts.update(user.id, changes, session)
             await self._users.update(user.user_id, {"mfaEnabled": True}, session)
-            await self._notices.add("totp_added", user, session)
+            await self._notices.add(messages.of("totp_added"), user, session)
             return user
 
         await self._make(work, "user.totp_added")
@@ -140,7 +140,7 @@ class FactorService:
                 raise TotpNotActive
             changes = {"recoveryCodes": recovery_codes.stored(codes)}
             await self._accounts.update(user.id, dict(changes), session)
-            await self._notices.add("recovery_codes_renewed", user, session)
+            await self._notices.add(messages.of("recovery_codes_renewed"), user, session)
             return user
 
         await self._make(work, "user.recovery_codes_renewed")

@@ -7,11 +7,11 @@ from server.core.users import User
 from server.domains.identity.credentials.accounts.model import Account
 from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.challenges.model import Method
-from server.domains.identity.credentials.factors import recovery_codes
+from server.domains.identity.credentials.factors import messages, recovery_codes
 from server.domains.identity.credentials.factors.model import RightSolution, Solution
-from server.domains.identity.credentials.factors.notices import FactorNotices
 from server.domains.identity.credentials.factors.totp import TotpSecrets, step_of
 from server.domains.identity.credentials.lockout.service import SecondFactorLockout
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.errors import LoginFailed
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
@@ -28,7 +28,7 @@ class SecondFactors:
         accounts: AccountStore,
         secrets: TotpSecrets,
         lockout: SecondFactorLockout,
-        notices: FactorNotices,
+        notices: Notices,
         clock: Clock,
     ) -> None:
         self._changes = changes
@@ -65,7 +65,7 @@ class SecondFactors:
             raise LoginFailed
         await self._lockout.clear(user.id, session)
         if right.method == "recovery_code":
-            await self._notices.add("recovery_code_used", user, session)
+            await self._notices.add(messages.of("recovery_code_used"), user, session)
 
     def committed(self) -> None:
         """That transaction has been committed: send at once what the owner is notified of."""
@@ -77,7 +77,7 @@ class SecondFactors:
             return
 
         async def work(session: ClientSession) -> bool:
-            await self._notices.add("totp_failed", user, session)
+            await self._notices.add(messages.of("totp_failed"), user, session)
             return True
 
         await self._changes.make(work, lambda _: [], None)

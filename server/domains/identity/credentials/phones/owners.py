@@ -1,28 +1,25 @@
 """The users who sign in with a phone number."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from server.core.clock import Clock
 from server.core.events import Event
 from server.core.users import User
-from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.model import Account, Phone
 from server.domains.identity.credentials.accounts.store import AccountStore
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.credentials.phones import messages
 from server.domains.identity.credentials.phones.model import PhoneOwner
 from server.kernel import Users
 from server.storage.driver import ClientSession
 from server.storage.repository import new_id
 
-_NOTICE_LIFE = timedelta(days=1)
-
 
 @dataclass(frozen=True)
 class PhoneOwners:
     _users: Users
     _accounts: AccountStore
-    _outbox: Outbox
+    _notices: Notices
     _clock: Clock
 
     async def find(self, number: str) -> PhoneOwner | None:
@@ -51,13 +48,9 @@ class PhoneOwners:
         user = owner.user
         await self._accounts.remove_phone(user.id, session)
         await self._users.update(user.user_id, {"phoneVerified": False}, session)
-        if user.email is not None and self._outbox.can_send("mail"):
-            until = self._clock.now() + _NOTICE_LIFE
-            await self._outbox.add(messages.lost(user.email, until, user.id), session)
+        await self._notices.add(messages.lost, user, session)
         return Event("user.phone_changed", user.user_id, fields=("phone",))
 
     async def notify(self, user: User, session: ClientSession) -> None:
         """Let a user know that the number that signs in to the account is another one."""
-        if user.email is not None and self._outbox.can_send("mail"):
-            until = self._clock.now() + _NOTICE_LIFE
-            await self._outbox.add(messages.changed(user.email, until, user.id), session)
+        await self._notices.add(messages.changed, user, session)

@@ -1,11 +1,9 @@
 """Use cases of one's own account."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import structlog
 
-from server.core.clock import Clock
 from server.core.errors import InvalidRequest, RecentLoginRequired, SessionEnded
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
@@ -13,10 +11,10 @@ from server.core.model import Changes
 from server.core.pages import Page, PageRequest
 from server.core.principals import Represented, SignedIn
 from server.core.users import User
-from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.lockout.model import Name
 from server.domains.identity.credentials.lockout.service import Lockout
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing, Place
 from server.domains.identity.errors import LoginFailed
 from server.domains.identity.management.me.model import LoginMethods, Me
@@ -28,7 +26,6 @@ from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
 
-_NOTICE_LIFE = timedelta(days=1)
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 
@@ -42,9 +39,8 @@ class MeService:
         lockout: Lockout,
         sessions: SessionService,
         tokens: TokenStore,
-        outbox: Outbox,
+        notices: Notices,
         mails: Mails,
-        clock: Clock,
     ) -> None:
         self._changes = changes
         self._users = users
@@ -53,9 +49,8 @@ class MeService:
         self._lockout = lockout
         self._sessions = sessions
         self._tokens = tokens
-        self._outbox = outbox
+        self._notices = notices
         self._mails = mails
-        self._clock = clock
 
     async def get(self, caller: SignedIn | Represented) -> Me:
         """Raises SessionEnded if the user is gone."""
@@ -103,13 +98,13 @@ class MeService:
             # Logins that are not complete, and tokens of mails that somebody else may have asked for.
             await self._tokens.end_all(user.id, session)
             await self._lockout.succeeded(name, session)
-            await self._notify(user, session)
+            await self._notices.add(self._mails.password_changed, user, session)
             return user.user_id
 
         event = Event("user.password_changed", user.user_id)
         await self._changes.make(work, lambda _: event, None)
         self._sessions.announce(user.id)
-        self._outbox.wake()
+        self._notices.wake()
         _log.info("password changed", user_id=user.user_id)
 
     async def sessions(
@@ -151,13 +146,6 @@ class MeService:
         if not await place.verify(current, stored):
             await self._lockout.failed(name, user.user_id)
             raise LoginFailed
-
-    async def _notify(self, user: User, session: ClientSession) -> None:
-        if user.email is not None and self._outbox.can_send("mail"):
-            until = self._clock.now() + _NOTICE_LIFE
-            await self._outbox.add(
-                self._mails.password_changed(user.email, until, user.id), session
-            )
 
     async def _user(self, caller: SignedIn | Represented) -> User:
         user = await self._users.find("id", caller.user)

@@ -10,10 +10,10 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.pages import Page, PageRequest
 from server.domains.identity.credentials.accounts.store import AccountStore
-from server.domains.identity.credentials.factors.notices import FactorNotices
 from server.domains.identity.credentials.factors.removal import FactorRemoval
 from server.domains.identity.credentials.lockout.names import names_of
 from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
+from server.domains.identity.credentials.notices import Notices
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.sessions.model import LoginSession
 from server.domains.identity.sessions.service import SessionService
@@ -36,7 +36,7 @@ class StaffService:
     _lockout: Lockout
     _second_factors: SecondFactorLockout
     _removal: FactorRemoval
-    _notices: FactorNotices
+    _notices: Notices
 
     async def sessions(self, user_id: str, wanted: PageRequest) -> Page[LoginSession]:
         """Newest use first. Raises InvalidRequest for a bad page token."""

@@ -1,20 +1,15 @@
-"""Mails to owners: of each change of their second factor, and of attempts to guess it."""
+"""The mails to owners: of each change of their second factor, and of attempts to guess it."""
 
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Literal, TypeAlias
 
-from server.core.clock import Clock
-from server.core.users import User
 from server.delivery.message import Message
-from server.delivery.outbox import Outbox
-from server.storage.driver import ClientSession
+from server.domains.identity.credentials.notices import Writer
 
 Notice: TypeAlias = Literal[
     "totp_added", "totp_removed", "recovery_codes_renewed", "recovery_code_used", "totp_failed"
 ]
 
-_GOOD_FOR = timedelta(days=1)
 _IF_NOT_YOU = (
     "If it was not you, set a new password at once where you sign in, with `Forgot password`"
 )
@@ -38,20 +33,9 @@ _TEXTS: dict[Notice, str] = {
 }
 
 
-@dataclass(frozen=True)
-class FactorNotices:
-    _outbox: Outbox
-    _clock: Clock
-
-    async def add(self, notice: Notice, user: User, session: ClientSession) -> None:
-        """A mail, if there is a way to send one and the user has an address."""
-        if user.email is None or not self._outbox.can_send("mail"):
-            return
-        until = self._clock.now() + _GOOD_FOR
+def of(notice: Notice) -> Writer:
+    def write(to: str, until: datetime, user: str) -> Message:
         text = f"{_TEXTS[notice]}\n\n{_IF_NOT_YOU}"
-        mail = Message("mail", notice, user.email, text, until, _SUBJECTS[notice], user.id)
-        await self._outbox.add(mail, session)
+        return Message("mail", notice, to, text, until, _SUBJECTS[notice], user)
 
-    def wake(self) -> None:
-        """They were committed."""
-        self._outbox.wake()
+    return write
