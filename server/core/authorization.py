@@ -11,6 +11,10 @@ from server.core.access import Scope
 from server.core.errors import PermissionDenied, RecentLoginRequired, Unauthenticated
 from server.core.principals import Principal, Role, SignedIn
 
+# The age of a login that is a recent one: of the contract's `recent_login`, and of the calls that need it for
+# some requests only.
+RECENT_LOGIN = timedelta(minutes=10)
+
 
 class Reach(Enum):
     """Who may make a call at all."""
@@ -65,9 +69,14 @@ def _admit_user(access: Access, user: SignedIn, now: datetime) -> None:
         raise PermissionDenied("Only API keys may make this call")
     if access.reach is Reach.ROLE and not _has_role(access, user):
         raise PermissionDenied(_needs_role(access))
-    limit = access.recent_login
-    if limit is not None and now - user.auth_time > limit:
-        raise RecentLoginRequired(metadata={"maxAge": str(round(limit.total_seconds()))})
+    if access.recent_login is not None:
+        check_recent_login(user, now, within=access.recent_login)
+
+
+def check_recent_login(user: SignedIn, now: datetime, *, within: timedelta = RECENT_LOGIN) -> None:
+    """Raises RecentLoginRequired unless the user has proved within this time who it is."""
+    if now - user.auth_time > within:
+        raise RecentLoginRequired(metadata={"maxAge": str(round(within.total_seconds()))})
 
 
 def _admit_on_behalf(access: Access, principal: Principal) -> None:

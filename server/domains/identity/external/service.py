@@ -7,14 +7,9 @@ from typing import Final
 
 import structlog
 
+from server.core.authorization import check_recent_login
 from server.core.clock import Clock
-from server.core.errors import (
-    InvalidRequest,
-    PermissionDenied,
-    RecentLoginRequired,
-    Unauthenticated,
-    Unavailable,
-)
+from server.core.errors import InvalidRequest, PermissionDenied, Unauthenticated, Unavailable
 from server.core.principals import SignedIn
 from server.core.users import UserExists
 from server.domains.identity.credentials.accounts.model import Account
@@ -25,7 +20,6 @@ from server.domains.identity.external.client import ProviderClient
 from server.domains.identity.external.links import ExternalLinks, key_of
 from server.domains.identity.external.model import (
     LIFE,
-    RECENT,
     ExternalFailure,
     Linked,
     ProviderDown,
@@ -145,8 +139,7 @@ class ExternalLogins:
         """The `User.id` of who links a provider."""
         if signed_in is None:
             raise Unauthenticated("To link a provider, sign in and send authorization: Bearer")
-        if self._clock.now() - signed_in.auth_time > RECENT:
-            raise RecentLoginRequired(metadata={"maxAge": str(round(RECENT.total_seconds()))})
+        check_recent_login(signed_in, self._clock.now())
         return signed_in.user
 
     async def _begun(
