@@ -66,9 +66,16 @@ class ExternalLogins:
         return [each.provider for each in self._clients.values()]
 
     async def start(
-        self, name: str, redirect_uri: str, purpose: Purpose, signed_in: SignedIn | None
+        self,
+        name: str,
+        redirect_uri: str,
+        purpose: Purpose,
+        signed_in: SignedIn | None,
+        only: str | None = None,
     ) -> Started:
         """Begin a login. `state` names it, and who has `login_secret` can complete it.
+
+        `only` is the `User.id` of whom it may sign in, if it may be begun for that user alone.
 
         Raises ProviderNotFound, InvalidRequest for an address that is not the provider's, Unavailable;
         for a link Unauthenticated and RecentLoginRequired.
@@ -89,6 +96,7 @@ class ExternalLogins:
                 "redirectUri": redirect_uri,
                 "nonce": nonce,
                 "verifier": verifier,
+                **({"only": only} if only else {}),
             },
         )
         with self._failing(name, "start"):
@@ -123,7 +131,7 @@ class ExternalLogins:
             if linking is not None:
                 user = await self._links.link(linking, client.provider, there.sub, before)
                 return Linked(user.user_id)
-            return await self._sign_in(client, there, wanted)
+            return await self._sign_in(client, there, wanted, kept.get("only"))
 
     async def aclose(self) -> None:
         for client in self._clients.values():
@@ -167,10 +175,12 @@ class ExternalLogins:
             raise ExternalFailure("the state has just been used")
 
     async def _sign_in(
-        self, client: ProviderClient, there: SignedInThere, wanted: Wanted
+        self, client: ProviderClient, there: SignedInThere, wanted: Wanted, only: str | None
     ) -> Opened | Challenged:
         key = key_of(client.provider, there.sub)
         account = await self._links.account_of(key)
+        if only is not None and (account is None or account.id != only):
+            raise ExternalFailure("from this address only the device's own user may sign in")
         if account is None:
             account = await self._links.create(client.provider, key, await client.facts(there))
         user = await self._users.find("id", account.id)

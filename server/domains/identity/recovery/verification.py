@@ -136,6 +136,11 @@ class EmailVerification:
         if found.email is not None:
             await self.send(found.email)
 
+    async def owner(self, token: str) -> str | None:
+        """The `User.id` of whom a token is; None if it is a registration's, or nobody's."""
+        found = await self._tokens.find(token, *_FIELDS)
+        return found.user if found else None
+
     async def verify(self, token: str) -> VerifiedEmail:
         """Take a token: the address is its user's, who is made if it was a registration, or had another.
 

@@ -145,7 +145,7 @@ class Wiring(Basis):
     @cached_property
     def _password_login(self) -> PasswordLogin:
         return PasswordLogin(
-            self._users, self.accounts, self._phone_owners, self.hashing, self.lockout, self.devices,
+            self._users, self.accounts, self._phone_owners, self.hashing, self.lockout, self.known,
             self.completion, needs_verified_email=self._settings.must_verify_email,
         )  # fmt: skip
 
@@ -203,8 +203,7 @@ class Wiring(Basis):
         return ExternalAuthServicer(
             self._registration, self._password_login, self._phone_login, self._former_owner,
             second_factor, service, self.verification, self.reset, self._codes,
-            self._reauthentication, self.cookies, self.sign_ins.origins, self.addresses, self.devices,
-            self.external,
+            self._reauthentication, self.cookies, self.sign_ins.origins, self.known, self.external,
         )  # fmt: skip
 
     @cached_property
