@@ -123,8 +123,10 @@ class ExternalLogins:
             challenge = await self._begun(name, reply, signed_in)
             await client.check_issuer(reply.issuer)
             await self._spend(challenge)
-            kept, linking = challenge.data, challenge.user
-            before = None if linking is None else await self._links.way_in(linking)
+            kept = challenge.data
+            # A link is of the user who calls, as `_begun` has checked.
+            linking = None if challenge.user is None else signed_in
+            before = None if linking is None else await self._links.way_in(linking.user)
             there = await client.redeem(
                 reply.code, kept["redirectUri"], kept["nonce"], kept["verifier"]
             )

@@ -194,7 +194,9 @@ class AuthServicer(AuthServiceServicer):
         self, request: recovery_pb2.VerifyEmailRequest, context: Context
     ) -> recovery_pb2.VerifyEmailResponse:
         await self._check_address(known.owner(partial(self._verification.owner, request.token)))
-        verified = await self._verification.verify(request.token)
+        signed_in = current_call().principal.signed_in
+        reader = signed_in.user if signed_in else None
+        verified = await self._verification.verify(request.token, reader)
         return recovery_pb2.VerifyEmailResponse(
             message="Email verified successfully",
             data=to_message(recovery_pb2.VerifyEmailData, verified),

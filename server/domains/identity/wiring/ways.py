@@ -91,8 +91,9 @@ class Wiring(Basis):
     @cached_property
     def email_change(self) -> EmailChange:
         return EmailChange(
-            self._changes, self._users, self.mail_tokens, self._outbox, self.mails, self._clock
-        )
+            self._changes, self._users, self.sessions, self.mail_tokens, self._outbox, self.mails,
+            self._clock,
+        )  # fmt: skip
 
     @cached_property
     def _registration(self) -> Registration:
@@ -118,8 +119,9 @@ class Wiring(Basis):
     @cached_property
     def phone_change(self) -> PhoneChange:
         return PhoneChange(
-            self._changes, self._users, self._phone_owners, self._phone_codes, self._outbox
-        )
+            self._changes, self._users, self._phone_owners, self._phone_codes, self._outbox,
+            self.sessions,
+        )  # fmt: skip
 
     @cached_property
     def _phone_registration(self) -> PhoneRegistration:
@@ -152,8 +154,8 @@ class Wiring(Basis):
     @cached_property
     def links(self) -> ExternalLinks:
         return ExternalLinks(
-            self._changes, self._users, self.accounts, self.verification, self._outbox, self.mails,
-            self._clock, is_open=self._settings.registration == "open",
+            self._changes, self._users, self.accounts, self.sessions, self.verification, self._outbox,
+            self.mails, self._clock, is_open=self._settings.registration == "open",
             providers=frozenset(self._settings.oidc_providers),
         )  # fmt: skip
 

@@ -97,6 +97,7 @@ class MeService:
             await self._sessions.end_all(
                 user.id, "credentials", session, except_session=caller.session_id
             )
+            await self._sessions.require(caller.session_id, session)
             now = await self._accounts.find({"_id": user.id}, session)
             if (now.password.hash if now and now.password else None) != stored:
                 raise LoginFailed  # it was changed meanwhile

@@ -73,7 +73,7 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     async def ChangeEmail(
         self, request: me_pb2.ChangeEmailRequest, context: Context
     ) -> me_pb2.ChangeEmailResponse:
-        await self._email_change.ask(_signed_in().user, request.email.lower())
+        await self._email_change.ask(_signed_in(), request.email.lower())
         return me_pb2.ChangeEmailResponse(message="Open the mail that was sent to the new address")
 
     async def ListSessions(
