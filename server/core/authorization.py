@@ -122,15 +122,22 @@ def acts_as(principal: Principal, role: Role, scope: Scope) -> bool:
     return (key is None or key.scope >= scope) and (user is None or user.role >= role)
 
 
-def is_moderator(principal: Principal) -> bool:
-    """Whether the caller reaches others as a moderator, who acts on users and not on staff."""
-    return principal.signed_in is not None and principal.signed_in.role is Role.MODERATOR
+def moderates(access: Access, principal: Principal) -> bool:
+    """Whether the caller acts on others as a moderator, who acts on users and not on staff.
+
+    To read what users read of themselves is not to act: lists show it of everybody. To look on somebody's
+    behalf is, and so are calls that only staff may make.
+    """
+    if principal.signed_in is None or principal.signed_in.role is not Role.MODERATOR:
+        return False
+    only_reads = access.reads and access.reach is Reach.SELF
+    return not only_reads or principal.on_behalf_of is not None
 
 
 def is_moderated(access: Access, principal: Principal, user_id: str) -> bool:
-    """Whether the caller reaches this `userId` in that way."""
+    """Whether the caller acts on this `userId` in that way."""
     user = principal.signed_in
-    if user is None or not is_moderator(principal):
+    if user is None or not moderates(access, principal):
         return False
     return access.reach is Reach.ROLE or user_id != user.user_id
 
