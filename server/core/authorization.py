@@ -11,6 +11,10 @@ from server.core.access import Scope
 from server.core.errors import PermissionDenied, RecentLoginRequired, Unauthenticated
 from server.core.principals import Principal, Role, SignedIn
 
+# The age of a login that is a recent one: of the contract's `recent_login`, and of the calls that need it for
+# some requests only.
+RECENT_LOGIN = timedelta(minutes=10)
+
 
 class Reach(Enum):
     """Who may make a call at all."""
@@ -65,9 +69,14 @@ def _admit_user(access: Access, user: SignedIn, now: datetime) -> None:
         raise PermissionDenied("Only API keys may make this call")
     if access.reach is Reach.ROLE and not _has_role(access, user):
         raise PermissionDenied(_needs_role(access))
-    limit = access.recent_login
-    if limit is not None and now - user.auth_time > limit:
-        raise RecentLoginRequired(metadata={"maxAge": str(round(limit.total_seconds()))})
+    if access.recent_login is not None:
+        check_recent_login(user, now, within=access.recent_login)
+
+
+def check_recent_login(user: SignedIn, now: datetime, *, within: timedelta = RECENT_LOGIN) -> None:
+    """Raises RecentLoginRequired unless the user has proved within this time who it is."""
+    if now - user.auth_time > within:
+        raise RecentLoginRequired(metadata={"maxAge": str(round(within.total_seconds()))})
 
 
 def _admit_on_behalf(access: Access, principal: Principal) -> None:
@@ -113,15 +122,22 @@ def acts_as(principal: Principal, role: Role, scope: Scope) -> bool:
     return (key is None or key.scope >= scope) and (user is None or user.role >= role)
 
 
-def is_moderator(principal: Principal) -> bool:
-    """Whether the caller reaches others as a moderator, who acts on users and not on staff."""
-    return principal.signed_in is not None and principal.signed_in.role is Role.MODERATOR
+def moderates(access: Access, principal: Principal) -> bool:
+    """Whether the caller acts on others as a moderator, who acts on users and not on staff.
+
+    To read what users read of themselves is not to act: lists show it of everybody. To look on somebody's
+    behalf is, and so are calls that only staff may make.
+    """
+    if principal.signed_in is None or principal.signed_in.role is not Role.MODERATOR:
+        return False
+    only_reads = access.reads and access.reach is Reach.SELF
+    return not only_reads or principal.on_behalf_of is not None
 
 
 def is_moderated(access: Access, principal: Principal, user_id: str) -> bool:
-    """Whether the caller reaches this `userId` in that way."""
+    """Whether the caller acts on this `userId` in that way."""
     user = principal.signed_in
-    if user is None or not is_moderator(principal):
+    if user is None or not moderates(access, principal):
         return False
     return access.reach is Reach.ROLE or user_id != user.user_id
 

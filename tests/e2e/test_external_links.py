@@ -24,6 +24,8 @@ from tests.e2e.mails import mail, token_of
 from tests.providers import REDIRECT, OutsideProvider
 from tests.stack import Stack
 
+RESET, VERIFY = "Set a new password", "Verify your email address"
+
 
 async def test_an_attacker_was_there_first(
     rest: httpx.AsyncClient, stack: Stack, one: OutsideProvider, new_id: str
@@ -67,11 +69,78 @@ async def test_an_address_is_verified_without_losing_the_provider(
     claims = {"email": f"{new_id}@example.com"}
     first = await came_by(rest, "one", one, new_id, claims)
     user_id = (await me(rest, first.json()["data"]))["userId"]
-    token = token_of(await mail(stack, claims["email"], "Verify your email address"))
-    assert (await rest.post("/auth/verify-email", json={"token": token})).status_code == 200
+    token = token_of(await mail(stack, claims["email"], VERIFY))
+    headers = bearer(first.json()["data"])  # the page behind the link sends a cookie in its place
+    done = await rest.post("/auth/verify-email", json={"token": token}, headers=headers)
+    assert done.status_code == 200, done.text
     again = await came_by(rest, "one", one, new_id, {})
     found = await me(rest, again.json()["data"])
     assert (found["userId"], found["emailVerified"]) == (user_id, True)
+
+
+async def test_a_provider_of_who_was_there_first_ends_with_the_proof(
+    rest: httpx.AsyncClient,
+    stack: Stack,
+    one: OutsideProvider,
+    two: OutsideProvider,
+    new_id: str,
+) -> None:
+    """An attacker types the victim's address at a provider; the victim opens the mail of that very login."""
+    address = f"{new_id}@example.com"
+    first = await came_by(rest, "one", one, new_id, {"email": address})
+    attacker = first.json()["data"]
+    user_id = (await me(rest, attacker))["userId"]
+    linked = await came_by(rest, "two", two, new_id, {}, bearer(attacker), purpose="link")
+    assert linked.json()["message"] == "Provider linked"
+    body = {"newPassword": PASSWORD}
+    set_first = await rest.put("/auth/me/password", json=body, headers=bearer(attacker))
+    assert set_first.status_code == 200, set_first.text
+    # The new password has ended the mail; it is sent again.
+    token = token_of(await mail(stack, address, VERIFY))
+    stale = await rest.post("/auth/verify-email", json={"token": token})
+    refused(stale, 400, "CODE_INVALID")
+    await rest.post("/auth/send-verification", json={"email": address})
+    await _proves(rest, stack, address, 2)
+
+    refused(await rest.get("/auth/me", headers=bearer(attacker)), 401, "SESSION_ENDED")
+    refused(await came_by(rest, "one", one, new_id, {"email": address}), 409, "USER_EXISTS")
+    stranger = await came_by(rest, "two", two, new_id, {})
+    assert (await me(rest, stranger.json()["data"]))["userId"] != user_id
+    old = await rest.post("/auth/login", json={"email": address, "password": PASSWORD})
+    refused(old, 401, "LOGIN_FAILED")
+
+
+async def test_only_who_is_signed_in_to_the_account_keeps_the_provider_of_its_mail(
+    rest: httpx.AsyncClient, stack: Stack, one: OutsideProvider, new_id: str
+) -> None:
+    """Neither who is signed in nowhere, nor who is signed in to another account."""
+    other = bearer(await signed_in(rest, f"{new_id}_other"))
+    for number, headers in enumerate((None, other)):
+        sub, address = f"{new_id}_{number}", f"{new_id}.{number}@example.com"
+        attacker = (await came_by(rest, "one", one, sub, {"email": address})).json()["data"]
+        await _proves(rest, stack, address, headers=headers)
+        refused(await rest.get("/auth/me", headers=bearer(attacker)), 401, "SESSION_ENDED")
+        refused(await came_by(rest, "one", one, sub, {"email": address}), 409, "USER_EXISTS")
+        await rest.post("/auth/forgot-password", json={"email": address})
+        body = {"token": token_of(await mail(stack, address, RESET)), "password": NEW}
+        assert (await rest.post("/auth/reset-password", json=body)).status_code == 200
+        user_id = attacker["user"]["userId"]
+        victim = await me(rest, await login(rest, user_id, password=NEW))
+        assert victim["loginMethods"] == {"password": True, "phone": False, "external": []}
+        assert victim["emailVerified"] is True
+
+
+async def _proves(
+    rest: httpx.AsyncClient,
+    stack: Stack,
+    address: str,
+    count: int = 1,
+    headers: dict[str, str] | None = None,
+) -> None:
+    """The owner of an address opens the newest mail that came there."""
+    body = {"token": token_of(await mail(stack, address, VERIFY, count))}
+    done = await rest.post("/auth/verify-email", json=body, headers=headers)
+    assert done.status_code == 200, done.text
 
 
 async def test_a_provider_is_linked_and_unlinked(
@@ -192,3 +261,32 @@ async def test_a_password_that_is_reset_meanwhile_ends_a_link(
     assert "the user's password was set meanwhile" in stack.log.read_text()
     again = await login(rest, new_id, password=NEW)
     assert (await me(rest, again))["loginMethods"]["external"] == []
+
+
+async def test_an_address_that_is_proved_meanwhile_ends_a_link(
+    rest: httpx.AsyncClient,
+    stack: Stack,
+    documents: Documents,
+    one: OutsideProvider,
+    provider_ports: dict[str, int],
+    new_id: str,
+) -> None:
+    """An attacker without a password links another provider as the victim opens the mail."""
+    address = f"{new_id}@example.com"
+    attacker = (await came_by(rest, "one", one, new_id, {"email": address})).json()["data"]
+
+    async def prove() -> None:
+        await _proves(rest, stack, address)
+
+    async with scripted(provider_ports["busy"]) as provider:
+        provider.key, provider.meanwhile = KEY, prove
+        begun = await began(rest, "busy", bearer(attacker), purpose="link")
+        query = parse_qs(urlsplit(begun["authorizationUrl"]).query)
+        provider.signs(query["nonce"][0], sub=new_id)
+        answer = {"code": "x", "state": begun["state"]}
+        iss = provider.issuer
+        reply = await completed(rest, "busy", begun, answer, bearer(attacker), iss=iss)
+    refused(reply, 401, "EXTERNAL_LOGIN_FAILED")
+    account = await documents["credentials"].find_one({"userId": attacker["user"]["userId"]})
+    assert account is not None
+    assert account["externals"] == []

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import httpx
+from bson import ObjectId
 
+from server.core.clock import utc_now
+from tests.e2e.connector_steps import Documents
+from tests.e2e.external_steps import began, completed
 from tests.e2e.identity_steps import PASSWORD, bearer, login, refused, register, signed_in
 from tests.e2e.mails import mail, mails, token_of
 from tests.e2e.phones import calling, code_of, new_number
+from tests.providers import OutsideProvider
 from tests.stack import Stack
 
 RESET, VERIFY, CHANGE = (
@@ -54,6 +59,38 @@ async def test_verifying_ends_a_change_of_the_address_from_before(
     assert (await rest.post("/auth/verify-email", json={"token": token})).status_code == 200
     refused(await rest.post("/auth/verify-email", json={"token": kept}), 400, "CODE_INVALID")
     assert (await rest.get(f"/users/{new_id}")).json()["data"]["email"] == address
+
+
+async def test_a_session_that_has_ended_leaves_nothing_behind(
+    stack: Stack, documents: Documents, one: OutsideProvider, new_id: str
+) -> None:
+    """A call that has begun before its end, or has come to a host that has not heard of that."""
+    number, other = new_number(), f"{new_id}.other@example.com"
+    async with calling(stack) as caller:
+        session = await signed_in(caller, new_id)
+        own = bearer(session)
+        sent = await caller.put("/auth/me/phone", json={"phoneNumber": number}, headers=own)
+        phone = {"challengeId": sent.json()["data"]["challengeId"]}
+        phone["code"] = await code_of(stack, number)
+        begun = await began(caller, "one", own, purpose="link")
+        reply = await one.sign_in(begun["authorizationUrl"], new_id)
+        match = {"_id": ObjectId(session["sessionId"])}
+        await documents["login_sessions"].update_one(match, {"$set": {"endedAt": utc_now()}})
+
+        password = {"currentPassword": PASSWORD, "newPassword": "an even better battery"}
+        for verb, path, body in (
+            ("PUT", "/auth/me/password", password),
+            ("PUT", "/auth/me/email", {"email": other}),
+            ("POST", "/auth/me/phone/confirm", phone),
+            ("POST", "/auth/me/totp", {}),
+        ):
+            ended = await caller.request(verb, path, json=body, headers=own)
+            refused(ended, 401, "SESSION_ENDED")
+        refused(await completed(caller, "one", begun, reply, own), 401, "SESSION_ENDED")
+        assert await mails(stack, other) == []
+        me = await caller.get("/auth/me", headers=bearer(await login(caller, new_id)))
+    found = me.json()["data"]
+    assert found["loginMethods"] == {"password": True, "phone": False, "external": []}
 
 
 async def test_a_login_ends_the_session_that_the_browser_had(

@@ -166,12 +166,10 @@ async def test_a_moderator_acts_on_users_only(
     about = {f"{new_id}_chief": 403, new_id: 200}
     for user_id, status in about.items():
         for verb, path, body in (
-            ("GET", f"/users/{user_id}", None),
             ("GET", f"/users/{user_id}/sessions", None),
             ("DELETE", f"/users/{user_id}/sessions", None),
             ("PUT", f"/users/{user_id}/status", {"status": "active"}),
             ("PATCH", f"/users/{user_id}", {"status": "active"}),
-            ("GET", f"/connectors/user/{user_id}", None),
         ):
             reply = await rest.request(verb, path, json=body, headers=helper)
             assert reply.status_code == status, (verb, path, reply.text)
@@ -183,6 +181,23 @@ async def test_a_moderator_acts_on_users_only(
     refused(reply, 403, "PERMISSION_DENIED")
     reply = await rest.get(f"/users/{new_id}_helper/sessions", headers=chief)
     assert reply.status_code == 200
+
+
+async def test_a_moderator_reads_of_one_what_a_list_shows(
+    rest: httpx.AsyncClient, chief: dict[str, str], helper: dict[str, str], new_id: str
+) -> None:
+    ids = [new_id, f"{new_id}_chief", f"{new_id}_helper"]
+    await register(rest, new_id)
+    batch = await rest.get("/users:batchGet", params={"userIds": ids}, headers=helper)
+    listed = {each["userId"]: each for each in batch.json()["data"]["users"]}
+    assert listed.keys() == set(ids)
+    for user_id in ids:
+        for _ in range(2):  # the second is a cached one
+            read = await rest.get(f"/users/{user_id}", headers=helper)
+            assert read.status_code == 200, read.text
+            assert read.json()["data"]["email"] == listed[user_id]["email"]
+        connectors = await rest.get(f"/connectors/user/{user_id}", headers=helper)
+        assert connectors.status_code == 200, connectors.text
 
 
 async def test_staff_list_and_end_the_sessions_of_a_user(

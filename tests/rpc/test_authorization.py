@@ -7,13 +7,22 @@ from datetime import timedelta
 import pytest
 
 from server.core.access import ApiKey, Scope
-from server.core.authorization import Access, Reach, admit, check_owner, may_reach
+from server.core.authorization import (
+    RECENT_LOGIN,
+    Access,
+    Reach,
+    admit,
+    check_owner,
+    check_recent_login,
+    may_reach,
+)
 from server.core.clock import utc_now
 from server.core.errors import ApiError, PermissionDenied, RecentLoginRequired, Unauthenticated
 from server.core.principals import NOBODY, Principal, Represented, Role, SignedIn
 
 NOW = utc_now()
 RECENT = timedelta(minutes=10)
+MORE = RECENT + timedelta(milliseconds=1)
 
 
 def key(scope: Scope) -> Principal:
@@ -93,6 +102,15 @@ def test_the_error_says_for_how_long_a_login_is_recent() -> None:
     with pytest.raises(RecentLoginRequired) as caught:
         admit(delete, ANN_LATE, NOW)
     assert caught.value.metadata == {"maxAge": "600"}
+
+
+def test_a_login_is_recent_for_ten_minutes_unless_a_call_says_otherwise() -> None:
+    assert RECENT_LOGIN == RECENT
+    check_recent_login(user(since=RECENT), NOW)
+    with pytest.raises(RecentLoginRequired) as caught:
+        check_recent_login(user(since=MORE), NOW)
+    assert caught.value.metadata == {"maxAge": "600"}
+    check_recent_login(user(since=MORE), NOW, within=MORE)
 
 
 @pytest.mark.parametrize(

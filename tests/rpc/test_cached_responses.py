@@ -7,6 +7,8 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -20,11 +22,13 @@ from google.api.httpbody_pb2 import HttpBody
 from server.cache.generations import Generations
 from server.cache.responses import ResponseCache, Shown
 from server.core.access import ApiKey, Keys, Scope
+from server.core.authorization import Reach
 from server.core.clock import utc_now
 from server.core.errors import ApiError, InvalidRequest, PermissionDenied, Unauthenticated
 from server.core.idempotency import IdempotencyRecord
 from server.core.principals import Role, SignedIn, SignIns
 from server.rpc.call import Call, Context, Handler, enter_call, reply_shows
+from server.rpc.method import Method
 from server.rpc.middleware.authentication import Authentication
 from server.rpc.middleware.cached_responses import CachedResponses
 from server.rpc.middleware.decoding import request_decoding
@@ -72,7 +76,7 @@ async def _identity(user_id: str) -> str:
 class Way:
     """The steps a call of GetUser takes from authentication on, to a servicer that counts."""
 
-    def __init__(self, *, shows: bool = True) -> None:
+    def __init__(self, method: Method = GET_USER, *, shows: bool = True) -> None:
         self.served = 0
         self.role = Role.USER
         self.failure: Exception | None = None
@@ -82,16 +86,16 @@ class Way:
         self.cache.heard(math.inf)
         self._shows = shows
         responses = CachedResponses(self.cache)
-        chain = reply_encoding(GET_USER, cast("Handler", self._serve))
-        chain = responses.stored(GET_USER, chain)
+        chain = reply_encoding(method, cast("Handler", self._serve))
+        chain = responses.stored(method, chain)
         chain = request_decoding(
-            GET_USER, cast("Handler", Ownership({}, self._role_of)(GET_USER, cast("Any", chain)))
+            method, cast("Handler", Ownership({}, self._role_of)(method, cast("Any", chain)))
         )
-        chain = responses.returned(GET_USER, chain)
+        chain = responses.returned(method, chain)
         authentication = Authentication(
             cast("Keys", self.keys), cast("SignIns", Tokens()), _identity
         )
-        self._chain = authentication(GET_USER, chain)
+        self._chain = authentication(method, chain)
 
     async def _role_of(self, user_id: str) -> Role | None:
         return self.role
@@ -126,8 +130,18 @@ async def test_a_cached_reply_is_for_those_who_may_see_it() -> None:
     assert way.served == 1
 
 
-async def test_for_a_moderator_the_role_of_the_user_is_looked_up() -> None:
+async def test_a_moderator_may_see_it_of_anybody() -> None:
     way = Way()
+    way.role = Role.ADMIN
+    assert await way.call() == "ann1"
+    assert await way.call(authorization="Bearer mod.moderator") == "ann1"
+    assert way.served == 1
+
+
+async def test_where_a_moderator_acts_the_role_of_the_user_is_looked_up() -> None:
+    method = copy(GET_USER)
+    method.access = replace(GET_USER.access, reach=Reach.ROLE, owner="")
+    way = Way(method)
     assert await way.call() == "ann1"
     assert await way.call(authorization="Bearer mod.moderator") == "ann2"
     way.role = Role.ADMIN

@@ -1,4 +1,4 @@
-"""A moderator acts on users, not on staff, also when looking on behalf of somebody."""
+"""A moderator acts on users, not on staff, also when looking on behalf of somebody; and may look at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from finlink.users.v1.user_service_pb2 import GetUserRequest
 
 from server.core.clock import utc_now
 from server.core.errors import ApiError, PermissionDenied
@@ -18,7 +17,10 @@ from server.rpc.method import Method
 from server.rpc.middleware.ownership import Ownership
 from tests.contract.descriptors import methods
 
-GET_USER = next(method for method in methods() if method.descriptor.name == "GetUser")
+BY_NAME = {method.descriptor.name: method for method in methods()}
+GET_USER, SET_STATUS, LIST_SESSIONS = (
+    BY_NAME[name] for name in ("GetUser", "UpdateUserStatus", "ListUserSessions")
+)
 ROLES = {"ann": Role.USER, "chief": Role.ADMIN, "helper": Role.MODERATOR}
 
 
@@ -49,27 +51,35 @@ async def reaches(
     )
     handle = Ownership({}, _role_of)(method, end)
     try:
-        await handle(GetUserRequest(user_id=user_id), cast("Context", None))
+        await handle(method.request_class(user_id=user_id), cast("Context", None))
     except ApiError as error:
         return error
     return None
 
 
 @pytest.mark.parametrize(
-    ("caller", "user_id", "may"),
+    ("method", "caller", "user_id", "may"),
     [
-        (Role.MODERATOR, "ann", True),
-        (Role.MODERATOR, "nobody", True),  # which the servicer reports
-        (Role.MODERATOR, "me", True),
-        (Role.MODERATOR, "chief", False),
-        (Role.MODERATOR, "helper", False),
-        (Role.ADMIN, "chief", True),
-        (Role.USER, "ann", False),
-        (Role.USER, "me", True),
+        # Lists show them all to a moderator, and so does a read of one.
+        *((GET_USER, Role.MODERATOR, each, True) for each in ("ann", "nobody", "chief", "helper")),
+        (GET_USER, Role.MODERATOR, "me", True),
+        (GET_USER, Role.ADMIN, "chief", True),
+        (GET_USER, Role.USER, "ann", False),
+        (GET_USER, Role.USER, "me", True),
+        (SET_STATUS, Role.MODERATOR, "ann", True),
+        (SET_STATUS, Role.MODERATOR, "nobody", True),  # which the servicer reports
+        (SET_STATUS, Role.MODERATOR, "chief", False),
+        (SET_STATUS, Role.MODERATOR, "helper", False),
+        (SET_STATUS, Role.ADMIN, "chief", True),
+        # Only staff may make this call at all, though it reads.
+        (LIST_SESSIONS, Role.MODERATOR, "ann", True),
+        (LIST_SESSIONS, Role.MODERATOR, "chief", False),
+        (LIST_SESSIONS, Role.ADMIN, "chief", True),
     ],
+    ids=lambda value: value.descriptor.name if isinstance(value, Method) else str(value),
 )
-async def test_whom_staff_reach(caller: Role, user_id: str, may: bool) -> None:
-    error = await reaches(GET_USER, caller, user_id)
+async def test_whom_staff_reach(method: Method, caller: Role, user_id: str, may: bool) -> None:
+    error = await reaches(method, caller, user_id)
     assert (error is None) is may
     assert may or isinstance(error, PermissionDenied)
 

@@ -31,7 +31,7 @@ class CachedResponses:
             if call.rest_query:  # no such RPC has parameters; decoding says so
                 return await inner(request, context)
             entry = cache.get(_name(path, call), request)
-            # Whether a moderator may see it depends on the user's role, which is looked up inside.
+            # Where a moderator acts it depends on the user's role, which is looked up inside.
             if entry is not None and not is_moderated(access, call.principal, entry.user_id):
                 check_owner(access, call.principal, entry.user_id)
                 call.cached = "hit"

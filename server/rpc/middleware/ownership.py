@@ -13,8 +13,8 @@ from server.core.authorization import (
     Reach,
     check_owner,
     is_moderated,
-    is_moderator,
     may_reach,
+    moderates,
 )
 from server.core.errors import ApiError, PermissionDenied
 from server.core.principals import Principal, Role
@@ -39,7 +39,7 @@ class Ownership:
 
     `owners` are by the name that an RPC's `owner` gives. `user_id` needs none: it is the owner itself, and
     another's is refused before any look-up. `role_of` returns the role of a `userId`, if anybody has it: a
-    moderator acts on those whose role is `user`.
+    moderator acts on those whose role is `user`, and may look at all.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Ownership:
 
         async def handle(request: Message, context: Context) -> Message:
             principal = current_call().principal
-            if is_moderator(principal) or not may_reach(access, principal, None):
+            if moderates(access, principal) or not may_reach(access, principal, None):
                 if principal.on_behalf_of is not None:
                     await self._check_user(access, principal, principal.on_behalf_of.user_id)
                 named = getattr(request, field) if field else ""

@@ -10,6 +10,7 @@ from server.core.errors import FieldError, PermissionDenied, SessionEnded
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
+from server.core.principals import SignedIn
 from server.core.users import NewUser, Profile, User, UserExists
 from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.model import Account, External, Password
@@ -24,6 +25,7 @@ from server.domains.identity.external.model import Claims, ExternalFailure
 from server.domains.identity.providers import Provider
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.verification import EmailVerification
+from server.domains.identity.sessions.service import SessionService
 from server.domains.identity.signin.registration import named
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
@@ -47,6 +49,7 @@ class ExternalLinks:
         changes: RecordedChanges,
         users: Users,
         accounts: AccountStore,
+        sessions: SessionService,
         verification: EmailVerification,
         outbox: Outbox,
         notices: Notices,
@@ -59,6 +62,7 @@ class ExternalLinks:
         self._changes = changes
         self._users = users
         self._accounts = accounts
+        self._sessions = sessions
         self._verification = verification
         self._outbox = outbox
         self._notices = notices
@@ -92,22 +96,26 @@ class ExternalLinks:
         """The user's way in at this moment, by `User.id`."""
         return _way_in(await self._accounts.of(user_id))
 
-    async def link(self, user_id: str, provider: Provider, sub: str, before: WayIn | None) -> User:
-        """Let a user, named by `User.id`, sign in at a provider too.
+    async def link(
+        self, caller: SignedIn, provider: Provider, sub: str, before: WayIn | None
+    ) -> User:
+        """Let the caller sign in at a provider too.
 
         `before` is the way in when the login was spent: a password that was reset while the provider was
-        asked ends the link. Raises ExternalFailure for that; UserExists if that account is another user's,
+        asked, or an address that was shown to be somebody's, ends the link. Raises ExternalFailure for
+        that; SessionEnded if the session has ended meanwhile; UserExists if that account is another user's,
         or the user has another one there.
         """
         external = _external(provider, key_of(provider, sub))
 
         async def work(session: ClientSession) -> tuple[User, bool]:
-            user = await self._users.lock_id(user_id, session)
+            user = await self._users.lock_id(caller.user, session)
             if user is None:
                 raise SessionEnded
-            account = await self._accounts.find({"_id": user_id}, session)
+            account = await self._accounts.find({"_id": user.id}, session)
             if _way_in(account) != before:
-                raise ExternalFailure("the user's password was set meanwhile")
+                raise ExternalFailure("the user's password was set meanwhile, or the address shown")
+            await self._sessions.require(caller.session_id, session)
             for each in account.externals if account else ():
                 if each.key == external.key:
                     return user, False

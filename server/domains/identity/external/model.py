@@ -11,7 +11,6 @@ from server.domains.identity.sessions.model import Caller, Kind
 Purpose: TypeAlias = Literal["login", "link"]
 
 LIFE = timedelta(minutes=10)  # of a login that has begun
-RECENT = timedelta(minutes=10)  # the age of a session in which a provider may be linked
 
 
 class ExternalFailure(Exception):

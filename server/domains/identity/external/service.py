@@ -7,14 +7,9 @@ from typing import Final
 
 import structlog
 
+from server.core.authorization import check_recent_login
 from server.core.clock import Clock
-from server.core.errors import (
-    InvalidRequest,
-    PermissionDenied,
-    RecentLoginRequired,
-    Unauthenticated,
-    Unavailable,
-)
+from server.core.errors import InvalidRequest, PermissionDenied, Unauthenticated, Unavailable
 from server.core.principals import SignedIn
 from server.core.users import UserExists
 from server.domains.identity.credentials.accounts.model import Account
@@ -25,7 +20,6 @@ from server.domains.identity.external.client import ProviderClient
 from server.domains.identity.external.links import ExternalLinks, key_of
 from server.domains.identity.external.model import (
     LIFE,
-    RECENT,
     ExternalFailure,
     Linked,
     ProviderDown,
@@ -72,9 +66,16 @@ class ExternalLogins:
         return [each.provider for each in self._clients.values()]
 
     async def start(
-        self, name: str, redirect_uri: str, purpose: Purpose, signed_in: SignedIn | None
+        self,
+        name: str,
+        redirect_uri: str,
+        purpose: Purpose,
+        signed_in: SignedIn | None,
+        only: str | None = None,
     ) -> Started:
         """Begin a login. `state` names it, and who has `login_secret` can complete it.
+
+        `only` is the `User.id` of whom it may sign in, if it may be begun for that user alone.
 
         Raises ProviderNotFound, InvalidRequest for an address that is not the provider's, Unavailable;
         for a link Unauthenticated and RecentLoginRequired.
@@ -95,6 +96,7 @@ class ExternalLogins:
                 "redirectUri": redirect_uri,
                 "nonce": nonce,
                 "verifier": verifier,
+                **({"only": only} if only else {}),
             },
         )
         with self._failing(name, "start"):
@@ -121,15 +123,17 @@ class ExternalLogins:
             challenge = await self._begun(name, reply, signed_in)
             await client.check_issuer(reply.issuer)
             await self._spend(challenge)
-            kept, linking = challenge.data, challenge.user
-            before = None if linking is None else await self._links.way_in(linking)
+            kept = challenge.data
+            # A link is of the user who calls, as `_begun` has checked.
+            linking = None if challenge.user is None else signed_in
+            before = None if linking is None else await self._links.way_in(linking.user)
             there = await client.redeem(
                 reply.code, kept["redirectUri"], kept["nonce"], kept["verifier"]
             )
             if linking is not None:
                 user = await self._links.link(linking, client.provider, there.sub, before)
                 return Linked(user.user_id)
-            return await self._sign_in(client, there, wanted)
+            return await self._sign_in(client, there, wanted, kept.get("only"))
 
     async def aclose(self) -> None:
         for client in self._clients.values():
@@ -145,8 +149,7 @@ class ExternalLogins:
         """The `User.id` of who links a provider."""
         if signed_in is None:
             raise Unauthenticated("To link a provider, sign in and send authorization: Bearer")
-        if self._clock.now() - signed_in.auth_time > RECENT:
-            raise RecentLoginRequired(metadata={"maxAge": str(round(RECENT.total_seconds()))})
+        check_recent_login(signed_in, self._clock.now())
         return signed_in.user
 
     async def _begun(
@@ -174,10 +177,12 @@ class ExternalLogins:
             raise ExternalFailure("the state has just been used")
 
     async def _sign_in(
-        self, client: ProviderClient, there: SignedInThere, wanted: Wanted
+        self, client: ProviderClient, there: SignedInThere, wanted: Wanted, only: str | None
     ) -> Opened | Challenged:
         key = key_of(client.provider, there.sub)
         account = await self._links.account_of(key)
+        if only is not None and (account is None or account.id != only):
+            raise ExternalFailure("from this address only the device's own user may sign in")
         if account is None:
             account = await self._links.create(client.provider, key, await client.facts(there))
         user = await self._users.find("id", account.id)

@@ -6,6 +6,7 @@ from typing import cast
 from finlink.identity.v1 import external_pb2
 
 from server.core.errors import InvalidRequest
+from server.domains.identity.credentials.lockout import known
 from server.domains.identity.external import convert
 from server.domains.identity.external.model import LIFE, Linked, Purpose
 from server.domains.identity.external.service import ExternalLogins
@@ -27,16 +28,21 @@ class ExternalAuthServicer(AuthServicer):
     async def StartExternal(
         self, request: external_pb2.StartExternalRequest, context: Context
     ) -> external_pb2.StartExternalResponse:
-        await self._check_address()
         call = current_call()
+        purpose, signed_in = cast("Purpose", request.purpose or "login"), call.principal.signed_in
+        is_about = known.linked(request.provider)
+        if purpose == "link" and signed_in is not None:
+            is_about = known.oneself(signed_in.user)
+        only = await self._check_address(is_about)
         by_cookie = session_kind(request.session, "token", call) == "cookie"
         if by_cookie:
             check_same_site(call, self._origins)
         begun = await self._external.start(
             request.provider,
             request.redirect_uri,
-            cast("Purpose", request.purpose or "login"),
-            call.principal.signed_in,
+            purpose,
+            signed_in,
+            only,
         )
         if by_cookie:
             seconds = round(LIFE.total_seconds())

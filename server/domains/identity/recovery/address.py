@@ -2,10 +2,12 @@
 
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, SessionEnded
+from server.core.principals import SignedIn
 from server.delivery.outbox import Outbox
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.model import VERIFY_LIFE, MailToken
 from server.domains.identity.recovery.store import MailCountStore, TokenStore
+from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
@@ -16,6 +18,7 @@ class EmailChange:
         self,
         changes: RecordedChanges,
         users: Users,
+        sessions: SessionService,
         tokens: TokenStore,
         counts: MailCountStore,
         outbox: Outbox,
@@ -24,20 +27,22 @@ class EmailChange:
     ) -> None:
         self._changes = changes
         self._users = users
+        self._sessions = sessions
         self._tokens = tokens
         self._counts = counts
         self._outbox = outbox
         self._mails = mails
         self._clock = clock
 
-    async def ask(self, user_id: str, address: str) -> None:
-        """Send a token to the address that a user, named by `User.id`, is to have, and a notice to the
-        one until then; the same work if somebody has the address, whom VerifyEmail finds.
+    async def ask(self, caller: SignedIn, address: str) -> None:
+        """Send a token to the address that the caller is to have, and a notice to the one until then; the
+        same work if somebody has the address, whom VerifyEmail finds.
 
-        Raises DeliveryUnavailable, SessionEnded if the user is gone, InvalidRequest for the same address.
+        Raises DeliveryUnavailable, SessionEnded if the user is gone or the session has ended meanwhile,
+        InvalidRequest for the same address.
         """
         self._outbox.require("mail")
-        user = await self._users.find("id", user_id)
+        user = await self._users.find("id", caller.user)
         if user is None:
             raise SessionEnded
         if address == user.email:
@@ -48,6 +53,8 @@ class EmailChange:
         until, old = now + VERIFY_LIFE, user.email
 
         async def work(session: ClientSession) -> bool:
+            await self._users.lock_id(user.id, session)
+            await self._sessions.require(caller.session_id, session)
             new = MailToken("change_email", subject, until, user.id, {"email": address})
             token = await self._tokens.add(new, session)
             mail = self._mails.change_email(address, token, until, user.id)

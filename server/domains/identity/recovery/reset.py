@@ -94,6 +94,11 @@ class PasswordReset:
         await self._changes.make(work, events, reply)
         self._outbox.wake()
 
+    async def owner(self, token: str) -> str | None:
+        """The `User.id` of whom a token is, if it is anybody's."""
+        found = await self._tokens.find(token, "reset_password")
+        return found.user if found else None
+
     async def reset(self, token: str, password: str) -> None:
         """Set the password, and end all that the user had but the second factor: sessions, devices, tokens.
 

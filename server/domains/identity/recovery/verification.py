@@ -86,7 +86,10 @@ class EmailVerification:
         await self._send(new.email, None, "register", data, session, decoy=decoy)
 
     async def begin_external(self, user: User, key: str, session: ClientSession) -> None:
-        """The same for a user made by a login at a provider, which has not verified the address."""
+        """The same for a user made by a login at a provider, which has not verified the address.
+
+        The link with the provider stays if the mail's reader is signed in to the account, and only then.
+        """
         assert user.email is not None  # noqa: S101 - as above
         await self._begin(user.email, user.id, {"external": key}, session)
 
@@ -139,17 +142,23 @@ class EmailVerification:
         if found.email is not None:
             await self.send(found.email)
 
-    async def verify(self, token: str) -> VerifiedEmail:
+    async def owner(self, token: str) -> str | None:
+        """The `User.id` of whom a token is; None if it is a registration's, or nobody's."""
+        found = await self._tokens.find(token, *_FIELDS)
+        return found.user if found else None
+
+    async def verify(self, token: str, reader: str | None) -> VerifiedEmail:
         """Take a token: the address is its user's, who is made if it was a registration, or had another.
 
-        Raises CodeInvalid; UserExists if somebody else has taken address or `userId` meanwhile.
+        `reader` is the `User.id` of who is signed in where the mail is read. Raises CodeInvalid; UserExists
+        if somebody else has taken address or `userId` meanwhile.
         """
 
         async def work(session: ClientSession) -> _Confirmed:
             taken = await self._tokens.take(token, list(_FIELDS), session)
             if taken is None or not (taken.user or taken.data):
                 raise CodeInvalid
-            return await self._confirmed(taken, session)
+            return await self._confirmed(taken, reader, session)
 
         user, _ = await self._changes.make(work, lambda made: made[1], None)
         self._sessions.announce(user.id)
@@ -157,7 +166,9 @@ class EmailVerification:
         _log.info("email verified", user_id=user.user_id)
         return VerifiedEmail(user.user_id, user.email or "")
 
-    async def _confirmed(self, token: MailToken, session: ClientSession) -> _Confirmed:
+    async def _confirmed(
+        self, token: MailToken, reader: str | None, session: ClientSession
+    ) -> _Confirmed:
         """The user whose address it is, and the events of that."""
         had_factor = False
         if token.kind == "register":
@@ -165,7 +176,7 @@ class EmailVerification:
         elif token.kind == "change_email":
             user = await self._change(token, session)
         else:
-            user, had_factor = await self._confirm(token, session)
+            user, had_factor = await self._confirm(token, reader, session)
         action = "email_changed" if token.kind == "change_email" else "email_verified"
         event = Event(f"user.{action}", user.user_id, fields=_FIELDS[token.kind])
         removed = [Event("user.totp_removed", user.user_id)] if had_factor else []
@@ -188,11 +199,14 @@ class EmailVerification:
         unsent = [each.data.get("password") for each in waiting if _UNSENT in each.data]
         return any(each != token.data.get("password") for each in unsent)
 
-    async def _confirm(self, token: MailToken, session: ClientSession) -> tuple[User, bool]:
+    async def _confirm(
+        self, token: MailToken, reader: str | None, session: ClientSession
+    ) -> tuple[User, bool]:
         """The user, and whether a second factor was removed.
 
         The account may have been somebody else's before: what there was ends, but for the password of
-        the registration, or the provider of the login, that sent the mail.
+        the registration that sent the mail. The provider of the login that sent it may have been a
+        stranger's, who has typed the address there; so that stays for who is signed in to the account.
         """
         user = await self._users.lock_id(token.user or "", session)
         if user is None or self._tokens.subject(user.email or "") != token.subject:
@@ -205,7 +219,10 @@ class EmailVerification:
             if stored is not None and stored != token.data.get("password"):
                 await self._accounts.remove_password(user.id, session)
             await self._accounts.remove_phone(user.id, session)
-            await self._accounts.remove_externals(user.id, session, kept=token.data.get("external"))
+            kept = token.data.get("external") if reader == user.id else None
+            await self._accounts.remove_externals(user.id, session, kept=kept)
+            # Also ends what is under way: see `ExternalLinks.link`.
+            await self._accounts.forget_devices(user.id, session)
             await self._sessions.end_all(user.id, "credentials", session)
             await self._tokens.end_all(user.id, session)
             had_factor = await self._removal.remove(user, session)

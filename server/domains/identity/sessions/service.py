@@ -124,6 +124,16 @@ class SessionService:
         """Raises SessionEnded if it is not there any more."""
         return await self._store.get(session_id)
 
+    async def require(self, session_id: str, transaction: ClientSession) -> None:
+        """Raises SessionEnded unless the session still goes on, for a change that outlasts it.
+
+        A call may have begun before it ended, or have come to a host that has not heard of that. The
+        transaction has locked the user, as who ends sessions does.
+        """
+        match = {"_id": session_id, **live(self._clock.now())}
+        if await self._store.find(match, transaction) is None:
+            raise SessionEnded
+
     async def prove(
         self, session_id: str, transaction: ClientSession | None = None
     ) -> LoginSession:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TypeAlias
 
 import structlog
@@ -18,7 +17,7 @@ from server.domains.identity.credentials.challenges.store import ChallengeStore
 from server.domains.identity.errors import UserNotActive
 from server.domains.identity.sessions.model import Begun, NewSession
 from server.domains.identity.sessions.service import SessionService
-from server.domains.identity.signin.model import Challenged, Opened, Proof
+from server.domains.identity.signin.model import CHALLENGE_LIFE, Challenged, Opened, Proof
 from server.domains.identity.signin.opening import Opening
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
@@ -45,7 +44,6 @@ class _FactorAdded(Exception):
         self.account = account
 
 
-CHALLENGE_LIFE = timedelta(minutes=10)
 _log = structlog.stdlib.get_logger("finlink.identity")
 
 

@@ -3,7 +3,7 @@
 from server.core.users import User
 from server.domains.identity.credentials.accounts.model import Account
 from server.domains.identity.credentials.accounts.store import AccountStore
-from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout.known import KnownCallers
 from server.domains.identity.credentials.lockout.model import Name
 from server.domains.identity.credentials.lockout.service import Lockout
 from server.domains.identity.credentials.passwords.hashing import PasswordHashing
@@ -24,7 +24,7 @@ class PasswordLogin:
         phones: PhoneOwners,
         hashing: PasswordHashing,
         lockout: Lockout,
-        devices: DeviceTokens,
+        known: KnownCallers,
         completion: Completion,
         *,
         needs_verified_email: bool,
@@ -34,7 +34,7 @@ class PasswordLogin:
         self._phones = phones
         self._hashing = hashing
         self._lockout = lockout
-        self._devices = devices
+        self._known = known
         self._completion = completion
         self._needs_verified_email = needs_verified_email
 
@@ -44,10 +44,10 @@ class PasswordLogin:
         Raises LoginFailed for whatever is wrong, after the same work; AccountLocked; EmailNotVerified and
         UserNotActive after the right password only; Unavailable if too many sign in at this moment.
         """
-        device = self._devices.read(login.device_token) if login.device_token else None
+        name = Name(login.name_kind, login.name)
+        device = await self._known.device(login.device_token, name)
         async with self._hashing.place(known_device=device is not None) as place:
             user, account = await self._find(login)
-            name = Name(login.name_kind, login.name)
             if account is not None and device is not None and device.is_of(account):
                 name = device.name
             await self._lockout.attempt(name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, cast
 
 from server.core.users import User
@@ -11,6 +11,8 @@ from server.domains.identity.sessions.model import Caller, Kind
 
 # How a login names its user.
 Named: TypeAlias = Literal["email", "username", "phone"]
+
+CHALLENGE_LIFE = timedelta(minutes=10)  # for the rest of a login whose first factor was right
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Signing in with a code by SMS, which also registers who has a number that nobody has."""
 
-from datetime import timedelta
-
 from server.core.clock import Clock
 from server.domains.identity.credentials.accounts.model import Account
 from server.domains.identity.credentials.accounts.store import AccountStore, PhoneTaken
@@ -13,12 +11,10 @@ from server.domains.identity.credentials.phones.owners import PhoneOwners
 from server.domains.identity.errors import LoginFailed, UserNotActive
 from server.domains.identity.signin import metrics
 from server.domains.identity.signin.completion import Completion
-from server.domains.identity.signin.model import Challenged, Opened, Proof
+from server.domains.identity.signin.model import CHALLENGE_LIFE, Challenged, Opened, Proof
 from server.domains.identity.signin.phone_registration import PhoneRegistration
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
-
-CHALLENGE_LIFE = timedelta(minutes=10)
 
 
 class PhoneLogin:

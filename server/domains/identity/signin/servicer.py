@@ -18,8 +18,9 @@ from server.core.errors import InvalidRequest, Unauthenticated
 from server.core.principals import SignedIn
 from server.domains.identity.credentials.factors.code_sending import CodeSending
 from server.domains.identity.credentials.factors.reauthentication import Reauthentication
-from server.domains.identity.credentials.lockout.addresses import AddressGuard
-from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout import known
+from server.domains.identity.credentials.lockout.known import About, KnownCallers
+from server.domains.identity.credentials.lockout.model import Name
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.sessions.model import Caller
@@ -56,13 +57,12 @@ class AuthServicer(AuthServiceServicer):
     _reauthentication: Reauthentication
     _cookies: Cookies
     _origins: Collection[str]  # of pages that may ask for a cookie
-    _addresses: AddressGuard
-    _devices: DeviceTokens
+    _known: KnownCallers
 
     async def Register(
         self, request: registration_pb2.RegisterRequest, context: Context
     ) -> registration_pb2.RegisterResponse:
-        await self._check_address()
+        await self._check_address(known.nobody)
         new = convert.new_user(request)
         registered = await self._registration.register(new, request.password)
         return registration_pb2.RegisterResponse(
@@ -157,28 +157,33 @@ class AuthServicer(AuthServiceServicer):
     async def ForgotPassword(
         self, request: recovery_pb2.ForgotPasswordRequest, context: Context
     ) -> recovery_pb2.ForgotPasswordResponse:
-        await self._check_address()
-        await self._reset.ask(request.email.lower())
+        address = request.email.lower()
+        await self._check_address(known.named(Name("email", address)))
+        await self._reset.ask(address)
         return recovery_pb2.ForgotPasswordResponse(message=_ON_ITS_WAY)
 
     async def ResetPassword(
         self, request: recovery_pb2.ResetPasswordRequest, context: Context
     ) -> recovery_pb2.ResetPasswordResponse:
-        await self._check_address()
         if convert.asks_for_mail(request):
-            await self._reset.ask(request.email.lower())
+            address = request.email.lower()
+            await self._check_address(known.named(Name("email", address)))
+            await self._reset.ask(address)
             return recovery_pb2.ResetPasswordResponse(message=_ON_ITS_WAY)
+        await self._check_address(known.owner(partial(self._reset.owner, request.token)))
         await self._reset.reset(request.token, request.password)
         return recovery_pb2.ResetPasswordResponse(message="Password reset successfully")
 
     async def SendVerification(
         self, request: recovery_pb2.SendVerificationRequest, context: Context
     ) -> recovery_pb2.SendVerificationResponse:
-        await self._check_address()
         signed_in = current_call().principal.signed_in
         if request.HasField("email"):
-            await self._verification.send(request.email.lower())
+            address = request.email.lower()
+            await self._check_address(known.named(Name("email", address)))
+            await self._verification.send(address)
         elif signed_in is not None:
+            await self._check_address(known.oneself(signed_in.user))
             await self._verification.send_to(signed_in.user)
         else:
             raise InvalidRequest.of("email", "must be sent by who has not signed in")
@@ -188,8 +193,10 @@ class AuthServicer(AuthServiceServicer):
     async def VerifyEmail(
         self, request: recovery_pb2.VerifyEmailRequest, context: Context
     ) -> recovery_pb2.VerifyEmailResponse:
-        await self._check_address()
-        verified = await self._verification.verify(request.token)
+        await self._check_address(known.owner(partial(self._verification.owner, request.token)))
+        signed_in = current_call().principal.signed_in
+        reader = signed_in.user if signed_in else None
+        verified = await self._verification.verify(request.token, reader)
         return recovery_pb2.VerifyEmailResponse(
             message="Email verified successfully",
             data=to_message(recovery_pb2.VerifyEmailData, verified),
@@ -221,16 +228,14 @@ class AuthServicer(AuthServiceServicer):
         convert.session_kind("cookie", "cookie", call)
         check_same_site(call, self._origins)
 
-    async def _check_address(self) -> None:
-        """Raises RateLimited from an address where many logins have failed, unless device or user are known.
-
-        Login does the same by itself.
-        """
+    async def _check_address(self, is_about: About) -> str | None:
+        """As `KnownCallers.check_address` does of this call. Login asks by itself."""
         call = current_call()
         device = self._cookies.device(call.metadata.get(COOKIE, ""))
-        is_known = device is not None and self._devices.read(device) is not None
-        if not is_known and call.principal.signed_in is None:
-            await self._addresses.check()
+        signed_in = call.principal.signed_in
+        return await self._known.check_address(
+            device, signed_in.user if signed_in else None, is_about
+        )
 
     def _give_cookies(self, result: Opened | Challenged) -> None:
         if isinstance(result, Opened) and result.cookie is not None:

@@ -7,6 +7,7 @@ from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.challenges.store import ChallengeStore
 from server.domains.identity.credentials.lockout.addresses import AddressGuard
 from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout.known import KnownCallers
 from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.credentials.lockout.store import LoginFailureStore
 from server.domains.identity.credentials.notices import Notices
@@ -130,6 +131,10 @@ class Basis:
     @cached_property
     def lockout(self) -> Lockout:
         return Lockout(self.failures, self.addresses, self._changes, self._clock)
+
+    @cached_property
+    def known(self) -> KnownCallers:
+        return KnownCallers(self._users, self.accounts, self.devices, self.addresses)
 
     @cached_property
     def second_factor_lockout(self) -> SecondFactorLockout:

@@ -87,7 +87,8 @@ class Wiring(Basis):
     @cached_property
     def email_change(self) -> EmailChange:
         return EmailChange(
-            self._changes, self._users, self.mail_tokens, self.mail_counts, self._outbox, self.mails,
+            self._changes, self._users, self.sessions, self.mail_tokens, self.mail_counts, self._outbox,
+            self.mails,
             self._clock,
         )  # fmt: skip
 
@@ -115,8 +116,9 @@ class Wiring(Basis):
     @cached_property
     def phone_change(self) -> PhoneChange:
         return PhoneChange(
-            self._changes, self._users, self._phone_owners, self._phone_codes, self._outbox
-        )
+            self._changes, self._users, self._phone_owners, self._phone_codes, self._outbox,
+            self.sessions,
+        )  # fmt: skip
 
     @cached_property
     def _phone_registration(self) -> PhoneRegistration:
@@ -142,15 +144,15 @@ class Wiring(Basis):
     @cached_property
     def _password_login(self) -> PasswordLogin:
         return PasswordLogin(
-            self._users, self.accounts, self._phone_owners, self.hashing, self.lockout, self.devices,
+            self._users, self.accounts, self._phone_owners, self.hashing, self.lockout, self.known,
             self.completion, needs_verified_email=self._settings.must_verify_email,
         )  # fmt: skip
 
     @cached_property
     def links(self) -> ExternalLinks:
         return ExternalLinks(
-            self._changes, self._users, self.accounts, self.verification, self._outbox, self.notices,
-            self.mails, is_open=self._settings.registration == "open",
+            self._changes, self._users, self.accounts, self.sessions, self.verification, self._outbox,
+            self.notices, self.mails, is_open=self._settings.registration == "open",
             providers=frozenset(self._settings.oidc_providers),
         )  # fmt: skip
 
@@ -181,7 +183,7 @@ class Wiring(Basis):
     def me(self) -> MeService:
         return MeService(
             self._changes, self._users, self.accounts, self.hashing, self.lockout, self.sessions,
-            self.mail_tokens, self.notices, self.mails,
+            self.mail_tokens, self.notices, self.mails, self._clock,
         )  # fmt: skip
 
     @cached_property
@@ -200,8 +202,7 @@ class Wiring(Basis):
         return ExternalAuthServicer(
             self._registration, self._password_login, self._phone_login, self._former_owner,
             second_factor, service, self.verification, self.reset, self._codes,
-            self._reauthentication, self.cookies, self.sign_ins.origins, self.addresses, self.devices,
-            self.external,
+            self._reauthentication, self.cookies, self.sign_ins.origins, self.known, self.external,
         )  # fmt: skip
 
     @cached_property

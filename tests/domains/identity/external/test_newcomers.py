@@ -19,6 +19,7 @@ from server.domains.identity.external.model import Claims
 from server.domains.identity.providers import Provider
 from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.verification import EmailVerification
+from server.domains.identity.sessions.service import SessionService
 from server.domains.users import store as user_store
 from server.domains.users.service import UserDirectory
 from server.domains.users.store import UserStore
@@ -50,9 +51,10 @@ async def test_closed_registration_makes_nobody(database: Database) -> None:
     changes = RecordedChanges(database, AuditTrail(database, Codes(bytes(32))))
     # Nothing is sent before somebody is made.
     outbox, verification = cast("Outbox", None), cast("EmailVerification", None)
+    sessions = cast("SessionService", None)
     notices = Notices(outbox, Clock())
     links = ExternalLinks(
-        changes, UserDirectory(users), AccountStore(database), verification, outbox, notices,
+        changes, UserDirectory(users), AccountStore(database), sessions, verification, outbox, notices,
         Mails("https://finlink.example"), is_open=False, providers=frozenset({"a"}),
     )  # fmt: skip
     key = key_of(PROVIDER, "1")

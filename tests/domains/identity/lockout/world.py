@@ -13,15 +13,21 @@ from prometheus_client import REGISTRY
 from server.core.clock import Clock, utc_now
 from server.core.errors import RateLimited
 from server.core.events import Actor, enter_actor
+from server.core.users import NewUser, User
+from server.domains.identity.credentials.accounts.model import External
+from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.credentials.lockout.addresses import SUSPICION, AddressGuard
 from server.domains.identity.credentials.lockout.devices import DeviceTokens
+from server.domains.identity.credentials.lockout.known import KnownCallers
 from server.domains.identity.credentials.lockout.model import Name
 from server.domains.identity.credentials.lockout.service import Lockout, SecondFactorLockout
 from server.domains.identity.credentials.lockout.store import LOGIN_FAILURES, LoginFailureStore
 from server.domains.identity.errors import AccountLocked
+from server.domains.users.service import UserDirectory
+from server.domains.users.store import UserStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
-from server.storage.driver import Database, Document
+from server.storage.driver import ClientSession, Database, Document
 
 T = TypeVar("T")
 
@@ -60,6 +66,10 @@ class World:
         self.addresses = AddressGuard(store, changes, self.clock)
         self.lockout = Lockout(store, self.addresses, changes, self.clock)
         self.second_factors = SecondFactorLockout(store, changes, self.clock)
+        self.users, self.accounts = UserStore(self.database), AccountStore(self.database)
+        self.known = KnownCallers(
+            UserDirectory(self.users), self.accounts, self.devices, self.addresses
+        )
         self._suspicions_before = _suspicions()
 
     async def attempt(self, name: Name, actor: Actor = HERE) -> timedelta | None:
@@ -92,6 +102,19 @@ class World:
 
     async def is_open(self, name: Name, actor: Actor = HERE) -> bool:
         return await self.attempt(name, actor) is None
+
+    async def user(self, user_id: str, hashed: str = "hash") -> User:
+        """A user who signs in with a password, and at the provider `one`."""
+
+        async def make(session: ClientSession) -> User:
+            new = NewUser(user_id, f"{user_id}@example.com")
+            user = await self.users.create(new, session)
+            await self.accounts.set_password(user.id, user_id, hashed, session)
+            external = External(key=f"issuer|{user_id}", provider="one", linked_at=self.clock.at)
+            await self.accounts.add_external(user.id, user_id, external, session)
+            return user
+
+        return await self.database.transact(make)
 
     def device(self, user: str = ANN) -> Name:
         """One on which the user has signed in."""

@@ -24,7 +24,7 @@ async def asks_for_the_verification_again(world: World, _: int) -> None:
 
 async def asks_for_another_address(world: World, _: int) -> None:
     user = await world.users.get("ann")
-    await world.email_change.ask(user.id, NEW)
+    await world.email_change.ask(await world.sign_in(user), NEW)
 
 
 async def registers_a_new_address(world: World, number: int) -> None:
@@ -68,9 +68,10 @@ async def test_an_hour_after_one_was_sent_the_next_may_be(world: World) -> None:
 async def test_mails_of_one_kind_use_up_those_of_no_other(world: World) -> None:
     await world.user()
     other = await world.user("other", "other@example.com")
+    caller = await world.sign_in(other)
     for _ in range(4):
         await world.verification.send(ANN)
-        await world.email_change.ask(other.id, ANN)
+        await world.email_change.ask(caller, ANN)
     assert len(await world.sent()) == 3 + 3 * 2, "the notices of a change go to the other address"
     await world.reset.ask(ANN)
     resets = [mail for mail in await world.sent() if mail.subject == "Set a new password"]
@@ -103,7 +104,7 @@ async def test_a_registration_that_got_no_mail_leaves_no_password_of_a_stranger(
     mails = await world.sent()
     await world.register("owner", NEW)
     assert len(await world.sent()) == len(mails) == 3
-    verified = await world.verification.verify(token_of(mails[0]))
+    verified = await world.verification.verify(token_of(mails[0]), None)
     assert verified.email == NEW
     assert not await world.has_password(verified.user_id)
 
@@ -111,7 +112,7 @@ async def test_a_registration_that_got_no_mail_leaves_no_password_of_a_stranger(
 async def test_registrations_that_all_got_a_mail_keep_their_passwords(world: World) -> None:
     for number in range(3):
         await world.register(f"new_{number}", NEW)
-    verified = await world.verification.verify(token_of((await world.sent())[0]))
+    verified = await world.verification.verify(token_of((await world.sent())[0]), None)
     assert await world.has_password(verified.user_id)
 
 
@@ -123,7 +124,7 @@ async def test_a_registration_that_got_no_mail_is_sent_it_later(world: World) ->
     world.clock.turn(minutes=61)
     await world.verification.send(NEW)
     (mail,) = await world.sent()
-    assert (await world.verification.verify(token_of(mail))).user_id == "new"
+    assert (await world.verification.verify(token_of(mail), None)).user_id == "new"
     assert await world.has_password("new")
 
 

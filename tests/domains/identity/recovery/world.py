@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
+from server.core.principals import Role, SignedIn
 from server.core.users import NewUser, User
 from server.delivery.message import Channel, Message, Outgoing
 from server.delivery.outbox import Outbox
@@ -22,6 +23,10 @@ from server.domains.identity.recovery.mails import Mails
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.store import MailCountStore, TokenStore
 from server.domains.identity.recovery.verification import EmailVerification
+from server.domains.identity.sessions.model import LoginSession
+from server.domains.identity.sessions.refresh_tokens import RefreshTokens
+from server.domains.identity.sessions.service import SessionService
+from server.domains.identity.sessions.store import SessionStore
 from server.domains.identity.settings import IdentitySettings
 from server.domains.identity.signin.registration import Registration
 from server.domains.users.service import UserDirectory
@@ -29,6 +34,7 @@ from server.domains.users.store import UserStore
 from server.storage.audit import AuditTrail, Codes
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession, Database, Document
+from server.storage.repository import new_id
 from tests.domains.identity.lockout.world import TurnedClock
 from tests.domains.identity.sessions.world import Written
 
@@ -67,8 +73,13 @@ class World:
             changes, self.users, self.accounts, tokens, counts,
             cast("Any", Written(self.database)), _UNUSED, outbox, mails, self.clock,
         )  # fmt: skip
+        store, written = SessionStore(self.database), Written(self.database)
+        self._sessions = store
+        sessions = SessionService(
+            changes, store, RefreshTokens(SECRET), _UNUSED, written, IdentitySettings(), self.clock
+        )
         self.email_change = EmailChange(
-            changes, self.users, tokens, counts, outbox, mails, self.clock
+            changes, self.users, sessions, tokens, counts, outbox, mails, self.clock
         )
         required, optional = (
             Registration(
@@ -98,6 +109,17 @@ class World:
         return await self.database.transact(
             lambda session: self.users.create(NewUser(name, address), session)
         )
+
+    async def sign_in(self, user: User) -> SignedIn:
+        now = self.clock.now()
+        until = now + timedelta(minutes=15)
+        session = LoginSession(
+            id=new_id(), user=user.id, user_id=user.user_id, role=Role.USER, kind="token",
+            amr=("pwd",), created_at=now, auth_time=now, last_seen_at=now, expires_at=until,
+            max_at=until, counter=1,
+        )  # fmt: skip
+        await self._sessions.insert([session])
+        return SignedIn(user.id, user.user_id, session.id, Role.USER, "token", ("pwd",), now, until)
 
     async def deliveries(self) -> list[Document]:
         found = self.database.collection(DELIVERIES).find({})

@@ -71,7 +71,7 @@ class AccountStore(Repository[Account]):
         """Let nobody sign in with the password that there is."""
         await self._collection.update_one(
             {"_id": ObjectId(user)},
-            {"$unset": {"password": 1}, "$inc": {LOCK: 1, "deviceEpoch": 1}},
+            {"$unset": {"password": 1}, "$inc": {LOCK: 1}},
             session=session,
         )
 

@@ -34,7 +34,7 @@ _log = structlog.stdlib.get_logger("finlink.identity")
 
 
 class FactorService:
-    """Each method raises SessionEnded if the user is gone."""
+    """Each method raises SessionEnded if the user is gone, or the session has ended meanwhile."""
 
     def __init__(
         self,
@@ -163,6 +163,7 @@ class FactorService:
         user = await self._users.lock_id(caller.user, session)
         if user is None:
             raise SessionEnded
+        await self._sessions.require(caller.session_id, session)
         return user, await self._accounts.lock(user.id, session)
 
     async def _make(

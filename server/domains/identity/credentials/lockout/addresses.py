@@ -39,11 +39,17 @@ class AddressGuard:
 
     async def check(self) -> None:
         """Raises RateLimited while the address is refused."""
+        if (refusal := await self.refusal()) is not None:
+            raise refusal
+
+    async def refusal(self) -> RateLimited | None:
+        """The error of the calls of strangers while the address is refused."""
         address = calling_network()
         until = await self._store.refused_until(address) if address is not None else None
         now = self._clock.now()
-        if until is not None and until > now:
-            raise RateLimited(_REFUSED, retry_after=wait_until(until, now))
+        if until is None or until <= now:
+            return None
+        return RateLimited(_REFUSED, retry_after=wait_until(until, now))
 
     async def failed(self, name: Name) -> None:
         """Note that a name, which the store has counted as failed, failed from this address."""

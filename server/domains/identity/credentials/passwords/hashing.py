@@ -2,7 +2,7 @@
 
 A hash takes a core for a fifth of a second, so a machine can do only a few logins a second. They are done in
 a few threads of low priority, never on the event loop nor in its default pool, so that other calls go on. A
-call that cannot be served soon is rejected before anything is looked up.
+call that cannot be served soon is rejected before the user of a name is looked up.
 """
 
 import asyncio
@@ -116,7 +116,7 @@ class PasswordHashing:
 
     @asynccontextmanager
     async def place(self, *, known_device: bool) -> AsyncIterator[Place]:
-        """A place in the queue, taken before anything is looked up and left before anything is stored.
+        """A place in the queue, taken before the user is looked up and left before anything is stored.
 
         Raises Unavailable at once, with when to come again, if it would wait for longer than `longest_wait`
         or as many of its kind wait already.

@@ -14,6 +14,7 @@ from server.domains.identity.credentials.phones.codes import PhoneCodes, Purpose
 from server.domains.identity.credentials.phones.model import SentCode
 from server.domains.identity.credentials.phones.owners import PhoneOwners
 from server.domains.identity.errors import CodeInvalid, LastCredential
+from server.domains.identity.sessions.service import SessionService
 from server.kernel import Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
@@ -28,6 +29,7 @@ class PhoneChange:
     _owners: PhoneOwners
     _codes: PhoneCodes
     _outbox: Outbox
+    _sessions: SessionService
 
     async def start(self, caller: SignedIn, text: str) -> SentCode:
         """Have a code sent to the number that the caller typed; the same work whoever has it.
@@ -55,6 +57,7 @@ class PhoneChange:
             user = await self._users.lock_id(caller.user, session)
             if user is None:
                 raise SessionEnded
+            await self._sessions.require(caller.session_id, session)
             return await self._move(challenge, user, session)
 
         await self._changes.make(work, lambda events: events, None)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from server.core.errors import InvalidRequest, RecentLoginRequired, SessionEnded
+from server.core.authorization import check_recent_login
+from server.core.clock import Clock
+from server.core.errors import InvalidRequest, SessionEnded
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
@@ -41,6 +43,7 @@ class MeService:
         tokens: TokenStore,
         notices: Notices,
         mails: Mails,
+        clock: Clock,
     ) -> None:
         self._changes = changes
         self._users = users
@@ -51,6 +54,7 @@ class MeService:
         self._tokens = tokens
         self._notices = notices
         self._mails = mails
+        self._clock = clock
 
     async def get(self, caller: SignedIn | Represented) -> Me:
         """Raises SessionEnded if the user is gone."""
@@ -67,21 +71,21 @@ class MeService:
         event = Event("user.updated", user.user_id, fields=sorted(changes))
         return await self._changes.make(work, lambda _: event, reply)
 
-    async def change_password(
-        self, caller: SignedIn, current: str | None, new: str, *, is_recent: bool
-    ) -> None:
+    async def change_password(self, caller: SignedIn, current: str | None, new: str) -> None:
         """Set a password, and end the user's other sessions, tokens of mails and logins under way.
 
-        `is_recent`: the user has just signed in. Raises LoginFailed for a wrong current password, which
-        counts as a failed login; AccountLocked; RecentLoginRequired if there is no password yet;
-        InvalidRequest for one that is too easy to guess.
+        Raises LoginFailed for a wrong current password, which counts as a failed login; AccountLocked;
+        RecentLoginRequired if there is no password yet; InvalidRequest for one that is too easy to guess.
         """
         user = await self._user(caller)
         async with self._hashing.place(known_device=True) as place:
             account = await self._accounts.of(user.id)
             stored = account.password.hash if account and account.password else None
             name = Name("session", caller.session_id, user.id)
-            await self._check_current(place, name, user, current, stored, is_recent=is_recent)
+            if current is None:
+                self._check_first(caller, stored)
+            else:
+                await self._check_current(place, name, user, current, stored)
             problem = await place.check_new_password(new, user_id=user.user_id, email=user.email)
             if problem is not None:
                 raise InvalidRequest.of("newPassword", problem)
@@ -91,6 +95,7 @@ class MeService:
             await self._sessions.end_all(
                 user.id, "credentials", session, except_session=caller.session_id
             )
+            await self._sessions.require(caller.session_id, session)
             now = await self._accounts.find({"_id": user.id}, session)
             if (now.password.hash if now and now.password else None) != stored:
                 raise LoginFailed  # it was changed meanwhile
@@ -124,24 +129,14 @@ class MeService:
         kept = None if include_current else caller.session_id
         return await self._sessions.revoke_all(caller.user, "revoked", reply, except_session=kept)
 
+    def _check_first(self, caller: SignedIn, stored: str | None) -> None:
+        if stored is not None:
+            raise InvalidRequest.of("currentPassword", "must be sent, since there is a password")
+        check_recent_login(caller, self._clock.now())
+
     async def _check_current(
-        self,
-        place: Place,
-        name: Name,
-        user: User,
-        current: str | None,
-        stored: str | None,
-        *,
-        is_recent: bool,
+        self, place: Place, name: Name, user: User, current: str, stored: str | None
     ) -> None:
-        if current is None:
-            if stored is not None:
-                raise InvalidRequest.of(
-                    "currentPassword", "must be sent, since there is a password"
-                )
-            if not is_recent:
-                raise RecentLoginRequired(metadata={"maxAge": "600"})
-            return
         await self._lockout.attempt(name)
         if not await place.verify(current, stored):
             await self._lockout.failed(name, user.user_id)

@@ -1,7 +1,6 @@
 """The RPCs of finlink.identity.v1.MeService: convert in, call the service, convert out."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
 from finlink.exports.v1 import export_service_pb2
@@ -14,7 +13,6 @@ from finlink.identity.v1 import (
     phone_pb2,
 )
 
-from server.core.clock import utc_now
 from server.core.errors import Unauthenticated
 from server.core.pages import PageRequest
 from server.core.principals import Represented, SignedIn
@@ -27,8 +25,6 @@ from server.domains.identity.recovery.address import EmailChange
 from server.domains.identity.sessions.model import LoginSession
 from server.rpc.call import Context, current_call, replied
 from server.rpc.fields import to_message, to_model
-
-RECENT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,8 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     async def ChangePassword(
         self, request: me_pb2.ChangePasswordRequest, context: Context
     ) -> me_pb2.ChangePasswordResponse:
-        caller = _signed_in()
         current = request.current_password if request.HasField("current_password") else None
-        is_recent = utc_now() - caller.auth_time <= RECENT
-        await self._service.change_password(
-            caller, current, request.new_password, is_recent=is_recent
-        )
+        await self._service.change_password(_signed_in(), current, request.new_password)
         return me_pb2.ChangePasswordResponse(message="Password changed successfully")
 
     async def ChangePhone(
@@ -81,7 +73,7 @@ class MeServicer(me_service_pb2_grpc.MeServiceServicer):
     async def ChangeEmail(
         self, request: me_pb2.ChangeEmailRequest, context: Context
     ) -> me_pb2.ChangeEmailResponse:
-        await self._email_change.ask(_signed_in().user, request.email.lower())
+        await self._email_change.ask(_signed_in(), request.email.lower())
         return me_pb2.ChangeEmailResponse(message="Open the mail that was sent to the new address")
 
     async def ListSessions(
