@@ -52,10 +52,10 @@ class Http:
         self, verb: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Status and JSON of the reply."""
-        status, reply, _ = await self.call_told(verb, path, body, headers)
+        status, reply, _ = await self.call_with_wait(verb, path, body, headers)
         return status, reply
 
-    async def call_told(
+    async def call_with_wait(
         self, verb: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any, float]:
         """Status and JSON of the reply, and the seconds after which to come again: 0 if it does not say."""

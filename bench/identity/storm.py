@@ -80,7 +80,7 @@ async def _storm(
         while time.perf_counter() - began < seconds:
             at = time.perf_counter()
             sent = {"username": next(world.names), "password": people.PASSWORD}
-            status, _, wait = await calls.call_told("POST", _LOGIN, sent, {"x-api-key": KEY})
+            status, _, wait = await calls.call_with_wait("POST", _LOGIN, sent, {"x-api-key": KEY})
             outcome.add(status, at)
             now = time.perf_counter()
             if status == 200:
