@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
-from server.core.authorization import Access, Reach
+from server.core.authorization import RECENT_LOGIN, Access, Reach
 from server.rpc.method import Method
 from tests.contract.access_table import CLOSED, OPEN
 from tests.contract.descriptors import ids, methods
@@ -67,7 +65,7 @@ def test_a_role_and_an_owner_say_something(method: Method) -> None:
 
 
 # A recent login is needed for some requests only, so the service asks for it.
-SOMETIMES_RECENT = {"StartExternal"}
+SOMETIMES_RECENT = {"StartExternal", "ChangePassword"}
 
 
 @every_rpc
@@ -75,4 +73,4 @@ def test_a_recent_login_is_among_the_errors(method: Method) -> None:
     needed = method.access.recent_login is not None
     is_named = "RECENT_LOGIN_REQUIRED" in reasons(method)
     assert is_named == (needed or method.descriptor.name in SOMETIMES_RECENT)
-    assert not needed or method.access.recent_login == timedelta(minutes=10)
+    assert not needed or method.access.recent_login == RECENT_LOGIN

@@ -182,7 +182,7 @@ class ExternalLogins:
         key = key_of(client.provider, there.sub)
         account = await self._links.account_of(key)
         if only is not None and (account is None or account.id != only):
-            raise ExternalFailure("from this address only the device's own user may sign in")
+            raise ExternalFailure("from a refused address only who is known may sign in")
         if account is None:
             account = await self._links.create(client.provider, key, await client.facts(there))
         user = await self._users.find("id", account.id)

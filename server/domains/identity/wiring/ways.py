@@ -18,7 +18,7 @@ from server.domains.identity.credentials.phones.store import SmsCountStore
 from server.domains.identity.external.client import ProviderClient
 from server.domains.identity.external.links import ExternalLinks
 from server.domains.identity.external.service import ExternalLogins
-from server.domains.identity.external.servicer import ExternalAuthServicer
+from server.domains.identity.management.auth.servicer import AuthServicer
 from server.domains.identity.management.me.service import MeService
 from server.domains.identity.management.staff.service import StaffService
 from server.domains.identity.recovery.address import EmailChange
@@ -194,12 +194,12 @@ class Wiring(Basis):
         )  # fmt: skip
 
     @cached_property
-    def auth(self) -> ExternalAuthServicer:
+    def auth(self) -> AuthServicer:
         second_factor = SecondFactorLogin(
             self._users, self.accounts, self.challenges, self._second_factors, self.completion
         )
         service = SignInService(self.tokens, self.sessions, self.refresher, self.opening)
-        return ExternalAuthServicer(
+        return AuthServicer(
             self._registration, self._password_login, self._phone_login, self._former_owner,
             second_factor, service, self.verification, self.reset, self._codes,
             self._reauthentication, self.cookies, self.sign_ins.origins, self.known, self.external,

@@ -14,7 +14,7 @@ from server.core.errors import RateLimited
 from server.core.principals import NOBODY, Principal, Role, SignedIn
 from server.core.users import User
 from server.domains.identity.credentials.lockout.addresses import MANY_OF_ADDRESS
-from server.domains.identity.external.servicer import ExternalAuthServicer
+from server.domains.identity.management.auth.servicer import AuthServicer
 from server.domains.identity.signin.cookies import Cookies
 from server.rpc.call import COOKIE, Call, enter_call
 from server.rpc.method import Method
@@ -71,11 +71,9 @@ async def call(
     headers: Mapping[str, str] | None = None,
     principal: Principal = NOBODY,
 ) -> None:
-    parts: dict[str, Any] = {
-        field.name: behind for field in dataclasses.fields(ExternalAuthServicer)
-    }
+    parts: dict[str, Any] = {field.name: behind for field in dataclasses.fields(AuthServicer)}
     parts |= {"_cookies": Cookies(secure=True), "_origins": (), "_known": world.known}
-    servicer = ExternalAuthServicer(**parts)
+    servicer = AuthServicer(**parts)
     enter_call(Call(method.path, "id", None, "peer", headers or {}, principal=principal))
     request = method.request_class(**form)
     await getattr(servicer, method.descriptor.name)(request, cast("Any", None))

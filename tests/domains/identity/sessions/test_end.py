@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import pytest
+from bson import ObjectId
 
 from server.core.errors import SessionEnded, Unauthenticated
 from server.domains.identity.errors import SessionNotFound
@@ -138,3 +142,36 @@ async def test_deleting_removes_all(world: World, user: str) -> None:
     assert await world.written.revoked() == [ended.session.id, live.session.id]
     left = await world.database.collection(LOGIN_SESSIONS).find({}).to_list(None)
     assert [str(each["_id"]) for each in left] == [other.session.id]
+
+
+async def test_a_change_that_outlasts_a_session_needs_it_to_go_on(world: World, user: str) -> None:
+    going, ended, expired = [(await world.begin(user)).session for _ in range(3)]
+    await world.sessions.log_out(ended.id)
+    match = {"_id": ObjectId(expired.id)}
+    past = {"$set": {"expiresAt": world.clock.at}}
+    await world.database.collection(LOGIN_SESSIONS).update_one(match, past)
+    await world.transact(partial(world.sessions.require, going.id))
+    for session_id in (ended.id, expired.id, new_id()):
+        with pytest.raises(SessionEnded):
+            await world.transact(partial(world.sessions.require, session_id))
+
+
+async def test_nothing_is_left_behind_as_a_session_ends(world: World, user: str) -> None:
+    left = world.database.collection("left_behind")
+
+    async def leave(session_id: str, transaction: ClientSession) -> None:
+        await world.users.lock(user, transaction)
+        await world.sessions.require(session_id, transaction)
+        await left.insert_one({"session": session_id}, session=transaction)
+
+    async def end(transaction: ClientSession) -> None:
+        await world.sessions.end_all(user, "credentials", transaction)
+        await left.delete_many({}, session=transaction)
+
+    for _ in range(10):
+        session = (await world.begin(user)).session
+        both = world.transact(partial(leave, session.id)), world.transact(end)
+        outcomes = await asyncio.gather(*both, return_exceptions=True)
+        assert {type(each) for each in outcomes} <= {type(None), SessionEnded}
+        assert outcomes[1] is None
+        assert await left.count_documents({}) == 0

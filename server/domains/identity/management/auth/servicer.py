@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from finlink.identity.v1 import (
+    external_pb2,
     factors_pb2,
     login_pb2,
     phone_pb2,
@@ -21,6 +23,9 @@ from server.domains.identity.credentials.factors.reauthentication import Reauthe
 from server.domains.identity.credentials.lockout import known
 from server.domains.identity.credentials.lockout.known import About, KnownCallers
 from server.domains.identity.credentials.lockout.model import Name
+from server.domains.identity.external import convert as external_convert
+from server.domains.identity.external.model import LIFE, Linked, Purpose
+from server.domains.identity.external.service import ExternalLogins
 from server.domains.identity.recovery.reset import PasswordReset
 from server.domains.identity.recovery.verification import EmailVerification
 from server.domains.identity.sessions.model import Caller
@@ -58,6 +63,7 @@ class AuthServicer(AuthServiceServicer):
     _cookies: Cookies
     _origins: Collection[str]  # of pages that may ask for a cookie
     _known: KnownCallers
+    _external: ExternalLogins
 
     async def Register(
         self, request: registration_pb2.RegisterRequest, context: Context
@@ -216,6 +222,63 @@ class AuthServicer(AuthServiceServicer):
     ) -> reauthentication_pb2.ReauthenticateResponse:
         await self._reauthentication.prove(_signed_in(), convert.shown(request))
         return reauthentication_pb2.ReauthenticateResponse(message="Reauthenticated")
+
+    async def ListProviders(
+        self, request: external_pb2.ListProvidersRequest, context: Context
+    ) -> external_pb2.ListProvidersResponse:
+        return external_convert.providers(self._external.providers)
+
+    async def StartExternal(
+        self, request: external_pb2.StartExternalRequest, context: Context
+    ) -> external_pb2.StartExternalResponse:
+        call = current_call()
+        purpose, signed_in = cast("Purpose", request.purpose or "login"), call.principal.signed_in
+        is_about = known.linked(request.provider)
+        if purpose == "link" and signed_in is not None:
+            is_about = known.oneself(signed_in.user)
+        only = await self._check_address(is_about)
+        by_cookie = convert.session_kind(request.session, "token", call) == "cookie"
+        if by_cookie:
+            check_same_site(call, self._origins)
+        begun = await self._external.start(
+            request.provider, request.redirect_uri, purpose, signed_in, only
+        )
+        if by_cookie:
+            seconds = round(LIFE.total_seconds())
+            given = self._cookies.login_given(begun.state, begun.login_secret, seconds)
+            call.reply_headers.append(given)
+        return external_pb2.StartExternalResponse(
+            message="Go on at the provider",
+            data=external_convert.started(begun, with_secret=not by_cookie),
+        )
+
+    async def CompleteExternal(
+        self, request: external_pb2.CompleteExternalRequest, context: Context
+    ) -> external_pb2.CompleteExternalResponse:
+        call = current_call()
+        wanted = external_convert.wanted(request, call, self._caller(call))
+        sent = request.HasField("login_secret")
+        if wanted.session == "cookie" or not sent:
+            check_same_site(call, self._origins)
+        secret = request.login_secret if sent else self._secret_of(call, request.state)
+        reply = external_convert.reply(request, secret)
+        result = await self._external.complete(
+            request.provider, reply, wanted, call.principal.signed_in
+        )
+        if not sent:
+            call.reply_headers.append(self._cookies.login_removed(request.state))
+        if not isinstance(result, Linked):
+            self._give_cookies(result)
+        return external_convert.completed(result)
+
+    def _secret_of(self, call: Call, state: str) -> str:
+        secret = self._cookies.login_secret(call.metadata.get(COOKIE, ""), state)
+        if secret is None:
+            raise InvalidRequest.of(
+                "loginSecret",
+                "must be sent, unless StartExternal gave a cookie, which lasts ten minutes",
+            )
+        return secret
 
     def _caller(self, call: Call) -> Caller:
         """Who signs in. Cookies are not looked at beside another credential."""
