@@ -22,6 +22,8 @@ from tests.stack import Stack
 
 # What holds secrets on purpose, for its owner alone.
 HOLDERS = frozenset({"encryption.key", "development.key", "sandbox.json"})
+# How places in the database begin.
+DATABASE = ("MongoDB ", "data file ")
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _LOGIN_URL = re.compile(rb'"loginUrl": ?"[^"]*"')
 
@@ -31,6 +33,7 @@ class Canaries:
     """The secrets of a run: `values` by secret, with what each of them is."""
 
     values: dict[str, str] = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)  # of documents, which open nothing by themselves
     _forms: dict[str, list[bytes]] = field(default_factory=dict)
 
     def new(self, what: str) -> str:
@@ -41,6 +44,10 @@ class Canaries:
             self.values[secret] = what
             self._forms[secret] = forms(secret.encode())
         return secret
+
+    def add_id(self, what: str, secret: str) -> None:
+        """The id of a document: it is in the database, and must not be anywhere else."""
+        self.ids.add(self.add(what, secret))
 
     def add_key(self, what: str, key: str) -> None:
         """A key in hexadecimal, which is used as the bytes it stands for."""
@@ -54,12 +61,13 @@ class Canaries:
                 if len(value) >= 16:
                     self.add("part of a login URL", value)
 
-    def found(self, content: bytes) -> list[str]:
+    def found(self, place: str, content: bytes) -> list[str]:
         """What of the secrets is in there, in clear, in base64 or in hexadecimal."""
+        known = self.ids if place.startswith(DATABASE) else ()
         return [
             f"{what} ({secret[:14]}…)"
             for secret, what in self.values.items()
-            if any(form in content for form in self._forms[secret])
+            if secret not in known and any(form in content for form in self._forms[secret])
         ]
 
 

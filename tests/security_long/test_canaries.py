@@ -28,13 +28,15 @@ from server.rpc.middleware import errors as error_step
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as steps
 from tests.platforms.addresses import addresses_at
+from tests.providers import settings as provider_settings
 from tests.sandbox import driver
 from tests.sandbox.accounts import Accounts, accounts_at
 from tests.security_long import canaries as look
+from tests.security_long import provider_calls
 from tests.security_long.canaries import Canaries
 from tests.security_long.factor_calls import use_second_factors
 from tests.security_long.phone_calls import use_phones
-from tests.stack import ROOT, Stack, running
+from tests.stack import ROOT, Stack, free_ports, running
 
 CREATE = "/finlink.connectors.v1.ConnectorService/CreateConnector"
 
@@ -48,6 +50,7 @@ class Site:
     memory: Path
     canaries: Canaries
     keys: dict[str, str]  # API keys by scope
+    provider_port: int  # where the outside provider is to listen
     # What callers were told, without what they had sent as the name of a field.
     replies: list[tuple[str, bytes]] = field(default_factory=list)
     people: list[str] = field(default_factory=list)  # emails, phone numbers
@@ -79,7 +82,9 @@ class Site:
             *(look.data_files(self.stack) if deep else ()),
         ]
         return [
-            f"{place}: {what}" for place, content in places for what in self.canaries.found(content)
+            f"{place}: {what}"
+            for place, content in places
+            for what in self.canaries.found(place, content)
         ]
 
 
@@ -102,6 +107,7 @@ def site(folder: Path) -> Iterator[Site]:
     key = secrets.token_hex(32)
     canaries.add_key("ENCRYPTION_KEY", key)
     keys = {scope: canaries.add("API key", new_key()) for scope in ("read", "write")}
+    (port,) = free_ports(1)
     approved, secret = f"zerodha.approved={app_key}", f"zerodha.secret={app_secret}"
     options = ("--option", approved, "--option", secret, "--memory", memory, "--control-port", 0)
     with driver.running(*options, *driver.INBOX) as sandbox, accounts_at(sandbox) as accounts:
@@ -111,12 +117,14 @@ def site(folder: Path) -> Iterator[Site]:
             "ENCRYPTION_KEY": key,
             **addresses_at(sandbox.urls),
             **driver.delivery_at(sandbox),
+            **provider_settings({provider_calls.NAME: port}),
+            f"OIDC_{provider_calls.NAME.upper()}_CLIENT_SECRET": canaries.new("client secret"),
             "ZERODHA_API_KEY": app_key,
             "ZERODHA_API_SECRET": app_secret,
             "API_KEYS": ",".join(f"{s}-key:{s}:{digest(key)}" for s, key in keys.items()),
         }
         with running(folder, **settings) as stack:
-            yield Site(stack, accounts, memory, canaries, keys)
+            yield Site(stack, accounts, memory, canaries, keys, port)
 
 
 def make_key(at: Site, name: str, scope: str) -> str:
@@ -402,6 +410,7 @@ async def test_no_secret_is_in_clear_anywhere(
                 await caller.fail()
                 await use_second_factors(rest, at.canaries)
                 await use_phones(rest, at.canaries)
+                await provider_calls.use_provider(rest, at.canaries, at.provider_port)
                 await caller.over_grpc(channel)
                 assert await at.scan(deep=full) == []
                 if full:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from server.core.clock import Clock
 from server.domains.identity.sessions import metrics
+from server.domains.identity.sessions.dependencies import LastSeen
 from server.domains.identity.sessions.store import SessionStore
 from server.storage.leases import LeaseBusy, Leases
 
@@ -12,31 +13,40 @@ COUNT_SECONDS = 10.0  # between two counts, at least
 _LEASE = "count sessions"
 # A process counts for a hundredth of its time at most: a million sessions take seconds.
 _PAUSES = 100
-# A session is kept for a day after its end, so of longer ago there are fewer than there were.
 DAYS = (1, 7, 30)
 
 
 class ActivityCount:
-    def __init__(self, store: SessionStore, leases: Leases, clock: Clock) -> None:
+    def __init__(
+        self, store: SessionStore, last_seen: LastSeen, leases: Leases, clock: Clock
+    ) -> None:
         self._store = store
+        self._last_seen = last_seen
         self._leases = leases
         self._clock = clock
         self._due = 0.0
 
     async def count(self) -> None:
         """Count, unless the last time was so long that it is too soon, or another process counts."""
-        began = time.monotonic()
-        if began < self._due:
+        if time.monotonic() < self._due:
             return
-        windows = [timedelta(days=days) for days in DAYS]
         try:
             async with self._leases.acquire(_LEASE):
-                found = await self._store.activity(self._clock.now(), windows)
+                began = time.monotonic()
+                try:
+                    await self._count()
+                finally:  # also where it took too long
+                    ended = time.monotonic()
+                    self._due = ended + _PAUSES * (ended - began)
         except LeaseBusy:
             return
-        ended = time.monotonic()
-        self._due = ended + _PAUSES * (ended - began)
-        for kind, count in found.sessions.items():
+
+    async def _count(self) -> None:
+        now = self._clock.now()
+        # A session is there for a day after its end, so its use is noted long before it goes.
+        await self._last_seen.note_seen(now)
+        for kind, count in (await self._store.count_live(now)).items():
             metrics.LIVE.labels(kind).set(count)
-        for days, count in zip(DAYS, found.users, strict=True):
+        users = await self._last_seen.count_seen([now - timedelta(days=days) for days in DAYS])
+        for days, count in zip(DAYS, users, strict=True):
             metrics.ACTIVE_USERS.labels(str(days)).set(count)

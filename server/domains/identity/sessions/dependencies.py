@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from server.core.principals import Role
@@ -35,3 +36,13 @@ class Revocations(Protocol):
 class ReuseNotices(Protocol):
     async def session_reused(self, session: LoginSession, transaction: ClientSession) -> None:
         """Notify the owner that somebody else may have had a session, which was ended."""
+
+
+class LastSeen(Protocol):
+    """When users were last seen, which outlives their sessions."""
+
+    async def note_seen(self, now: datetime) -> None:
+        """Take it over from the sessions that there are."""
+
+    async def count_seen(self, since: Sequence[datetime]) -> list[int]:
+        """How many users have been seen after each of these moments."""

@@ -14,7 +14,7 @@ LIVE = Gauge(
 )
 ACTIVE_USERS = Gauge(
     "finlink_active_users",
-    "Users who have used a session within so many days",
+    "Users who have used a session within so many days, whether or not it has ended since",
     ["days"],
     multiprocess_mode="mostrecent",
 )

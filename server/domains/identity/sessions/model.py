@@ -1,6 +1,6 @@
 """Login sessions: a user is signed in on one device, until it ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -64,14 +64,6 @@ class Caller:
     user_agent: str | None = None
     # Of the session that its browser has, which another one with a cookie replaces.
     cookie: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """How many sessions and users there are that matter at a moment."""
-
-    sessions: Mapping[Kind, int]  # that are live
-    users: Sequence[int]  # who have used one, by window
 
 
 @dataclass(frozen=True, slots=True)

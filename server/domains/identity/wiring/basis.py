@@ -110,7 +110,9 @@ class Basis:
 
     @cached_property
     def activity(self) -> ActivityCount:
-        return ActivityCount(self.session_documents, self._kernel.leases, self._clock)
+        return ActivityCount(
+            self.session_documents, self.accounts, self._kernel.leases, self._clock
+        )
 
     @cached_property
     def hashing(self) -> PasswordHashing:

@@ -90,11 +90,8 @@ class Scripted:
             }
         )
 
-    async def _tokens(self, request: web.Request) -> web.Response:
+    async def _tokens(self, _: web.Request) -> web.Response:
         await self.meanwhile()
-        form = await request.post()
-        self.forms.append({name: str(value) for name, value in form.items()})
-        self.headers.append({name.lower(): value for name, value in request.headers.items()})
         if self.reply is None:
             return web.json_response({"error": "invalid_grant"}, status=400)
         return web.json_response(self.reply)
@@ -107,6 +104,10 @@ class Scripted:
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
+        if request.path == "/token":
+            form = await request.post()
+            self.forms.append({name: str(value) for name, value in form.items()})
+            self.headers.append({name.lower(): value for name, value in request.headers.items()})
         said = self.said.get(request.path)
         if isinstance(said, web.Response):
             return web.Response(status=said.status, body=said.body, headers=said.headers)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+from bson import ObjectId
 from prometheus_client import REGISTRY
 
+from server.domains.identity.credentials.accounts import store as account_store
+from server.domains.identity.credentials.accounts.store import (
+    CREDENTIALS,
+    SEEN_EVERY,
+    AccountStore,
+    seen_after,
+)
 from server.domains.identity.sessions.activity import DAYS, ActivityCount
+from server.domains.identity.sessions.store import LOGIN_SESSIONS
 from server.storage import leases
 from server.storage.indexes import ensure_indexes
 from tests.domains.identity.sessions.world import World
@@ -24,10 +35,41 @@ def counted() -> dict[str, Any]:
     return {**sessions, "users": users}
 
 
-async def test_sessions_and_users_are_counted(world: World) -> None:
-    await ensure_indexes(world.database, leases.INDEXES)
-    count = ActivityCount(world.store, leases.Leases(world.database), world.clock)
-    one, two, three = [await world.users.create(f"u_{number}") for number in range(3)]
+def counting(world: World) -> ActivityCount:
+    """What another process has."""
+    held = leases.Leases(world.database)
+    return ActivityCount(world.store, AccountStore(world.database), held, world.clock)
+
+
+@pytest.fixture
+async def count(world: World) -> ActivityCount:
+    await ensure_indexes(world.database, {**leases.INDEXES, **account_store.INDEXES})
+    return counting(world)
+
+
+async def account(world: World, user_id: str = "u_1") -> str:
+    """A user who can sign in."""
+    user = await world.users.create(user_id)
+    document = {"_id": ObjectId(user), "userId": user_id}
+    await world.database.collection(CREDENTIALS).insert_one(document)
+    return user
+
+
+async def seen_at(world: World, user: str) -> datetime | None:
+    found = await world.database.collection(CREDENTIALS).find_one({"_id": ObjectId(user)})
+    assert found is not None
+    return found.get("lastSeenAt")
+
+
+async def active(world: World) -> list[float]:
+    """The users of each window, as a process that has not counted yet counts them."""
+    await counting(world).count()
+    return list(counted()["users"].values())
+
+
+async def test_sessions_and_users_are_counted(world: World, count: ActivityCount) -> None:
+    one, two, three = [await account(world, f"u_{number}") for number in range(3)]
+    await account(world, "never")
     await world.begin(one)
     world.clock.turn(days=3)
     await world.begin(two)
@@ -39,12 +81,98 @@ async def test_sessions_and_users_are_counted(world: World) -> None:
     assert counted() == {"token": 3.0, "cookie": 1.0, "users": {1: 2.0, 7: 3.0, 30: 3.0}}
 
 
-async def test_another_process_counts(world: World) -> None:
-    await ensure_indexes(world.database, leases.INDEXES)
+async def test_users_whose_sessions_are_gone_are_active_for_as_long_as_the_others(
+    world: World, count: ActivityCount
+) -> None:
+    one, two = [await account(world, f"u_{number}") for number in range(2)]
+    await world.begin(one)
+    await world.sessions.log_out((await world.begin(two)).session.id)
+    await count.count()
+    world.clock.turn(days=2)
+    await world.database.collection(LOGIN_SESSIONS).delete_many({})
+    assert await active(world) == [0, 2, 2]
+    world.clock.turn(days=5)
+    assert await active(world) == [0, 0, 2]
+    world.clock.turn(days=22, hours=23)
+    assert await active(world) == [0, 0, 2]
+    world.clock.turn(hours=1)
+    assert await active(world) == [0, 0, 0]
+
+
+async def test_a_user_who_is_deleted_is_not_counted_and_does_not_come_back(
+    world: World, count: ActivityCount
+) -> None:
+    user = await account(world)
+    await world.begin(user)
+    await count.count()
+    assert list(counted()["users"].values()) == [1, 1, 1]
+    await world.database.collection(CREDENTIALS).delete_one({"_id": ObjectId(user)})
+    assert await active(world) == [0, 0, 0]
+    assert await world.database.collection(CREDENTIALS).find_one({}) is None
+
+
+async def test_it_is_noted_to_ten_minutes_when_a_user_was_seen(
+    world: World, count: ActivityCount
+) -> None:
+    user = await account(world)
+    begun = await world.begin(user)
+    await active(world)
+    noted = world.clock.at
+    assert await seen_at(world, user) == noted
+    world.clock.turn(minutes=SEEN_EVERY / timedelta(minutes=1))
+    await world.use(begun.session.id)
+    await active(world)
+    assert await seen_at(world, user) == noted, "most uses write nothing there"
+    world.clock.turn(minutes=1)
+    await world.use(begun.session.id)
+    await active(world)
+    assert await seen_at(world, user) == world.clock.at
+
+
+async def test_a_use_that_was_written_late_counts(world: World, count: ActivityCount) -> None:
+    """By a host whose clock is behind, or that could not write for a while."""
+    late, punctual = await account(world, "late"), await account(world, "punctual")
+    began = world.clock.at
+    world.clock.turn(minutes=59)
+    await world.begin(punctual)
+    await count.count()
+    world.clock.at = began
+    await world.begin(late)
+    world.clock.turn(minutes=59)
+    assert await active(world) == [2, 2, 2]
+    assert await seen_at(world, late) == began
+
+
+async def test_only_sessions_used_since_are_read_again(world: World, count: ActivityCount) -> None:
+    old, new = await account(world, "old"), await account(world, "new")
+    await world.begin(old)
+    world.clock.turn(minutes=61)
+    await world.begin(new)
+    await count.count()
+    await world.database.collection(CREDENTIALS).update_one(
+        {"_id": ObjectId(old)}, {"$unset": {"lastSeenAt": 1}}
+    )
+    assert await active(world) == [1, 1, 1]
+
+
+async def test_counting_reads_the_index_alone(world: World, count: ActivityCount) -> None:
+    pipeline = seen_after([world.clock.at - timedelta(days=days) for days in DAYS])
+    command = {"aggregate": CREDENTIALS, "pipeline": pipeline, "cursor": {}}
+    plan = str(
+        await world.database.collection(CREDENTIALS).database.command(
+            {"explain": command, "verbosity": "queryPlanner"}
+        )
+    )
+    assert "'IXSCAN'" in plan
+    assert "'FETCH'" not in plan
+    assert "'COLLSCAN'" not in plan
+
+
+async def test_another_process_counts(world: World, count: ActivityCount) -> None:
     held = leases.Leases(world.database)
-    one, other = [ActivityCount(world.store, held, world.clock) for _ in range(2)]
-    await one.count()
-    await world.begin(await world.users.create())
+    other = counting(world)
+    await count.count()
+    await world.begin(await account(world))
     async with held.acquire("count sessions"):
         await other.count()
     assert counted()["token"] == 0

@@ -1,20 +1,33 @@
 """Accounts in MongoDB: collection `credentials`, one document a user, under `User.id`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bson import ObjectId
-from pymongo import IndexModel, ReturnDocument
+from pymongo import DESCENDING, IndexModel, ReturnDocument, timeout
 from pymongo.errors import DuplicateKeyError
 
-from server.core.clock import utc_now
+from server.core.clock import milliseconds, utc_now
 from server.core.model import Changes
 from server.domains.identity.credentials.accounts.model import Account, External, Phone
+from server.domains.identity.sessions.store import LOGIN_SESSIONS, LONGEST_COUNT_SECONDS
 from server.storage.driver import ClientSession, Database, Document
 from server.storage.mapping import stored
 from server.storage.repository import LOCK, Repository, new_id
 
 CREDENTIALS = "credentials"
+# To how much of a time it is known when a user was last seen: most uses of a session write nothing here.
+SEEN_EVERY = timedelta(minutes=10)
+# Uses of sessions may be written so long after they were, by hosts whose clocks differ.
+_SEEN_LATE = timedelta(hours=1)
+# In a merge with the sessions' `seenAt`. A user who was never seen has nothing, which is less than any time.
+_LATER = {
+    "$cond": [
+        {"$lt": ["$lastSeenAt", {"$subtract": ["$$new.seenAt", milliseconds(SEEN_EVERY)]}]},
+        "$$new.seenAt",
+        "$lastSeenAt",
+    ]
+}
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CREDENTIALS: [
         IndexModel("userId", unique=True),
@@ -29,6 +42,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             unique=True,
             partialFilterExpression={"externals.key": {"$exists": True}},
         ),
+        IndexModel("lastSeenAt", sparse=True),
     ]
 }
 
@@ -50,6 +64,8 @@ class AccountStore(Repository[Account]):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, CREDENTIALS, Account, missing=NoAccount, taken=PhoneTaken)
+        self._database = database
+        self._sessions = database.collection(LOGIN_SESSIONS)
 
     async def of(self, user: str | None) -> Account | None:
         """The account of a user; None if there is none. It costs the same for no user at all."""
@@ -199,3 +215,53 @@ class AccountStore(Repository[Account]):
             {"$pull": {"externals": match}, "$inc": {LOCK: 1}},
             session=session,
         )
+
+    async def note_seen(self, now: datetime) -> None:
+        """Take over from sessions when users were last seen: `lastSeenAt`, which outlives the sessions.
+
+        The longest ago comes first. So if this ends halfway, the newest that is noted says where to go on.
+        """
+        query: Document = {"lastSeenAt": {"$lte": now}}
+        with timeout(LONGEST_COUNT_SECONDS):
+            newest = await self._collection.find_one(
+                query, {"lastSeenAt": 1}, sort=[("lastSeenAt", DESCENDING)]
+            )
+            after: Document = {}
+            if newest is not None:
+                after = {"lastSeenAt": {"$gt": newest["lastSeenAt"] - _SEEN_LATE}}
+            await self._database.aggregate(
+                self._sessions,
+                [
+                    {"$match": after},
+                    {"$group": {"_id": "$user", "seenAt": {"$max": "$lastSeenAt"}}},
+                    {"$sort": {"seenAt": 1}},
+                    {
+                        "$merge": {
+                            "into": CREDENTIALS,
+                            "whenMatched": [{"$set": {"lastSeenAt": _LATER}}],
+                            "whenNotMatched": "discard",  # the user is gone
+                        }
+                    },
+                ],
+            )
+
+    async def count_seen(self, since: Sequence[datetime]) -> list[int]:
+        """How many users were seen after each of these moments, sessions that have ended included.
+
+        The index alone is read.
+        """
+        with timeout(LONGEST_COUNT_SECONDS):
+            found = await self._database.aggregate(self._collection, seen_after(since))
+        return [found[0][str(number)] if found else 0 for number in range(len(since))]
+
+
+def seen_after(since: Sequence[datetime]) -> list[Document]:
+    """The pipeline that counts users by these moments, numbered."""
+    counts = {
+        str(number): {"$sum": {"$cond": [{"$gt": ["$lastSeenAt", moment]}, 1, 0]}}
+        for number, moment in enumerate(since)
+    }
+    return [
+        {"$match": {"lastSeenAt": {"$gt": min(since)}}},
+        {"$group": {"_id": None, **counts}},
+    ]
