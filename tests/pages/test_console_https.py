@@ -147,7 +147,9 @@ async def test_only_pages_of_the_same_origin_change_anything(
     )
     page = await context.new_page()
     await page.goto(elsewhere)
-    await context.unroute_all()  # headers of calls that a test may change are not those that are sent
+    await (
+        context.unroute_all()
+    )  # headers of calls that a test may change are not those that are sent
     async with page.expect_response("**/sync") as answered:
         await page.evaluate(SUBMIT, f"{secure.rest}/connectors/{secure.connector}/sync")
     refused = await answered.value

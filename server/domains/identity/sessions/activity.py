@@ -1,7 +1,7 @@
 """Counts sessions and active users for the metrics, by one process at a time."""
 
-import time
 from datetime import timedelta
+from time import monotonic
 
 from server.core.clock import Clock
 from server.domains.identity.sessions import metrics
@@ -28,23 +28,21 @@ class ActivityCount:
 
     async def count(self) -> None:
         """Count, unless the last time was so long that it is too soon, or another process counts."""
-        if time.monotonic() < self._due:
+        if monotonic() < self._due:
             return
         try:
             async with self._leases.acquire(_LEASE):
-                began = time.monotonic()
+                began = monotonic()
                 try:
                     await self._count()
                 finally:  # also where it took too long
-                    ended = time.monotonic()
+                    ended = monotonic()
                     self._due = ended + _PAUSES * (ended - began)
         except LeaseBusy:
             return
 
     async def _count(self) -> None:
         now = self._clock.now()
-        # A session is there for a day after its end, so its use is noted long before it goes.
-        await self._last_seen.note_seen(now)
         for kind, count in (await self._store.count_live(now)).items():
             metrics.LIVE.labels(kind).set(count)
         users = await self._last_seen.count_seen([now - timedelta(days=days) for days in DAYS])

@@ -1,6 +1,6 @@
 """The questions that sessions ask other parts of identity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -41,8 +41,8 @@ class ReuseNotices(Protocol):
 class LastSeen(Protocol):
     """When users were last seen, which outlives their sessions."""
 
-    async def note_seen(self, now: datetime) -> None:
-        """Take it over from the sessions that there are."""
+    async def note_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Users, by `User.id`, were seen at these moments."""
 
     async def count_seen(self, since: Sequence[datetime]) -> list[int]:
         """How many users have been seen after each of these moments."""

@@ -40,7 +40,7 @@ class UserSignIns:
 
     async def by_token(self, token: str) -> SignedIn:
         bearer = await self._tokens.by_token(token)
-        self._use.note(bearer.session_id, _caller)
+        self._use.note(bearer.session_id, bearer.user, _caller)
         return bearer
 
     async def by_cookie(self, header: str) -> SignedIn | None:
@@ -50,7 +50,7 @@ class UserSignIns:
             return None
         now = self._clock.now()
         session = await self._sessions.by_cookie(value)
-        self._use.note(session.id, _caller)
+        self._use.note(session.id, session.user, _caller)
         return _signed_in(session, now)
 
     def check(self, signed_in: SignedIn) -> None:

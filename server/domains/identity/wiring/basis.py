@@ -106,7 +106,7 @@ class Basis:
 
     @cached_property
     def use(self) -> SessionUse:
-        return SessionUse(self.session_documents, self._clock)
+        return SessionUse(self.session_documents, self.accounts, self._clock)
 
     @cached_property
     def activity(self) -> ActivityCount:

@@ -66,7 +66,7 @@ async def test_a_login_that_is_for_one_user_signs_in_nobody_else(world: World) -
     changes, nothing = RecordedChanges(world.database, world.trail), cast("Any", None)
     users, client, completed = UserDirectory(world.users), Client(), Completed()
     links = ExternalLinks(
-        changes, users, world.accounts, nothing, nothing, nothing, nothing, world.clock,
+        changes, users, world.accounts, nothing, nothing, nothing, nothing, nothing,
         is_open=True, providers=frozenset({"one"}),
     )  # fmt: skip
     logins = ExternalLogins(

@@ -54,13 +54,15 @@ async def test_a_refresh_is_one(counted: World) -> None:
 
 
 async def test_a_call_with_a_cookie_is_one_and_one_a_minute(counted: World) -> None:
-    begun = await counted.begin(await counted.users.create(), "cookie")
+    user = await counted.users.create()
+    begun = await counted.begin(user, "cookie")
     counted.clock.turn(minutes=1)
     SENT.clear()
     for _ in range(3):
         await counted.sessions.by_cookie(begun.secret)
-        await counted.use(begun.session.id, PHONE)
-    assert SENT == ["find", "update", "find", "find"]
+        counted.noted.note(begun.session.id, user, lambda: PHONE)
+        await counted.noted.write()
+    assert SENT == ["find", "update", "update", "find", "find"], "the session and the user"
 
 
 async def test_a_login_and_a_list(counted: World) -> None:

@@ -14,6 +14,7 @@ from server.core.clock import Clock, utc_now
 from server.core.errors import SessionEnded
 from server.core.pages import PageRequest
 from server.core.principals import Role
+from server.domains.identity.credentials.accounts.store import AccountStore
 from server.domains.identity.sessions.dependencies import Owner
 from server.domains.identity.sessions.model import (
     Begun,
@@ -127,14 +128,15 @@ class World:
         self.sessions = SessionService(
             changes, self.store, self.tokens, self.users, self.written, self.settings, self.clock
         )
-        self.noted = SessionUse(self.store, self.clock)
+        self.noted = SessionUse(self.store, AccountStore(self.database), self.clock)
         self.refresher = SessionRefresher(
             changes, self.store, self.tokens, self.sessions, self.written, self.settings, self.clock
         )
 
     async def use(self, session_id: str, caller: Caller = PHONE) -> None:
         """A call in this session, and the next time that a worker writes what it has noted."""
-        self.noted.note(session_id, lambda: caller)
+        session = await self.store.get(session_id)
+        self.noted.note(session_id, session.user, lambda: caller)
         await self.noted.write()
 
     async def transact(self, work: Callable[[ClientSession], Awaitable[T]]) -> T:

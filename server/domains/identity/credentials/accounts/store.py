@@ -4,30 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bson import ObjectId
-from pymongo import DESCENDING, IndexModel, ReturnDocument, timeout
+from pymongo import IndexModel, ReturnDocument, UpdateOne, timeout
 from pymongo.errors import DuplicateKeyError
 
-from server.core.clock import milliseconds, utc_now
+from server.core.clock import utc_now
 from server.core.model import Changes
 from server.domains.identity.credentials.accounts.model import Account, External, Phone
-from server.domains.identity.sessions.store import LOGIN_SESSIONS, LONGEST_COUNT_SECONDS
+from server.domains.identity.sessions.store import LONGEST_COUNT_SECONDS
 from server.storage.driver import ClientSession, Database, Document
 from server.storage.mapping import stored
 from server.storage.repository import LOCK, Repository, new_id
 
 CREDENTIALS = "credentials"
-# To how much of a time it is known when a user was last seen: most uses of a session write nothing here.
+# Within that, users who are seen again are not written again.
 SEEN_EVERY = timedelta(minutes=10)
-# Uses of sessions may be written so long after they were, by hosts whose clocks differ.
-_SEEN_LATE = timedelta(hours=1)
-# In a merge with the sessions' `seenAt`. A user who was never seen has nothing, which is less than any time.
-_LATER = {
-    "$cond": [
-        {"$lt": ["$lastSeenAt", {"$subtract": ["$$new.seenAt", milliseconds(SEEN_EVERY)]}]},
-        "$$new.seenAt",
-        "$lastSeenAt",
-    ]
-}
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CREDENTIALS: [
         IndexModel("userId", unique=True),
@@ -65,7 +55,6 @@ class AccountStore(Repository[Account]):
     def __init__(self, database: Database) -> None:
         super().__init__(database, CREDENTIALS, Account, missing=NoAccount, taken=PhoneTaken)
         self._database = database
-        self._sessions = database.collection(LOGIN_SESSIONS)
 
     async def of(self, user: str | None) -> Account | None:
         """The account of a user; None if there is none. It costs the same for no user at all."""
@@ -216,34 +205,19 @@ class AccountStore(Repository[Account]):
             session=session,
         )
 
-    async def note_seen(self, now: datetime) -> None:
-        """Take over from sessions when users were last seen: `lastSeenAt`, which outlives the sessions.
+    async def note_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Users were seen at these moments: `lastSeenAt`, which outlives their sessions.
 
-        The longest ago comes first. So if this ends halfway, the newest that is noted says where to go on.
+        Nothing is written of one who was seen shortly before.
         """
-        query: Document = {"lastSeenAt": {"$lte": now}}
-        with timeout(LONGEST_COUNT_SECONDS):
-            newest = await self._collection.find_one(
-                query, {"lastSeenAt": 1}, sort=[("lastSeenAt", DESCENDING)]
+        writes = [
+            UpdateOne(
+                {"_id": ObjectId(user), "lastSeenAt": {"$not": {"$gt": at - SEEN_EVERY}}},
+                {"$set": {"lastSeenAt": at}},
             )
-            after: Document = {}
-            if newest is not None:
-                after = {"lastSeenAt": {"$gt": newest["lastSeenAt"] - _SEEN_LATE}}
-            await self._database.aggregate(
-                self._sessions,
-                [
-                    {"$match": after},
-                    {"$group": {"_id": "$user", "seenAt": {"$max": "$lastSeenAt"}}},
-                    {"$sort": {"seenAt": 1}},
-                    {
-                        "$merge": {
-                            "into": CREDENTIALS,
-                            "whenMatched": [{"$set": {"lastSeenAt": _LATER}}],
-                            "whenNotMatched": "discard",  # the user is gone
-                        }
-                    },
-                ],
-            )
+            for user, at in seen.items()
+        ]
+        await self._collection.bulk_write(writes, ordered=False)
 
     async def count_seen(self, since: Sequence[datetime]) -> list[int]:
         """How many users were seen after each of these moments, sessions that have ended included.
