@@ -112,6 +112,7 @@ async def test_what_may_fail_is_shown_before_it_does(stack: Stack) -> None:
         'finlink_syncs_abandoned_total{platform="zerodha"}',
         'finlink_suspicious_events_total{action="suspicious.many_addresses"}',
         'finlink_password_calls_rejected_total{device="known"}',
+        'finlink_provider_calls_total{call="discovery",outcome="failed",provider="two"}',
     ):
         assert f"{series} 0.0\n" in page.text
 

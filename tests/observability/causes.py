@@ -171,6 +171,15 @@ async def sms_used_up(site: Monitored) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def provider_away(site: Monitored) -> AsyncIterator[None]:
+    async with (
+        site.channel(site.worker_address()) as channel,
+        under(Users.of(channel).go_to_a_provider),
+    ):
+        yield
+
+
+@asynccontextmanager
 async def mail_server_hangs(site: Monitored) -> AsyncIterator[None]:
     """With more mails due than workers can try at a time, and for longer than anybody should wait."""
     sandbox = site.ground.sandbox.sandbox.process
@@ -201,6 +210,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     too_many_sign_in: {"FinlinkPasswordsOverloaded"},
     tokens_stolen: {"FinlinkTokensReused"},
     sms_used_up: {"FinlinkSmsUsedUp"},
+    provider_away: {"FinlinkProviderDown"},
     mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -210,7 +220,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_hiccups,),
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
-    (too_many_sign_in, tokens_stolen, sms_used_up),
+    (too_many_sign_in, tokens_stolen, sms_used_up, provider_away),
     (workers_hang,),
     (mail_server_hangs,),
     (workers_die, server_dies),

@@ -16,6 +16,7 @@ from prometheus_client.samples import Sample
 from tests.chaos.ground import Ground, Worker, ground, worker
 from tests.e2e.connector_steps import Json
 from tests.observability.log import Log
+from tests.providers import settings as provider_settings
 from tests.stack import free_ports
 
 # Callers have addresses of their own, so that one who calls too often is not in the way of others.
@@ -25,6 +26,7 @@ LIMITS = {
     "RATE_LIMIT_STATUS": "1000000", "RATE_LIMIT_SYNC": "200", "SMS_PER_HOUR": "5",
 }  # fmt: skip
 SYNC_LIMIT = int(LIMITS["RATE_LIMIT_SYNC"])
+GONE = "gone"  # an outside provider that nothing listens for
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Monitored:
 @contextmanager
 def monitored(folder: Path) -> Iterator[Monitored]:
     listens, shows = (f"127.0.0.1:{port}" for port in free_ports(2))
-    with ground(folder, **LIMITS) as site:
+    (nobodys,) = free_ports(1)
+    with ground(folder, **LIMITS, **provider_settings({GONE: nobodys})) as site:
         settings = {"METRICS_PORT": shows.partition(":")[2], "MONGO_POOL_SIZE": "1"}
         beside = replace(site, settings={**site.settings, **settings})
         with worker(beside, "alone", "serve", "--no-syncs", "--listen", listens) as alone:

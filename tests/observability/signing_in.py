@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from finlink.identity.v1 import auth_service_pb2_grpc, login_pb2, phone_pb2, registration_pb2
+from finlink.identity.v1 import (
+    auth_service_pb2_grpc,
+    external_pb2,
+    login_pb2,
+    phone_pb2,
+    registration_pb2,
+)
 
 from tests.e2e.connector_steps import new_login
 from tests.e2e.identity_steps import PASSWORD
 from tests.e2e.phones import new_number
-from tests.observability.monitored import LIMITS
+from tests.observability.monitored import GONE, LIMITS
+from tests.providers import REDIRECT
 
 MORE_THAN_WAIT = 40  # logins, for one process
 
@@ -70,6 +77,11 @@ class Users:
             request = phone_pb2.SendOtpRequest(phone_number=number)
             refusal = await _refusal(self.auth.SendOtp(request))
         assert refusal is grpc.StatusCode.UNAVAILABLE
+
+    async def go_to_a_provider(self) -> None:
+        """One that cannot be reached."""
+        request = external_pb2.StartExternalRequest(provider=GONE, redirect_uri=REDIRECT)
+        assert await _refusal(self.auth.StartExternal(request)) is grpc.StatusCode.UNAVAILABLE
 
     async def _refresh(self, token: str) -> str:
         reply = await self.auth.Refresh(login_pb2.RefreshRequest(refresh_token=token))

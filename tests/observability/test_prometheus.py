@@ -159,7 +159,7 @@ async def test_an_alert_fires(
 async def everything_happens(site: Monitored) -> None:
     """Connects and syncs that succeed and do not, runs put off and cancelled, cached reads, refusals.
 
-    Users sign in, mistype, come all at once, and are stolen from.
+    Users sign in, mistype, come all at once, are stolen from, and go to a provider that is away.
     """
 
     async def reads_and_failures() -> None:
@@ -189,6 +189,7 @@ async def everything_happens(site: Monitored) -> None:
             await users.reuse_a_token(user_id)
             await users.sign_in(user_id)  # in a session that goes on
             await users.ask_for_codes()
+            await users.go_to_a_provider()
             await users.all_at_once()
 
     async def comes_and_goes(cause: Cause) -> None:

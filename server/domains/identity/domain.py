@@ -21,6 +21,7 @@ from server.domains.identity.credentials.challenges import store as challenge_st
 from server.domains.identity.credentials.lockout import store as lockout_store
 from server.domains.identity.credentials.phones import metrics as phone_metrics
 from server.domains.identity.credentials.phones import store as sms_store
+from server.domains.identity.external import metrics as external_metrics
 from server.domains.identity.management.me import convert as me_convert
 from server.domains.identity.management.me.export import AccountExport
 from server.domains.identity.management.me.servicer import MeServicer, exported_session
@@ -44,6 +45,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     me = MeServicer(made.me, made.factors, made.phone_change, made.email_change, made.links)
     metrics.show_zeros()
     phone_metrics.show_zeros()
+    external_metrics.show_zeros(each.name for each in made.external.providers)
 
     def register(server: Any) -> None:
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)

@@ -3,15 +3,21 @@
 import hashlib
 import re
 from base64 import b64encode, urlsafe_b64encode
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from urllib.parse import quote_plus, urlencode
 
 from server.core.clock import Clock
-from server.domains.identity.external import id_token
+from server.domains.identity.external import id_token, metrics
 from server.domains.identity.external.http import ProviderHttp, Reply
 from server.domains.identity.external.keys import ProviderKeys
 from server.domains.identity.external.metadata import Metadata, discover
-from server.domains.identity.external.model import Claims, ExternalFailure, SignedInThere
+from server.domains.identity.external.model import (
+    Claims,
+    CodeRefused,
+    ExternalFailure,
+    SignedInThere,
+)
 from server.domains.identity.providers import Provider
 from server.domains.identity.tokens.shared_read import SharedRead
 
@@ -24,6 +30,10 @@ _ERRORS = frozenset(
         "unsupported_grant_type", "invalid_scope",
     }
 )  # fmt: skip
+# Those about Finlink and not about the code: all logins have them, until somebody changes a setting.
+_OF_SETTINGS = frozenset(
+    {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
+)
 
 
 class ProviderClient:
@@ -33,7 +43,7 @@ class ProviderClient:
         self.provider = provider
         self._clock = clock
         self._http = ProviderHttp(only_https=provider.issuer.startswith("https://"))
-        self._keys = ProviderKeys(self._http, clock)
+        self._keys = ProviderKeys(provider.name, self._http, clock)
         self._known: tuple[Metadata, datetime] | None = None
         self._reading = SharedRead(self._read)
 
@@ -44,7 +54,11 @@ class ProviderClient:
 
     async def _read(self) -> None:
         read_at = self._clock.now()
-        self._known = (await discover(self._http, self.provider.issuer), read_at)
+        with self._counted("discovery"):
+            self._known = (await discover(self._http, self.provider.issuer), read_at)
+
+    def _counted(self, call: metrics.Call) -> AbstractContextManager[None]:
+        return metrics.counted(self.provider.name, call)
 
     async def address(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """Where a user signs in."""
@@ -74,10 +88,12 @@ class ProviderClient:
     ) -> SignedInThere:
         """The user whom a code stands for."""
         metadata = await self.metadata()
-        tokens = (await self._exchange(metadata, code, redirect_uri, verifier)).json("the tokens")
-        token, access_token = tokens.get("id_token"), tokens.get("access_token")
-        if not isinstance(token, str):
-            raise ExternalFailure("there is no ID token")
+        with self._counted("tokens"):
+            reply = await self._exchange(metadata, code, redirect_uri, verifier)
+            tokens = reply.json("the tokens")
+            token, access_token = tokens.get("id_token"), tokens.get("access_token")
+            if not isinstance(token, str):
+                raise ExternalFailure("there is no ID token")
         if not isinstance(access_token, str) or not _SENDABLE.fullmatch(access_token):
             access_token = None
         header = id_token.read_header(token, metadata.algorithms)
@@ -115,19 +131,22 @@ class ProviderClient:
             return reply
         error = reply.json("the error of the tokens").get("error")
         word = error if isinstance(error, str) and error in _ERRORS else "another error"
-        raise ExternalFailure(f"the code is refused: HTTP {reply.status}, {word}")
+        is_of_code = reply.status == 400 and word not in _OF_SETTINGS
+        failure = CodeRefused if is_of_code else ExternalFailure
+        raise failure(f"the code is refused: HTTP {reply.status}, {word}")
 
     async def _user_info(self, user: SignedInThere) -> dict[str, object]:
         metadata = await self.metadata()
         if metadata.userinfo_endpoint is None or user.access_token is None:
             return {}
         headers = {"authorization": f"Bearer {user.access_token}", "accept": "application/json"}
-        reply = await self._http.get(metadata.userinfo_endpoint, "the user's claims", headers)
-        if reply.status != 200:
-            raise ExternalFailure(f"the user's claims: HTTP {reply.status}")
-        claims = reply.json("the user's claims")
-        if claims.get("sub") != user.sub:
-            raise ExternalFailure("the user's claims are of another user")
+        with self._counted("user_info"):
+            reply = await self._http.get(metadata.userinfo_endpoint, "the user's claims", headers)
+            if reply.status != 200:
+                raise ExternalFailure(f"the user's claims: HTTP {reply.status}")
+            claims = reply.json("the user's claims")
+            if claims.get("sub") != user.sub:
+                raise ExternalFailure("the user's claims are of another user")
         names = ("email", "email_verified", "given_name", "family_name")
         return {name: claims[name] for name in names if name in claims}
 

@@ -8,6 +8,7 @@ from joserfc import jwk
 from joserfc.errors import JoseError
 
 from server.core.clock import Clock
+from server.domains.identity.external import metrics
 from server.domains.identity.external.http import ProviderHttp
 from server.domains.identity.external.model import ExternalFailure
 from server.domains.identity.tokens.shared_read import SharedRead
@@ -20,7 +21,8 @@ _KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
 class ProviderKeys:
-    def __init__(self, http: ProviderHttp, clock: Clock) -> None:
+    def __init__(self, provider: str, http: ProviderHttp, clock: Clock) -> None:
+        self._provider = provider  # its name
         self._http = http
         self._clock = clock
         self._keys: list[jwk.Key] = []
@@ -52,14 +54,19 @@ class ProviderKeys:
 
     async def _fetch(self) -> None:
         fetched_at = self._clock.now()
+        with metrics.counted(self._provider, "keys"):
+            listed = await self._listed()
+        self._keys = [key for each in listed if (key := _read(each)) is not None]
+        self._fetched_at = fetched_at
+
+    async def _listed(self) -> list[Any]:
         reply = await self._http.get(self._url, "the keys")
         if reply.status != 200:
             raise ExternalFailure(f"the keys: HTTP {reply.status}")
         listed = reply.json("the list of keys").get("keys")
         if not isinstance(listed, list) or len(listed) > _MOST_KEYS:
             raise ExternalFailure("the list of keys is none")
-        self._keys = [key for each in listed if (key := _read(each)) is not None]
-        self._fetched_at = fetched_at
+        return listed
 
 
 def _read(document: Any) -> jwk.Key | None:

@@ -17,6 +17,10 @@ class ExternalFailure(Exception):
     """The reply of a provider does not hold. The text is for the log, and has no secret."""
 
 
+class CodeRefused(ExternalFailure):
+    """The code is not good: it is used, old or made up, and the provider does what it should."""
+
+
 class ProviderDown(Exception):
     """A provider cannot be reached, or fails itself. The text is for the log."""
 

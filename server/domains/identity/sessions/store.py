@@ -49,6 +49,7 @@ class SessionStore(Repository[LoginSession]):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, LOGIN_SESSIONS, LoginSession, missing=SessionEnded)
+        self._database = database
 
     async def rotate(
         self, session_id: str, counter: int, rotation: Rotation
@@ -120,10 +121,11 @@ class SessionStore(Repository[LoginSession]):
     async def count_live(self, now: datetime) -> dict[Kind, int]:
         """How many sessions are live, by kind."""
         with timeout(LONGEST_COUNT_SECONDS):
-            kinds = await self._collection.aggregate(
-                [{"$match": live(now)}, {"$group": {"_id": "$kind", "count": {"$sum": 1}}}]
+            kinds = await self._database.aggregate(
+                self._collection,
+                [{"$match": live(now)}, {"$group": {"_id": "$kind", "count": {"$sum": 1}}}],
             )
-            counted = {each["_id"]: each["count"] for each in await kinds.to_list(None)}
+        counted = {each["_id"]: each["count"] for each in kinds}
         return {kind: counted.get(kind, 0) for kind in get_args(Kind)}
 
 
