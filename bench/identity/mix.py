@@ -22,7 +22,7 @@ from server.core.principals import Role
 USERS = 10_000
 PER_SECOND = 1_000
 _SHARES = {"get user": 70, "list": 10, "change": 8, "me": 7, "refresh": 5}
-_WARM_UP_SECONDS = 10
+_WARM_UP_SECONDS = 60  # until most of the 10,000 have been read once by each worker
 _SIGNING_IN = 64  # at once
 
 
