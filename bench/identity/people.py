@@ -128,9 +128,10 @@ def sign_in(
 
 
 def give_phones(up: Session, users: int, numbers: Mapping[str, str]) -> None:
-    """Let users sign in with these numbers, by name."""
+    """Let users sign in with these numbers, by name, which nobody else has any more."""
     with MongoClient[Document](up.uri, tz_aware=True) as client:
         credentials = client[data.database_name(users)][account_store.CREDENTIALS]
+        credentials.update_many({"phone": {"$exists": True}}, {"$unset": {"phone": 1}})
         for name, number in numbers.items():
             phone = {"number": number, "provedAt": datetime.now(UTC)}
             credentials.update_one({"userId": name}, {"$set": {"phone": phone}})

@@ -33,6 +33,8 @@ def run(
             found: dict[str, Any] = {}
             for name in wanted:
                 found[name] = await _section(name, world, turns, seconds)
+                for row in found[name]["rows"]:
+                    up.report(f"{row['row']}: {row['median']}")
             memory = world.stack.memory_mb()
         return {
             "machine": machine.describe(),
