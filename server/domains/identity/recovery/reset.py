@@ -9,6 +9,7 @@ from server.core.errors import InvalidRequest
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes
+from server.core.same_time import takes_same_time
 from server.core.users import User
 from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.store import AccountStore
@@ -61,6 +62,7 @@ class PasswordReset:
         self._mails = mails
         self._clock = clock
 
+    @takes_same_time
     async def ask(self, address: str, reply: KeyedReply | None = None) -> None:
         """Have a mail with a token sent to the user of an address; the same work if there is none.
 

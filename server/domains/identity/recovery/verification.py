@@ -10,6 +10,7 @@ from server.core.clock import Clock
 from server.core.errors import FieldError, SessionEnded
 from server.core.events import Event
 from server.core.model import Changes
+from server.core.same_time import takes_same_time
 from server.core.users import NewUser, User, UserExists
 from server.delivery.outbox import Outbox
 from server.domains.identity.credentials.accounts.store import AccountStore
@@ -109,6 +110,7 @@ class EmailVerification:
         add = self._outbox.add_decoy if decoy else self._outbox.add
         await add(self._mails.known_address(user.email, until, user.id), session)
 
+    @takes_same_time
     async def send(self, address: str) -> None:
         """Send the mail again; the same work for an address that waits for none.
 

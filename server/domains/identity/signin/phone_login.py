@@ -1,6 +1,7 @@
 """Signing in with a code by SMS, which also registers who has a number that nobody has."""
 
 from server.core.clock import Clock
+from server.core.same_time import takes_same_time
 from server.domains.identity.credentials.accounts.model import Account
 from server.domains.identity.credentials.accounts.store import AccountStore, PhoneTaken
 from server.domains.identity.credentials.challenges.model import Challenge, NewChallenge
@@ -38,6 +39,7 @@ class PhoneLogin:
         self._completion = completion
         self._clock = clock
 
+    @takes_same_time
     async def send(self, text: str) -> SentCode:
         """Have a code sent to the number that somebody typed; the same work whether or not anybody has it.
 
