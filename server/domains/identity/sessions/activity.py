@@ -11,8 +11,8 @@ from server.storage.leases import LeaseBusy, Leases
 
 COUNT_SECONDS = 10.0  # between two counts, at least
 _LEASE = "count sessions"
-# A process counts for a hundredth of its time at most: a million sessions take seconds.
-_PAUSES = 100
+# A process counts for a fiftieth of its time at most: a million sessions take seconds.
+_PAUSES = 50
 DAYS = (1, 7, 30)
 
 
