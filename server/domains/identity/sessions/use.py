@@ -32,20 +32,24 @@ class SessionUse:
         if before is None or self._clock.timestamp() - before >= _SECONDS:
             self._note(session_id, user, caller())
 
+    def note_user(self, user: str) -> None:
+        """A session of a `User.id` has just been begun or prolonged, which is written already."""
+        self._seen[user] = self._clock.now()
+
     async def write(self) -> None:
         """Write what was noted since the last time; what cannot be written is noted again in a minute."""
         waiting, self._waiting = self._waiting, {}
         seen, self._seen = self._seen, {}
         if waiting:
             await self._store.touch(waiting)
+        if seen:
             await self._last_seen.note_seen(seen)
 
     def _note(self, session_id: str, user: str, caller: Caller) -> None:
         self._noted.pop(session_id, None)
         self._noted[session_id] = self._clock.timestamp()
-        now = self._clock.now()
-        self._waiting[session_id] = now, caller
-        self._seen[user] = now
+        self._waiting[session_id] = self._clock.now(), caller
+        self.note_user(user)
         if len(self._noted) > _REMEMBERED:
             oldest = next(iter(self._noted))
             del self._noted[oldest]

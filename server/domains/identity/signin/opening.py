@@ -7,20 +7,25 @@ from server.core.users import User
 from server.domains.identity.credentials.accounts.model import Account
 from server.domains.identity.credentials.lockout.devices import DeviceTokens
 from server.domains.identity.sessions.model import Begun, LoginSession, Refreshed
+from server.domains.identity.sessions.use import SessionUse
 from server.domains.identity.signin.model import Opened
 from server.domains.identity.tokens.model import Facts
 from server.domains.identity.tokens.service import AccessTokens
 
 
 class Opening:
-    def __init__(self, tokens: AccessTokens, devices: DeviceTokens, clock: Clock) -> None:
+    def __init__(
+        self, tokens: AccessTokens, devices: DeviceTokens, use: SessionUse, clock: Clock
+    ) -> None:
         self._tokens = tokens
         self._devices = devices
+        self._use = use
         self._clock = clock
 
     async def opened(self, begun: Begun, user: User, account: Account) -> Opened:
         """A session that has just begun."""
         session = begun.session
+        self._use.note_user(session.user)
         device = self._devices.make(user.id, account.device_epoch)
         if session.kind == "cookie":
             return Opened(
@@ -45,6 +50,7 @@ class Opening:
     async def refreshed(self, refreshed: Refreshed) -> Opened:
         """A session that goes on."""
         session = refreshed.session
+        self._use.note_user(session.user)
         token, life = await self._tokens.issue(_facts(session), refreshed.at)
         return Opened(
             session_id=session.id,

@@ -144,7 +144,7 @@ class Basis:
 
     @cached_property
     def opening(self) -> Opening:
-        return Opening(self.tokens, self.devices, self._clock)
+        return Opening(self.tokens, self.devices, self.use, self._clock)
 
     @cached_property
     def completion(self) -> Completion:

@@ -135,6 +135,13 @@ async def test_it_is_noted_to_ten_minutes_when_a_user_was_seen(
     assert await seen_at(world, user) == world.clock.at
 
 
+async def test_who_signs_in_or_refreshes_was_seen(world: World, count: ActivityCount) -> None:
+    user = await account(world)
+    world.noted.note_user(user)
+    await world.noted.write()
+    assert await seen_at(world, user) == world.clock.at
+
+
 async def test_a_use_that_is_written_late_changes_nothing(
     world: World, count: ActivityCount
 ) -> None:
