@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import protovalidate
 from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2
+from finlink.types.v1 import money_pb2
 from google.protobuf import field_mask_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from server.core import money
 from server.core.errors import FieldError
 from server.rpc.formats import CHECKS
 from server.rpc.json_values import camel
@@ -59,7 +61,7 @@ class Validation:
         in_mask = camel if json_names else str
         wrong: dict[str, FieldError] = {}
         for error in (
-            *_text_errors(message, ""),
+            *_errors_in(message, ""),
             *_mask_errors(message, in_mask),
             *self._choice_errors(message),
             *self._rule_errors(message, in_mask),
@@ -120,6 +122,16 @@ def _known(field: FieldDescriptor) -> _Field:
     )
 
 
+def _errors_in(message: Message, prefix: str) -> Iterator[FieldError]:
+    """What is wrong with a message by itself: amounts that are none, and texts."""
+    if isinstance(message, money_pb2.Money):
+        currency = message.currency if message.HasField("currency") else None
+        if (wrong := money.problem(message.value, currency)) is not None:
+            yield FieldError(prefix + wrong[0], wrong[1])
+    else:
+        yield from _text_errors(message, prefix)
+
+
 def _text_errors(message: Message, prefix: str) -> Iterator[FieldError]:
     """Control characters in any string, and strings that break their format."""
     for descriptor, value in message.ListFields():
@@ -129,15 +141,15 @@ def _text_errors(message: Message, prefix: str) -> Iterator[FieldError]:
             for key, each in value.items():
                 yield from _in_text(key, f"{place}.{key}", None)
                 if isinstance(each, Message):
-                    yield from _text_errors(each, f"{place}.{key}.")
+                    yield from _errors_in(each, f"{place}.{key}.")
                 elif isinstance(each, str):
                     yield from _in_text(each, f"{place}.{key}", None)
         elif field.nested:
             if field.repeated:
                 for index, each in enumerate(value):
-                    yield from _text_errors(each, f"{place}[{index}].")
+                    yield from _errors_in(each, f"{place}[{index}].")
             else:
-                yield from _text_errors(value, place + ".")
+                yield from _errors_in(value, place + ".")
         elif field.text and field.repeated:
             for index, text in enumerate(value):
                 yield from _in_text(text, f"{place}[{index}]", field.check)
