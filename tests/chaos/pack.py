@@ -74,6 +74,10 @@ class Life:
                 found[sync_id][-1] = (found[sync_id][-1][0], at)
         return found
 
+    def faults(self) -> list[str]:
+        """The causes of runs that failed for a reason of Finlink's own."""
+        return [str(line) for line in self.lines() if line["event"] == "sync run failed"]
+
     def in_flight(self, at: datetime) -> list[str]:
         """The runs that this process was at work on."""
         return [

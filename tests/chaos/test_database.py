@@ -151,6 +151,7 @@ async def _strike(
     figures.show("seconds from an outage's end to a write", _rounded(outages.until_a_write))
     figures.show("seconds from an outage's end to health", _rounded(outages.until_healthy))
     figures.show("seconds until all runs had ended", stilled)
+    figures.show("faults of ours", [each for life in workers.lives for each in life.faults()])
     figures.show("wrong", written.reported() or "nothing")
     assert writers.strange == []
     assert written.wrong == {}
