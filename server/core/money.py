@@ -50,8 +50,10 @@ def text(units: int, currency: str) -> str:
 
 
 def problem(value: str, currency: str | None) -> tuple[str, str] | None:
-    """What is wrong with an amount that a caller sent: the field, `value` or `currency`, and what would be
-    right; None if nothing is. Without a currency the number is looked at alone."""
+    """The wrong field of an amount that a caller sent, `value` or `currency`, and what would be right.
+
+    None if nothing is wrong. Without a currency the number is looked at alone.
+    """
     found = _VALUE.fullmatch(value)
     if found is None:
         return "value", _WRONG_VALUE

@@ -123,7 +123,7 @@ def _known(field: FieldDescriptor) -> _Field:
 
 
 def _errors_in(message: Message, prefix: str) -> Iterator[FieldError]:
-    """What is wrong with a message by itself: amounts that are none, and texts."""
+    """Errors of a message by itself: amounts that are none, and texts."""
     if isinstance(message, money_pb2.Money):
         currency = message.currency if message.HasField("currency") else None
         if (wrong := money.problem(message.value, currency)) is not None:
