@@ -36,6 +36,7 @@ async def prepare(
     so."""
     try:
         await ensure_indexes(database, indexes(settings), index_seconds)
+        await drop_indexes(database, data_keys.RETIRED)
         for domain in registry.DOMAINS:
             await drop_indexes(database, domain.retired)
             await ensure_images(database, domain.images)

@@ -6,12 +6,12 @@ They live apart from what they seal, so that removing one ends every copy of tha
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pymongo import IndexModel
 
 from server.core.clock import utc_now
-from server.security.data_key import DataKey, Owner
+from server.security.data_key import DataKey, OwnedBy, Owner
 from server.security.keys import KEY_BYTES
 from server.security.ring import KeyRing
 from server.storage import wrapped_keys
@@ -19,9 +19,23 @@ from server.storage.driver import ClientSession, Database
 from server.storage.wrapped_keys import BY_RING_KEY, WrappedKeys
 
 DATA_KEYS = "data_keys"
+_FIELDS: Sequence[OwnedBy] = get_args(OwnedBy)
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    DATA_KEYS: [IndexModel(["userId", "owner"], unique=True), BY_RING_KEY]
+    DATA_KEYS: [
+        *(
+            IndexModel(
+                [field, "owner"],
+                name=f"of_{field}",
+                unique=True,
+                partialFilterExpression={field: {"$exists": True}},
+            )
+            for field in _FIELDS
+        ),
+        BY_RING_KEY,
+    ]
 }
+# It had documents without `userId` as well, of which each owner's name could be there once.
+RETIRED: Mapping[str, Sequence[str]] = {DATA_KEYS: ["userId_1_owner_1"]}
 
 
 class DataKeyStore:
@@ -34,17 +48,32 @@ class DataKeyStore:
         self._keys = database.collection(DATA_KEYS)
         self._ring = ring
 
-    async def of(self, owner: Owner) -> DataKey | None:
+    async def of(self, owner: Owner, session: ClientSession | None = None) -> DataKey | None:
         """The owner's key. Raises MissingKey, or Undecipherable where it was changed or moved."""
-        document = await self._keys.find_one(_query(owner))
+        document = await self._keys.find_one(_query(owner), session=session)
         if document is None:
             return None
         key = self._ring.unwrap(wrapped_keys.wrapped(document), place=_place(document))
         return DataKey(document["_id"], owner, key)
 
+    async def made(self, owner: Owner, session: ClientSession) -> DataKey:
+        """The owner's key, made where there is none: what one key sealed stays, so it is never replaced.
+
+        Of two transactions that make it at once one is tried again, and finds it. Raises as `of`.
+        """
+        found = await self.of(owner, session)
+        if found is not None:
+            return found
+        key = new_data_key(owner)
+        await self._insert(key, session)
+        return key
+
     async def store(self, key: DataKey, session: ClientSession) -> None:
         """Keep a new key; the owner's former one is destroyed."""
         await self.destroy(key.owner, session)
+        await self._insert(key, session)
+
+    async def _insert(self, key: DataKey, session: ClientSession) -> None:
         document = {"_id": key.id, **_query(key.owner), "createdAt": utc_now()}
         wrapped = self._ring.wrap(key.key, place=_place(document))
         await self._keys.insert_one({**document, **wrapped_keys.fields(wrapped)}, session=session)
@@ -52,8 +81,11 @@ class DataKeyStore:
     async def destroy(self, owner: Owner, session: ClientSession) -> None:
         await self._keys.delete_one(_query(owner), session=session)
 
-    async def destroy_of_user(self, user_id: str, session: ClientSession) -> None:
-        await self._keys.delete_many({"userId": user_id}, session=session)
+    async def destroy_of_user(
+        self, user: str, session: ClientSession, by: OwnedBy = "userId"
+    ) -> None:
+        """Destroy all of a user's keys whose owner is named so."""
+        await self._keys.delete_many({by: user}, session=session)
 
 
 def new_data_key(owner: Owner) -> DataKey:
@@ -67,8 +99,10 @@ def data_keys(database: Database) -> WrappedKeys:
 
 
 def _query(owner: Owner) -> dict[str, str]:
-    return {"userId": owner.user_id, "owner": owner.name}
+    return {owner.by: owner.user, "owner": owner.name}
 
 
 def _place(document: Mapping[str, Any]) -> str:
-    return f"{DATA_KEYS}/{document['_id']}/{document['owner']}"
+    place = f"{DATA_KEYS}/{document['_id']}/{document['owner']}"
+    # By `userId`, the owner's name says whose it is.
+    return f"{place}/{document['user']}" if "user" in document else place
