@@ -115,6 +115,21 @@ class UserExporter(Protocol):
         """All of it, read as it is asked for. Ends early if the user is deleted meanwhile."""
 
 
+class SealedRows(Protocol):
+    """Documents of a domain that are sealed under data keys, as commands and servers that start see them."""
+
+    fields: Mapping[str, str]  # by collection, the field that a sealed document has
+
+    async def count_unsealed(self) -> int:
+        """How many an earlier release has left in clear, until the servers have sealed them."""
+
+    async def count_keyless(self, sample: int | None = None) -> int:
+        """How many owners have such documents and no data key; of so many at random, or of all."""
+
+    async def erase_keyless(self) -> int:
+        """Have their documents erased, as those of owners whose key was destroyed; gives how many owners."""
+
+
 @dataclass(frozen=True)
 class Secrets:
     """Keys of Finlink's own. They stay when the ring's keys are replaced."""
@@ -199,6 +214,7 @@ class Domain:
     images: Sequence[str] = ()
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
     secrets: Sequence[str] = ()  # the names of keyed secrets of its own, for `Secrets.of_domains`
+    sealed: Callable[[Database], SealedRows] | None = None
     # It is built after the domains of earlier stages, and gets their parts.
     stage: int = 0
 

@@ -38,6 +38,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 RETIRED: Mapping[str, Sequence[str]] = {DATA_KEYS: ["userId_1_owner_1"]}
 
 
+class KeyExists(Exception):
+    """The owner has a data key already, and what it sealed must stay readable."""
+
+
 class DataKeyStore:
     """Keeps, finds and destroys data keys. None is kept in memory: one that is destroyed is gone.
 
@@ -46,11 +50,18 @@ class DataKeyStore:
 
     def __init__(self, database: Database, ring: KeyRing) -> None:
         self._keys = database.collection(DATA_KEYS)
+        self._readable = database.collection(DATA_KEYS, allow_stale=True)
         self._ring = ring
 
-    async def of(self, owner: Owner, session: ClientSession | None = None) -> DataKey | None:
-        """The owner's key. Raises MissingKey, or Undecipherable where it was changed or moved."""
-        document = await self._keys.find_one(_query(owner), session=session)
+    async def of(
+        self, owner: Owner, session: ClientSession | None = None, *, allow_stale: bool = False
+    ) -> DataKey | None:
+        """The owner's key. Raises MissingKey, or Undecipherable where it was changed or moved.
+
+        `allow_stale` is for lists whose documents may be read from a secondary as well.
+        """
+        keys = self._readable if allow_stale else self._keys
+        document = await keys.find_one(_query(owner), session=session)
         if document is None:
             return None
         key = self._ring.unwrap(wrapped_keys.wrapped(document), place=_place(document))
@@ -62,10 +73,15 @@ class DataKeyStore:
         Of two transactions that make it at once one is tried again, and finds it. Raises as `of`.
         """
         found = await self.of(owner, session)
-        if found is not None:
-            return found
-        key = new_data_key(owner)
-        await self._insert(key, session)
+        return found or await self.add(new_data_key(owner), session)
+
+    async def add(self, key: DataKey, session: ClientSession) -> DataKey:
+        """Keep a new key; safe to repeat. Raises KeyExists where its owner has another by now."""
+        found = await self._keys.find_one(_query(key.owner), {"_id": 1}, session=session)
+        if found is None:
+            await self._insert(key, session)
+        elif found["_id"] != key.id:
+            raise KeyExists(key.owner.name)
         return key
 
     async def store(self, key: DataKey, session: ClientSession) -> None:
@@ -91,6 +107,22 @@ class DataKeyStore:
 def new_data_key(owner: Owner) -> DataKey:
     """A key that is not stored yet."""
     return DataKey(f"dk_{secrets.token_hex(16)}", owner, os.urandom(KEY_BYTES), stored=False)
+
+
+async def owners_without_key(database: Database, owners: Sequence[Owner]) -> list[Owner]:
+    """Those of the owners that have no key."""
+    keys = database.collection(DATA_KEYS)
+    there: set[tuple[str, str]] = set()
+    for by in _FIELDS:
+        named = [owner for owner in owners if owner.by == by]
+        if named:
+            query = {
+                by: {"$in": sorted({owner.user for owner in named})},
+                "owner": {"$in": sorted({owner.name for owner in named})},
+            }
+            found = await keys.find(query, {by: 1, "owner": 1}).to_list(None)
+            there |= {(each[by], each["owner"]) for each in found}
+    return [owner for owner in owners if (owner.user, owner.name) not in there]
 
 
 def data_keys(database: Database) -> WrappedKeys:

@@ -10,8 +10,8 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import timedelta
-from typing import Any, Literal, TypeAlias, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from bson.codec_options import CodecOptions
 from bson.timestamp import Timestamp
@@ -260,6 +260,11 @@ class Database:
         except AutoReconnect:
             # It was asked as it died, which the driver knows by now; another one may reply.
             await self._client.admin.command("ping", read_preference=preference)
+
+    async def now(self) -> datetime:
+        """By MongoDB's clock."""
+        reply = await self._client.admin.command("hello")
+        return cast(datetime, reply["localTime"]).replace(tzinfo=UTC)
 
     async def names(self) -> list[str]:
         """Of the collections, MongoDB's own left out."""

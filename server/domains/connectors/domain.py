@@ -37,6 +37,8 @@ from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.health import SyncHealth
 from server.domains.connectors.sync.reporter import OVERDUE_SECONDS, report_overdue
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
+from server.domains.connectors.sync.sealing.store import SealedRecords
+from server.domains.connectors.sync.sealing.walk import RecordSealing
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.servicer import SyncServicer
 from server.domains.connectors.sync.store import SyncStore
@@ -56,14 +58,17 @@ from server.streaming.watches import Watches
 
 CHECK_SECONDS = 2.0  # between two looks for sessions to check
 ERASE_SECONDS = 5.0  # between two looks for records of removed connectors
+SEAL_SECONDS = 5.0  # between two looks for records that an earlier release wrote
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     database, changes, leases = kernel.database, kernel.changes, kernel.leases
     connectors = ConnectorStore(database)
     syncs = SyncStore(database)
-    records = RecordStore(database)
-    sessions = SessionVault(DataKeyStore(database, kernel.ring))
+    keys = DataKeyStore(database, kernel.ring)
+    records = RecordStore(database, keys)
+    sealing = RecordSealing(database, records, keys)
+    sessions = SessionVault(keys)
     platforms = build_platforms(
         kernel.settings,
         kernel.secrets.user_ids,
@@ -127,6 +132,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             scheduler,
             Background("check sessions", checks.check_some, CHECK_SECONDS),
             Background("erase records", records.erase_some, ERASE_SECONDS),
+            Background("seal records", sealing.seal_some, SEAL_SECONDS),
         ],
         closing=[watches.hub.close],
         closed=[platform.aclose for platform in platforms.values()],
@@ -163,4 +169,5 @@ DOMAIN = Domain(
     retired=store.RETIRED,
     images=[store.CONNECTORS],
     followed=[store.FOLLOWED],
+    sealed=SealedRecords,
 )  # fmt: skip

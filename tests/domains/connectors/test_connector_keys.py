@@ -19,8 +19,10 @@ from server.storage.driver import Document
 from tests.domains.connectors.sync_world import ALL, World
 
 
-async def keys_of(world: World, user_id: str) -> list[Document]:
-    return await world.database.collection(DATA_KEYS).find({"userId": user_id}).to_list(None)
+async def keys_of(world: World, user_id: str, what: str = "connectors") -> list[Document]:
+    """Those of sessions, or of other things of the user."""
+    where = {"userId": user_id, "owner": {"$regex": f"^{what}/"}}
+    return await world.database.collection(DATA_KEYS).find(where).to_list(None)
 
 
 async def restored(world: World, backup: Document) -> None:
@@ -44,6 +46,23 @@ async def test_a_connector_keeps_its_key_while_it_is_connected(world: World) -> 
     refreshed = await world.service.refresh(connector.id, {"requestToken": "t"})
     assert refreshed.status == "connected"
     assert await keys_of(world, connector.user_id) == [key]
+
+
+async def test_the_key_of_records_goes_with_the_records(world: World) -> None:
+    connector = await world.synced()
+    (key,) = await keys_of(world, connector.user_id, "records")
+    await world.service.disconnect(connector.id)
+    await world.connect(connector.user_id, connector.platform, ALL, {})
+    await world.sync(connector.id)
+    assert await keys_of(world, connector.user_id, "records") == [key]
+    await world.service.disconnect(connector.id, delete_records=True)
+    assert await keys_of(world, connector.user_id, "records") == []
+    await world.connect(connector.user_id, connector.platform, ALL, {})
+    await world.sync(connector.id)
+    (after,) = await keys_of(world, connector.user_id, "records")
+    assert (after["owner"], after["_id"] == key["_id"]) == (f"records/{connector.id}.1", False)
+    await world.user_service.delete(connector.user_id)
+    assert await keys_of(world, connector.user_id, "records") == []
 
 
 async def test_no_backup_of_a_disconnected_connector_opens(world: World) -> None:

@@ -126,6 +126,7 @@ class ConnectorService(UserDependents):
         if ended is not None and delete_records:
             ended = await self._store.leave_records(ended, session)
             if ended is not None:
+                await self._records.destroy_key(connector.records, session)
                 await self._records.forget([connector.records_id], session)
         return ended
 
