@@ -46,7 +46,7 @@ from server.rpc.rate_limiter import RateLimiter
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Vault
 from server.security.ring import KeyRing
-from server.startup import keyed_secrets_of, keys_of, prepare
+from server.startup import check_data_keys, keyed_secrets_of, keys_of, prepare
 from server.storage import driver
 from server.storage.audit import AuditTrail, Codes
 from server.storage.cache_feed import CacheFeed
@@ -151,6 +151,7 @@ async def running_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
         await prepare(database, settings)
+        await check_data_keys(database)
         generations = _generations(settings)
         secrets = await keyed_secrets_of(database, ring)
         leases = Leases(database)

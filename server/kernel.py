@@ -6,7 +6,7 @@ A domain is a folder of `server/domains`. The folder's `domain.py` has a `Domain
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from google.protobuf.descriptor import FileDescriptor
 from pymongo import IndexModel
@@ -118,7 +118,9 @@ class UserExporter(Protocol):
 class SealedRows(Protocol):
     """Documents of a domain that are sealed under data keys, as commands and servers that start see them."""
 
-    fields: Mapping[str, str]  # by collection, the field that a sealed document has
+    fields: ClassVar[Mapping[str, str]]  # by collection, the field that a sealed document has
+
+    def __init__(self, database: Database) -> None: ...
 
     async def count_unsealed(self) -> int:
         """How many an earlier release has left in clear, until the servers have sealed them."""
@@ -214,7 +216,7 @@ class Domain:
     images: Sequence[str] = ()
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
     secrets: Sequence[str] = ()  # the names of keyed secrets of its own, for `Secrets.of_domains`
-    sealed: Callable[[Database], SealedRows] | None = None
+    sealed: type[SealedRows] | None = None  # what it keeps sealed under data keys
     # It is built after the domains of earlier stages, and gets their parts.
     stage: int = 0
 

@@ -98,6 +98,17 @@ async def write(
     return counts
 
 
+async def write_only(database: Database, path: Path, name: str) -> Mapping[str, int]:
+    """Write one collection; what `send_only` says holds. Raises SnapshotExpired, OSError."""
+    unfinished = path.with_name(f"{path.name}.part")
+    with _private(unfinished) as file:
+        counts = await send_only(database, file, name)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    return counts
+
+
 async def send(
     database: Database,
     to: BinaryIO,
@@ -180,9 +191,11 @@ def check(path: Path, sealed: Mapping[str, str] = MappingProxyType({})) -> Conte
     return Contents(counts, first.get("at"), found)
 
 
-async def read(database: Database, path: Path) -> None:
+async def read(database: Database, path: Path, leave_out: Names[str] = ()) -> None:
     """Insert all that a file has, which was checked before."""
     for name, documents in _batches(path):
+        if name in leave_out:
+            continue
         await _raw(database, name).insert_many(documents, ordered=False)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
+from typing import ClassVar
 
 from bson import ObjectId
 from pymongo import ASCENDING, DeleteOne, UpdateOne
@@ -146,7 +147,7 @@ class SealingStore:
 class SealedRecords(SealedRows):
     """Records as commands and servers that start see them. Each connector is an owner."""
 
-    fields: Mapping[str, str] = MappingProxyType({RECORDS: "sealed"})
+    fields: ClassVar[Mapping[str, str]] = MappingProxyType({RECORDS: "sealed"})
 
     def __init__(self, database: Database) -> None:
         self._database = database
