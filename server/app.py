@@ -36,6 +36,7 @@ from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.decoding import request_decoding
 from server.rpc.middleware.encoding import reply_encoding
 from server.rpc.middleware.errors import error_status
+from server.rpc.middleware.etags import entity_tags
 from server.rpc.middleware.idempotency import Idempotency
 from server.rpc.middleware.live_sessions import LiveSessions
 from server.rpc.middleware.logging import call_logging
@@ -284,6 +285,7 @@ def middleware(
         request_decoding,
         responses.stored,
         reply_encoding,
+        cast("Middleware", entity_tags),
         cast("Middleware", idempotency),
         cast("Middleware", ownership),
     ]

@@ -80,6 +80,20 @@ def _past_date(text: str) -> str | None:
     return None if past else "must be a date before today and after 1850"
 
 
+def _date(text: str) -> str | None:
+    try:
+        day, last = parse_date(text), _years_ahead(utc_now().date())
+    except ValueError:
+        return "must be a real date, YYYY-MM-DD"
+    return None if date(1900, 1, 1) <= day <= last else f"must be from 1900-01-01 to {last}"
+
+
+def _years_ahead(today: date) -> date:
+    """The same day ten years later; of 29 February the 28th."""
+    day = min(today.day, 28) if today.month == 2 else today.day
+    return today.replace(year=today.year + 10, day=day)
+
+
 def _date_or_time(text: str) -> str | None:
     try:
         parse_date_or_time(text, up=True)
@@ -97,4 +111,5 @@ CHECKS: dict[int, Callable[[str], str | None]] = {
     format_pb2.FORMAT_LANGUAGE_TAG: _language,
     format_pb2.FORMAT_PAST_DATE: _past_date,
     format_pb2.FORMAT_DATE_OR_TIME: _date_or_time,
+    format_pb2.FORMAT_DATE: _date,
 }

@@ -16,6 +16,7 @@ from server.core.principals import Role
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 MAX_REQUEST_BYTES = 64 * 1024  # of an RPC that does not say otherwise
+_ETAG = "etag"
 _HTTP_BODY = httpbody_pb2.HttpBody.DESCRIPTOR.full_name
 
 
@@ -73,6 +74,12 @@ class Method:
         self.takes_raw_body = is_body or self.raw_body_field is not None
         self.has_body = bool(rule.body)
         self.takes_json = self.has_body and not self.takes_raw_body
+
+        # Entity tags: whether the reply's resource has one, and whether the request may name the one it is about.
+        data = descriptor.output_type.fields_by_name.get("data")
+        shown = None if data is None or data.is_repeated else data.message_type
+        self.shows_etag = shown is not None and _ETAG in shown.fields_by_name
+        self.takes_etag = _ETAG in self.request.fields_by_name
 
         # Request fields by JSON name that come in a JSON body or the query, not in the path.
         self.sent_fields: dict[str, FieldDescriptor] = {

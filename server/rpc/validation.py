@@ -28,6 +28,8 @@ _PATTERNS = {
     "^[0-9]{6}$": "must be 6 digits",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "must be a date, YYYY-MM-DD",
     "^[0-9a-fA-F]{24}$": "must be 24 hexadecimal digits",
+    "^([0-9a-fA-F]{24}|none)$": "must be 24 hexadecimal digits, or none",
+    "^#[0-9A-Fa-f]{6}$": "must be a color, as #1E88E5",
     "^[a-z][a-z0-9]{0,19}$": "must be 1 to 20 lower-case letters and digits, a letter first",
     "^sync_[0-9a-f]{24}$": "must be the id of a sync, as sync_0123456789abcdef01234567",
 }
