@@ -26,6 +26,10 @@ _FORMATS: dict[int, Schema] = {
     },
     format_pb2.FORMAT_CURRENCY_CODE: {"format": "currency-code", "pattern": "^[A-Z]{3}$"},
     format_pb2.FORMAT_LANGUAGE_TAG: {"format": "language-tag", "pattern": "^[A-Za-z0-9-]+$"},
+    format_pb2.FORMAT_TIME_ZONE: {
+        "format": "time-zone",
+        "pattern": "^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$",
+    },
     format_pb2.FORMAT_PAST_DATE: {"format": "date"},
     format_pb2.FORMAT_DATE: {"format": "date"},
     # One type for both: of a choice between formats, generated clients make no type at all.

@@ -32,6 +32,7 @@ FORMATS: Mapping[int, st.SearchStrategy[str]] = {
     ),
     format_pb2.FORMAT_CURRENCY_CODE: st.sampled_from(["INR", "USD", "EUR", "JPY", "CHF"]),
     format_pb2.FORMAT_LANGUAGE_TAG: st.sampled_from(["en", "hi", "pt-BR", "zh-Hant-TW", "sr-Latn"]),
+    format_pb2.FORMAT_TIME_ZONE: st.sampled_from(["UTC", "Asia/Kolkata", "America/Indiana/Knox"]),
     format_pb2.FORMAT_PAST_DATE: _DATES,
     format_pb2.FORMAT_DATE_OR_TIME: _DATES
     | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
@@ -40,6 +41,7 @@ BAD_FORMATS: Mapping[int, st.SearchStrategy[str]] = {
     format_pb2.FORMAT_PHONE_NUMBER: st.sampled_from(["", "9876543210", "+0-12", "+91-12", "phone"]),
     format_pb2.FORMAT_CURRENCY_CODE: st.sampled_from(["", "inr", "XYZ", "RUPEE", "IN"]),
     format_pb2.FORMAT_LANGUAGE_TAG: st.sampled_from(["", "en_US", "english!", "x" * 20, "e"]),
+    format_pb2.FORMAT_TIME_ZONE: st.sampled_from(["", "Mars", "asia/kolkata", "+05:30", "../UTC"]),
     format_pb2.FORMAT_PAST_DATE: st.sampled_from(
         ["", "2023-02-29", "01/02/1990", "1990-1-1", "19900101", "9999-01-01", "1600-01-01"]
     )
