@@ -75,7 +75,7 @@ class Method:
         self.has_body = bool(rule.body)
         self.takes_json = self.has_body and not self.takes_raw_body
 
-        # Entity tags: whether the reply's resource has one, and whether the request may name the one it is about.
+        # Entity tags: whether the reply's resource has one, and whether the request may name it.
         data = descriptor.output_type.fields_by_name.get("data")
         shown = None if data is None or data.is_repeated else data.message_type
         self.shows_etag = shown is not None and _ETAG in shown.fields_by_name

@@ -1,38 +1,95 @@
 """Money, wired."""
 
 from collections.abc import Sequence
-from functools import partial
+from typing import Any
 
-from finlink.money.v1 import rate_service_pb2, rate_service_pb2_grpc
+from finlink.money.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    category_service_pb2,
+    category_service_pb2_grpc,
+    rate_service_pb2,
+    rate_service_pb2_grpc,
+)
 
+from server.domains.money.accounts import convert as account_convert
+from server.domains.money.accounts import store as account_store
+from server.domains.money.accounts.erasure import AccountErasure
+from server.domains.money.accounts.service import AccountService
+from server.domains.money.accounts.servicer import AccountServicer
+from server.domains.money.accounts.store import AccountStore
+from server.domains.money.categories import convert as category_convert
+from server.domains.money.categories import store as category_store
+from server.domains.money.categories.service import CategoryService
+from server.domains.money.categories.servicer import CategoryServicer
+from server.domains.money.categories.store import CategoryStore
+from server.domains.money.categories.usual import UsualCategories
+from server.domains.money.ledger import store as ledger_store
+from server.domains.money.ledger.changes import MoneyChanges
+from server.domains.money.ledger.erasure import MoneyDependents, UserErasure
+from server.domains.money.ledger.service import Book
+from server.domains.money.ledger.store import ErasureStore, LedgerStore
 from server.domains.money.rates import store as rate_store
 from server.domains.money.rates.loading import LOOK_SECONDS, RateLoading
 from server.domains.money.rates.service import RateService
 from server.domains.money.rates.servicer import RateServicer
 from server.domains.money.rates.store import RateStore
+from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.settings import MoneySettings
 from server.kernel import Domain, Kernel, Parts
 from server.storage.background import Background
+from server.storage.data_keys import DataKeyStore
+
+ERASE_SECONDS = 5.0  # between two looks for what is to be erased
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
-    settings = kernel.settings.of(MoneySettings)
-    rate_table = RateStore(kernel.database)
+    database = kernel.database
+    keys = MoneyKeys(DataKeyStore(database, kernel.ring))
+    categories, accounts = CategoryStore(database), AccountStore(database)
+    erasures = ErasureStore(database)
+    usual = UsualCategories(categories)
+    book = Book(LedgerStore(database), keys, kernel.users, usual.make)
+    changes = MoneyChanges(kernel.changes, book)
+    category_service = CategoryService(changes, keys, categories, kernel.users)
+    account_service = AccountService(changes, book, keys, accounts, kernel.users, kernel.clock)
+    account_erasure = AccountErasure(database, book, accounts)
+    user_erasure = UserErasure(erasures, [book, categories, accounts])
+    settings, rate_table = kernel.settings.of(MoneySettings), RateStore(database)
     rates = RateService(kernel.changes, rate_table, kernel.users, kernel.clock)
     loading = RateLoading(
         kernel.changes, rate_table, kernel.leases, kernel.clock,
         settings.exchange_rates_file, settings.exchange_rates_url,
     )  # fmt: skip
+
+    def register(server: Any) -> None:
+        category_service_pb2_grpc.add_CategoryServiceServicer_to_server(
+            CategoryServicer(category_service), server
+        )
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(
+            AccountServicer(account_service), server
+        )
+        rate_service_pb2_grpc.add_RateServiceServicer_to_server(RateServicer(rates), server)
+
     return Parts(
-        register=partial(
-            rate_service_pb2_grpc.add_RateServiceServicer_to_server, RateServicer(rates)
-        ),
+        register=register,
         background=[Background("load exchange rates", loading.load_due, LOOK_SECONDS)],
+        engines=[
+            Background("erase accounts", account_erasure.erase_some, ERASE_SECONDS),
+            Background("erase the money of users", user_erasure.erase_some, ERASE_SECONDS),
+        ],
+        dependents=[MoneyDependents(book, erasures)],
+        exporters=[category_service, account_service],
+        exported={"category": category_convert.exported, "account": account_convert.exported},
     )
 
 
 DOMAIN = Domain(
-    contract=[rate_service_pb2.DESCRIPTOR],
+    contract=[
+        category_service_pb2.DESCRIPTOR, account_service_pb2.DESCRIPTOR, rate_service_pb2.DESCRIPTOR,
+    ],
     build=build,
-    indexes=lambda _: rate_store.INDEXES,
-)
+    indexes=lambda _: {
+        **ledger_store.INDEXES, **category_store.INDEXES, **account_store.INDEXES, **rate_store.INDEXES,
+    },
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The errors of money."""
+"""What can go wrong with a user's money, whatever it is."""
 
 from server.core.errors import ApiError
 
@@ -8,3 +8,12 @@ class ExchangeRateNotFound(ApiError):
 
     code = "EXCHANGE_RATE_NOT_FOUND"
     default_message = "No exchange rate of the base is known for this day"
+
+
+class LimitReached(ApiError):
+    code = "LIMIT_REACHED"
+    default_message = "There are as many as there may be"
+
+    @classmethod
+    def of(cls, limit: int) -> "LimitReached":
+        return cls(metadata={"limit": str(limit)})

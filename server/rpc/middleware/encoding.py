@@ -10,8 +10,7 @@ from server.rpc.call import Context, Handler, Serving, current_call
 from server.rpc.json_form import json_writer
 from server.rpc.method import Method
 
-
-_NOTHING = httpbody_pb2.HttpBody().SerializeToString()
+_NOTHING: bytes = httpbody_pb2.HttpBody().SerializeToString()
 
 
 def reply_encoding(method: Method, inner: Handler) -> Handler:

@@ -7,4 +7,12 @@ CLOSED = {
         "GetExchangeRates": "read own staff",
         "UpdateExchangeRates": "admin admin",
     },
+    "CategoryService": {
+        **dict.fromkeys(("CreateCategory", "UpdateCategory", "DeleteCategory"), "write own"),
+        **dict.fromkeys(("ListCategories", "GetCategory"), "read own staff"),
+    },
+    "AccountService": {
+        **dict.fromkeys(("CreateAccount", "UpdateAccount", "DeleteAccount"), "write own"),
+        **dict.fromkeys(("ListAccounts", "GetAccount", "GetAccountBalance"), "read own staff"),
+    },
 }

@@ -18,7 +18,7 @@ FIRST_MONTH, LAST_MONTH = (1, 1), (9999, 12)
 
 
 class LedgerChange:
-    """What is posted takes effect with `save`, which comes once, at the end of a transaction's work.
+    """What is posted takes effect with `save`, which comes at the end of a transaction's work.
 
     `rev` is the ledger's after this change; `box` seals and opens what the user has.
     """
@@ -31,11 +31,14 @@ class LedgerChange:
         box: SealedBox,
         sums: LedgerSums,
         session: ClientSession,
+        *,
+        is_first: bool = False,
     ) -> None:
         self.owner = owner
         self.rev = rev
         self.box = box
         self.session = session
+        self.is_first = is_first  # it makes the ledger
         self._store = store
         self._sums = sums
         self._cells: defaultdict[MonthKey, list[tuple[Place, Sums]]] = defaultdict(list)
@@ -77,7 +80,10 @@ class LedgerChange:
             count = 0
 
     def balance(self, account_id: str) -> Balance:
-        """With what was posted so far, but for `last_day`. Raises KeyError if the account is not there."""
+        """With what was posted so far; `last_day`, and sums from a moved opening day on, follow with `save`.
+
+        Raises KeyError if the account is not there.
+        """
         return self._sums.accounts[bytes.fromhex(account_id)].balance()
 
     @property
@@ -117,8 +123,9 @@ class LedgerChange:
 
     def forget_account(self, account_id: str) -> None:
         """Erase what is still stored of an account that was removed."""
-        self._forgotten.add(bytes.fromhex(account_id))
-        self._is_changed = True
+        if (account := bytes.fromhex(account_id)) in self._sums.gone:
+            self._forgotten.add(account)
+            self._is_changed = True
 
     def merge_category(self, category_id: str, into: str | None) -> None:
         """From now on a category stands for another one, or for none, in everything that is read."""
@@ -153,6 +160,9 @@ class LedgerChange:
         if self._reopened or self._forgotten:
             await self._sum_again()
         await self._store.save(self.owner, self._sums.sealed(), self.box, self.session)
+        for kept in (self._cells, self._left, self._reopened, self._forgotten):
+            kept.clear()
+        self._is_changed = False
 
     async def _months(self, keys: Sequence[MonthKey]) -> dict[MonthKey, Month]:
         found = await self._store.months(self.owner, keys, self.box, self.session)

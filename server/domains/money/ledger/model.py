@@ -14,6 +14,14 @@ STATUSES: Sequence[Status] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
+class MoneyOwner:
+    """Whose money it is: `id` is `User.id`, which documents are owned by; `user_id` is what callers use."""
+
+    id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What a transaction does to the ledger: `units` with their sign, and the same divided over categories.
 

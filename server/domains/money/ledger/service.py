@@ -5,7 +5,7 @@ ends: changes of one user come one after the other, those of several users besid
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
 
 from server.core.errors import SessionEnded
@@ -53,10 +53,20 @@ class Book:
         document = await self._store.create(owner, session)
         box = await self._keys.made(owner, session)
         sums = LedgerSums(self._store.opened(owner, document, box))
-        change = LedgerChange(self._store, owner, document["rev"], box, sums, session)
+        change = LedgerChange(
+            self._store, owner, document["rev"], box, sums, session, is_first=True
+        )
         if self._starter is not None:
             await self._starter(change)
         return change
+
+    def moment(self) -> AbstractAsyncContextManager[ClientSession]:
+        """All that is read in the session is from one moment."""
+        return self._store.database.at_one_moment()
+
+    async def exists(self, owner: str) -> bool:
+        """Whether a user has money, if only the usual categories."""
+        return await self._store.find(owner) is not None
 
     async def balances(self, owner: str, session: ClientSession | None = None) -> LedgerView:
         """All balances, without cells."""
@@ -68,7 +78,7 @@ class Book:
         """Balances and the cells of a range of days, both included, as they are at one moment."""
         if session is not None:
             return await self._view(owner, (since, until), session)
-        async with self._store.database.at_one_moment() as moment:
+        async with self.moment() as moment:
             return await self._view(owner, (since, until), moment)
 
     async def cells(self, owner: str, since: date, until: date) -> list[Cell]:
@@ -161,7 +171,7 @@ class Book:
         tuple[LedgerSums, Callable[[MonthKey, MonthKey], AsyncIterator[tuple[MonthKey, Month]]]]
     ]:
         """The sums of a ledger, and its months, at one moment. Raises KeyError where there is none."""
-        async with self._store.database.at_one_moment() as session:
+        async with self.moment() as session:
             document = await self._store.find(owner, session)
             if document is None:
                 raise KeyError(owner)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from bson import ObjectId
-from pymongo import DeleteOne, IndexModel, ReturnDocument, UpdateOne
+from pymongo import ASCENDING, DeleteOne, IndexModel, ReturnDocument, UpdateOne
 
 from server.core.clock import utc_now
 from server.domains.money.ledger.month import StoredMonth
@@ -19,11 +19,30 @@ from server.storage.driver import ClientSession, Database, Document
 
 LEDGERS = "money_ledgers"
 ROLLUPS = "money_rollups"
+ERASURES = "money_erasures"
 _KEPT_SECONDS = 400 * 86_400  # of a deleted user's; longer than anybody can be restored
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     LEDGERS: [IndexModel("endedAt", expireAfterSeconds=_KEPT_SECONDS)],
 }
 MonthKey: TypeAlias = tuple[int, int]  # year and month
+
+
+class ErasureStore:
+    """Deleted users of whose money something is still stored, by `User.id`: collection `money_erasures`."""
+
+    def __init__(self, database: Database) -> None:
+        self._erasures = database.collection(ERASURES)
+
+    async def add(self, owner: str, session: ClientSession) -> None:
+        document = {"_id": ObjectId(owner), "requestedAt": utc_now()}
+        await self._erasures.insert_one(document, session=session)
+
+    async def first(self) -> str | None:
+        found = await self._erasures.find_one({}, sort=[("requestedAt", ASCENDING)])
+        return str(found["_id"]) if found else None
+
+    async def remove(self, owner: str) -> None:
+        await self._erasures.delete_one({"_id": ObjectId(owner)})
 
 
 class LedgerStore:

@@ -1,0 +1,80 @@
+"""The RPCs of finlink.money.v1.AccountService: convert in, call the service, convert out."""
+
+from datetime import date
+from functools import partial
+
+from finlink.money.v1 import account_changes_pb2 as changes_pb
+from finlink.money.v1 import account_pb2, account_service_pb2_grpc
+from finlink.money.v1 import account_service_pb2 as rpc
+
+from server.domains.money.accounts import convert
+from server.domains.money.accounts.service import AccountFilter, AccountService
+from server.domains.money.ledger.model import MoneyOwner
+from server.rpc.call import Context, current_user, replied
+from server.rpc.fields import to_message
+from server.rpc.replies import changed, reply
+
+
+class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
+    def __init__(self, service: AccountService) -> None:
+        self._service = service
+
+    async def ListAccounts(
+        self, request: rpc.ListAccountsRequest, context: Context
+    ) -> rpc.ListAccountsResponse:
+        where = AccountFilter(
+            request.type if request.HasField("type") else None,
+            request.source if request.HasField("source") else None,
+            request.archived,
+        )
+        found = await self._service.list(_owner(), where)
+        shown = [to_message(account_pb2.Account, each) for each in found]
+        return rpc.ListAccountsResponse(data=rpc.ListAccountsData(accounts=shown))
+
+    async def CreateAccount(
+        self, request: changes_pb.CreateAccountRequest, context: Context
+    ) -> changes_pb.CreateAccountResponse:
+        change = partial(self._service.create, _owner(), convert.new_account(request))
+        return await changed(
+            changes_pb.CreateAccountResponse, "Account created successfully", change
+        )
+
+    async def GetAccount(
+        self, request: rpc.GetAccountRequest, context: Context
+    ) -> rpc.GetAccountResponse:
+        return reply(rpc.GetAccountResponse, await self._service.get(_owner(), request.account_id))
+
+    async def UpdateAccount(
+        self, request: changes_pb.UpdateAccountRequest, context: Context
+    ) -> changes_pb.UpdateAccountResponse:
+        changes, opening = convert.changes_of(request)
+        etag = request.etag if request.HasField("etag") else None
+        change = partial(self._service.update, _owner(), request.account_id, changes, opening, etag)
+        return await replied(change, convert.updated)
+
+    async def DeleteAccount(
+        self, request: changes_pb.DeleteAccountRequest, context: Context
+    ) -> changes_pb.DeleteAccountResponse:
+        etag = request.etag if request.HasField("etag") else None
+        change = partial(
+            self._service.delete,
+            _owner(),
+            request.account_id,
+            request.with_transactions,
+            etag,
+        )
+        return await changed(
+            changes_pb.DeleteAccountResponse, "Account deleted successfully", change
+        )
+
+    async def GetAccountBalance(
+        self, request: rpc.GetAccountBalanceRequest, context: Context
+    ) -> rpc.GetAccountBalanceResponse:
+        day = date.fromisoformat(request.date) if request.HasField("date") else None
+        found = await self._service.balance(_owner(), request.account_id, day)
+        return reply(rpc.GetAccountBalanceResponse, found)
+
+
+def _owner() -> MoneyOwner:
+    user = current_user()
+    return MoneyOwner(user.user, user.user_id)

@@ -1,0 +1,58 @@
+"""What a category is."""
+
+import msgspec
+from finlink_words import CategoryType
+
+from server.core.model import Id, Model
+
+
+class CategoryFields(Model, frozen=True):
+    """What callers change of a category."""
+
+    name: str
+    type: CategoryType
+    parent_id: str | None = None
+    icon: str | None = None
+    color: str | None = None
+    order: int = 0
+    archived: bool = False
+
+
+class Category(CategoryFields, frozen=True, kw_only=True):
+    id: str
+    rev: int  # of the owner's ledger, when it was last changed
+
+    @property
+    def etag(self) -> str:
+        return str(self.rev)
+
+
+class NewCategory(Model, frozen=True):
+    """A category to be created, as the caller gave it. Without `order` it comes after all others."""
+
+    name: str
+    type: CategoryType
+    parent_id: str | None = None
+    icon: str | None = None
+    color: str | None = None
+    order: int | None = None
+
+
+class Texts(msgspec.Struct, array_like=True):
+    """What a person wrote, sealed."""
+
+    name: str
+    icon: str | None
+    color: str | None
+
+
+class StoredCategory(Model, frozen=True):
+    id: Id
+    owner: Id
+    type: CategoryType
+    parent_id: Id | None
+    order: int
+    archived: bool
+    rev: int
+    name_token: bytes
+    sealed: bytes

@@ -1,0 +1,50 @@
+"""How use cases change a user's money: in one transaction with the ledger, the event and the reply."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from server.core.events import Event
+from server.core.idempotency import KeyedReply
+from server.domains.money.ledger.change import LedgerChange
+from server.domains.money.ledger.model import MoneyOwner
+from server.domains.money.ledger.service import Book
+from server.storage.changes import RecordedChanges
+from server.storage.driver import ClientSession
+
+T = TypeVar("T")
+
+
+class MoneyChanges:
+    def __init__(self, changes: RecordedChanges, book: Book) -> None:
+        self._changes = changes
+        self._book = book
+
+    async def make(
+        self,
+        owner: MoneyOwner,
+        work: Callable[[LedgerChange], Awaitable[T]],
+        event_of: Callable[[Any], Event],
+        reply: KeyedReply | None = None,
+    ) -> T:
+        """Run `work` with the locked ledger of a user, which is saved after it.
+
+        `work` may run several times; None from it says that nothing was changed after all.
+        """
+
+        async def run(session: ClientSession) -> T:
+            change = await self._book.open(owner.id, session)
+            result = await work(change)
+            await change.save()
+            return result
+
+        return await self._changes.make(run, event_of, reply)
+
+    async def start(self, owner: MoneyOwner) -> None:
+        """Make the ledger of a user who has none yet; whoever is second finds it made."""
+        if await self._book.exists(owner.id):
+            return
+
+        async def work(change: LedgerChange) -> bool | None:
+            return True if change.is_first else None
+
+        await self.make(owner, work, lambda _: Event("money.started", owner.user_id))
