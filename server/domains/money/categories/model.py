@@ -50,9 +50,9 @@ class StoredCategory(Model, frozen=True):
     id: Id
     owner: Id
     type: CategoryType
-    parent_id: Id | None
     order: int
     archived: bool
     rev: int
     name_token: bytes
     sealed: bytes
+    parent_id: Id | None = None
