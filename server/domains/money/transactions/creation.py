@@ -17,7 +17,6 @@ from server.domains.money.transactions.model import (
     TRANSFER,
     NewTransaction,
     Origin,
-    Status,
     Transaction,
 )
 from server.domains.money.transactions.splits import parts_of
@@ -119,17 +118,16 @@ def _other_leg(
             )
     if leg.counterpart_id is None:
         raise ValueError("the leg of a transfer between own accounts has a counterpart")
-    status: Status = leg.status
     return Transaction(
         id=leg.counterpart_id,
         owner=leg.owner,
         rev=leg.rev,
         account_id=other.id,
-        kind=TRANSFER,
+        kind="transfer",
         direction="in",
         units=units,
         day=new.to_day or leg.day,
-        status=status,
+        status=leg.status,
         excluded=leg.excluded,
         tags=leg.tags,
         description=leg.description,
