@@ -27,6 +27,7 @@ from server.domains.money.categories.usual import UsualCategories
 from server.domains.money.ledger import store as ledger_store
 from server.domains.money.ledger.changes import MoneyChanges
 from server.domains.money.ledger.erasure import MoneyDependents, UserErasure
+from server.domains.money.ledger.keyless import SealedMoney
 from server.domains.money.ledger.service import Book
 from server.domains.money.ledger.store import ErasureStore, LedgerStore
 from server.domains.money.rates import store as rate_store
@@ -92,4 +93,5 @@ DOMAIN = Domain(
     indexes=lambda _: {
         **ledger_store.INDEXES, **category_store.INDEXES, **account_store.INDEXES, **rate_store.INDEXES,
     },
+    sealed=SealedMoney,
 )  # fmt: skip

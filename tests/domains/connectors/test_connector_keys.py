@@ -10,11 +10,13 @@ import pytest
 import structlog
 
 from server.core.clock import utc_now
+from server.core.pages import PageRequest
 from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.errors import AlreadyConnected
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
-from server.storage.data_keys import DATA_KEYS
+from server.security.rotation import rotate
+from server.storage.data_keys import DATA_KEYS, data_keys
 from server.storage.driver import Document
 from tests.domains.connectors.sync_world import ALL, World
 
@@ -99,6 +101,19 @@ async def test_connecting_an_expired_connector_again_destroys_its_key(world: Wor
     (after,) = await keys_of(world, connector.user_id)
     assert after["_id"] != before["_id"]
     assert (await world.sessions.open(again)).secrets == {"token": "tok_2"}
+
+
+async def test_records_open_after_a_rotation_of_the_ring(world: World) -> None:
+    connector = await world.synced()
+    wanted = PageRequest(limit=10)
+    before = await world.sync_service.records(connector.id, None, wanted)
+    ring = {"two": os.urandom(32), "one": bytes(range(32))}
+    rotation = await rotate(KeyRing(ring), [data_keys(world.database)], lambda *_: None)
+    assert (rotation.complete, rotation.rewrapped) == (True, 2)
+    del ring["one"]
+    rotated = World(world.database, KeyRing(ring))
+    assert await rotated.sync_service.records(connector.id, None, wanted) == before
+    assert (await rotated.sync(connector.id)).history[0].added_count == 0
 
 
 async def test_a_login_that_is_abandoned_loses_its_key(world: World) -> None:

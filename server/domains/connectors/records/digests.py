@@ -5,17 +5,18 @@ day they are others, at a time of the connector's own: whatever became of the re
 """
 
 import re
+from operator import attrgetter
 
 import msgspec
 
 from server.core.clock import utc_now
 from server.domains.connectors.records.boxes import RecordBox
-from server.domains.connectors.records.contents import packed
 from server.domains.connectors.records.documents import record_document
 from server.platforms.base import Contents
 
 _RESPONSE, _ITEMS, _PART = "response", "items", "items in part"
 _DAY = 86_400
+_KEY = attrgetter("key")
 
 
 def response_digest(box: RecordBox, fetched: str) -> str:
@@ -25,12 +26,9 @@ def response_digest(box: RecordBox, fetched: str) -> str:
 
 def digest(box: RecordBox, contents: Contents) -> str:
     """Identifies the items that a run fetched. The same items mean something else if they are not all."""
-    fetched = sorted(
-        (item.key, msgspec.msgpack.encode(packed(record_document(item.record))))
-        for item in contents.items
-    )
-    parts = [part for pair in fetched for part in pair]
-    return box.digest(_PART if contents.faults else _ITEMS, _today(box.records_id), *parts)
+    items = sorted(contents.items, key=_KEY)
+    fetched = msgspec.msgpack.encode([(item.key, record_document(item.record)) for item in items])
+    return box.digest(_PART if contents.faults else _ITEMS, _today(box.records_id), fetched)
 
 
 def _today(records_id: str) -> str:

@@ -8,6 +8,7 @@ withdrawnAt (transactions and trades). An earlier release wrote key and `data` i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -249,21 +250,18 @@ class RecordStore:
         async def find(part: Document, count: int) -> list[Document]:
             return await self._readable.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
-        documents, token = await paging.page(find, query, wanted, filters, "at")
-        await self._open(records, documents)
-        return [_MAPPED.read(document) for document in documents], token
-
-    async def _open(self, records: RecordSet, documents: Sequence[Document]) -> None:
-        """Give sealed documents their `data`: one query for all of them."""
+        key, (documents, token) = await asyncio.gather(
+            self._keys.of(key_owner(records), allow_stale=True),
+            paging.page(find, query, wanted, filters, "at"),
+        )
         sealed = [document for document in documents if "sealed" in document]
-        if not sealed:
-            return
-        key = await self._keys.of(key_owner(records), allow_stale=True)
-        if key is None:
-            raise DataKeyMissing
-        box = RecordBox(records, key)
-        for document in sealed:
-            document["data"] = box.data_of(document)
+        if sealed:
+            if key is None:
+                raise DataKeyMissing
+            box = RecordBox(records, key)
+            for document in sealed:
+                document["data"] = box.data_of(document)
+        return [_MAPPED.read(document) for document in documents], token
 
     async def any(self, records_id: str) -> bool:
         return await self._records.find_one({"connectorId": records_id}, {"_id": 1}) is not None

@@ -20,20 +20,21 @@ class MoneyKeys:
 
     async def of(self, owner: str, session: ClientSession | None = None) -> SealedBox:
         """The box of a user who has money. Raises Undecipherable where its key is gone."""
-        key = await self._keys.of(_owned(owner), session)
+        key = await self._keys.of(owner_of_key(owner), session)
         if key is None:
             raise Undecipherable("its data key was destroyed, or is not there")
         return _box(key)
 
     async def made(self, owner: str, session: ClientSession) -> SealedBox:
         """The same, with a key that is made where there is none."""
-        return _box(await self._keys.made(_owned(owner), session))
+        return _box(await self._keys.made(owner_of_key(owner), session))
 
     async def destroy(self, owner: str, session: ClientSession) -> None:
-        await self._keys.destroy(_owned(owner), session)
+        await self._keys.destroy(owner_of_key(owner), session)
 
 
-def _owned(owner: str) -> Owner:
+def owner_of_key(owner: str) -> Owner:
+    """Whose data key seals the money of a user, named by `User.id`."""
     return Owner(owner, _NAME, by="user")
 
 
