@@ -201,7 +201,7 @@ def backup(
 ) -> None:
     """Write a snapshot of the whole database, while Finlink runs: FILE, and the data keys in FILE.keys.
 
-    What was erased stays readable for whoever has a backup and a copy of its data key. Keep the two apart,
+    Erased data stays readable for whoever has a backup and a copy of its data key. Keep the two apart,
     and of FILE.keys the newest copy alone: it belongs to every backup. docs/operations.md lists what else
     belongs in one. It works on MONGODB_URI, else on the database of the running `run`.
     """

@@ -57,7 +57,7 @@ async def prepare(
 
 
 def sealed_rows(database: driver.Database) -> list[SealedRows]:
-    """What the domains keep sealed under data keys."""
+    """Of all domains, the documents that are sealed under data keys."""
     return [each.sealed(database) for each in registry.DOMAINS if each.sealed is not None]
 
 

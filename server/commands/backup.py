@@ -1,7 +1,7 @@
 """`python -m server backup` and `restore`: the whole database in two files, the data keys in the second.
 
-What is sealed under a data key ends with it only if no copy of the key is left. So keys are kept apart: of
-them the newest copy alone, beside any backup.
+Sealed documents end with their data key only if no copy of the key is left. So keys are kept apart: of them
+the newest copy alone, beside any backup.
 """
 
 import sys

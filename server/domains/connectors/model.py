@@ -157,7 +157,7 @@ class SyncTotals(Model, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RecordSet:
-    """What a connector's syncs keep: until it is erased, under one id and sealed under one key."""
+    """The records of a connector: until they are erased, under one id and sealed under one key."""
 
     user_id: str
     id: str  # `Connector.records_id`

@@ -32,7 +32,7 @@ _PLAIN = (str, int, float, bytes, datetime, type(None))
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True):
-    """What a sealed record has: key and fields, both packed."""
+    """Key and fields of a sealed record, both packed."""
 
     key: Any  # bytes of a hash, else text; msgspec knows no union of the two
     data: dict[int | str, Any]

@@ -67,7 +67,7 @@ _MAPPED = Mapped(StoredRecord)
 
 
 class RecordStore:
-    """Driver errors pass through. What reads a data key raises MissingKey or Undecipherable as it does."""
+    """Driver errors pass through, as do MissingKey and Undecipherable of data keys."""
 
     def __init__(self, database: Database, keys: DataKeyStore) -> None:
         self._database = database
@@ -77,7 +77,7 @@ class RecordStore:
         self._erasures = database.collection(ERASURES)
 
     async def box_of(self, records: RecordSet) -> RecordBox:
-        """What seals these records: under their key, or a new one if nothing is sealed yet.
+        """The box of these records: with their key, or a new one if nothing is sealed yet.
 
         Raises DataKeyMissing if something is.
         """

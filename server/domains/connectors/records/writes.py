@@ -1,4 +1,4 @@
-"""What a run writes for a batch of items, beside the documents that there are; pure."""
+"""The writes of a run for a batch of items, beside the documents that there are; pure."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class SealingStore:
     ) -> int | None:
         """Seal some of the records, and extend the lease; gives how many. None if the lease is lost.
 
-        What runs noted of the last reply is forgotten: it was a plain hash.
+        The digests of the last replies are forgotten: they were plain hashes.
         """
         query = {"connectorId": lease.records.id, **IS_UNSEALED}
         found = self._records.find(query, session=session, hint=UNSEALED, batch_size=BATCH + 1)
