@@ -10,6 +10,8 @@ from finlink.money.v1 import (
     category_service_pb2_grpc,
     rate_service_pb2,
     rate_service_pb2_grpc,
+    transaction_service_pb2,
+    transaction_service_pb2_grpc,
 )
 
 from server.domains.money.accounts import convert as account_convert
@@ -37,6 +39,9 @@ from server.domains.money.rates.servicer import RateServicer
 from server.domains.money.rates.store import RateStore
 from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.settings import MoneySettings
+from server.domains.money.transactions import store as transaction_store
+from server.domains.money.transactions.building import built_transactions
+from server.domains.money.transactions.servicer import TransactionServicer
 from server.kernel import Domain, Kernel, Parts
 from server.storage.background import Background
 from server.storage.data_keys import DataKeyStore
@@ -54,8 +59,9 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     changes = MoneyChanges(kernel.changes, book)
     category_service = CategoryService(changes, keys, categories, kernel.users)
     account_service = AccountService(changes, book, keys, accounts, kernel.users, kernel.clock)
-    account_erasure = AccountErasure(database, book, accounts)
-    user_erasure = UserErasure(erasures, [book, categories, accounts])
+    transactions = built_transactions(kernel, changes, book, accounts, categories)
+    account_erasure = AccountErasure(database, book, accounts, [transactions.store])
+    user_erasure = UserErasure(erasures, [book, categories, accounts, *transactions.owned])
     settings, rate_table = kernel.settings.of(MoneySettings), RateStore(database)
     rates = RateService(kernel.changes, rate_table, kernel.users, kernel.clock)
     loading = RateLoading(
@@ -71,6 +77,15 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             AccountServicer(account_service), server
         )
         rate_service_pb2_grpc.add_RateServiceServicer_to_server(RateServicer(rates), server)
+        transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server(
+            TransactionServicer(
+                transactions.service,
+                transactions.deletion,
+                transactions.matching,
+                transactions.views,
+            ),
+            server,
+        )
 
     return Parts(
         register=register,
@@ -88,10 +103,12 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 DOMAIN = Domain(
     contract=[
         category_service_pb2.DESCRIPTOR, account_service_pb2.DESCRIPTOR, rate_service_pb2.DESCRIPTOR,
+        transaction_service_pb2.DESCRIPTOR,
     ],
     build=build,
     indexes=lambda _: {
         **ledger_store.INDEXES, **category_store.INDEXES, **account_store.INDEXES, **rate_store.INDEXES,
+        **transaction_store.INDEXES,
     },
     sealed=SealedMoney,
 )  # fmt: skip

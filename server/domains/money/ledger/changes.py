@@ -1,7 +1,9 @@
 """How use cases change a user's money: in one transaction with the ledger, the event and the reply."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
@@ -18,6 +20,9 @@ class MoneyChanges:
     def __init__(self, changes: RecordedChanges, book: Book) -> None:
         self._changes = changes
         self._book = book
+        # Of users whose money this process changes now: changes of one wait here rather than in MongoDB,
+        # where those that come at the same time make each other start again.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def make(
         self,
@@ -37,7 +42,8 @@ class MoneyChanges:
             await change.save()
             return result
 
-        return await self._changes.make(run, event_of, reply)
+        async with self._locks.setdefault(owner.id, asyncio.Lock()):
+            return await self._changes.make(run, event_of, reply)
 
     async def start(self, owner: MoneyOwner) -> None:
         """Make the ledger of a user who has none yet; whoever is second finds it made."""

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from server.security.sealed_box import SealedBox
+
 Kind: TypeAlias = Literal["expense", "income", "refund", "transfer", "adjustment"]
 Status: TypeAlias = Literal["posted", "reconciled", "pending"]
 KINDS: Sequence[Kind] = get_args(Kind)
@@ -67,4 +69,5 @@ class LedgerView:
     rev: int  # of the last change of anything; 0 where there is no ledger yet
     balances: Mapping[str, Balance]  # by account
     aliases: Mapping[str, str | None]  # by deleted category, the one that took it over, or None
+    box: SealedBox | None = None  # opens what the user has; None where there is no ledger yet
     cells: Sequence[Cell] = ()  # of the days that were asked for, in no order

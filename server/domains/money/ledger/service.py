@@ -4,7 +4,8 @@ Every change of a user's money goes through `Book.open`, which locks the user's 
 ends: changes of one user come one after the other, those of several users beside each other.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
 
@@ -112,6 +113,31 @@ class Book:
             each.opening + posted, each.opening + reconciled, pending, each.count, rev=each.rev
         )
 
+    async def closing_balances(
+        self, owner: str, account_id: str, days: Sequence[date]
+    ) -> dict[date, int]:
+        """The balances at the end of some days, from the account's opening day on.
+
+        Raises KeyError for an account that is not there.
+        """
+        account = bytes.fromhex(account_id)
+        posted: defaultdict[date, int] = defaultdict(int)
+        async with self._moment(owner) as (sums, months):
+            each = sums.accounts[account]
+            left = each.opening + each.posted
+            first = min(days)
+            async for (year, number), month in months((first.year, first.month), LAST_MONTH):
+                for (of_month, account_of, _, code), (units, _, _) in month.items():
+                    if account_of == account and not is_pending(code):
+                        posted[date(year, number, of_month)] += units
+        closing = {}
+        for day in sorted({*days, *posted}, reverse=True):
+            if day.toordinal() < each.opening_day:
+                break
+            closing[day] = left
+            left -= posted[day]
+        return {day: closing[day] for day in days if day in closing}
+
     async def recount(
         self, owner: str, entries: AsyncIterator[Entry], session: ClientSession
     ) -> list[str]:
@@ -161,6 +187,7 @@ class Book:
             document["rev"],
             {account.hex(): each.balance() for account, each in sums.accounts.items()},
             {alias.hex(): into.hex() or None for alias, into in sums.aliases.items()},
+            box,
             cells,
         )
 

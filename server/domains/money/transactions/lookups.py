@@ -1,10 +1,10 @@
 """Questions that a change of transactions asks about accounts and categories before it decides."""
 
 from collections.abc import Collection, Iterable
-from typing import Protocol
 
 from server.core.errors import InvalidRequest
 from server.domains.money.accounts.errors import AccountNotFound
+from server.domains.money.accounts.store import AccountStore
 from server.domains.money.categories.store import CategoryStore
 from server.domains.money.ledger.change import LedgerChange
 from server.domains.money.transactions.errors import TransactionNotFound
@@ -14,19 +14,20 @@ from server.domains.money.transactions.work import Work
 from server.storage.driver import ClientSession
 
 
-class AccountLookup(Protocol):
-    """The part of accounts that transactions need."""
-
-    async def facts(
-        self, owner: str, session: ClientSession | None = None, ids: Collection[str] | None = None
-    ) -> dict[str, AccountFacts]:
-        """All accounts of a user, or those of these ids, that are there and not deleted."""
-
-
 class Lookups:
-    def __init__(self, accounts: AccountLookup, categories: CategoryStore) -> None:
-        self.accounts = accounts
+    def __init__(self, accounts: AccountStore, categories: CategoryStore) -> None:
+        self._accounts = accounts
         self._categories = categories
+
+    async def accounts(
+        self,
+        owner: str,
+        session: ClientSession | None = None,
+        ids: Collection[str] | None = None,
+    ) -> dict[str, AccountFacts]:
+        """All accounts of a user, or those of these ids, that are there."""
+        found = await self._accounts.of(owner, session, None if ids is None else list(ids))
+        return {each.id: AccountFacts(each.id, each.currency, each.archived) for each in found}
 
     async def facts(
         self,
@@ -37,9 +38,7 @@ class Lookups:
         """What is known of these; a category that was merged is not there any more."""
         accounts = {each for each in account_ids if each is not None}
         categories = {each for each in category_ids if each is not None}
-        found = (
-            await self.accounts.facts(change.owner, change.session, accounts) if accounts else {}
-        )
+        found = await self.accounts(change.owner, change.session, accounts) if accounts else {}
         types = {}
         if categories:
             known = await self._categories.of(change.owner, change.session, list(categories))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from server.domains.money.ledger.service import Book
 from server.domains.money.transactions.facts import AccountFacts
-from server.domains.money.transactions.lookups import AccountLookup
+from server.domains.money.transactions.lookups import Lookups
 from server.security.sealed_box import SealedBox
 
 
@@ -22,11 +22,11 @@ class OpenedMoney:
         return self.aliases.get(category_id, category_id)
 
 
-async def opened_money(book: Book, accounts: AccountLookup, owner: str) -> OpenedMoney | None:
+async def opened_money(book: Book, lookups: Lookups, owner: str) -> OpenedMoney | None:
     """None of a user who has no money yet."""
     view = await book.balances(owner)
     if view.box is None:
         return None
-    found = await accounts.facts(owner)
+    found = await lookups.accounts(owner)
     there = {each: one for each, one in found.items() if each in view.balances}
     return OpenedMoney(owner, view.rev, view.box, there, view.aliases)

@@ -43,7 +43,7 @@ class DeletionLog:
         """Whether something was deleted after a revision and is not remembered any more."""
         return since < _lost(await self._find(owner), now)
 
-    async def remove(self, owner: str) -> None:
+    async def erase(self, owner: str) -> None:
         await self._deletions.delete_one({"_id": object_ids(owner)})
 
     async def _find(self, owner: str, session: ClientSession | None = None) -> _Deletions:

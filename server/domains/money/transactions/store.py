@@ -219,6 +219,16 @@ class TransactionStore:
         ):
             yield document
 
+    async def erase(self, owner: str, account_id: str | None = None) -> None:
+        """Remove all of a user, or of an account, those that were deleted before it, too."""
+        if account_id is None:
+            await self._transactions.delete_many({"owner": ObjectId(owner)})
+            return
+        account = ObjectId(account_id)
+        await self._transactions.delete_many({"accountId": account, "owner": ObjectId(owner)})
+        deleted = {"owner": ObjectId(owner), "was.accountId": account}
+        await self._transactions.delete_many(deleted)
+
     async def newest(self, owner: str, since: date, limit: int) -> list[Document]:
         """Those from a day on that may be a leg of a transfer by what is plain, newest first."""
         query = {

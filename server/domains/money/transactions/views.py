@@ -131,7 +131,7 @@ class TransactionViews:
         )
 
     async def _opened(self, owner: str) -> OpenedMoney | None:
-        return await opened_money(self._book, self._lookups.accounts, owner)
+        return await opened_money(self._book, self._lookups, owner)
 
     async def _with_related(self, owner: str, wanted: Wanted, opened: OpenedMoney) -> Wanted:
         """With the children of categories, and what was merged into one of them."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from server.domains.money.accounts.store import INDEXES as OF_ACCOUNTS
 from server.domains.money.categories.store import INDEXES as OF_CATEGORIES
 from server.domains.money.ledger.store import INDEXES as OF_LEDGERS
 from server.domains.money.transactions.store import INDEXES as OF_TRANSACTIONS
@@ -22,7 +23,7 @@ from tests.storage.databases import settings
 @pytest.fixture(scope="session")
 async def transactions_database(mongodb: MongoDb) -> AsyncIterator[Database]:
     indexes = {
-        **OF_LEDGERS, **OF_TRANSACTIONS, **OF_CATEGORIES, **data_keys.INDEXES, **audit.INDEXES,
+        **OF_LEDGERS, **OF_TRANSACTIONS, **OF_CATEGORIES, **OF_ACCOUNTS, **data_keys.INDEXES, **audit.INDEXES,
     }  # fmt: skip
     async with connected(settings(mongodb.uri, "pymongo")) as opened:
         await ensure_indexes(opened, indexes)

@@ -202,7 +202,7 @@ class Player:
         )
         self.plain.changes += 1
 
-    def _edited(
+    def _edited(  # noqa: PLR0911 - a return for each kind of change
         self, identifier: str, *, unlock: bool
     ) -> tuple[dict[str, Any], dict[str, Row]] | None:
         """A change, and the rows after it; None for the rows if it must be refused."""
@@ -251,14 +251,15 @@ class Player:
         if (edited := self._edited(identifier, unlock=unlock)) is None:
             return
         changes, after = edited
+        refused = False
         try:
             await self.world.update(identifier, unlock=unlock, **changes)
-        except ApiError as error:
-            assert not after, (changes, error)
-            return
-        assert after, changes
-        self.plain.rows |= after
-        self.plain.changes += 1
+        except ApiError:
+            refused = True
+        assert refused != bool(after), changes
+        if not refused:
+            self.plain.rows |= after
+            self.plain.changes += 1
 
     async def edit_many(self) -> None:
         from server.domains.money.transactions.model import TransactionChanges, Update  # noqa: PLC0415

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from bson import ObjectId
 
 from server.core.users import User
+from server.domains.money.accounts.documents import sealed as sealed_account
+from server.domains.money.accounts.model import Account
+from server.domains.money.accounts.store import ACCOUNTS, AccountStore
 from server.domains.money.categories.documents import sealed
 from server.domains.money.categories.model import Category
 from server.domains.money.categories.store import CATEGORIES, CategoryStore
@@ -20,8 +22,7 @@ from server.domains.money.ledger.service import Book
 from server.domains.money.ledger.store import LedgerStore
 from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.transactions.deletion import TransactionDeletion
-from server.domains.money.transactions.documents import opened_transaction
-from server.domains.money.transactions.facts import AccountFacts
+from server.domains.money.transactions.documents import TRANSACTIONS, opened_transaction
 from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.marks import TransferMarks
 from server.domains.money.transactions.matching import TransferMatching
@@ -35,7 +36,7 @@ from server.domains.money.transactions.model import (
 from server.domains.money.transactions.remembered import DeletionLog
 from server.domains.money.transactions.service import TransactionService
 from server.domains.money.transactions.shown import Shown
-from server.domains.money.transactions.store import TRANSACTIONS, TransactionStore, Wanted
+from server.domains.money.transactions.store import TransactionStore, Wanted
 from server.domains.money.transactions.views import ListPage, ListRequest, TransactionViews
 from server.domains.money.transactions.work import WorkRunner
 from server.security.ring import KeyRing
@@ -56,19 +57,6 @@ class TurnedClock:
 
 
 @dataclass
-class Accounts:
-    """Stands for the domain's accounts: what there is of each, and those that are gone."""
-
-    of: dict[str, dict[str, AccountFacts]] = field(default_factory=dict)
-
-    async def facts(
-        self, owner: str, session: ClientSession | None = None, ids: Collection[str] | None = None
-    ) -> dict[str, AccountFacts]:
-        found = self.of.get(owner, {})
-        return {each: one for each, one in found.items() if ids is None or each in ids}
-
-
-@dataclass
 class People:
     async def lock_id(self, user: str, session: ClientSession) -> User | None:
         return User(id=user, user_id=f"user_{user}", created_at=NOW, updated_at=NOW)
@@ -80,14 +68,14 @@ class People:
 class Worker:
     """The use cases as one process has them."""
 
-    def __init__(self, database: Database, ring: KeyRing, accounts: Accounts, clock: Any) -> None:
+    def __init__(self, database: Database, ring: KeyRing, clock: Any) -> None:
         people: Any = People()
         self.book = Book(LedgerStore(database), MoneyKeys(DataKeyStore(database, ring)), people)
         changes = RecordedChanges(database, AuditTrail(database, Codes(b"a" * 32)))
         self.store, self.log = TransactionStore(database), DeletionLog(database)
         self.money = MoneyChanges(changes, self.book)
         works = WorkRunner(self.money, self.store, self.log, clock)
-        lookups = Lookups(accounts, CategoryStore(database))
+        lookups = Lookups(AccountStore(database), CategoryStore(database))
         self.views = TransactionViews(self.book, self.store, self.log, lookups, clock)
         self.service = TransactionService(works, self.store, lookups, people, clock)
         self.deletion = TransactionDeletion(works, self.store, lookups, clock)
@@ -99,7 +87,6 @@ class World:
     database: Database
     ring: KeyRing
     clock: TurnedClock
-    accounts: Accounts
     worker: Worker
     owner: MoneyOwner
     bank: str = ""
@@ -113,21 +100,27 @@ class World:
     async def add_account(
         self, currency: str = "INR", *, archived: bool = False, opening: int = 0
     ) -> str:
-        identifier = str(ObjectId())
-        of_owner = self.accounts.of.setdefault(self.owner.id, {})
-        of_owner[identifier] = AccountFacts(identifier, currency, archived)
+        account = Account(
+            id=str(ObjectId()), rev=1, name=str(ObjectId()), type="bank", currency=currency,
+            archived=archived, opening=opening,
+        )  # fmt: skip
 
         async def work(change: LedgerChange) -> bool:
-            change.open_account(identifier, opening, None)
+            stored = sealed_account(account, self.owner.id, change.box)
+            await AccountStore(self.database).insert(stored, change.session)
+            change.open_account(account.id, opening, None)
             return True
 
         await self.change(work)
-        return identifier
+        return account.id
+
+    async def archive(self, account_id: str) -> None:
+        accounts = self.database.collection(ACCOUNTS)
+        await accounts.update_one({"_id": ObjectId(account_id)}, {"$set": {"archived": True}})
 
     async def remove_account(self, account_id: str) -> None:
-        del self.accounts.of[self.owner.id][account_id]
-
         async def work(change: LedgerChange) -> bool:
+            await AccountStore(self.database).remove(account_id, change.session)
             change.remove_account(account_id, is_empty=False)
             return True
 
@@ -181,7 +174,7 @@ class World:
     async def get(self, identifier: str) -> Shown:
         return await self.worker.views.get(self.owner, identifier)
 
-    async def list(self, **wanted: Any) -> list[Transaction]:
+    async def listed(self, **wanted: Any) -> list[Transaction]:
         page = await self.page(**wanted)
         return [each.transaction for each in page.items if isinstance(each, Shown)]
 
@@ -235,10 +228,10 @@ class World:
 
 
 async def new_world(database: Database, ring: KeyRing) -> World:
-    clock, accounts = TurnedClock(), Accounts()
+    clock = TurnedClock()
     identifier = str(ObjectId())
     owner = MoneyOwner(identifier, f"user_{identifier}")
-    world = World(database, ring, clock, accounts, Worker(database, ring, accounts, clock), owner)
+    world = World(database, ring, clock, Worker(database, ring, clock), owner)
     world.bank = await world.add_account(opening=100_000)
     world.card = await world.add_account()
     world.euro = await world.add_account("EUR")
