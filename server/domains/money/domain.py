@@ -6,6 +6,8 @@ from typing import Any
 from finlink.money.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
+    budget_service_pb2,
+    budget_service_pb2_grpc,
     category_service_pb2,
     category_service_pb2_grpc,
     rate_service_pb2,
@@ -20,6 +22,13 @@ from server.domains.money.accounts.erasure import AccountErasure
 from server.domains.money.accounts.service import AccountService
 from server.domains.money.accounts.servicer import AccountServicer
 from server.domains.money.accounts.store import AccountStore
+from server.domains.money.budgets import store as budget_store
+from server.domains.money.budgets.items import BudgetItems
+from server.domains.money.budgets.performance import BudgetPerformance
+from server.domains.money.budgets.service import BudgetService
+from server.domains.money.budgets.servicer import BudgetServicer
+from server.domains.money.budgets.store import BudgetStore
+from server.domains.money.budgets.writing import BudgetWriter
 from server.domains.money.categories import convert as category_convert
 from server.domains.money.categories import store as category_store
 from server.domains.money.categories.service import CategoryService
@@ -57,13 +66,22 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     usual = UsualCategories(categories)
     book = Book(LedgerStore(database), keys, kernel.users, usual.make)
     changes = MoneyChanges(kernel.changes, book)
-    category_service = CategoryService(changes, keys, categories, kernel.users)
+    budgets = BudgetStore(database)
+    writer = BudgetWriter(changes, budgets, categories, kernel.clock)
+    budget_service = BudgetService(
+        changes, book, budgets, writer, accounts, kernel.users, kernel.clock
+    )
+    budget_items = BudgetItems(changes, writer, kernel.users, kernel.clock)
+    category_service = CategoryService(changes, keys, categories, kernel.users, [budget_service])
     account_service = AccountService(changes, book, keys, accounts, kernel.users, kernel.clock)
     transactions = built_transactions(kernel, changes, book, accounts, categories)
     account_erasure = AccountErasure(database, book, accounts, [transactions.store])
-    user_erasure = UserErasure(erasures, [book, categories, accounts, *transactions.owned])
+    user_erasure = UserErasure(erasures, [book, categories, accounts, budgets, *transactions.owned])
     settings, rate_table = kernel.settings.of(MoneySettings), RateStore(database)
     rates = RateService(kernel.changes, rate_table, kernel.users, kernel.clock)
+    performance = BudgetPerformance(
+        budget_service, book, accounts, categories, rates, kernel.users, kernel.clock
+    )
     loading = RateLoading(
         kernel.changes, rate_table, kernel.leases, kernel.clock,
         settings.exchange_rates_file, settings.exchange_rates_url,
@@ -86,6 +104,9 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             ),
             server,
         )
+        budget_service_pb2_grpc.add_BudgetServiceServicer_to_server(
+            BudgetServicer(budget_service, budget_items, performance), server
+        )
 
     return Parts(
         register=register,
@@ -103,12 +124,12 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
 DOMAIN = Domain(
     contract=[
         category_service_pb2.DESCRIPTOR, account_service_pb2.DESCRIPTOR, rate_service_pb2.DESCRIPTOR,
-        transaction_service_pb2.DESCRIPTOR,
+        transaction_service_pb2.DESCRIPTOR, budget_service_pb2.DESCRIPTOR,
     ],
     build=build,
     indexes=lambda _: {
         **ledger_store.INDEXES, **category_store.INDEXES, **account_store.INDEXES, **rate_store.INDEXES,
-        **transaction_store.INDEXES,
+        **transaction_store.INDEXES, **budget_store.INDEXES,
     },
     sealed=SealedMoney,
 )  # fmt: skip

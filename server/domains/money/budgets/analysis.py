@@ -104,7 +104,7 @@ class Analyst:
         flows = self._flows(cells)
         schedule = self._budget.schedule
         carried_in: dict[str, int] = defaultdict(int)
-        begin = 0 if self.carries else first
+        begin = 0 if self._budget.carries else first
         found = []
         for number in range(begin, last + 1):
             period, flow = schedule.period(number), flows.get(number, Flow())
@@ -116,11 +116,6 @@ class Analyst:
             if number >= first:
                 found.append(self._period(period, flow, items))
         return found[::-1]
-
-    @property
-    def carries(self) -> bool:
-        """Whether anything goes over, so that periods depend on all before them."""
-        return any(self._budget.rollover_of(item) != "none" for item in self._budget.items)
 
     def _flows(self, cells: Iterable[Cell]) -> dict[int, Flow]:
         """By the number of the period. Sums of a day, account and category are converted once."""

@@ -4,8 +4,10 @@ from datetime import date, datetime
 
 import msgspec
 from finlink_words import BudgetItemStatus, BudgetPeriod, BudgetRollover
+from msgspec import UNSET, UnsetType
 
 from server.domains.money.budgets.periods import Schedule
+from server.domains.money.transactions.model import Amount
 
 USUAL_ALERTS = (80, 100)
 EVER = date(1900, 1, 1)  # from which on the amount of an item holds that was made with its budget
@@ -62,8 +64,55 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     def schedule(self) -> Schedule:
         return Schedule(self.period, self.start_date, self.end_date)
 
+    @property
+    def carries(self) -> bool:
+        """Whether anything goes over, so that periods depend on all before them."""
+        return any(self.rollover_of(item) != "none" for item in self.items)
+
     def rollover_of(self, item: Item) -> BudgetRollover:
         return "none" if self.period == "once" else item.rollover or self.rollover
+
+
+class NewItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An item as a caller sent it."""
+
+    category_id: str
+    amount: Amount
+    rollover: BudgetRollover | None = None
+    alert_percents: tuple[int, ...] = USUAL_ALERTS
+
+
+class NewBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget as a caller sent it. Without a currency it is in the user's."""
+
+    name: str
+    currency: str | None = None
+    period: BudgetPeriod
+    start_date: date
+    end_date: date | None = None
+    rollover: BudgetRollover = "none"
+    account_ids: tuple[str, ...] = ()
+    items: tuple[NewItem, ...] = ()
+
+
+class BudgetChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of a budget as a caller sent them: UNSET leaves a field."""
+
+    name: str | UnsetType = UNSET
+    start_date: date | UnsetType = UNSET
+    end_date: date | UnsetType | None = UNSET
+    rollover: BudgetRollover | UnsetType = UNSET
+    account_ids: tuple[str, ...] | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+
+
+class ItemChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of an item as a caller sent them."""
+
+    category_id: str | UnsetType = UNSET
+    amount: Amount | UnsetType = UNSET
+    rollover: BudgetRollover | UnsetType | None = UNSET
+    alert_percents: tuple[int, ...] | UnsetType = UNSET
 
 
 class ItemAnalysis(msgspec.Struct, frozen=True, kw_only=True):

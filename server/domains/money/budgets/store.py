@@ -77,9 +77,12 @@ class BudgetStore:
     async def erase(self, owner: str) -> None:
         await self._budgets.delete_many({"owner": ObjectId(owner)})
 
-    async def count_items(self, owner: str, category_id: str, session: ClientSession) -> int:
-        """How many budgets have an item of a category, which each has at most once."""
-        query = {"owner": ObjectId(owner), "categoryIds": ObjectId(category_id)}
+    async def count_items(
+        self, owner: str, category_ids: Sequence[str], session: ClientSession
+    ) -> int:
+        """How many budgets have an item of one of these categories."""
+        wanted = {"$in": [ObjectId(each) for each in category_ids]}
+        query = {"owner": ObjectId(owner), "categoryIds": wanted}
         return await self._budgets.count_documents(query, session=session)
 
 

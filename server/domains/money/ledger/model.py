@@ -71,3 +71,7 @@ class LedgerView:
     aliases: Mapping[str, str | None]  # by deleted category, the one that took it over, or None
     box: SealedBox | None = None  # opens what the user has; None where there is no ledger yet
     cells: Sequence[Cell] = ()  # of the days that were asked for, in no order
+
+    def resolved(self, category_id: str) -> str | None:
+        """The category that a deleted one stands for, itself if it is not; None: for none."""
+        return self.aliases.get(category_id, category_id)

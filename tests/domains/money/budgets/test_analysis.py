@@ -105,7 +105,7 @@ def test_an_item_may_roll_over_by_itself_and_once_never_does() -> None:
     plan = budget(item(FOOD, 500, rollover="surplus"), item(RENT, 10))
     assert [each.carried_in for each in analysed(plan)[0].items] == [1000, 0]
     once = budget(item(FOOD, 5, rollover="all"), period="once", end_date=date(2026, 12, 1))
-    assert not Analyst(once, ACCOUNTS, PARENTS, convert, TODAY).carries
+    assert not once.carries
 
 
 def test_a_new_amount_holds_from_the_running_period_on() -> None:
