@@ -41,7 +41,7 @@ def sealed(account: Account, owner: str, box: SealedBox) -> StoredAccount:
         owner=owner,
         type=account.type,
         currency=account.currency,
-        on_budget=on_budget(account),
+        on_budget=planned(account),
         in_net_worth=account.in_net_worth,
         archived=account.archived,
         rev=account.rev,
@@ -55,7 +55,8 @@ def sealed(account: Account, owner: str, box: SealedBox) -> StoredAccount:
     )
 
 
-def on_budget(account: Account) -> bool:
+def planned(account: Account) -> bool:
+    """Whether budgets cover it by default."""
     return account.type in ON_BUDGET if account.on_budget is None else account.on_budget
 
 

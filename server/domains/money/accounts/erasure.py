@@ -11,7 +11,7 @@ from server.storage.driver import ClientSession, Database
 
 
 class AccountRows(Protocol):
-    """What is kept of accounts in other collections."""
+    """Data of accounts in another collection."""
 
     async def erase(self, owner: str, account_id: str) -> None:
         """Remove all of it. Nothing of it is in any sum any more."""

@@ -1,4 +1,4 @@
-"""What an account is. Amounts are whole minor units of its currency."""
+"""Accounts. Amounts are whole minor units of its currency."""
 
 from datetime import date, datetime
 
@@ -22,7 +22,7 @@ class Given(Model, frozen=True):
 
 
 class AccountFields(Model, frozen=True):
-    """What callers change of an account, beside its opening balance."""
+    """The fields of an account that callers change, beside its opening balance."""
 
     name: str
     type: AccountType
@@ -84,7 +84,7 @@ class Account(AccountFields, frozen=True, kw_only=True):
 
 
 class Texts(msgspec.Struct, array_like=True):
-    """What a person or a bank wrote, and the opening balance, sealed."""
+    """The sealed part: texts of a person or a bank, and the opening balance."""
 
     name: str
     institution: str | None

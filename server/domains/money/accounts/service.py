@@ -14,7 +14,7 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes, changed
 from server.core.money import Money
-from server.domains.money.accounts.documents import leaving, on_budget, opened, sealed
+from server.domains.money.accounts.documents import leaving, opened, planned, sealed
 from server.domains.money.accounts.errors import AccountInUse, AccountNotFound
 from server.domains.money.accounts.model import Account, Given, NewAccount, StoredAccount
 from server.domains.money.accounts.store import AccountStore
@@ -52,7 +52,7 @@ class UpdatedAccount:
 
 @dataclass(frozen=True)
 class DayBalance:
-    """What an account has at the end of a day."""
+    """The amounts of an account at the end of a day."""
 
     balance: Money
     reconciled: Money
@@ -147,7 +147,7 @@ class AccountService:
             if change.account_count >= MAX_ACCOUNTS:
                 raise LimitReached.of(MAX_ACCOUNTS)
             made = Account(id=new_id(), rev=change.rev, opening=opening, **given)
-            account = replace(made, on_budget=on_budget(made))
+            account = replace(made, on_budget=planned(made))
             await self._store.insert(sealed(account, owner.id, change.box), change.session)
             change.open_account(account.id, opening, account.opening_date)
             return replace(account, sums=change.balance(account.id))
@@ -172,7 +172,7 @@ class AccountService:
         async def work(change: LedgerChange) -> UpdatedAccount:
             _, before = await self._locked(change, account_id, etag)
             after = replace(changed(before, changes), rev=change.rev)
-            after = replace(after, on_budget=on_budget(after))
+            after = replace(after, on_budget=planned(after))
             if after.currency != before.currency:
                 _check_new_currency(before, after, is_given=opening is not None)
             if opening is not None:

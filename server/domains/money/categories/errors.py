@@ -1,4 +1,4 @@
-"""What can go wrong with categories."""
+"""Errors of categories."""
 
 from server.core.errors import ApiError
 

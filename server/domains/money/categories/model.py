@@ -1,4 +1,4 @@
-"""What a category is."""
+"""Categories."""
 
 import msgspec
 from finlink_words import CategoryType
@@ -7,7 +7,7 @@ from server.core.model import Id, Model
 
 
 class CategoryFields(Model, frozen=True):
-    """What callers change of a category."""
+    """The fields of a category that callers change."""
 
     name: str
     type: CategoryType
@@ -39,7 +39,7 @@ class NewCategory(Model, frozen=True):
 
 
 class Texts(msgspec.Struct, array_like=True):
-    """What a person wrote, sealed."""
+    """The sealed part: texts of a person."""
 
     name: str
     icon: str | None

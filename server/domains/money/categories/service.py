@@ -31,7 +31,7 @@ _LAST_PLACE = 9_999
 
 
 class CategoryUses(Protocol):
-    """What names categories, beside transactions."""
+    """Another part of the domain that names categories, beside transactions."""
 
     async def count(
         self, owner: str, category_id: str, session: ClientSession

@@ -18,7 +18,7 @@ FIRST_MONTH, LAST_MONTH = (1, 1), (9999, 12)
 
 
 class LedgerChange:
-    """What is posted takes effect with `save`, which comes at the end of a transaction's work.
+    """Posts take effect with `save`, which comes at the end of a transaction's work.
 
     `rev` is the ledger's after this change; `box` seals and opens what the user has.
     """
@@ -105,7 +105,7 @@ class LedgerChange:
         self._is_changed = True
 
     def set_opening(self, account_id: str, opening: int, opening_day: date | None) -> None:
-        """What was posted before the day does not move the balance, what comes from it on does."""
+        """Entries before the day do not move the balance, those from it on do."""
         account = bytes.fromhex(account_id)
         each = self._sums.accounts[account]
         if each.opening_day != _ordinal(opening_day):
@@ -150,7 +150,7 @@ class LedgerChange:
         months = await self._months(list(self._cells)) if self._cells else {}
         for key, added in self._cells.items():
             month = months.setdefault(key, Month())
-            # What is taken back last: a cell that is replaced within a change is never short.
+            # Additions first: a cell that is replaced within a change is never short.
             for place, sums in sorted(added, key=lambda each: each[1][2], reverse=True):
                 month.add(place, sums)
         await self._write(months)

@@ -11,7 +11,7 @@ from server.storage.driver import ClientSession
 
 
 class Owned(Protocol):
-    """What is kept of a user in one collection."""
+    """Data of users in one collection."""
 
     async def erase(self, owner: str) -> None:
         """Remove all of it. The key that it was sealed with is gone, so nobody can add to it."""

@@ -1,4 +1,4 @@
-"""What is posted to a user's ledger, and what is read from it. Amounts are whole minor units."""
+"""Entries that are posted to a user's ledger, and sums that are read from it. Amounts are whole minor units."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class MoneyOwner:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a transaction does to the ledger: `units` with their sign, and the same divided over categories.
+    """The effect of a transaction: `units` with their sign, and the same divided over categories.
 
     A transaction without splits has one part. The first part carries the count.
     """
@@ -52,7 +52,7 @@ class Cell(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What an account has, in minor units of its currency; what is owed is negative."""
+    """The amounts of an account, in minor units of its currency; what is owed is negative."""
 
     balance: int = 0  # opening balance, and all posted and reconciled from the opening day on
     reconciled: int = 0  # opening balance, and what is reconciled

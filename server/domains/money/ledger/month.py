@@ -123,7 +123,7 @@ class Month:
         return max((day for day, each, _, _ in self._cells if each == place), default=0)
 
     def counted(self, year: int, month: int, since: date, until: date) -> list[Cell]:
-        """What analytics count of the days in a range, both included."""
+        """The cells that analytics count, of the days in a range, both included."""
         first = since.day if (since.year, since.month) == (year, month) else 1
         last = until.day if (until.year, until.month) == (year, month) else 31
         accounts = [each.hex() for each in self._accounts]

@@ -83,7 +83,7 @@ class Book:
             return await self._view(owner, (since, until), moment)
 
     async def cells(self, owner: str, since: date, until: date) -> list[Cell]:
-        """What analytics count of a range of days, both included: all but what is pending or excluded.
+        """All cells of a range of days, both included, but what is pending or excluded.
 
         Categories that were merged are the ones that they stand for; deleted accounts are left out.
         """

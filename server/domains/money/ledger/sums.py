@@ -13,7 +13,7 @@ from server.domains.money.ledger.month import stored_number as stored
 
 
 class AccountSums(msgspec.Struct, array_like=True):
-    """What was posted to one account. Days are ordinals; 0 is before everything."""
+    """The sums of one account. Days are ordinals; 0 is before everything."""
 
     opening: int = 0
     opening_day: int = 0  # at whose start the account has `opening`
