@@ -1,4 +1,4 @@
-"""Entries that are posted to a user's ledger, and sums that are read from it. Amounts are whole minor units."""
+"""Entries of a ledger, and sums that are read from it. Amounts are whole minor units."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
