@@ -12,6 +12,7 @@ from finlink.money.v1 import (
     category_service_pb2_grpc,
     rate_service_pb2,
     rate_service_pb2_grpc,
+    transaction_pb2,
     transaction_service_pb2,
     transaction_service_pb2_grpc,
 )
@@ -39,6 +40,7 @@ from server.domains.money.ledger import store as ledger_store
 from server.domains.money.ledger.changes import MoneyChanges
 from server.domains.money.ledger.erasure import MoneyDependents, UserErasure
 from server.domains.money.ledger.keyless import SealedMoney
+from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.ledger.service import Book
 from server.domains.money.ledger.store import ErasureStore, LedgerStore
 from server.domains.money.rates import store as rate_store
@@ -48,6 +50,7 @@ from server.domains.money.rates.servicer import RateServicer
 from server.domains.money.rates.store import RateStore
 from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.settings import MoneySettings
+from server.domains.money.transactions import convert as transaction_convert
 from server.domains.money.transactions import store as transaction_store
 from server.domains.money.transactions.building import built_transactions
 from server.domains.money.transactions.servicer import TransactionServicer
@@ -55,6 +58,7 @@ from server.kernel import Domain, Kernel, Parts
 from server.storage.background import Background
 from server.storage.data_keys import DataKeyStore
 
+NEWEST = 50  # transactions that come with an account
 ERASE_SECONDS = 5.0  # between two looks for what is to be erased
 
 
@@ -87,12 +91,16 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         settings.exchange_rates_file, settings.exchange_rates_url,
     )  # fmt: skip
 
+    async def newest(owner: MoneyOwner, account_id: str) -> list[transaction_pb2.Transaction]:
+        found = await transactions.views.newest_of_account(owner, account_id, NEWEST)
+        return [transaction_convert.transaction(each) for each in found]
+
     def register(server: Any) -> None:
         category_service_pb2_grpc.add_CategoryServiceServicer_to_server(
             CategoryServicer(category_service), server
         )
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(
-            AccountServicer(account_service), server
+            AccountServicer(account_service, newest, kernel.clock), server
         )
         rate_service_pb2_grpc.add_RateServiceServicer_to_server(RateServicer(rates), server)
         transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server(
@@ -101,6 +109,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
                 transactions.deletion,
                 transactions.matching,
                 transactions.views,
+                transactions.reconciling,
             ),
             server,
         )

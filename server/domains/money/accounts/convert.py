@@ -1,16 +1,19 @@
 """Accounts as the contract's messages and back, where that is more than names."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from finlink.exports.v1 import export_service_pb2
 from finlink.money.v1 import account_changes_pb2 as changes_pb
-from finlink.money.v1 import account_pb2
+from finlink.money.v1 import account_details_pb2, account_pb2, transaction_pb2
+from finlink.types.v1.money_pb2 import Money
 
 from server.core.model import Changes
 from server.core.texts import needed, tidied
 from server.domains.money.accounts.model import Account, AccountFields, Given, NewAccount
 from server.domains.money.accounts.service import UpdatedAccount
-from server.rpc.fields import to_all_changes, to_message, to_model
+from server.rpc.fields import arguments, to_all_changes, to_message, to_model
 
 _NOTHING = Given("0")
 
@@ -38,6 +41,19 @@ def updated(made: UpdatedAccount) -> changes_pb.UpdateAccountResponse:
         message += f"; its balance now counts transactions {since}"
     shown = to_message(account_pb2.Account, made.account)
     return changes_pb.UpdateAccountResponse(message=message, data=shown)
+
+
+def details(
+    account: Account, transactions: Sequence[transaction_pb2.Transaction], at: datetime
+) -> account_details_pb2.AccountDetails:
+    balances = {"current": account.balance, "reconciled": account.reconciled}
+    amounts = {name: arguments(Money.DESCRIPTOR, each) for name, each in balances.items()}
+    return to_message(
+        account_details_pb2.AccountDetails,
+        account,
+        balances={**amounts, "currency": account.currency, "as_of": at},
+        transactions=transactions,
+    )
 
 
 def exported(account: Account) -> export_service_pb2.ExportUserResponse:

@@ -74,6 +74,10 @@ class Account(AccountFields, frozen=True, kw_only=True):
         return Money(self.sums.balance, self.currency)
 
     @property
+    def reconciled(self) -> Money:
+        return Money(self.sums.reconciled, self.currency)
+
+    @property
     def last_transaction_date(self) -> str | None:
         return self.sums.last_day.isoformat() if self.sums.last_day else None
 

@@ -1,12 +1,15 @@
 """The RPCs of finlink.money.v1.AccountService: convert in, call the service, convert out."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from functools import partial
+from typing import TypeAlias
 
 from finlink.money.v1 import account_changes_pb2 as changes_pb
-from finlink.money.v1 import account_pb2, account_service_pb2_grpc
+from finlink.money.v1 import account_pb2, account_service_pb2_grpc, transaction_pb2
 from finlink.money.v1 import account_service_pb2 as rpc
 
+from server.core.clock import Clock
 from server.domains.money.accounts import convert
 from server.domains.money.accounts.service import AccountFilter, AccountService
 from server.domains.money.ledger.model import MoneyOwner
@@ -14,10 +17,15 @@ from server.rpc.call import Context, current_user, replied
 from server.rpc.fields import to_message
 from server.rpc.replies import changed, reply
 
+# The newest transactions of an account of a user.
+Newest: TypeAlias = Callable[[MoneyOwner, str], Awaitable[Sequence[transaction_pb2.Transaction]]]
+
 
 class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
-    def __init__(self, service: AccountService) -> None:
+    def __init__(self, service: AccountService, newest: Newest, clock: Clock) -> None:
         self._service = service
+        self._newest = newest
+        self._clock = clock
 
     async def ListAccounts(
         self, request: rpc.ListAccountsRequest, context: Context
@@ -42,7 +50,10 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
     async def GetAccount(
         self, request: rpc.GetAccountRequest, context: Context
     ) -> rpc.GetAccountResponse:
-        return reply(rpc.GetAccountResponse, await self._service.get(_owner(), request.account_id))
+        owner = _owner()
+        account = await self._service.get(owner, request.account_id)
+        newest = await self._newest(owner, account.id)
+        return rpc.GetAccountResponse(data=convert.details(account, newest, self._clock.now()))
 
     async def UpdateAccount(
         self, request: changes_pb.UpdateAccountRequest, context: Context

@@ -8,7 +8,16 @@ from datetime import date
 from operator import itemgetter
 
 from server.domains.money.ledger.model import Balance, Entry
-from server.domains.money.ledger.month import NONE, Month, Place, Sums, code_of
+from server.domains.money.ledger.month import (
+    NONE,
+    Month,
+    Place,
+    Sums,
+    code_of,
+    is_pending,
+    is_posted,
+    reconciled,
+)
 from server.domains.money.ledger.store import LedgerStore, MonthKey
 from server.domains.money.ledger.sums import AccountSums, LedgerSums
 from server.security.sealed_box import SealedBox
@@ -141,6 +150,43 @@ class LedgerChange:
             for _, month in await self._all_months()
             for (_, _, category, _), (_, _, parts) in month.items()
             if category in wanted
+        )
+
+    async def reconcile(self, account_id: str, until: date) -> int:
+        """Reconcile all that is posted of an account up to a day; gives how many transactions that were."""
+        account, count = bytes.fromhex(account_id), 0
+        for key, month in await self._all_months((until.year, until.month)):
+            for (day, of, category, code), (units, transactions, parts) in month.items():
+                if of != account or not is_posted(code) or date(*key, day) > until:
+                    continue
+                count += transactions
+                self._cells[key] += [
+                    ((day, of, category, reconciled(code)), (units, transactions, parts)),
+                    ((day, of, category, code), (-units, -transactions, -parts)),
+                ]
+                each = self._sums.accounts[account]
+                if date(*key, day).toordinal() >= each.opening_day:
+                    each.reconciled += units
+        self._sums.accounts[account].rev = self.rev
+        self._is_changed = True
+        return count
+
+    async def balance_on(self, account_id: str, day: date) -> int | None:
+        """The balance of an account at the end of a day, without what was posted in this change.
+
+        None before its opening day.
+        """
+        account = bytes.fromhex(account_id)
+        each = self._sums.accounts[account]
+        if day.toordinal() < each.opening_day:
+            return None
+        return each.opening + sum(
+            sums[0]
+            for key, month in await self._all_months((day.year, day.month))
+            for (of_month, of, _, code), sums in month.items()
+            if of == account
+            and not is_pending(code)
+            and each.opening_day <= date(*key, of_month).toordinal() <= day.toordinal()
         )
 
     async def save(self) -> None:

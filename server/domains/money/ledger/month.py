@@ -48,6 +48,15 @@ def is_reconciled(code: int) -> bool:
     return code >> 3 & 3 == 1
 
 
+def is_posted(code: int) -> bool:
+    return code >> 3 & 3 == 0
+
+
+def reconciled(code: int) -> int:
+    """The code of the same once it is reconciled, of what is posted."""
+    return code | 8
+
+
 class Month:
     """The cells of one month, of accounts that are there and of categories that were not merged."""
 

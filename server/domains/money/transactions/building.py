@@ -12,6 +12,7 @@ from server.domains.money.transactions.deletion import TransactionDeletion
 from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.marks import TransferMarks
 from server.domains.money.transactions.matching import TransferMatching
+from server.domains.money.transactions.reconciling import Reconciling
 from server.domains.money.transactions.remembered import DeletionLog
 from server.domains.money.transactions.service import TransactionService
 from server.domains.money.transactions.store import TransactionStore
@@ -27,6 +28,7 @@ class Transactions:
     deletion: TransactionDeletion
     matching: TransferMatching
     views: TransactionViews
+    reconciling: Reconciling
     owned: Sequence[Owned]  # what is kept of a user
 
 
@@ -48,5 +50,6 @@ def built_transactions(
         TransactionDeletion(works, store, lookups, clock),
         TransferMatching(works, marks, lookups, views, clock),
         views,
+        Reconciling(changes, store, lookups, clock),
         [store, log, marks],
     )

@@ -22,6 +22,17 @@ class TransactionReconciled(ApiError):
     default_message = "The transaction is reconciled: send unlock to change it all the same"
 
 
+class ReconcileDifference(ApiError):
+    """`metadata.difference` is what the account lacks."""
+
+    code = "RECONCILE_DIFFERENCE"
+    default_message = "The statement differs from the account: send adjust to book the difference"
+
+    @classmethod
+    def of(cls, difference: str) -> "ReconcileDifference":
+        return cls(metadata={"difference": difference})
+
+
 class TransactionLinked(ApiError):
     code = "TRANSACTION_LINKED"
     default_message = "A bank reported this transaction; its amount and currency cannot be changed"

@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 from functools import partial
 
+from finlink.money.v1 import reconciliation_pb2, transaction_service_pb2_grpc
 from finlink.money.v1 import transaction_bulk_pb2 as bulk_pb
 from finlink.money.v1 import transaction_changes_pb2 as changes_pb
 from finlink.money.v1 import transaction_lists_pb2 as lists_pb
 from finlink.money.v1 import transaction_pb2 as pb
-from finlink.money.v1 import transaction_service_pb2_grpc
 
 from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.transactions import convert
 from server.domains.money.transactions.deletion import TransactionDeletion
 from server.domains.money.transactions.incoming import convert as incoming
 from server.domains.money.transactions.matching import TransferMatching
+from server.domains.money.transactions.reconciling import Reconciling
 from server.domains.money.transactions.service import ERROR, TransactionService
 from server.domains.money.transactions.views import TransactionViews
 from server.rpc.call import Context, current_user, replied
+from server.rpc.replies import changed
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class TransactionServicer(transaction_service_pb2_grpc.TransactionServiceService
     _deletion: TransactionDeletion
     _matching: TransferMatching
     _views: TransactionViews
+    _reconciling: Reconciling
 
     async def ListTransactions(
         self, request: lists_pb.ListTransactionsRequest, context: Context
@@ -43,6 +46,17 @@ class TransactionServicer(transaction_service_pb2_grpc.TransactionServiceService
         wanted = incoming.list_request(request, account_id)
         page = await self._views.list_of_account(_owner(), account_id, wanted)
         return lists_pb.ListAccountTransactionsResponse(data=convert.page(page))
+
+    async def ReconcileAccount(
+        self, request: reconciliation_pb2.ReconcileAccountRequest, context: Context
+    ) -> reconciliation_pb2.ReconcileAccountResponse:
+        statement = incoming.statement(request)
+        change = partial(self._reconciling.reconcile, _owner(), statement)
+        return await changed(
+            reconciliation_pb2.ReconcileAccountResponse,
+            "Account reconciled successfully",
+            change,
+        )
 
     async def GetTransaction(
         self, request: changes_pb.GetTransactionRequest, context: Context

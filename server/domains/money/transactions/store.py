@@ -22,7 +22,7 @@ from server.domains.money.transactions.documents import (
     opened_transaction,
     tag_token,
 )
-from server.domains.money.transactions.model import Transaction
+from server.domains.money.transactions.model import RECONCILED, Transaction
 from server.security.sealed_box import SealedBox
 from server.storage.driver import ClientSession, Database, Document, insert
 
@@ -218,6 +218,20 @@ class TransactionStore:
             self._transactions.find(query, session=session).sort(_OLDEST).hint(OF_OWNER)
         ):
             yield document
+
+    async def reconcile(
+        self, owner: str, account_id: str, until: date, rev: int, session: ClientSession
+    ) -> int:
+        """Mark all of an account that are posted up to a day as reconciled; gives how many there were."""
+        query = {
+            "accountId": ObjectId(account_id),
+            "owner": ObjectId(owner),
+            "date": {"$gte": _EVER, "$lte": _midnight(until)},
+            "status": "posted",
+        }
+        change = {"$set": {"status": RECONCILED, "rev": rev}}
+        result = await self._transactions.update_many(query, change, session=session)
+        return result.modified_count
 
     async def erase(self, owner: str, account_id: str | None = None) -> None:
         """Remove all of a user, or of an account, those that were deleted before it, too."""

@@ -92,6 +92,17 @@ class TransactionViews:
         items = [each for each in found.items if isinstance(each, Shown)]
         return replace(found, items=await self._with_balances(opened, account_id, items))
 
+    async def newest_of_account(
+        self, owner: MoneyOwner, account_id: str, limit: int
+    ) -> Sequence[Shown]:
+        """With the balance after each; none of an account that was deleted just now."""
+        request = ListRequest(Wanted(account_ids=[account_id]), limit=limit)
+        try:
+            found = await self.list_of_account(owner, account_id, request)
+        except AccountNotFound:
+            return []
+        return [each for each in found.items if isinstance(each, Shown)]
+
     async def changed_since(self, owner: MoneyOwner, since: int, request: ListRequest) -> ListPage:
         """What was made, changed or deleted after a revision, in the order of that.
 

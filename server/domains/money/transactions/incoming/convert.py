@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date
 from typing import Any, TypeVar
 
+from finlink.money.v1 import reconciliation_pb2
 from finlink.money.v1 import transaction_bulk_pb2 as bulk_pb
 from finlink.money.v1 import transaction_changes_pb2 as changes_pb
 from finlink.money.v1 import transaction_lists_pb2 as lists_pb
@@ -20,6 +21,7 @@ from server.domains.money.transactions.model import (
     TransactionChanges,
     Update,
 )
+from server.domains.money.transactions.reconciling import Statement
 from server.domains.money.transactions.store import Wanted
 from server.domains.money.transactions.views import ListRequest
 
@@ -116,6 +118,15 @@ def updates(request: bulk_pb.BulkUpdateTransactionsRequest) -> tuple[str, Sequen
         for each in request.ids
     ]
     return "ids", same
+
+
+def statement(request: reconciliation_pb2.ReconcileAccountRequest) -> Statement:
+    return Statement(
+        request.account_id.lower(),
+        date.fromisoformat(request.statement_date),
+        _amount(request.statement_balance),
+        request.adjust,
+    )
 
 
 def _given(request: Any) -> dict[str, Any]:
