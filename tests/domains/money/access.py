@@ -11,6 +11,9 @@ CLOSED = {
         **dict.fromkeys(("CreateCategory", "UpdateCategory", "DeleteCategory"), "write own"),
         **dict.fromkeys(("ListCategories", "GetCategory"), "read own staff"),
     },
+    "TransactionService": {
+        "ReconcileAccount": "write own",
+    },
     "AccountService": {
         **dict.fromkeys(("CreateAccount", "UpdateAccount", "DeleteAccount"), "write own"),
         **dict.fromkeys(("ListAccounts", "GetAccount", "GetAccountBalance"), "read own staff"),

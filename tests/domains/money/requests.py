@@ -47,6 +47,10 @@ CHANGES: dict[str, tuple[Prepare, Json]] = {
     "CreateAccount": (_user, {"name": "Purse", "type": "cash"}),
     "UpdateAccount": (_account, {"name": "Wallet"}),
     "DeleteAccount": (_account, {}),
+    "ReconcileAccount": (
+        _account,
+        {"statementDate": "2026-01-31", "statementBalance": {"value": "7.5"}, "adjust": True},
+    ),
 }
 
 
