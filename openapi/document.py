@@ -23,7 +23,10 @@ def document() -> dict[str, Any]:
     """The contract over REST as an OpenAPI document."""
     services = contract.services()
     every = [method for service in services for method in contract.methods(service)]
-    schemas = Schemas([method.descriptor.output_type for method in every])
+    schemas = Schemas(
+        [method.descriptor.output_type for method in every],
+        {method.request.full_name for method in every if method.path_fields},
+    )
     responses = Responses()
     operations = Operations(schemas, responses)
     paths: dict[str, Any] = {}

@@ -58,9 +58,10 @@ def words_of(field: FieldDescriptor) -> EnumDescriptor | None:
 
 def is_required(field: FieldDescriptor) -> bool:
     """Whether a request must have it: it has no way to be absent, or says so."""
+    if rules_of(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE:
+        return False
     if field.is_repeated:
-        rules = rules_of(field)
-        return rules.repeated.min_items > 0 and rules.ignore != validate_pb2.IGNORE_IF_ZERO_VALUE
+        return rules_of(field).repeated.min_items > 0
     return not field.has_presence or rules_of(field).required
 
 

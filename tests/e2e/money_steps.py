@@ -17,7 +17,7 @@ class Money:
     user_id: str
 
     async def get(
-        self, path: str, headers: Mapping[str, str] | None = None, **query: str
+        self, path: str, headers: Mapping[str, str] | None = None, **query: Any
     ) -> httpx.Response:
         return await self.rest.get(path, params=query, headers=self._own(headers))
 
@@ -32,9 +32,13 @@ class Money:
         return await self.rest.put(path, json=body, headers=self._own(headers))
 
     async def delete(
-        self, path: str, headers: Mapping[str, str] | None = None, **query: str
+        self, path: str, headers: Mapping[str, str] | None = None, **query: Any
     ) -> httpx.Response:
         return await self.rest.delete(path, params=query, headers=self._own(headers))
+
+    async def request(self, verb: str, path: str, body: Json) -> httpx.Response:
+        """A call whose verb has no body as a rule."""
+        return await self.rest.request(verb, path, json=body, headers=self._own(None))
 
     async def made(self, path: str, body: Json) -> Json:
         """What a POST has created."""

@@ -18,4 +18,32 @@ CLOSED = {
         **dict.fromkeys(("CreateAccount", "UpdateAccount", "DeleteAccount"), "write own"),
         **dict.fromkeys(("ListAccounts", "GetAccount", "GetAccountBalance"), "read own staff"),
     },
-}
+    "TransactionService": {
+        **dict.fromkeys(
+            (
+                "CreateTransaction", "UpdateTransaction", "DeleteTransaction", "BulkCreateTransactions",
+                "BulkUpdateTransactions", "BulkDeleteTransactions", "RestoreTransaction", "MatchTransaction",
+                "UnmatchTransaction",
+            ),
+            "write own",
+        ),
+        **dict.fromkeys(
+            (
+                "ListTransactions", "GetTransaction", "ListTransferSuggestions", "ListAccountTransactions",
+            ),
+            "read own staff",
+        ),
+    },
+    "BudgetService": {
+        **dict.fromkeys(
+            (
+                "CreateBudget", "UpdateBudget", "DeleteBudget", "CreateBudgetItem", "UpdateBudgetItem",
+                "DeleteBudgetItem",
+            ),
+            "write own",
+        ),
+        **dict.fromkeys(
+            ("ListBudgets", "GetBudget", "ListBudgetItems", "AnalyzeBudget"), "read own staff"
+        ),
+    },
+}  # fmt: skip

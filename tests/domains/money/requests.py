@@ -12,7 +12,9 @@ from tests.domains.preparing import Prepare
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
 
-COLLECTIONS = ("categories", "accounts")
+COLLECTIONS = ("categories", "accounts", "transactions", "transfer_marks", "budgets")
+AMOUNT = {"value": "12.50"}
+BUDGET = {"name": "Plan", "period": "monthly", "startDate": "2026-01-25"}
 
 
 def on_behalf(user_id: str) -> Any:
@@ -40,6 +42,73 @@ async def _account(rest: httpx.AsyncClient, documents: Documents, user_id: str) 
     return {"accountId": made.json()["data"]["accountId"]}
 
 
+async def _post(rest: httpx.AsyncClient, path: str, user_id: str, body: Json) -> Json:
+    reply = await rest.post(path, json=body, **on_behalf(user_id))
+    data: Json = reply.json()["data"]
+    return data
+
+
+async def _new_transaction(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    account = await _account(rest, documents, user_id)
+    return {**account, "kind": "expense", "amount": AMOUNT}
+
+
+async def _new_transactions(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    return {"transactions": [await _new_transaction(rest, documents, user_id)]}
+
+
+async def _transaction(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    new = await _new_transaction(rest, documents, user_id)
+    return {"id": (await _post(rest, "/transactions", user_id, new))["id"]}
+
+
+async def _transactions(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    return {"ids": [(await _transaction(rest, documents, user_id))["id"]]}
+
+
+async def _deleted(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    made = await _transaction(rest, documents, user_id)
+    await rest.delete(f"/transactions/{made['id']}", **on_behalf(user_id))
+    return made
+
+
+async def _transfer(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    new = await _new_transaction(rest, documents, user_id)
+    other = await _post(rest, "/accounts", user_id, {"name": "Card", "type": "credit_card"})
+    new |= {"kind": "transfer", "toAccountId": other["accountId"]}
+    return {"id": (await _post(rest, "/transactions", user_id, new))["id"]}
+
+
+async def _pair(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    new = await _new_transaction(rest, documents, user_id)
+    other = await _post(rest, "/accounts", user_id, {"name": "Card", "type": "credit_card"})
+    out = await _post(rest, "/transactions", user_id, new)
+    new |= {"kind": "income", "accountId": other["accountId"]}
+    return {
+        "id": out["id"],
+        "counterpartId": (await _post(rest, "/transactions", user_id, new))["id"],
+    }
+
+
+async def _budget(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    category = await _category(rest, documents, user_id)
+    items = [{"categoryId": category["id"], "amount": AMOUNT}]
+    made = await _post(rest, "/budgets", user_id, {**BUDGET, "items": items})
+    return {"id": made["id"]}
+
+
+async def _empty_budget(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    category = await _category(rest, documents, user_id)
+    made = await _post(rest, "/budgets", user_id, BUDGET)
+    return {"id": made["id"], "categoryId": category["id"]}
+
+
+async def _budget_item(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    made = await _budget(rest, documents, user_id)
+    reply = await rest.get(f"/budgets/{made['id']}/items", **on_behalf(user_id))
+    return {**made, "itemId": reply.json()["data"]["items"][0]["id"]}
+
+
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "CreateCategory": (_user, {"name": "Pets", "type": "expense"}),
     "UpdateCategory": (_category, {"name": "Animals"}),
@@ -51,6 +120,21 @@ CHANGES: dict[str, tuple[Prepare, Json]] = {
         _account,
         {"statementDate": "2026-01-31", "statementBalance": {"value": "7.5"}, "adjust": True},
     ),
+    "CreateTransaction": (_new_transaction, {}),
+    "UpdateTransaction": (_transaction, {"notes": "New"}),
+    "DeleteTransaction": (_transaction, {}),
+    "BulkCreateTransactions": (_new_transactions, {}),
+    "BulkUpdateTransactions": (_transactions, {"set": {"notes": "New"}}),
+    "BulkDeleteTransactions": (_transactions, {}),
+    "RestoreTransaction": (_deleted, {}),
+    "MatchTransaction": (_pair, {}),
+    "UnmatchTransaction": (_transfer, {}),
+    "CreateBudget": (_user, BUDGET),
+    "UpdateBudget": (_budget, {"name": "Other"}),
+    "DeleteBudget": (_budget, {}),
+    "CreateBudgetItem": (_empty_budget, {"amount": AMOUNT}),
+    "UpdateBudgetItem": (_budget_item, {"amount": {"value": "13.00"}}),
+    "DeleteBudgetItem": (_budget_item, {}),
 }
 
 

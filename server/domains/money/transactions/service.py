@@ -97,13 +97,13 @@ class TransactionService:
         making = Making(change.owner, change.rev, self._clock.now(), today, new_id)
 
         def decide(one: NewTransaction) -> str:
+            made = created(one, facts, making)
+            check_refund(made[0], work)
             key = None if one.external_id is None else (one.account_id, one.external_id)
             if key in taken:
                 if on_duplicate == SKIP:
                     return taken[key]
                 raise TransactionExists.of(taken[key])
-            made = created(one, facts, making)
-            check_refund(made[0], work)
             work.add(made)
             if key is not None:
                 taken[key] = made[0].id

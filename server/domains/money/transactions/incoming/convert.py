@@ -1,7 +1,7 @@
 """Requests about transactions, as models."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from finlink.money.v1 import reconciliation_pb2
@@ -24,6 +24,7 @@ from server.domains.money.transactions.model import (
 from server.domains.money.transactions.reconciling import Statement
 from server.domains.money.transactions.store import Wanted
 from server.domains.money.transactions.views import ListRequest
+from server.rpc.formats import parse_date_or_time
 
 T = TypeVar("T")
 _USUAL_LIMIT = 50
@@ -152,7 +153,7 @@ def _given(request: Any) -> dict[str, Any]:
     if request.HasField("date"):
         values["day"] = date.fromisoformat(request.date)
     if request.HasField("occurred_at"):
-        values["occurred_at"] = request.occurred_at.ToDatetime(UTC)
+        values["occurred_at"] = _moment(request.occurred_at)
     if request.splits:
         values["parts"] = tuple(map(_part, request.splits))
     if request.tags:
@@ -169,6 +170,14 @@ def _at(place: str, convert: Callable[[Any], T], request: Any) -> T:
         raise InvalidRequest(
             fields=named or [FieldError(place.rstrip("."), error.message)]
         ) from None
+
+
+def _moment(text: str) -> datetime:
+    """Raises InvalidRequest for a day without a time."""
+    found = parse_date_or_time(text)
+    if not isinstance(found, datetime):
+        raise InvalidRequest.of("occurredAt", "must be an RFC 3339 time, as 2026-11-03T10:30:00Z")
+    return found
 
 
 def _amount(sent: money_pb2.Money) -> Amount:
