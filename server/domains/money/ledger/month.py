@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
+from itertools import chain
 from typing import TypeAlias
 
 import msgspec
@@ -105,20 +106,25 @@ class Month:
         return bool(self._cells)
 
     def stored(self) -> StoredMonth:
-        numbers: list[Number] = []
-        accounts: list[bytes] = []
-        categories: list[bytes] = []
-        for (day, account, category, code), (units, count, parts) in self._cells.items():
-            numbers += (
-                day,
-                _index(accounts, self._accounts[account]),
-                _index(categories, self._categories[category]),
-                code,
-                stored_number(units),
-                count,
-                parts,
-            )
-        return StoredMonth(accounts, categories, numbers)
+        used_accounts = {account for _, account, _, _ in self._cells}
+        used_categories = {category for _, _, category, _ in self._cells}
+        if (len(used_accounts), len(used_categories)) != (
+            len(self._accounts), len(self._categories)
+        ):  # fmt: skip
+            return self._without_unused().stored()
+        numbers: list[Number] = list(
+            chain.from_iterable(key + sums for key, sums in self._cells.items())
+        )
+        if any(not -_INT64 <= sums[0] < _INT64 for sums in self._cells.values()):
+            numbers = [stored_number(int(each)) for each in numbers]
+        return StoredMonth(self._accounts, self._categories, numbers)
+
+    def _without_unused(self) -> Month:
+        """The same, without accounts and categories that nothing is left of."""
+        month = Month()
+        for place, sums in self.items():
+            month.add(place, sums)
+        return month
 
     def items(self) -> Iterator[tuple[Place, Sums]]:
         for (day, account, category, code), sums in self._cells.items():
@@ -131,18 +137,30 @@ class Month:
         place = self._accounts.index(account)
         return max((day for day, each, _, _ in self._cells if each == place), default=0)
 
-    def counted(self, year: int, month: int, since: date, until: date) -> list[Cell]:
-        """The cells that analytics count, of the days in a range, both included."""
-        first = since.day if (since.year, since.month) == (year, month) else 1
-        last = until.day if (until.year, until.month) == (year, month) else 31
-        accounts = [each.hex() for each in self._accounts]
-        categories = [each.hex() or None for each in self._categories]
-        days = {day: date(year, month, day) for day in {key[0] for key in self._cells}}
-        return [
-            Cell(days[day], accounts[account], categories[category], KINDS[code & 7], units, count)
-            for (day, account, category, code), (units, count, _) in self._cells.items()
-            if code < COUNTED and first <= day <= last
-        ]
+
+def counted_cells(
+    stored: StoredMonth,
+    aliases: Mapping[bytes, bytes],
+    gone: Collection[bytes],
+    first: date,
+    last: date,
+) -> list[Cell]:
+    """The cells that analytics count, of the days of a month from `first` to `last`.
+
+    Straight from what is stored, because long ranges have many: cells of categories that were merged stand
+    beside each other.
+    """
+    accounts = [None if each in gone else each.hex() for each in stored.accounts]
+    categories = [aliases.get(each, each).hex() or None for each in stored.categories]
+    days = [date(first.year, first.month, max(day, 1)) for day in range(last.day + 1)]
+    since, until = first.day, last.day
+    return [
+        Cell(days[day], account_id, categories[category], KINDS[code & 7], int(units), count)
+        for day, account, category, code, units, count, _ in zip(
+            *[iter(stored.cells)] * 7, strict=True
+        )
+        if code < COUNTED and since <= day <= until and (account_id := accounts[account])
+    ]
 
 
 def _index(items: list[bytes], item: bytes) -> int:

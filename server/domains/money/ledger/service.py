@@ -4,6 +4,7 @@ Every change of a user's money goes through `Book.open`, which locks the user's 
 ends: changes of one user come one after the other, those of several users beside each other.
 """
 
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,7 +13,7 @@ from datetime import date
 from server.core.errors import SessionEnded
 from server.domains.money.ledger.change import FIRST_MONTH, LAST_MONTH, LedgerChange
 from server.domains.money.ledger.model import Balance, Cell, Entry, LedgerView
-from server.domains.money.ledger.month import Month, is_pending, is_reconciled
+from server.domains.money.ledger.month import Month, counted_cells, is_pending, is_reconciled
 from server.domains.money.ledger.recount import Recount
 from server.domains.money.ledger.store import LedgerStore, MonthKey
 from server.domains.money.ledger.sums import LedgerSums, SealedSums
@@ -181,8 +182,9 @@ class Book:
             first, last = (since.year, since.month), (until.year, until.month)
             found = await self._store.months_between(owner, first, last, box, session)
             for (year, number), stored in found.items():
-                month = Month.of(stored, sums.aliases, sums.gone)
-                cells += month.counted(year, number, since, until)
+                first_day = max(since, date(year, number, 1))
+                last_day = min(until, date(year, number, monthrange(year, number)[1]))
+                cells += counted_cells(stored, sums.aliases, sums.gone, first_day, last_day)
         return LedgerView(
             document["rev"],
             {account.hex(): each.balance() for account, each in sums.accounts.items()},
