@@ -21,7 +21,7 @@ class Rate:
 
     numerator: int
     denominator: int
-    day: date  # that the rate is of
+    day: date  # that it is of; of one that follows from several, the oldest of their days
     entered: bool = False  # by an admin
 
     @property
@@ -135,7 +135,7 @@ class RateTable:
         return Rate(
             rate.numerator * against.numerator,
             rate.denominator * against.denominator,
-            rate.day,
+            min(rate.day, against.day),
             entered=True,
         )
 
