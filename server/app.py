@@ -41,6 +41,7 @@ from server.rpc.middleware.idempotency import Idempotency
 from server.rpc.middleware.live_sessions import LiveSessions
 from server.rpc.middleware.logging import call_logging
 from server.rpc.middleware.ownership import Owners, Ownership
+from server.rpc.middleware.staff_reads import StaffReads
 from server.rpc.middleware.tracing import CallTracing
 from server.rpc.middleware.user_limits import UserLimits
 from server.rpc.rate_limiter import RateLimiter
@@ -191,6 +192,7 @@ async def running_worker(
             completion,
             CachedResponses(cache),
             Ownership(_owners(domains), users.role),
+            StaffReads(trail.add),
             Idempotency(records, secrets.requests, generations.close_one_or_all),
         )
         services = MiddlewareServices(methods_of(_service_names(*CONTRACT)), passed)
@@ -269,6 +271,7 @@ def middleware(
     completion: Completion,
     responses: CachedResponses,
     ownership: Ownership,
+    staff_reads: StaffReads,
     idempotency: Idempotency,
 ) -> list[Middleware]:
     """The middleware of every call, outermost first."""
@@ -288,6 +291,7 @@ def middleware(
         cast("Middleware", entity_tags),
         cast("Middleware", idempotency),
         cast("Middleware", ownership),
+        cast("Middleware", staff_reads),
     ]
 
 

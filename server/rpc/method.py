@@ -35,6 +35,8 @@ class Method:
         rule, rules = options.Extensions[annotations_pb2.http], options.Extensions[rules_pb2.method]
         self.descriptor = descriptor
         self.rules: rules_pb2.MethodRules = rules
+        # `money` of `finlink.money.v1.RateService`.
+        self.domain = descriptor.containing_service.full_name.split(".")[1]
         self.path = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
         self.request: Descriptor = descriptor.input_type
         self.request_class: type[Message] = message_factory.GetMessageClass(self.request)
