@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Callable, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
-from itertools import product
+from itertools import islice, product
+from string import ascii_uppercase
 from typing import Any
 
 from buf.validate import validate_pb2
@@ -24,6 +25,7 @@ METHODS: dict[str, Method] = {method.descriptor.name: method for method in metho
 TEXT = st.characters(exclude_categories=["Cc", "Cs"])
 CONTROL = st.characters(categories=["Cc"])
 
+_CODE = "^[A-Z]{3}$"
 _YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 _DATES = st.dates(date(1850, 1, 1), _YESTERDAY).map(date.isoformat)
 FORMATS: Mapping[int, st.SearchStrategy[str]] = {
@@ -34,6 +36,9 @@ FORMATS: Mapping[int, st.SearchStrategy[str]] = {
     format_pb2.FORMAT_LANGUAGE_TAG: st.sampled_from(["en", "hi", "pt-BR", "zh-Hant-TW", "sr-Latn"]),
     format_pb2.FORMAT_TIME_ZONE: st.sampled_from(["UTC", "Asia/Kolkata", "America/Indiana/Knox"]),
     format_pb2.FORMAT_PAST_DATE: _DATES,
+    format_pb2.FORMAT_DATE: st.dates(date(1900, 1, 1), _YESTERDAY + timedelta(days=3_650)).map(
+        date.isoformat
+    ),
     format_pb2.FORMAT_DATE_OR_TIME: _DATES
     | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
 }
@@ -46,6 +51,9 @@ BAD_FORMATS: Mapping[int, st.SearchStrategy[str]] = {
         ["", "2023-02-29", "01/02/1990", "1990-1-1", "19900101", "9999-01-01", "1600-01-01"]
     )
     | st.just(datetime.now(UTC).date()).map(lambda day: (day + timedelta(days=2)).isoformat()),
+    format_pb2.FORMAT_DATE: st.sampled_from(
+        ["", "2023-02-29", "01/02/1990", "1990-1-1", "19900101", "9999-01-01", "1899-12-31"]
+    ),
     format_pb2.FORMAT_DATE_OR_TIME: st.sampled_from(
         ["", "2024-02-30", "yesterday", "2024-01-01T10:00:00", "2024-01-01T25:00:00Z", "20240101"]
     ),
@@ -94,6 +102,9 @@ def bad_texts(rules: validate_pb2.StringRules, form: int = 0) -> st.SearchStrate
 def field_values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     """Python values that keep the rules of `field`."""
     rules = rules_of(field)
+    if is_map(field):
+        pairs = rules.map
+        return st.dictionaries(texts(pairs.keys.string), texts(pairs.values.string), max_size=5)
     if field.is_repeated:
         many, items = rules.repeated, texts(rules.repeated.items.string)
         most = len(words(many.items.string)) or min(many.max_items, 5)
@@ -113,6 +124,10 @@ def field_values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         ),
     }
     return by_type[field.type]()
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def messages_of(field: FieldDescriptor) -> st.SearchStrategy[dict[str, Any]]:
@@ -164,6 +179,8 @@ Wrong = tuple[Any, str]
 def wrong_values(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
     """Python values of `field` that break its rules, each with the place that must be named."""
     rules = rules_of(field)
+    if is_map(field):
+        return _wrong_maps(field)
     if field.is_repeated:
         return _wrong_lists(field)
     if field.message_type is not None:
@@ -194,8 +211,30 @@ def _wrong_lists(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
         choices.append(items.map(lambda item: ([item, item], "")))
     if many.max_items:
         count = int(many.max_items) + 1
-        choices.append(st.just(([f"item_{number}" for number in range(count)], "")))
+        choices.append(st.just((_different(count, many.items.string.pattern), "")))
     return st.one_of(choices)
+
+
+def _wrong_maps(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
+    """Of texts by codes of three letters."""
+    pairs = rules_of(field).map
+    assert pairs.keys.string.pattern == _CODE
+    right = texts(pairs.values.string)
+    many = _different(int(pairs.max_pairs) + 1, _CODE)
+    return st.one_of(
+        bad_texts(pairs.values.string).map(lambda bad: ({"AED": bad}, ".AED")),
+        st.tuples(st.sampled_from(["aed", "AEDX", "12"]), right).map(
+            lambda pair: ({pair[0]: pair[1]}, f".{pair[0]}")
+        ),
+        right.map(lambda value: (dict.fromkeys(many, value), "")),
+    )
+
+
+def _different(count: int, pattern: str) -> list[str]:
+    """So many texts that fit."""
+    if pattern == _CODE:
+        return ["".join(letters) for letters in islice(product(ascii_uppercase, repeat=3), count)]
+    return [f"item_{number}" for number in range(count)]
 
 
 def _wrong_messages(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:

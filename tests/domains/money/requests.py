@@ -11,10 +11,13 @@ from pymongo.database import Database
 from tests.domains.preparing import Prepare
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
+from tests.e2e.identity_steps import bearer, with_role
 
 COLLECTIONS = ("categories", "accounts", "transactions", "transfer_marks", "budgets")
 AMOUNT = {"value": "12.50"}
 BUDGET = {"name": "Plan", "period": "monthly", "startDate": "2026-01-25"}
+COLLECTIONS = ("categories", "accounts")
+ENTERED = {"entered": {"$exists": True}}  # exchange rates that an admin has entered
 
 
 def on_behalf(user_id: str) -> Any:
@@ -107,9 +110,25 @@ async def _budget_item(rest: httpx.AsyncClient, documents: Documents, user_id: s
     made = await _budget(rest, documents, user_id)
     reply = await rest.get(f"/budgets/{made['id']}/items", **on_behalf(user_id))
     return {**made, "itemId": reply.json()["data"]["items"][0]["id"]}
+async def loaded_rates(rest: httpx.AsyncClient, user_id: str) -> None:
+    """Wait until Finlink has loaded the ECB's rates, as it does when it starts."""
+
+    async def probe() -> bool | None:
+        reply = await rest.get("/exchange-rates", **on_behalf(user_id))
+        return reply.is_success or None
+
+    await steps.eventually(probe, "the ECB's rates are loaded")
+
+
+async def _rates(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    chief = f"{user_id}_chief"
+    headers = bearer(await with_role(rest, documents, chief, "admin"))
+    await loaded_rates(rest, chief)
+    return {**headers, "date": "2026-10-30", "base": "USD"}
 
 
 CHANGES: dict[str, tuple[Prepare, Json]] = {
+    "UpdateExchangeRates": (_rates, {"rates": {"AED": "3.6725"}}),
     "CreateCategory": (_user, {"name": "Pets", "type": "expense"}),
     "UpdateCategory": (_category, {"name": "Animals"}),
     "DeleteCategory": (_category, {}),
@@ -145,9 +164,11 @@ async def state(documents: Documents, user_id: str) -> Any:
     # Background work erases accounts that were deleted.
     query = {"owner": owner, "deletingAt": {"$exists": False}}
     found = [await documents[name].find(query).sort("_id").to_list(None) for name in COLLECTIONS]
-    return ledger if found[1] else None, found
+    entered = await documents["exchange_rates"].find(ENTERED).sort("_id").to_list(None)
+    return ledger if found[1] else None, found, entered
 
 
 def contents(database: Database[dict[str, Any]]) -> Any:
     query = {"deletingAt": {"$exists": False}}
-    return [list(database[name].find(query).sort("_id")) for name in COLLECTIONS]
+    found = [list(database[name].find(query).sort("_id")) for name in COLLECTIONS]
+    return [*found, list(database["exchange_rates"].find(ENTERED).sort("_id"))]

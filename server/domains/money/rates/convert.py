@@ -8,5 +8,9 @@ from server.rpc.formats import parse_date
 
 def rate_change(request: rpc.UpdateExchangeRatesRequest) -> RateChange:
     return RateChange(
-        parse_date(request.date), request.base, dict(request.rates), tuple(request.removed)
+        parse_date(request.date),
+        request.base,
+        dict(request.rates),
+        tuple(request.removed),
+        request.etag if request.HasField("etag") else None,
     )

@@ -79,3 +79,4 @@ class RateChange:
     base: str
     rates: Mapping[str, str]
     removed: Sequence[str]
+    etag: str | None = None  # the revision that it is meant for

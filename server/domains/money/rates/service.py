@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from server.core import money
 from server.core.clock import Clock
 from server.core.errors import FieldError, InvalidRequest
+from server.core.etags import check_etag
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.domains.money.errors import ExchangeRateNotFound
@@ -60,7 +61,7 @@ class RateService:
         return await self._rates(day, base, None)
 
     async def update(self, change: RateChange, reply: KeyedReply | None = None) -> ExchangeRates:
-        """Raises InvalidRequest naming what is wrong, ExchangeRateNotFound for an unknown base."""
+        """Raises InvalidRequest naming what is wrong, ExchangeRateNotFound for an unknown base, EtagMismatch."""
         self._check(change)
         rates = {each: EnteredRate(change.base, rate) for each, rate in change.rates.items()}
 
@@ -69,6 +70,9 @@ class RateService:
             table = await self._table_of_day(state, change.day, session)
             if table.of_ecb(change.base, change.day) is None:
                 raise ExchangeRateNotFound
+            if change.etag is not None:
+                before = await self._rates(change.day, change.base, session)
+                check_etag(change.etag, before.etag)
             await self._store.enter(change.day, rates, change.removed, session)
             return await self._rates(change.day, change.base, session)
 
