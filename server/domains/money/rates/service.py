@@ -61,7 +61,7 @@ class RateService:
         return await self._rates(day, base, None)
 
     async def update(self, change: RateChange, reply: KeyedReply | None = None) -> ExchangeRates:
-        """Raises InvalidRequest naming what is wrong, ExchangeRateNotFound for an unknown base, EtagMismatch."""
+        """Raises InvalidRequest naming what is wrong, ExchangeRateNotFound of the base, EtagMismatch."""
         self._check(change)
         rates = {each: EnteredRate(change.base, rate) for each, rate in change.rates.items()}
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from pymongo.errors import BulkWriteError
 
 from server.domains.money.rates.model import DayRates, EnteredRate, TableState
 from server.storage.driver import ClientSession, Database, Document
@@ -15,6 +16,7 @@ STATE = "exchange_rate_state"
 # Days are found by their `_id`, and there is one state.
 INDEXES: Mapping[str, Sequence[IndexModel]] = {RATES: [], STATE: []}
 
+_DUPLICATE_KEY = 11000
 _STATE = {"_id": "table"}
 _MOST_LOADED = 50  # of which it is remembered that they were loaded
 
@@ -50,13 +52,19 @@ class RateStore:
 
     async def add_ecb(self, days: Sequence[DayRates]) -> None:
         """Rates of the ECB, each day's as a whole. It does no harm to add them again."""
-        await self._days.bulk_write(
-            [
-                UpdateOne({"_id": stored(day.id)}, {"$set": {"ecb": day.ecb}}, upsert=True)
-                for day in days
-            ],
-            ordered=False,
-        )
+        documents = [{"_id": stored(day.id), "ecb": day.ecb} for day in days]
+        # A day is seldom there already, because of an entered rate; to update all takes ten times as long.
+        try:
+            await self._days.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            wrong = error.details["writeErrors"]
+            if any(each["code"] != _DUPLICATE_KEY for each in wrong):
+                raise
+            there = [documents[each["index"]] for each in wrong]
+            await self._days.bulk_write(
+                [UpdateOne({"_id": day["_id"]}, {"$set": {"ecb": day["ecb"]}}) for day in there],
+                ordered=False,
+            )
 
     async def loaded(
         self,

@@ -220,7 +220,7 @@ async def test_an_address_that_fails_is_tried_again_after_an_hour(rates: Rates, 
             rates.clock.turn(timedelta(hours=1))
             await load.load_due()
     failed = [line for line in lines if line["event"] == "exchange rates not loaded"]
-    assert [line["reason"] for line in failed] == ["cannot be fetched: HTTP Error 404"] * 2
+    assert [line["reason"] for line in failed] == ["cannot be fetched: File not found"] * 2
 
 
 async def test_a_reader_that_hangs_is_ended(

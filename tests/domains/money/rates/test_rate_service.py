@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from server.core.errors import InvalidRequest
+from server.core.errors import EtagMismatch, InvalidRequest
 from server.core.users import Preferences
 from server.domains.money.errors import ExchangeRateNotFound
 from server.domains.money.rates.model import ExchangeRates, RateChange
@@ -146,6 +147,16 @@ async def test_an_entered_rate(rates: Rates, service: RateService) -> None:
     assert shown(without).keys() == {"INR", "USD"}
     with pytest.raises(ExchangeRateNotFound):
         await service.get("asha", FRIDAY, "AED")
+
+
+async def test_a_change_may_name_the_revision_that_it_is_meant_for(service: RateService) -> None:
+    before = await service.get("asha", FRIDAY, "USD")
+    of_before = replace(change(FRIDAY, "USD", {"AED": "3.6725"}), etag=before.etag)
+    after = await service.update(of_before)
+    with pytest.raises(EtagMismatch) as refused:
+        await service.update(of_before)
+    assert refused.value.metadata == {"etag": after.etag}
+    assert await service.get("asha", FRIDAY, "USD") == after
 
 
 async def test_a_removal_lets_the_entered_rate_before_it_go_on(service: RateService) -> None:
