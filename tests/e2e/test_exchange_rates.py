@@ -58,7 +58,7 @@ async def test_an_etag_of_the_rates(money: Money) -> None:
 
 
 async def test_an_admin_enters_what_the_ecb_lacks(money: Money, chief: Any) -> None:
-    day = {"date": "2019-03-01", "base": "USD"}
+    day: dict[str, Any] = {"date": "2019-03-01", "base": "USD"}
     before = await money.get("/exchange-rates", **day)
     assert "AED" not in rates_of(before.json()["data"])
     body = {**day, "rates": {"AED": "3.6725", "SAR": "3.75"}}

@@ -1,23 +1,29 @@
 """Converts amounts into a user's currency, each by the rate of its day. No I/O."""
 
-from dataclasses import dataclass
 from datetime import date
 
 from server.core import money
 from server.domains.money.rates.table import RateTable
 
 
-@dataclass(frozen=True, slots=True)
 class Converter:
-    """Converts amounts of the currencies that it was made for."""
+    """Converts amounts of the currencies that it was made for.
 
-    home: str
-    version: int  # of the rates: two converters of one version convert the same
-    as_of: (
-        date | None
-    )  # the oldest of the newest rates of those currencies; None if it needs no rate
-    stale: bool  # whether days more than a week after that were converted
-    table: RateTable
+    `version` is that of the rates: two converters of one version convert the same. `as_of` is the oldest of
+    the newest rates of those currencies, None if it needs no rate; `stale`, whether days more than a week
+    after it were asked for.
+    """
+
+    def __init__(
+        self, home: str, version: int, as_of: date | None, table: RateTable, *, stale: bool = False
+    ) -> None:
+        self.home = home
+        self.version = version
+        self.as_of = as_of
+        self.stale = stale
+        self._table = table
+        # By currency and day. Amounts of one day come together.
+        self._ratios: dict[tuple[str, date], tuple[int, int] | None] = {}
 
     def convert(self, units: int, currency: str, day: date) -> int | None:
         """Whole minor units of a day in minor units of the home currency, rounded half to even.
@@ -26,11 +32,19 @@ class Converter:
         """
         if currency == self.home:
             return units
-        rate = self.table.cross(self.home, currency, day)
+        key = (currency, day)
+        if key not in self._ratios:
+            self._ratios[key] = self._ratio(currency, day)
+        ratio = self._ratios[key]
+        return None if ratio is None else half_to_even(units * ratio[0], ratio[1])
+
+    def _ratio(self, currency: str, day: date) -> tuple[int, int] | None:
+        """Minor units of the home currency by minor units of another."""
+        ratio = self._table.ratio(self.home, currency, day)
         mine, its = money.decimals(self.home), money.decimals(currency)
-        if rate is None or mine is None or its is None:
+        if ratio is None or mine is None or its is None:
             return None
-        return half_to_even(units * rate.numerator * 10**mine, rate.denominator * 10**its)
+        return ratio[0] * 10**mine, ratio[1] * 10**its
 
 
 def half_to_even(numerator: int, denominator: int) -> int:

@@ -51,7 +51,8 @@ class RateService:
         needed = sorted({home, *foreign} - {EURO}) if foreign else []
         table = await self._table(state, needed, since)
         as_of = min(filter(None, map(table.newest, needed)), default=None)
-        return Converter(home, state.version, as_of, self._is_stale(as_of, until), table)
+        stale = self._is_stale(as_of, until)
+        return Converter(home, state.version, as_of, table, stale=stale)
 
     async def get(self, user_id: str, day: date | None, base: str | None) -> ExchangeRates:
         """By default of the user's today, against the user's currency. Raises ExchangeRateNotFound."""
@@ -68,7 +69,7 @@ class RateService:
         async def work(session: ClientSession) -> ExchangeRates:
             state = await self._store.state(session)
             table = await self._table_of_day(state, change.day, session)
-            if table.of_ecb(change.base, change.day) is None:
+            if not table.has_ecb_rate(change.base, change.day):
                 raise ExchangeRateNotFound
             if change.etag is not None:
                 before = await self._rates(change.day, change.base, session)
@@ -104,7 +105,7 @@ class RateService:
         state = await self._store.state(session)
         table = await self._table_of_day(state, day, session)
         as_of = state.newest
-        if as_of is None or table.rate(base, day) is None:
+        if as_of is None or table.ratio(base, EURO, day) is None:
             raise ExchangeRateNotFound
         stale = self._is_stale(as_of, day)
         rates = []

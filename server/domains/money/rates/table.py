@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
+from typing import TypeAlias
 
 from server.domains.money.rates.model import EURO, GAP, DayRates
 
 _SHOWN = Context(prec=12)
+_GAP = GAP.days
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ def digits_of(number: str) -> tuple[int, int]:
     return int(whole + part), len(part)
 
 
+# The same inside: numerator, denominator, the day's ordinal number, and whether an admin has entered it. A
+# report converts thousands of amounts, so these are tuples.
+_Found: TypeAlias = tuple[int, int, int, bool]
+
+
 class CurrencyRates:
     """All rates of one currency from a day on."""
 
@@ -46,9 +53,7 @@ class CurrencyRates:
         self.since = since
         self._ecb_days = array("i")
         self._entered_days: list[int] = []
-        self._entered: list[
-            tuple[str, int, int]
-        ] = []  # its base, digits, and how many are decimals
+        self._entered: list[tuple[str, int, int]] = []  # its base, and the ratio
         found: list[tuple[int, int]] = []
         for day in days:
             if (text := day.ecb.get(currency)) is not None:
@@ -56,39 +61,33 @@ class CurrencyRates:
                 found.append(digits_of(text))
             if (entered := day.entered.get(currency)) is not None:
                 self._entered_days.append(day.id.toordinal())
-                self._entered.append((entered.base, *digits_of(entered.rate)))
-        self._decimals = max((decimals for _, decimals in found), default=0)
-        self._ecb = array("q", (n * 10 ** (self._decimals - decimals) for n, decimals in found))
+                digits, decimals = digits_of(entered.rate)
+                self._entered.append((entered.base, digits, 10**decimals))
+        decimals = max((decimals for _, decimals in found), default=0)
+        self._ecb = array("q", (digits * 10 ** (decimals - own) for digits, own in found))
+        self._ecb_denominator = 10**decimals
+        self.newest_of_ecb = self._ecb_days[-1] if self._ecb_days else 0
+        self.newest_entered = self._entered_days[-1] if self._entered_days else 0
 
     @property
     def bases(self) -> set[str]:
         """The currencies that entered rates are against."""
         return {base for base, _, _ in self._entered}
 
-    @property
-    def newest_of_ecb(self) -> date | None:
-        return date.fromordinal(self._ecb_days[-1]) if self._ecb_days else None
-
-    @property
-    def newest_entered(self) -> date | None:
-        return date.fromordinal(self._entered_days[-1]) if self._entered_days else None
-
-    def of_ecb(self, day: date) -> Rate | None:
+    def of_ecb(self, day: int) -> _Found | None:
         """The ECB's last one up to a day, however old."""
-        place = bisect_right(self._ecb_days, day.toordinal()) - 1
+        place = bisect_right(self._ecb_days, day) - 1
         if place < 0:
             return None
-        on = date.fromordinal(self._ecb_days[place])
-        return Rate(self._ecb[place], 10**self._decimals, on)
+        return self._ecb[place], self._ecb_denominator, self._ecb_days[place], False
 
-    def of_admin(self, day: date) -> tuple[str, Rate] | None:
+    def of_admin(self, day: int) -> tuple[str, _Found] | None:
         """The last entered one up to a day, however old, with the currency that it is against."""
-        place = bisect_right(self._entered_days, day.toordinal()) - 1
+        place = bisect_right(self._entered_days, day) - 1
         if place < 0:
             return None
-        base, digits, decimals = self._entered[place]
-        on = date.fromordinal(self._entered_days[place])
-        return base, Rate(digits, 10**decimals, on, entered=True)
+        base, numerator, denominator = self._entered[place]
+        return base, (numerator, denominator, self._entered_days[place], True)
 
 
 class RateTable:
@@ -101,74 +100,76 @@ class RateTable:
 
     def __init__(self, newest: date | None, currencies: Mapping[str, CurrencyRates]) -> None:
         """`newest` is the ECB's newest day, of whatever currency."""
-        self._newest = newest
+        self._newest = newest.toordinal() if newest is not None else 0
         self._currencies = currencies
 
     def cross(self, currency: str, base: str, day: date) -> Rate | None:
         """How much of a currency one unit of `base` is worth on a day; None if that is not known."""
-        if currency == base:
-            return Rate(1, 1, day)
-        one, other = self.rate(currency, day), self.rate(base, day)
+        number = day.toordinal()
+        one = self._rate(currency, number)
+        other = one if base == currency else self._rate(base, number)
         if one is None or other is None:
             return None
-        return Rate(
-            one.numerator * other.denominator,
-            one.denominator * other.numerator,
-            min(one.day, other.day),
-            one.entered or other.entered,
-        )
+        on = date.fromordinal(min(one[2], other[2]))
+        return Rate(one[0] * other[1], one[1] * other[0], on, one[3] or other[3])
 
-    def rate(self, currency: str, day: date) -> Rate | None:
-        """How much of a currency one euro is worth on a day; None if that is not known."""
-        if currency == EURO:
-            return Rate(1, 1, day)
-        rates = self._currencies.get(currency)
-        if rates is None:
+    def ratio(self, currency: str, base: str, day: date) -> tuple[int, int] | None:
+        """The same without more."""
+        number = day.toordinal()
+        one, other = self._rate(currency, number), self._rate(base, number)
+        if one is None or other is None:
             return None
-        ecb, entered = rates.of_ecb(day), rates.of_admin(day)
-        if entered is None or (ecb is not None and ecb.day > entered[1].day):
-            return ecb if ecb is not None and self._counts(rates, ecb, day) else None
-        base, rate = entered
-        against = self.of_ecb(base, day)
-        if against is None or not self._counts(rates, rate, day):
-            return None
-        return Rate(
-            rate.numerator * against.numerator,
-            rate.denominator * against.denominator,
-            min(rate.day, against.day),
-            entered=True,
-        )
+        return one[0] * other[1], one[1] * other[0]
+
+    def has_ecb_rate(self, currency: str, day: date) -> bool:
+        """Whether other rates of the day may be against this currency."""
+        return self._of_ecb(currency, day.toordinal()) is not None
 
     def newest(self, currency: str) -> date | None:
         """The day of the newest rate of a currency that has rates still; None for any other."""
         rates = self._currencies.get(currency)
         if rates is None:
             return None
-        ecb, entered = rates.newest_of_ecb, rates.newest_entered
-        if entered is not None and (ecb is None or entered >= ecb):
-            return entered
-        return ecb if ecb is not None and self._has_ecb_still(ecb) else None
+        if rates.newest_entered and rates.newest_entered >= rates.newest_of_ecb:
+            return date.fromordinal(rates.newest_entered)
+        ecb = rates.newest_of_ecb
+        return date.fromordinal(ecb) if ecb and self._goes_on(ecb) else None
 
-    def of_ecb(self, currency: str, day: date) -> Rate | None:
-        """The same as `rate` of the ECB's alone: what entered ones are against."""
+    def _rate(self, currency: str, day: int) -> _Found | None:
+        """How much of a currency one euro is worth on a day; None if that is not known."""
         if currency == EURO:
-            return Rate(1, 1, day)
+            return 1, 1, day, False
+        rates = self._currencies.get(currency)
+        if rates is None:
+            return None
+        ecb, entered = rates.of_ecb(day), rates.of_admin(day)
+        if entered is None or (ecb is not None and ecb[2] > entered[1][2]):
+            return ecb if ecb is not None and self._counts(rates, ecb, day) else None
+        base, rate = entered
+        against = self._of_ecb(base, day)
+        if against is None or not self._counts(rates, rate, day):
+            return None
+        return rate[0] * against[0], rate[1] * against[1], min(rate[2], against[2]), True
+
+    def _of_ecb(self, currency: str, day: int) -> _Found | None:
+        """The same of the ECB's alone: what entered ones are against."""
+        if currency == EURO:
+            return 1, 1, day, False
         rates = self._currencies.get(currency)
         found = rates.of_ecb(day) if rates is not None else None
-        if rates is None or found is None or day - found.day <= GAP:
+        if rates is None or found is None or day - found[2] <= _GAP:
             return found
-        is_newest = found.day == rates.newest_of_ecb
-        return found if is_newest and self._has_ecb_still(found.day) else None
+        return found if found[2] == rates.newest_of_ecb and self._goes_on(found[2]) else None
 
-    def _counts(self, rates: CurrencyRates, rate: Rate, day: date) -> bool:
-        if day - rate.day <= GAP:
+    def _counts(self, rates: CurrencyRates, rate: _Found, day: int) -> bool:
+        if day - rate[2] <= _GAP:
             return True
-        newest = max(filter(None, (rates.newest_of_ecb, rates.newest_entered)))
-        return rate.day == newest and (rate.entered or self._has_ecb_still(newest))
+        newest = max(rates.newest_of_ecb, rates.newest_entered)
+        return rate[2] == newest and (rate[3] or self._goes_on(newest))
 
-    def _has_ecb_still(self, newest: date) -> bool:
+    def _goes_on(self, newest: int) -> bool:
         """Whether the ECB goes on with a currency whose newest rate is of this day."""
-        return self._newest is None or self._newest - newest <= GAP
+        return self._newest - newest <= _GAP
 
 
 def tables_of(

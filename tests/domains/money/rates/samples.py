@@ -42,4 +42,4 @@ def table_of(days: Mapping[int, str]) -> RateTable:
 
 
 def converter_of(home: str, days: Mapping[int, str]) -> Converter:
-    return Converter(home, 1, None, False, table_of(days))
+    return Converter(home, 1, None, table_of(days))
