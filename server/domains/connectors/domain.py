@@ -29,7 +29,11 @@ from server.domains.connectors.connections.throttle import SUSPICION, LoginThrot
 from server.domains.connectors.errors import ConnectorNotFound
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
+from server.domains.connectors.posting import store as posting_store
+from server.domains.connectors.posting.store import PostingStore
+from server.domains.connectors.posting.walk import PostingWalk
 from server.domains.connectors.records import store as record_store
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.settings import ConnectorSettings
@@ -108,8 +112,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         scheduler.wake,
     )
     service = ConnectorService(
-        changes, connectors, ConnectorLists(database), records, sessions, renewal, logout, kernel.users,
-        scheduler.wake,
+        changes, connectors, ConnectorLists(database), records, PostingRequests(database), sessions, renewal,
+        logout, kernel.users, scheduler.wake,
     )  # fmt: skip
     source = ChangeSource(database, store.CONNECTORS, PIPELINE, change_of, kernel.generations.close)
     watches = Watches(source, kernel.users.is_active)
@@ -133,6 +137,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             Background("check sessions", checks.check_some, CHECK_SECONDS),
             Background("erase records", records.erase_some, ERASE_SECONDS),
             Background("seal records", sealing.seal_some, SEAL_SECONDS),
+            Background("post earlier records", PostingWalk(database).ask_some, SEAL_SECONDS),
         ],
         closing=[watches.hub.close],
         closed=[platform.aclose for platform in platforms.values()],
@@ -142,6 +147,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         counted=[Counted(store.COUNTED, partial(_report, recorder))],
         checks=[HealthCheck("jobs", health.jobs), HealthCheck("platforms", health.platforms)],
         owners={"connector_id": Owners(connectors.user_of, ConnectorNotFound)},
+        feed=PostingStore(database, keys, kernel.clock),
     )
 
 
@@ -164,7 +170,7 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **rate_limits.INDEXES,
-        **throttle.INDEXES,
+        **throttle.INDEXES, **posting_store.INDEXES,
     },
     retired=store.RETIRED,
     images=[store.CONNECTORS],

@@ -43,6 +43,11 @@ from server.domains.money.ledger.keyless import SealedMoney
 from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.ledger.service import Book
 from server.domains.money.ledger.store import ErasureStore, LedgerStore
+from server.domains.money.posting import store as posting_store
+from server.domains.money.posting.building import built_posting
+from server.domains.money.posting.memory import PayeeMemory
+from server.domains.money.posting.remembering import Remembering
+from server.domains.money.posting.store import OriginStore, PayeeStore
 from server.domains.money.rates import store as rate_store
 from server.domains.money.rates.loading import LOOK_SECONDS, RateLoading
 from server.domains.money.rates.service import RateService
@@ -53,6 +58,7 @@ from server.domains.money.settings import MoneySettings
 from server.domains.money.transactions import convert as transaction_convert
 from server.domains.money.transactions import store as transaction_store
 from server.domains.money.transactions.building import built_transactions
+from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.servicer import TransactionServicer
 from server.kernel import Domain, Kernel, Parts
 from server.storage.background import Background
@@ -62,7 +68,7 @@ NEWEST = 50  # transactions that come with an account
 ERASE_SECONDS = 5.0  # between two looks for what is to be erased
 
 
-def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
+def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     database = kernel.database
     keys = MoneyKeys(DataKeyStore(database, kernel.ring))
     categories, accounts = CategoryStore(database), AccountStore(database)
@@ -77,10 +83,22 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     )
     budget_items = BudgetItems(changes, writer, kernel.users, kernel.clock)
     category_service = CategoryService(changes, keys, categories, kernel.users, [budget_service])
-    account_service = AccountService(changes, book, keys, accounts, kernel.users, kernel.clock)
-    transactions = built_transactions(kernel, changes, book, accounts, categories)
-    account_erasure = AccountErasure(database, book, accounts, [transactions.store])
-    user_erasure = UserErasure(erasures, [book, categories, accounts, budgets, *transactions.owned])
+    (feed,) = [parts.feed for parts in others if parts.feed is not None]
+    memory = PayeeMemory(PayeeStore(database), Lookups(accounts, categories))
+    remembering = Remembering(OriginStore(database), feed)
+    transactions = built_transactions(
+        kernel, changes, book, accounts, categories, memory, [remembering]
+    )
+    posting = built_posting(
+        kernel, feed, changes, keys, accounts, transactions, memory, remembering
+    )
+    account_service = AccountService(
+        changes, book, keys, accounts, kernel.users, kernel.clock, posting.streams
+    )
+    account_erasure = AccountErasure(database, book, accounts, [*posting.rows, transactions.store])
+    user_erasure = UserErasure(
+        erasures, [*posting.owned, book, categories, accounts, budgets, *transactions.owned]
+    )
     settings, rate_table = kernel.settings.of(MoneySettings), RateStore(database)
     rates = RateService(kernel.changes, rate_table, kernel.users, kernel.clock)
     performance = BudgetPerformance(
@@ -100,7 +118,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             CategoryServicer(category_service), server
         )
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(
-            AccountServicer(account_service, newest, kernel.clock), server
+            AccountServicer(account_service, newest, posting.streams, kernel.clock), server
         )
         rate_service_pb2_grpc.add_RateServiceServicer_to_server(RateServicer(rates), server)
         transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server(
@@ -121,6 +139,7 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         register=register,
         background=[Background("load exchange rates", loading.load_due, LOOK_SECONDS)],
         engines=[
+            *posting.engines,
             Background("erase accounts", account_erasure.erase_some, ERASE_SECONDS),
             Background("erase the money of users", user_erasure.erase_some, ERASE_SECONDS),
         ],
@@ -138,7 +157,8 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **ledger_store.INDEXES, **category_store.INDEXES, **account_store.INDEXES, **rate_store.INDEXES,
-        **transaction_store.INDEXES, **budget_store.INDEXES,
+        **transaction_store.INDEXES, **budget_store.INDEXES, **posting_store.INDEXES,
     },
     sealed=SealedMoney,
+    stage=1,  # it takes what connectors sync
 )  # fmt: skip

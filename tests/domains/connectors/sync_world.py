@@ -29,6 +29,7 @@ from server.domains.connectors.connections.store import CONNECTORS, ConnectorSto
 from server.domains.connectors.connections.throttle import LoginThrottle
 from server.domains.connectors.model import Connector, ConnectRequest, RecordSet
 from server.domains.connectors.records.model import StoredRecord
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import Guard, RecordStore
 from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.runner import SyncRunner
@@ -232,6 +233,7 @@ class World:
             self.connectors,
             self.lists,
             self.records,
+            PostingRequests(database),
             self.sessions,
             self.renewal,
             self.logout,

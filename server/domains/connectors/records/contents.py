@@ -21,7 +21,7 @@ NUMBERS: Mapping[str, int] = {
             "folio", "price", "kind", "name", "averagePrice", "lastPrice", "asOf", "freeQuantity",
             "unsettledQuantity", "pledgedQuantity", "marginQuantity", "marginAveragePrice", "cost",
             "platformUserId", "email", "broker", "accountType", "dateOfBirth", "institutions",
-            "exchanges", "products",
+            "exchanges", "products", "debt",
         ),
         1,
     )

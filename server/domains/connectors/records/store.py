@@ -3,16 +3,16 @@
 A document: connectorId (`Connector.records_id`), dataType, key (a token of the item's identity), at (what
 lists are ordered by), sealed (the item's fields) and mac (a token of them, where they may change), seen (the
 run that last saw it), addedAt, addedBy (the run that saw it first), updatedAt, closedAt (holdings),
-withdrawnAt (transactions and trades). An earlier release wrote key and `data` in clear.
+withdrawnAt (transactions and trades), unposted (transactions, until somebody has taken them: `posting/`). An
+earlier release wrote key and `data` in clear.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pymongo import (
     ASCENDING,
@@ -27,15 +27,11 @@ from pymongo import (
 from server.core.clock import utc_now
 from server.core.pages import PageRequest
 from server.domains.connectors.model import RecordSet
+from server.domains.connectors.records.absences import Absences
 from server.domains.connectors.records.boxes import DataKeyMissing, RecordBox, key_owner
 from server.domains.connectors.records.model import StoredRecord
-from server.domains.connectors.records.writes import (
-    HAPPENED,
-    Batch,
-    Writes,
-    is_compared,
-    ordered_by,
-)
+from server.domains.connectors.records.postings import PostingRequests
+from server.domains.connectors.records.writes import UNPOSTED, Batch, Writes, is_compared
 from server.platforms.records import Item, Period
 from server.storage import paging
 from server.storage.data_keys import DataKeyStore, KeyExists, new_data_key
@@ -59,6 +55,9 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["connectorId", *_NEWEST_FIRST]),
         IndexModel(["connectorId", "dataType", *_NEWEST_FIRST]),
         IndexModel("connectorId", name=UNSEALED, partialFilterExpression=IS_UNSEALED),
+        IndexModel(
+            ["connectorId", "at", "_id"], name=UNPOSTED, partialFilterExpression={UNPOSTED: True}
+        ),
     ]
 }
 
@@ -75,6 +74,8 @@ class RecordStore:
         self._records = database.collection(RECORDS)
         self._readable = database.collection(RECORDS, allow_stale=True)
         self._erasures = database.collection(ERASURES)
+        self._absences = Absences(database)
+        self._postings = PostingRequests(database)
 
     async def box_of(self, records: RecordSet) -> RecordBox:
         """The box of these records: with their key, or a new one if nothing is sealed yet.
@@ -110,9 +111,9 @@ class RecordStore:
         is marked as closed. `periods`: what it did not see any more of these is marked as withdrawn.
         `in_part`: the items are not all there is, nor is all said about them.
         """
-        now, records_id = utc_now(), box.records_id
+        records_id = box.records_id
         batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)] or [[]]
-        batch = Batch(box, data_type, run, now, in_part)
+        batch = Batch(box, data_type, run, utc_now(), in_part)
         unsealed = await persistently(partial(self.has_unsealed, records_id))
         added, writes = 0, 0
 
@@ -121,13 +122,14 @@ class RecordStore:
             writes += 1
             await self._store_key(box, guard, session)
             found = await self._found(batch, batches[number], session, unsealed=unsealed)
-            fresh = added + await self._write(batch.writes(batches[number], found), run, session)
-            if number < len(batches) - 1:
+            stored = await self._write(batch.writes(batches[number], found), run, session)
+            fresh, is_last = added + stored, number == len(batches) - 1
+            if is_last:
+                stored += await self._absences.mark(batch, items, periods, session, closes=closes)
+            await self._postings.note(records_id, data_type, session, stored=stored, last=is_last)
+            if not is_last:
                 await guard(session, None)
                 return fresh
-            if closes:
-                await self._close_missing(records_id, data_type, run, now, session)
-            await self._mark_withdrawn(batch, items, periods, session)
             # After a second try nobody knows whether the first one had been committed.
             if again or writes > len(batches):
                 fresh = await self._records.count_documents(
@@ -183,56 +185,6 @@ class RecordStore:
             return 0
         result = await self._records.bulk_write(requests, ordered=False, session=session)
         return int(result.inserted_count)
-
-    async def _close_missing(
-        self, records_id: str, data_type: str, run: str, now: datetime, session: ClientSession
-    ) -> None:
-        await self._records.update_many(
-            {
-                "connectorId": records_id,
-                "dataType": data_type,
-                "seen": {"$ne": run},
-                "closedAt": {"$exists": False},
-            },
-            {"$set": {"closedAt": now, "updatedAt": now}},
-            session=session,
-        )
-
-    async def _mark_withdrawn(
-        self,
-        batch: Batch,
-        items: Sequence[Item],
-        periods: Sequence[Period],
-        session: ClientSession,
-    ) -> None:
-        """Mark what the run did not see of its periods, and take the mark from what it saw again."""
-        now = batch.now
-        happened = [ordered_by(item, now) for item in items if isinstance(item.record, HAPPENED)]
-        if not happened:
-            return
-        since = min([*happened, *(period.since for period in periods)])
-        seen, marked = {"$eq": ["$seen", batch.run]}, {"$eq": [{"$type": "$withdrawnAt"}, "date"]}
-        query = {
-            "connectorId": batch.box.records_id,
-            "dataType": batch.data_type,
-            "at": {"$gte": since},
-            "$expr": {"$eq": [seen, marked]},  # that is, few
-        }
-        found = await self._records.find(query, session=session).to_list(None)
-        back = [each["_id"] for each in found if "withdrawnAt" in each]
-        gone = [
-            each["_id"]
-            for each in found
-            if "withdrawnAt" not in each
-            and _is_of_any(periods, each["at"], batch.box.data_of(each))
-        ]
-        changes: list[tuple[list[Any], Document]] = [
-            (gone, {"$set": {"withdrawnAt": now, "updatedAt": now}}),
-            (back, {"$unset": {"withdrawnAt": ""}, "$set": {"updatedAt": now}}),
-        ]
-        for ids, change in changes:
-            if ids:
-                await self._records.update_many({"_id": {"$in": ids}}, change, session=session)
 
     async def page(
         self, records: RecordSet, data_type: str | None, wanted: PageRequest
@@ -292,7 +244,3 @@ class RecordStore:
         await self._records.delete_many({"connectorId": erasure["_id"]})
         await self._erasures.delete_one({"_id": erasure["_id"]})
         return True
-
-
-def _is_of_any(periods: Sequence[Period], at: datetime, data: Mapping[str, Any]) -> bool:
-    return any(data.get(each.field) == each.group and at >= each.since for each in periods)

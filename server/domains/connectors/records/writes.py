@@ -13,6 +13,8 @@ from server.platforms.records import Item, Profile, Trade, Transaction
 from server.storage.driver import Document
 
 HAPPENED = (Transaction, Trade)  # what stays as it was first seen
+POSTED_TYPE = "transactions"  # the data type whose records are taken over by the money domain
+UNPOSTED = "unposted"  # the mark of records that nobody has taken yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Batch:
         written.updates.append(Update(document["_id"], fields, removed))
 
     def _new(self, row: _Row, item: Item) -> Document:
+        unposted = {UNPOSTED: True} if self.data_type == POSTED_TYPE else {}
         return {
             "connectorId": self.box.records_id,
             "dataType": self.data_type,
@@ -135,6 +138,7 @@ class Batch:
             "addedBy": self.run,
             "updatedAt": self.now,
             "seen": self.run,
+            **unposted,
             **self.box.sealed(
                 row.token, item.key, row.data or {}, compared=is_compared(self.data_type)
             ),

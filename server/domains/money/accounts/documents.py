@@ -29,13 +29,15 @@ def opened(stored: StoredAccount, box: SealedBox, sums: Balance) -> Account:
         provider=stored.provider,
         connector_id=stored.connector_id,
         linked_at=stored.linked_at,
+        stream=texts.stream,
         rev=stored.rev,
         sums=sums,
     )
 
 
 def sealed(account: Account, owner: str, box: SealedBox) -> StoredAccount:
-    texts = Texts(account.name, account.institution, account.mask, stored_number(account.opening))
+    opening = stored_number(account.opening)
+    texts = Texts(account.name, account.institution, account.mask, opening, account.stream)
     return StoredAccount(
         id=account.id,
         owner=owner,

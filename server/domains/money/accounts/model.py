@@ -59,6 +59,7 @@ class Account(AccountFields, frozen=True, kw_only=True):
     provider: str | None = None
     connector_id: str | None = None
     linked_at: datetime | None = None
+    stream: str | None = None  # of the connector
     sums: Balance = Balance()
 
     @property
@@ -94,6 +95,7 @@ class Texts(msgspec.Struct, array_like=True):
     institution: str | None
     mask: str | None
     opening: Number
+    stream: str | None = None
 
 
 class StoredAccount(Model, frozen=True):

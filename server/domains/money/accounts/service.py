@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
 from datetime import date
+from typing import Protocol
 
 from msgspec.structs import asdict, replace
 
@@ -58,6 +60,32 @@ class DayBalance:
     reconciled: Money
     pending: Money
     date: str
+    reported: Money | None = None  # what the bank says
+    reported_date: str | None = None
+    difference: Money | None = None  # `reported` less `balance`
+
+
+class Reports(Protocol):
+    """What banks and houses say of accounts."""
+
+    async def reported(self, owner: str, account_id: str) -> tuple[int, date] | None:
+        """The newest balance, and its day."""
+
+    async def value_on(self, owner: str, account_id: str, day: date) -> int | None:
+        """The worth of an account without transactions at the end of a day."""
+
+
+class AccountStreams(Protocol):
+    """Which rows of connectors flow into an account."""
+
+    async def attach(
+        self, owner: MoneyOwner, account_id: str, connector_id: str, name: str,
+        reply: KeyedReply | None = None,
+    ) -> Account: ...  # fmt: skip
+
+    async def detach(
+        self, owner: MoneyOwner, account_id: str, reply: KeyedReply | None = None
+    ) -> Account: ...
 
 
 class AccountService:
@@ -69,7 +97,9 @@ class AccountService:
         store: AccountStore,
         users: Users,
         clock: Clock,
+        reports: Reports | None = None,
     ) -> None:
+        self._reports = reports
         self._changes = changes
         self._book = book
         self._keys = keys
@@ -124,11 +154,35 @@ class AccountService:
         except KeyError:  # deleted just now
             raise AccountNotFound from None
         currency = found[0].currency
-        return DayBalance(
+        balance = DayBalance(
             Money(sums.balance, currency),
             Money(sums.reconciled, currency),
             Money(sums.pending, currency),
             day.isoformat(),
+        )
+        if self._reports is None or found[0].source != "connector":
+            return balance
+        return await self._with_report(owner.id, account_id, day, balance)
+
+    async def _with_report(
+        self, owner: str, account_id: str, day: date, balance: DayBalance
+    ) -> DayBalance:
+        if self._reports is None:
+            return balance
+        currency = balance.balance.currency
+        value = await self._reports.value_on(owner, account_id, day)
+        if value is not None:
+            worth = Money(value, currency)
+            return dataclass_replace(balance, balance=worth, reconciled=worth)
+        reported = await self._reports.reported(owner, account_id)
+        if reported is None or reported[1] > day:
+            return balance
+        units, as_of = reported
+        return dataclass_replace(
+            balance,
+            reported=Money(units, currency),
+            reported_date=as_of.isoformat(),
+            difference=Money(units - balance.balance.units, currency),
         )
 
     async def create(

@@ -8,10 +8,11 @@ from typing import TypeAlias
 from finlink.money.v1 import account_changes_pb2 as changes_pb
 from finlink.money.v1 import account_pb2, account_service_pb2_grpc, transaction_pb2
 from finlink.money.v1 import account_service_pb2 as rpc
+from finlink.money.v1 import account_streams_pb2 as streams_pb
 
 from server.core.clock import Clock
 from server.domains.money.accounts import convert
-from server.domains.money.accounts.service import AccountFilter, AccountService
+from server.domains.money.accounts.service import AccountFilter, AccountService, AccountStreams
 from server.domains.money.ledger.model import MoneyOwner
 from server.rpc.call import Context, current_user, replied
 from server.rpc.fields import to_message
@@ -22,9 +23,12 @@ Newest: TypeAlias = Callable[[MoneyOwner, str], Awaitable[Sequence[transaction_p
 
 
 class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
-    def __init__(self, service: AccountService, newest: Newest, clock: Clock) -> None:
+    def __init__(
+        self, service: AccountService, newest: Newest, streams: AccountStreams, clock: Clock
+    ) -> None:
         self._service = service
         self._newest = newest
+        self._streams = streams
         self._clock = clock
 
     async def ListAccounts(
@@ -76,6 +80,28 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         )
         return await changed(
             changes_pb.DeleteAccountResponse, "Account deleted successfully", change
+        )
+
+    async def AttachStream(
+        self, request: streams_pb.AttachStreamRequest, context: Context
+    ) -> streams_pb.AttachStreamResponse:
+        change = partial(
+            self._streams.attach,
+            _owner(),
+            request.account_id,
+            request.connector_id.lower(),
+            request.stream,
+        )
+        return await changed(
+            streams_pb.AttachStreamResponse, "Stream attached successfully", change
+        )
+
+    async def DetachStream(
+        self, request: streams_pb.DetachStreamRequest, context: Context
+    ) -> streams_pb.DetachStreamResponse:
+        change = partial(self._streams.detach, _owner(), request.account_id)
+        return await changed(
+            streams_pb.DetachStreamResponse, "Stream detached successfully", change
         )
 
     async def GetAccountBalance(

@@ -1,7 +1,7 @@
 """Use cases that make two transactions one transfer, and part them."""
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -70,30 +70,10 @@ class TransferMatching:
                     each.counterpart_id for each in others if each.account_id in facts.accounts
                 }
                 _check_pair(*pair, facts, taken)
-                self._pair(work, pair, unlock=unlock)
+                pair_up(work, pair, self._clock.now(), unlock=unlock)
             return shown_of(work, identifier, facts)
 
         return await self._works.make(owner, run, event(owner, "matched"), reply)
-
-    def _pair(self, work: Work, pair: tuple[Transaction, Transaction], *, unlock: bool) -> None:
-        transfer_id = new_id()
-        for one, other in (pair, pair[::-1]):
-            # What a statement has shown may get a counterpart, and not another kind.
-            if one.is_reconciled and one.kind != TRANSFER and not unlock:
-                raise TransactionReconciled
-            work.replace(
-                replace(
-                    one,
-                    kind=TRANSFER,
-                    category_id=None,
-                    parts=(),
-                    refund_of=None,
-                    transfer_id=transfer_id,
-                    counterpart_id=other.id,
-                    rev=work.change.rev,
-                    updated_at=self._clock.now(),
-                )
-            )
 
     async def unmatch(
         self, owner: MoneyOwner, identifier: str, reply: KeyedReply | None = None
@@ -142,6 +122,30 @@ class TransferMatching:
         parted = await self._marks.parted(owner.id)
         pairs = candidates(movements, parted)[:_MOST_SUGGESTED]
         return [(found[outflow], found[inflow]) for outflow, inflow in pairs]
+
+
+def pair_up(
+    work: Work, pair: tuple[Transaction, Transaction], now: datetime, *, unlock: bool = False
+) -> None:
+    """Make two transactions one transfer. Raises TransactionReconciled."""
+    transfer_id = new_id()
+    for one, other in (pair, pair[::-1]):
+        # What a statement has shown may get a counterpart, and not another kind.
+        if one.is_reconciled and one.kind != TRANSFER and not unlock:
+            raise TransactionReconciled
+        work.replace(
+            replace(
+                one,
+                kind=TRANSFER,
+                category_id=None,
+                parts=(),
+                refund_of=None,
+                transfer_id=transfer_id,
+                counterpart_id=other.id,
+                rev=work.change.rev,
+                updated_at=now,
+            )
+        )
 
 
 def _may_be_a_leg(found: Shown) -> bool:

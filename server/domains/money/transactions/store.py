@@ -133,7 +133,9 @@ class TransactionStore:
         session: ClientSession | None = None,
     ) -> dict[str, Deleted]:
         """Those that were deleted and are remembered, by id."""
-        found = await self._by_ids(owner, ids, session, deletedAt={"$ne": None})
+        found = await self._by_ids(
+            owner, ids, session, deletedAt={"$ne": None}, sealed={"$exists": True}
+        )
         opened = [
             Deleted(opened_transaction({**each, **each["was"]}, box, resolved), each["deletedAt"])
             for each in found
@@ -243,6 +245,75 @@ class TransactionStore:
         deleted = {"owner": ObjectId(owner), "was.accountId": account}
         await self._transactions.delete_many(deleted)
 
+    async def between(
+        self,
+        owner: str,
+        since: date,
+        until: date,
+        box: SealedBox,
+        resolved: Resolved,
+        session: ClientSession,
+        account_ids: Sequence[str] = (),
+    ) -> list[Transaction]:
+        """All of some days, both included, oldest first; of all accounts, or of some."""
+        query: Document = {"owner": ObjectId(owner), "date": _range(since, until)}
+        index = OF_OWNER
+        if account_ids:
+            query["accountId"], index = _one_of(account_ids), OF_ACCOUNT
+        found = self._transactions.find(query, session=session).sort(_OLDEST).hint(index)
+        return [opened_transaction(each, box, resolved) for each in await found.to_list(None)]
+
+    async def some(
+        self,
+        owner: str,
+        after: tuple[date, str] | None,
+        limit: int,
+        box: SealedBox,
+        resolved: Resolved,
+        session: ClientSession,
+        account_id: str | None = None,
+    ) -> list[Transaction]:
+        """The next of all that are there, or of an account's, oldest first."""
+        query: Document = {"owner": ObjectId(owner), "date": {"$gte": _EVER}}
+        if account_id is not None:
+            query["accountId"] = ObjectId(account_id)
+        if after is not None:
+            query = _after(query, after, oldest_first=True)
+        index = OF_OWNER if account_id is None else OF_ACCOUNT
+        found = self._transactions.find(query, session=session).sort(_OLDEST).hint(index)
+        documents = await found.limit(limit).to_list(None)
+        return [opened_transaction(each, box, resolved) for each in documents]
+
+    async def some_deleted(
+        self,
+        owner: str,
+        after: str | None,
+        limit: int,
+        box: SealedBox,
+        resolved: Resolved,
+        session: ClientSession,
+    ) -> list[Transaction]:
+        """The next of those that were deleted and can be restored, by id."""
+        query: Document = {
+            "owner": ObjectId(owner),
+            "date": None,  # so that an index has them
+            "sealed": {"$exists": True},
+            "deletedAt": {"$ne": None},
+        }
+        if after is not None:
+            query["_id"] = {"$gt": ObjectId(after)}
+        found = self._transactions.find(query, session=session).hint(OF_OWNER)
+        documents = await found.sort("_id", ASCENDING).limit(limit).to_list(None)
+        return [opened_transaction({**each, **each["was"]}, box, resolved) for each in documents]
+
+    async def hollow(self, ids: Sequence[str], session: ClientSession) -> None:
+        """Leave nothing of deleted ones but that they were deleted."""
+        await self._transactions.update_many(
+            {"_id": {"$in": [ObjectId(each) for each in ids]}, "deletedAt": {"$exists": True}},
+            {"$unset": {"sealed": "", "was": ""}},
+            session=session,
+        )
+
     async def newest(self, owner: str, since: date, limit: int) -> list[Document]:
         """Those from a day on that may be a leg of a transfer by what is plain, newest first."""
         query = {
@@ -298,6 +369,10 @@ def _after(query: Document, after: tuple[date, str], *, oldest_first: bool) -> D
     # The range keeps the walk where it is; the days at its beginning are left out one by one.
     either = [{"date": {beyond: day}}, {"_id": {beyond: last}}]
     return {**query, "date": bounds, "$or": either}
+
+
+def _range(since: date, until: date) -> Document:
+    return {"$gte": _midnight(since), "$lte": _midnight(until)}
 
 
 def _midnight(day: date) -> datetime:

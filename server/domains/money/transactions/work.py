@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,20 +20,37 @@ from server.domains.money.transactions.store import TransactionStore
 T = TypeVar("T")
 
 
+class CategoryMemory(Protocol):
+    """Learns from the categories that users give."""
+
+    async def learn(self, change: LedgerChange, given: Sequence[Transaction]) -> None:
+        """The user has given these their category just now."""
+
+
 class Work:
     """A change of transactions inside of a change of the ledger.
 
     A transaction that changes twice has the state of the first change for the second.
     """
 
-    def __init__(self, change: LedgerChange, store: TransactionStore, log: DeletionLog) -> None:
+    def __init__(
+        self, change: LedgerChange, store: TransactionStore, log: DeletionLog, now: datetime
+    ) -> None:
         self.change = change
+        self.now = now
         self._store = store
         self._log = log
         self._current: dict[str, Transaction] = {}
         self._made: dict[str, None] = {}
         self._changed: dict[str, None] = {}
         self._buried: dict[str, Transaction] = {}
+        self._given: dict[str, None] = {}  # categories that were given now, by transaction
+
+    @property
+    def categorized(self) -> Sequence[Transaction]:
+        """Those that have got another category in this change."""
+        found = (self._current.get(each) for each in self._given)
+        return [each for each in found if each is not None and each.category_id is not None]
 
     async def load(self, ids: Iterable[str]) -> None:
         """Read some that are there, and the other legs of transfers among them."""
@@ -41,6 +58,11 @@ class Work:
         await self._read(
             each.counterpart_id for each in list(self._current.values()) if each.counterpart_id
         )
+
+    def adopt(self, transactions: Iterable[Transaction]) -> None:
+        """Some that were read in this change already."""
+        for each in transactions:
+            self._current.setdefault(each.id, each)
 
     async def _read(self, ids: Iterable[str]) -> None:
         wanted = [each for each in dict.fromkeys(ids) if each not in self._current]
@@ -69,10 +91,17 @@ class Work:
             self.change.post(None, each.entry)
             self._current[each.id] = each
             self._made[each.id] = None
+            self._note_category(each, None)
+
+    def _note_category(self, after: Transaction, before: str | None) -> None:
+        if after.category_id is not None and after.category_id != before:
+            self._given[after.id] = None
 
     def replace(self, after: Transaction) -> None:
-        self.change.post(self._current[after.id].entry, after.entry)
+        before = self._current[after.id]
+        self.change.post(before.entry, after.entry)
         self._current[after.id] = after
+        self._note_category(after, before.category_id)
         if after.id not in self._made:
             self._changed[after.id] = None
 
@@ -88,8 +117,8 @@ class Work:
         self._current[transaction.id] = transaction
         self._changed[transaction.id] = None
 
-    async def save(self, now: datetime) -> None:
-        change, session = self.change, self.change.session
+    async def save(self) -> None:
+        change, session, now = self.change, self.change.session, self.now
         if self._made:
             made = [self._current[each] for each in self._made]
             await self._store.insert(made, change.box, session)
@@ -104,9 +133,15 @@ class WorkRunner:
     """Runs changes of transactions, each in one change of its user's ledger."""
 
     def __init__(
-        self, changes: MoneyChanges, store: TransactionStore, log: DeletionLog, clock: Clock
+        self,
+        changes: MoneyChanges,
+        store: TransactionStore,
+        log: DeletionLog,
+        clock: Clock,
+        memory: CategoryMemory | None = None,
     ) -> None:
         self._changes = changes
+        self._memory = memory
         self._store = store
         self._log = log
         self._clock = clock
@@ -121,9 +156,11 @@ class WorkRunner:
         """`run` may run several times. Raises what it raises."""
 
         async def work(change: LedgerChange) -> T:
-            under_way = Work(change, self._store, self._log)
+            under_way = Work(change, self._store, self._log, self._clock.now())
             result = await run(under_way)
-            await under_way.save(self._clock.now())
+            await under_way.save()
+            if self._memory is not None and under_way.categorized:
+                await self._memory.learn(change, under_way.categorized)
             return result
 
         return await self._changes.make(owner, work, lambda _: done, reply)

@@ -1,0 +1,81 @@
+"""Posting, put together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.domains.money.accounts.erasure import AccountRows
+from server.domains.money.accounts.store import AccountStore
+from server.domains.money.ledger.changes import MoneyChanges
+from server.domains.money.ledger.erasure import Owned
+from server.domains.money.posting import metrics
+from server.domains.money.posting.erasing import Erasing
+from server.domains.money.posting.memory import PayeeMemory
+from server.domains.money.posting.moving import Moving
+from server.domains.money.posting.pairing import Pairing
+from server.domains.money.posting.remembering import Remembering
+from server.domains.money.posting.service import CONCURRENCY, LAG_SECONDS, Poster
+from server.domains.money.posting.store import (
+    StreamStore,
+    ValuesOfUser,
+    ValueStore,
+)
+from server.domains.money.posting.streams import Streams
+from server.domains.money.posting.tools import PostingTools
+from server.domains.money.posting.values import Valuation
+from server.domains.money.sealing.service import MoneyKeys
+from server.domains.money.transactions.building import Transactions
+from server.jobs.scheduler import JobScheduler
+from server.kernel import Engine, Kernel, RecordFeed
+from server.storage.background import Background
+
+
+@dataclass(frozen=True)
+class PostingParts:
+    poster: Poster
+    streams: Streams
+    engines: Sequence[Engine]
+    rows: Sequence[AccountRows]  # what is kept of accounts; to be erased before their transactions
+    owned: Sequence[Owned]  # what is kept of a user; to be erased before the accounts
+
+
+def built_posting(
+    kernel: Kernel,
+    feed: RecordFeed,
+    changes: MoneyChanges,
+    keys: MoneyKeys,
+    accounts: AccountStore,
+    transactions: Transactions,
+    memory: PayeeMemory,
+    remembering: Remembering,
+) -> PostingParts:
+    metrics.show_zeros()
+    database, clock, store = kernel.database, kernel.clock, transactions.store
+    streams, values, origins = StreamStore(database), ValueStore(database), remembering.origins
+    poster = Poster(
+        PostingTools(
+            feed=feed,
+            changes=changes,
+            users=kernel.users,
+            accounts=accounts,
+            streams=streams,
+            origins=origins,
+            store=store,
+            deletions=transactions.log,
+            memory=memory,
+            valuation=Valuation(values),
+            pairing=Pairing(store, transactions.marks, transactions.lookups),
+            erasing=Erasing(store, origins),
+            moving=Moving(store, origins),
+            clock=clock,
+        )
+    )
+    return PostingParts(
+        poster,
+        Streams(changes, feed, keys, accounts, streams, values, clock),
+        [
+            JobScheduler("postings", feed, poster.post, CONCURRENCY),
+            Background("look for overdue postings", poster.report_lag, LAG_SECONDS),
+        ],
+        [origins, streams, values],
+        [ValuesOfUser(database, values), origins, streams, memory.payees],
+    )

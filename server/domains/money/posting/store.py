@@ -1,0 +1,320 @@
+"""What posting keeps in MongoDB.
+
+- `transaction_origins`: a document a row of a bank that became a transaction, `_id` a token of it. It
+  outlives the transaction.
+- `account_streams`: a document a stream, `_id` a token of connector and name.
+- `payees`: the category that a user last gave to a payee, `_id` a token of kind and payee.
+- `account_values`: what an account without transactions was worth, a document an account and month.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from bson import Binary, ObjectId
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+
+from server.domains.money.ledger.month import stored_number
+from server.domains.money.posting.model import (
+    SOURCE,
+    Origin,
+    Stream,
+    StreamState,
+    ValueMonth,
+)
+from server.security.sealed_box import SealedBox
+from server.storage.driver import ClientSession, Database, Document, insert
+
+ORIGINS, STREAMS, PAYEES, VALUES = (
+    "transaction_origins", "account_streams", "payees", "account_values",
+)  # fmt: skip
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    ORIGINS: [IndexModel([("owner", ASCENDING), ("transactionId", ASCENDING)])],
+    STREAMS: [
+        IndexModel([("owner", ASCENDING), ("connectorId", ASCENDING)]),
+        IndexModel(
+            "accountId", unique=True, partialFilterExpression={"accountId": {"$exists": True}}
+        ),
+    ],
+    PAYEES: [IndexModel("owner")],
+}
+
+
+class OriginStore:
+    """Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._origins = database.collection(ORIGINS)
+        self._transactions = database.collection("transactions")
+
+    async def find(self, ids: Sequence[bytes], session: ClientSession) -> dict[bytes, Origin]:
+        query = {"_id": {"$in": [Binary(each) for each in ids]}}
+        found = await self._origins.find(query, session=session).to_list(None)
+        origins = (
+            Origin(
+                id=bytes(each["_id"]),
+                transaction_id=str(each["transactionId"]),
+                withdrawn=each.get("withdrawn", False),
+            )
+            for each in found
+        )
+        return {each.id: each for each in origins}
+
+    async def add(
+        self,
+        owner: str,
+        connector_id: str,
+        made: Mapping[bytes, str],
+        at: datetime,
+        session: ClientSession,
+    ) -> None:
+        """By token, the transactions that rows became. Raises DuplicateKeyError."""
+        documents: list[Document] = [
+            {
+                "_id": Binary(token),
+                "owner": ObjectId(owner),
+                "transactionId": ObjectId(transaction_id),
+                "source": SOURCE,
+                "sourceId": ObjectId(connector_id),
+                "at": at,
+            }
+            for token, transaction_id in made.items()
+        ]
+        if documents:
+            await insert(self._origins, documents, session)
+
+    async def withdraw(self, ids: Sequence[bytes], session: ClientSession) -> None:
+        query = {"_id": {"$in": [Binary(each) for each in ids]}}
+        await self._origins.update_many(query, {"$set": {"withdrawn": True}}, session=session)
+
+    async def point(self, moved: Mapping[bytes, str], session: ClientSession) -> None:
+        """By token, the transactions that rows are now."""
+        writes = [
+            UpdateOne(
+                {"_id": Binary(token)},
+                {"$set": {"transactionId": ObjectId(each)}, "$unset": {"withdrawn": ""}},
+            )
+            for token, each in moved.items()
+        ]
+        if writes:
+            await self._origins.bulk_write(writes, ordered=False, session=session)
+
+    async def replace(self, owner: str, before: str, after: str, session: ClientSession) -> None:
+        """Rows that were one transaction are another one."""
+        query = {"owner": ObjectId(owner), "transactionId": ObjectId(before)}
+        change = {"$set": {"transactionId": ObjectId(after)}}
+        await self._origins.update_many(query, change, session=session)
+
+    async def forget(
+        self, owner: str, transaction_ids: Sequence[str], session: ClientSession
+    ) -> list[str]:
+        """Let the rows of these come back; gives their connectors."""
+        ids = [ObjectId(each) for each in transaction_ids]
+        query = {"owner": ObjectId(owner), "transactionId": {"$in": ids}}
+        found = await self._origins.find(query, {"sourceId": 1}, session=session).to_list(None)
+        await self._origins.delete_many(query, session=session)
+        return sorted({str(each["sourceId"]) for each in found})
+
+    async def erase(self, owner: str, account_id: str | None = None) -> None:
+        """All of a user; or of the transactions of an account, which are about to be erased."""
+        if account_id is None:
+            await self._origins.delete_many({"owner": ObjectId(owner)})
+            return
+        query = {"owner": ObjectId(owner), "accountId": ObjectId(account_id)}
+        found = await self._transactions.find(query, {"_id": 1}).to_list(None)
+        ids = [each["_id"] for each in found]
+        await self._origins.delete_many({"owner": ObjectId(owner), "transactionId": {"$in": ids}})
+
+
+class StreamStore:
+    """Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._streams = database.collection(STREAMS)
+
+    async def of_connector(
+        self, owner: str, connector_id: str, box: SealedBox, session: ClientSession
+    ) -> dict[str, Stream]:
+        """By name."""
+        query = {"owner": ObjectId(owner), "connectorId": ObjectId(connector_id)}
+        found = await self._streams.find(query, session=session).to_list(None)
+        streams = [_opened(each, box) for each in found]
+        return {each.state.name: each for each in streams}
+
+    async def of_account(
+        self, account_id: str, box: SealedBox, session: ClientSession | None = None
+    ) -> Stream | None:
+        query = {"accountId": ObjectId(account_id)}
+        found = await self._streams.find_one(query, session=session)
+        return None if found is None else _opened(found, box)
+
+    async def save(
+        self, owner: str, stream: Stream, box: SealedBox, session: ClientSession
+    ) -> None:
+        document: Document = {
+            "_id": Binary(stream.id),
+            "owner": ObjectId(owner),
+            "connectorId": ObjectId(stream.connector_id),
+            "sealed": box.seal(stream.state, place=_place(stream.id)),
+        }
+        if stream.account_id is not None:
+            document["accountId"] = ObjectId(stream.account_id)
+        if stream.moves_from is not None:
+            document["movesFrom"] = ObjectId(stream.moves_from)
+        await self._streams.replace_one(
+            {"_id": document["_id"]}, document, upsert=True, session=session
+        )
+
+    async def erase(self, owner: str, account_id: str | None = None) -> None:
+        """All of a user; or stop that of an account, until another account takes it over."""
+        if account_id is None:
+            await self._streams.delete_many({"owner": ObjectId(owner)})
+            return
+        query = {"owner": ObjectId(owner), "accountId": ObjectId(account_id)}
+        await self._streams.update_many(query, {"$unset": {"accountId": ""}})
+
+
+class PayeeStore:
+    """Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._payees = database.collection(PAYEES)
+
+    async def find(self, ids: Iterable[bytes], session: ClientSession) -> dict[bytes, str]:
+        """Category by token."""
+        wanted = [Binary(each) for each in ids]
+        if not wanted:
+            return {}
+        found = await self._payees.find({"_id": {"$in": wanted}}, session=session).to_list(None)
+        return {bytes(each["_id"]): str(each["categoryId"]) for each in found}
+
+    async def remember(
+        self, owner: str, categories: Mapping[bytes, str], session: ClientSession
+    ) -> None:
+        writes = [
+            UpdateOne(
+                {"_id": Binary(token)},
+                {"$set": {"owner": ObjectId(owner), "categoryId": ObjectId(each)}},
+                upsert=True,
+            )
+            for token, each in categories.items()
+        ]
+        if writes:
+            await self._payees.bulk_write(writes, ordered=False, session=session)
+
+    async def erase(self, owner: str) -> None:
+        await self._payees.delete_many({"owner": ObjectId(owner)})
+
+
+class ValueStore:
+    """What accounts were worth by day. Driver errors pass through."""
+
+    def __init__(self, database: Database) -> None:
+        self._values = database.collection(VALUES)
+
+    async def keep(
+        self,
+        account_id: str,
+        day: date,
+        units: int,
+        box: SealedBox,
+        session: ClientSession,
+    ) -> None:
+        """Of one day the last value counts."""
+        name = _month(account_id, day)
+        found = await self._values.find_one({"_id": name}, session=session)
+        month = _month_of(found, box) if found else ValueMonth([], [])
+        known = dict(zip(month.days, month.units, strict=True))
+        known[day.day] = stored_number(units)
+        days = sorted(known)
+        sealed = box.seal(
+            ValueMonth(days, [known[each] for each in days]), place=f"{VALUES}/{name}"
+        )
+        await self._values.update_one(
+            {"_id": name}, {"$set": {"sealed": sealed}}, upsert=True, session=session
+        )
+
+    async def on(
+        self,
+        account_id: str,
+        day: date,
+        box: SealedBox,
+        session: ClientSession | None = None,
+    ) -> int | None:
+        """The newest value of that day or before; None if there is none."""
+        query = {"_id": {"$gte": f"{account_id}/", "$lte": _month(account_id, day)}}
+        newest = [("_id", DESCENDING)]
+        for document in (
+            await self._values.find(query, session=session).sort(newest).limit(2).to_list(None)
+        ):
+            month = _month_of(document, box)
+            is_last = document["_id"] == _month(account_id, day)
+            for of_month, units in sorted(zip(month.days, month.units, strict=True), reverse=True):
+                if not is_last or of_month <= day.day:
+                    return int(units)
+        return None
+
+    async def of_accounts(
+        self, account_ids: Iterable[str], since: date, until: date, box: SealedBox
+    ) -> dict[str, list[tuple[date, int]]]:
+        """All values of some days by account, in their order."""
+        found: dict[str, list[tuple[date, int]]] = {}
+        for account_id in account_ids:
+            query = {"_id": {"$gte": _month(account_id, since), "$lte": _month(account_id, until)}}
+            for document in await self._values.find(query).sort("_id", ASCENDING).to_list(None):
+                year, number = map(int, document["_id"].rpartition("/")[2].split("-"))
+                month = _month_of(document, box)
+                for day, units in zip(month.days, month.units, strict=True):
+                    if since <= date(year, number, day) <= until:
+                        values = found.setdefault(account_id, [])
+                        values.append((date(year, number, day), int(units)))
+        return found
+
+    async def erase(self, owner: str, account_id: str | None = None) -> None:
+        """Of an account. Those of a user go with the user's accounts, see `ValuesOfUser`."""
+        if account_id is not None:
+            query = {"_id": {"$gte": f"{account_id}/", "$lt": f"{account_id}0"}}
+            await self._values.delete_many(query)
+
+
+class ValuesOfUser:
+    """Erases values of a user who is deleted, before the accounts that they are named by."""
+
+    def __init__(self, database: Database, values: ValueStore) -> None:
+        self._accounts = database.collection("accounts")
+        self._values = values
+
+    async def erase(self, owner: str) -> None:
+        found: list[dict[str, Any]] = await self._accounts.find(
+            {"owner": ObjectId(owner)}, {"_id": 1}
+        ).to_list(None)
+        for each in found:
+            await self._values.erase(owner, str(each["_id"]))
+
+
+def stream_token(box: SealedBox, connector_id: str, name: str) -> bytes:
+    return box.token("stream", connector_id, name)
+
+
+def _opened(document: Document, box: SealedBox) -> Stream:
+    token = bytes(document["_id"])
+    account, before = document.get("accountId"), document.get("movesFrom")
+    return Stream(
+        id=token,
+        connector_id=str(document["connectorId"]),
+        account_id=None if account is None else str(account),
+        moves_from=None if before is None else str(before),
+        state=box.open(document["sealed"], StreamState, place=_place(token)),
+    )
+
+
+def _place(token: bytes) -> str:
+    return f"{STREAMS}/{token.hex()}"
+
+
+def _month(account_id: str, day: date) -> str:
+    return f"{account_id}/{day:%Y-%m}"
+
+
+def _month_of(document: Document, box: SealedBox) -> ValueMonth:
+    return box.open(document["sealed"], ValueMonth, place=f"{VALUES}/{document['_id']}")
