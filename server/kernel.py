@@ -198,7 +198,7 @@ class RecordFeed(Protocol):
     async def defer(self, job: Job[FedConnector], wait: timedelta) -> None:
         """Nothing can be done now: it is due again after a while."""
 
-    async def ask_again(self, connector_id: str, session: ClientSession) -> None:
+    async def ask_again(self, connector_id: str, session: ClientSession | None = None) -> None:
         """Have all rows of a connector come again."""
 
 

@@ -15,7 +15,10 @@ CLOSED = {
         "ReconcileAccount": "write own",
     },
     "AccountService": {
-        **dict.fromkeys(("CreateAccount", "UpdateAccount", "DeleteAccount"), "write own"),
+        **dict.fromkeys(
+            ("CreateAccount", "UpdateAccount", "DeleteAccount", "AttachStream", "DetachStream"),
+            "write own",
+        ),
         **dict.fromkeys(("ListAccounts", "GetAccount", "GetAccountBalance"), "read own staff"),
     },
     "TransactionService": {

@@ -129,6 +129,34 @@ async def _rates(rest: httpx.AsyncClient, documents: Documents, user_id: str) ->
 
 CHANGES: dict[str, tuple[Prepare, Json]] = {
     "UpdateExchangeRates": (_rates, {"rates": {"AED": "3.6725"}}),
+async def _stream(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    """A connector of which rows were posted, and an account without a connector."""
+    prepared = await _account(rest, documents, user_id)
+    connected = await steps.connect(rest, user_id, permissions=["transactions"])
+
+    async def linked() -> Json | None:
+        found = (await rest.get("/accounts", **on_behalf(user_id))).json()["data"]["accounts"]
+        waiting = await documents["record_postings"].count_documents(
+            {"_id": connected["id"], "dueAt": {"$exists": True}}
+        )
+        return next((each for each in found if "stream" in each and not waiting), None)
+
+    account = await steps.eventually(linked, "an account for a bank's rows")
+    return {**prepared, "connectorId": connected["id"], "stream": account["stream"]}
+
+
+async def _linked(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
+    """An account with a stream."""
+    prepared = await _stream(rest, documents, user_id)
+    query = {"connectorId": ObjectId(prepared["connectorId"])}
+    found = await documents["account_streams"].find_one(query)
+    assert found is not None
+    return {"accountId": str(found["accountId"])}
+
+
+CHANGES: dict[str, tuple[Prepare, Json]] = {
+    "AttachStream": (_stream, {}),
+    "DetachStream": (_linked, {}),
     "CreateCategory": (_user, {"name": "Pets", "type": "expense"}),
     "UpdateCategory": (_category, {"name": "Animals"}),
     "DeleteCategory": (_category, {}),

@@ -138,7 +138,7 @@ class PostingStore(RecordFeed):
     ) -> None:
         if rows:
             taken = {"_id": {"$in": [ObjectId(each.id) for each in rows]}}
-            await self._records.update_many(taken, {"$unset": {UNPOSTED: ""}}, session=session)
+            await self._records.update_many(taken, {"$set": {UNPOSTED: False}}, session=session)
         fields: Document = {
             **({ERASED: "$$REMOVE"} if erased else {}),
             **({VALUED: "$$REMOVE"} if valued else {}),
@@ -157,7 +157,7 @@ class PostingStore(RecordFeed):
     async def defer(self, job: Job[FedConnector], wait: timedelta) -> None:
         await self._jobs.defer(job, self._clock.now() + wait)
 
-    async def ask_again(self, connector_id: str, session: ClientSession) -> None:
+    async def ask_again(self, connector_id: str, session: ClientSession | None = None) -> None:
         await self._requests.ask_again(connector_id, session)
 
     async def _connector(

@@ -1,7 +1,8 @@
 """Has records posted that an earlier release has stored: connector by connector, once.
 
 The walk's place is in the database, so any process goes on with it. To come across a connector twice does no
-harm: what was posted is not posted again.
+harm: what was posted is not posted again. A server of an earlier release that still runs stores records
+without a mark; they get it from the first run after that which comes across them (`records/writes.py`).
 """
 
 from typing import Any

@@ -122,8 +122,9 @@ class RecordStore:
             writes += 1
             await self._store_key(box, guard, session)
             found = await self._found(batch, batches[number], session, unsealed=unsealed)
-            stored = await self._write(batch.writes(batches[number], found), run, session)
-            fresh, is_last = added + stored, number == len(batches) - 1
+            written = batch.writes(batches[number], found)
+            fresh = added + await self._write(written, run, session)
+            stored, is_last = written.posted_later, number == len(batches) - 1
             if is_last:
                 stored += await self._absences.mark(batch, items, periods, session, closes=closes)
             await self._postings.note(records_id, data_type, session, stored=stored, last=is_last)
@@ -166,7 +167,12 @@ class RecordStore:
             keys += [item.key for item in items]
         if not keys:
             return []
-        fields = ["key", "data", *(["mac", "sealed", "closedAt"] if is_compared(data_type) else [])]
+        fields = [
+            "key",
+            "data",
+            UNPOSTED,
+            *(["mac", "sealed", "closedAt"] if is_compared(data_type) else []),
+        ]
         query = {"connectorId": box.records_id, "dataType": data_type, "key": {"$in": keys}}
         cursor = self._records.find(query, fields, session=session, batch_size=2 * BATCH + 1)
         return await cursor.to_list(None)
@@ -179,6 +185,9 @@ class RecordStore:
         ]
         if writes.seen:
             requests.append(UpdateMany({"_id": {"$in": writes.seen}}, {"$set": {"seen": run}}))
+        if writes.unposted:
+            marked = {"$set": {"seen": run, UNPOSTED: True}}
+            requests.append(UpdateMany({"_id": {"$in": writes.unposted}}, marked))
         if writes.removed:
             requests.append(DeleteMany({"_id": {"$in": writes.removed}}))
         if not requests:

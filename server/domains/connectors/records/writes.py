@@ -34,7 +34,16 @@ class Writes:
     inserts: list[Document] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     seen: list[Any] = field(default_factory=list)  # ids of documents that nothing else changes
+    unposted: list[Any] = field(
+        default_factory=list
+    )  # the same of those that get the mark of new ones
     removed: list[Any] = field(default_factory=list)  # ids of documents that are there twice
+
+    @property
+    def posted_later(self) -> int:
+        """How many have the mark of new ones after this."""
+        marked = sum(bool(each.fields.get(UNPOSTED)) for each in self.updates)
+        return len(self.inserts) + len(self.unposted) + marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +123,12 @@ class Batch:
         plain = not _is_sealed(document)
         opened = "closedAt" in document and not isinstance(item.record, HAPPENED)
         changed = opened or (row.changed and not row.is_new)
+        # An earlier release has stored it, and nobody knows of it yet.
+        unposted = self.data_type == POSTED_TYPE and UNPOSTED not in document
         if not (plain or changed):
-            written.seen.append(document["_id"])
+            (written.unposted if unposted else written.seen).append(document["_id"])
             return
-        fields: Document = {"seen": self.run}
+        fields: Document = {"seen": self.run, **({UNPOSTED: True} if unposted else {})}
         if plain or row.changed:
             data = row.data if row.data is not None else self.box.data_of(document)
             fields |= self.box.sealed(

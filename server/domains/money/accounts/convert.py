@@ -9,6 +9,7 @@ from finlink.money.v1 import account_changes_pb2 as changes_pb
 from finlink.money.v1 import account_details_pb2, account_pb2, transaction_pb2
 from finlink.types.v1.money_pb2 import Money
 
+from server.core import money as amounts
 from server.core.model import Changes
 from server.core.texts import needed, tidied
 from server.domains.money.accounts.model import Account, AccountFields, Given, NewAccount
@@ -44,14 +45,19 @@ def updated(made: UpdatedAccount) -> changes_pb.UpdateAccountResponse:
 
 
 def details(
-    account: Account, transactions: Sequence[transaction_pb2.Transaction], at: datetime
+    account: Account,
+    transactions: Sequence[transaction_pb2.Transaction],
+    at: datetime,
+    reported: amounts.Money | None = None,
 ) -> account_details_pb2.AccountDetails:
     balances = {"current": account.balance, "reconciled": account.reconciled}
-    amounts = {name: arguments(Money.DESCRIPTOR, each) for name, each in balances.items()}
+    if reported is not None:
+        balances["reported"] = reported
+    shown = {name: arguments(Money.DESCRIPTOR, each) for name, each in balances.items()}
     return to_message(
         account_details_pb2.AccountDetails,
         account,
-        balances={**amounts, "currency": account.currency, "as_of": at},
+        balances={**shown, "currency": account.currency, "as_of": at},
         transactions=transactions,
     )
 

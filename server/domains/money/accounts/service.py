@@ -164,6 +164,13 @@ class AccountService:
             return balance
         return await self._with_report(owner.id, account_id, day, balance)
 
+    async def reported(self, owner: MoneyOwner, account: Account) -> Money | None:
+        """The newest balance that a bank reports; None for an account that its user keeps."""
+        if self._reports is None or account.source != "connector":
+            return None
+        found = await self._reports.reported(owner.id, account.id)
+        return None if found is None else Money(found[0], account.currency)
+
     async def _with_report(
         self, owner: str, account_id: str, day: date, balance: DayBalance
     ) -> DayBalance:

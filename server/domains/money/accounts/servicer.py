@@ -57,7 +57,9 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         owner = _owner()
         account = await self._service.get(owner, request.account_id)
         newest = await self._newest(owner, account.id)
-        return rpc.GetAccountResponse(data=convert.details(account, newest, self._clock.now()))
+        reported = await self._service.reported(owner, account)
+        found = convert.details(account, newest, self._clock.now(), reported)
+        return rpc.GetAccountResponse(data=found)
 
     async def UpdateAccount(
         self, request: changes_pb.UpdateAccountRequest, context: Context

@@ -76,6 +76,6 @@ def built_posting(
             JobScheduler("postings", feed, poster.post, CONCURRENCY),
             Background("look for overdue postings", poster.report_lag, LAG_SECONDS),
         ],
-        [origins, streams, values],
+        [streams, remembering, values],
         [ValuesOfUser(database, values), origins, streams, memory.payees],
     )

@@ -21,3 +21,8 @@ class Remembering(OriginMemory):
         """All rows of their connectors come again; those that are there stay as they are."""
         for connector_id in await self.origins.forget(owner, transaction_ids, session):
             await self._feed.ask_again(connector_id, session)
+
+    async def erase(self, owner: str, account_id: str) -> None:
+        """Rows of an account that is erased may come back, if their stream flows into another one by then."""
+        for connector_id in await self.origins.erase_of_account(owner, account_id):
+            await self._feed.ask_again(connector_id)

@@ -115,15 +115,18 @@ class OriginStore:
         await self._origins.delete_many(query, session=session)
         return sorted({str(each["sourceId"]) for each in found})
 
-    async def erase(self, owner: str, account_id: str | None = None) -> None:
-        """All of a user; or of the transactions of an account, which are about to be erased."""
-        if account_id is None:
-            await self._origins.delete_many({"owner": ObjectId(owner)})
-            return
+    async def erase(self, owner: str) -> None:
+        await self._origins.delete_many({"owner": ObjectId(owner)})
+
+    async def erase_of_account(self, owner: str, account_id: str) -> list[str]:
+        """Those of the transactions of an account, which are about to be erased; gives their connectors."""
         query = {"owner": ObjectId(owner), "accountId": ObjectId(account_id)}
         found = await self._transactions.find(query, {"_id": 1}).to_list(None)
         ids = [each["_id"] for each in found]
-        await self._origins.delete_many({"owner": ObjectId(owner), "transactionId": {"$in": ids}})
+        of_account = {"owner": ObjectId(owner), "transactionId": {"$in": ids}}
+        origins = await self._origins.find(of_account, {"sourceId": 1}).to_list(None)
+        await self._origins.delete_many(of_account)
+        return sorted({str(each["sourceId"]) for each in origins})
 
 
 class StreamStore:

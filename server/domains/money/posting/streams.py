@@ -84,7 +84,7 @@ class Streams:
             moved = replace(
                 stream,
                 account_id=account_id,
-                moves_from=stream.account_id,
+                moves_from=await self._living(change, stream.account_id),
                 # The opening balance is the user's own.
                 state=replace(stream.state, settled=True),
             )
@@ -140,6 +140,13 @@ class Streams:
         if not found:
             raise AccountNotFound
         return opened(found[0], change.box, change.balance(found[0].id))
+
+    async def _living(self, change: LedgerChange, account_id: str | None) -> str | None:
+        """The account, unless it was deleted."""
+        if account_id is None:
+            return None
+        found = await self._accounts.of(change.owner, change.session, [account_id])
+        return found[0].id if found else None
 
     async def _replace(self, change: LedgerChange, account: Account) -> None:
         await self._accounts.replace(sealed(account, change.owner, change.box), change.session)
