@@ -173,6 +173,22 @@ def verify_audit(
     sys.exit(verify(known))
 
 
+@app.command("verify-money")
+def verify_money(
+    user: Annotated[
+        str | None, typer.Option(help="The userId of one user; all users without it.")
+    ] = None,
+) -> None:
+    """Recount the balances and sums of users from their transactions, while Finlink runs.
+
+    It names users, days, accounts and categories, never amounts, and changes nothing. It works on
+    MONGODB_URI, else on the database of the running `run`. The exit code is 0 if nothing differs.
+    """
+    from server.commands.verify_money import verify_money as verify  # noqa: PLC0415 - as above
+
+    sys.exit(verify(user))
+
+
 @app.command()
 def prepare() -> None:
     """Create the indexes of this version before its first server, which would create them at its start.

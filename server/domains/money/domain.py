@@ -17,6 +17,8 @@ from finlink.money.v1 import (
     transaction_service_pb2_grpc,
 )
 
+from server.core.health import HealthCheck
+from server.domains.money import metrics
 from server.domains.money.accounts import convert as account_convert
 from server.domains.money.accounts import store as account_store
 from server.domains.money.accounts.erasure import AccountErasure
@@ -60,6 +62,9 @@ from server.domains.money.transactions import store as transaction_store
 from server.domains.money.transactions.building import built_transactions
 from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.servicer import TransactionServicer
+from server.domains.money.verification.service import LOOK_SECONDS as CHECK_SECONDS
+from server.domains.money.verification.service import Sampling, Verification
+from server.domains.money.verification.store import CheckStore
 from server.kernel import Domain, Kernel, Parts
 from server.storage.background import Background
 from server.storage.data_keys import DataKeyStore
@@ -77,9 +82,14 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     book = Book(LedgerStore(database), keys, kernel.users, usual.make)
     changes = MoneyChanges(kernel.changes, book)
     budgets = BudgetStore(database)
-    writer = BudgetWriter(changes, budgets, categories, kernel.clock)
+    of_budgets = changes.counted_as("budget")
+    writer = BudgetWriter(of_budgets, budgets, categories, kernel.clock)
     budget_service = BudgetService(
-        changes, book, budgets, writer, accounts, kernel.users, kernel.clock
+        of_budgets, book, budgets, writer, accounts, kernel.users, kernel.clock
+    )
+    budget_items = BudgetItems(of_budgets, writer, kernel.users, kernel.clock)
+    category_service = CategoryService(
+        changes.counted_as("category"), keys, categories, kernel.users, [budget_service]
     )
     budget_items = BudgetItems(changes, writer, kernel.users, kernel.clock)
     category_service = CategoryService(changes, keys, categories, kernel.users, [budget_service])
@@ -99,6 +109,12 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     user_erasure = UserErasure(
         erasures, [*posting.owned, book, categories, accounts, budgets, *transactions.owned]
     )
+    account_service = AccountService(changes, book, keys, accounts, kernel.users, kernel.clock)
+    transactions = built_transactions(
+        kernel, changes.counted_as("transaction"), book, accounts, categories
+    )
+    account_erasure = AccountErasure(database, book, accounts, [transactions.store])
+    user_erasure = UserErasure(erasures, [book, categories, accounts, budgets, *transactions.owned])
     settings, rate_table = kernel.settings.of(MoneySettings), RateStore(database)
     rates = RateService(kernel.changes, rate_table, kernel.users, kernel.clock)
     performance = BudgetPerformance(
@@ -112,6 +128,11 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     async def newest(owner: MoneyOwner, account_id: str) -> list[transaction_pb2.Transaction]:
         found = await transactions.views.newest_of_account(owner, account_id, NEWEST)
         return [transaction_convert.transaction(each) for each in found]
+
+    metrics.show_zeros()
+    checks = CheckStore(database)
+    verification = Verification(book, transactions.store, checks)
+    sampling = Sampling(verification, checks, kernel.clock)
 
     def register(server: Any) -> None:
         category_service_pb2_grpc.add_CategoryServiceServicer_to_server(
@@ -142,8 +163,10 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
             *posting.engines,
             Background("erase accounts", account_erasure.erase_some, ERASE_SECONDS),
             Background("erase the money of users", user_erasure.erase_some, ERASE_SECONDS),
+            Background("recount a sample of ledgers", sampling.sample_due, CHECK_SECONDS),
         ],
         dependents=[MoneyDependents(book, erasures)],
+        checks=[HealthCheck("money", sampling.health)],
         exporters=[category_service, account_service],
         exported={"category": category_convert.exported, "account": account_convert.exported},
     )
