@@ -21,7 +21,7 @@ from server.storage.driver import ClientSession
 _log = structlog.stdlib.get_logger("finlink.money")
 
 EVERY = timedelta(hours=1)
-LOOK_SECONDS = 60.0  # between two looks whether a sample is due, and how much waits to be erased
+LOOK_SECONDS = 15.0  # between two looks whether a sample is due, and how much waits to be erased
 SAMPLE = 20  # users
 _AT_ONCE = 500  # transactions that are opened before others get their turn
 UNREADABLE = "something cannot be opened: its data key is not there, or the document was changed"
