@@ -11,9 +11,6 @@ CLOSED = {
         **dict.fromkeys(("CreateCategory", "UpdateCategory", "DeleteCategory"), "write own"),
         **dict.fromkeys(("ListCategories", "GetCategory"), "read own staff"),
     },
-    "TransactionService": {
-        "ReconcileAccount": "write own",
-    },
     "AccountService": {
         **dict.fromkeys(
             ("CreateAccount", "UpdateAccount", "DeleteAccount", "AttachStream", "DetachStream"),
@@ -26,7 +23,7 @@ CLOSED = {
             (
                 "CreateTransaction", "UpdateTransaction", "DeleteTransaction", "BulkCreateTransactions",
                 "BulkUpdateTransactions", "BulkDeleteTransactions", "RestoreTransaction", "MatchTransaction",
-                "UnmatchTransaction",
+                "UnmatchTransaction", "ReconcileAccount",
             ),
             "write own",
         ),

@@ -16,7 +16,6 @@ from tests.e2e.identity_steps import bearer, with_role
 COLLECTIONS = ("categories", "accounts", "transactions", "transfer_marks", "budgets")
 AMOUNT = {"value": "12.50"}
 BUDGET = {"name": "Plan", "period": "monthly", "startDate": "2026-01-25"}
-COLLECTIONS = ("categories", "accounts")
 ENTERED = {"entered": {"$exists": True}}  # exchange rates that an admin has entered
 
 
@@ -110,6 +109,8 @@ async def _budget_item(rest: httpx.AsyncClient, documents: Documents, user_id: s
     made = await _budget(rest, documents, user_id)
     reply = await rest.get(f"/budgets/{made['id']}/items", **on_behalf(user_id))
     return {**made, "itemId": reply.json()["data"]["items"][0]["id"]}
+
+
 async def loaded_rates(rest: httpx.AsyncClient, user_id: str) -> None:
     """Wait until Finlink has loaded the ECB's rates, as it does when it starts."""
 
@@ -127,8 +128,6 @@ async def _rates(rest: httpx.AsyncClient, documents: Documents, user_id: str) ->
     return {**headers, "date": "2026-10-30", "base": "USD"}
 
 
-CHANGES: dict[str, tuple[Prepare, Json]] = {
-    "UpdateExchangeRates": (_rates, {"rates": {"AED": "3.6725"}}),
 async def _stream(rest: httpx.AsyncClient, documents: Documents, user_id: str) -> Json:
     """A connector of which rows were posted, and an account without a connector."""
     prepared = await _account(rest, documents, user_id)
@@ -155,6 +154,7 @@ async def _linked(rest: httpx.AsyncClient, documents: Documents, user_id: str) -
 
 
 CHANGES: dict[str, tuple[Prepare, Json]] = {
+    "UpdateExchangeRates": (_rates, {"rates": {"AED": "3.6725"}}),
     "AttachStream": (_stream, {}),
     "DetachStream": (_linked, {}),
     "CreateCategory": (_user, {"name": "Pets", "type": "expense"}),
