@@ -272,8 +272,8 @@ def _cors() -> dict[str, Any]:
             "x-api-key, x-on-behalf-of, x-request-id, x-requested-with"
         ),
         "expose_headers": (
-            "content-disposition, etag, retry-after, www-authenticate, x-ratelimit-limit, x-ratelimit-remaining, "
-            "x-ratelimit-reset, x-request-id"
+            "content-disposition, etag, retry-after, www-authenticate, x-ratelimit-limit, "
+            "x-ratelimit-remaining, x-ratelimit-reset, x-request-id"
         ),
         "allow_credentials": True,  # the session's cookie, for the origins above alone
         "max_age": "600",
