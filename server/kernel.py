@@ -173,7 +173,7 @@ class RecordFeed(Protocol):
         """Give all records of the connector the mark of new ones, if somebody has asked for that."""
 
     async def rows(
-        self, job: Job[FedConnector], limit: int, session: ClientSession
+        self, job: Job[FedConnector], limit: int, session: ClientSession | None = None
     ) -> Sequence[FedRecord]:
         """At most so many bank rows that are new, or whose being withdrawn is; oldest first."""
 

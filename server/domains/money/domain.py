@@ -158,9 +158,12 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
 
     return Parts(
         register=register,
-        background=[Background("load exchange rates", loading.load_due, LOOK_SECONDS)],
+        background=[
+            Background("load exchange rates", loading.load_due, LOOK_SECONDS),
+            posting.background,
+        ],
         engines=[
-            *posting.engines,
+            posting.engine,
             Background("erase accounts", account_erasure.erase_some, ERASE_SECONDS),
             Background("erase the money of users", user_erasure.erase_some, ERASE_SECONDS),
             Background("recount a sample of ledgers", sampling.sample_due, CHECK_SECONDS),

@@ -104,7 +104,7 @@ class PostingStore(RecordFeed):
         return ids[-1] if len(ids) == _MARKED_AT_ONCE else None
 
     async def rows(
-        self, job: Job[FedConnector], limit: int, session: ClientSession
+        self, job: Job[FedConnector], limit: int, session: ClientSession | None = None
     ) -> Sequence[FedRecord]:
         records = await self._records_of(job, session)
         if records is None:
@@ -179,7 +179,7 @@ class PostingStore(RecordFeed):
         return RecordSet(connector["userId"], f"{name}.{erased}" if erased else name)
 
     async def _opened(
-        self, records: RecordSet, documents: Sequence[Document], session: ClientSession
+        self, records: RecordSet, documents: Sequence[Document], session: ClientSession | None
     ) -> list[FedRecord]:
         if not documents:
             return []

@@ -7,7 +7,7 @@ from datetime import datetime
 from finlink_words import AccountType
 from msgspec.structs import replace
 
-from server.domains.money.accounts.documents import on_budget, opened, sealed
+from server.domains.money.accounts.documents import opened, planned, sealed
 from server.domains.money.accounts.model import Account
 from server.domains.money.accounts.store import AccountStore
 from server.domains.money.ledger.change import LedgerChange
@@ -89,7 +89,7 @@ class StreamAccounts:
             linked_at=self._now,
             stream=new.name,
         )
-        account = replace(account, on_budget=on_budget(account))
+        account = replace(account, on_budget=planned(account))
         await self._accounts.insert(sealed(account, change.owner, change.box), change.session)
         change.open_account(account.id, opening, None)
         self._living.add(account.id)
@@ -125,6 +125,14 @@ class StreamAccounts:
         after = replace(account, opening=units, rev=change.rev)
         await self._accounts.replace(sealed(after, change.owner, change.box), change.session)
         change.set_opening(account_id, units, after.opening_date)
+
+    async def settle(self, account_id: str, reported: int) -> None:
+        """Make the balance what is reported, unless the user has said what the account began with."""
+        change = self._change
+        (stored,) = await self._accounts.of(change.owner, change.session, [account_id])
+        account = opened(stored, change.box, change.balance(account_id))
+        if not account.opening and account.opening_date is None:
+            await self.set_opening(account_id, reported - account.sums.balance)
 
     async def remove_empty(self, account_id: str) -> None:
         """Without effect on an account that has transactions, or was not made for a connector."""

@@ -209,7 +209,9 @@ class Batch:
         if stream is not None and stream.state.chained is not None:
             start = int(stream.state.chained)
         found: Chain | None = None if start is None else chain(rows, start)
-        found = found or chain(rows)
+        # Of a stream that is no chain, as of two accounts at one bank, a few rows may look like one.
+        if found is None and (stream is None or start is not None):
+            found = chain(rows)
         if stream is None:
             first, opening = rows[0], None if found is None else found.first
             stream = await self._accounts.make(

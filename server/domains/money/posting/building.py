@@ -33,7 +33,8 @@ from server.storage.background import Background
 class PostingParts:
     poster: Poster
     streams: Streams
-    engines: Sequence[Engine]
+    engine: Engine
+    background: Background
     rows: Sequence[AccountRows]  # what is kept of accounts; to be erased before their transactions
     owned: Sequence[Owned]  # what is kept of a user; to be erased before the accounts
 
@@ -72,10 +73,8 @@ def built_posting(
     return PostingParts(
         poster,
         Streams(changes, feed, keys, accounts, streams, values, clock),
-        [
-            JobScheduler("postings", feed, poster.post, CONCURRENCY),
-            Background("look for overdue postings", poster.report_lag, LAG_SECONDS),
-        ],
+        JobScheduler("postings", feed, poster.post, CONCURRENCY),
+        Background("look for overdue postings", poster.report_lag, LAG_SECONDS),
         [streams, remembering, values],
         [ValuesOfUser(database, values), origins, streams, memory.payees],
     )

@@ -34,11 +34,26 @@ def chain(rows: Sequence[BankRow], start: int | None = None) -> Chain | None:
         list(of_day)
         for _, of_day in groupby(sorted(rows, key=attrgetter("day")), attrgetter("day"))
     ]
-    search = _Search()
     try:
-        return next(search.over(days, start), None)
+        return _agreed(_Search().over(days, start), all_known=all(row.direction for row in rows))
     except _TooManySteps:
         return None
+
+
+def _agreed(chains: Iterator[Chain], *, all_known: bool) -> Chain | None:
+    """What all chains have in common; None if their ends are not. With known signs the first one does."""
+    found: Chain | None = None
+    for each in chains:
+        if found is None:
+            found = each
+        elif (each.first, each.last) != (found.first, found.last):
+            return None
+        else:
+            signs = {key: sign for key, sign in found.signs.items() if each.signs.get(key) == sign}
+            found = Chain(found.first, found.last, signs)
+        if all_known:
+            break
+    return found
 
 
 class _Search:

@@ -1,6 +1,8 @@
 """A claimed connector while its rows are posted, step by step."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
 
@@ -13,7 +15,7 @@ from server.domains.money.posting import metrics
 from server.domains.money.posting.accounts import StreamAccounts
 from server.domains.money.posting.batch import Batch, Posted
 from server.domains.money.posting.erasing import Place
-from server.domains.money.posting.model import Progress, Stream
+from server.domains.money.posting.model import Days, Progress, Stream
 from server.domains.money.posting.tools import PostingTools
 from server.domains.money.posting.values import settle, unsettled
 from server.domains.money.transactions.work import Work
@@ -23,6 +25,15 @@ from server.storage.persistence import persistently
 
 T = TypeVar("T")
 LIMIT = 200  # rows a transaction
+PAIRED_AT_ONCE = timedelta(days=90)
+
+
+class Left(Enum):
+    """What a connector still has after all seemed to be done."""
+
+    NOTHING = auto()
+    ROWS = auto()  # that came meanwhile
+    MOVES = auto()
 
 
 class Posting:
@@ -34,7 +45,6 @@ class Posting:
         self._job = job
         self._owner = owner
         self._progress = Progress.of(job.item.state)
-        self._valued = job.item.valued
 
     async def _make(
         self,
@@ -66,6 +76,8 @@ class Posting:
     async def post_rows(self) -> bool:
         """Post some; False once there are no more."""
         tools = self._tools
+        if not await persistently(partial(self._feed.rows, self._job, 1)):
+            return False
 
         async def step(work: Work, accounts: StreamAccounts) -> tuple[int, Posted, Progress]:
             session = work.change.session
@@ -90,51 +102,70 @@ class Posting:
         """Move some into the accounts that have taken streams over; False once there are no more."""
 
         async def step(work: Work, accounts: StreamAccounts) -> bool:
-            for stream in accounts.all:
-                if stream.moves_from is None:
-                    continue
-                if not await self._tools.moving.move_some(work, stream):
-                    await self._end_move(work, accounts, stream)
-                await work.save()
-                await self._feed.take(self._job, [], work.change.session)
-                return True
-            return False
+            stream = next((each for each in accounts.all if each.moves_from is not None), None)
+            if stream is None:
+                return False
+            if not await self._tools.moving.move_some(work, stream):
+                await self._end_move(accounts, stream)
+            await work.save()
+            await self._feed.take(self._job, [], work.change.session)
+            return True
 
         return await self._make(step, "transactions.moved", int)
 
-    async def _end_move(self, work: Work, accounts: StreamAccounts, stream: Stream) -> None:
+    async def _end_move(self, accounts: StreamAccounts, stream: Stream) -> None:
         """Nothing is left to move: the account that was made for the stream goes, if it is empty."""
         before = stream.moves_from
         await accounts.save(replace(stream, moves_from=None))
         if before is not None:
             await accounts.remove_empty(before)
 
-    async def conclude(self) -> bool:
-        """What is decided by all rows together, then the end; False if more has come meanwhile."""
+    async def pair_some(self) -> bool:
+        """Find transfers in the first of many days; False where `conclude` can do the rest."""
+        days = self._progress.days
+        if days is None or days.until - days.since < PAIRED_AT_ONCE:
+            return False
+        first = Days(days.since, days.since + PAIRED_AT_ONCE)
+        left = Progress(Days(first.until + timedelta(days=1), days.until))
+
+        async def step(work: Work, _: StreamAccounts) -> int:
+            paired = await self._tools.pairing.pair(work, first)
+            await work.save()
+            await self._feed.take(self._job, [], work.change.session, state=left.stored)
+            return paired
+
+        await self._make(step, "transactions.paired", int)
+        self._progress = left
+        return True
+
+    async def conclude(self) -> Left:
+        """What is decided by all rows together, then the end, unless something is left."""
         tools = self._tools
         user = await persistently(partial(tools.users.get, self._owner.user_id))
         today = user.preferences.today(tools.clock.now())
 
-        async def step(work: Work, accounts: StreamAccounts) -> tuple[bool, int]:
+        async def step(work: Work, accounts: StreamAccounts) -> tuple[Left, int]:
             change, session = work.change, work.change.session
             if await self._feed.rows(self._job, 1, session):
-                return False, 0
+                return Left.ROWS, 0
+            if any(each.moves_from is not None for each in accounts.all):
+                return Left.MOVES, 0
             done = 0
-            if self._valued or unsettled(accounts.all):
+            if self._job.item.valued or unsettled(accounts.all):
                 holdings = await self._feed.holdings(self._job, session)
                 done += await tools.valuation.apply(
                     change, accounts, self._job.item, holdings, today
                 )
-                done += await settle(change, accounts)
+                done += await settle(accounts)
             if self._progress.days is not None:
                 done += await tools.pairing.pair(work, self._progress.days)
             await work.save()
             await self._feed.take(self._job, [], session, valued=True, state={})
             await self._feed.finish(self._job, session)
-            return True, done
+            return Left.NOTHING, done
 
-        ended, _ = await self._make(step, "accounts.valued", lambda done: done[1])
-        return ended
+        left, _ = await self._make(step, "accounts.valued", lambda made: made[1])
+        return left
 
     async def erase(self) -> None:
         """Erase what was made of records that were erased, before others are posted."""

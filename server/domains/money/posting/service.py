@@ -12,7 +12,7 @@ import structlog
 from server.core.errors import ApiError, SessionEnded
 from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.posting import metrics
-from server.domains.money.posting.posting import Posting
+from server.domains.money.posting.posting import Left, Posting
 from server.domains.money.posting.tools import PostingTools
 from server.jobs.queue import Job, LeaseLost
 from server.kernel import FedConnector
@@ -60,13 +60,15 @@ class Poster:
         posting = Posting(self._tools, job, MoneyOwner(identity, user_id))
         if job.item.erased:
             await posting.erase()
-        while True:
+        left = Left.ROWS
+        while left is not Left.NOTHING:
             while await posting.post_rows():
                 pass
-            while await posting.move_rows():
+            while left is Left.MOVES and await posting.move_rows():
                 pass
-            if await posting.conclude():
-                return
+            while await posting.pair_some():
+                pass
+            left = await posting.conclude()
 
 
 def _is_user_gone(error: Exception) -> bool:

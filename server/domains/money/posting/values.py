@@ -87,16 +87,14 @@ def unsettled(streams: Sequence[Stream]) -> list[Stream]:
     return [each for each in streams if not each.state.settled and each.state.name.startswith(BANK)]
 
 
-async def settle(change: LedgerChange, accounts: StreamAccounts) -> int:
+async def settle(accounts: StreamAccounts) -> int:
     """Once for each account: what is reported, less all that is posted, was there at the beginning."""
     settled = 0
     for stream in unsettled(accounts.all):
         account_id, newest = accounts.account_of(stream.state.name), stream.state.newest
         if account_id is None or newest is None:
             continue
-        posted = change.balance(account_id).balance
-        # The account was made with an opening balance of nothing.
-        await accounts.set_opening(account_id, newest[0] - posted)
+        await accounts.settle(account_id, newest[0])
         await accounts.save(replace(stream, state=replace(stream.state, settled=True)))
         settled += 1
     return settled
