@@ -1,7 +1,7 @@
 """Posts some rows of a connector: origins, transactions, balances and marks in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from server.domains.money.ledger.change import LedgerChange
 from server.domains.money.ledger.month import stored_number
 from server.domains.money.posting.accounts import NewStream, StreamAccounts
 from server.domains.money.posting.chains import Chain, chain
+from server.domains.money.posting.earlier import EarlierRows
 from server.domains.money.posting.memory import PayeeMemory
 from server.domains.money.posting.model import SOURCE, Origin, Stream
 from server.domains.money.posting.payees import payee_of
@@ -19,7 +20,7 @@ from server.domains.money.posting.store import OriginStore
 from server.domains.money.posting.takeovers import LONGEST, takeovers
 from server.domains.money.transactions.model import Kind, Transaction
 from server.domains.money.transactions.model import Origin as Source
-from server.domains.money.transactions.store import TransactionStore
+from server.domains.money.transactions.walks.store import TransactionWalks
 from server.domains.money.transactions.work import Work
 from server.kernel import FedConnector, FedRecord
 from server.security.sealed_box import SealedBox
@@ -59,7 +60,7 @@ class Batch:
         connector: FedConnector,
         accounts: StreamAccounts,
         origins: OriginStore,
-        store: TransactionStore,
+        walks: TransactionWalks,
         memory: PayeeMemory,
         now: datetime,
     ) -> None:
@@ -68,10 +69,11 @@ class Batch:
         self._connector = connector
         self._accounts = accounts
         self._origins = origins
-        self._store = store
+        self._walks = walks
         self._memory = memory
         self._now = now
         self._source = Source(SOURCE, connector.id)
+        self._earlier = EarlierRows(work, self._source, now)
         self._made: dict[bytes, str] = {}  # transactions by the tokens of their rows
         self._pointed: dict[bytes, str] = {}  # the same of rows that were another one before
 
@@ -81,8 +83,8 @@ class Batch:
         tokens = {row.record.id: self._token(row) for row in rows}
         known = await self._origins.find(list(tokens.values()), self._change.session)
         await self._work.load(each.transaction_id for each in known.values())
-        vacant, withdrawn = self._withdraw(rows, tokens, known)
-        linked = self._link_again(rows, tokens, known)
+        vacant, withdrawn = self._earlier.withdraw(rows, tokens, known)
+        linked = self._earlier.link_again(rows, tokens, known)
         new = [
             row
             for row in rows
@@ -92,7 +94,7 @@ class Batch:
         made, taken_over = await self._post_new(new, tokens, vacant, known)
         for each in vacant:
             if (left := self._work.find(each)) is not None and not left.origins:
-                self._leave(left)
+                self._earlier.leave(left)
         await self._origins.withdraw(withdrawn, self._change.session)
         await self._origins.add(
             self._change.owner, self._connector.id, self._made, self._now, self._change.session
@@ -103,61 +105,6 @@ class Batch:
 
     def _token(self, row: BankRow) -> bytes:
         return origin_token(self._change.box, self._connector.platform, row.stream, row.record.key)
-
-    # Rows that were posted before
-
-    def _withdraw(
-        self,
-        rows: Iterable[BankRow],
-        tokens: Mapping[str, bytes],
-        known: Mapping[bytes, Origin],
-    ) -> tuple[list[str], list[bytes]]:
-        """Take the origin from transactions of rows that the bank reports no more.
-
-        Gives those that are left without any, which rows of this batch may take over, and the tokens.
-        """
-        vacant, withdrawn = [], []
-        for row in rows:
-            origin = known.get(tokens[row.record.id])
-            if origin is None or not row.record.withdrawn or origin.withdrawn:
-                continue
-            one = self._work.find(origin.transaction_id)
-            if one is None:  # the user has deleted it, and so it stays
-                continue
-            after = replace(self._touched(one), origins=_without(one, self._source))
-            self._work.replace(after)
-            withdrawn.append(origin.id)
-            if not after.origins:
-                vacant.append(one.id)
-        return vacant, withdrawn
-
-    def _leave(self, one: Transaction) -> None:
-        """Nothing has taken it over: it goes, unless a statement has shown it."""
-        if one.is_reconciled:
-            self._work.replace(replace(one, origins=(Source("manual"),)))
-            return
-        other = self._work.other(one)
-        self._work.bury(one)
-        if other is not None:
-            self._work.replace(self._touched(other.alone()))
-
-    def _link_again(
-        self,
-        rows: Iterable[BankRow],
-        tokens: Mapping[str, bytes],
-        known: Mapping[bytes, Origin],
-    ) -> int:
-        """Rows whose records were erased and are fetched again, of transactions that stayed."""
-        count = 0
-        for row in rows:
-            origin = known.get(tokens[row.record.id])
-            if origin is None or row.record.withdrawn or origin.withdrawn:
-                continue
-            one = self._work.find(origin.transaction_id)
-            if one is not None and self._source not in one.origins:
-                self._work.replace(self._linked(one, row))
-                count += 1
-        return count
 
     # New rows
 
@@ -236,7 +183,7 @@ class Batch:
         """The transactions that were there before and are these rows, after the change."""
         change = self._change
         days = [row.day for row in rows]
-        known = await self._store.between(
+        known = await self._walks.between(
             change.owner, min(days) - LONGEST, max(days) + LONGEST, change.box, change.resolved,
             change.session, [account_id],
         )  # fmt: skip
@@ -256,7 +203,7 @@ class Batch:
         by_id = {row.record.id: row for row in rows}
         found = {}
         for key, one in takeovers(coming, current, SOURCE).items():
-            found[key] = self._linked(one, by_id[key])
+            found[key] = self._earlier.linked(one, by_id[key])
             self._work.replace(found[key])
         return found
 
@@ -292,19 +239,6 @@ class Batch:
             )
         return found
 
-    def _linked(self, one: Transaction, row: BankRow) -> Transaction:
-        """With the user's fields and the bank's origin."""
-        status = "posted" if one.status == "pending" and one.kind != "adjustment" else one.status
-        return replace(
-            self._touched(one),
-            status=status,
-            origins=(*one.origins, self._source),
-            bank_text=row.text or one.bank_text,
-        )
-
-    def _touched(self, one: Transaction) -> Transaction:
-        return replace(one, rev=self._change.rev, updated_at=self._now)
-
 
 def origin_token(box: SealedBox, platform: str, stream: str, key: str) -> bytes:
     """The same for the same row, whatever becomes of connector, records and account."""
@@ -313,7 +247,3 @@ def origin_token(box: SealedBox, platform: str, stream: str, key: str) -> bytes:
 
 def _kind(signed: int) -> Kind:
     return "income" if signed > 0 else "expense" if signed < 0 else "adjustment"
-
-
-def _without(one: Transaction, source: Source) -> tuple[Source, ...]:
-    return tuple(each for each in one.origins if each != source)

@@ -14,16 +14,14 @@ from server.domains.money.posting.moving import Moving
 from server.domains.money.posting.pairing import Pairing
 from server.domains.money.posting.remembering import Remembering
 from server.domains.money.posting.service import CONCURRENCY, LAG_SECONDS, Poster
-from server.domains.money.posting.store import (
-    StreamStore,
-    ValuesOfUser,
-    ValueStore,
-)
+from server.domains.money.posting.store import StreamStore
 from server.domains.money.posting.streams import Streams
 from server.domains.money.posting.tools import PostingTools
+from server.domains.money.posting.valued.store import ValuesOfUser, ValueStore
 from server.domains.money.posting.values import Valuation
 from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.transactions.building import Transactions
+from server.domains.money.transactions.walks.store import TransactionWalks
 from server.jobs.scheduler import JobScheduler
 from server.kernel import Engine, Kernel, RecordFeed
 from server.storage.background import Background
@@ -50,7 +48,7 @@ def built_posting(
     remembering: Remembering,
 ) -> PostingParts:
     metrics.show_zeros()
-    database, clock, store = kernel.database, kernel.clock, transactions.store
+    database, clock, walks = kernel.database, kernel.clock, TransactionWalks(kernel.database)
     streams, values, origins = StreamStore(database), ValueStore(database), remembering.origins
     poster = Poster(
         PostingTools(
@@ -60,13 +58,14 @@ def built_posting(
             accounts=accounts,
             streams=streams,
             origins=origins,
-            store=store,
+            store=transactions.store,
+            walks=walks,
             deletions=transactions.log,
             memory=memory,
             valuation=Valuation(values),
-            pairing=Pairing(store, transactions.marks, transactions.lookups),
-            erasing=Erasing(store, origins),
-            moving=Moving(store, origins),
+            pairing=Pairing(walks, transactions.marks, transactions.lookups),
+            erasing=Erasing(walks, origins),
+            moving=Moving(walks, origins),
             clock=clock,
         )
     )

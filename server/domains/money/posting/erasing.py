@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from server.domains.money.posting.model import SOURCE
 from server.domains.money.posting.store import OriginStore
 from server.domains.money.transactions.model import Origin, Transaction
-from server.domains.money.transactions.store import TransactionStore
+from server.domains.money.transactions.walks.store import TransactionWalks
 from server.domains.money.transactions.work import Work
 
 LIMIT = 200
@@ -23,8 +23,8 @@ Place: TypeAlias = tuple[date, str]
 class Erasing:
     """Driver errors pass through."""
 
-    def __init__(self, store: TransactionStore, origins: OriginStore) -> None:
-        self._store = store
+    def __init__(self, walks: TransactionWalks, origins: OriginStore) -> None:
+        self._walks = walks
         self._origins = origins
 
     async def erase_some(
@@ -32,7 +32,7 @@ class Erasing:
     ) -> tuple[list[str], Place | None]:
         """Look through some; gives those to `hollow` once they are saved, and the next place."""
         change, source = work.change, Origin(SOURCE, connector_id)
-        found = await self._store.some(
+        found = await self._walks.some(
             change.owner, after, LIMIT, change.box, change.resolved, change.session
         )
         ours = [each for each in found if source in each.origins]
@@ -56,12 +56,12 @@ class Erasing:
 
     async def hollow(self, ids: Sequence[str], work: Work) -> None:
         if ids:
-            await self._store.hollow(ids, work.change.session)
+            await self._walks.hollow(ids, work.change.session)
 
     async def hollow_deleted(self, work: Work, connector_id: str, after: str | None) -> str | None:
         """The same for some that the user has deleted; gives the next place."""
         change, source = work.change, Origin(SOURCE, connector_id)
-        found = await self._store.some_deleted(
+        found = await self._walks.some_deleted(
             change.owner, after, LIMIT, change.box, change.resolved, change.session
         )
         await self.hollow([each.id for each in found if source in each.origins], work)

@@ -6,7 +6,7 @@ from server.domains.money.posting.model import SOURCE, Stream
 from server.domains.money.posting.store import OriginStore
 from server.domains.money.posting.takeovers import LONGEST, takeovers
 from server.domains.money.transactions.model import Origin, Transaction
-from server.domains.money.transactions.store import TransactionStore
+from server.domains.money.transactions.walks.store import TransactionWalks
 from server.domains.money.transactions.work import Work
 
 LIMIT = 200
@@ -15,8 +15,8 @@ LIMIT = 200
 class Moving:
     """Driver errors pass through."""
 
-    def __init__(self, store: TransactionStore, origins: OriginStore) -> None:
-        self._store = store
+    def __init__(self, walks: TransactionWalks, origins: OriginStore) -> None:
+        self._walks = walks
         self._origins = origins
 
     async def move_some(self, work: Work, stream: Stream) -> bool:
@@ -33,7 +33,7 @@ class Moving:
         found: list[Transaction] = []
         after = None
         while len(found) < LIMIT:
-            some = await self._store.some(
+            some = await self._walks.some(
                 change.owner, after, LIMIT, change.box, change.resolved, change.session, before
             )
             found += [each for each in some if source in each.origins]
@@ -44,7 +44,7 @@ class Moving:
         if not found:
             return False
         await work.load(each.id for each in found)
-        known = await self._store.between(
+        known = await self._walks.between(
             change.owner, found[0].day - LONGEST, found[-1].day + LONGEST, change.box,
             change.resolved, change.session, [account_id],
         )  # fmt: skip

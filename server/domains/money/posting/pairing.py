@@ -7,8 +7,8 @@ from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.marks import TransferMarks
 from server.domains.money.transactions.matching import pair_up
 from server.domains.money.transactions.model import Transaction
-from server.domains.money.transactions.store import TransactionStore
 from server.domains.money.transactions.transfers import LONGEST, Movement, candidates, certain
+from server.domains.money.transactions.walks.store import TransactionWalks
 from server.domains.money.transactions.work import Work
 
 _KINDS = frozenset({"expense", "income", "transfer"})
@@ -17,8 +17,8 @@ _KINDS = frozenset({"expense", "income", "transfer"})
 class Pairing:
     """Driver errors pass through."""
 
-    def __init__(self, store: TransactionStore, marks: TransferMarks, lookups: Lookups) -> None:
-        self._store = store
+    def __init__(self, walks: TransactionWalks, marks: TransferMarks, lookups: Lookups) -> None:
+        self._walks = walks
         self._marks = marks
         self._lookups = lookups
 
@@ -26,7 +26,7 @@ class Pairing:
         """Pair those with a leg on these days; gives how many."""
         change = work.change
         # A leg up to four days away may have candidates as far away again, which make it uncertain.
-        around = await self._store.between(
+        around = await self._walks.between(
             change.owner, _back(days.since), days.until + 2 * LONGEST, change.box, change.resolved,
             change.session,
         )  # fmt: skip

@@ -83,7 +83,7 @@ class Posting:
             session = work.change.session
             rows = await self._feed.rows(self._job, LIMIT, session)
             batch = Batch(
-                work, self._job.item, accounts, tools.origins, tools.store, tools.memory, work.now
+                work, self._job.item, accounts, tools.origins, tools.walks, tools.memory, work.now
             )
             posted = await batch.post(rows)
             await work.save()

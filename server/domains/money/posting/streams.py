@@ -17,7 +17,8 @@ from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.posting.errors import AccountLinked, StreamNotFound
 from server.domains.money.posting.model import SOURCE
 from server.domains.money.posting.rows import BANK
-from server.domains.money.posting.store import StreamStore, ValueStore
+from server.domains.money.posting.store import StreamStore
+from server.domains.money.posting.valued.store import ValueStore
 from server.domains.money.sealing.service import MoneyKeys
 from server.kernel import RecordFeed
 

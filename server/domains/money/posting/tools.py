@@ -13,6 +13,7 @@ from server.domains.money.posting.store import OriginStore, StreamStore
 from server.domains.money.posting.values import Valuation
 from server.domains.money.transactions.remembered import DeletionLog
 from server.domains.money.transactions.store import TransactionStore
+from server.domains.money.transactions.walks.store import TransactionWalks
 from server.kernel import RecordFeed, Users
 
 
@@ -25,6 +26,7 @@ class PostingTools:
     streams: StreamStore
     origins: OriginStore
     store: TransactionStore
+    walks: TransactionWalks
     deletions: DeletionLog
     memory: PayeeMemory
     valuation: Valuation

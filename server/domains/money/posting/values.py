@@ -10,7 +10,7 @@ from server.domains.money.ledger.month import stored_number
 from server.domains.money.posting.accounts import NewStream, StreamAccounts
 from server.domains.money.posting.model import Stream
 from server.domains.money.posting.rows import BANK, Value, values_of
-from server.domains.money.posting.store import ValueStore
+from server.domains.money.posting.valued.store import ValueStore
 from server.kernel import FedConnector, FedRecord
 
 

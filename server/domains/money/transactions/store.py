@@ -28,17 +28,17 @@ from server.storage.driver import ClientSession, Database, Document, insert
 
 REMEMBERED = timedelta(days=30)  # for which a deleted one can be restored
 _NEWEST = [("date", DESCENDING), ("_id", DESCENDING)]
-_OLDEST = [("date", ASCENDING), ("_id", ASCENDING)]
+OLDEST = [("date", ASCENDING), ("_id", ASCENDING)]
 OF_OWNER, OF_ACCOUNT, OF_CATEGORY, OF_TAG, BY_REV = (
     "owner_newest", "account_newest", "category_newest", "tag_newest", "owner_rev",
 )  # fmt: skip
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     TRANSACTIONS: [
-        IndexModel([("owner", ASCENDING), *_OLDEST], name=OF_OWNER),
-        IndexModel([("accountId", ASCENDING), *_OLDEST], name=OF_ACCOUNT),
-        IndexModel([("owner", ASCENDING), ("categoryIds", ASCENDING), *_OLDEST], name=OF_CATEGORY),
+        IndexModel([("owner", ASCENDING), *OLDEST], name=OF_OWNER),
+        IndexModel([("accountId", ASCENDING), *OLDEST], name=OF_ACCOUNT),
+        IndexModel([("owner", ASCENDING), ("categoryIds", ASCENDING), *OLDEST], name=OF_CATEGORY),
         IndexModel(
-            [("owner", ASCENDING), ("tagTokens", ASCENDING), *_OLDEST],
+            [("owner", ASCENDING), ("tagTokens", ASCENDING), *OLDEST],
             name=OF_TAG,
             partialFilterExpression={"tagTokens": {"$exists": True}},
         ),
@@ -51,7 +51,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel("deletedAt", expireAfterSeconds=int(REMEMBERED.total_seconds())),
     ]
 }
-_EVER = datetime(1, 1, 1, tzinfo=UTC)
+EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +182,9 @@ class TransactionStore:
     ) -> list[Document]:
         """At most so many documents of a list, in its order, after a day and an id."""
         query, index = _query(owner, wanted, box)
-        order = _OLDEST if wanted.oldest_first else _NEWEST
+        order = OLDEST if wanted.oldest_first else _NEWEST
         if after is not None:
-            query = _after(query, after, oldest_first=wanted.oldest_first)
+            query = after_place(query, after, oldest_first=wanted.oldest_first)
         cursor = self._transactions.find(query).sort(order).hint(index).limit(limit)
         return await cursor.to_list(None)
 
@@ -207,17 +207,17 @@ class TransactionStore:
         query = {
             "owner": ObjectId(owner),
             "accountId": ObjectId(account_id),
-            "date": {"$in": [_midnight(day) for day in days]},
+            "date": {"$in": [midnight(day) for day in days]},
         }
-        return await self._transactions.find(query).sort(_OLDEST).hint(OF_ACCOUNT).to_list(None)
+        return await self._transactions.find(query).sort(OLDEST).hint(OF_ACCOUNT).to_list(None)
 
     async def all(
         self, owner: str, session: ClientSession | None = None
     ) -> AsyncIterator[Document]:
         """All that a user has, oldest first, but for those that were deleted."""
-        query = {"owner": ObjectId(owner), "date": {"$gte": _EVER}}
+        query = {"owner": ObjectId(owner), "date": {"$gte": EVER}}
         async for document in (
-            self._transactions.find(query, session=session).sort(_OLDEST).hint(OF_OWNER)
+            self._transactions.find(query, session=session).sort(OLDEST).hint(OF_OWNER)
         ):
             yield document
 
@@ -228,7 +228,7 @@ class TransactionStore:
         query = {
             "accountId": ObjectId(account_id),
             "owner": ObjectId(owner),
-            "date": {"$gte": _EVER, "$lte": _midnight(until)},
+            "date": {"$gte": EVER, "$lte": midnight(until)},
             "status": "posted",
         }
         change = {"$set": {"status": RECONCILED, "rev": rev}}
@@ -245,80 +245,11 @@ class TransactionStore:
         deleted = {"owner": ObjectId(owner), "was.accountId": account}
         await self._transactions.delete_many(deleted)
 
-    async def between(
-        self,
-        owner: str,
-        since: date,
-        until: date,
-        box: SealedBox,
-        resolved: Resolved,
-        session: ClientSession,
-        account_ids: Sequence[str] = (),
-    ) -> list[Transaction]:
-        """All of some days, both included, oldest first; of all accounts, or of some."""
-        query: Document = {"owner": ObjectId(owner), "date": _range(since, until)}
-        index = OF_OWNER
-        if account_ids:
-            query["accountId"], index = _one_of(account_ids), OF_ACCOUNT
-        found = self._transactions.find(query, session=session).sort(_OLDEST).hint(index)
-        return [opened_transaction(each, box, resolved) for each in await found.to_list(None)]
-
-    async def some(
-        self,
-        owner: str,
-        after: tuple[date, str] | None,
-        limit: int,
-        box: SealedBox,
-        resolved: Resolved,
-        session: ClientSession,
-        account_id: str | None = None,
-    ) -> list[Transaction]:
-        """The next of all that are there, or of an account's, oldest first."""
-        query: Document = {"owner": ObjectId(owner), "date": {"$gte": _EVER}}
-        if account_id is not None:
-            query["accountId"] = ObjectId(account_id)
-        if after is not None:
-            query = _after(query, after, oldest_first=True)
-        index = OF_OWNER if account_id is None else OF_ACCOUNT
-        found = self._transactions.find(query, session=session).sort(_OLDEST).hint(index)
-        documents = await found.limit(limit).to_list(None)
-        return [opened_transaction(each, box, resolved) for each in documents]
-
-    async def some_deleted(
-        self,
-        owner: str,
-        after: str | None,
-        limit: int,
-        box: SealedBox,
-        resolved: Resolved,
-        session: ClientSession,
-    ) -> list[Transaction]:
-        """The next of those that were deleted and can be restored, by id."""
-        query: Document = {
-            "owner": ObjectId(owner),
-            "date": None,  # so that an index has them
-            "sealed": {"$exists": True},
-            "deletedAt": {"$ne": None},
-        }
-        if after is not None:
-            query["_id"] = {"$gt": ObjectId(after)}
-        found = self._transactions.find(query, session=session).hint(OF_OWNER)
-        documents = await found.sort("_id", ASCENDING).limit(limit).to_list(None)
-        return [opened_transaction({**each, **each["was"]}, box, resolved) for each in documents]
-
-    async def hollow(self, ids: Sequence[str], session: ClientSession) -> None:
-        """Leave nothing of deleted ones but that they were deleted."""
-        await self._transactions.update_many(
-            {"_id": {"$in": [ObjectId(each) for each in ids]}, "deletedAt": {"$exists": True}},
-            {"$unset": {"sealed": "", "was": ""}},
-            session=session,
-        )
-
     async def newest(self, owner: str, since: date, limit: int) -> list[Document]:
         """Those from a day on that may be a leg of a transfer by what is plain, newest first."""
         query = {
             "owner": ObjectId(owner),
-            "date": {"$gte": _midnight(since)},
+            "date": {"$gte": midnight(since)},
             "kind": {"$in": ["expense", "income", "transfer"]},
             "status": {"$ne": "pending"},
         }
@@ -333,19 +264,19 @@ class TransactionStore:
 
 def _query(owner: str, wanted: Wanted, box: SealedBox) -> tuple[Document, str]:
     """The query, and the index whose order is the list's."""
-    days: Document = {"$gte": _midnight(wanted.since) if wanted.since else _EVER}
+    days: Document = {"$gte": midnight(wanted.since) if wanted.since else EVER}
     if wanted.until:
-        days["$lte"] = _midnight(wanted.until)
+        days["$lte"] = midnight(wanted.until)
     query: Document = {"owner": ObjectId(owner), "date": days}
     index = OF_OWNER
     if wanted.tag is not None:
         query["tagTokens"] = tag_token(box, wanted.tag)
         index = OF_TAG
     if wanted.category_ids:
-        query["categoryIds"] = _one_of(wanted.category_ids)
+        query["categoryIds"] = one_of(wanted.category_ids)
         index = OF_CATEGORY if wanted.tag is None else index
     if wanted.account_ids:
-        query["accountId"] = _one_of(wanted.account_ids)
+        query["accountId"] = one_of(wanted.account_ids)
         index = OF_ACCOUNT if index == OF_OWNER else index
     if wanted.kinds:
         query["kind"] = {"$in": list(wanted.kinds)}
@@ -354,14 +285,14 @@ def _query(owner: str, wanted: Wanted, box: SealedBox) -> tuple[Document, str]:
     return query, index
 
 
-def _one_of(ids: Sequence[str | None]) -> Any:
+def one_of(ids: Sequence[str | None]) -> Any:
     found = [None if each is None else ObjectId(each) for each in ids]
     return found[0] if len(found) == 1 else {"$in": found}
 
 
-def _after(query: Document, after: tuple[date, str], *, oldest_first: bool) -> Document:
+def after_place(query: Document, after: tuple[date, str], *, oldest_first: bool) -> Document:
     """The part of a list that follows a day and an id."""
-    day, last = _midnight(after[0]), ObjectId(after[1])
+    day, last = midnight(after[0]), ObjectId(after[1])
     beyond, end = ("$gt", "$gte") if oldest_first else ("$lt", "$lte")
     bounds = {**query["date"], end: day}
     if query["date"].get(end) is not None:
@@ -371,9 +302,5 @@ def _after(query: Document, after: tuple[date, str], *, oldest_first: bool) -> D
     return {**query, "date": bounds, "$or": either}
 
 
-def _range(since: date, until: date) -> Document:
-    return {"$gte": _midnight(since), "$lte": _midnight(until)}
-
-
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
