@@ -91,16 +91,15 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     category_service = CategoryService(
         changes.counted_as("category"), keys, categories, kernel.users, [budget_service]
     )
-    budget_items = BudgetItems(changes, writer, kernel.users, kernel.clock)
-    category_service = CategoryService(changes, keys, categories, kernel.users, [budget_service])
     (feed,) = [parts.feed for parts in others if parts.feed is not None]
     memory = PayeeMemory(PayeeStore(database), Lookups(accounts, categories))
     remembering = Remembering(OriginStore(database), feed)
+    of_transactions = changes.counted_as("transaction")
     transactions = built_transactions(
-        kernel, changes, book, accounts, categories, memory, [remembering]
+        kernel, of_transactions, book, accounts, categories, memory, [remembering]
     )
     posting = built_posting(
-        kernel, feed, changes, keys, accounts, transactions, memory, remembering
+        kernel, feed, of_transactions, keys, accounts, transactions, memory, remembering
     )
     account_service = AccountService(
         changes, book, keys, accounts, kernel.users, kernel.clock, posting.streams
@@ -109,12 +108,6 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
     user_erasure = UserErasure(
         erasures, [*posting.owned, book, categories, accounts, budgets, *transactions.owned]
     )
-    account_service = AccountService(changes, book, keys, accounts, kernel.users, kernel.clock)
-    transactions = built_transactions(
-        kernel, changes.counted_as("transaction"), book, accounts, categories
-    )
-    account_erasure = AccountErasure(database, book, accounts, [transactions.store])
-    user_erasure = UserErasure(erasures, [book, categories, accounts, budgets, *transactions.owned])
     settings, rate_table = kernel.settings.of(MoneySettings), RateStore(database)
     rates = RateService(kernel.changes, rate_table, kernel.users, kernel.clock)
     performance = BudgetPerformance(
