@@ -22,6 +22,7 @@ from server.domains.money.transactions.documents import (
     opened_transaction,
     tag_token,
 )
+from server.domains.money.transactions.marks import MARKS
 from server.domains.money.transactions.model import RECONCILED, Transaction
 from server.security.sealed_box import SealedBox
 from server.storage.driver import ClientSession, Database, Document, insert
@@ -49,7 +50,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             partialFilterExpression={"externalToken": {"$exists": True}},
         ),
         IndexModel("deletedAt", expireAfterSeconds=int(REMEMBERED.total_seconds())),
-    ]
+    ],
+    MARKS: [IndexModel([("owner", ASCENDING), ("state", ASCENDING), ("at", ASCENDING)])],
 }
 EVER = datetime(1, 1, 1, tzinfo=UTC)
 
