@@ -25,6 +25,7 @@ from server.domains.money.accounts.erasure import AccountErasure
 from server.domains.money.accounts.service import AccountService
 from server.domains.money.accounts.servicer import AccountServicer
 from server.domains.money.accounts.store import AccountStore
+from server.domains.money.budgets import convert as budget_convert
 from server.domains.money.budgets import store as budget_store
 from server.domains.money.budgets.items import BudgetItems
 from server.domains.money.budgets.performance import BudgetPerformance
@@ -60,6 +61,7 @@ from server.domains.money.settings import MoneySettings
 from server.domains.money.transactions import convert as transaction_convert
 from server.domains.money.transactions import store as transaction_store
 from server.domains.money.transactions.building import built_transactions
+from server.domains.money.transactions.export import TransactionExport
 from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.servicer import TransactionServicer
 from server.domains.money.verification.service import LOOK_SECONDS as CHECK_SECONDS
@@ -163,8 +165,18 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
         ],
         dependents=[MoneyDependents(book, erasures)],
         checks=[HealthCheck("money", sampling.health)],
-        exporters=[category_service, account_service],
-        exported={"category": category_convert.exported, "account": account_convert.exported},
+        exporters=[
+            category_service,
+            account_service,
+            TransactionExport(transactions.views, kernel.users),
+            budget_service,
+        ],
+        exported={
+            "category": category_convert.exported,
+            "account": account_convert.exported,
+            "transaction": transaction_convert.exported,
+            "budget": budget_convert.exported,
+        },
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from finlink.exports.v1 import export_service_pb2
 from finlink.money.v1 import budget_analysis_pb2 as analysis_pb
 from finlink.money.v1 import budget_changes_pb2 as changes_pb
 from finlink.money.v1 import budget_pb2 as pb
@@ -118,6 +119,10 @@ def budget(found: Budget) -> pb.Budget:
     message.created_at.FromDatetime(found.created_at)
     message.updated_at.FromDatetime(found.updated_at)
     return message
+
+
+def exported(found: Budget) -> export_service_pb2.ExportUserResponse:
+    return export_service_pb2.ExportUserResponse(budget=budget(found))
 
 
 def item(of: Budget, found: Item) -> pb.BudgetItem:

@@ -1,6 +1,6 @@
 """Use cases of budgets."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -27,7 +27,7 @@ from server.domains.money.ledger.change import LedgerChange
 from server.domains.money.ledger.changes import MoneyChanges
 from server.domains.money.ledger.model import LedgerView, MoneyOwner
 from server.domains.money.ledger.service import Book
-from server.kernel import Users
+from server.kernel import Exported, Users
 from server.storage.driver import ClientSession
 from server.storage.repository import new_id
 
@@ -60,6 +60,13 @@ class BudgetService:
             return []
         found = await self._store.of(owner.id, view.box)
         return [resolved_budget(each, view.resolved) for each in found if each.archived == archived]
+
+    async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
+        """All budgets of a user, for the user's export."""
+        owner = MoneyOwner(await self._users.identity(user_id), user_id)
+        for archived in (False, True):
+            for each in await self.list(owner, archived=archived):
+                yield "budget", each
 
     async def get(self, owner: MoneyOwner, budget_id: str) -> Budget:
         """Raises BudgetNotFound."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from finlink.exports.v1 import export_service_pb2
 from finlink.money.v1 import transaction_bulk_pb2 as bulk_pb
 from finlink.money.v1 import transaction_lists_pb2 as lists_pb
 from finlink.money.v1 import transaction_pb2 as pb
@@ -67,6 +68,10 @@ def transaction(shown: Shown) -> pb.Transaction:
     if shown.balance_after is not None:
         message.balance_after.CopyFrom(_money(shown.balance_after, shown.currency))
     return message
+
+
+def exported(shown: Shown) -> export_service_pb2.ExportUserResponse:
+    return export_service_pb2.ExportUserResponse(transaction=transaction(shown))
 
 
 def _transfer(shown: Shown) -> pb.Transfer | None:
