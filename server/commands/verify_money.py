@@ -16,9 +16,9 @@ from server.domains.money.ledger.service import Book
 from server.domains.money.ledger.store import LedgerStore
 from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.transactions.store import TransactionStore
-from server.domains.money.verification.model import Report
-from server.domains.money.verification.service import Verification
-from server.domains.money.verification.store import CheckStore
+from server.domains.money.transactions.verification.model import Report
+from server.domains.money.transactions.verification.service import Verification
+from server.domains.money.transactions.verification.store import CheckStore
 from server.domains.users.errors import UserNotFound
 from server.domains.users.service import UserDirectory
 from server.domains.users.store import UserStore

@@ -64,9 +64,9 @@ from server.domains.money.transactions.building import built_transactions
 from server.domains.money.transactions.export import TransactionExport
 from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.servicer import TransactionServicer
-from server.domains.money.verification.service import LOOK_SECONDS as CHECK_SECONDS
-from server.domains.money.verification.service import Sampling, Verification
-from server.domains.money.verification.store import CheckStore
+from server.domains.money.transactions.verification.service import LOOK_SECONDS as CHECK_SECONDS
+from server.domains.money.transactions.verification.service import Sampling, Verification
+from server.domains.money.transactions.verification.store import CheckStore
 from server.kernel import Domain, Kernel, Parts
 from server.storage.background import Background
 from server.storage.data_keys import DataKeyStore

@@ -8,20 +8,23 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
 from server.domains.money.ledger.erasure import MoneyDependents
 from server.domains.money.ledger.store import ERASURES, LEDGERS, ROLLUPS, ErasureStore
 from server.domains.money.transactions.documents import TRANSACTIONS, document_of
-from server.domains.money.verification.model import MOST_SHOWN, Recounted, Report
-from server.domains.money.verification.service import (
+from server.domains.money.transactions.model import Origin
+from server.domains.money.transactions.verification.model import MOST_SHOWN, Recounted, Report
+from server.domains.money.transactions.verification.service import (
     EVERY,
     NO_LEDGER,
+    NO_ORIGIN,
     UNREADABLE,
     Sampling,
     Verification,
 )
-from server.domains.money.verification.store import CHECKS, CheckStore
+from server.domains.money.transactions.verification.store import CHECKS, ORIGINS, CheckStore
 from server.security.ring import KeyRing
 from server.storage.driver import Database
 from tests.domains.money.transactions.world import TurnedClock, World, new_world
@@ -57,9 +60,7 @@ async def spoil(world: World) -> None:
     transaction = made.transaction
     box = (await world.view()).box
     assert box is not None
-    changed: Any = type(transaction)
-    fields = {name: getattr(transaction, name) for name in transaction.__struct_fields__}
-    document = document_of(changed(**{**fields, "units": transaction.units + 1}), box)
+    document = document_of(replace(transaction, units=transaction.units + 1), box)
     await world.database.collection(TRANSACTIONS).replace_one({"_id": document["_id"]}, document)
 
 
@@ -90,6 +91,20 @@ async def test_a_transaction_that_passed_the_ledger_by_is_found(recounts: Recoun
         f"2026-11-03: account {account}, category none, code 0",
         f"account {account}: posted",
     ]
+
+
+async def test_a_row_of_a_bank_without_its_origin_is_found(recounts: Recounts) -> None:
+    world = recounts.world
+    transaction = (await world.create("10.00")).transaction
+    box = (await world.view()).box
+    assert box is not None
+    synced = replace(transaction, origins=(Origin("connector", str(ObjectId())),))
+    document = document_of(synced, box)
+    await world.database.collection(TRANSACTIONS).replace_one({"_id": document["_id"]}, document)
+    assert (await recounts.now()).differences == (f"transaction {transaction.id}: {NO_ORIGIN}",)
+    origin = {"owner": ObjectId(world.owner.id), "transactionId": ObjectId(transaction.id)}
+    await world.database.collection(ORIGINS).insert_one(origin)
+    assert (await recounts.now()).differences == ()
 
 
 async def test_a_lost_month_is_found(recounts: Recounts) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bson import ObjectId
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
@@ -11,9 +12,10 @@ from server.domains.money.accounts.store import ACCOUNTS
 from server.domains.money.ledger.store import ERASURES, LEDGERS
 from server.domains.money.transactions.documents import TRANSACTIONS
 from server.domains.money.transactions.store import OF_OWNER
-from server.storage.driver import Database, Document
+from server.storage.driver import ClientSession, Database, Document
 
 CHECKS = "money_checks"
+ORIGINS = "transaction_origins"  # of the poster
 _SAMPLE = "sample"
 _LIVING: Document = {"endedAt": {"$exists": False}}
 _BEING_ERASED: Document = {"deletingAt": {"$exists": True}}
@@ -37,6 +39,7 @@ class CheckStore:
         self._accounts = database.collection(ACCOUNTS)
         self._erasures = database.collection(ERASURES)
         self._transactions = database.collection(TRANSACTIONS)
+        self._origins = database.collection(ORIGINS)
         self._checks = database.collection(CHECKS)
 
     async def count(self) -> int:
@@ -78,6 +81,12 @@ class CheckStore:
         times = [user["requestedAt"]] if user else []
         times += [account["deletingAt"]] if account else []
         return users + accounts, min(times, default=None)
+
+    async def with_origin(self, owner: str, session: ClientSession) -> set[str]:
+        """The transactions of a user that rows of a bank are known to be."""
+        query, only = {"owner": ObjectId(owner)}, {"_id": 0, "transactionId": 1}
+        cursor = self._origins.find(query, only, session=session)
+        return {str(each["transactionId"]) async for each in cursor}
 
     async def take_turn(self, now: datetime, pause: timedelta) -> bool:
         """Whether this process makes the next sample; if it dies, there is none until the one after."""

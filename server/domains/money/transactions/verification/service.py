@@ -13,8 +13,8 @@ from server.domains.money.ledger.model import Entry
 from server.domains.money.ledger.service import Book
 from server.domains.money.transactions.documents import opened_transaction
 from server.domains.money.transactions.store import TransactionStore
-from server.domains.money.verification.model import Recounted, Report
-from server.domains.money.verification.store import CheckStore, Sampled
+from server.domains.money.transactions.verification.model import Recounted, Report
+from server.domains.money.transactions.verification.store import CheckStore, Sampled
 from server.security.encryption import Undecipherable
 from server.storage.driver import ClientSession
 
@@ -25,6 +25,7 @@ LOOK_SECONDS = 15.0  # between two looks whether a sample is due, and how much w
 SAMPLE = 20  # users
 _AT_ONCE = 500  # transactions that are opened before others get their turn
 UNREADABLE = "something cannot be opened: its data key is not there, or the document was changed"
+NO_ORIGIN = "its origin is lost, so that a sync may add it again"
 NO_LEDGER = "has transactions and no ledger"
 
 
@@ -37,7 +38,7 @@ class Verification:
         self._checks = checks
 
     async def of_user(self, owner: str) -> Recounted:
-        count = 0
+        count, from_bank = 0, set[str]()
 
         async def entries(session: ClientSession) -> AsyncIterator[Entry]:
             nonlocal count
@@ -46,7 +47,10 @@ class Verification:
                 return
             async for document in self._transactions.all(owner, session):
                 # What deleted categories stand for is the ledger's to say.
-                yield opened_transaction(document, view.box, lambda category: category).entry
+                each = opened_transaction(document, view.box, lambda category: category)
+                if any(origin.source == "connector" for origin in each.origins):
+                    from_bank.add(each.id)
+                yield each.entry
                 count += 1
                 if count % _AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -54,11 +58,14 @@ class Verification:
         try:
             async with self._book.moment() as session:
                 found = await self._book.recount(owner, entries(session), session)
+                if from_bank:
+                    from_bank -= await self._checks.with_origin(owner, session)
         except Undecipherable:
             if not await self._book.exists(owner):  # deleted meanwhile, with its key
                 return Recounted(owner)
             return Recounted(owner, count, (UNREADABLE,), unreadable=True)
-        return Recounted(owner, count, tuple(found))
+        lost = [f"transaction {each}: {NO_ORIGIN}" for each in sorted(from_bank)]
+        return Recounted(owner, count, (*found, *lost))
 
     async def of_all(self, progress: Callable[[Report, int], None]) -> Report:
         """`progress` is given what was found so far, and roughly of how many users."""
