@@ -159,7 +159,7 @@ class FedRecord:
 class RecordFeed(Protocol):
     """Records of connectors, each until another domain has taken it: a connector at a time, under a lease.
 
-    What is taken, and what is made of it, is one transaction. Methods with a job raise LeaseLost.
+    Taking records, and storing what is made of them, is one transaction. Methods with a job raise LeaseLost.
     """
 
     async def claim(self, *, abandoned: bool) -> Job[FedConnector] | None: ...
@@ -193,7 +193,7 @@ class RecordFeed(Protocol):
         """Take rows; `erased` and `valued`: what the connector said of these is done."""
 
     async def finish(self, job: Job[FedConnector], session: ClientSession) -> None:
-        """Nothing is left. What comes at the same moment makes it begin again."""
+        """Nothing is left. A record that comes at the same moment makes it begin again."""
 
     async def defer(self, job: Job[FedConnector], wait: timedelta) -> None:
         """Nothing can be done now: it is due again after a while."""

@@ -1,4 +1,4 @@
-"""What can go wrong with a user's money, whatever it is."""
+"""Errors of a user's money that are not of one part alone."""
 
 from server.core.errors import ApiError
 

@@ -41,7 +41,7 @@ _INSTRUMENTS: dict[str, HoldingKind] = {
     "INVIT": "invit", "SGB": "bond", "NPS": "nps", "MUTUAL_FUNDS": "account", "EPF": "account",
     "CREDIT_CARD": "liability", "LOAN": "liability",
 }  # fmt: skip
-# What a liability is, by its summary or its instrument.
+# The kind of a liability, by its summary or its instrument.
 _DEBTS: dict[str, Literal["card", "loan"]] = {
     "creditCardSummary": "card", "loanSummary": "loan", "CREDIT_CARD": "card", "LOAN": "loan",
 }  # fmt: skip

@@ -14,7 +14,7 @@ _COLUMNS = ("name", "balance", "currency", "type", "newest", "from", "id")
 
 @command("accounts list", rpc="ListAccounts", example="finlink accounts list --type bank")
 def list_accounts(cli: Cli, request: Any) -> None:
-    """Lists accounts with their balances, and sums them up by currency. What is owed is negative."""
+    """Lists accounts with their balances, and sums them up by currency. Debts are negative."""
     data = output.to_json(rpcs.named(cli, "ListAccounts")(request).data)
     if cli.as_json:
         cli.put(data)

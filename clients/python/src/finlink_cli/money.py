@@ -1,4 +1,4 @@
-"""What commands about money share: names of accounts and categories, and amounts to add and to show."""
+"""Shared by the commands about money: names of accounts and categories, and amounts to add and to show."""
 
 from __future__ import annotations
 

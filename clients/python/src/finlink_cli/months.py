@@ -43,7 +43,7 @@ class Month:
 
     @cached_property
     def days(self) -> list[Decimal]:
-        """What was spent on each day."""
+        """The spending of each day."""
         found = [Decimal(0)] * int(days_of(self.name)[1][-2:])
         for each in self.rows:
             sign = _SPENDING.get(each["kind"], 0)

@@ -29,6 +29,6 @@ def bar(value: Decimal, whole: Decimal, width: int) -> str:
 
 
 def _steps(value: Decimal, whole: Decimal, most: int) -> int:
-    """What is not nothing is seen."""
+    """Any value above 0 has at least one step."""
     found = round(max(value, Decimal(0)) / whole * most)
     return min(max(found, 1 if value > 0 else 0), most)

@@ -25,7 +25,7 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
     example="finlink transactions list --from-date 2026-11-01 --kind expense",
 )
 def list_transactions(cli: Cli, request: Any, everything: All = False) -> None:
-    """Lists transactions, newest first. What goes out is negative."""
+    """Lists transactions, newest first. Outflows are negative."""
     call = rpcs.named(cli, "ListTransactions")
     if cli.as_json:
         replies.show_list(cli, call, request, everything=everything)
@@ -104,7 +104,8 @@ def month(
 ) -> None:
     """Plots what was spent on each day of a month, and sums it up by category.
 
-    Refunds lessen what was spent. What is pending, left out of analytics or a transfer counts as nothing.
+    Refunds lessen what was spent. Transfers, and transactions that are pending or left out of analytics, do
+    not count.
     """
     if not _MONTH.fullmatch(month):
         raise wrong_usage(f"MONTH must be as 2026-11, not {month}")

@@ -1,7 +1,7 @@
 """Hands out what syncs have brought, to whoever keeps books of it (`kernel.RecordFeed`).
 
-A connector is a job (`server/jobs`) while something of it waits. What waits has a mark in its own document,
-so a worker that dies loses nothing, and the next one finds what is left.
+A connector is a job (`server/jobs`) while something of it waits. Each thing that waits has a mark in its own
+document, so a worker that dies loses nothing, and the next one finds what is left.
 """
 
 from collections.abc import Coroutine, Mapping, Sequence
@@ -88,7 +88,7 @@ class PostingStore(RecordFeed):
                 raise LeaseLost
             if after is None:
                 break
-        # Whoever has asked again meanwhile has it done again.
+        # If somebody has asked again meanwhile, it is done again.
         left = {"$cond": [{"$eq": [f"${MARKING}", asked[MARKING]]}, "$$REMOVE", f"${MARKING}"]}
         if not await self._jobs.keep(job, {MARKING: left}):
             raise LeaseLost
@@ -148,7 +148,7 @@ class PostingStore(RecordFeed):
             raise LeaseLost
 
     async def finish(self, job: Job[FedConnector], session: ClientSession) -> None:
-        # What was asked for since the claim and is not done makes it due again.
+        # Work that was asked for since the claim and is not done makes it due again.
         left = {"$or": [{"$ifNull": [f"${each}", False]} for each in (ERASED, VALUED, MARKING)]}
         due = {"$cond": [left, self._clock.now(), "$$REMOVE"]}
         if not await self._jobs.finish(job, session=session, due=due):

@@ -66,7 +66,7 @@ class DayBalance:
 
 
 class Reports(Protocol):
-    """What banks and houses say of accounts."""
+    """Balances and values of accounts, as banks and houses report them."""
 
     async def reported(self, owner: str, account_id: str) -> tuple[int, date] | None:
         """The newest balance, and its day."""

@@ -23,7 +23,7 @@ Convert = Callable[[int, str, date], int | None]
 
 @dataclass(slots=True)
 class Flow:
-    """What was spent, by category, and earned in one period."""
+    """Spending by category, and income, of one period."""
 
     spent: defaultdict[str | None, int] = field(default_factory=lambda: defaultdict(int))
     spent_by_today: defaultdict[str | None, int] = field(default_factory=lambda: defaultdict(int))
@@ -57,7 +57,7 @@ def status_of(spent: int, available: int, alert_percents: Sequence[int]) -> Budg
 
 
 def carried(rollover: BudgetRollover, remaining: int) -> int:
-    """What goes over into the next period."""
+    """The amount that goes over into the next period."""
     if rollover == "none":
         return 0
     return max(remaining, 0) if rollover == "surplus" else remaining

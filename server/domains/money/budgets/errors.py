@@ -1,4 +1,4 @@
-"""What can go wrong with budgets."""
+"""Errors of budgets."""
 
 from server.core.errors import ApiError
 

@@ -1,4 +1,4 @@
-"""What a budget is. Amounts are whole minor units of the budget's currency."""
+"""Budgets and their items. Amounts are whole minor units of the budget's currency."""
 
 from datetime import date, datetime
 

@@ -41,7 +41,9 @@ def chain(rows: Sequence[BankRow], start: int | None = None) -> Chain | None:
 
 
 def _agreed(chains: Iterator[Chain], *, all_known: bool) -> Chain | None:
-    """What all chains have in common; None if their ends are not. With known signs the first one does."""
+    """The part that all chains have in common; None if their ends differ.
+
+    With known signs the first one does."""
     found: Chain | None = None
     for each in chains:
         if found is None:

@@ -1,7 +1,8 @@
 """Erases what was made of records that a user had erased with their connector.
 
 Transactions with another origin stay and lose the bank's part; the others go, with the memory of their rows,
-so that connecting again brings them back. What the user had deleted loses its content and stays deleted.
+so that connecting again brings them back. A transaction that the user had deleted loses its content and
+stays deleted.
 """
 
 from collections.abc import Sequence

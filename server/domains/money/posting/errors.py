@@ -1,4 +1,4 @@
-"""What can go wrong with streams."""
+"""Errors of streams."""
 
 from server.core.errors import ApiError
 

@@ -1,4 +1,4 @@
-"""What the poster remembers of streams, and how far it is with a connector."""
+"""The poster's memory of streams, and how far it is with a connector."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -76,7 +76,7 @@ class Progress(msgspec.Struct, omit_defaults=True):
 
 
 class ValueMonth(msgspec.Struct, array_like=True):
-    """What an account was worth on days of a month, in the order of days."""
+    """The worth of an account on days of a month, in the order of days."""
 
     days: list[int]
     units: list[Number]

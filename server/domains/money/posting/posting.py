@@ -29,7 +29,7 @@ PAIRED_AT_ONCE = timedelta(days=90)
 
 
 class Left(Enum):
-    """What a connector still has after all seemed to be done."""
+    """The work that a connector still has after all seemed to be done."""
 
     NOTHING = auto()
     ROWS = auto()  # that came meanwhile
@@ -139,7 +139,7 @@ class Posting:
         return True
 
     async def conclude(self) -> Left:
-        """What is decided by all rows together, then the end, unless something is left."""
+        """Do what all rows together decide, then end, unless something is left."""
         tools = self._tools
         user = await persistently(partial(tools.users.get, self._owner.user_id))
         today = user.preferences.today(tools.clock.now())

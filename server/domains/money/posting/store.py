@@ -1,4 +1,4 @@
-"""What posting keeps in MongoDB.
+"""The collections of posting in MongoDB.
 
 - `transaction_origins`: a document a row of a bank that became a transaction, `_id` a token of it. It
   outlives the transaction.

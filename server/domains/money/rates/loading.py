@@ -198,7 +198,7 @@ async def _add_all(
 
 
 def _environment(whole: Mapping[str, str]) -> dict[str, str]:
-    """What the reader needs of the environment: no secret of Finlink."""
+    """The part of the environment that the reader needs: no secret of Finlink."""
     needed = {"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"}
     return {
         name: value

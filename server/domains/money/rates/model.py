@@ -1,4 +1,4 @@
-"""What exchange rates are: documents of the table, and what callers see and send."""
+"""Models of exchange rates: documents of the table, and what callers see and send."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class DayRates(Model, frozen=True):
 
 
 class TableState(Model, frozen=True):
-    """What is said of all days together."""
+    """The state of all days together."""
 
     version: int = 0  # rises with each change of any rate
     ecb: dict[str, date] = field(default_factory=dict)  # the newest day by currency

@@ -1,6 +1,6 @@
 """Exchange rates of several currencies over time, and which of them counts on a day. No I/O.
 
-All are ratios of whole numbers. What the ECB says is kept in 12 bytes a day and currency.
+All are ratios of whole numbers. The ECB's rates take 12 bytes a day and currency.
 """
 
 from array import array

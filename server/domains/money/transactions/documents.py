@@ -12,7 +12,7 @@ from server.storage.driver import Document
 from server.storage.mapping import object_ids, stored
 
 TRANSACTIONS = "transactions"
-# What lists walk by. One that was deleted has it under `was`.
+# The fields that lists walk by. A deleted transaction has them under `was`.
 _PLAIN = (
     "accountId", "date", "kind", "direction", "categoryIds", "tagTokens", "status", "transferId",
     "externalToken",

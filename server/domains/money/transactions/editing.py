@@ -174,7 +174,7 @@ class Edit:
             raise TransactionReconciled
 
     def _with_transfer(self, after: Transaction, transfer_id: str) -> Edited:
-        """What the change makes of the transfer, and of its other leg."""
+        """The transfer and its other leg after the change."""
         other = self._other
         if after.kind != TRANSFER:
             alone = replace(after, transfer_id=None, counterpart_id=None)

@@ -1,4 +1,4 @@
-"""What can go wrong with transactions."""
+"""Errors of transactions."""
 
 from server.core.errors import ApiError
 

@@ -1,4 +1,4 @@
-"""What rules of transactions must know of the user's accounts and categories."""
+"""Facts of the user's accounts and categories that rules of transactions need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ class Lookups:
         account_ids: Iterable[str | None],
         category_ids: Iterable[str | None],
     ) -> Facts:
-        """What is known of these; a category that was merged is not there any more."""
+        """The known ones of these; a category that was merged is not there any more."""
         accounts = {each for each in account_ids if each is not None}
         categories = {each for each in category_ids if each is not None}
         found = await self.accounts(change.owner, change.session, accounts) if accounts else {}

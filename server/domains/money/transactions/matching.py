@@ -130,7 +130,7 @@ def pair_up(
     """Make two transactions one transfer. Raises TransactionReconciled."""
     transfer_id = new_id()
     for one, other in (pair, pair[::-1]):
-        # What a statement has shown may get a counterpart, and not another kind.
+        # A reconciled transaction may get a counterpart, and not another kind.
         if one.is_reconciled and one.kind != TRANSFER and not unlock:
             raise TransactionReconciled
         work.replace(

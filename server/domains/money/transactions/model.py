@@ -1,4 +1,4 @@
-"""What a transaction is. Amounts are whole minor units of the account's currency."""
+"""Transactions and their parts. Amounts are whole minor units of the account's currency."""
 
 from datetime import date, datetime
 from typing import TypeAlias
@@ -88,7 +88,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def entry(self) -> Entry:
-        """What the ledger has of it."""
+        """The ledger's entry of it."""
         sign = 1 if self.direction == "in" else -1
         parts = [(part.category_id, sign * part.units) for part in self.parts]
         return Entry(

@@ -1,4 +1,4 @@
-"""What of a user's money is needed to read transactions."""
+"""The parts of a user's money that are needed to read transactions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

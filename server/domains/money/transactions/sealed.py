@@ -41,7 +41,7 @@ class SealedTransaction(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def texts(self) -> tuple[str | None, ...]:
-        """What is looked through for a text."""
+        """The texts that a search looks through."""
         return self.description, self.payee, self.notes, self.bank_text
 
 

@@ -104,7 +104,7 @@ class TransactionViews:
         return [each for each in found.items if isinstance(each, Shown)]
 
     async def changed_since(self, owner: MoneyOwner, since: int, request: ListRequest) -> ListPage:
-        """What was made, changed or deleted after a revision, in the order of that.
+        """Transactions made, changed or deleted after a revision, in the order of that.
 
         Raises ResumeTokenExpired where deletions since then are not remembered any more.
         """

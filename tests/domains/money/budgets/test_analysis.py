@@ -108,7 +108,7 @@ def test_an_item_may_roll_over_by_itself_and_once_never_does() -> None:
     assert not once.carries
 
 
-def test_a_new_amount_holds_from_the_running_period_on() -> None:
+def test_a_new_amount_counts_from_the_running_period_on() -> None:
     changed = item(FOOD, 500).with_units(700, date(2026, 11, 1)).with_units(800, date(2026, 11, 1))
     periods = analysed(budget(changed))
     assert [each.items[0].budgeted for each in reversed(periods)] == [500, 500, 800]

@@ -1,4 +1,4 @@
-"""What accounts without transactions were worth: collection `account_values`, one document a month."""
+"""The worth of accounts without transactions: collection `account_values`, one document a month."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -16,7 +16,7 @@ VALUES = "account_values"
 
 
 class ValueStore:
-    """What accounts were worth by day. Driver errors pass through."""
+    """The worth of accounts by day. Driver errors pass through."""
 
     def __init__(self, database: Database) -> None:
         self._values = database.collection(VALUES)

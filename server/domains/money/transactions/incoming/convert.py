@@ -131,7 +131,7 @@ def statement(request: reconciliation_pb2.ReconcileAccountRequest) -> Statement:
 
 
 def _given(request: Any) -> dict[str, Any]:
-    """What a request sends of a transaction, by the names of the model."""
+    """The fields of a transaction that a request sends, by the names of the model."""
     names = request.DESCRIPTOR.fields_by_name
     values: dict[str, Any] = {
         name: getattr(request, name)

@@ -1,4 +1,4 @@
-"""What a recount finds."""
+"""The findings of a recount."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Recounted:
 
 @dataclass
 class Report:
-    """What was found in many ledgers."""
+    """The findings in many ledgers."""
 
     users: int = 0
     transactions: int = 0

@@ -46,7 +46,7 @@ class Verification:
             if view.box is None:
                 return
             async for document in self._transactions.all(owner, session):
-                # What deleted categories stand for is the ledger's to say.
+                # The ledger says what deleted categories stand for.
                 each = opened_transaction(document, view.box, lambda category: category)
                 if any(origin.source == "connector" for origin in each.origins):
                     from_bank.add(each.id)
