@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from server.domains.money.ledger.store import LEDGERS, ROLLUPS, LedgerStore
 from server.domains.money.sealing.service import owner_of_key
@@ -11,8 +11,13 @@ from server.kernel import SealedRows
 from server.storage.data_keys import owners_without_key
 from server.storage.driver import Database, Document
 
-# The collections whose documents have `owner`, and what is sealed in `sealed`.
-OWNED = ("accounts", "categories", "transactions")
+# The collections whose documents have `owner`; in most `sealed` is sealed.
+OWNED = (
+    "accounts", "categories", "transactions", "budgets", "transfer_marks", "transaction_origins",
+    "account_streams", "payees",
+)  # fmt: skip
+_OF_OWNER = "transaction_deletions"  # its `_id` is the owner
+_VALUES = "account_values"  # its `_id` begins with that of the account
 _AT_A_TIME = 1_000  # users whose keys are looked up
 _SEALED: Document = {"endedAt": {"$exists": False}, "sealed": {"$exists": True}}
 
@@ -21,7 +26,7 @@ class SealedMoney(SealedRows):
     """Every user with money has a ledger, so those are looked at."""
 
     fields: ClassVar[Mapping[str, str]] = MappingProxyType(
-        dict.fromkeys((LEDGERS, ROLLUPS, *OWNED), "sealed")
+        dict.fromkeys((LEDGERS, ROLLUPS, _VALUES, *OWNED), "sealed")
     )
 
     def __init__(self, database: Database) -> None:
@@ -43,13 +48,20 @@ class SealedMoney(SealedRows):
         """The ledger ends last: one whose erasure was broken off is found again."""
         erased = 0
         async for ledger in self._keyless():
+            await self._erase_all(ledger["_id"])
             owner = str(ledger["_id"])
-            for name in OWNED:
-                await self._database.collection(name).delete_many({"owner": ledger["_id"]})
-            months = {"_id": {"$gte": f"{owner}/", "$lt": f"{owner}0"}}  # 0 follows / in ASCII
-            await self._database.collection(ROLLUPS).delete_many(months)
             erased += await self._database.transact(partial(self._store.end, owner))
         return erased
+
+    async def _erase_all(self, owner: Any) -> None:
+        accounts = self._database.collection("accounts").find({"owner": owner}, {"_id": 1})
+        months = [(_VALUES, str(each["_id"])) for each in await accounts.to_list(None)]
+        for name, first in [*months, (ROLLUPS, str(owner))]:
+            of_it = {"_id": {"$gte": f"{first}/", "$lt": f"{first}0"}}  # 0 follows / in ASCII
+            await self._database.collection(name).delete_many(of_it)
+        await self._database.collection(_OF_OWNER).delete_one({"_id": owner})
+        for name in OWNED:
+            await self._database.collection(name).delete_many({"owner": owner})
 
     async def _keyless(self) -> AsyncIterator[Document]:
         after: Document = {}

@@ -24,6 +24,7 @@ from server.domains.connectors.connections.store import (
 )
 from server.domains.connectors.model import RecordSet
 from server.domains.connectors.records.boxes import RecordBox, key_owner
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import BATCH, ERASURES, IS_UNSEALED, RECORDS, UNSEALED
 from server.domains.connectors.records.writes import is_compared
 from server.kernel import SealedRows
@@ -154,6 +155,7 @@ class SealedRecords(SealedRows):
         self._records = database.collection(RECORDS)
         self._erasures = database.collection(ERASURES)
         self._connectors = database.collection(CONNECTORS)
+        self._postings = PostingRequests(database)
 
     async def count_unsealed(self) -> int:
         return await self._records.count_documents(IS_UNSEALED, hint=UNSEALED)
@@ -200,6 +202,7 @@ class SealedRecords(SealedRows):
         if result.matched_count:
             erasure = {"_id": _records_of(connector).id, "requestedAt": utc_now()}
             await self._erasures.insert_one(erasure, session=session)
+            await self._postings.erased(_records_of(connector).id, session)
         return result.matched_count
 
 
