@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import bson
 import pytest
@@ -92,7 +93,11 @@ async def test_a_file_of_an_earlier_release_says_no_moment(
     database: Database, tmp_path: Path
 ) -> None:
     path = tmp_path / "archive"
-    parts = [{"finlink": 1}, {"collection": "a", "documents": [{"_id": 1}]}, {"end": {"a": 1}}]
+    parts: list[dict[str, Any]] = [
+        {"finlink": 1},
+        {"collection": "a", "documents": [{"_id": 1}]},
+        {"end": {"a": 1}},
+    ]
     path.write_bytes(gzip.compress(b"".join(map(bson.encode, parts))))
     assert archive.check(path) == archive.Contents({"a": 1}, None, False)
 
