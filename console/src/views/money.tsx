@@ -1,4 +1,4 @@
-/** A user's money: accounts, newest transactions, budgets. Who looks at it is recorded in the audit trail. */
+/** A user's money: accounts, newest transactions, budgets, read on the user's behalf. */
 
 import { useEffect, useMemo } from "preact/hooks";
 import type { Account, BudgetItemAnalysis, Transaction } from "../api/types";
@@ -23,7 +23,9 @@ export function MoneyView({ id }: { id: string }) {
       <h1 tabIndex={-1}>Money of {id}</h1>
       <p>
         <a href={hrefOf({ view: "user", id })}>{id}</a>{" "}
-        <span class="quiet">This look is recorded in the audit trail as money.viewed.</span>
+        <span class="quiet">
+          What staff and keys of the scope read look at is recorded in the audit trail.
+        </span>
       </p>
       {accounts.error?.code === "USER_NOT_FOUND" ? (
         <Problem error={accounts.error} what="the money" />

@@ -51,7 +51,7 @@ export function UserView({ id }: { id: string }) {
       <Section title="Money" id="money">
         <p>
           <a href={hrefOf({ view: "money", id })}>Accounts, transactions and budgets</a>{" "}
-          <span class="quiet">Whoever looks at them is recorded in the audit trail.</span>
+          <span class="quiet">A look at them is recorded in the audit trail.</span>
         </p>
       </Section>
       <Audit of={{ userId: id }} />
