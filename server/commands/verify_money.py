@@ -50,7 +50,7 @@ def verify_money(user_id: str | None, **given: object) -> int:
             raise ConfigError(f"there is no user {user_id}") from None
         return report
 
-    report = on_database(work, check=key_ring, **given)
+    report = on_database(work, check=key_ring, failed="Run this again.", **given)
     if sys.stdout.isatty():
         _print(report)
     else:

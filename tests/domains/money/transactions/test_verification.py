@@ -44,6 +44,10 @@ class Recounts:
         return await self.verification.of_all(lambda _, __: None)
 
 
+def sampling(verification: Verification, checks: CheckStore, clock: Any) -> Sampling:
+    return Sampling(verification, checks, clock)
+
+
 @pytest.fixture
 async def recounts(transactions_database: Database, ring: KeyRing) -> Recounts:
     for name in (CHECKS, LEDGERS, ROLLUPS, TRANSACTIONS, ERASURES):
@@ -51,7 +55,7 @@ async def recounts(transactions_database: Database, ring: KeyRing) -> Recounts:
     world = await new_world(transactions_database, ring)
     checks = CheckStore(transactions_database)
     verification = Verification(world.worker.book, world.worker.store, checks)
-    return Recounts(world, checks, verification, Sampling(verification, checks, world.clock))
+    return Recounts(world, checks, verification, sampling(verification, checks, world.clock))
 
 
 async def spoil(world: World) -> None:
@@ -170,7 +174,7 @@ async def test_what_cannot_be_opened_is_found(recounts: Recounts) -> None:
 
 async def test_a_sample_is_made_each_hour_by_one_process(recounts: Recounts) -> None:
     world, clock = recounts.world, recounts.world.clock
-    other = Sampling(recounts.verification, recounts.checks, clock)
+    other = sampling(recounts.verification, recounts.checks, clock)
     equal, different = counted("equal"), counted("different")
     await recounts.sampling.sample_due()
     await other.sample_due()
@@ -193,13 +197,13 @@ async def test_a_sample_is_made_each_hour_by_one_process(recounts: Recounts) -> 
 
 async def test_health_says_how_long_somebody_waits_to_be_erased(recounts: Recounts) -> None:
     world, clock = recounts.world, TurnedClock()
-    sampling = Sampling(recounts.verification, recounts.checks, clock)
-    assert (await sampling.health()).status == "ok"
+    made = sampling(recounts.verification, recounts.checks, clock)
+    assert (await made.health()).status == "ok"
     erasure = {"_id": ObjectId(), "requestedAt": clock.at - timedelta(minutes=10)}
     await world.database.collection(ERASURES).insert_one(erasure)
-    finding = await sampling.health()
+    finding = await made.health()
     assert (finding.status, finding.lag_seconds) == ("degraded", 600.0)
-    await sampling.sample_due()
+    await made.sample_due()
     assert REGISTRY.get_sample_value("finlink_money_erasures") == 1
 
 
