@@ -41,7 +41,7 @@ async def spend(money: Money) -> tuple[Json, Json]:
     assert (await money.delete(f"/transactions/{gone['id']}")).is_success
     (category,) = (await money.get("/categories", type="expense")).json()["data"]["categories"][:1]
     plan = {
-        "name": "Month", "period": "monthly",
+        "name": "Month", "period": "monthly", "startDate": "2026-11-01",
         "items": [{"categoryId": category["id"], "amount": {"value": "100.00"}}],
     }  # fmt: skip
     budget = await money.made("/budgets", plan)

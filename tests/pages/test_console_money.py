@@ -43,7 +43,10 @@ async def test_a_users_money_is_seen(
         {"categoryId": food["id"], "amount": {"value": "10000.00"}},
         {"categoryId": home["id"], "amount": {"value": "9000.00"}},
     ]
-    await money.made("/budgets", {"name": "Household", "period": "monthly", "items": items})
+    await money.made(
+        "/budgets",
+        {"name": "Household", "period": "monthly", "startDate": "2026-01-01", "items": items},
+    )
 
     page = looking.page
     await looking.open(f"{stack.rest}/console/#/users/{new_id}")
