@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from finlink.money.v1 import category_pb2
 from finlink.money.v1 import category_service_pb2 as rpc
 from finlink.users.v1 import user_service_pb2 as users
 
@@ -38,7 +39,7 @@ async def read(headers: Mapping[str, str], *, rest: bool = True) -> Call:
     made = call(headers, rest=rest)
 
     async def serve(request: Any, context: Any) -> Any:
-        return rpc.GetCategoryResponse(data={"etag": "12"})
+        return rpc.GetCategoryResponse(data=category_pb2.Category(etag="12"))
 
     await entity_tags(method("GetCategory"), serve)(rpc.GetCategoryRequest(), NO_CONTEXT)
     return made

@@ -15,7 +15,7 @@ from server.domains.money.accounts.model import Given
 from server.domains.money.accounts.service import AccountService
 from server.domains.money.accounts.store import ACCOUNTS, AccountStore
 from server.domains.money.categories.store import CategoryStore
-from server.domains.money.ledger.erasure import MoneyDependents, UserErasure
+from server.domains.money.ledger.erasure import MoneyDependents, Owned, UserErasure
 from server.domains.money.ledger.store import ROLLUPS, ErasureStore
 from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.transactions.documents import TRANSACTIONS
@@ -114,7 +114,7 @@ async def test_a_deleted_user_leaves_nothing_that_opens_and_then_nothing(world: 
     for _ in range(2):  # a user who is deleted again has nothing more
         await world.database.transact(lambda session: dependents.delete(user, session))
     assert await world.database.collection("data_keys").find_one({"user": world.owner.id}) is None
-    owned = [
+    owned: list[Owned] = [
         world.worker.book, CategoryStore(world.database), AccountStore(world.database),
         world.worker.store, world.worker.log,
     ]  # fmt: skip
