@@ -158,6 +158,10 @@ async def test_with_transactions(channel: grpc.aio.Channel, money: Money) -> Non
     differs = await money.post(f"/accounts/{account_id}/reconcile", statement)
     assert error_of(differs) == (409, "RECONCILE_DIFFERENCE")
     assert differs.json()["error"]["metadata"] == {"difference": "0.10"}
+    for missing in ("statementDate", "statementBalance"):
+        sent = {name: value for name, value in statement.items() if name != missing}
+        refused = await money.post(f"/accounts/{account_id}/reconcile", sent)
+        assert error_of(refused, missing) == (400, "VALIDATION_ERROR")
     agreed = await money.post(f"/accounts/{account_id}/reconcile", {**statement, "adjust": True})
     assert agreed.status_code == 200
     assert agreed.json()["data"]["reconciledCount"] == 2
