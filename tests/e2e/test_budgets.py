@@ -118,7 +118,7 @@ async def test_analysis(money: Money) -> None:
     refund = {**expense(purse, "200.00", categoryId=pets, date="2026-10-24"), "kind": "refund"}
     await money.made("/transactions", refund)
     await money.made("/transactions", expense(purse, "30.00", date="2026-11-01"))
-    query = {"date": "2026-11-03", "periods": 2}
+    query: Any = {"date": "2026-11-03", "periods": 2}
     found = (await money.get(f"/budgets/{made['id']}/analysis", **query)).json()["data"]
     newest, before = found["periods"]
     assert before["period"] == {"from": "2026-09-25", "to": "2026-10-24", "daysLeft": 0}

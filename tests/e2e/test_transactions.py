@@ -248,7 +248,8 @@ async def test_lists(money: Money) -> None:
     wrong = await money.get("/transactions", limit=2, pageToken=token, kind="income")
     assert error_of(wrong, "pageToken")[0] == 400
     assert error_of(await money.get("/transactions", q="x"), "q")[0] == 400
-    backwards = await money.get("/transactions", **{"from": "2026-11-03", "to": "2026-11-02"})
+    backward: Any = {"from": "2026-11-03", "to": "2026-11-02"}
+    backwards = await money.get("/transactions", **backward)
     assert error_of(backwards, "from")[0] == 400
 
     of_account = (await money.get(f"/accounts/{card}/transactions")).json()["data"]["transactions"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
 from server.core.errors import InvalidRequest
 from server.domains.money.transactions import views
+from server.domains.money.transactions.documents import TRANSACTIONS
 from server.domains.money.transactions.errors import TransactionNotFound
 from server.domains.money.transactions.filters import sealed_filter
 from server.domains.money.transactions.model import Amount, NewPart
 from server.domains.money.transactions.shown import Shown
-from server.domains.money.transactions.store import OF_CATEGORY, OF_OWNER, TRANSACTIONS, Wanted
+from server.domains.money.transactions.store import OF_CATEGORY, OF_OWNER, Wanted
 from server.domains.money.transactions.views import ListRequest
 from tests.domains.money.transactions.world import World
 
@@ -137,7 +139,7 @@ async def test_a_token_of_another_list_is_refused(world: World) -> None:
     ("wanted", "index"), [({}, OF_OWNER), ({"category_ids": ["food"]}, OF_CATEGORY)]
 )
 async def test_a_list_walks_an_index_and_sorts_nothing(
-    world: World, wanted: dict[str, list[str]], index: str
+    world: World, wanted: dict[str, Any], index: str
 ) -> None:
     new = [world.new(category_id=world.food) for _ in range(60)]
     await world.worker.service.create_many(world.owner, new)
