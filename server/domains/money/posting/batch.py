@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec.structs import replace
 
@@ -35,6 +35,7 @@ class Posted:
     taken_over: int
     changed: int  # that were there before: withdrawn, or linked again
     skipped: int  # rows that are no money
+    days: Sequence[date]  # of all rows that were new
 
     @property
     def count(self) -> int:
@@ -101,7 +102,8 @@ class Batch:
         )
         await self._origins.point(self._pointed, self._change.session)
         changed = len(withdrawn) + linked
-        return Posted(made, taken_over, changed, len(records) - len(rows))
+        days = [row.day for row in new]
+        return Posted(made, taken_over, changed, len(records) - len(rows), days)
 
     def _token(self, row: BankRow) -> bytes:
         return origin_token(self._change.box, self._connector.platform, row.stream, row.record.key)

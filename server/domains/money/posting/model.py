@@ -1,6 +1,6 @@
 """The poster's memory of streams, and how far it is with a connector."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -68,7 +68,7 @@ class Progress(msgspec.Struct, omit_defaults=True):
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
-    def with_days(self, days: list[date]) -> "Progress":
+    def with_days(self, days: Sequence[date]) -> "Progress":
         found = self.days
         for day in days:
             found = Days(day, day) if found is None else found.with_day(day)

@@ -87,7 +87,7 @@ class Posting:
             )
             posted = await batch.post(rows)
             await work.save()
-            progress = self._progress.with_days([each.day for each in posted.made])
+            progress = self._progress.with_days(posted.days)
             await self._feed.take(self._job, rows, session, state=progress.stored)
             return len(rows), posted, progress
 

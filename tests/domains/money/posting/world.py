@@ -39,7 +39,7 @@ from server.domains.money.transactions.model import (
     TransactionChanges,
     Update,
 )
-from server.domains.money.transactions.store import TRANSACTIONS, TransactionStore
+from server.domains.money.transactions.store import TransactionStore
 from server.domains.users.service import UserDirectory, UserService
 from server.platforms.records import Holding, Item, Money
 from server.platforms.records import Transaction as Row
@@ -249,6 +249,3 @@ class PostingWorld:
         erasure = UserErasure(self.worker.erasures, self.worker.owned)
         while await erasure.erase_some():
             pass
-
-
-__all__ = ["TRANSACTIONS", "PostingWorld", "Worker", "holding", "row"]
