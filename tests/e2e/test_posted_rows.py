@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import grpc
 import httpx
+import pytest
+from finlink.money.v1 import account_streams_pb2 as pb
+from finlink.money.v1.account_service_pb2_grpc import AccountServiceStub
 
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
@@ -72,18 +76,42 @@ async def test_a_stream_is_attached_and_detached(
     made = (await rest.post("/accounts", json=own, **behalf(user_id))).json()["data"]
     accounts = (await rest.get("/accounts", **behalf(user_id))).json()["data"]["accounts"]
     stream = next(each["stream"] for each in accounts if "stream" in each)
-    where = f"/accounts/{made['accountId']}/stream"
+    account_id = made["accountId"]
     body = {"connectorId": connector["id"], "stream": stream}
-    attached = await rest.post(where, json=body, **behalf(user_id))
+    attached = await rest.post(f"/accounts/{account_id}/stream", json=body, **behalf(user_id))
     assert attached.status_code == 200, attached.text
     assert attached.json()["data"]["stream"] == stream
     await posted(rest, documents, connector["id"])
     after = await all_transactions(rest, user_id)
     assert sorted(each["id"] for each in after) == sorted(each["id"] for each in before)
-    assert made["accountId"] in {each["accountId"] for each in after}
-    detached = await rest.delete(where, **behalf(user_id))
+    assert account_id in {each["accountId"] for each in after}
+    detached = await rest.delete(f"/accounts/{account_id}/stream", **behalf(user_id))
     assert detached.json()["data"]["source"] == "manual"
-    again = await rest.delete(where, **behalf(user_id))
+    again = await rest.delete(f"/accounts/{account_id}/stream", **behalf(user_id))
     assert (again.status_code, again.json()["error"]["code"]) == (404, "STREAM_NOT_FOUND")
-    wrong = await rest.post(where, json={**body, "stream": "bank:none"}, **behalf(user_id))
+    wrong = await rest.post(
+        f"/accounts/{account_id}/stream", json={**body, "stream": "bank:none"}, **behalf(user_id)
+    )
     assert wrong.json()["error"]["code"] == "STREAM_NOT_FOUND"
+
+
+async def test_streams_over_grpc(
+    rest: httpx.AsyncClient, channel: grpc.aio.Channel, documents: Documents, new_id: str
+) -> None:
+    await steps.create_user(rest, new_id)
+    connector = await steps.connect(rest, new_id, permissions=["transactions"])
+    await posted(rest, documents, connector["id"])
+    stub: Any = AccountServiceStub(channel)
+    own = {"metadata": (("x-on-behalf-of", new_id),)}
+    accounts = (await rest.get("/accounts", **behalf(new_id))).json()["data"]["accounts"]
+    linked = next(each for each in accounts if "stream" in each)
+    parted = pb.DetachStreamRequest(account_id=linked["accountId"])
+    assert not (await stub.DetachStream(parted, **own)).data.HasField("stream")
+    request = pb.AttachStreamRequest(
+        account_id=linked["accountId"], connector_id=connector["id"], stream=linked["stream"]
+    )
+    assert (await stub.AttachStream(request, **own)).data.stream == linked["stream"]
+    request.account_id = "0" * 24
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await stub.AttachStream(request, **own)
+    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
