@@ -51,6 +51,7 @@ from server.domains.money.posting.building import built_posting
 from server.domains.money.posting.memory import PayeeMemory
 from server.domains.money.posting.remembering import Remembering
 from server.domains.money.posting.store import OriginStore, PayeeStore
+from server.domains.money.posting.valued import store as value_store
 from server.domains.money.rates import store as rate_store
 from server.domains.money.rates.loading import LOOK_SECONDS, RateLoading
 from server.domains.money.rates.service import RateService
@@ -188,7 +189,7 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **ledger_store.INDEXES, **category_store.INDEXES, **account_store.INDEXES, **rate_store.INDEXES,
-        **transaction_store.INDEXES, **budget_store.INDEXES, **posting_store.INDEXES,
+        **transaction_store.INDEXES, **budget_store.INDEXES, **posting_store.INDEXES, **value_store.INDEXES,
     },
     sealed=SealedMoney,
     stage=1,  # it takes what connectors sync

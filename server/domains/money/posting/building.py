@@ -17,7 +17,7 @@ from server.domains.money.posting.service import CONCURRENCY, LAG_SECONDS, Poste
 from server.domains.money.posting.store import StreamStore
 from server.domains.money.posting.streams import Streams
 from server.domains.money.posting.tools import PostingTools
-from server.domains.money.posting.valued.store import ValuesOfUser, ValueStore
+from server.domains.money.posting.valued.store import ValueStore
 from server.domains.money.posting.values import Valuation
 from server.domains.money.sealing.service import MoneyKeys
 from server.domains.money.transactions.building import Transactions
@@ -34,7 +34,7 @@ class PostingParts:
     engine: Engine
     background: Background
     rows: Sequence[AccountRows]  # what is kept of accounts; to be erased before their transactions
-    owned: Sequence[Owned]  # what is kept of a user; to be erased before the accounts
+    owned: Sequence[Owned]  # what is kept of a user
 
 
 def built_posting(
@@ -75,5 +75,5 @@ def built_posting(
         JobScheduler("postings", feed, poster.post, CONCURRENCY),
         Background("look for overdue postings", poster.report_lag, LAG_SECONDS),
         [streams, remembering, values],
-        [ValuesOfUser(database, values), origins, streams, memory.payees],
+        [values, origins, streams, memory.payees],
     )

@@ -78,7 +78,7 @@ class Valuation:
         state = replace(stream.state, reported=reported, reported_on=today.isoformat())
         await accounts.save(replace(stream, state=state))
         await accounts.set_opening(account_id, units)
-        await self._values.keep(account_id, today, units, change.box, change.session)
+        await self._values.keep(change.owner, account_id, today, units, change.box, change.session)
         return 1
 
 

@@ -1,11 +1,10 @@
 """The worth of accounts without transactions: collection `account_values`, one document a month."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
 
 from bson import ObjectId
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from server.domains.money.ledger.month import stored_number
 from server.domains.money.posting.model import ValueMonth
@@ -13,6 +12,7 @@ from server.security.sealed_box import SealedBox
 from server.storage.driver import ClientSession, Database, Document
 
 VALUES = "account_values"
+INDEXES: Mapping[str, Sequence[IndexModel]] = {VALUES: [IndexModel("owner")]}
 
 
 class ValueStore:
@@ -23,6 +23,7 @@ class ValueStore:
 
     async def keep(
         self,
+        owner: str,
         account_id: str,
         day: date,
         units: int,
@@ -40,7 +41,10 @@ class ValueStore:
             ValueMonth(days, [known[each] for each in days]), place=f"{VALUES}/{name}"
         )
         await self._values.update_one(
-            {"_id": name}, {"$set": {"sealed": sealed}}, upsert=True, session=session
+            {"_id": name},
+            {"$set": {"owner": ObjectId(owner), "sealed": sealed}},
+            upsert=True,
+            session=session,
         )
 
     async def on(
@@ -80,25 +84,11 @@ class ValueStore:
         return found
 
     async def erase(self, owner: str, account_id: str | None = None) -> None:
-        """Of an account. Those of a user go with the user's accounts, see `ValuesOfUser`."""
+        """All of a user, or of an account."""
+        query: Document = {"owner": ObjectId(owner)}
         if account_id is not None:
-            query = {"_id": {"$gte": f"{account_id}/", "$lt": f"{account_id}0"}}
-            await self._values.delete_many(query)
-
-
-class ValuesOfUser:
-    """Erases values of a user who is deleted, before the accounts that they are named by."""
-
-    def __init__(self, database: Database, values: ValueStore) -> None:
-        self._accounts = database.collection("accounts")
-        self._values = values
-
-    async def erase(self, owner: str) -> None:
-        found: list[dict[str, Any]] = await self._accounts.find(
-            {"owner": ObjectId(owner)}, {"_id": 1}
-        ).to_list(None)
-        for each in found:
-            await self._values.erase(owner, str(each["_id"]))
+            query["_id"] = {"$gte": f"{account_id}/", "$lt": f"{account_id}0"}
+        await self._values.delete_many(query)
 
 
 def _month(account_id: str, day: date) -> str:
