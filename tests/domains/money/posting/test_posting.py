@@ -198,7 +198,7 @@ async def test_holdings_are_valued_by_house_and_day(world: PostingWorld) -> None
 async def test_what_is_left_of_a_deleted_user_is_erased(world: PostingWorld) -> None:
     await world.make_account()
     category = await world.category()
-    await world.sync([row("a")], [holding("fd", "deposit", "80.00")])
+    await world.sync([row("a", text="UPI-SHOP")], [holding("fd", "deposit", "80.00")])
     (one,) = await world.all()
     await world.update(one.id, category_id=category)
     assert await world.count("payees") == 1
