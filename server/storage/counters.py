@@ -21,7 +21,8 @@ from server.storage.driver import ClientSession, Database, Document
 # The collections have their first names.
 COUNTERS = "tallies"
 REMOVALS = "tally_removals"
-BATCH = 1_000
+# Changes of these documents wait until a batch is committed, which must be soon on a slow machine, too.
+BATCH = 200
 INDEXES: Mapping[str, Sequence[IndexModel]] = {REMOVALS: [IndexModel(["tally", "key"])]}
 _RECOUNT_SECONDS = 120.0  # it reads an index key of each document
 _SNAPSHOT_UNAVAILABLE = 246
