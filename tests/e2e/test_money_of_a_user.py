@@ -72,8 +72,7 @@ async def verified(stack: Stack, *options: str) -> tuple[int, Json, str]:
 async def test_an_export_has_all_money(money: Money) -> None:
     _, budget = await spend(money)
     found = await exported(money)
-    query = {"sort": "date"}
-    listed = (await money.get("/transactions", **query)).json()["data"]["transactions"]
+    listed = (await money.get("/transactions", sort="date")).json()["data"]["transactions"]
     assert found["transaction"] == listed
     assert len(listed) == 3
     assert found["account"] == (await money.get("/accounts")).json()["data"]["accounts"]
