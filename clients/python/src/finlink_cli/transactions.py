@@ -47,8 +47,9 @@ def _all(cli: Cli, request: Any) -> Iterator[output.Json]:
     from finlink_client.paging import pages_blocking
 
     count = 0
+    call: Any = rpcs.named(cli, "ListTransactions")
     with cli.progress("Fetching") as note:
-        for page in pages_blocking(rpcs.named(cli, "ListTransactions"), request, None):
+        for page in pages_blocking(call, request, None):
             found = output.to_json(page.data)["transactions"]
             count += len(found)
             note(f"{count} transactions")
