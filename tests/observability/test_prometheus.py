@@ -54,7 +54,8 @@ async def test_each_panel_shows_something_and_each_metric_is_seen(
         missing = {name for name, series in declared.series().items() if not series & seen}
         # Of workers that die or hang as they sync; the alerts about them are caused with it.
         return missing <= {
-            "finlink_syncs_abandoned", "finlink_sync_overdue_seconds", "finlink_delivery_overdue_seconds"
+            "finlink_syncs_abandoned", "finlink_sync_overdue_seconds", "finlink_delivery_overdue_seconds",
+            "finlink_posting_lag_seconds", "finlink_posting_failures",
         }  # fmt: skip
 
     async with (
