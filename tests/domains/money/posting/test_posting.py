@@ -1,4 +1,4 @@
-"""What connectors sync becomes transactions, once each, whatever happens."""
+"""Rows of connectors become transactions, once each, whatever happens."""
 
 from __future__ import annotations
 

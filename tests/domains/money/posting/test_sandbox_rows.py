@@ -1,4 +1,4 @@
-"""What the sandbox's banks say: every row is a transaction, and balances are the banks'."""
+"""Statements of the sandbox's banks: every row is a transaction, and balances are the banks'."""
 
 from __future__ import annotations
 

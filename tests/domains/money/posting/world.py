@@ -157,7 +157,7 @@ class PostingWorld:
         )
 
     async def all(self) -> list[Transaction]:
-        """What the user has, oldest first."""
+        """All transactions of the user, oldest first."""
         view = await self.worker.book.balances(self.owner.id)
         if view.box is None:
             return []
@@ -230,7 +230,7 @@ class PostingWorld:
         return await self.database.collection(collection).count_documents(query)
 
     async def recounted(self) -> list[str]:
-        """What balances and rollups have otherwise than the rows; each row with an origin once."""
+        """Differences of balances and rollups from the rows."""
         book, store = self.worker.book, TransactionStore(self.database)
         async with book.moment() as session:
             view = await book.balances(self.owner.id, session)
