@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from server.core.clock import CLOCK
 from server.domains.connectors.model import Connector
-from server.domains.connectors.posting.store import LEASE, PostingStore
+from server.domains.connectors.sync.posting.store import LEASE, PostingStore
 from server.domains.money.accounts.model import Account, Given, NewAccount
 from server.domains.money.accounts.service import AccountService, DayBalance
 from server.domains.money.accounts.store import AccountStore
