@@ -30,6 +30,7 @@ from server.domains.connectors.errors import ConnectorNotFound
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
 from server.domains.connectors.records import store as record_store
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.settings import ConnectorSettings
@@ -38,7 +39,6 @@ from server.domains.connectors.sync.health import SyncHealth
 from server.domains.connectors.sync.posting import store as posting_store
 from server.domains.connectors.sync.posting.store import PostingStore
 from server.domains.connectors.sync.posting.walk import PostingWalk
-from server.domains.connectors.sync.postings import PostingRequests
 from server.domains.connectors.sync.reporter import OVERDUE_SECONDS, report_overdue
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
 from server.domains.connectors.sync.sealing.store import SealedRecords

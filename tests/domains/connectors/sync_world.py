@@ -13,7 +13,6 @@ from typing import Any
 
 from bson import ObjectId
 from finlink_words import DataType
-from server.domains.connectors.sync.postings import PostingRequests
 
 from server.core.clock import utc_now
 from server.core.pages import PageRequest
@@ -30,6 +29,7 @@ from server.domains.connectors.connections.store import CONNECTORS, ConnectorSto
 from server.domains.connectors.connections.throttle import LoginThrottle
 from server.domains.connectors.model import Connector, ConnectRequest, RecordSet
 from server.domains.connectors.records.model import StoredRecord
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import Guard, RecordStore
 from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.runner import SyncRunner

@@ -19,8 +19,8 @@ from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import ConnectionNotFound, ConnectorNotFound
 from server.domains.connectors.model import Connector, ConnectorFilter
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import RecordStore
-from server.domains.connectors.sync.postings import PostingRequests
 from server.kernel import UserDependents, Users
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession

@@ -30,8 +30,8 @@ from server.domains.connectors.model import RecordSet
 from server.domains.connectors.records.absences import Absences
 from server.domains.connectors.records.boxes import DataKeyMissing, RecordBox, key_owner
 from server.domains.connectors.records.model import StoredRecord
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.writes import UNPOSTED, Batch, Writes, is_compared
-from server.domains.connectors.sync.postings import PostingRequests
 from server.platforms.records import Item, Period
 from server.storage import paging
 from server.storage.data_keys import DataKeyStore, KeyExists, new_data_key

@@ -16,9 +16,7 @@ from server.core.clock import Clock
 from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.model import RecordSet
 from server.domains.connectors.records.boxes import DataKeyMissing, RecordBox, key_owner
-from server.domains.connectors.records.store import RECORDS
-from server.domains.connectors.records.writes import POSTED_TYPE, UNPOSTED
-from server.domains.connectors.sync.postings import (
+from server.domains.connectors.records.postings import (
     DUE,
     ERASED,
     FENCE,
@@ -28,6 +26,8 @@ from server.domains.connectors.sync.postings import (
     VALUED,
     PostingRequests,
 )
+from server.domains.connectors.records.store import RECORDS
+from server.domains.connectors.records.writes import POSTED_TYPE, UNPOSTED
 from server.jobs.queue import Job, JobKind, JobQueue, LeaseLost
 from server.kernel import FedConnector, FedRecord, RecordFeed
 from server.storage.data_keys import DataKeyStore

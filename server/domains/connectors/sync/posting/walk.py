@@ -8,7 +8,7 @@ without a mark; they get it from the first run after that which comes across the
 from typing import Any
 
 from server.core.clock import utc_now
-from server.domains.connectors.sync.postings import POSTINGS, PostingRequests
+from server.domains.connectors.records.postings import POSTINGS, PostingRequests
 from server.storage.driver import Database, Document
 
 _WALK = "walk"  # no connector has this id

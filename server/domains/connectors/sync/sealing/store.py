@@ -24,9 +24,9 @@ from server.domains.connectors.connections.store import (
 )
 from server.domains.connectors.model import RecordSet
 from server.domains.connectors.records.boxes import RecordBox, key_owner
+from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import BATCH, ERASURES, IS_UNSEALED, RECORDS, UNSEALED
 from server.domains.connectors.records.writes import is_compared
-from server.domains.connectors.sync.postings import PostingRequests
 from server.kernel import SealedRows
 from server.storage.data_keys import owners_without_key
 from server.storage.driver import ClientSession, Database, Document
