@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 import pytest
 
@@ -48,7 +46,7 @@ def test_the_same_value_is_never_sealed_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "place"), [(os.urandom(32), PLACE), (KEY, "transactions/65f0aa00aa00aa00aa00aa01")]
+    ("key", "place"), [(bytes(32), PLACE), (KEY, "transactions/65f0aa00aa00aa00aa00aa01")]
 )
 def test_it_opens_nowhere_else(key: bytes, place: str) -> None:
     sealed = SealedBox(KEY).seal(Note("a"), place=PLACE)
