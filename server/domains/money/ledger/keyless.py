@@ -14,10 +14,9 @@ from server.storage.driver import Database, Document
 # The collections whose documents have `owner`; in most `sealed` is sealed.
 OWNED = (
     "accounts", "categories", "transactions", "budgets", "transfer_marks", "transaction_origins",
-    "account_streams", "payees",
+    "account_streams", "account_values", "payees",
 )  # fmt: skip
 _OF_OWNER = "transaction_deletions"  # its `_id` is the owner
-_VALUES = "account_values"  # its `_id` begins with that of the account
 _AT_A_TIME = 1_000  # users whose keys are looked up
 _SEALED: Document = {"endedAt": {"$exists": False}, "sealed": {"$exists": True}}
 
@@ -26,7 +25,7 @@ class SealedMoney(SealedRows):
     """Every user with money has a ledger, so those are looked at."""
 
     fields: ClassVar[Mapping[str, str]] = MappingProxyType(
-        dict.fromkeys((LEDGERS, ROLLUPS, _VALUES, *OWNED), "sealed")
+        dict.fromkeys((LEDGERS, ROLLUPS, *OWNED), "sealed")
     )
 
     def __init__(self, database: Database) -> None:
@@ -54,11 +53,8 @@ class SealedMoney(SealedRows):
         return erased
 
     async def _erase_all(self, owner: Any) -> None:
-        accounts = self._database.collection("accounts").find({"owner": owner}, {"_id": 1})
-        months = [(_VALUES, str(each["_id"])) for each in await accounts.to_list(None)]
-        for name, first in [*months, (ROLLUPS, str(owner))]:
-            of_it = {"_id": {"$gte": f"{first}/", "$lt": f"{first}0"}}  # 0 follows / in ASCII
-            await self._database.collection(name).delete_many(of_it)
+        months = {"_id": {"$gte": f"{owner}/", "$lt": f"{owner}0"}}  # 0 follows / in ASCII
+        await self._database.collection(ROLLUPS).delete_many(months)
         await self._database.collection(_OF_OWNER).delete_one({"_id": owner})
         for name in OWNED:
             await self._database.collection(name).delete_many({"owner": owner})
