@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice, product
+from itertools import cycle, islice, product
 from string import ascii_uppercase
 from typing import Any
 
@@ -26,6 +26,7 @@ TEXT = st.characters(exclude_categories=["Cc", "Cs"])
 CONTROL = st.characters(categories=["Cc"])
 
 _CODE = "^[A-Z]{3}$"
+_MOST_BUILT = 50  # messages in a list: to build and check hundreds takes seconds
 _YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 _DATES = st.dates(date(1850, 1, 1), _YESTERDAY).map(date.isoformat)
 FORMATS: Mapping[int, st.SearchStrategy[str]] = {
@@ -106,8 +107,11 @@ def field_values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         pairs = rules.map
         return st.dictionaries(texts(pairs.keys.string), texts(pairs.values.string), max_size=5)
     if field.is_repeated:
-        many, items = rules.repeated, texts(rules.repeated.items.string)
-        most = len(words(many.items.string)) or min(many.max_items, 5)
+        many = rules.repeated
+        if field.message_type is not None:
+            return st.lists(_message(field.message_type), min_size=many.min_items, max_size=2)
+        most = min(len(words(many.items.string)) or 5, many.max_items or 5)
+        items = items_of(field)
         return st.lists(items, min_size=many.min_items, max_size=most, unique=many.unique)
     if field.message_type is not None:
         return messages_of(field)
@@ -119,11 +123,24 @@ def field_values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         FieldDescriptor.TYPE_DOUBLE: lambda: st.floats(
             min_value=0, exclude_min=True, allow_infinity=False
         ),
-        FieldDescriptor.TYPE_INT32: lambda: st.integers(
-            rules.int32.gte, rules.int32.lte if rules.int32.HasField("lte") else 2**31 - 1
-        ),
+        FieldDescriptor.TYPE_INT32: lambda: numbers(rules.int32),
     }
     return by_type[field.type]()
+
+
+def numbers(rules: validate_pb2.Int32Rules) -> st.SearchStrategy[int]:
+    return st.integers(rules.gte, rules.lte if rules.HasField("lte") else 2**31 - 1)
+
+
+def bad_numbers(rules: validate_pb2.Int32Rules) -> st.SearchStrategy[int]:
+    above = [rules.lte + 1, 2**31 - 1] if rules.HasField("lte") else []
+    return st.sampled_from([rules.gte - 1, -(2**31), *above])
+
+
+def items_of(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    """Items of a list that keep its rules."""
+    items = rules_of(field).repeated.items
+    return numbers(items.int32) if field.type == FieldDescriptor.TYPE_INT32 else texts(items.string)
 
 
 def is_map(field: FieldDescriptor) -> bool:
@@ -136,8 +153,17 @@ def messages_of(field: FieldDescriptor) -> st.SearchStrategy[dict[str, Any]]:
     if field.message_type.name == "FieldMask":
         names = words(rules_of(field).field_mask)
         return st.fixed_dictionaries({"paths": st.lists(st.sampled_from(names), unique=True)})
+    return _message(field.message_type)
+
+
+def _message(message: Descriptor) -> st.SearchStrategy[dict[str, Any]]:
+    if message.name == "Money":
+        amounts = st.sampled_from([{"value": "12.50", "currency": "INR"}, {"value": "7"}])
+        return amounts.map(dict)
+    must = [field for field in message.fields if needed(field)]
     return st.fixed_dictionaries(
-        {}, optional={inner.name: field_values(inner) for inner in field.message_type.fields}
+        {field.name: field_values(field) for field in must},
+        optional={field.name: field_values(field) for field in message.fields if field not in must},
     )
 
 
@@ -189,10 +215,7 @@ def wrong_values(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
     by_type: dict[int, Callable[[], st.SearchStrategy[Any]]] = {
         FieldDescriptor.TYPE_STRING: lambda: bad_texts(rules.string, form),
         FieldDescriptor.TYPE_DOUBLE: lambda: st.sampled_from([0.0, -1.0, math.inf, math.nan]),
-        FieldDescriptor.TYPE_INT32: lambda: st.sampled_from(
-            [rules.int32.gte - 1, -(2**31)]
-            + ([rules.int32.lte + 1, 2**31 - 1] if rules.int32.HasField("lte") else [])
-        ),
+        FieldDescriptor.TYPE_INT32: lambda: bad_numbers(rules.int32),
         FieldDescriptor.TYPE_BOOL: st.nothing,
     }
     return by_type[field.type]().map(lambda value: (value, ""))
@@ -200,8 +223,14 @@ def wrong_values(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
 
 def _wrong_lists(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
     many = rules_of(field).repeated
-    items = texts(many.items.string)
-    bad = bad_texts(many.items.string)
+    if field.message_type is not None:
+        return _wrong_lists_of_messages(field.message_type, int(many.max_items))
+    items = items_of(field)
+    bad: st.SearchStrategy[Any] = (
+        bad_numbers(many.items.int32)
+        if field.type == FieldDescriptor.TYPE_INT32
+        else bad_texts(many.items.string)
+    )
     choices: list[st.SearchStrategy[Wrong]] = [
         st.tuples(items, bad)
         .filter(lambda pair: pair[0] != pair[1])
@@ -210,9 +239,29 @@ def _wrong_lists(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
     if many.unique:
         choices.append(items.map(lambda item: ([item, item], "")))
     if many.max_items:
-        count = int(many.max_items) + 1
-        choices.append(st.just((_different(count, many.items.string.pattern), "")))
+        choices.append(st.just((_too_many(field, int(many.max_items) + 1), "")))
     return st.one_of(choices)
+
+
+def _too_many(field: FieldDescriptor, count: int) -> list[Any]:
+    """So many items, of which each one fits."""
+    items = rules_of(field).repeated.items
+    if field.type == FieldDescriptor.TYPE_INT32:
+        return list(range(items.int32.gte, items.int32.gte + count))
+    if listed := words(items.string):
+        return list(islice(cycle(listed), count))
+    return _different(count, items.string.pattern)
+
+
+def _wrong_lists_of_messages(message: Descriptor, most: int) -> st.SearchStrategy[Wrong]:
+    """With an item that has a wrong field, or with too many items."""
+    wrong = st.one_of([_inside(inner, wrong_values(inner)) for inner in message.fields])
+    found = st.tuples(_message(message), wrong).map(
+        lambda pair: ([{**pair[0], **pair[1][0]}], f"[0]{pair[1][1]}")
+    )
+    if most > _MOST_BUILT:
+        return found
+    return found | _message(message).map(lambda item: ([item] * (most + 1), ""))
 
 
 def _wrong_maps(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
@@ -234,6 +283,8 @@ def _different(count: int, pattern: str) -> list[str]:
     """So many texts that fit."""
     if pattern == _CODE:
         return ["".join(letters) for letters in islice(product(ascii_uppercase, repeat=3), count)]
+    if "[0-9a-fA-F]{24}" in pattern:
+        return [f"{number:024x}" for number in range(count)]
     return [f"item_{number}" for number in range(count)]
 
 
