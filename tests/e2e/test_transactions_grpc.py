@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import httpx
+import pytest
 from finlink.money.v1 import transaction_bulk_pb2 as bulk_pb
 from finlink.money.v1 import transaction_changes_pb2 as changes_pb
 from finlink.money.v1 import transaction_lists_pb2 as lists_pb
@@ -61,6 +62,17 @@ async def test_over_grpc(channel: grpc.aio.Channel, rest: httpx.AsyncClient, new
     await stub.BulkDeleteTransactions(bulk_pb.BulkDeleteTransactionsRequest(ids=[inflow.id]), **own)
     again = changes_pb.RestoreTransactionRequest(id=made.id)
     assert (await stub.RestoreTransaction(again, **own)).data.notes == "x"
+
+
+async def test_an_update_says_of_what(
+    channel: grpc.aio.Channel, rest: httpx.AsyncClient, new_id: str
+) -> None:
+    await steps.create_user(rest, new_id)
+    stub: Any = TransactionServiceStub(channel)
+    own: Any = {"metadata": (("x-on-behalf-of", new_id),)}
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.UpdateTransaction(changes_pb.UpdateTransactionRequest(notes="x"), **own)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_another_user_s_are_as_unknown(

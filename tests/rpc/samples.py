@@ -213,7 +213,9 @@ def wrong_values(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
         return _wrong_messages(field)
     form = field.GetOptions().Extensions[format_pb2.format]
     by_type: dict[int, Callable[[], st.SearchStrategy[Any]]] = {
-        FieldDescriptor.TYPE_STRING: lambda: bad_texts(rules.string, form),
+        FieldDescriptor.TYPE_STRING: lambda: bad_texts(rules.string, form).filter(
+            lambda text: text or rules.ignore != validate_pb2.IGNORE_IF_ZERO_VALUE
+        ),
         FieldDescriptor.TYPE_DOUBLE: lambda: st.sampled_from([0.0, -1.0, math.inf, math.nan]),
         FieldDescriptor.TYPE_INT32: lambda: bad_numbers(rules.int32),
         FieldDescriptor.TYPE_BOOL: st.nothing,
@@ -255,10 +257,7 @@ def _too_many(field: FieldDescriptor, count: int) -> list[Any]:
 
 def _wrong_lists_of_messages(message: Descriptor, most: int) -> st.SearchStrategy[Wrong]:
     """With an item that has a wrong field, or with too many items."""
-    wrong = st.one_of([_inside(inner, wrong_values(inner)) for inner in message.fields])
-    found = st.tuples(_message(message), wrong).map(
-        lambda pair: ([{**pair[0], **pair[1][0]}], f"[0]{pair[1][1]}")
-    )
+    found = _with_wrong_field(message).map(lambda pair: ([pair[0]], f"[0]{pair[1]}"))
     if most > _MOST_BUILT:
         return found
     return found | _message(message).map(lambda item: ([item] * (most + 1), ""))
@@ -293,7 +292,15 @@ def _wrong_messages(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
     if field.message_type.name == "FieldMask":
         paths = st.sampled_from(["nope", "user_id", "userId", "", "city.name", "update_mask"])
         return paths.map(lambda path: ({"paths": [path]}, ""))
-    return st.one_of([_inside(inner, wrong_values(inner)) for inner in field.message_type.fields])
+    return _with_wrong_field(field.message_type)
+
+
+def _with_wrong_field(message: Descriptor) -> st.SearchStrategy[Wrong]:
+    """A message of which one field is wrong."""
+    wrong = st.one_of([_inside(inner, wrong_values(inner)) for inner in message.fields])
+    return st.tuples(_message(message), wrong).map(
+        lambda pair: ({**pair[0], **pair[1][0]}, pair[1][1])
+    )
 
 
 def _inside(inner: FieldDescriptor, wrong: st.SearchStrategy[Wrong]) -> st.SearchStrategy[Wrong]:

@@ -78,7 +78,7 @@ class TransactionServicer(transaction_service_pb2_grpc.TransactionServiceService
     async def UpdateTransaction(
         self, request: changes_pb.UpdateTransactionRequest, context: Context
     ) -> changes_pb.UpdateTransactionResponse:
-        change = partial(self._service.update, _owner(), incoming.update(request))
+        change = partial(self._service.update, _owner(), incoming.update_of_one(request))
         return await replied(
             change,
             lambda made: changes_pb.UpdateTransactionResponse(

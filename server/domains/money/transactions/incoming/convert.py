@@ -91,6 +91,13 @@ def update(request: changes_pb.UpdateTransactionRequest) -> Update:
     )
 
 
+def update_of_one(request: changes_pb.UpdateTransactionRequest) -> Update:
+    """The same, which must say of which transaction: over gRPC it may have been left out."""
+    if not request.id:
+        raise InvalidRequest.of("id", "must be 24 hexadecimal digits")
+    return update(request)
+
+
 def updates(request: bulk_pb.BulkUpdateTransactionsRequest) -> tuple[str, Sequence[Update]]:
     """Where the request has the changes, and what they are."""
     if request.updates:
