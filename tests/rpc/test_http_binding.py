@@ -69,9 +69,24 @@ def bind(
 def expected_message(method: Method, value: Mapping[str, Any]) -> Message:
     """What protobuf's own JSON reader makes of the body, with the path's fields."""
     message = method.request_class(**{name: PATH[name] for name in method.path_fields})
-    json_format.ParseDict(dict(value), message)
+    json_format.ParseDict(_without_nulls_in_maps(method.request, value), message)
     _mask_emptied(message, value)
     return message
+
+
+def _without_nulls_in_maps(described: Descriptor, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Null is as a key that is not there, where protobuf's reader fails."""
+    maps = {
+        field.json_name
+        for field in described.fields
+        if field.message_type is not None and field.message_type.GetOptions().map_entry
+    }
+    return {
+        name: {key: each for key, each in sent.items() if each is not None}
+        if name in maps and isinstance(sent, dict)
+        else sent
+        for name, sent in value.items()
+    }
 
 
 def _mask_emptied(message: Any, value: Mapping[str, Any]) -> None:
@@ -97,16 +112,16 @@ def _emptied(described: Descriptor, value: Mapping[str, Any], prefix: str = "") 
         sent = value.get(field.json_name)
         if field.is_repeated and sent == []:
             yield prefix + field.name
-        elif isinstance(sent, dict) and _has_no_mask(field):
-            yield from _emptied(field.message_type, sent, f"{prefix}{field.name}.")
+        elif isinstance(sent, dict) and (inner := _without_mask(field)) is not None:
+            yield from _emptied(inner, sent, f"{prefix}{field.name}.")
 
 
-def _has_no_mask(field: FieldDescriptor) -> bool:
-    """Whether a field is one message without a mask of its own."""
+def _without_mask(field: FieldDescriptor) -> Descriptor | None:
+    """The message that a field holds, if it is one without a mask of its own."""
     message = field.message_type
-    if message is None or field.is_repeated:
-        return False
-    return "update_mask" not in message.fields_by_name
+    if message is None or field.is_repeated or "update_mask" in message.fields_by_name:
+        return None
+    return message
 
 
 LEAVES = (
