@@ -20,7 +20,7 @@ ROUNDS, OPERATIONS = 3, 25  # for each of two users; with --full 10,000 operatio
 async def test_random_changes(
     transactions_database: Database, ring: KeyRing, seed: int, pytestconfig: pytest.Config
 ) -> None:
-    operations = 417 if pytestconfig.getoption("full") else OPERATIONS
+    operations = 556 if pytestconfig.getoption("full") else OPERATIONS
     players = [
         Player(await new_world(transactions_database, ring), random.Random(f"{seed} {number}"))  # noqa: S311
         for number in range(2)
