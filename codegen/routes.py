@@ -34,7 +34,7 @@ TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 _ENVOY = "type.googleapis.com/envoy"
 _FILTERS = f"{_ENVOY}.extensions.filters.http"
 _VARIABLE = re.compile(r"\{[a-z_]+\}")
-# A dead worker is not left out at once, and each choice may fall on it: choose often.
+# A dead worker has the least requests, so the balancer likes it best: ask it often.
 _RETRIES = {
     "num_retries": 2,
     "retry_host_predicate": [
@@ -164,8 +164,6 @@ def _route(path: str, method: Method, verb: str) -> dict[str, Any]:
         "timeout": _seconds(rules.timeout, 0 if method.streams else 15 if reads else 30),
         "retry_policy": {"retry_on": f"connect-failure,refused-stream,{retried}", **_RETRIES},
     }
-    if rules.cached_by:  # each worker has a cache of its own
-        action["hash_policy"] = [{"header": {"header_name": "x-envoy-original-path"}}]
     if method.streams or method.takes_stream:
         # A server sends a heartbeat each 15 seconds: silence means that one end is gone or stuck.
         action["idle_timeout"] = _seconds(rules.stream_idle_timeout, 60)

@@ -51,7 +51,6 @@ class EdgeStack:
     log: Path
     access_log: Path
     seen: list[Seen] = field(default_factory=list)
-    servers: int = 1
 
     @property
     def rest(self) -> str:
@@ -103,20 +102,18 @@ def edge_stack(
     every_call: bool = False,
     descriptors: Path = DESCRIPTORS,
     server: Path | None = None,
-    beside: Sequence[Path] = (),
 ) -> Iterator[EdgeStack]:
-    """Start Envoy; `tls` gets a port of its own. Returns when all servers are healthy behind it.
+    """Start Envoy; `tls` gets a port of its own. Returns when a server is healthy behind it.
 
-    `server`: the socket of one that answers otherwise. `beside`: those of others.
+    `server`: the socket of one that answers otherwise.
     """
     rest, tls_port, rpc, admin = free_ports(4)
     folder.mkdir(parents=True, exist_ok=True)
     opened = EdgeStack(rest, tls_port, rpc, admin, folder / "envoy.log", folder / "access.log")
-    opened.servers += len(beside)
-    with nullcontext(server) if server else worker(opened.seen) as socket:
+    with nullcontext(server) if server else worker(opened) as socket:
         given = tls or Tls()
         edge = Edge(
-            host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket, *beside],
+            host=host, rest_port=rest, grpc_port=rpc, admin_port=admin, sockets=[socket],
             descriptors=descriptors, access_log=opened.access_log, limits=limits or Limits(),
             tls=replace(given, rest_port=tls_port), tracing=tracing, pages=pages, every_call=every_call,
         )  # fmt: skip
@@ -127,12 +124,12 @@ def edge_stack(
 
 
 @contextmanager
-def worker(seen: list[Seen]) -> Iterator[Path]:
-    """A server that answers every call and adds it to `seen`; its socket."""
+def worker(opened: EdgeStack) -> Iterator[Path]:
+    """The server that answers every call; its socket."""
     with socket_folder() as folder:
         socket = folder / "worker-0.sock"
         server = grpc.server(ThreadPoolExecutor(8))
-        server.add_generic_rpc_handlers((_Anything(seen),))
+        server.add_generic_rpc_handlers((_Anything(opened.seen),))
         server.add_insecure_port(f"unix:{socket}")
         server.start()
         yield socket
@@ -162,7 +159,7 @@ def _healthy(opened: EdgeStack) -> bool:
         stats = opened.admin("/stats?filter=membership_healthy|listener_manager.workers_started")
     except httpx.HTTPError:
         return False
-    return f"membership_healthy: {opened.servers}\n" in stats and "workers_started: 1" in stats
+    return "membership_healthy: 1" in stats and "workers_started: 1" in stats
 
 
 def untyped(channel: grpc.aio.Channel, path: str) -> grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]:

@@ -147,7 +147,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
     (folder / "gen").symlink_to(ROOT / "gen")
     rest, rpc, admin = free_ports(3)
     opened = EdgeStack(rest, 0, rpc, admin, folder / "envoy.log", folder / "access.log")
-    with worker(opened.seen) as socket:
+    with worker(opened) as socket:
         text = (ROOT / "envoy.yaml").read_text()
         for old, new in {
             "port_value: 3000 ": f"port_value: {rest} ", "port_value: 50051 ": f"port_value: {rpc} ",
