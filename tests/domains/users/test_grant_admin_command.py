@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,10 @@ from server.commands.users import grant
 from tests.mongodb import MongoDb
 
 
-def test_a_user_must_exist_and_the_key_ring_be_set(mongodb: MongoDb) -> None:
+def test_a_user_must_exist_and_the_key_ring_be_set(mongodb: MongoDb, tmp_path: Path) -> None:
     given: dict[str, object] = {
         "_env_file": None,
+        "data_dir": tmp_path / "none",  # without the key of `make run`
         "mongodb_uri": mongodb.uri,
         "db_name": f"test_{uuid.uuid4().hex[:16]}",
     }

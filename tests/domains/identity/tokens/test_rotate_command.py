@@ -6,6 +6,7 @@ import json
 import secrets
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +19,11 @@ Json = dict[str, object]
 
 
 @pytest.fixture
-def given(mongodb: MongoDb) -> Json:
-    """A database nobody has."""
+def given(mongodb: MongoDb, tmp_path: Path) -> Json:
+    """A database nobody has, and no folder with the key of `make run`."""
     return {
         "_env_file": None,
+        "data_dir": tmp_path / "none",
         "mongodb_uri": mongodb.uri,
         "db_name": f"test_{uuid.uuid4().hex[:16]}",
         "encryption_keys": f"a:{secrets.token_hex(32)}",
