@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -64,20 +66,27 @@ class Stack:
         return content
 
 
-_given: set[int] = set()  # ports of this process's tests: what listens there may not have begun
+# Ports of this process's tests, which may not be in use yet. A locked file says so to other processes.
+_given: set[int] = set()
+_PORTS = Path(tempfile.gettempdir()) / "finlink-test-ports"
 
 
 def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on, below those that the system gives to outgoing connections."""
     found: list[int] = []
+    _PORTS.mkdir(exist_ok=True)
     while len(found) < count:
         port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
         if port in _given:
             continue
+        file = os.open(_PORTS / str(port), os.O_CREAT | os.O_WRONLY)
         with socket.socket() as probe, suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
             probe.bind(("127.0.0.1", port))
             found.append(port)
             _given.add(port)
+            continue
+        os.close(file)
     return found
 
 
