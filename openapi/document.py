@@ -23,7 +23,10 @@ def document() -> dict[str, Any]:
     """The contract over REST as an OpenAPI document."""
     services = contract.services()
     every = [method for service in services for method in contract.methods(service)]
-    schemas = Schemas([method.descriptor.output_type for method in every])
+    schemas = Schemas(
+        [method.descriptor.output_type for method in every],
+        {method.request.full_name for method in every if method.path_fields},
+    )
     responses = Responses()
     operations = Operations(schemas, responses)
     paths: dict[str, Any] = {}
@@ -59,7 +62,7 @@ def document() -> dict[str, Any]:
             "securitySchemes": access.SCHEMES,
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
-            "responses": responses.components,
+            "responses": {"NotModified": _NOT_MODIFIED} | responses.components,
             "schemas": schemas.components | SCHEMAS | {"ErrorCode": code_schema()},
         },
     }
@@ -89,6 +92,17 @@ _PARAMETERS = {
         "tried again.",
         {"pattern": "^[\\x21-\\x7e]{1,255}$"},
     ),
+    "If-Match": _header_parameter(
+        "If-Match",
+        "The `ETag` of the revision that the change is about; another one than the current is 412. Read as "
+        "`etag`.",
+        {},
+    ),
+    "If-None-Match": _header_parameter(
+        "If-None-Match",
+        "The `ETag` of what the caller has: if it is current, the reply is 304 without a body.",
+        {},
+    ),
     "Last-Event-ID": _header_parameter(
         "Last-Event-ID",
         "Read as `resumeToken`, and comes before it; a browser's EventSource sends it by itself.",
@@ -102,12 +116,17 @@ _PARAMETERS = {
 }
 _HEADERS = {
     "x-request-id": _header("Names the call in logs, traces and the audit trail.", "string"),
+    "ETag": _header("The revision: `data.etag` as a weak entity tag.", "string"),
     "Retry-After": _header("Seconds to wait.", "integer"),
     "x-ratelimit-limit": _header(
         "Calls in the window, of the group or of all; absent where limits are off.", "string"
     ),
     "x-ratelimit-remaining": _header("How many of them are left.", "integer"),
     "x-ratelimit-reset": _header("Seconds until the next one comes back.", "integer"),
+}
+_NOT_MODIFIED = {
+    "description": "The caller has the current revision already.",
+    "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
 }
 
 

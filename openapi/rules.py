@@ -26,7 +26,12 @@ _FORMATS: dict[int, Schema] = {
     },
     format_pb2.FORMAT_CURRENCY_CODE: {"format": "currency-code", "pattern": "^[A-Z]{3}$"},
     format_pb2.FORMAT_LANGUAGE_TAG: {"format": "language-tag", "pattern": "^[A-Za-z0-9-]+$"},
+    format_pb2.FORMAT_TIME_ZONE: {
+        "format": "time-zone",
+        "pattern": "^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$",
+    },
     format_pb2.FORMAT_PAST_DATE: {"format": "date"},
+    format_pb2.FORMAT_DATE: {"format": "date"},
     # One type for both: of a choice between formats, generated clients make no type at all.
     format_pb2.FORMAT_DATE_OR_TIME: {
         "format": "date-or-time",
@@ -53,9 +58,10 @@ def words_of(field: FieldDescriptor) -> EnumDescriptor | None:
 
 def is_required(field: FieldDescriptor) -> bool:
     """Whether a request must have it: it has no way to be absent, or says so."""
+    if rules_of(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE:
+        return False
     if field.is_repeated:
-        rules = rules_of(field)
-        return rules.repeated.min_items > 0 and rules.ignore != validate_pb2.IGNORE_IF_ZERO_VALUE
+        return rules_of(field).repeated.min_items > 0
     return not field.has_presence or rules_of(field).required
 
 

@@ -92,6 +92,14 @@ def _admit_on_behalf(access: Access, principal: Principal) -> None:
         raise PermissionDenied("A call on behalf of a user needs the scope write")
 
 
+def looks_on_behalf(access: Access, principal: Principal) -> bool:
+    """Whether staff, or a key that may not act for users, look at what a user sees. It is recorded."""
+    if principal.on_behalf_of is None or not (access.staff_reads and access.reads):
+        return False
+    key = principal.key
+    return principal.signed_in is not None or (key is not None and key.scope < Scope.WRITE)
+
+
 def check_owner(access: Access, principal: Principal, owner: str | None) -> None:
     """Raise PermissionDenied unless the caller may see or change what belongs to `owner`, a `userId`.
 

@@ -95,6 +95,13 @@ class CsrfRefused(ApiError):
     default_message = "A call with a cookie must come from this site, or carry X-Requested-With"
 
 
+class EtagMismatch(ApiError):
+    """`metadata.etag` is the current one."""
+
+    code = "ETAG_MISMATCH"
+    default_message = "The resource has changed meanwhile: read it, then repeat the change"
+
+
 class RateLimited(ApiError):
     """The caller has made too many calls of this kind; `retry_after` says when the next one may pass."""
 

@@ -57,10 +57,15 @@ CHANGES = (
     Change("UpdateUserProfile", lambda _: {"updateMask": "city"}, _remove_city),
     Change("UpdateUserProfile", lambda _: {}, _profile),
     Change("UpdateUserPreferences", lambda n: {"notifications": {"push": n > 4}}, _notify),
+    Change(
+        "UpdateUserPreferences",
+        lambda n: {"timeZone": ("Europe/Berlin", "Asia/Tokyo")[n % 2], "monthStartDay": n + 1},
+        _preferences,
+    ),
     Change("UpdateUserPreferences", lambda n: {"currency": ("USD", "EUR")[n % 2]}, _preferences),
     Change(
         "UpdateUserPreferences",
-        lambda _: {"updateMask": "currency,language,notifications"},
+        lambda _: {"updateMask": "currency,language,notifications,timeZone,monthStartDay"},
         _to_defaults,
     ),
     Change("UpdateUserMetadata", lambda n: {"tags": [f"t{i}" for i in range(n)]}, _metadata),

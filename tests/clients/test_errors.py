@@ -115,7 +115,7 @@ def broken_info() -> bytes:
         (b"\xff\xff", "NOT_FOUND"),
         (broken_info(), "NOT_FOUND"),
         (info("USER_NOT_FOUND", "elsewhere.example"), "NOT_FOUND"),
-        (info("BUDGET_NOT_FOUND", "finlink"), "BUDGET_NOT_FOUND"),
+        (info("DREAM_NOT_FOUND", "finlink"), "DREAM_NOT_FOUND"),
     ],
     ids=["garbage", "garbage inside", "of another service", "newer than this client"],
 )

@@ -59,7 +59,7 @@ def test_no_two_error_classes_have_the_same_code() -> None:
 def test_every_reason_has_its_statuses(reason: str) -> None:
     status, http = STATUSES[reason]
     assert status is not grpc.StatusCode.OK
-    assert http in {400, 401, 403, 404, 409, 413, 429, 500, 503, 504}
+    assert http in {400, 401, 403, 404, 409, 412, 413, 429, 500, 503, 504}
 
 
 def test_what_every_rpc_can_fail_with() -> None:

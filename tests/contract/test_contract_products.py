@@ -19,7 +19,7 @@ METHODS = {method.path.removeprefix("/"): method for method in methods()}
 BY_ENVOY = {"/health", "/ready", "/docs"}
 
 # Endpoints as the documents print them, by the page's headings: all of User & Data Connector and of User
-# Management, of the others those about users, signing in and health.
+# Management, of the others those about users, signing in, money and health.
 ENDPOINTS = {
     "User & Data Connector": """
         POST /api/v1/users
@@ -59,6 +59,7 @@ ENDPOINTS = {
         POST /api/auth/login
         POST /api/auth/reset-password
         GET /api/users/:userId
+        GET /api/accounts/:accountId
     """,
     "Pocket Trend Tracker": """
         POST /v1/auth/register
@@ -69,6 +70,36 @@ ENDPOINTS = {
         PUT /v1/auth/me
         POST /v1/auth/forgot-password
         POST /v1/auth/reset-password
+        GET /v1/categories
+        POST /v1/categories
+        GET /v1/categories/{id}
+        PUT /v1/categories/{id}
+        DELETE /v1/categories/{id}
+        GET /v1/accounts
+        POST /v1/accounts
+        GET /v1/accounts/{id}
+        PUT /v1/accounts/{id}
+        DELETE /v1/accounts/{id}
+        GET /v1/accounts/{id}/balance
+        GET /v1/accounts/{id}/transactions
+        GET /v1/transactions
+        POST /v1/transactions
+        GET /v1/transactions/{id}
+        PUT /v1/transactions/{id}
+        DELETE /v1/transactions/{id}
+        POST /v1/transactions/bulk
+        PUT /v1/transactions/bulk
+        DELETE /v1/transactions/bulk
+        GET /v1/budgets
+        POST /v1/budgets
+        GET /v1/budgets/{id}
+        PUT /v1/budgets/{id}
+        DELETE /v1/budgets/{id}
+        GET /v1/budgets/{id}/items
+        POST /v1/budgets/{id}/items
+        PUT /v1/budgets/{id}/items/{itemId}
+        DELETE /v1/budgets/{id}/items/{itemId}
+        GET /v1/budgets/{id}/analysis
         GET /v1/health
         GET /v1/health/detailed
     """,

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e import connector_steps as step
+from tests.e2e.money_steps import Money
 from tests.faults.load import under, until
 from tests.observability import messages
 from tests.observability.monitored import Monitored
@@ -27,6 +28,7 @@ from tests.observability.signing_in import Users
 Cause: TypeAlias = Callable[[Monitored], AbstractAsyncContextManager[None]]
 HICCUP_SECONDS = 0.8
 MORE_THAN_AT_A_TIME = 200  # mails, for three processes
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 _FIVE_MINUTES_AGO = {"$dateSubtract": {"startDate": "$$NOW", "unit": "minute", "amount": 5}}
 
 
@@ -155,6 +157,32 @@ async def too_many_sign_in(site: Monitored) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def money_differs(site: Monitored) -> AsyncIterator[None]:
+    """The sums of all months are lost, and the hour until the next sample is over."""
+    async with site.caller() as api, step.database(site.ground.stack) as documents:
+        await spending(api)
+        rollups = documents["money_rollups"]
+        kept = await rollups.find({}).to_list(None)
+        await rollups.delete_many({})
+        await sample_is_due(documents)
+        yield
+        for each in kept:
+            await rollups.replace_one({"_id": each["_id"]}, each, upsert=True)
+        await sample_is_due(documents)
+
+
+@asynccontextmanager
+async def erasure_stuck(site: Monitored) -> AsyncIterator[None]:
+    """One that names nobody, and can never be done."""
+    async with step.database(site.ground.stack) as documents:
+        await documents["money_erasures"].insert_one(
+            {"_id": "nobody", "requestedAt": datetime.now(UTC)}
+        )
+        yield
+        await documents["money_erasures"].delete_one({"_id": "nobody"})
+
+
+@asynccontextmanager
 async def tokens_stolen(site: Monitored) -> AsyncIterator[None]:
     """Of several sessions of one user."""
     async with site.channel(site.worker_address(1)) as channel:
@@ -211,6 +239,8 @@ CAUSES: Mapping[Cause, set[str]] = {
     tokens_stolen: {"FinlinkTokensReused"},
     sms_used_up: {"FinlinkSmsUsedUp"},
     provider_away: {"FinlinkProviderDown"},
+    money_differs: {"FinlinkMoneyDiffers"},
+    erasure_stuck: {"FinlinkMoneyNotErased"},
     mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -221,6 +251,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
     (too_many_sign_in, tokens_stolen, sms_used_up, provider_away),
+    (money_differs, erasure_stuck),
     (workers_hang,),
     (mail_server_hangs,),
     (workers_die, server_dies),
@@ -273,6 +304,20 @@ async def connector(
     await step.synced(api, made["id"])
     connector_id: str = made["id"]
     return connector_id
+
+
+async def spending(api: httpx.AsyncClient) -> None:
+    """Of a new user."""
+    user_id = f"user_{step.new_login()}"
+    await step.create_user(api, user_id)
+    money = Money(api, user_id)
+    account = await money.made("/accounts", {"name": "Wallet", "type": "cash"})
+    spent = {"accountId": account["accountId"], "kind": "expense", "amount": {"value": "12.50"}}
+    await money.made("/transactions", spent)
+
+
+async def sample_is_due(documents: step.Documents) -> None:
+    await documents["money_checks"].update_one({"_id": "sample"}, {"$set": {"startedAt": _EVER}})
 
 
 async def connectors(api: httpx.AsyncClient, count: int, platform: str = "fi_money") -> list[str]:

@@ -120,7 +120,7 @@ def messages(content: str, method: Method) -> Iterator[dict[str, Any]]:
 @every_rpc
 def test_errors_have_their_shape(method: Method) -> None:
     for status, reference in operation(method)["responses"].items():
-        if status == str(method.success_status):
+        if status in {str(method.success_status), "304"}:  # which has no body
             continue
         content = resolved(reference)["content"]["application/json"]
         for code, example in content["examples"].items():

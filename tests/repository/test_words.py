@@ -37,7 +37,6 @@ NAMES: Mapping[str, str] = {
     # The noun; a worker may claim a job, which gives it a lease.
     "claims": "leases",
     "refusals": "throttle",
-    "budget": "rate limiter",
     **dict.fromkeys(("preparation", "owed", "unseen"), "startup, pending, ignored"),
     "gate": "fault proxy, checkpoint",
     **dict.fromkeys(("anew", "alike", "room"), "again, the same, module"),

@@ -14,6 +14,7 @@ from server.core.authorization import (
     admit,
     check_owner,
     check_recent_login,
+    looks_on_behalf,
     may_reach,
 )
 from server.core.clock import utc_now
@@ -96,6 +97,30 @@ def test_these_are_let_in(access: Access, principal: Principal) -> None:
 def test_these_are_refused(access: Access, principal: Principal, error: type[ApiError]) -> None:
     with pytest.raises(error):
         admit(access, principal, NOW)
+
+
+STAFF_FOR_ANN = Principal(signed_in=MODERATOR.signed_in, on_behalf_of=FOR_ANN)
+
+
+@pytest.mark.parametrize(
+    ("access", "principal", "looks"),
+    [
+        (viewed, STAFF_FOR_ANN, True),
+        (viewed, Principal(signed_in=CHIEF.signed_in, on_behalf_of=FOR_ANN), True),
+        (viewed, Principal(WRITE.key, CHIEF.signed_in, FOR_ANN), True),
+        (viewed, READ_FOR_ANN, True),
+        # A service that acts for users is none of staff, nor is a user, nor a call without a credential.
+        (viewed, WRITE_FOR_ANN, False),
+        (viewed, OPEN_FOR_ANN, False),
+        (viewed, ANN, False),
+        (viewed, MODERATOR, False),
+        (own, STAFF_FOR_ANN, False),
+    ],
+)
+def test_what_staff_look_at_on_behalf_of_a_user(
+    access: Access, principal: Principal, looks: bool
+) -> None:
+    assert looks_on_behalf(access, principal) is looks
 
 
 def test_the_error_says_for_how_long_a_login_is_recent() -> None:

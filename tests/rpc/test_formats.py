@@ -15,6 +15,7 @@ CURRENCY = CHECKS[format_pb2.FORMAT_CURRENCY_CODE]
 LANGUAGE = CHECKS[format_pb2.FORMAT_LANGUAGE_TAG]
 PAST = CHECKS[format_pb2.FORMAT_PAST_DATE]
 DATE_OR_TIME = CHECKS[format_pb2.FORMAT_DATE_OR_TIME]
+TIME_ZONE = CHECKS[format_pb2.FORMAT_TIME_ZONE]
 
 
 @given(text=st.text(max_size=60) | st.from_regex(r"[+0-9TZ:. -]{0,40}", fullmatch=True))
@@ -38,6 +39,22 @@ def test_phone_numbers(number: str) -> None:
 )  # fmt: skip
 def test_no_phone_numbers(number: str) -> None:
     assert PHONE(number) == "must be a valid phone number with its country code, as +91-9876543210"
+
+
+@pytest.mark.parametrize(
+    "name", ["UTC", "Asia/Kolkata", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "EST5EDT"]
+)
+def test_time_zones(name: str) -> None:
+    assert TIME_ZONE(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Kolkata", "asia/kolkata", "Asia", "Asia/Atlantis", "Asia/Kolkata ", "/etc/localtime",
+     "../zoneinfo/UTC", "posix/Asia/Kolkata", "localtime", "Factory", "tzdata.zi", "+05:30", "A" * 99],
+)  # fmt: skip
+def test_no_time_zones(name: str) -> None:
+    assert TIME_ZONE(name) == "must be a time zone of the IANA database, as Asia/Kolkata"
 
 
 @pytest.mark.parametrize("code", ["INR", "USD", "EUR", "XAU"])

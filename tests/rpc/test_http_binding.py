@@ -69,22 +69,59 @@ def bind(
 def expected_message(method: Method, value: Mapping[str, Any]) -> Message:
     """What protobuf's own JSON reader makes of the body, with the path's fields."""
     message = method.request_class(**{name: PATH[name] for name in method.path_fields})
-    json_format.ParseDict(dict(value), message)
-    if "update_mask" in method.request.fields_by_name:
-        message.update_mask.paths.extend(_emptied(method.request, value))  # type: ignore[attr-defined]
-        if not message.update_mask.paths and value.get("updateMask") is None:  # type: ignore[attr-defined]
-            message.ClearField("update_mask")
+    json_format.ParseDict(_without_nulls_in_maps(method.request, value), message)
+    _mask_emptied(message, value)
     return message
 
 
+def _without_nulls_in_maps(described: Descriptor, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Null is as a key that is not there, where protobuf's reader fails."""
+    maps = {
+        field.json_name
+        for field in described.fields
+        if field.message_type is not None and field.message_type.GetOptions().map_entry
+    }
+    return {
+        name: {key: each for key, each in sent.items() if each is not None}
+        if name in maps and isinstance(sent, dict)
+        else sent
+        for name, sent in value.items()
+    }
+
+
+def _mask_emptied(message: Any, value: Mapping[str, Any]) -> None:
+    """Add to each mask the lists that are sent empty, inside of objects too: that removes them."""
+    has_mask = "update_mask" in message.DESCRIPTOR.fields_by_name
+    if has_mask:
+        message.update_mask.paths.extend(_emptied(message.DESCRIPTOR, value))
+        if not message.update_mask.paths and value.get("updateMask") is None:
+            message.ClearField("update_mask")
+    for field in message.DESCRIPTOR.fields:
+        sent = value.get(field.json_name)
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        if isinstance(sent, dict) and not field.is_repeated:
+            _mask_emptied(getattr(message, field.name), sent)
+        elif isinstance(sent, list):
+            for part, each in zip(getattr(message, field.name), sent, strict=True):
+                _mask_emptied(part, each)
+
+
 def _emptied(described: Descriptor, value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The lists that are sent empty, inside of objects too: that removes them."""
     for field in described.fields:
         sent = value.get(field.json_name)
         if field.is_repeated and sent == []:
             yield prefix + field.name
-        elif isinstance(sent, dict) and field.message_type is not None and not field.is_repeated:
-            yield from _emptied(field.message_type, sent, f"{prefix}{field.name}.")
+        elif isinstance(sent, dict) and (inner := _without_mask(field)) is not None:
+            yield from _emptied(inner, sent, f"{prefix}{field.name}.")
+
+
+def _without_mask(field: FieldDescriptor) -> Descriptor | None:
+    """The message that a field holds, if it is one without a mask of its own."""
+    message = field.message_type
+    if message is None or field.is_repeated or "update_mask" in message.fields_by_name:
+        return None
+    return message
 
 
 LEAVES = (

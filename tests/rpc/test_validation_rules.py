@@ -102,6 +102,15 @@ WORDED: list[tuple[Message, dict[str, str]]] = [
         {"status": "must be one of active, inactive, suspended"},
     ),
     (
+        user_updates_pb2.UpdateUserPreferencesRequest(
+            user_id="u", time_zone="Asia/Atlantis", month_start_day=32
+        ),
+        {
+            "timeZone": "must be a time zone of the IANA database, as Asia/Kolkata",
+            "monthStartDay": "must be greater than or equal to 1 and less than or equal to 31",
+        },
+    ),
+    (
         user_updates_pb2.UpdateUserMetadataRequest(user_id="u", tags=["a", "a"]),
         {"tags": "must not have the same item twice"},
     ),

@@ -11,11 +11,20 @@ export const limitedUntil = signal<Date | null>(null);
 const TRIES = 3;
 type Query = Record<string, string | number | undefined>;
 
-/** The `data` of a reply. A read that is limited waits as long as the reply asks, and says so. */
-export async function read<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+/**
+ * The `data` of a reply. A read that is limited waits as long as the reply asks, and says so. One `onBehalfOf` a user reads
+ * what is theirs, and is audited.
+ */
+export async function read<T>(
+  path: string,
+  query: Query = {},
+  signal?: AbortSignal,
+  onBehalfOf?: string,
+): Promise<T> {
+  const more = onBehalfOf === undefined ? {} : { "x-on-behalf-of": onBehalfOf };
   for (let tries = 1; ; tries++) {
     try {
-      return await dataOf<T>(await send("GET", path + queryOf(query), signal));
+      return await dataOf<T>(await send("GET", path + queryOf(query), signal, undefined, more));
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== "RATE_LIMITED" || tries === TRIES) throw error;
       await waitOut(error.retryAfterSeconds ?? 5, signal);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from server.domains.connectors.model import Missing
-from server.domains.connectors.records.store import RECORDS
 from server.platforms.base import (
     PermissionRefused,
     PlatformDataError,
@@ -18,9 +17,7 @@ AWAY = PlatformUnavailable("The platform is away")
 
 
 async def stored(world: World, connector_id: str) -> list[Document]:
-    return (
-        await world.database.collection(RECORDS).find({"connectorId": connector_id}).to_list(None)
-    )
+    return await world.opened(connector_id)
 
 
 async def closed(world: World, connector_id: str) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from server.core.clock import utc_now
 from server.domains.connectors.model import DataTypeCount
-from server.domains.connectors.records import store as record_store
+from server.domains.connectors.records import digests
 from server.domains.connectors.records.store import RECORDS
 from tests.domains.connectors.sync_world import (
     Checkpoint,
@@ -23,18 +23,14 @@ from tests.domains.connectors.sync_world import (
 
 
 async def stored(world: World, connector_id: str) -> dict[str, object]:
-    found = (
-        await world.database.collection(RECORDS).find({"connectorId": connector_id}).to_list(None)
-    )
+    found = await world.opened(connector_id)
     return {
         f"{each['dataType']}/{each['key']}": (each["data"], "closedAt" in each) for each in found
     }
 
 
 async def changed_at(world: World, connector_id: str) -> dict[str, object]:
-    found = (
-        await world.database.collection(RECORDS).find({"connectorId": connector_id}).to_list(None)
-    )
+    found = await world.opened(connector_id)
     return {each["key"]: (each["seen"], each["updatedAt"]) for each in found}
 
 
@@ -166,7 +162,7 @@ async def test_once_a_day_all_is_written(world: World, monkeypatch: pytest.Monke
     await world.database.collection(RECORDS).delete_many({"connectorId": connector.id})
     await world.sync(connector.id)
     assert await world.kept(connector.id) == {}
-    monkeypatch.setattr(record_store, "utc_now", lambda: utc_now() + timedelta(days=1))
+    monkeypatch.setattr(digests, "utc_now", lambda: utc_now() + timedelta(days=1))
     await world.sync(connector.id)
     assert sum((await world.kept(connector.id)).values()) == 7
 

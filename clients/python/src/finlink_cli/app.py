@@ -14,6 +14,8 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from finlink_cli import (
+    accounts,
+    budgets,
     completion,
     connectors,
     export,
@@ -24,6 +26,7 @@ from finlink_cli import (
     streams,
     sync,
     sync_failures,
+    transactions,
     tree,
     trends,
     watch,
@@ -33,8 +36,8 @@ from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
 _BY_HAND = (
-    completion, connectors, export, health, sandbox, signing_in, status, sync, sync_failures, trends,
-    watch,
+    accounts, budgets, completion, connectors, export, health, sandbox, signing_in, status, sync,
+    sync_failures, transactions, trends, watch,
 )  # fmt: skip
 
 _app = typer.Typer(

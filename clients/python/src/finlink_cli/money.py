@@ -1,0 +1,84 @@
+"""Shared by the commands about money: names of accounts and categories, and amounts to add and to show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from finlink_cli import output, rpcs
+
+if TYPE_CHECKING:
+    from finlink_cli.cli import Cli
+
+NO_CATEGORY = "no category"
+
+
+def accounts(cli: Cli) -> dict[str, output.Json]:
+    """All accounts by id, those put away, too."""
+    return _by_id(cli, "ListAccounts", "accounts", "accountId")
+
+
+def categories(cli: Cli) -> dict[str, str]:
+    """The names of all categories by id; one below another has that one's name before its own."""
+    found = _by_id(cli, "ListCategories", "categories", "id")
+    names = {}
+    for identifier, each in found.items():
+        above = found.get(each.get("parentId", ""))
+        names[identifier] = f"{above['name']} / {each['name']}" if above else each["name"]
+    return names
+
+
+def _by_id(cli: Cli, method: str, name: str, key: str) -> dict[str, output.Json]:
+    rows: dict[str, output.Json] = {}
+    for archived in (False, True):
+        data = output.to_json(rpcs.reply(cli, method, archived=archived).data)
+        rows |= {each[key]: each for each in data[name]}
+    return rows
+
+
+def signed(transaction: output.Json) -> Decimal:
+    """The amount as the account has it: what goes out is below zero."""
+    value = Decimal(transaction["amount"]["value"])
+    return value if transaction.get("direction") == "in" else -value
+
+
+def shown(amount: Decimal, currency: str) -> str:
+    """With the digits of the currency and thousands apart, without the currency's name."""
+    text = output.money(f"{amount:f}", currency).rpartition(" ")[0]
+    return f"{Decimal(text):,f}"
+
+
+def aligned(amounts: Iterable[str]) -> list[str]:
+    """The same, so that their last digits are below each other."""
+    texts = list(amounts)
+    width = max(map(len, texts), default=0)
+    return [each.rjust(width) for each in texts]
+
+
+def parts(transaction: output.Json) -> Iterator[tuple[str | None, Decimal]]:
+    """The categories of a transaction, each with its amount."""
+    if splits := transaction.get("splits"):
+        for each in splits:
+            yield each.get("categoryId"), Decimal(each["amount"]["value"])
+    else:
+        yield transaction.get("categoryId"), Decimal(transaction["amount"]["value"])
+
+
+def totals(rows: Iterable[output.Json]) -> dict[str, Decimal]:
+    """The sums of balances by currency, without accounts that count in no net worth."""
+    found: dict[str, Decimal] = {}
+    for row in rows:
+        if row["inNetWorth"]:
+            amount = row["balance"]
+            found[amount["currency"]] = found.get(amount["currency"], Decimal(0)) + Decimal(
+                amount["value"]
+            )
+    return found
+
+
+def most_used(transactions: Sequence[Mapping[str, Any]]) -> str | None:
+    """The currency that most of them are in."""
+    counted = Counter(each["amount"]["currency"] for each in transactions)
+    return counted.most_common(1)[0][0] if counted else None

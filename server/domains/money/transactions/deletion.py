@@ -1,0 +1,175 @@
+"""Use cases that delete transactions and bring them back."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from server.core.clock import Clock
+from server.core.etags import check_etag
+from server.core.idempotency import KeyedReply
+from server.domains.money.ledger.model import MoneyOwner
+from server.domains.money.transactions.batch import each_of, raise_failures
+from server.domains.money.transactions.errors import (
+    TransactionExists,
+    TransactionNotFound,
+    TransactionReconciled,
+)
+from server.domains.money.transactions.lookups import Lookups, check_known
+from server.domains.money.transactions.model import TRANSFER, Transaction
+from server.domains.money.transactions.shown import Shown, shown_of
+from server.domains.money.transactions.store import REMEMBERED, TransactionStore
+from server.domains.money.transactions.work import Work, WorkRunner, event
+from server.storage.driver import ClientSession
+
+
+class OriginMemory(Protocol):
+    """Rows of banks that became transactions, which outlive them."""
+
+    async def forget(
+        self, owner: str, transaction_ids: Sequence[str], session: ClientSession
+    ) -> None:
+        """Let a sync or an import bring the rows of these back."""
+
+
+class TransactionDeletion:
+    def __init__(
+        self,
+        works: WorkRunner,
+        store: TransactionStore,
+        lookups: Lookups,
+        clock: Clock,
+        memories: Sequence[OriginMemory] = (),
+    ) -> None:
+        self._works = works
+        self._store = store
+        self._lookups = lookups
+        self._clock = clock
+        self._memories = memories
+
+    async def delete(
+        self,
+        owner: MoneyOwner,
+        ids: Sequence[str],
+        *,
+        unlock: bool = False,
+        forget: bool = False,
+        etag: str | None = None,
+        place: str | None = None,
+        reply: KeyedReply | None = None,
+    ) -> None:
+        """All or none. Raises TransactionNotFound, TransactionReconciled, EtagMismatch; of many, which are at
+        `place` of the request, with their index."""
+
+        async def run(work: Work) -> bool:
+            await work.load(ids)
+            loaded = {each: found for each in ids if (found := work.find(each)) is not None}
+            facts = await self._lookups.facts(
+                work.change, [each.account_id for each in loaded.values()], []
+            )
+
+            def decide(identifier: str) -> str:
+                if identifier not in loaded:
+                    raise TransactionNotFound
+                check_known(loaded[identifier], facts)
+                check_etag(etag, str(loaded[identifier].rev))
+                self._delete(work, loaded[identifier], unlock=unlock)
+                return identifier
+
+            outcome = each_of(ids, decide)
+            if place is None and outcome.failures:
+                raise outcome.failures[0].error
+            raise_failures(outcome, place or "")
+            if forget:
+                for memory in self._memories:
+                    await memory.forget(owner.id, ids, work.change.session)
+            return True
+
+        done = event(owner, "deleted", count=None if place is None else len(ids))
+        await self._works.make(owner, run, done, reply)
+
+    def _delete(self, work: Work, loaded: Transaction, *, unlock: bool) -> None:
+        """Both legs of a transfer; one that a bank reported stays alone."""
+        one = work.find(loaded.id)
+        if one is None:  # it went with its other leg, by the same request
+            return
+        other = work.other(one)
+        goes_along = other is not None and not other.is_linked
+        if not unlock and (one.is_reconciled or (goes_along and other and other.is_reconciled)):
+            raise TransactionReconciled
+        work.bury(one)
+        if other is not None and goes_along:
+            work.bury(other)
+        elif other is not None:
+            work.replace(self._touched(other.alone(), work))
+
+    async def restore(
+        self, owner: MoneyOwner, identifier: str, reply: KeyedReply | None = None
+    ) -> Shown:
+        """Bring back one that was deleted; without effect on one that is there.
+
+        Raises TransactionNotFound, AccountNotFound, AccountArchived, TransactionExists.
+        """
+
+        async def run(work: Work) -> Shown:
+            await work.load([identifier])
+            brought = [] if work.find(identifier) else await self._brought_back(work, identifier)
+            known = [*brought, *filter(None, [work.find(identifier)])]
+            others = filter(None, map(work.other, known))
+            account_ids = [each.account_id for each in (*known, *others)]
+            facts = await self._lookups.facts(work.change, account_ids, [])
+            for each in brought:
+                facts.open_account(each.account_id)
+            await self._check_not_taken(work, brought)
+            for each in brought:
+                work.bring_back(self._touched(each, work))
+            self._join(work, identifier)
+            return shown_of(work, identifier, facts)
+
+        return await self._works.make(owner, run, event(owner, "restored"), reply)
+
+    async def _brought_back(self, work: Work, identifier: str) -> list[Transaction]:
+        """A transaction that was deleted, and the other leg if it was deleted, too."""
+        found = await self._deleted(work, identifier)
+        if found is None:
+            raise TransactionNotFound
+        if found.counterpart_id is None:
+            return [found]
+        await work.load([found.counterpart_id])
+        other = None
+        if work.find(found.counterpart_id) is None:
+            other = await self._deleted(work, found.counterpart_id)
+        return [found] if other is None else [found, other]
+
+    async def _deleted(self, work: Work, identifier: str) -> Transaction | None:
+        change = work.change
+        found = await self._store.deleted(
+            change.owner, [identifier], change.box, change.resolved, change.session
+        )
+        deleted = found.get(identifier)
+        # MongoDB may take a minute to remove what is too old.
+        if deleted is None or deleted.at + REMEMBERED <= self._clock.now():
+            return None
+        return deleted.transaction
+
+    async def _check_not_taken(self, work: Work, brought: Sequence[Transaction]) -> None:
+        named = [(each.account_id, each.external_id) for each in brought if each.external_id]
+        change = work.change
+        taken = await self._store.by_external_ids(change.owner, named, change.box, change.session)
+        if taken:
+            raise TransactionExists.of(next(iter(taken.values())))
+
+    def _join(self, work: Work, identifier: str) -> None:
+        """Make two legs point at each other again; a leg whose other one has changed stays alone."""
+        one = work.get(identifier)
+        other = work.other(one)
+        if other is None or other.counterpart_id == one.id:
+            return
+        is_free = other.kind == TRANSFER and other.counterpart_id is None
+        if is_free and other.transfer_id == one.transfer_id:
+            work.replace(self._touched(replace(other, counterpart_id=one.id), work))
+        else:
+            work.replace(one.alone())
+
+    def _touched(self, transaction: Transaction, work: Work) -> Transaction:
+        return replace(transaction, rev=work.change.rev, updated_at=self._clock.now())

@@ -1,0 +1,163 @@
+"""Budgets over REST and over gRPC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from finlink.money.v1 import budget_analysis_pb2 as analysis_pb
+from finlink.money.v1 import budget_changes_pb2 as pb
+from finlink.money.v1.budget_service_pb2_grpc import BudgetServiceStub
+from finlink.types.v1 import money_pb2
+
+from tests.e2e import connector_steps as steps
+from tests.e2e.money_steps import Money, error_of
+from tests.e2e.test_transactions import account, category, expense
+
+PLAN: dict[str, Any] = {"name": "Household", "period": "monthly", "startDate": "2026-09-25"}
+
+
+@pytest.fixture
+async def money(rest: httpx.AsyncClient, new_id: str) -> Money:
+    await steps.create_user(rest, new_id)
+    return Money(rest, new_id)
+
+
+async def test_over_rest(money: Money) -> None:
+    pets, wage = await category(money, "Pets at home"), await category(money, "Tips", "income")
+    made = await money.made("/budgets", PLAN)
+    assert made == {
+        **PLAN, "id": made["id"], "currency": "INR", "rollover": "none", "accountIds": [],
+        "archived": False, "items": [], "etag": made["etag"], "createdAt": made["createdAt"],
+        "updatedAt": made["createdAt"],
+    }  # fmt: skip
+    path = f"/budgets/{made['id']}"
+    got = await money.get(f"/budgets/{made['id']}")
+    assert (got.json()["data"], got.headers["etag"]) == (made, f'W/"{made["etag"]}"')
+    sent = {"categoryId": pets, "amount": {"value": "500.00"}, "alertPercents": [90, 50]}
+    item = await money.made(f"{path}/items", sent)
+    inr = {"value": "500.00", "currency": "INR"}
+    assert item == {
+        **sent,
+        "id": item["id"],
+        "amount": inr,
+        "alertPercents": [50, 90],
+        "etag": item["etag"],
+    }
+    assert error_of(await money.post(f"/budgets/{made['id']}/items", sent)) == (
+        409,
+        "BUDGET_ITEM_EXISTS",
+    )
+    income = await money.post(f"{path}/items", {**sent, "categoryId": wage})
+    assert error_of(income, "categoryId")[0] == 400
+    unknown = await money.post(f"{path}/items", {**sent, "categoryId": "0" * 24})
+    assert error_of(unknown) == (404, "CATEGORY_NOT_FOUND")
+    items = (await money.get(f"/budgets/{made['id']}/items")).json()["data"]
+    assert items == {"items": [item]}
+    used = await money.delete(f"/categories/{pets}")
+    assert used.json()["error"]["metadata"] == {"budgetItems": "1"}
+    place = f"{path}/items/{item['id']}"
+    put = await money.put(
+        f"/budgets/{made['id']}/items/{item['id']}",
+        {"amount": {"value": "600"}, "alertPercents": [], "rollover": "all"},
+    )
+    changed = put.json()["data"]
+    assert (changed["amount"]["value"], changed["alertPercents"], changed["rollover"]) == (
+        "600.00",
+        [],
+        "all",
+    )
+    assert (
+        error_of(await money.put(place, {"updateMask": "rollover", "etag": item["etag"]}))[0] == 412
+    )
+    assert "rollover" not in (await money.put(place, {"updateMask": "rollover"})).json()["data"]
+    negative = await money.put(place, {"amount": {"value": "-1"}})
+    assert error_of(negative, "amount.value")[0] == 400
+    for reply in (
+        await money.put(f"{path}/items/{'0' * 24}", {"rollover": "all"}),
+        await money.delete(f"{path}/items/{'0' * 24}"),
+    ):
+        assert error_of(reply) == (404, "BUDGET_ITEM_NOT_FOUND")
+    put = await money.put(
+        f"/budgets/{made['id']}", {"name": "Home", "endDate": "2026-12-24", "archived": True}
+    )
+    assert put.json()["data"]["endDate"] == "2026-12-24"
+    assert (await money.get("/budgets")).json()["data"] == {"budgets": []}
+    archived = (await money.get("/budgets", archived="true")).json()["data"]["budgets"]
+    assert [each["name"] for each in archived] == ["Home"]
+    assert "endDate" not in (await money.put(path, {"updateMask": "endDate"})).json()["data"]
+    assert error_of(await money.put(path, {"endDate": "2026-01-01"}), "endDate")[0] == 400
+    assert error_of(await money.put(path, {"accountIds": ["0" * 24]})) == (404, "ACCOUNT_NOT_FOUND")
+    assert error_of(await money.put(path, {}))[0] == 400
+    once = await money.post("/budgets", {**PLAN, "period": "once"})
+    assert error_of(once, "endDate")[0] == 400
+    assert error_of(await money.delete(path, etag="0")) == (412, "ETAG_MISMATCH")
+    assert (await money.delete(f"/budgets/{made['id']}/items/{item['id']}")).json()[
+        "message"
+    ] == "Budget item deleted successfully"
+    assert (await money.delete(f"/budgets/{made['id']}")).json()[
+        "message"
+    ] == "Budget deleted successfully"
+    for reply in (
+        await money.get(path), await money.put(path, {"name": "x"}), await money.delete(path),
+        await money.get(f"{path}/items"), await money.post(f"{path}/items", sent),
+        await money.get(f"{path}/analysis"),
+    ):  # fmt: skip
+        assert error_of(reply) == (404, "BUDGET_NOT_FOUND")
+
+
+async def test_analysis(money: Money) -> None:
+    purse, pets = await account(money), await category(money, "Pets at home")
+    vet = await category(money, "Vet", parentId=pets)
+    items = [{"categoryId": pets, "amount": {"value": "500.00"}}]
+    made = await money.made("/budgets", {**PLAN, "rollover": "surplus", "items": items})
+    path = f"/budgets/{made['id']}/analysis"
+    await money.made("/transactions", expense(purse, "500.00", categoryId=vet, date="2026-10-20"))
+    refund = {**expense(purse, "200.00", categoryId=pets, date="2026-10-24"), "kind": "refund"}
+    await money.made("/transactions", refund)
+    await money.made("/transactions", expense(purse, "30.00", date="2026-11-01"))
+    query: Any = {"date": "2026-11-03", "periods": 2}
+    found = (await money.get(f"/budgets/{made['id']}/analysis", **query)).json()["data"]
+    newest, before = found["periods"]
+    assert before["period"] == {"from": "2026-09-25", "to": "2026-10-24", "daysLeft": 0}
+    (item,) = before["items"]
+    assert (item["spent"]["value"], item["remaining"]["value"]) == ("300.00", "200.00")
+    assert (item["usedPercent"], item["status"]) == ("60.0", "ok")
+    assert newest["items"][0]["carriedIn"]["value"] == "200.00"
+    assert newest["unbudgeted"] == [{"spent": {"value": "30.00", "currency": "INR"}}]
+    assert newest["totals"]["available"]["value"] == "700.00"
+    await money.delete(f"/categories/{vet}", moveTo="none")
+    moved = (await money.get(path, **query)).json()["data"]["periods"][1]
+    assert moved["items"][0]["spent"]["value"] == "-200.00"
+    assert moved["unbudgeted"][0]["spent"]["value"] == "500.00"
+
+
+async def test_over_grpc(channel: grpc.aio.Channel, money: Money, new_id: str) -> None:
+    pets = await category(money, "Pets at home")
+    stub: Any = BudgetServiceStub(channel)
+    own: Any = {"metadata": (("x-on-behalf-of", new_id),)}
+    amount = money_pb2.Money(value="500.00")
+    made = (await stub.CreateBudget(pb.CreateBudgetRequest(
+        name="Plan", period="weekly", start_date="2026-11-02",
+    ), **own)).data  # fmt: skip
+    new = pb.CreateBudgetItemRequest(id=made.id, category_id=pets, amount=amount)
+    item = (await stub.CreateBudgetItem(new, **own)).data
+    assert list(item.alert_percents) == [80, 100]
+    change = pb.UpdateBudgetItemRequest(id=made.id, item_id=item.id, rollover="surplus")
+    assert (await stub.UpdateBudgetItem(change, **own)).data.rollover == "surplus"
+    listed = (await stub.ListBudgetItems(pb.ListBudgetItemsRequest(id=made.id), **own)).data
+    assert [each.id for each in listed.items] == [item.id]
+    renamed = pb.UpdateBudgetRequest(id=made.id, name="Other")
+    assert (await stub.UpdateBudget(renamed, **own)).data.name == "Other"
+    assert (await stub.GetBudget(pb.GetBudgetRequest(id=made.id), **own)).data.name == "Other"
+    assert len((await stub.ListBudgets(pb.ListBudgetsRequest(), **own)).data.budgets) == 1
+    request = analysis_pb.AnalyzeBudgetRequest(id=made.id, date="2026-11-05")
+    (period,) = (await stub.AnalyzeBudget(request, **own)).data.periods
+    assert (period.period.from_date, period.period.to_date) == ("2026-11-02", "2026-11-08")
+    await stub.DeleteBudgetItem(pb.DeleteBudgetItemRequest(id=made.id, item_id=item.id), **own)
+    await stub.DeleteBudget(pb.DeleteBudgetRequest(id=made.id), **own)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.GetBudget(pb.GetBudgetRequest(id=made.id), **own)
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
