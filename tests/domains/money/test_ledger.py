@@ -34,11 +34,13 @@ def spent(account_id: str, units: int, day: date = DAY, category: str | None = N
     return Entry(account_id, day, "expense", "posted", False, units, [(category, units)])
 
 
-async def change(book: Book, owner: str, work: Callable[[LedgerChange], None]) -> int:
-    """Make a change of a ledger; gives its `rev`."""
+async def change(
+    book: Book, owner: str, work: Callable[[LedgerChange], None], *, looks: bool = False
+) -> int:
+    """Make a change of a ledger, or what may be one; gives its `rev`."""
 
     async def run(session: ClientSession) -> int:
-        opened = await book.open(owner, session)
+        opened = await (book.look if looks else book.open)(owner, session)
         work(opened)
         await opened.save()
         return opened.rev
@@ -313,3 +315,25 @@ async def test_nothing_of_a_ledger_is_readable(ledgers: Ledgers, owner: str) -> 
                 assert canary.to_bytes(8, "big") not in sealed
                 assert len(sealed) % 64 == 0
             assert str(canary) not in str({**document, "sealed": None})
+
+
+async def test_a_look_that_changes_nothing_leaves_the_ledger_as_it_is(
+    ledgers: Ledgers, owner: str
+) -> None:
+    book, (account,) = ledgers.book(), new_ids(1)
+    await change(book, owner, lambda opened: opened.open_account(account, 0, None))
+    collection = ledgers.database.collection(LEDGERS)
+    before = await collection.find_one({"_id": ObjectId(owner)})
+    assert before is not None
+    assert await change(book, owner, lambda _: None, looks=True) == before["rev"] + 1
+    assert await collection.find_one({"_id": ObjectId(owner)}) == before
+    entries = [spent(account, -each) for each in range(1, 9)]
+    revs = await asyncio.gather(*(
+        change(ledgers.book(), owner, lambda opened, each=each: opened.post(None, each), looks=looks)  # type: ignore[misc]
+        for each, looks in zip(entries, [True, False] * 4, strict=True)
+    ))  # fmt: skip
+    assert sorted(revs) == [before["rev"] + each for each in range(1, 9)]
+    assert (await book.balances(owner)).rev == max(revs)
+    assert await differences(book, owner, entries) == []
+    touched = await change(book, owner, lambda opened: opened.touch(), looks=True)
+    assert (await book.balances(owner)).rev == touched == max(revs) + 1

@@ -42,12 +42,15 @@ class LedgerChange:
         session: ClientSession,
         *,
         is_first: bool = False,
+        is_locked: bool = True,
     ) -> None:
+        """`is_locked`: the ledger has its next `rev`; else `save` gives it that, if anything has changed."""
         self.owner = owner
         self.rev = rev
         self.box = box
         self.session = session
         self.is_first = is_first  # it makes the ledger
+        self._is_locked = is_locked
         self._store = store
         self._sums = sums
         self._cells: defaultdict[MonthKey, list[tuple[Place, Sums]]] = defaultdict(list)
@@ -55,6 +58,11 @@ class LedgerChange:
         self._reopened: set[bytes] = set()  # accounts whose opening day has moved
         self._forgotten: set[bytes] = set()
         self._is_changed = False
+        self._is_touched = False
+
+    def touch(self) -> None:
+        """Something of the user has changed, whether or not it has moved a sum."""
+        self._is_touched = True
 
     def post(self, before: Entry | None, after: Entry | None) -> None:
         """A transaction is `after` and was `before`; None: it is not, or was not, there.
@@ -191,6 +199,10 @@ class LedgerChange:
 
     async def save(self) -> None:
         """Write the ledger, and the months in which something was posted."""
+        if (self._is_changed or self._is_touched) and not self._is_locked:
+            # Nobody has changed it since it was read: MongoDB would refuse this, and it began again.
+            await self._store.advance(self.owner, self.session)
+            self._is_locked = True
         if not self._is_changed:
             return
         months = await self._months(list(self._cells)) if self._cells else {}

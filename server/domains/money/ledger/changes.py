@@ -41,15 +41,21 @@ class MoneyChanges:
         work: Callable[[LedgerChange], Awaitable[T]],
         event_of: Callable[[Any], Event],
         reply: KeyedReply | None = None,
+        *,
+        tentative: bool = False,
     ) -> T:
         """Run `work` with the locked ledger of a user, which is saved after it.
 
-        `work` may run several times; None from it says that nothing was changed after all.
+        `work` may run several times; None from it says that nothing was changed after all. If that is
+        to be expected (`tentative`), it leaves the ledger as it was, and its `rev`, too.
         """
+        begin = self._book.look if tentative else self._book.open
 
         async def run(session: ClientSession) -> T:
-            change = await self._book.open(owner.id, session)
+            change = await begin(owner.id, session)
             result = await work(change)
+            if result is not None:
+                change.touch()
             await change.save()
             return result
 

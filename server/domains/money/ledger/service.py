@@ -19,7 +19,7 @@ from server.domains.money.ledger.store import LedgerStore, MonthKey
 from server.domains.money.ledger.sums import LedgerSums, SealedSums
 from server.domains.money.sealing.service import MoneyKeys
 from server.kernel import Users
-from server.storage.driver import ClientSession
+from server.storage.driver import ClientSession, Document
 
 # Fills a ledger that was just made.
 Starter = Callable[[LedgerChange], Awaitable[None]]
@@ -41,12 +41,31 @@ class Book:
 
         Raises SessionEnded if there is no such user any more.
         """
-        document = await self._store.advance(owner, session)
+        return await self._opened(owner, await self._store.advance(owner, session), session)
+
+    async def look(self, owner: str, session: ClientSession) -> LedgerChange:
+        """Begin what may turn out to be no change: the ledger is locked, and its `rev` rises, with `save`.
+
+        If others change it meanwhile the transaction starts again at its end, so `open` is for all else.
+        Raises SessionEnded if there is no such user any more.
+        """
+        document = await self._store.find(owner, session)
+        return await self._opened(owner, document, session, is_locked=False)
+
+    async def _opened(
+        self,
+        owner: str,
+        document: Document | None,
+        session: ClientSession,
+        *,
+        is_locked: bool = True,
+    ) -> LedgerChange:
         if document is None:
             return await self._start(owner, session)
         box = await self._keys.of(owner, session)
         sums = LedgerSums(self._store.opened(owner, document, box))
-        return LedgerChange(self._store, owner, document["rev"], box, sums, session)
+        rev = document["rev"] + (0 if is_locked else 1)
+        return LedgerChange(self._store, owner, rev, box, sums, session, is_locked=is_locked)
 
     async def _start(self, owner: str, session: ClientSession) -> LedgerChange:
         # The lock keeps the user from being deleted underneath, and another call from doing the same.

@@ -123,9 +123,11 @@ class Batch:
         made: list[Transaction] = []
         taken_over = 0
         for name, of_stream in by_stream.items():
+            if self._accounts.find(name) and self._accounts.account_of(name) is None:  # stopped
+                continue
             stream, signs = await self._stream(name, of_stream)
             account_id = self._accounts.account_of(stream.state.name)
-            if account_id is None:  # stopped
+            if account_id is None:
                 continue
             signed = {
                 row.record.id: (row.sign or signs.get(row.record.id, 0)) * row.units

@@ -6,6 +6,7 @@ stays deleted.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
@@ -21,6 +22,15 @@ LIMIT = 200
 Place: TypeAlias = tuple[date, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The outcome of a look through some."""
+
+    gone: Sequence[str]  # to `hollow` once they are saved
+    kept: int  # those that have another origin
+    following: Place | None
+
+
 class Erasing:
     """Driver errors pass through."""
 
@@ -28,23 +38,22 @@ class Erasing:
         self._walks = walks
         self._origins = origins
 
-    async def erase_some(
-        self, work: Work, connector_id: str, after: Place | None
-    ) -> tuple[list[str], Place | None]:
-        """Look through some; gives those to `hollow` once they are saved, and the next place."""
+    async def erase_some(self, work: Work, connector_id: str, after: Place | None) -> Erased:
         change, source = work.change, Origin(SOURCE, connector_id)
         found = await self._walks.some(
             change.owner, after, LIMIT, change.box, change.resolved, change.session
         )
         ours = [each for each in found if source in each.origins]
         await work.load(each.id for each in ours)
-        gone = []
+        gone: list[str] = []
+        kept = 0
         for each in ours:
             one = work.find(each.id)
             if one is None:
                 continue
             left = tuple(origin for origin in one.origins if origin != source)
             if left:
+                kept += 1
                 work.replace(
                     replace(one, origins=left, bank_text=None, rev=change.rev, updated_at=work.now)
                 )
@@ -53,7 +62,7 @@ class Erasing:
                 _bury(work, one)
         await self._origins.forget(change.owner, gone, change.session)
         last = found[-1] if len(found) == LIMIT else None
-        return gone, None if last is None else (last.day, last.id)
+        return Erased(gone, kept, None if last is None else (last.day, last.id))
 
     async def hollow(self, ids: Sequence[str], work: Work) -> None:
         if ids:

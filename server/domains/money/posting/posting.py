@@ -52,7 +52,10 @@ class Posting:
         action: str,
         count_of: Callable[[T], int],
     ) -> T:
-        """Run a step in a transaction; it is recorded with how much it has done, if that is anything."""
+        """Run a step in a transaction; it is recorded with how much it has done.
+
+        If that is nothing, nothing of the user's money is written.
+        """
         tools, made = self._tools, None
 
         async def run(change: LedgerChange) -> int | None:
@@ -70,7 +73,7 @@ class Posting:
                 action, item.user_id, connector_id=item.id, platform=item.platform, count=count
             )
 
-        await persistently(partial(tools.changes.make, self._owner, run, event_of))
+        await persistently(partial(tools.changes.make, self._owner, run, event_of, tentative=True))
         return made  # type: ignore[return-value]  # the step has run
 
     async def post_rows(self) -> bool:
@@ -172,7 +175,7 @@ class Posting:
         place: Place | None = None
         while True:
             _, place = await self._make(
-                partial(self._erase_some, place), "transactions.erased", lambda done: len(done[0])
+                partial(self._erase_some, place), "transactions.erased", lambda done: done[0]
             )
             if place is None:
                 break
@@ -186,13 +189,13 @@ class Posting:
 
     async def _erase_some(
         self, place: Place | None, work: Work, _: StreamAccounts
-    ) -> tuple[list[str], Place | None]:
+    ) -> tuple[int, Place | None]:
         erasing = self._tools.erasing
-        gone, following = await erasing.erase_some(work, self._job.item.id, place)
+        erased = await erasing.erase_some(work, self._job.item.id, place)
         await work.save()
-        await erasing.hollow(gone, work)
+        await erasing.hollow(erased.gone, work)
         await self._feed.take(self._job, [], work.change.session)
-        return gone, following
+        return len(erased.gone) + erased.kept, erased.following
 
     async def _hollow_some(self, after: str | None, work: Work, _: StreamAccounts) -> str | None:
         following = await self._tools.erasing.hollow_deleted(work, self._job.item.id, after)

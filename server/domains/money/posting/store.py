@@ -78,6 +78,8 @@ class OriginStore:
             await insert(self._origins, documents, session)
 
     async def withdraw(self, ids: Sequence[bytes], session: ClientSession) -> None:
+        if not ids:
+            return
         query = {"_id": {"$in": [Binary(each) for each in ids]}}
         await self._origins.update_many(query, {"$set": {"withdrawn": True}}, session=session)
 

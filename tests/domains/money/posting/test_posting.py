@@ -195,6 +195,23 @@ async def test_holdings_are_valued_by_house_and_day(world: PostingWorld) -> None
     assert await world.recounted() == []
 
 
+async def test_what_changes_nothing_is_not_written(world: PostingWorld) -> None:
+    rows = [row("a"), row("zero", "0.00"), row("b", "7.00", bank="Other")]
+    holdings = [holding("s", "savings", "550.00"), holding("fund", "mutual_fund", "10.00", "AMC")]
+    await world.sync(rows, holdings)
+    other = await world.account("bank:Other")
+    await world.worker.streams.detach(world.owner, other.id)
+    before = await world.stored()
+    await world.sync(rows)
+    await world.sync([*rows, row("zero too", "0.00"), row("c", "8.00", bank="Other")])
+    await world.post_again()
+    assert await world.stored() == before
+    await world.sync([*rows, row("new", "1.00")])
+    assert (await world.stored())["money_ledgers"][0]["rev"] == (
+        before["money_ledgers"][0]["rev"] + 1
+    )
+
+
 async def test_what_is_left_of_a_deleted_user_is_erased(world: PostingWorld) -> None:
     await world.make_account()
     category = await world.category()

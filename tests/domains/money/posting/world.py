@@ -21,9 +21,10 @@ from server.domains.money.categories.store import CategoryStore
 from server.domains.money.categories.usual import UsualCategories
 from server.domains.money.ledger.changes import MoneyChanges
 from server.domains.money.ledger.erasure import MoneyDependents, UserErasure
+from server.domains.money.ledger.keyless import OWNED
 from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.ledger.service import Book
-from server.domains.money.ledger.store import ErasureStore, LedgerStore
+from server.domains.money.ledger.store import LEDGERS, ROLLUPS, ErasureStore, LedgerStore
 from server.domains.money.posting.building import built_posting
 from server.domains.money.posting.memory import PayeeMemory
 from server.domains.money.posting.remembering import Remembering
@@ -43,7 +44,8 @@ from server.domains.money.transactions.store import TransactionStore
 from server.domains.users.service import UserDirectory, UserService
 from server.platforms.records import Holding, Item, Money
 from server.platforms.records import Transaction as Row
-from server.storage.driver import Database
+from server.storage.audit import AUDIT_EVENTS
+from server.storage.driver import Database, Document
 from tests.domains.connectors.sync_world import INR, World
 
 BANK = "Nila Bank"
@@ -211,6 +213,16 @@ class PostingWorld:
 
     async def delete(self, *ids: str, forget: bool = False) -> None:
         await self.worker.transactions.deletion.delete(self.owner, ids, forget=forget, unlock=True)
+
+    async def stored(self) -> dict[str, list[Document]]:
+        """All documents of money, and the events about it."""
+        names = (*OWNED, LEDGERS, ROLLUPS, "transaction_deletions")
+        found = {
+            each: await self.database.collection(each).find({}).sort("_id", 1).to_list(None)
+            for each in names
+        }
+        events = self.database.collection(AUDIT_EVENTS).find({"action": {"$regex": "^(tra|acc)"}})
+        return {**found, AUDIT_EVENTS: await events.to_list(None)}
 
     async def post_again(self) -> None:
         """Have every row come again, as after a restored backup."""
