@@ -64,6 +64,11 @@ class LedgerChange:
         """Something of the user has changed, whether or not it has moved a sum."""
         self._is_touched = True
 
+    def touch_account(self, account_id: str) -> None:
+        """Something is shown with the account that was not before; none of its sums has changed."""
+        self._sums.accounts[bytes.fromhex(account_id)].rev = self.rev
+        self._is_changed = True
+
     def post(self, before: Entry | None, after: Entry | None) -> None:
         """A transaction is `after` and was `before`; None: it is not, or was not, there.
 

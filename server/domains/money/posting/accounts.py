@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from finlink_words import AccountType
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from server.domains.money.accounts.documents import opened, planned, sealed
 from server.domains.money.accounts.model import Account
 from server.domains.money.accounts.store import AccountStore
 from server.domains.money.ledger.change import LedgerChange
+from server.domains.money.ledger.month import stored_number
 from server.domains.money.posting.model import SOURCE, Stream, StreamState
 from server.domains.money.posting.store import StreamStore, stream_token
 from server.kernel import FedConnector
@@ -115,6 +116,18 @@ class StreamAccounts:
         self._known[stream.state.name] = stream
         return stream
 
+    async def chain(self, stream: Stream, balance: int, day: date) -> None:
+        """The balance after rows up to a day, if none of a later day is known."""
+        state, on = stream.state, day.isoformat()
+        if state.chained_on is None or state.chained_on <= on:
+            state = replace(state, chained=stored_number(balance), chained_on=on)
+            await self.save(replace(stream, state=state))
+
+    def touch(self, name: str) -> None:
+        """The bank reports something else of the account that a stream flows into."""
+        if (account_id := self.account_of(name)) is not None:
+            self._change.touch_account(account_id)
+
     async def set_opening(self, account_id: str, units: int) -> None:
         """Without effect if the account has it."""
         change = self._change
@@ -126,13 +139,24 @@ class StreamAccounts:
         await self._accounts.replace(sealed(after, change.owner, change.box), change.session)
         change.set_opening(account_id, units, after.opening_date)
 
-    async def settle(self, account_id: str, reported: int) -> None:
-        """Make the balance what is reported, unless the user has said what the account began with."""
-        change = self._change
+    async def settle(self, stream: Stream) -> bool:
+        """Make the balance what is reported, unless the user has said what the account began with.
+
+        False if nothing is reported yet, or no balance after the newest rows.
+        """
+        account_id, newest = self.account_of(stream.state.name), stream.state.newest
+        if account_id is None or newest is None:
+            return False
+        change, (reported, day) = self._change, newest
+        last_day = change.balance(account_id).last_day
+        if stream.state.reported is None and last_day is not None and day < last_day:
+            return False
         (stored,) = await self._accounts.of(change.owner, change.session, [account_id])
         account = opened(stored, change.box, change.balance(account_id))
         if not account.opening and account.opening_date is None:
             await self.set_opening(account_id, reported - account.sums.balance)
+        await self.save(replace(stream, state=replace(stream.state, settled=True)))
+        return True
 
     async def remove_empty(self, account_id: str) -> None:
         """Without effect on an account that has transactions, or was not made for a connector."""

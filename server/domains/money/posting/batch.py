@@ -5,15 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from msgspec.structs import replace
-
 from server.domains.money.ledger.change import LedgerChange
-from server.domains.money.ledger.month import stored_number
 from server.domains.money.posting.accounts import NewStream, StreamAccounts
-from server.domains.money.posting.chains import Chain, chain
+from server.domains.money.posting.chains import Chain, chain, newest_balance, proven_signs
 from server.domains.money.posting.earlier import EarlierRows
 from server.domains.money.posting.memory import PayeeMemory
-from server.domains.money.posting.model import SOURCE, Origin, Stream
+from server.domains.money.posting.model import SOURCE, Origin
 from server.domains.money.posting.payees import payee_of
 from server.domains.money.posting.rows import BankRow, bank_row, stream_in
 from server.domains.money.posting.store import OriginStore
@@ -123,12 +120,9 @@ class Batch:
         made: list[Transaction] = []
         taken_over = 0
         for name, of_stream in by_stream.items():
-            if self._accounts.find(name) and self._accounts.account_of(name) is None:  # stopped
+            if (found := await self._account(name, of_stream)) is None:
                 continue
-            stream, signs = await self._stream(name, of_stream)
-            account_id = self._accounts.account_of(stream.state.name)
-            if account_id is None:
-                continue
+            account_id, signs = found
             signed = {
                 row.record.id: (row.sign or signs.get(row.record.id, 0)) * row.units
                 for row in of_stream
@@ -153,29 +147,36 @@ class Batch:
             own = seen[row.stream][0].currency if row.stream in seen else row.currency
         return stream_in(row.stream, row.currency, own)
 
-    async def _stream(self, name: str, rows: Sequence[BankRow]) -> tuple[Stream, Mapping[str, int]]:
-        """The stream with what the rows' balances say, and the signs that they prove."""
+    async def _account(
+        self, name: str, rows: Sequence[BankRow]
+    ) -> tuple[str, Mapping[str, int]] | None:
+        """The account that a stream flows into, and the signs that the rows' balances prove.
+
+        None of a stream that is stopped. What the balances say of the account is kept.
+        """
         stream = self._accounts.find(name)
+        if stream is not None and self._accounts.account_of(name) is None:
+            return None
         start = None
         if stream is not None and stream.state.chained is not None:
             start = int(stream.state.chained)
         found: Chain | None = None if start is None else chain(rows, start)
+        newest = None
         # Of a stream that is no chain, as of two accounts at one bank, a few rows may look like one.
         if found is None and (stream is None or start is not None):
             found = chain(rows)
+            newest = newest_balance(rows) if found is None else None
         if stream is None:
             first, opening = rows[0], None if found is None else found.first
             stream = await self._accounts.make(
                 NewStream(name, first.institution, first.currency, "bank", opening)
             )
-        if found is not None:
-            day = max(row.day for row in rows)
-            if stream.state.chained_on is None or stream.state.chained_on <= day.isoformat():
-                state = replace(
-                    stream.state, chained=stored_number(found.last), chained_on=day.isoformat()
-                )
-                stream = await self._accounts.save(replace(stream, state=state))
-        return stream, {} if found is None else found.signs
+        newest = newest if found is None else found.last
+        if newest is not None:
+            await self._accounts.chain(stream, newest, max(row.day for row in rows))
+        account_id = self._accounts.account_of(name)
+        signs = {**proven_signs(rows, start), **(found.signs if found else {})}
+        return None if account_id is None else (account_id, signs)
 
     async def _take_over(
         self,

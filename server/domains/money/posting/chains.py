@@ -2,7 +2,8 @@
 
 A platform promises no order within a day, so the order is the one in which each balance follows from the one
 before. A chain proves the balance before its first row, that after its last one, and the signs of rows whose
-direction the bank does not say.
+direction the bank does not say. Where rows are missing, those after the gap still prove the newest balance,
+and the balances right before and after a row its sign.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,9 @@ from operator import attrgetter
 from server.domains.money.posting.rows import BankRow
 
 _MOST_STEPS = 20_000
+_ROWS_A_GAP = (
+    5  # at least; two accounts at one bank, which nothing tells apart, have more gaps than that
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +34,47 @@ def chain(rows: Sequence[BankRow], start: int | None = None) -> Chain | None:
     """The chain of all rows, from a balance before them if it is known; None if there is none."""
     if not rows or any(row.balance is None for row in rows):
         return None
-    days = [
-        list(of_day)
-        for _, of_day in groupby(sorted(rows, key=attrgetter("day")), attrgetter("day"))
-    ]
     try:
-        return _agreed(_Search().over(days, start), all_known=all(row.direction for row in rows))
+        found = _Search().over(_days(rows), start)
+        return _agreed(found, all_known=all(row.direction for row in rows))
     except _TooManySteps:
         return None
+
+
+def newest_balance(rows: Sequence[BankRow]) -> int | None:
+    """The balance after the newest of rows that are a chain but for a few gaps between days; else None."""
+    left: int | None = None
+    gaps = 0
+    for of_day in _days(rows):
+        found = None if left is None else chain(of_day, left)
+        if found is None:
+            gaps += 1
+            found = chain(of_day)
+        if found is None:
+            return None
+        left = found.last
+    return left if gaps * _ROWS_A_GAP <= len(rows) else None
+
+
+def proven_signs(rows: Sequence[BankRow], start: int | None = None) -> dict[str, int]:
+    """The signs of rows without a direction that the balances around them prove, by the record's id."""
+    found: dict[str, int] = {}
+    before = {start}
+    for of_day in _days(rows):
+        for row in of_day:
+            if row.direction is not None or row.balance is None:
+                continue
+            around = before | {each.balance for each in of_day if each is not row}
+            signs = [sign for balance, sign in _befores(row) if balance in around]
+            if len(signs) == 1:
+                found[row.record.id] = signs[0]
+        before = {each.balance for each in of_day}
+    return found
+
+
+def _days(rows: Sequence[BankRow]) -> list[list[BankRow]]:
+    by_day = sorted(rows, key=attrgetter("day"))
+    return [list(of_day) for _, of_day in groupby(by_day, attrgetter("day"))]
 
 
 def _agreed(chains: Iterator[Chain], *, all_known: bool) -> Chain | None:

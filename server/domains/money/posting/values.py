@@ -53,6 +53,7 @@ class Valuation:
         if state == stream.state:
             return 0
         await accounts.save(replace(stream, state=state))
+        accounts.touch(name)
         return 1
 
     async def _value(
@@ -89,12 +90,4 @@ def unsettled(streams: Sequence[Stream]) -> list[Stream]:
 
 async def settle(accounts: StreamAccounts) -> int:
     """Once for each account: what is reported, less all that is posted, was there at the beginning."""
-    settled = 0
-    for stream in unsettled(accounts.all):
-        account_id, newest = accounts.account_of(stream.state.name), stream.state.newest
-        if account_id is None or newest is None:
-            continue
-        await accounts.settle(account_id, newest[0])
-        await accounts.save(replace(stream, state=replace(stream.state, settled=True)))
-        settled += 1
-    return settled
+    return sum([await accounts.settle(each) for each in unsettled(accounts.all)])

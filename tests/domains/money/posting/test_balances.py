@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from server.platforms.records import Item
 from tests.domains.money.posting.world import DAY, PostingWorld, holding, row
 
 NEXT = DAY + timedelta(days=1)
@@ -49,6 +50,22 @@ async def test_without_a_chain_what_is_reported_less_all_rows(world: PostingWorl
     assert await world.recounted() == []
 
 
+async def test_a_statement_with_a_gap_has_the_bank_s_newest_balance(world: PostingWorld) -> None:
+    rows: list[Item] = []
+    balance = 1_000
+    for number in range(12):
+        balance += 410 if number == 6 else 0  # what the bank does not list
+        balance -= number + 1
+        day = DAY + timedelta(days=number)
+        rows.append(row(str(number), f"{number + 1}.00", day=day, balance=f"{balance}.00"))
+    await world.sync(rows)
+    found, account = await world.balance(), await world.account()
+    assert found.reported is not None
+    assert found.balance.units == found.reported.units == balance * 100
+    assert account.opening_balance.units == (1_000 + 410) * 100
+    assert await world.recounted() == []
+
+
 async def test_savings_of_a_house_are_added_up(world: PostingWorld) -> None:
     savings = [holding("s", "savings", "1000.00"), holding("t", "savings", "500.50")]
     await world.sync([row("a")], savings)
@@ -61,6 +78,10 @@ async def test_what_the_bank_reports_comes_before_the_chain(world: PostingWorld)
     )
     found = await world.balance()
     assert (found.balance.units, found.reported and found.reported.units) == (96_000, 97_000)
+    before = (await world.account()).etag
+    await world.sync(holdings=[holding("s", "savings", "971.00", as_of=NEXT)])
+    assert (await world.account()).etag != before, "what is shown with the account has changed"
+    assert await world.recounted() == []
 
 
 async def test_a_row_without_a_direction_waits_unless_balances_prove_it(

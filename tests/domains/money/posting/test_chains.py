@@ -6,7 +6,7 @@ import random
 from datetime import date, timedelta
 from typing import Any
 
-from server.domains.money.posting.chains import chain
+from server.domains.money.posting.chains import chain, newest_balance, proven_signs
 from server.domains.money.posting.rows import BankRow
 from server.kernel import FedRecord
 
@@ -60,6 +60,36 @@ def test_a_sign_that_the_bank_does_not_say_is_proven() -> None:
     found = chain(rows)
     assert found is not None
     assert (found.first, found.last, found.signs) == (1_000, 1_120, {"b": -1})
+
+
+def test_a_statement_with_a_gap_proves_its_newest_balance() -> None:
+    rows = sorted(statement(3, 60, 10_000), key=lambda each: (each.day, int(each.record.id)))
+    newest = rows[-1].balance
+    assert newest_balance(rows) == newest
+    days = sorted({each.day for each in rows})
+    gone = {days[3], days[4], days[9]}
+    assert newest_balance([each for each in rows if each.day not in gone]) == newest
+    assert newest_balance(rows[::2]) is None
+    middle = next(n for n in range(1, 59) if rows[n - 1].day == rows[n].day == rows[n + 1].day)
+    assert newest_balance(rows[:middle] + rows[middle + 1 :]) is None, "a day that is no chain"
+    both = rows + [
+        row(f"other {each.record.id}", each.units, each.sign, (each.balance or 0) + 7, each.day)
+        for each in statement(4, 60, 900_000)
+    ]
+    assert newest_balance(both) is None, "two accounts at one bank"
+    assert newest_balance([*rows, row("x", 5, 1, None, DAY + timedelta(days=90))]) is None
+
+
+def test_a_sign_is_proven_by_the_balances_around_it() -> None:
+    later = DAY + timedelta(days=2)
+    rows = [
+        row("a", 100, 1, 1_100), row("gap", 50, -1, 7_000), row("b", 40, None, 7_040, later),
+        row("c", 300, None, 6_000, later + timedelta(days=1)),
+    ]  # fmt: skip
+    assert chain(rows) is None
+    assert proven_signs(rows) == {"b": 1}
+    assert proven_signs(rows[2:3]) == {}
+    assert proven_signs(rows[2:3], 7_080) == {"b": -1}
 
 
 def test_a_sign_alone_is_not_proven_by_itself() -> None:
