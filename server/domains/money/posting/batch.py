@@ -87,7 +87,7 @@ class Batch:
             row
             for row in rows
             if not row.record.withdrawn
-            and ((origin := known.get(tokens[row.record.id])) is None or origin.withdrawn)
+            and ((origin := known.get(tokens[row.record.id])) is None or origin.is_free)
         ]
         made, taken_over = await self._post_new(new, tokens, vacant, known)
         for each in vacant:
@@ -97,7 +97,10 @@ class Batch:
         await self._origins.add(
             self._change.owner, self._connector.id, self._made, self._now, self._change.session
         )
-        await self._origins.point(self._pointed, self._change.session)
+        await self._origins.point(
+            {each: (known[each].transaction_id, one) for each, one in self._pointed.items()},
+            self._change.session,
+        )
         changed = len(withdrawn) + linked
         days = [row.day for row in new]
         return Posted(made, taken_over, changed, len(records) - len(rows), days)

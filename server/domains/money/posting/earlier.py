@@ -65,7 +65,7 @@ class EarlierRows:
         count = 0
         for row in rows:
             origin = known.get(tokens[row.record.id])
-            if origin is None or row.record.withdrawn or origin.withdrawn:
+            if origin is None or row.record.withdrawn or origin.is_free:
                 continue
             one = self._work.find(origin.transaction_id)
             if one is not None and self._source not in one.origins:

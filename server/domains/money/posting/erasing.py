@@ -60,7 +60,7 @@ class Erasing:
             else:
                 gone.append(one.id)
                 _bury(work, one)
-        await self._origins.forget(change.owner, gone, change.session)
+        await self._origins.remove(change.owner, gone, change.session)
         last = found[-1] if len(found) == LIMIT else None
         return Erased(gone, kept, None if last is None else (last.day, last.id))
 

@@ -88,3 +88,17 @@ class Origin(msgspec.Struct, kw_only=True):
     id: bytes
     transaction_id: str
     withdrawn: bool = False  # the transaction went because the bank reports the row no more
+    forgotten: bool = False  # it was deleted, and its user lets the row come back
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the row becomes a transaction if it comes again."""
+        return self.withdrawn or self.forgotten
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """A row that is a transaction again, which was deleted."""
+
+    transaction_id: str
+    connector_id: str
+    is_there: bool  # the bank still reports it

@@ -1,7 +1,7 @@
 """The collections of posting in MongoDB.
 
 - `transaction_origins`: a document a row of a bank that became a transaction, `_id` a token of it. It
-  outlives the transaction.
+  outlives the transaction; `earlier` has the transactions that the row was before the one that it is now.
 - `account_streams`: a document a stream, `_id` a token of connector and name.
 - `payees`: the category that a user last gave to a payee, `_id` a token of kind and payee.
 """
@@ -17,13 +17,20 @@ from server.domains.money.posting.model import (
     Origin,
     Stream,
     StreamState,
+    TakenBack,
 )
 from server.security.sealed_box import SealedBox
 from server.storage.driver import ClientSession, Database, Document, insert
 
 ORIGINS, STREAMS, PAYEES = "transaction_origins", "account_streams", "payees"
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    ORIGINS: [IndexModel([("owner", ASCENDING), ("transactionId", ASCENDING)])],
+    ORIGINS: [
+        IndexModel([("owner", ASCENDING), ("transactionId", ASCENDING)]),
+        IndexModel(
+            [("owner", ASCENDING), ("earlier", ASCENDING)],
+            partialFilterExpression={"earlier": {"$exists": True}},
+        ),
+    ],
     STREAMS: [
         IndexModel([("owner", ASCENDING), ("connectorId", ASCENDING)]),
         IndexModel(
@@ -32,6 +39,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ],
     PAYEES: [IndexModel("owner")],
 }
+_MOST_EARLIER = 20
 
 
 class OriginStore:
@@ -49,6 +57,7 @@ class OriginStore:
                 id=bytes(each["_id"]),
                 transaction_id=str(each["transactionId"]),
                 withdrawn=each.get("withdrawn", False),
+                forgotten=each.get("forgotten", False),
             )
             for each in found
         )
@@ -83,14 +92,18 @@ class OriginStore:
         query = {"_id": {"$in": [Binary(each) for each in ids]}}
         await self._origins.update_many(query, {"$set": {"withdrawn": True}}, session=session)
 
-    async def point(self, moved: Mapping[bytes, str], session: ClientSession) -> None:
-        """By token, the transactions that rows are now."""
+    async def point(self, moved: Mapping[bytes, tuple[str, str]], session: ClientSession) -> None:
+        """By token, the transactions that rows were, and those that they are now."""
         writes = [
             UpdateOne(
                 {"_id": Binary(token)},
-                {"$set": {"transactionId": ObjectId(each)}, "$unset": {"withdrawn": ""}},
+                {
+                    "$set": {"transactionId": ObjectId(after)},
+                    "$unset": {"withdrawn": "", "forgotten": ""},
+                    **({} if before == after else _with_earlier(before)),
+                },
             )
-            for token, each in moved.items()
+            for token, (before, after) in moved.items()
         ]
         if writes:
             await self._origins.bulk_write(writes, ordered=False, session=session)
@@ -98,18 +111,54 @@ class OriginStore:
     async def replace(self, owner: str, before: str, after: str, session: ClientSession) -> None:
         """Rows that were one transaction are another one."""
         query = {"owner": ObjectId(owner), "transactionId": ObjectId(before)}
-        change = {"$set": {"transactionId": ObjectId(after)}}
+        change = {"$set": {"transactionId": ObjectId(after)}, **_with_earlier(before)}
         await self._origins.update_many(query, change, session=session)
 
     async def forget(
         self, owner: str, transaction_ids: Sequence[str], session: ClientSession
     ) -> list[str]:
-        """Let the rows of these come back; gives their connectors."""
-        ids = [ObjectId(each) for each in transaction_ids]
-        query = {"owner": ObjectId(owner), "transactionId": {"$in": ids}}
+        """Let the rows of these, which were deleted, come back; gives their connectors."""
+        query = _of_transactions(owner, transaction_ids)
         found = await self._origins.find(query, {"sourceId": 1}, session=session).to_list(None)
-        await self._origins.delete_many(query, session=session)
+        await self._origins.update_many(query, {"$set": {"forgotten": True}}, session=session)
         return sorted({str(each["sourceId"]) for each in found})
+
+    async def successors(
+        self, owner: str, transaction_ids: Sequence[str], session: ClientSession
+    ) -> list[str]:
+        """The transactions that rows of these are by now; they may have been deleted, too."""
+        found = self._origins.find(_of_earlier(owner, transaction_ids), session=session)
+        return [str(each["transactionId"]) for each in await found.to_list(None)]
+
+    async def take_back(
+        self, owner: str, transaction_ids: Sequence[str], session: ClientSession
+    ) -> list[TakenBack]:
+        """Rows that have come back, or may come back, are these transactions again."""
+        ids = {ObjectId(each) for each in transaction_ids}
+        forgotten = {**_of_transactions(owner, transaction_ids), "forgotten": True}
+        either = [forgotten, _of_earlier(owner, transaction_ids)]
+        taken = []
+        for document in await self._origins.find({"$or": either}, session=session).to_list(None):
+            before = document["transactionId"]
+            after = before
+            if before not in ids:
+                after = next(each for each in document["earlier"] if each in ids)
+            change: Document = {"$set": {"transactionId": after}, "$unset": {"forgotten": ""}}
+            if before != after:
+                change |= _with_earlier(str(before))
+            await self._origins.update_one({"_id": document["_id"]}, change, session=session)
+            taken.append(
+                TakenBack(
+                    str(after), str(document["sourceId"]), is_there="withdrawn" not in document
+                )
+            )
+        return taken
+
+    async def remove(
+        self, owner: str, transaction_ids: Sequence[str], session: ClientSession
+    ) -> None:
+        """Nothing is remembered of the rows of these."""
+        await self._origins.delete_many(_of_transactions(owner, transaction_ids), session=session)
 
     async def erase(self, owner: str) -> None:
         await self._origins.delete_many({"owner": ObjectId(owner)})
@@ -203,6 +252,19 @@ class PayeeStore:
 
     async def erase(self, owner: str) -> None:
         await self._payees.delete_many({"owner": ObjectId(owner)})
+
+
+def _of_transactions(owner: str, ids: Sequence[str]) -> Document:
+    return {"owner": ObjectId(owner), "transactionId": {"$in": [ObjectId(each) for each in ids]}}
+
+
+def _of_earlier(owner: str, ids: Sequence[str]) -> Document:
+    return {"owner": ObjectId(owner), "earlier": {"$in": [ObjectId(each) for each in ids]}}
+
+
+def _with_earlier(transaction_id: str) -> Document:
+    added = {"$each": [ObjectId(transaction_id)], "$slice": -_MOST_EARLIER}
+    return {"$push": {"earlier": added}}
 
 
 def stream_token(box: SealedBox, connector_id: str, name: str) -> bytes:

@@ -8,10 +8,11 @@ from server.domains.money.categories.store import CategoryStore
 from server.domains.money.ledger.changes import MoneyChanges
 from server.domains.money.ledger.erasure import Owned
 from server.domains.money.ledger.service import Book
-from server.domains.money.transactions.deletion import OriginMemory, TransactionDeletion
+from server.domains.money.transactions.deletion import TransactionDeletion
 from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.marks import TransferMarks
 from server.domains.money.transactions.matching import TransferMatching
+from server.domains.money.transactions.origins import OriginMemory
 from server.domains.money.transactions.reconciling import Reconciling
 from server.domains.money.transactions.remembered import DeletionLog
 from server.domains.money.transactions.service import TransactionService

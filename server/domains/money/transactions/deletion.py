@@ -1,7 +1,6 @@
 """Use cases that delete transactions and bring them back."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -17,19 +16,10 @@ from server.domains.money.transactions.errors import (
 )
 from server.domains.money.transactions.lookups import Lookups, check_known
 from server.domains.money.transactions.model import TRANSFER, Transaction
+from server.domains.money.transactions.origins import OriginMemory, with_rows
 from server.domains.money.transactions.shown import Shown, shown_of
 from server.domains.money.transactions.store import REMEMBERED, TransactionStore
 from server.domains.money.transactions.work import Work, WorkRunner, event
-from server.storage.driver import ClientSession
-
-
-class OriginMemory(Protocol):
-    """Rows of banks that became transactions, which outlive them."""
-
-    async def forget(
-        self, owner: str, transaction_ids: Sequence[str], session: ClientSession
-    ) -> None:
-        """Let a sync or an import bring the rows of these back."""
 
 
 class TransactionDeletion:
@@ -58,12 +48,17 @@ class TransactionDeletion:
         place: str | None = None,
         reply: KeyedReply | None = None,
     ) -> None:
-        """All or none. Raises TransactionNotFound, TransactionReconciled, EtagMismatch; of many, which are at
-        `place` of the request, with their index."""
+        """All or none. `forget` is also for those that were deleted before.
+
+        Raises TransactionNotFound, TransactionReconciled, EtagMismatch; of many, which are at `place` of the
+        request, with their index.
+        """
 
         async def run(work: Work) -> bool:
             await work.load(ids)
             loaded = {each: found for each in ids if (found := work.find(each)) is not None}
+            if forget:
+                loaded |= await self._deleted(work, [each for each in ids if each not in loaded])
             facts = await self._lookups.facts(
                 work.change, [each.account_id for each in loaded.values()], []
             )
@@ -91,7 +86,7 @@ class TransactionDeletion:
     def _delete(self, work: Work, loaded: Transaction, *, unlock: bool) -> None:
         """Both legs of a transfer; one that a bank reported stays alone."""
         one = work.find(loaded.id)
-        if one is None:  # it went with its other leg, by the same request
+        if one is None:  # it went before, or with its other leg, by the same request
             return
         other = work.other(one)
         goes_along = other is not None and not other.is_linked
@@ -121,7 +116,7 @@ class TransactionDeletion:
             for each in brought:
                 facts.open_account(each.account_id)
             await self._check_not_taken(work, brought)
-            for each in brought:
+            for each in await self._with_rows(work, brought):
                 work.bring_back(self._touched(each, work))
             self._join(work, identifier)
             return shown_of(work, identifier, facts)
@@ -130,7 +125,7 @@ class TransactionDeletion:
 
     async def _brought_back(self, work: Work, identifier: str) -> list[Transaction]:
         """A transaction that was deleted, and the other leg if it was deleted, too."""
-        found = await self._deleted(work, identifier)
+        found = (await self._deleted(work, [identifier])).get(identifier)
         if found is None:
             raise TransactionNotFound
         if found.counterpart_id is None:
@@ -138,19 +133,19 @@ class TransactionDeletion:
         await work.load([found.counterpart_id])
         other = None
         if work.find(found.counterpart_id) is None:
-            other = await self._deleted(work, found.counterpart_id)
+            gone = await self._deleted(work, [found.counterpart_id])
+            other = gone.get(found.counterpart_id)
         return [found] if other is None else [found, other]
 
-    async def _deleted(self, work: Work, identifier: str) -> Transaction | None:
+    async def _deleted(self, work: Work, ids: Sequence[str]) -> dict[str, Transaction]:
+        """Those that were deleted and are remembered, by id."""
         change = work.change
         found = await self._store.deleted(
-            change.owner, [identifier], change.box, change.resolved, change.session
+            change.owner, ids, change.box, change.resolved, change.session
         )
-        deleted = found.get(identifier)
         # MongoDB may take a minute to remove what is too old.
-        if deleted is None or deleted.at + REMEMBERED <= self._clock.now():
-            return None
-        return deleted.transaction
+        since = self._clock.now() - REMEMBERED
+        return {name: each.transaction for name, each in found.items() if each.at > since}
 
     async def _check_not_taken(self, work: Work, brought: Sequence[Transaction]) -> None:
         named = [(each.account_id, each.external_id) for each in brought if each.external_id]
@@ -158,6 +153,21 @@ class TransactionDeletion:
         taken = await self._store.by_external_ids(change.owner, named, change.box, change.session)
         if taken:
             raise TransactionExists.of(next(iter(taken.values())))
+
+    async def _with_rows(self, work: Work, brought: Sequence[Transaction]) -> list[Transaction]:
+        """With the rows that a bank reported of them, unless these have come back as other transactions."""
+        change, ids, found = work.change, [each.id for each in brought], list(brought)
+        for memory in self._memories if ids else ():
+            successors = await memory.successors(change.owner, ids, change.session)
+            await work.load(successors)
+            living = [each for each in map(work.find, successors) if each is not None]
+            accounts = await self._lookups.facts(change, [each.account_id for each in living], [])
+            for each in living:
+                if each.account_id in accounts.accounts:
+                    raise TransactionExists.of(each.id, "A bank's row of it has come back")
+            taken = await memory.take_back(change.owner, ids, change.session)
+            found = [with_rows(each, taken) for each in found]
+        return found
 
     def _join(self, work: Work, identifier: str) -> None:
         """Make two legs point at each other again; a leg whose other one has changed stays alone."""

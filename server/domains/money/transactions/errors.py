@@ -13,8 +13,8 @@ class TransactionExists(ApiError):
     default_message = "The account has a transaction of this externalId"
 
     @classmethod
-    def of(cls, transaction_id: str) -> "TransactionExists":
-        return cls(metadata={"transactionId": transaction_id})
+    def of(cls, transaction_id: str, message: str | None = None) -> "TransactionExists":
+        return cls(message, metadata={"transactionId": transaction_id})
 
 
 class TransactionReconciled(ApiError):

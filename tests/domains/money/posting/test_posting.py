@@ -114,6 +114,11 @@ async def test_a_deleted_row_stays_deleted_until_it_is_forgotten(world: PostingW
     await world.worker.post()
     again = [each.bank_text for each in await world.all()]
     assert sorted(filter(None, again)) == sorted(filter(None, texts)), "b is back, once"
+    for _ in range(2):
+        await world.delete(one.id, forget=True)
+        await world.worker.post()
+    again = [each.bank_text for each in await world.all()]
+    assert (again.count("a"), len(again)) == (1, 5), "a, deleted long before, is back, once"
     assert await world.recounted() == []
 
 

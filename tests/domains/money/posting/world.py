@@ -214,6 +214,10 @@ class PostingWorld:
     async def delete(self, *ids: str, forget: bool = False) -> None:
         await self.worker.transactions.deletion.delete(self.owner, ids, forget=forget, unlock=True)
 
+    async def restore(self, identifier: str) -> Transaction:
+        deletion = self.worker.transactions.deletion
+        return (await deletion.restore(self.owner, identifier)).transaction
+
     async def stored(self) -> dict[str, list[Document]]:
         """All documents of money, and the events about it."""
         names = (*OWNED, LEDGERS, ROLLUPS, "transaction_deletions")
