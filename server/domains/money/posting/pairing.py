@@ -6,12 +6,16 @@ from server.domains.money.posting.model import Days
 from server.domains.money.transactions.lookups import Lookups
 from server.domains.money.transactions.marks import TransferMarks
 from server.domains.money.transactions.matching import pair_up
-from server.domains.money.transactions.model import Transaction
-from server.domains.money.transactions.transfers import LONGEST, Movement, candidates, certain
+from server.domains.money.transactions.transfers import (
+    LONGEST,
+    Movement,
+    candidates,
+    certain,
+    is_paired_unasked,
+    may_be_a_leg,
+)
 from server.domains.money.transactions.walks.store import TransactionWalks
 from server.domains.money.transactions.work import Work
-
-_KINDS = frozenset({"expense", "income", "transfer"})
 
 
 class Pairing:
@@ -32,7 +36,9 @@ class Pairing:
         )  # fmt: skip
         facts = await self._lookups.accounts(change.owner, change.session)
         legs = {
-            each.id: each for each in around if _may_be_a_leg(each) and each.account_id in facts
+            each.id: each
+            for each in around
+            if may_be_a_leg(each) and not each.is_paired and each.account_id in facts
         }
         movements = [
             Movement(
@@ -45,20 +51,12 @@ class Pairing:
             (legs[outflow], legs[inflow])
             for outflow, inflow in certain(candidates(movements, parted))
             if any(days.since <= legs[leg].day <= days.until for leg in (outflow, inflow))
+            and is_paired_unasked(legs[outflow], legs[inflow])
         ]
         work.adopt(leg for pair in pairs for leg in pair)
         for pair in pairs:
             pair_up(work, pair, work.now)
         return len(pairs)
-
-
-def _may_be_a_leg(one: Transaction) -> bool:
-    """Whether nobody has said what it is, and no statement has shown it as something else."""
-    if one.kind not in _KINDS or one.status == "pending" or one.is_paired:
-        return False
-    if one.is_reconciled and one.kind != "transfer":
-        return False
-    return not (one.category_id or one.parts)
 
 
 def _back(day: date) -> date:

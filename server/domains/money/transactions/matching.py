@@ -16,7 +16,12 @@ from server.domains.money.transactions.lookups import Lookups, check_known
 from server.domains.money.transactions.marks import TransferMarks
 from server.domains.money.transactions.model import TRANSFER, Transaction
 from server.domains.money.transactions.shown import Shown, shown_of
-from server.domains.money.transactions.transfers import Movement, Pair, candidates
+from server.domains.money.transactions.transfers import (
+    Movement,
+    Pair,
+    candidates,
+    may_be_a_leg,
+)
 from server.domains.money.transactions.views import TransactionViews
 from server.domains.money.transactions.work import Work, WorkRunner, event
 from server.storage.repository import new_id
@@ -107,7 +112,7 @@ class TransferMatching:
         found = {
             each.transaction.id: each
             for each in await self._views.newest(owner, since, _MOST_READ)
-            if _may_be_a_leg(each)
+            if may_be_a_leg(each.transaction) and each.other is None
         }
         movements = [
             Movement(
@@ -146,11 +151,6 @@ def pair_up(
                 updated_at=now,
             )
         )
-
-
-def _may_be_a_leg(found: Shown) -> bool:
-    """Whether nobody has said what it is."""
-    return not (found.other or found.transaction.category_id or found.transaction.parts)
 
 
 def _check_pair(

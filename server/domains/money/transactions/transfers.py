@@ -1,4 +1,8 @@
-"""Which transactions may be the two legs of one transfer."""
+"""Which transactions may be the two legs of one transfer, and which are one without being asked.
+
+Two that are each other's only candidates are one transfer if a bank has reported one of them. What a user has
+typed is what they say that it is, so a pair of such is suggested, as all are that are not certain.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
@@ -6,7 +10,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeAlias
 
+from server.domains.money.transactions.model import TRANSFER, Transaction
+
 LONGEST = timedelta(days=4)  # from outflow to inflow
+_KINDS = frozenset({"expense", "income", TRANSFER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +59,17 @@ def certain(pairs: Collection[Pair]) -> list[Pair]:
     """Those in which each is the other's only candidate."""
     uses = Counter(each for pair in pairs for each in pair)
     return [pair for pair in pairs if uses[pair[0]] == 1 and uses[pair[1]] == 1]
+
+
+def may_be_a_leg(one: Transaction) -> bool:
+    """Whether nobody has said what it is for; whether it has another leg already is asked elsewhere."""
+    return one.kind in _KINDS and one.status != "pending" and not (one.category_id or one.parts)
+
+
+def is_paired_unasked(outflow: Transaction, inflow: Transaction) -> bool:
+    """Whether two that are certain become a transfer by themselves: not what was typed, nor what a statement
+    has shown as something else."""
+    legs = (outflow, inflow)
+    if any(each.is_reconciled and each.kind != TRANSFER for each in legs):
+        return False
+    return any(each.is_linked for each in legs)

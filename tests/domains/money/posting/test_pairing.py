@@ -79,3 +79,30 @@ async def test_what_has_a_category_is_no_leg(world: PostingWorld) -> None:
         row("in", "100.00", "credit", DAY + timedelta(days=2), bank=TWO),
     ])  # fmt: skip
     assert await pairs(world) == []
+
+
+async def test_what_was_typed_is_paired_with_a_row_and_suggested_with_another(
+    world: PostingWorld,
+) -> None:
+    day = world.worker.transactions.matching._clock.now().date() - timedelta(days=10)
+    purse, box = await world.make_account("Purse"), await world.make_account("Box")
+    out = await world.type(purse.id, "100.00", day=day)
+    inflow = await world.type(box.id, "100.00", kind="income", day=day)
+    withdrawn = await world.type(purse.id, "70.00", kind="income", day=day)
+    await world.sync([row("atm", "70.00", day=day), row("more", "1.00", day=day)])
+    found = {each.id: each for each in await world.all()}
+    assert await pairs(world) == [("atm", None)]
+    assert found[withdrawn.id].kind == "transfer"
+    assert [found[each.id].kind for each in (out, inflow)] == ["expense", "income"]
+    suggested = await world.worker.transactions.matching.suggestions(world.owner)
+    assert [(one.transaction.id, other.transaction.id) for one, other in suggested] == [
+        (out.id, inflow.id)
+    ]
+
+
+async def test_what_a_statement_has_shown_is_not_made_a_transfer(world: PostingWorld) -> None:
+    await world.sync([row("out", "100.00", bank=ONE)])
+    (one,) = await world.all()
+    await world.update(one.id, status="reconciled")
+    await world.sync([row("out", "100.00", bank=ONE), row("in", "100.00", "credit", bank=TWO)])
+    assert await pairs(world) == []
