@@ -18,7 +18,10 @@ class AccountRows(Protocol):
 
 
 class AccountErasure:
-    """Any worker does it, also several at once; one that dies leaves the rest to the next."""
+    """Any worker does it, also several at once; one that dies leaves the rest to the next.
+
+    An account whose erasure fails keeps no other waiting.
+    """
 
     def __init__(
         self,

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from bson import ObjectId
-from pymongo import IndexModel
+from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
+from server.core.clock import utc_now
 from server.domains.money.accounts.errors import AccountExists
 from server.domains.money.accounts.model import StoredAccount
 from server.storage.driver import ClientSession, Database
@@ -63,9 +64,11 @@ class AccountStore:
         await self._accounts.delete_one({"_id": ObjectId(account_id)}, session=session)
 
     async def being_erased(self) -> StoredAccount | None:
-        """The one that was deleted first of those of which something is still stored."""
-        found = await self._accounts.find_one(
-            {"deletingAt": {"$exists": True}}, sort=[("deletingAt", 1)]
+        """The next of those of which something is still stored, those first that nobody has tried yet."""
+        found = await self._accounts.find_one_and_update(
+            {"deletingAt": {"$exists": True}},
+            {"$set": {"triedAt": utc_now()}},
+            sort=[("triedAt", ASCENDING), ("deletingAt", ASCENDING)],
         )
         return self._mapped.read(found) if found else None
 

@@ -29,7 +29,10 @@ class MoneyDependents(UserDependents):
 
 
 class UserErasure:
-    """Any worker does it, also several at once; one that dies leaves the rest to the next."""
+    """Any worker does it, also several at once; one that dies leaves the rest to the next.
+
+    A user whose erasure fails keeps nobody waiting: all others come before the next try.
+    """
 
     def __init__(self, erasures: ErasureStore, owned: Sequence[Owned]) -> None:
         self._erasures = erasures
@@ -37,7 +40,7 @@ class UserErasure:
 
     async def erase_some(self) -> bool:
         """Erase what is left of one user; False where there is none."""
-        owner = await self._erasures.first()
+        owner = await self._erasures.next()
         if owner is None:
             return False
         for each in self._owned:

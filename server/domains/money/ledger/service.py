@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
 
-from server.core.errors import SessionEnded
+from server.core.errors import SessionEnded, Unavailable
 from server.domains.money.ledger.change import FIRST_MONTH, LAST_MONTH, LedgerChange
 from server.domains.money.ledger.model import Balance, Cell, Entry, LedgerView
 from server.domains.money.ledger.month import Month, counted_cells, is_pending, is_reconciled
@@ -39,7 +39,7 @@ class Book:
     async def open(self, owner: str, session: ClientSession) -> LedgerChange:
         """Begin a change inside of a transaction; of a user without money the ledger and key are made.
 
-        Raises SessionEnded if there is no such user any more.
+        Raises SessionEnded if there is no such user any more, Unavailable if a restored one is too early.
         """
         return await self._opened(owner, await self._store.advance(owner, session), session)
 
@@ -71,6 +71,8 @@ class Book:
         # The lock keeps the user from being deleted underneath, and another call from doing the same.
         if await self._users.lock_id(owner, session) is None:
             raise SessionEnded
+        if await self._store.is_being_erased(owner, session):
+            raise Unavailable("What the user had before is still being erased")
         document = await self._store.create(owner, session)
         box = await self._keys.made(owner, session)
         sums = LedgerSums(self._store.opened(owner, document, box))

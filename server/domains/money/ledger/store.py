@@ -37,8 +37,13 @@ class ErasureStore:
         document = {"_id": ObjectId(owner), "requestedAt": utc_now()}
         await self._erasures.insert_one(document, session=session)
 
-    async def first(self) -> str | None:
-        found = await self._erasures.find_one({}, sort=[("requestedAt", ASCENDING)])
+    async def next(self) -> str | None:
+        """The one that has waited longest of those that nobody has tried yet; else that of the first try."""
+        found = await self._erasures.find_one_and_update(
+            {},
+            {"$set": {"triedAt": utc_now()}},
+            sort=[("triedAt", ASCENDING), ("requestedAt", ASCENDING)],
+        )
         return str(found["_id"]) if found else None
 
     async def remove(self, owner: str) -> None:
@@ -52,6 +57,12 @@ class LedgerStore:
         self.database = database
         self._ledgers = database.collection(LEDGERS)
         self._rollups = database.collection(ROLLUPS)
+        self._erasures = database.collection(ERASURES)
+
+    async def is_being_erased(self, owner: str, session: ClientSession) -> bool:
+        """Whether what the user had before being deleted and restored is still there."""
+        query = {"_id": ObjectId(owner)}
+        return await self._erasures.find_one(query, session=session) is not None
 
     async def find(self, owner: str, session: ClientSession | None = None) -> Document | None:
         return await self._ledgers.find_one(_living(owner), session=session)

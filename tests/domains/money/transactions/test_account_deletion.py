@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
 from bson import ObjectId
 
 from server.core.clock import Clock
+from server.core.errors import Unavailable
 from server.domains.money.accounts.erasure import AccountErasure
 from server.domains.money.accounts.errors import AccountInUse, AccountNotFound
 from server.domains.money.accounts.model import Given
@@ -125,4 +127,52 @@ async def test_a_deleted_user_leaves_nothing_that_opens_and_then_nothing(world: 
         assert await world.database.collection(name).count_documents(query) == 0
     rollups = world.database.collection(ROLLUPS)
     assert await rollups.count_documents({"_id": {"$regex": f"^{world.owner.id}/"}}) == 0
-    assert await erasures.first() is None
+    assert await erasures.next() is None
+
+
+class Fails:
+    """Data of whoever comes first, which cannot be erased."""
+
+    def __init__(self) -> None:
+        self.whose: tuple[str, ...] = ()
+        self.erased: list[tuple[str, ...]] = []
+
+    async def erase(self, *whose: str) -> None:
+        self.whose = self.whose or whose
+        if whose == self.whose:
+            raise ConnectionError
+        self.erased.append(whose)
+
+
+async def test_one_whose_erasure_fails_keeps_no_other_waiting(world: World) -> None:
+    erasures = ErasureStore(world.database)
+    for _ in range(3):
+        user = str(ObjectId())
+        await world.database.transact(lambda session, user=user: erasures.add(user, session))  # type: ignore[misc]
+    for account in (world.bank, world.card, world.euro):
+        await world.create("1.00", account_id=account)
+        await service(world).delete(world.owner, account, True)
+    for with_rows in (partial(UserErasure, erasures), lambda rows: erasure(world, *rows)):
+        rows = Fails()
+        failing: Any = with_rows([rows])
+        with pytest.raises(ConnectionError):
+            await failing.erase_some()
+        while len(rows.erased) < 2:
+            assert await failing.erase_some()
+        assert len(set(rows.erased)) == 2
+        mended: Any = with_rows([])
+        while await mended.erase_some():
+            pass
+
+
+async def test_a_restored_user_begins_once_the_former_money_is_erased(world: World) -> None:
+    erasures, book = ErasureStore(world.database), world.worker.book
+    dependents = MoneyDependents(book, erasures)
+    user: Any = await People().lock_id(world.owner.id, None)  # type: ignore[arg-type]
+    await world.database.transact(lambda session: dependents.delete(user, session))
+    with pytest.raises(Unavailable):
+        await world.worker.money.start(world.owner)
+    while await UserErasure(erasures, [book, world.worker.store]).erase_some():
+        pass
+    await world.worker.money.start(world.owner)
+    assert await book.exists(world.owner.id)
