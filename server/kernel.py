@@ -164,7 +164,8 @@ class RecordFeed(Protocol):
 
     async def claim(self, *, abandoned: bool) -> Job[FedConnector] | None: ...
 
-    async def due_since(self) -> datetime | None: ...
+    async def due_since(self) -> datetime | None:
+        """Since when the connector that has waited longest waits for a worker, or fails again and again."""
 
     async def run(self, job: Job[FedConnector], work: Coroutine[Any, Any, None]) -> None:
         """Do the work and keep the lease meanwhile."""
@@ -196,7 +197,7 @@ class RecordFeed(Protocol):
         """Nothing is left. A record that comes at the same moment makes it begin again."""
 
     async def defer(self, job: Job[FedConnector], wait: timedelta) -> None:
-        """Nothing can be done now: it is due again after a while."""
+        """It has failed: it is due again after a while."""
 
     async def ask_again(self, connector_id: str, session: ClientSession | None = None) -> None:
         """Have all rows of a connector come again."""

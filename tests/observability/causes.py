@@ -111,6 +111,9 @@ async def workers_hang(site: Monitored) -> AsyncIterator[None]:
                 {"_id": ObjectId(made)},
                 [{"$set": {"sync.dueAt": _FIVE_MINUTES_AGO}}],
             )
+            await documents["record_postings"].update_one(
+                {"_id": made}, [{"$set": {"dueAt": _FIVE_MINUTES_AGO}}], upsert=True
+            )
             yield
     ready = f"{site.ground.stack.rest}/ready"
     await until(lambda: httpx.get(ready).status_code == 200)
@@ -183,6 +186,18 @@ async def erasure_stuck(site: Monitored) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def rates_old(site: Monitored) -> AsyncIterator[None]:
+    """Nothing has come for years to what was loaded at the start."""
+    async with step.database(site.ground.stack) as documents:
+        states = documents["exchange_rate_state"]
+        kept = await step.eventually(partial(states.find_one, {"_id": "table"}), "exchange rates")
+        newest = kept["ecb"]
+        await states.update_one({}, {"$set": {"ecb": dict.fromkeys(newest, _EVER)}})
+        yield
+        await states.update_one({}, {"$set": {"ecb": newest}})
+
+
+@asynccontextmanager
 async def tokens_stolen(site: Monitored) -> AsyncIterator[None]:
     """Of several sessions of one user."""
     async with site.channel(site.worker_address(1)) as channel:
@@ -233,7 +248,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     mongodb_away: {"FinlinkNoHealthyServer", "FinlinkErrors"},
     platform_away: {"FinlinkPlatformDown", "FinlinkSyncsFail"},
     workers_behind: {"FinlinkSyncsLate"},
-    workers_hang: {"FinlinkNobodySyncs"},
+    workers_hang: {"FinlinkNobodySyncs", "FinlinkPostingsLate"},
     logins_refused: {"FinlinkSuspicious"},
     too_many_sign_in: {"FinlinkPasswordsOverloaded"},
     tokens_stolen: {"FinlinkTokensReused"},
@@ -241,6 +256,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     provider_away: {"FinlinkProviderDown"},
     money_differs: {"FinlinkMoneyDiffers"},
     erasure_stuck: {"FinlinkMoneyNotErased"},
+    rates_old: {"FinlinkExchangeRatesOld"},
     mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -251,7 +267,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
     (too_many_sign_in, tokens_stolen, sms_used_up, provider_away),
-    (money_differs, erasure_stuck),
+    (money_differs, erasure_stuck, rates_old),
     (workers_hang,),
     (mail_server_hangs,),
     (workers_die, server_dies),

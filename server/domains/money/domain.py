@@ -53,7 +53,7 @@ from server.domains.money.posting.remembering import Remembering
 from server.domains.money.posting.store import OriginStore, PayeeStore
 from server.domains.money.posting.valued import store as value_store
 from server.domains.money.rates import store as rate_store
-from server.domains.money.rates.loading import LOOK_SECONDS, RateLoading
+from server.domains.money.rates.loading import LOOK_SECONDS, REPORT_SECONDS, RateLoading
 from server.domains.money.rates.service import RateService
 from server.domains.money.rates.servicer import RateServicer
 from server.domains.money.rates.store import RateStore
@@ -156,6 +156,7 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
         register=register,
         background=[
             Background("load exchange rates", loading.load_due, LOOK_SECONDS),
+            Background("look how old exchange rates are", loading.report_age, REPORT_SECONDS),
             posting.background,
         ],
         engines=[

@@ -24,6 +24,13 @@ ERASURES = Gauge(
     "Deleted users and accounts whose money is still to be erased; nobody can read it any more",
     multiprocess_mode="mostrecent",
 )
+RATES_AGE = Gauge(
+    "finlink_exchange_rates_age_seconds",
+    "How long ago the day of the newest exchange rates began, by whether a setting says where newer ones "
+    "come from (yes, no)",
+    ["renewed"],
+    multiprocess_mode="mostrecent",
+)
 KINDS = ("account", "category", "transaction", "budget")
 OUTCOMES = ("saved", "unchanged", "refused", "failed")
 

@@ -13,6 +13,7 @@ from server.storage.driver import ClientSession, Database
 
 POSTINGS = "record_postings"
 DUE, LEASED, FENCE = "dueAt", "leasedAt", "fence"
+FAILING = "failingSince"  # of one whose posting has failed and is tried again
 ERASED, VALUED, MARKING = "erased", "valued", "marking"
 _HOLDINGS = "portfolio"
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +22,8 @@ import structlog
 import server
 from server.core.clock import Clock
 from server.core.events import Event
-from server.domains.money.rates.model import DayRates
+from server.domains.money import metrics
+from server.domains.money.rates.model import FIRST_DAY, DayRates
 from server.domains.money.rates.store import RateStore
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
@@ -31,6 +32,7 @@ from server.storage.leases import LeaseBusy, Leases
 _log = structlog.stdlib.get_logger("finlink.money")
 
 LOOK_SECONDS = 60.0  # between two looks for something to load
+REPORT_SECONDS = 15.0  # between two looks how old the newest rates are
 _LEASE = "exchange rates"
 _FETCHED_EVERY = timedelta(days=1)
 _TRIED_AGAIN = timedelta(hours=1)
@@ -95,6 +97,13 @@ class RateLoading:
             async with self._leases.acquire(_LEASE):
                 for source in await self._due():
                     await self._try(source)
+
+    async def report_age(self) -> None:
+        """Of a table without rates, as if it had those of the euro's first day."""
+        newest = (await self._store.state()).newest or FIRST_DAY
+        age = self._clock.now() - datetime.combine(newest, time(), UTC)
+        renewed = "no" if self._file is None and self._url is None else "yes"
+        metrics.RATES_AGE.labels(renewed).set(age.total_seconds())
 
     async def _due(self) -> list[Source]:
         state, now = await self._store.state(), self._clock.now()

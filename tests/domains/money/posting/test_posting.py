@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from server.domains.money.transactions.model import Origin
 from server.jobs.queue import LeaseLost
@@ -215,6 +216,27 @@ async def test_what_changes_nothing_is_not_written(world: PostingWorld) -> None:
     assert (await world.stored())["money_ledgers"][0]["rev"] == (
         before["money_ledgers"][0]["rev"] + 1
     )
+
+
+async def test_a_connector_that_fails_has_waited_since_the_first_time(world: PostingWorld) -> None:
+    await world.sync([row("a")])
+    streams = world.database.collection("account_streams")
+    kept = await streams.find_one({})
+    assert kept is not None
+    await streams.update_one({}, {"$set": {"sealed": b"spoilt"}})
+    await world.sync([row("a"), row("b")])
+    since = await world.worker.feed.due_since()
+    assert since is not None
+    await world.due_now()
+    assert await world.worker.post() == 1
+    assert await world.worker.feed.due_since() == since
+    await world.worker.poster.report_lag()
+    assert (REGISTRY.get_sample_value("finlink_posting_lag_seconds") or 0) > 0
+    await streams.replace_one({"_id": kept["_id"]}, kept)
+    await world.due_now()
+    assert await world.worker.post() == 1
+    assert await world.worker.feed.due_since() is None
+    assert len(await world.all()) == 2
 
 
 async def test_what_is_left_of_a_deleted_user_is_erased(world: PostingWorld) -> None:

@@ -50,6 +50,7 @@ from tests.domains.connectors.sync_world import INR, World
 
 BANK = "Nila Bank"
 DAY = date(2026, 11, 3)
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def row(
@@ -227,6 +228,11 @@ class PostingWorld:
         }
         events = self.database.collection(AUDIT_EVENTS).find({"action": {"$regex": "^(tra|acc)"}})
         return {**found, AUDIT_EVENTS: await events.to_list(None)}
+
+    async def due_now(self) -> None:
+        """What waits to be tried again need not wait any more."""
+        postings = self.database.collection("record_postings")
+        await postings.update_many({"dueAt": {"$exists": True}}, {"$set": {"dueAt": EVER}})
 
     async def post_again(self) -> None:
         """Have every row come again, as after a restored backup."""

@@ -7,7 +7,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +18,7 @@ from currency_converter import CurrencyConverter  # type: ignore[import-untyped]
 from currency_converter.currency_converter import (  # type: ignore[import-untyped]
     SINGLE_DAY_CURRENCY_FILE,
 )
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from server.domains.money.rates import ecb_file, loading
@@ -70,6 +71,20 @@ async def test_the_package_s_rates_are_those_of_its_library(rates: Rates) -> Non
     await rates.loading().load_due()
     assert await rates.store.state() == state
     assert len(await rates.events("exchange_rates.loaded")) == 1
+
+
+async def test_metrics_say_how_old_the_rates_are(rates: Rates, file: Path) -> None:
+    def age(renewed: str) -> float | None:
+        labels = {"renewed": renewed}
+        return REGISTRY.get_sample_value("finlink_exchange_rates_age_seconds", labels)
+
+    await rates.loading().report_age()
+    never = age("no")
+    assert never == (rates.clock.now() - datetime(1999, 1, 1, tzinfo=UTC)).total_seconds()
+    await rates.load({date(2026, 11, 3): "INR 107.5"})
+    await rates.loading(file=file).report_age()
+    assert age("yes") == timedelta(days=28, hours=20).total_seconds()
+    assert age("no") == never, "which is of another process"
 
 
 async def test_several_workers_load_them_once(rates: Rates) -> None:

@@ -19,6 +19,7 @@ from server.domains.connectors.records.boxes import DataKeyMissing, RecordBox, k
 from server.domains.connectors.records.postings import (
     DUE,
     ERASED,
+    FAILING,
     FENCE,
     LEASED,
     MARKING,
@@ -42,7 +43,9 @@ def _kind(lease: timedelta) -> JobKind:
     return JobKind(POSTINGS, due=DUE, leased=LEASED, fence=FENCE, lease=lease)
 
 
-INDEXES: Mapping[str, Sequence[IndexModel]] = {POSTINGS: _kind(LEASE).indexes}
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    POSTINGS: [*_kind(LEASE).indexes, IndexModel(FAILING, sparse=True)]
+}
 
 
 class PostingStore(RecordFeed):
@@ -72,7 +75,11 @@ class PostingStore(RecordFeed):
             await self._postings.delete_one({"_id": job.id, FENCE: job.fence})
 
     async def due_since(self) -> datetime | None:
-        return await self._jobs.due_since(self._clock.now())
+        query = {FAILING: {"$type": "date"}}
+        failing = await self._postings.find_one(query, {FAILING: 1}, sort=[(FAILING, ASCENDING)])
+        due = await self._jobs.due_since(self._clock.now())
+        times = [failing[FAILING] if failing else None, due]
+        return min((each for each in times if each is not None), default=None)
 
     async def run(self, job: Job[FedConnector], work: Coroutine[Any, Any, None]) -> None:
         await self._jobs.run(job, work)
@@ -151,11 +158,13 @@ class PostingStore(RecordFeed):
         # Work that was asked for since the claim and is not done makes it due again.
         left = {"$or": [{"$ifNull": [f"${each}", False]} for each in (ERASED, VALUED, MARKING)]}
         due = {"$cond": [left, self._clock.now(), "$$REMOVE"]}
-        if not await self._jobs.finish(job, session=session, due=due):
+        if not await self._jobs.finish(job, {FAILING: "$$REMOVE"}, session, due=due):
             raise LeaseLost
 
     async def defer(self, job: Job[FedConnector], wait: timedelta) -> None:
-        await self._jobs.defer(job, self._clock.now() + wait)
+        now = self._clock.now()
+        failing = {FAILING: {"$ifNull": [f"${FAILING}", now]}}
+        await self._jobs.defer(job, now + wait, failing)
 
     async def ask_again(self, connector_id: str, session: ClientSession | None = None) -> None:
         await self._requests.ask_again(connector_id, session)
