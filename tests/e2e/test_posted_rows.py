@@ -12,6 +12,7 @@ from finlink.money.v1.account_service_pb2_grpc import AccountServiceStub
 
 from tests.e2e import connector_steps as steps
 from tests.e2e.connector_steps import Documents, Json
+from tests.e2e.money_steps import Money, error_of
 
 
 def behalf(user_id: str) -> dict[str, Any]:
@@ -62,6 +63,36 @@ async def test_the_rows_of_a_connector_are_its_user_s_transactions(
         assert balance["difference"]["value"] == "0.00"
         details = (await rest.get(where, **behalf(user_id))).json()["data"]
         assert details["balances"]["reported"] == balance["reported"]
+
+
+async def test_what_a_bank_reported_is_the_bank_s_and_there_once(
+    rest: httpx.AsyncClient, documents: Documents, new_id: str
+) -> None:
+    money = Money(rest, new_id)
+    await steps.create_user(rest, new_id)
+    connector = await steps.connect(rest, new_id, permissions=["transactions"])
+    await posted(rest, documents, connector["id"])
+    before = await all_transactions(rest, new_id)
+    first = before[0]
+    path = f"/transactions/{first['id']}"
+    other = await money.made("/accounts", {"name": "Euro", "type": "bank", "currency": "EUR"})
+    euro = {"accountId": other["accountId"], "amount": {"value": "1.00", "currency": "EUR"}}
+    for body in ({"amount": {"value": "0.01"}}, euro):
+        assert error_of(await money.put(path, body)) == (409, "TRANSACTION_LINKED")
+    assert (await money.put(path, {"description": "mine"})).is_success
+    gone = await money.delete(path, forget="true")
+    assert gone.is_success, gone.text
+    await posted(rest, documents, connector["id"])
+    (second,) = {each["id"] for each in await all_transactions(rest, new_id)} - {
+        each["id"] for each in before
+    }
+    refused = await money.post(f"{path}/restore", {})
+    assert error_of(refused) == (409, "TRANSACTION_EXISTS")
+    assert refused.json()["error"]["metadata"] == {"transactionId": second}
+    await money.delete(f"/transactions/{second}")
+    back = await money.post(f"{path}/restore", {})
+    assert back.json()["data"]["description"] == "mine"
+    assert len(await all_transactions(rest, new_id)) == len(before)
 
 
 async def test_a_stream_is_attached_and_detached(

@@ -117,8 +117,14 @@ async def test_amounts_and_dates_that_are_none(money: Money) -> None:
     assert error_of(unknown) == (404, "ACCOUNT_NOT_FOUND")
     category_id = await money.post("/transactions", expense(purse, categoryId="0" * 24))
     assert error_of(category_id) == (404, "CATEGORY_NOT_FOUND")
+    gone = await money.made("/transactions", expense(purse))
+    await money.delete(f"/transactions/{gone['id']}")
     await money.put(f"/accounts/{purse}", {"archived": True})
-    assert error_of(await money.post("/transactions", expense(purse))) == (409, "ACCOUNT_ARCHIVED")
+    for path, body in (
+        ("/transactions", expense(purse)),
+        (f"/transactions/{gone['id']}/restore", {}),
+    ):
+        assert error_of(await money.post(path, body)) == (409, "ACCOUNT_ARCHIVED")
 
 
 async def test_splits(money: Money) -> None:
