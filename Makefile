@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-.PHONY: help run test coverage test-identity test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead bench-identity lint audit format hooks protos openapi clients dist console lock clean
+.PHONY: help run test coverage test-identity test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead bench-identity bench-money lint audit format hooks protos openapi clients dist console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ bench-overhead: $(BENCH_VENV)/stamp protos ## Measure what logs, metrics and tra
 
 bench-identity: $(BENCH_VENV)/stamp protos ## Measure signing in, and calls with tokens, over 10^6 users and sessions
 	$(BENCH) identity --out .data/bench/results/identity.json
+
+bench-money: $(BENCH_VENV)/stamp protos ## Measure the money of a user with 100,000 transactions, among 10^6 of others
+	$(BENCH) money --out .data/bench/results/money.json
+	$(BENCH) report
 
 lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
 	$(BIN)/ruff check .

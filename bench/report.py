@@ -17,6 +17,7 @@ _COMMANDS = {
     "growth": "make bench-growth",
     "soak": "make bench-soak",
     "overhead": "make bench-overhead",
+    "money": "make bench-money",
 }
 _PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
     "run": [
@@ -26,11 +27,12 @@ _PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
     "growth": [("growth.svg", "Milliseconds of a call as it grows", plots.growth)],
     "soak": [("memory.svg", "Memory of a worker under full load", plots.memory)],
     "overhead": [],
+    "money": [],
 }
 
 
 def results_file(name: str) -> Path:
-    """Of `run`, `growth`, `soak` or `overhead`."""
+    """Of `run`, `growth`, `soak`, `overhead` or `money`."""
     return RESULTS / f"{name}.json"
 
 

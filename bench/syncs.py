@@ -88,11 +88,12 @@ def record(to: Path) -> Path:
     return to
 
 
-def sandbox() -> Sandbox:
+def sandbox(recorded: Path | None = None) -> Sandbox:
+    """With the recorded replies of a folder, or with those of `record`."""
     kite, fi = free_port(), free_port()
     argv = (
         sys.executable, "-m", "sandbox", "--port", f"zerodha={kite}", "--port", f"fi_money={fi}",
-        "--latency-ms", "0", "--data", str(record(RECORDED)),
+        "--latency-ms", "0", "--data", str(recorded or record(RECORDED)),
     )  # fmt: skip
     spec = ProcessSpec(
         name="sandbox",
