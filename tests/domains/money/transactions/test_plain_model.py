@@ -1,4 +1,4 @@
-"""Random changes by two users beside each other leave what a plain model has: 0 differences."""
+"""Random changes by two users and three workers leave what a plain model has: 0 differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from server.domains.money.transactions.shown import Shown
 from server.security.ring import KeyRing
 from server.storage.driver import Database
-from tests.domains.money.transactions.plain import Player
+from tests.domains.money.transactions.comparing import compare
+from tests.domains.money.transactions.player import Player
 from tests.domains.money.transactions.world import Worker, World, new_world
 
 ROUNDS, OPERATIONS = 3, 25  # for each of two users; with --full 10,000 operations together
@@ -21,16 +22,17 @@ async def test_random_changes(
     transactions_database: Database, ring: KeyRing, seed: int, pytestconfig: pytest.Config
 ) -> None:
     operations = 556 if pytestconfig.getoption("full") else OPERATIONS
-    players = [
-        Player(await new_world(transactions_database, ring), random.Random(f"{seed} {number}"))  # noqa: S311
-        for number in range(2)
-    ]
-    for player in players:
-        player.base = (await player.world.view()).rev
+    players = []
+    for number in range(2):
+        world = await new_world(transactions_database, ring)
+        workers = [Worker(world.database, world.ring, world.clock) for _ in range(3)]
+        player = Player(world, random.Random(f"{seed} {number}"), workers)  # noqa: S311
+        player.base = (await world.view()).rev
+        players.append(player)
     for _ in range(ROUNDS):
         await asyncio.gather(*(player.play(operations) for player in players))
         for player in players:
-            await player.check()
+            await compare(player)
 
 
 async def test_changes_of_one_user_by_three_workers_follow_each_other(world: World) -> None:
