@@ -87,3 +87,17 @@ def changed(chance: random.Random, entry: Entry, accounts: list[str]) -> Entry:
     if what == 1:
         return replace(entry, status=chance.choice(STATUSES))
     return replace(entry, account_id=chance.choice(accounts))
+
+
+def week_of(day: date, account_id: str) -> date:
+    """The first day of its week, within the month."""
+    return day.replace(day=(day.day - 1) // 7 * 7 + 1)
+
+
+def added_up(cells: dict[Any, tuple[int, int]]) -> dict[Any, tuple[int, int]]:
+    found: dict[Any, tuple[int, int]] = {}
+    for (day, account_id, *others), (units, count) in cells.items():
+        place = (week_of(day, account_id), account_id, *others)
+        before = found.get(place, (0, 0))
+        found[place] = (before[0] + units, before[1] + count)
+    return found

@@ -19,7 +19,15 @@ from server.security.encryption import Undecipherable
 from server.storage.data_keys import DATA_KEYS
 from server.storage.driver import ClientSession
 from tests.domains.money.conftest import Ledgers
-from tests.domains.money.ledger_model import DAYS, FIRST, PlainLedger, changed, random_entry
+from tests.domains.money.ledger_model import (
+    DAYS,
+    FIRST,
+    PlainLedger,
+    added_up,
+    changed,
+    random_entry,
+    week_of,
+)
 
 DAY = date(2026, 2, 3)
 LAST = FIRST + timedelta(days=DAYS + 60)
@@ -157,7 +165,10 @@ class Compared:
         since = FIRST + timedelta(days=self.chance.randrange(-20, DAYS))
         until = since + timedelta(days=self.chance.randrange(100))
         for days in ((since, until), EVER):
-            assert by_place(await book.cells(self.owner, *days)) == self.plain.cells(*days)
+            cells = self.plain.cells(*days)
+            assert by_place(await book.cells(self.owner, *days)) == cells
+            summed = await book.view(self.owner, *days, day_of=week_of)
+            assert by_place(summed.cells) == added_up(cells)
         account = self.chance.choice(self.accounts)
         opening_day = self.plain.openings[account][1]
         if opening_day is None or until >= opening_day:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from finlink_words import BudgetItemStatus, BudgetRollover
@@ -126,11 +126,14 @@ class Analyst:
                 sums[cell.day, cell.account_id, cell.category_id, is_income] += cell.units
         flows: defaultdict[int, Flow] = defaultdict(Flow)
         schedule = self._budget.schedule
+        numbers: dict[date, int | None] = {}
         for (day, account_id, category_id, is_income), units in sums.items():
-            number = schedule.number_on(day)
-            if day in schedule.period(number):
+            if day not in numbers:
+                number = schedule.number_on(day)
+                numbers[day] = number if day in schedule.period(number) else None
+            if (of_day := numbers[day]) is not None:
                 currency = self._accounts[account_id]
-                self._add(flows[number], day, currency, category_id, units, is_income=is_income)
+                self._add(flows[of_day], day, currency, category_id, units, is_income=is_income)
         return flows
 
     def _add(
@@ -190,6 +193,31 @@ class Analyst:
 
     def _is_unplanned(self, category_id: str | None) -> bool:
         return category_id is None or self._covers(category_id) is None
+
+
+def days_of_periods(
+    budget: Budget, accounts: Mapping[str, str], today: date
+) -> Callable[[date, str], date]:
+    """Which day may stand for a day of an account: of one in the budget's currency, where no rates are asked
+    for, the first of its period, and in the running period the next day for those after today."""
+    schedule, tomorrow = budget.schedule, today + timedelta(days=1)
+    known: dict[date, date] = {}
+
+    def day_of(day: date, account_id: str) -> date:
+        if accounts.get(account_id, budget.currency) != budget.currency:
+            return day
+        if (found := known.get(day)) is None:
+            period = schedule.period(schedule.number_on(day))
+            if day not in period:
+                found = day
+            elif day > today and period.first <= today:
+                found = tomorrow
+            else:
+                found = period.first
+            known[day] = found
+        return found
+
+    return day_of
 
 
 def counted_accounts(

@@ -7,7 +7,12 @@ from typing import Protocol
 
 from server.core.clock import Clock
 from server.domains.money.accounts.store import AccountStore
-from server.domains.money.budgets.analysis import Analyst, PeriodAnalysis, counted_accounts
+from server.domains.money.budgets.analysis import (
+    Analyst,
+    PeriodAnalysis,
+    counted_accounts,
+    days_of_periods,
+)
 from server.domains.money.budgets.model import Budget
 from server.domains.money.budgets.service import BudgetService
 from server.domains.money.categories.store import CategoryStore
@@ -87,7 +92,8 @@ class BudgetPerformance:
             schedule.period(0 if budget.carries else first).first,
             schedule.period(last).last,
         )
-        view = await self._book.view(owner.id, since, until)
+        day_of = days_of_periods(budget, accounts, today)
+        view = await self._book.view(owner.id, since, until, day_of=day_of)
         currencies = set(accounts.values())
         rates = await self._rates.converter(budget.currency, currencies, since, until)
         analyst = Analyst(budget, accounts, parents, rates.convert, today)

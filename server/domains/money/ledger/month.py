@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from itertools import chain
 from typing import TypeAlias
@@ -21,6 +21,8 @@ _INT64 = 1 << 63
 Place: TypeAlias = tuple[int, bytes, bytes, int]
 # The sum, how many transactions, how many parts: a cell is gone with its last part.
 Sums: TypeAlias = tuple[int, int, int]
+# The day that stands for a day of an account, where several days are added up.
+DayOf: TypeAlias = Callable[[date, str], date]
 Number: TypeAlias = int | str  # msgpack has 64 bits; a larger number is stored as text
 
 
@@ -160,6 +162,34 @@ def counted_cells(
             *[iter(stored.cells)] * 7, strict=True
         )
         if code < COUNTED and since <= day <= until and (account_id := accounts[account])
+    ]
+
+
+def summed_cells(
+    stored: StoredMonth,
+    aliases: Mapping[bytes, bytes],
+    gone: Collection[bytes],
+    first: date,
+    last: date,
+    day_of: DayOf,
+) -> list[Cell]:
+    """The same, with cells of an account added up whose days are one by `day_of`: a fraction of as many."""
+    month = [date(first.year, first.month, max(day, 1)) for day in range(last.day + 1)]
+    accounts = [None if each in gone else each.hex() for each in stored.accounts]
+    days = [[] if each is None else [day_of(day, each) for day in month] for each in accounts]
+    categories = [aliases.get(each, each).hex() or None for each in stored.categories]
+    since, until = first.day, last.day
+    sums: dict[tuple[date, int, int, int], tuple[int, int]] = {}
+    for day, account, category, code, units, count, _ in zip(
+        *[iter(stored.cells)] * 7, strict=True
+    ):
+        if code < COUNTED and since <= day <= until and (of_account := days[account]):
+            place = (of_account[day], account, category, code & 7)
+            before = sums.get(place, (0, 0))
+            sums[place] = (before[0] + int(units), before[1] + count)
+    return [
+        Cell(day, accounts[account] or "", categories[category], KINDS[kind], units, count)
+        for (day, account, category, kind), (units, count) in sums.items()
     ]
 
 

@@ -13,7 +13,14 @@ from datetime import date
 from server.core.errors import SessionEnded, Unavailable
 from server.domains.money.ledger.change import FIRST_MONTH, LAST_MONTH, LedgerChange
 from server.domains.money.ledger.model import Balance, Cell, Entry, LedgerView
-from server.domains.money.ledger.month import Month, counted_cells, is_pending, is_reconciled
+from server.domains.money.ledger.month import (
+    DayOf,
+    Month,
+    counted_cells,
+    is_pending,
+    is_reconciled,
+    summed_cells,
+)
 from server.domains.money.ledger.recount import Recount
 from server.domains.money.ledger.store import LedgerStore, MonthKey
 from server.domains.money.ledger.sums import LedgerSums, SealedSums
@@ -96,13 +103,21 @@ class Book:
         return await self._view(owner, None, session)
 
     async def view(
-        self, owner: str, since: date, until: date, session: ClientSession | None = None
+        self,
+        owner: str,
+        since: date,
+        until: date,
+        session: ClientSession | None = None,
+        day_of: DayOf | None = None,
     ) -> LedgerView:
-        """Balances and the cells of a range of days, both included, as they are at one moment."""
+        """Balances and the cells of a range of days, both included, as they are at one moment.
+
+        Cells of an account whose days are one by `day_of` are added up, within a month.
+        """
         if session is not None:
-            return await self._view(owner, (since, until), session)
+            return await self._view(owner, (since, until), session, day_of)
         async with self.moment() as moment:
-            return await self._view(owner, (since, until), moment)
+            return await self._view(owner, (since, until), moment, day_of)
 
     async def cells(self, owner: str, since: date, until: date) -> list[Cell]:
         """All cells of a range of days, both included, but what is pending or excluded.
@@ -190,7 +205,11 @@ class Book:
         await self._store.erase(owner)
 
     async def _view(
-        self, owner: str, days: tuple[date, date] | None, session: ClientSession | None
+        self,
+        owner: str,
+        days: tuple[date, date] | None,
+        session: ClientSession | None,
+        day_of: DayOf | None = None,
     ) -> LedgerView:
         document = await self._store.find(owner, session)
         if document is None:
@@ -205,7 +224,8 @@ class Book:
             for (year, number), stored in found.items():
                 first_day = max(since, date(year, number, 1))
                 last_day = min(until, date(year, number, monthrange(year, number)[1]))
-                cells += counted_cells(stored, sums.aliases, sums.gone, first_day, last_day)
+                which = (stored, sums.aliases, sums.gone, first_day, last_day)
+                cells += summed_cells(*which, day_of) if day_of else counted_cells(*which)
         return LedgerView(
             document["rev"],
             {account.hex(): each.balance() for account, each in sums.accounts.items()},

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import random
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from server.domains.money.budgets.analysis import (
     Analyst,
     PeriodAnalysis,
     counted_accounts,
+    days_of_periods,
     percent,
     status_of,
 )
@@ -93,6 +96,31 @@ def test_rollover(rollover: Any, expected: list[int]) -> None:
     plan = budget(item(FOOD, 500), rollover=rollover)
     periods = analysed(plan, cell("2026-09-05", FOOD, -200), cell("2026-10-05", FOOD, -900))
     assert [each.items[0].carried_in for each in reversed(periods)] == expected
+
+
+@pytest.mark.parametrize("period", ["monthly", "weekly", "once"])
+def test_days_that_count_as_one_change_nothing(period: Any) -> None:
+    chance = random.Random(period)  # noqa: S311 - to be repeated
+    plan = budget(
+        item(FOOD, 500, rollover="all"), item(RENT, 70),
+        period=period, end_date=date(2026, 11, 20), start_date=date(2026, 9, 12),
+    )  # fmt: skip
+    first = date(2026, 8, 25)
+    cells = [
+        cell(
+            f"{first + timedelta(days=chance.randrange(100))}",
+            chance.choice([FOOD, SNACKS, RENT, None]),
+            chance.randrange(-900, 300),
+            account_id=chance.choice(["bank", "bank", "euro", "dirham", "not counted"]),
+            kind=chance.choice(["expense", "refund", "income", "transfer"]),
+        )
+        for _ in range(400)
+    ]
+    day_of = days_of_periods(plan, ACCOUNTS, TODAY)
+    merged = [replace(each, day=day_of(each.day, each.account_id)) for each in cells]
+    last = plan.schedule.number_on(TODAY)
+    assert analysed(plan, *merged, until=last) == analysed(plan, *cells, until=last)
+    assert len({each.day for each in merged if each.account_id == "bank"}) < 40
 
 
 def test_what_was_carried_is_the_same_for_any_first_period() -> None:
