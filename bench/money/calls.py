@@ -127,7 +127,7 @@ def _far_tokens(world: World, client: Caller) -> Iterator[str]:
     while page["transactions"][-1]["date"] > far:
         token = page["pagination"]["nextPageToken"]
         page = client.done("GET", f"{_LIST}?limit=500&pageToken={token}")
-    tokens = []
+    tokens: list[str] = []
     while len(tokens) < _FAR_PAGES and "nextPageToken" in page["pagination"]:
         tokens.append(page["pagination"]["nextPageToken"])
         page = client.done("GET", f"{_LIST}?pageToken={tokens[-1]}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -134,20 +134,29 @@ def ensure(uri: str, size: Size, progress: Progress) -> Document:
 def fill(uri: str, size: Size, today: date, progress: Progress) -> None:
     """Write all rows, in as many processes as there are cores."""
     asyncio.run(prepare(uri, size))
-    wanted = shape.shares(size)
-    done, total = 0, sum(share.total for share in wanted)
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        work = {
-            pool.submit(write_alone, uri, size.database, share, today): share for share in wanted
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _begin) as pool:
+
+        def work(what: str, wanted: Mapping[Future[None], int]) -> None:
+            done, total = 0, sum(wanted.values())
+            try:
+                for each in as_completed(wanted):
+                    each.result()
+                    done += wanted[each]
+                    progress(what, done, total)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+        settling = {
+            pool.submit(_settle_alone, uri, size.database, users): len(users)
+            for users in shape.groups(size)
         }
-        try:
-            for each in as_completed(work):
-                each.result()
-                done += work[each].total
-                progress("transactions", done, total)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        work("accounts", settling)
+        writing = {
+            pool.submit(_write_alone, uri, size.database, share, today): share.total
+            for share in shape.shares(size)
+        }
+        work("transactions", writing)
 
 
 async def prepare(uri: str, size: Size) -> None:
@@ -156,10 +165,11 @@ async def prepare(uri: str, size: Size) -> None:
         await ensure_indexes(database, indexes(settings))
 
 
-def write_alone(uri: str, name: str, share: Share, today: date) -> None:
-    """In a process of its own."""
-    setup_logging("WARNING", process="bench")
-    asyncio.run(write(uri, name, share, today))
+async def settle(uri: str, name: str, users: Iterable[int]) -> None:
+    """Give users their accounts."""
+    async with use_cases(uri, name) as cases:
+        for user in users:
+            await cases.home(user)
 
 
 async def write(uri: str, name: str, share: Share, today: date) -> None:
@@ -169,6 +179,21 @@ async def write(uri: str, name: str, share: Share, today: date) -> None:
             new = iter(shape.transactions(user, home, share, today))
             while some := list(islice(new, _AT_ONCE)):
                 await cases.transactions.create_many(owner, some)
+
+
+# In processes of their own:
+
+
+def _begin() -> None:
+    setup_logging("WARNING", process="bench")
+
+
+def _settle_alone(uri: str, name: str, users: range) -> None:
+    asyncio.run(settle(uri, name, users))
+
+
+def _write_alone(uri: str, name: str, share: Share, today: date) -> None:
+    asyncio.run(write(uri, name, share, today))
 
 
 def day_of(marker: Document) -> date:

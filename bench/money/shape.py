@@ -80,6 +80,12 @@ def first_day(today: date) -> date:
     return months_later(today.replace(day=1), 1 - MONTHS)
 
 
+def groups(size: Size) -> list[range]:
+    """All users, the two alone."""
+    firsts = range(2, size.users, _OTHERS_AT_ONCE)
+    return [range(2), *(range(each, min(each + _OTHERS_AT_ONCE, size.users)) for each in firsts)]
+
+
 def shares(size: Size) -> list[Share]:
     """All rows, in the order in which they are written: users beside each other, each from old to new."""
     placed: list[tuple[float, Share]] = []
@@ -87,13 +93,10 @@ def shares(size: Size) -> list[Share]:
         for number, rows in enumerate(_parts(size.user_rows, _SHARES)):
             share = Share(range(user, user + 1), rows, number, _SHARES)
             placed.append(((number + 0.25 + user / 2) / _SHARES, share))
-    groups = [
-        range(first, min(first + _OTHERS_AT_ONCE, size.users))
-        for first in range(2, size.users, _OTHERS_AT_ONCE)
-    ]
+    others = groups(size)[1:]
     for number, rows in enumerate(_parts(OTHERS_ROWS, _ROUNDS)):
-        for place, users in enumerate(Random(number).sample(groups, len(groups))):  # noqa: S311 - no secret
-            at = (number + (place + 0.5) / len(groups)) / _ROUNDS
+        for place, users in enumerate(Random(number).sample(others, len(others))):  # noqa: S311 - no secret
+            at = (number + (place + 0.5) / len(others)) / _ROUNDS
             placed.append((at, Share(users, rows, number, _ROUNDS)))
     return [share for _, share in sorted(placed, key=lambda each: each[0])]
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 from bson import ObjectId
@@ -205,13 +206,18 @@ async def test_writers_of_one_user_come_one_after_the_other(ledgers: Ledgers, ow
     books = [ledgers.book() for _ in range(3)]
     await change(books[0], owner, lambda opened: opened.open_account(account, 0, None))
 
-    async def write(book: Book, number: int) -> int:
-        return await change(
-            book, owner, lambda opened: opened.post(None, spent(account, -(1 << number)))
-        )
+    async def write(book: Book, numbers: range) -> list[int]:
+        """As a process does: there its own changes of a user wait for each other."""
+        entries = [spent(account, -(1 << number)) for number in numbers]
+        return [
+            await change(book, owner, partial(LedgerChange.post, before=None, after=each))
+            for each in entries
+        ]
 
-    writes = [write(book, n * 3 + i) for i, book in enumerate(books) for n in range(8)]
-    revs = await asyncio.gather(*writes)
+    written = await asyncio.gather(
+        *(write(book, range(first, 24, 3)) for first, book in enumerate(books))
+    )
+    revs = [rev for of_book in written for rev in of_book]
     assert sorted(revs) == list(range(min(revs), min(revs) + 24))
     balance = (await books[1].balances(owner)).balances[account]
     assert (balance.balance, balance.count) == (-(1 << 24) + 1, 24)

@@ -7,21 +7,26 @@ import random
 
 import pytest
 
+from server.storage.driver import Database
 from tests.domains.money.posting.syncing import SyncedPlayer, synced_world
-from tests.domains.money.posting.world import PostingWorld, Worker
+from tests.domains.money.posting.world import Worker
 from tests.domains.money.transactions.comparing import compare
+from tests.storage.databases import emptied
 
 ROUNDS, OPERATIONS = 2, 12  # for each of two users; with --full 10,000 operations together
 FULL_ROUNDS, FULL_OPERATIONS = 10, 500
 
 
-async def test_random_changes_and_syncs(world: PostingWorld, pytestconfig: pytest.Config) -> None:
+async def test_random_changes_and_syncs(
+    posting_database: Database, pytestconfig: pytest.Config
+) -> None:
+    database = await emptied(posting_database)
     rounds, operations = ROUNDS, OPERATIONS
     if pytestconfig.getoption("full"):
         rounds, operations = FULL_ROUNDS, FULL_OPERATIONS
     turn, players = asyncio.Lock(), []
     for number in range(2):
-        synced = await synced_world(world.database)
+        synced = await synced_world(database)
         workers = [synced.posting.worker, *(Worker(synced.posting.connectors) for _ in range(2))]
         player = SyncedPlayer(synced, random.Random(f"synced {number}"), workers, turn)  # noqa: S311
         await player.start()
