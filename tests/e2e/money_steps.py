@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import httpx
 
 from tests.e2e.connector_steps import Json
@@ -49,6 +50,15 @@ class Money:
 
     def _own(self, headers: Mapping[str, str] | None) -> dict[str, str]:
         return {"x-on-behalf-of": self.user_id, **(headers or {})}
+
+
+async def status_of(call: Awaitable[Any]) -> grpc.StatusCode:
+    """How a call over gRPC ends."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
 
 
 def error_of(reply: httpx.Response, field: str | None = None) -> tuple[int, Any]:

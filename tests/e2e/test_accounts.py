@@ -9,6 +9,7 @@ import httpx
 import pytest
 from finlink.money.v1 import account_changes_pb2 as pb
 from finlink.money.v1 import account_service_pb2 as rpc
+from finlink.money.v1 import account_streams_pb2 as streams_pb
 from finlink.money.v1 import reconciliation_pb2
 from finlink.money.v1.account_service_pb2_grpc import AccountServiceStub
 from finlink.money.v1.transaction_service_pb2_grpc import TransactionServiceStub
@@ -19,6 +20,11 @@ from tests.e2e.connector_steps import database
 from tests.e2e.money_steps import Money, error_of
 from tests.stack import Stack
 
+STREAM: dict[str, Any] = {"connectorId": "0" * 24, "stream": "bank:X"}
+STATEMENT: dict[str, Any] = {
+    "statementDate": "2026-01-31",
+    "statementBalance": {"value": "0"},
+}
 PURSE: dict[str, Any] = {"name": "Purse", "type": "cash"}
 SAVINGS: dict[str, Any] = {
     "name": "Savings",
@@ -216,6 +222,9 @@ async def test_anothers_is_as_unknown(
         await rest.get(f"/accounts/{account_id}/balance", **own),
         await rest.put(f"/accounts/{account_id}", json={"name": "Mine"}, **own),
         await rest.delete(f"/accounts/{account_id}", **with_all),
+        await rest.post(f"/accounts/{account_id}/stream", json=STREAM, **own),
+        await rest.delete(f"/accounts/{account_id}/stream", **own),
+        await rest.post(f"/accounts/{account_id}/reconcile", json=STATEMENT, **own),
     ]
     assert {error_of(reply) for reply in replies} == {(404, "ACCOUNT_NOT_FOUND")}
     stub: Any = AccountServiceStub(channel)
@@ -225,6 +234,11 @@ async def test_anothers_is_as_unknown(
         ("GetAccountBalance", rpc.GetAccountBalanceRequest(**of)),
         ("UpdateAccount", pb.UpdateAccountRequest(**of, name="Mine")),
         ("DeleteAccount", pb.DeleteAccountRequest(**of)),
+        (
+            "AttachStream",
+            streams_pb.AttachStreamRequest(**of, connector_id="0" * 24, stream="bank:X"),
+        ),
+        ("DetachStream", streams_pb.DetachStreamRequest(**of)),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await getattr(stub, name)(request, **behalf)

@@ -13,7 +13,7 @@ from finlink.money.v1.budget_service_pb2_grpc import BudgetServiceStub
 from finlink.types.v1 import money_pb2
 
 from tests.e2e import connector_steps as steps
-from tests.e2e.money_steps import Money, error_of
+from tests.e2e.money_steps import Money, error_of, status_of
 from tests.e2e.test_transactions import account, category, expense
 
 PLAN: dict[str, Any] = {"name": "Household", "period": "monthly", "startDate": "2026-09-25"}
@@ -132,6 +132,110 @@ async def test_analysis(money: Money) -> None:
     moved = (await money.get(path, **query)).json()["data"]["periods"][1]
     assert moved["items"][0]["spent"]["value"] == "-200.00"
     assert moved["unbudgeted"][0]["spent"]["value"] == "500.00"
+
+
+async def test_of_categories_that_meet_everything_is_read_again(money: Money) -> None:
+    """Budgets are other ones, and nothing that shows a category is as it was."""
+    pets = await category(money, "Pets at home")
+    vet = await category(money, "Vet", parentId=pets)
+    items = [
+        {"categoryId": pets, "amount": {"value": "500.00"}},
+        {"categoryId": vet, "amount": {"value": "20.00"}},
+    ]
+    made = await money.made("/budgets", {**PLAN, "items": items})
+    path = f"/budgets/{made['id']}"
+    purse = await account(money)
+    spent = await money.made("/transactions", expense(purse, "5.00", categoryId=vet))
+    showing = [path, f"/transactions/{spent['id']}", f"/accounts/{purse}"]
+    tags = [(await money.get(each)).headers["etag"] for each in showing]
+    await money.delete(f"/categories/{vet}", moveTo=pets)
+    replies = [
+        await money.get(each, headers={"if-none-match": tag})
+        for each, tag in zip(showing, tags, strict=True)
+    ]
+    after, transaction, details = (reply.json()["data"] for reply in replies)
+    assert transaction["categoryId"] == pets
+    balance = {"value": "-5.00", "currency": "INR"}
+    assert details["transactions"] == [{**transaction, "balanceAfter": balance}]
+    for each, reply in zip(showing, replies, strict=True):
+        known = {"if-none-match": reply.headers["etag"]}
+        assert (await money.get(each, headers=known)).status_code == 304
+    for place, body in ((2, {"name": "Other"}), (1, {"notes": "x"})):
+        named = {"if-match": replies[place].headers["etag"]}
+        assert (await money.put(showing[place], body, headers=named)).is_success
+    (item,) = after["items"]
+    assert (item["id"], item["amount"]["value"]) == (made["items"][0]["id"], "520.00")
+    assert item["etag"] == after["etag"] != made["etag"]
+    stale = await money.put(path, {"name": "x", "etag": made["etag"]})
+    assert error_of(stale) == (412, "ETAG_MISMATCH")
+
+
+async def test_an_amount_leaves_periods_that_ended(money: Money) -> None:
+    pets = await category(money, "Pets at home")
+    plan = {**PLAN, "startDate": "2020-01-01", "endDate": "2020-02-29"}
+    items = [{"categoryId": pets, "amount": {"value": "500.00"}}]
+    made = await money.made("/budgets", {**plan, "items": items})
+    path = f"/budgets/{made['id']}"
+    item = f"{path}/items/{made['items'][0]['id']}"
+    put = await money.put(item, {"amount": {"value": "600"}})
+    assert put.json()["data"]["amount"]["value"] == "600.00"
+    for end in ("2020-02-29", "2020-03-10"):
+        await money.put(path, {"endDate": end})
+        query: Any = {"date": end, "periods": 24}
+        periods = (await money.get(f"{path}/analysis", **query)).json()["data"]["periods"]
+        assert {each["items"][0]["budgeted"]["value"] for each in periods} == {"500.00"}
+    for place, mask in ((item, "amount.value"), (item, "amount"), (path, "startDate")):
+        refused = await money.put(place, {"updateMask": mask})
+        assert error_of(refused, "updateMask") == (400, "VALIDATION_ERROR")
+
+
+async def test_another_user_s_are_as_unknown(
+    channel: grpc.aio.Channel, money: Money, new_id: str
+) -> None:
+    purse, pets = await account(money), await category(money, "Pets at home")
+    items: Any = [{"categoryId": pets, "amount": {"value": "500.00"}}]
+    made = await money.made("/budgets", {**PLAN, "items": items})
+    other = Money(money.rest, f"{new_id}_2")
+    await steps.create_user(money.rest, other.user_id)
+    own = await other.made("/budgets", PLAN)
+    path, item_id = f"/budgets/{made['id']}", made["items"][0]["id"]
+    replies = [
+        await other.get(path), await other.put(path, {"name": "x"}), await other.delete(path),
+        await other.get(f"{path}/items"), await other.post(f"{path}/items", items[0]),
+        await other.put(f"{path}/items/{item_id}", {"rollover": "all"}),
+        await other.delete(f"{path}/items/{item_id}"), await other.get(f"{path}/analysis"),
+    ]  # fmt: skip
+    assert {error_of(reply) for reply in replies} == {(404, "BUDGET_NOT_FOUND")}
+    within = f"/budgets/{own['id']}"
+    for reply, code in (
+        (
+            await other.put(f"{within}/items/{item_id}", {"rollover": "all"}),
+            "BUDGET_ITEM_NOT_FOUND",
+        ),
+        (await other.post(f"{within}/items", items[0]), "CATEGORY_NOT_FOUND"),
+        (await other.post("/budgets", {**PLAN, "items": items}), "CATEGORY_NOT_FOUND"),
+        (await other.put(within, {"accountIds": [purse]}), "ACCOUNT_NOT_FOUND"),
+    ):
+        assert error_of(reply) == (404, code)
+    stub: Any = BudgetServiceStub(channel)
+    behalf: Any = {"metadata": (("x-on-behalf-of", other.user_id),)}
+    of, item = {"id": made["id"]}, {"id": made["id"], "item_id": item_id}
+    amount = money_pb2.Money(value="1.00")
+    for call in (
+        stub.GetBudget(pb.GetBudgetRequest(**of), **behalf),
+        stub.UpdateBudget(pb.UpdateBudgetRequest(**of, name="x"), **behalf),
+        stub.DeleteBudget(pb.DeleteBudgetRequest(**of), **behalf),
+        stub.ListBudgetItems(pb.ListBudgetItemsRequest(**of), **behalf),
+        stub.CreateBudgetItem(
+            pb.CreateBudgetItemRequest(**of, category_id=pets, amount=amount), **behalf
+        ),
+        stub.UpdateBudgetItem(pb.UpdateBudgetItemRequest(**item, rollover="all"), **behalf),
+        stub.DeleteBudgetItem(pb.DeleteBudgetItemRequest(**item), **behalf),
+        stub.AnalyzeBudget(analysis_pb.AnalyzeBudgetRequest(**of), **behalf),
+    ):
+        assert await status_of(call) is grpc.StatusCode.NOT_FOUND
+    assert (await other.get("/budgets")).json()["data"]["budgets"] == [own]
+    assert (await money.get(path)).json()["data"] == made
 
 
 async def test_over_grpc(channel: grpc.aio.Channel, money: Money, new_id: str) -> None:

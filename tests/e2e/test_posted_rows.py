@@ -59,10 +59,10 @@ async def test_the_rows_of_a_connector_are_its_user_s_transactions(
     for each in linked:
         where = f"/accounts/{each['accountId']}"
         balance = (await rest.get(f"{where}/balance", **behalf(user_id))).json()["data"]
-        assert balance["balance"] == balance["reported"], "as the bank has it"
+        assert balance["balance"] == balance["reported"]["amount"], "as the bank has it"
         assert balance["difference"]["value"] == "0.00"
         details = (await rest.get(where, **behalf(user_id))).json()["data"]
-        assert details["balances"]["reported"] == balance["reported"]
+        assert details["balances"]["reported"] == balance["reported"]["amount"]
 
 
 async def test_what_a_bank_reported_is_the_bank_s_and_there_once(

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from finlink.money.v1 import reconciliation_pb2
 from finlink.money.v1 import transaction_bulk_pb2 as bulk_pb
 from finlink.money.v1 import transaction_changes_pb2 as changes_pb
 from finlink.money.v1 import transaction_lists_pb2 as lists_pb
@@ -15,7 +16,7 @@ from finlink.money.v1.transaction_service_pb2_grpc import TransactionServiceStub
 from finlink.types.v1 import money_pb2
 
 from tests.e2e import connector_steps as steps
-from tests.e2e.money_steps import Money, error_of
+from tests.e2e.money_steps import Money, error_of, status_of
 from tests.e2e.test_transactions import account, expense
 
 AMOUNT = money_pb2.Money(value="12.50")
@@ -112,6 +113,7 @@ async def test_another_user_s_are_as_unknown(
     assert listed.json()["data"]["transactions"] == []
     stub: Any = TransactionServiceStub(channel)
     behalf: Any = {"metadata": (("x-on-behalf-of", f"{new_id}_2"),)}
+    theirs_into = pb.CreateTransactionRequest(account_id=purse, kind="expense", amount=AMOUNT)
     for call in (
         stub.GetTransaction(changes_pb.GetTransactionRequest(id=made["id"]), **behalf),
         stub.UpdateTransaction(
@@ -120,12 +122,32 @@ async def test_another_user_s_are_as_unknown(
         stub.DeleteTransaction(changes_pb.DeleteTransactionRequest(id=made["id"]), **behalf),
         stub.RestoreTransaction(changes_pb.RestoreTransactionRequest(id=made["id"]), **behalf),
         stub.UnmatchTransaction(changes_pb.UnmatchTransactionRequest(id=made["id"]), **behalf),
+        stub.MatchTransaction(
+            changes_pb.MatchTransactionRequest(id=own["id"], counterpart_id=made["id"]), **behalf
+        ),
+        stub.BulkUpdateTransactions(
+            bulk_pb.BulkUpdateTransactionsRequest(
+                ids=[made["id"]], set=changes_pb.UpdateTransactionRequest(notes="x")
+            ),
+            **behalf,
+        ),
+        stub.BulkDeleteTransactions(
+            bulk_pb.BulkDeleteTransactionsRequest(ids=[own["id"], made["id"]]), **behalf
+        ),
+        stub.ListAccountTransactions(
+            lists_pb.ListAccountTransactionsRequest(account_id=purse), **behalf
+        ),
+        stub.ReconcileAccount(
+            reconciliation_pb2.ReconcileAccountRequest(
+                account_id=purse, statement_date="2026-11-30", statement_balance=AMOUNT
+            ),
+            **behalf,
+        ),
+        stub.CreateTransaction(theirs_into, **behalf),
+        stub.BulkCreateTransactions(
+            bulk_pb.BulkCreateTransactionsRequest(transactions=[theirs_into]), **behalf
+        ),
     ):
-        try:
-            await call
-        except grpc.aio.AioRpcError as error:
-            status = error.code()
-        else:
-            status = grpc.StatusCode.OK
-        assert status is grpc.StatusCode.NOT_FOUND
+        assert await status_of(call) is grpc.StatusCode.NOT_FOUND
+    assert (await mine.get(f"/transactions/{own['id']}")).json()["data"] == own
     assert (await theirs.get(path)).json()["data"] == made

@@ -3,17 +3,25 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 from finlink.exports.v1 import export_service_pb2
 from finlink.money.v1 import account_changes_pb2 as changes_pb
 from finlink.money.v1 import account_details_pb2, account_pb2, transaction_pb2
+from finlink.money.v1 import account_service_pb2 as rpc
 from finlink.types.v1.money_pb2 import Money
 
 from server.core import money as amounts
 from server.core.model import Changes
 from server.core.texts import needed, tidied
-from server.domains.money.accounts.model import Account, AccountFields, Given, NewAccount
-from server.domains.money.accounts.service import UpdatedAccount
+from server.domains.money.accounts.model import (
+    Account,
+    AccountFields,
+    Given,
+    NewAccount,
+    UpdatedAccount,
+)
+from server.domains.money.accounts.service import DayBalance
 from server.rpc.fields import arguments, to_all_changes, to_message, to_model
 
 _NOTHING = Given("0")
@@ -51,15 +59,27 @@ def details(
     reported: amounts.Money | None = None,
 ) -> account_details_pb2.AccountDetails:
     balances = {"current": account.balance, "reconciled": account.reconciled}
+    # What the account's revision does not move with.
+    beside = [each.etag for each in transactions if "-" in each.etag]
     if reported is not None:
         balances["reported"] = reported
+        beside.append(reported.value)
     shown = {name: arguments(Money.DESCRIPTOR, each) for name, each in balances.items()}
     return to_message(
         account_details_pb2.AccountDetails,
         account,
+        etag=f"{account.etag}-{crc32(repr(beside).encode())}" if beside else account.etag,
         balances={**shown, "currency": account.currency, "as_of": at},
         transactions=transactions,
     )
+
+
+def day_balance(found: DayBalance) -> rpc.AccountBalance:
+    reported = None
+    if found.reported is not None:
+        amount = Money(**arguments(Money.DESCRIPTOR, found.reported))
+        reported = rpc.ReportedBalance(amount=amount, as_of=found.reported_date or found.date)
+    return to_message(rpc.AccountBalance, found, reported=reported)
 
 
 def exported(account: Account) -> export_service_pb2.ExportUserResponse:

@@ -1,5 +1,6 @@
 """Accounts. Amounts are whole minor units of its currency."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import msgspec
@@ -115,3 +116,23 @@ class StoredAccount(Model, frozen=True):
     linked_at: datetime | None = None
     name_token: bytes | None = None  # of all but those that are being erased
     deleting_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AccountFilter:
+    type: str | None = None
+    source: str | None = None
+    archived: bool = False
+
+    def passes(self, account: StoredAccount) -> bool:
+        return (
+            account.archived == self.archived
+            and self.type in {None, account.type}
+            and self.source in {None, account.source}
+        )
+
+
+@dataclass(frozen=True)
+class UpdatedAccount:
+    account: Account
+    counts_otherwise: bool  # whether another opening date has changed which transactions count

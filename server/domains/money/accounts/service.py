@@ -11,14 +11,21 @@ from msgspec.structs import asdict, replace
 from server.core import money
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest
-from server.core.etags import check_etag
+from server.core.etags import check_etag, revision_of
 from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes, changed
 from server.core.money import Money
 from server.domains.money.accounts.documents import leaving, opened, planned, sealed
 from server.domains.money.accounts.errors import AccountInUse, AccountNotFound
-from server.domains.money.accounts.model import Account, Given, NewAccount, StoredAccount
+from server.domains.money.accounts.model import (
+    Account,
+    AccountFilter,
+    Given,
+    NewAccount,
+    StoredAccount,
+    UpdatedAccount,
+)
 from server.domains.money.accounts.store import AccountStore
 from server.domains.money.errors import LimitReached
 from server.domains.money.ledger.change import LedgerChange
@@ -30,26 +37,6 @@ from server.kernel import Exported, Users
 from server.storage.repository import new_id
 
 MAX_ACCOUNTS = 200
-
-
-@dataclass(frozen=True)
-class AccountFilter:
-    type: str | None = None
-    source: str | None = None
-    archived: bool = False
-
-    def passes(self, account: StoredAccount) -> bool:
-        return (
-            account.archived == self.archived
-            and self.type in {None, account.type}
-            and self.source in {None, account.source}
-        )
-
-
-@dataclass(frozen=True)
-class UpdatedAccount:
-    account: Account
-    counts_otherwise: bool  # whether another opening date has changed which transactions count
 
 
 @dataclass(frozen=True)
@@ -282,7 +269,7 @@ class AccountService:
         if not found:
             raise AccountNotFound
         account = opened(found[0], change.box, change.balance(found[0].id))
-        check_etag(etag, account.etag)
+        check_etag(revision_of(etag), account.etag)
         return found[0], account
 
     async def export(self, user_id: str) -> AsyncGenerator[Exported, None]:
@@ -299,7 +286,7 @@ def _check_currency(currency: str) -> None:
 
 def _check_new_currency(before: Account, after: Account, *, is_given: bool) -> None:
     _check_currency(after.currency)
-    if before.sums.count or before.source != "manual":
+    if before.sums.used or before.source != "manual":
         raise InvalidRequest.of("currency", "is fixed after the first transaction")
     if before.opening and not is_given:
         raise InvalidRequest.of("openingBalance", "is required in the new currency")

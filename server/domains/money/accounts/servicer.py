@@ -12,11 +12,12 @@ from finlink.money.v1 import account_streams_pb2 as streams_pb
 
 from server.core.clock import Clock
 from server.domains.money.accounts import convert
-from server.domains.money.accounts.service import AccountFilter, AccountService, AccountStreams
+from server.domains.money.accounts.model import AccountFilter
+from server.domains.money.accounts.service import AccountService, AccountStreams
 from server.domains.money.ledger.model import MoneyOwner
 from server.rpc.call import Context, current_user, replied
 from server.rpc.fields import to_message
-from server.rpc.replies import changed, reply
+from server.rpc.replies import changed
 
 # The newest transactions of an account of a user.
 Newest: TypeAlias = Callable[[MoneyOwner, str], Awaitable[Sequence[transaction_pb2.Transaction]]]
@@ -90,7 +91,7 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         change = partial(
             self._streams.attach,
             _owner(),
-            request.account_id,
+            request.account_id.lower(),
             request.connector_id.lower(),
             request.stream,
         )
@@ -101,7 +102,7 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
     async def DetachStream(
         self, request: streams_pb.DetachStreamRequest, context: Context
     ) -> streams_pb.DetachStreamResponse:
-        change = partial(self._streams.detach, _owner(), request.account_id)
+        change = partial(self._streams.detach, _owner(), request.account_id.lower())
         return await changed(
             streams_pb.DetachStreamResponse, "Stream detached successfully", change
         )
@@ -111,7 +112,7 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
     ) -> rpc.GetAccountBalanceResponse:
         day = date.fromisoformat(request.date) if request.HasField("date") else None
         found = await self._service.balance(_owner(), request.account_id, day)
-        return reply(rpc.GetAccountBalanceResponse, found)
+        return rpc.GetAccountBalanceResponse(data=convert.day_balance(found))
 
 
 def _owner() -> MoneyOwner:

@@ -163,7 +163,7 @@ class Analyst:
         return sum(units for each, units in spent.items() if self._covers(each) == category_id)
 
     def _item(self, item: Item, period: Period, flow: Flow, carried_in: int) -> ItemAnalysis:
-        budgeted = item.units_of(period.first)
+        budgeted = item.units_of(period.last)
         spent = self._spent(flow.spent, item.category_id)
         return ItemAnalysis(
             item_id=item.id,

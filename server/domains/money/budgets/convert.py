@@ -25,6 +25,7 @@ from server.domains.money.budgets.model import (
 )
 from server.domains.money.budgets.performance import Performance
 from server.domains.money.transactions.model import Amount
+from server.rpc.json_values import camel
 
 _REMOVED_OF_BUDGET: dict[str, Any] = {"end_date": None, "account_ids": ()}
 _REMOVED_OF_ITEM: dict[str, Any] = {"rollover": None, "alert_percents": ()}
@@ -85,8 +86,7 @@ def _removed(request: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The values of fields that a mask names. Raises InvalidRequest for one that cannot be removed."""
     for path in request.update_mask.paths:
         if path not in values:
-            name = request.DESCRIPTOR.fields_by_name[path].json_name
-            raise InvalidRequest.of("updateMask", f"names {name}, which cannot be removed")
+            raise InvalidRequest.of("updateMask", f"names {camel(path)}, which cannot be removed")
     return {path: values[path] for path in request.update_mask.paths}
 
 

@@ -39,7 +39,7 @@ class BudgetItems:
         async def work(change: LedgerChange, before: Budget) -> Budget:
             if len(before.items) >= MAX_ITEMS:
                 raise LimitReached.of(MAX_ITEMS)
-            item = await self._writer.new_item(change, before, new, _running(before, today), "")
+            item = await self._writer.new_item(change, before, new, today, "")
             return replace(before, items=(*before.items, item))
 
         def last(budget: Budget) -> Item:
@@ -69,7 +69,7 @@ class BudgetItems:
                 after = replace(after, category_id=changes.category_id)
             if changes.amount is not msgspec.UNSET:
                 units = units_of(changes.amount, before.currency, "amount")
-                after = after.with_units(units, _running(before, today))
+                after = after.with_units(units, today, _running(before, today))
             if changes.rollover is not msgspec.UNSET:
                 after = replace(after, rollover=changes.rollover)
             if changes.alert_percents is not msgspec.UNSET:
@@ -120,9 +120,10 @@ class BudgetItems:
 
 
 def _running(budget: Budget, today: date) -> date:
-    """The first day of the period that runs."""
+    """The first day of the period that runs; today before the first one, and after the last."""
     schedule = budget.schedule
-    return schedule.period(schedule.number_on(today)).first
+    period = schedule.period(schedule.number_on(today))
+    return period.first if today in period else today
 
 
 def _item(budget: Budget, item_id: str) -> Item:

@@ -7,8 +7,13 @@ from msgspec.structs import replace
 from server.domains.money.budgets.model import Budget, Item, Planned
 
 
-def resolved_budget(budget: Budget, resolved: Callable[[str], str | None]) -> Budget:
-    """The budget with the categories that its items' ones stand for; an item of none goes."""
+def resolved_budget(
+    budget: Budget, resolved: Callable[[str], str | None], rev: int | None = None
+) -> Budget:
+    """The budget with the categories that its items' ones stand for; an item of none goes.
+
+    Items that are other ones then get the revision.
+    """
     found: dict[str, Item] = {}
     for item in budget.items:
         category_id = resolved(item.category_id)
@@ -17,7 +22,10 @@ def resolved_budget(budget: Budget, resolved: Callable[[str], str | None]) -> Bu
         item = replace(item, category_id=category_id)  # noqa: PLW2901 - the same one
         met = found.get(category_id)
         found[category_id] = item if met is None else replace(met, planned=_sum(met, item))
-    return replace(budget, items=tuple(found.values()))
+    items = tuple(found.values())
+    if rev is not None:
+        items = tuple(each if each in budget.items else replace(each, rev=rev) for each in items)
+    return replace(budget, items=items)
 
 
 def _sum(one: Item, other: Item) -> Sequence[Planned]:

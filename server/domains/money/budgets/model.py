@@ -14,7 +14,7 @@ EVER = date(1900, 1, 1)  # from which on the amount of an item holds that was ma
 
 
 class Planned(msgspec.Struct, frozen=True, array_like=True):
-    """An amount that holds for periods that begin on a day or later, until the next one."""
+    """An amount that was set on a day: it holds for the period of that day and those after it."""
 
     since: date
     units: int
@@ -33,14 +33,17 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         """Of the newest amount."""
         return self.planned[-1].units
 
-    def units_of(self, first_day: date) -> int:
-        """Of the period that begins on a day; 0 before there was an amount."""
-        holding = [each.units for each in self.planned if each.since <= first_day]
+    def units_of(self, last_day: date) -> int:
+        """Of the period that ends on a day; 0 before there was an amount."""
+        holding = [each.units for each in self.planned if each.since <= last_day]
         return holding[-1] if holding else 0
 
-    def with_units(self, units: int, since: date) -> "Item":
-        """The same with another amount from a day on; periods that ended before keep theirs."""
-        kept = tuple(each for each in self.planned if each.since < since)
+    def with_units(self, units: int, since: date, running: date | None = None) -> "Item":
+        """The same with another amount from a day on; periods that ended before keep theirs.
+
+        `running` is the first day of that day's period: what was set in it before counts no more.
+        """
+        kept = tuple(each for each in self.planned if each.since < (running or since))
         return msgspec.structs.replace(self, planned=(*kept, Planned(since, units)))
 
 

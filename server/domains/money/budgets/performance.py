@@ -76,24 +76,26 @@ class BudgetPerformance:
         """
         user = await self._users.get(owner.user_id)
         today = user.preferences.today(self._clock.now())
-        budget = await self._budgets.get(owner, budget_id)
-        stored = await self._accounts.of(owner.id)
-        accounts = counted_accounts(
-            budget,
-            {each.id: each.currency for each in stored},
-            {each.id for each in stored if each.on_budget},
-        )
-        known = await self._categories.of(owner.id)
+        async with self._book.moment() as session:  # so that items and sums agree
+            view = await self._book.balances(owner.id, session)
+            budget = await self._budgets.opened(owner, budget_id, view, session)
+            stored = await self._accounts.of(owner.id, session)
+            known = await self._categories.of(owner.id, session)
+            schedule = budget.schedule
+            last = schedule.number_on(day or today)
+            first = max(0, last - periods + 1)
+            since, until = (
+                schedule.period(0 if budget.carries else first).first,
+                schedule.period(last).last,
+            )
+            accounts = counted_accounts(
+                budget,
+                {each.id: each.currency for each in stored},
+                {each.id for each in stored if each.on_budget},
+            )
+            day_of = days_of_periods(budget, accounts, today)
+            view = await self._book.view(owner.id, since, until, session, day_of)
         parents = {each.id: each.parent_id for each in known if each.parent_id is not None}
-        schedule = budget.schedule
-        last = schedule.number_on(day or today)
-        first = max(0, last - periods + 1)
-        since, until = (
-            schedule.period(0 if budget.carries else first).first,
-            schedule.period(last).last,
-        )
-        day_of = days_of_periods(budget, accounts, today)
-        view = await self._book.view(owner.id, since, until, day_of=day_of)
         currencies = set(accounts.values())
         rates = await self._rates.converter(budget.currency, currencies, since, until)
         analyst = Analyst(budget, accounts, parents, rates.convert, today)

@@ -72,11 +72,17 @@ class BudgetService:
         """Raises BudgetNotFound."""
         return await self.opened(owner, budget_id, await self._book.balances(owner.id))
 
-    async def opened(self, owner: MoneyOwner, budget_id: str, view: LedgerView) -> Budget:
+    async def opened(
+        self,
+        owner: MoneyOwner,
+        budget_id: str,
+        view: LedgerView,
+        session: ClientSession | None = None,
+    ) -> Budget:
         """Raises BudgetNotFound."""
-        found = (
-            [] if view.box is None else await self._store.of(owner.id, view.box, None, budget_id)
-        )
+        if view.box is None:
+            raise BudgetNotFound
+        found = await self._store.of(owner.id, view.box, session, budget_id)
         if not found:
             raise BudgetNotFound
         return resolved_budget(found[0], view.resolved)
@@ -166,11 +172,19 @@ class BudgetService:
     async def count(
         self, owner: str, category_id: str, session: ClientSession
     ) -> Mapping[str, int]:
-        """How many budgets have an item of a category, or of one that stands for it."""
+        """How many budgets have an item of a category, or of one that it stands for."""
         view = await self._book.balances(owner, session)
         merged = [each for each, into in view.aliases.items() if into == category_id]
         count = await self._store.count_items(owner, [category_id, *merged], session)
         return {"budgetItems": count}
+
+    async def follow(self, change: LedgerChange) -> None:
+        """Write those that have items of categories that were merged in this change."""
+        for budget in await self._store.of(change.owner, change.box, change.session):
+            after = resolved_budget(budget, change.resolved, change.rev)
+            if after.items != budget.items:
+                after = replace(after, rev=change.rev, updated_at=self._clock.now())
+                await self._store.replace(after, change.box, change.session)
 
     async def _check_accounts(self, change: LedgerChange, account_ids: Collection[str]) -> None:
         if account_ids:

@@ -7,7 +7,7 @@ from finlink.money.v1 import category_pb2
 from finlink.money.v1 import category_service_pb2 as rpc
 
 from server.core.model import Changes
-from server.core.texts import needed
+from server.core.texts import needed, tidied
 from server.domains.money.categories.model import Category, CategoryFields, NewCategory
 from server.rpc.fields import to_changes, to_message, to_model
 
@@ -28,4 +28,8 @@ def exported(category: Category) -> export_service_pb2.ExportUserResponse:
 def _tidied(request: Any) -> Any:
     if request.name:
         request.name = needed(request.name, "name")
+    if request.HasField("icon"):
+        request.icon = tidied(request.icon)
+    if request.HasField("parent_id"):
+        request.parent_id = request.parent_id.lower()
     return request

@@ -38,6 +38,9 @@ class CategoryUses(Protocol):
     ) -> Mapping[str, int]:
         """How many use it, by what they are."""
 
+    async def follow(self, change: LedgerChange) -> None:
+        """Name what categories that are merged in this change stand for, in their place."""
+
 
 class CategoryService:
     def __init__(
@@ -146,11 +149,12 @@ class CategoryService:
             known = await self._store.of(owner.id, change.session)
             gone = found(known, category_id)
             check_etag(etag, str(gone.rev))
+            if move_to is None and (counts := await self._count(change, gone.id, known)):
+                raise CategoryInUse(metadata={name: str(each) for name, each in counts.items()})
+            # First, since one below it may have its name and come to its level.
+            await self._store.remove(gone, change.session)
             if move_to is not None:
                 await self._merge(change, known, gone, move_to)
-            elif counts := await self._count(change, gone.id, known):
-                raise CategoryInUse(metadata={name: str(each) for name, each in counts.items()})
-            await self._store.remove(gone, change.session)
             return True
 
         event = Event("category.deleted", owner.user_id)
@@ -189,3 +193,5 @@ class CategoryService:
         for each in below(known, gone.id):
             moved = replace(opened(each, change.box), parent_id=parent_id, rev=change.rev)
             await self._store.replace(sealed(moved, change.owner, change.box), change.session)
+        for uses in self._uses:
+            await uses.follow(change)

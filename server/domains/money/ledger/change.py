@@ -152,7 +152,7 @@ class LedgerChange:
     def merge_category(self, category_id: str, into: str | None) -> None:
         """From now on a category stands for another one, or for none, in everything that is read."""
         target = bytes.fromhex(into) if into else NONE
-        self._sums.merge(bytes.fromhex(category_id), self._sums.resolved(target))
+        self._sums.merge(bytes.fromhex(category_id), self._sums.resolved(target), self.rev)
         self._is_changed = True
 
     async def parts_of(self, category_ids: Sequence[str]) -> int:

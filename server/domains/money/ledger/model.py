@@ -1,7 +1,7 @@
 """Entries of a ledger, and sums that are read from it. Amounts are whole minor units."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, TypeAlias, get_args
 
@@ -60,6 +60,7 @@ class Balance:
     count: int = 0  # transactions of any day and status
     last_day: date | None = None  # of the newest transaction
     rev: int = 0  # the ledger's, when something of the account was posted last
+    used: bool = False  # whether there has ever been a transaction, which may have been deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class LedgerView:
     aliases: Mapping[str, str | None]  # by deleted category, the one that took it over, or None
     box: SealedBox | None = None  # opens what the user has; None where there is no ledger yet
     cells: Sequence[Cell] = ()  # of the days that were asked for, in no order
+    # By category, None for none: the revision in which it took another one over last.
+    merged: Mapping[str | None, int] = field(default_factory=dict)
 
     def resolved(self, category_id: str) -> str | None:
         """The category that a deleted one stands for, itself if it is not; None: for none."""

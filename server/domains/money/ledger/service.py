@@ -7,7 +7,7 @@ ends: changes of one user come one after the other, those of several users besid
 from calendar import monthrange
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import date
 
 from server.core.errors import SessionEnded, Unavailable
@@ -26,6 +26,7 @@ from server.domains.money.ledger.store import LedgerStore, MonthKey
 from server.domains.money.ledger.sums import LedgerSums, SealedSums
 from server.domains.money.sealing.service import MoneyKeys
 from server.kernel import Users
+from server.security.sealed_box import SealedBox
 from server.storage.driver import ClientSession, Document
 
 # Fills a ledger that was just made.
@@ -132,12 +133,14 @@ class Book:
         Before its opening day an account has nothing; without one it has its opening balance from ever.
         """
         account = bytes.fromhex(account_id)
-        async with self._moment(owner) as (sums, months):
+        async with self.moment() as session:
+            sums, box = await self._sums(owner, session)
             each = sums.accounts[account]
             if day.toordinal() < each.opening_day:
                 return Balance(count=each.count, rev=each.rev)
             posted, reconciled, pending = each.posted, each.reconciled, each.pending
-            async for (year, number), month in months((day.year, day.month), LAST_MONTH):
+            first = (day.year, day.month)
+            async for (year, number), month in self._months(owner, sums, box, first, session):
                 for (of_month, account_of, _, code), (units, _, _) in month.items():
                     if account_of != account or date(year, number, of_month) <= day:
                         continue
@@ -151,22 +154,22 @@ class Book:
         )
 
     async def closing_balances(
-        self, owner: str, account_id: str, days: Sequence[date]
+        self, owner: str, account_id: str, days: Sequence[date], session: ClientSession
     ) -> dict[date, int]:
         """The balances at the end of some days, from the account's opening day on.
 
-        Raises KeyError for an account that is not there.
+        `session` is of `moment`. Raises KeyError for an account that is not there.
         """
         account = bytes.fromhex(account_id)
         posted: defaultdict[date, int] = defaultdict(int)
-        async with self._moment(owner) as (sums, months):
-            each = sums.accounts[account]
-            left = each.opening + each.posted
-            first = min(days)
-            async for (year, number), month in months((first.year, first.month), LAST_MONTH):
-                for (of_month, account_of, _, code), (units, _, _) in month.items():
-                    if account_of == account and not is_pending(code):
-                        posted[date(year, number, of_month)] += units
+        sums, box = await self._sums(owner, session)
+        each = sums.accounts[account]
+        left = each.opening + each.posted
+        first = (min(days).year, min(days).month)
+        async for (year, number), month in self._months(owner, sums, box, first, session):
+            for (of_month, account_of, _, code), (units, _, _) in month.items():
+                if account_of == account and not is_pending(code):
+                    posted[date(year, number, of_month)] += units
         closing = {}
         for day in sorted({*days, *posted}, reverse=True):
             if day.toordinal() < each.opening_day:
@@ -232,27 +235,21 @@ class Book:
             {alias.hex(): into.hex() or None for alias, into in sums.aliases.items()},
             box,
             cells,
+            {into.hex() or None: rev for into, rev in sums.merged.items()},
         )
 
-    @asynccontextmanager
-    async def _moment(
-        self, owner: str
-    ) -> AsyncIterator[
-        tuple[LedgerSums, Callable[[MonthKey, MonthKey], AsyncIterator[tuple[MonthKey, Month]]]]
-    ]:
-        """The sums of a ledger, and its months, at one moment. Raises KeyError where there is none."""
-        async with self.moment() as session:
-            document = await self._store.find(owner, session)
-            if document is None:
-                raise KeyError(owner)
-            box = await self._keys.of(owner, session)
-            sums = LedgerSums(self._store.opened(owner, document, box))
+    async def _sums(self, owner: str, session: ClientSession) -> tuple[LedgerSums, SealedBox]:
+        """Raises KeyError where there is no ledger."""
+        document = await self._store.find(owner, session)
+        if document is None:
+            raise KeyError(owner)
+        box = await self._keys.of(owner, session)
+        return LedgerSums(self._store.opened(owner, document, box)), box
 
-            async def months(
-                first: MonthKey, last: MonthKey
-            ) -> AsyncIterator[tuple[MonthKey, Month]]:
-                found = await self._store.months_between(owner, first, last, box, session)
-                for key, stored in found.items():
-                    yield key, Month.of(stored, sums.aliases, sums.gone)
-
-            yield sums, months
+    async def _months(
+        self, owner: str, sums: LedgerSums, box: SealedBox, first: MonthKey, session: ClientSession
+    ) -> AsyncIterator[tuple[MonthKey, Month]]:
+        """All from one on."""
+        found = await self._store.months_between(owner, first, LAST_MONTH, box, session)
+        for key, stored in found.items():
+            yield key, Month.of(stored, sums.aliases, sums.gone)

@@ -23,10 +23,12 @@ class AccountSums(msgspec.Struct, array_like=True):
     count: int = 0  # of all days
     last_day: int = 0  # of all days, the newest with something
     rev: int = 0
+    used: bool = False  # whether it has ever had a transaction, which may have been deleted
 
     def add(self, day: int, code: int, sums: Sums) -> None:
         units, count, _ = sums
         self.count += count
+        self.used = self.used or count > 0
         if day < self.opening_day:
             return
         if is_pending(code):
@@ -44,11 +46,12 @@ class AccountSums(msgspec.Struct, array_like=True):
             self.count,
             date.fromordinal(self.last_day) if self.last_day else None,
             self.rev,
+            self.used,
         )
 
     def summed_again(self, cells: Iterable[tuple[int, int, Sums]]) -> AccountSums:
         """The same account with the sums of all its cells: day, code and sums of each."""
-        again = AccountSums(self.opening, self.opening_day, rev=self.rev)
+        again = AccountSums(self.opening, self.opening_day, rev=self.rev, used=self.used)
         for day, code, sums in cells:
             again.add(day, code, sums)
             again.last_day = max(again.last_day, day)
@@ -66,6 +69,7 @@ class Numbers(msgspec.Struct, array_like=True):
     count: int
     last_day: int
     rev: int
+    used: bool = False
 
 
 class SealedSums(msgspec.Struct, array_like=True):
@@ -74,6 +78,7 @@ class SealedSums(msgspec.Struct, array_like=True):
     accounts: dict[bytes, Numbers] = {}
     aliases: dict[bytes, bytes] = {}  # deleted categories, by what took each over: NONE for nothing
     gone: list[bytes] = []  # deleted accounts of which something is still stored
+    merged: dict[bytes, int] = {}  # by what took categories over, the revision of the last time
 
 
 class LedgerSums:
@@ -90,11 +95,13 @@ class LedgerSums:
                 each.count,
                 each.last_day,
                 each.rev,
+                each.used,
             )
             for account, each in sealed.accounts.items()
         }
         self.aliases = dict(sealed.aliases)
         self.gone = set(sealed.gone)
+        self.merged = dict(sealed.merged)
 
     def sealed(self) -> SealedSums:
         numbers = {
@@ -107,16 +114,19 @@ class LedgerSums:
                 each.count,
                 each.last_day,
                 each.rev,
+                each.used,
             )
             for account, each in self.accounts.items()
         }
-        return SealedSums(numbers, self.aliases, sorted(self.gone))
+        return SealedSums(numbers, self.aliases, sorted(self.gone), self.merged)
 
     def resolved(self, category: bytes) -> bytes:
         return self.aliases.get(category, category)
 
-    def merge(self, category: bytes, into: bytes) -> None:
-        """From now on a category stands for another, or for NONE, and so do those that stood for it."""
+    def merge(self, category: bytes, into: bytes, rev: int) -> None:
+        """From a revision on a category stands for another or NONE, and so do those that stood for it."""
+        self.merged.pop(category, None)
+        self.merged[into] = rev
         for alias, target in self.aliases.items():
             if target == category:
                 self.aliases[alias] = into

@@ -57,7 +57,7 @@ def transaction(shown: Shown) -> pb.Transaction:
         origins=[pb.TransactionOrigin(source=each.source, id=each.id) for each in t.origins],
         bank_text=t.bank_text,
         external_id=t.external_id,
-        etag=str(t.rev),
+        etag=shown.etag,
     )
     message.created_at.FromDatetime(t.created_at)
     message.updated_at.FromDatetime(t.updated_at)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from server.core.clock import Clock
-from server.core.etags import check_etag
+from server.core.etags import check_etag, revision_of
 from server.core.idempotency import KeyedReply
 from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.transactions.batch import each_of, raise_failures
@@ -14,6 +14,7 @@ from server.domains.money.transactions.errors import (
     TransactionNotFound,
     TransactionReconciled,
 )
+from server.domains.money.transactions.facts import Facts, fitting
 from server.domains.money.transactions.lookups import Lookups, check_known
 from server.domains.money.transactions.model import TRANSFER, Transaction
 from server.domains.money.transactions.origins import OriginMemory, with_rows
@@ -59,16 +60,15 @@ class TransactionDeletion:
             loaded = {each: found for each in ids if (found := work.find(each)) is not None}
             if forget:
                 loaded |= await self._deleted(work, [each for each in ids if each not in loaded])
-            facts = await self._lookups.facts(
-                work.change, [each.account_id for each in loaded.values()], []
-            )
+            around = [*loaded.values(), *filter(None, map(work.other, loaded.values()))]
+            facts = await self._lookups.facts(work.change, [each.account_id for each in around], [])
 
             def decide(identifier: str) -> str:
                 if identifier not in loaded:
                     raise TransactionNotFound
                 check_known(loaded[identifier], facts)
-                check_etag(etag, str(loaded[identifier].rev))
-                self._delete(work, loaded[identifier], unlock=unlock)
+                check_etag(revision_of(etag), str(loaded[identifier].rev))
+                self._delete(work, loaded[identifier], facts, unlock=unlock)
                 return identifier
 
             outcome = each_of(ids, decide)
@@ -83,12 +83,12 @@ class TransactionDeletion:
         done = event(owner, "deleted", count=None if place is None else len(ids))
         await self._works.make(owner, run, done, reply)
 
-    def _delete(self, work: Work, loaded: Transaction, *, unlock: bool) -> None:
+    def _delete(self, work: Work, loaded: Transaction, facts: Facts, *, unlock: bool) -> None:
         """Both legs of a transfer; one that a bank reported stays alone."""
         one = work.find(loaded.id)
         if one is None:  # it went before, or with its other leg, by the same request
             return
-        other = work.other(one)
+        other = facts.there(work.other(one))
         goes_along = other is not None and not other.is_linked
         if not unlock and (one.is_reconciled or (goes_along and other and other.is_reconciled)):
             raise TransactionReconciled
@@ -108,17 +108,24 @@ class TransactionDeletion:
 
         async def run(work: Work) -> Shown:
             await work.load([identifier])
-            brought = [] if work.find(identifier) else await self._brought_back(work, identifier)
-            known = [*brought, *filter(None, [work.find(identifier)])]
+            there = work.find(identifier)
+            gone = [] if there else await self._brought_back(work, identifier)
+            known = [*gone, *filter(None, [there])]
             others = filter(None, map(work.other, known))
             account_ids = [each.account_id for each in (*known, *others)]
-            facts = await self._lookups.facts(work.change, account_ids, [])
+            categories = [category for each in gone for category in each.categories]
+            facts = await self._lookups.facts(work.change, account_ids, categories)
+            if there is not None:
+                check_known(there, facts)
+            # The other leg stays away if its account is not there any more.
+            brought = [each for each in gone if each.id == identifier or facts.there(each)]
             for each in brought:
                 facts.open_account(each.account_id)
             await self._check_not_taken(work, brought)
             for each in await self._with_rows(work, brought):
-                work.bring_back(self._touched(each, work))
-            self._join(work, identifier)
+                work.bring_back(self._touched(fitting(each, facts), work))
+            if brought:
+                self._join(work, identifier, facts)
             return shown_of(work, identifier, facts)
 
         return await self._works.make(owner, run, event(owner, "restored"), reply)
@@ -169,17 +176,25 @@ class TransactionDeletion:
             found = [with_rows(each, taken) for each in found]
         return found
 
-    def _join(self, work: Work, identifier: str) -> None:
+    def _join(self, work: Work, identifier: str, facts: Facts) -> None:
         """Make two legs point at each other again; a leg whose other one has changed stays alone."""
         one = work.get(identifier)
-        other = work.other(one)
-        if other is None or other.counterpart_id == one.id:
+        other = facts.there(work.other(one))
+        if other is not None and other.counterpart_id == one.id:
             return
-        is_free = other.kind == TRANSFER and other.counterpart_id is None
-        if is_free and other.transfer_id == one.transfer_id:
+        if other is not None and _may_join(one, other, facts):
             work.replace(self._touched(replace(other, counterpart_id=one.id), work))
-        else:
+        elif one.is_paired:
             work.replace(one.alone())
 
     def _touched(self, transaction: Transaction, work: Work) -> Transaction:
         return replace(transaction, rev=work.change.rev, updated_at=self._clock.now())
+
+
+def _may_join(one: Transaction, other: Transaction, facts: Facts) -> bool:
+    """Whether the other leg is as it was left when the first one was deleted."""
+    is_free = other.kind == TRANSFER and other.counterpart_id is None
+    if not is_free or other.transfer_id != one.transfer_id or other.direction == one.direction:
+        return False
+    account, its = facts.account(one.account_id), facts.account(other.account_id)
+    return account != its and (account.currency != its.currency or one.units == other.units)

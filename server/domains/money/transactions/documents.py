@@ -76,7 +76,7 @@ def _place(identifier: Any) -> str:
 
 def document_of(transaction: Transaction, box: SealedBox) -> Document:
     t = transaction
-    categories = _categories(t)
+    categories = t.categories
     document: Document = {
         "_id": object_ids(t.id),
         "owner": object_ids(t.owner),
@@ -102,11 +102,3 @@ def buried(document: Document, at: datetime) -> Document:
     """The same as one that was deleted."""
     was = {name: document.pop(name) for name in _PLAIN if name in document}
     return {**document, "deletedAt": at, "was": was}
-
-
-def _categories(transaction: Transaction) -> list[str | None]:
-    """None stands for none, where there could be one."""
-    if transaction.kind in {"transfer", "adjustment"}:
-        return []
-    found = [each.category_id for each in transaction.parts] or [transaction.category_id]
-    return list(dict.fromkeys(found))

@@ -122,7 +122,7 @@ class Edit:
         direction = direction_of(kind, None if sent is UNSET else sent, before.direction)
         if direction == before.direction:
             return direction
-        if before.is_paired and kind == TRANSFER:
+        if self._other is not None and kind == TRANSFER:
             raise InvalidRequest.of("direction", "cannot turn in a transfer with a counterpart")
         # A row of which the bank did not say where the money went waits for the user to say so.
         is_unconfirmed = before.kind == "adjustment" and before.status == "pending"
@@ -141,21 +141,19 @@ class Edit:
             raise InvalidRequest.of(SPLITS, "must be left out, or categoryId must")
         if changes.parts is not UNSET and changes.parts:
             return None, parts_of(changes.parts, units, currency, kind, facts)
-        if changes.category_id is not UNSET:
+        if changes.category_id is not UNSET and changes.category_id is not None:
             facts.check_category(changes.category_id, kind, "categoryId")
-            keeps = changes.category_id is None and not parts_sent
-            parts = before.parts if keeps and kind == before.kind else ()
-            check_sum(parts, units, currency)
-            return changes.category_id, parts
+            return changes.category_id, ()
         if kind in {TRANSFER, "adjustment"}:  # which have none; one that was there goes
             return None, ()
+        category_id = None if category_sent else before.category_id
         parts = () if parts_sent else before.parts
         if kind != before.kind:
-            facts.check_category(before.category_id, kind, "categoryId")
+            facts.check_category(category_id, kind, "categoryId")
             for index, part in enumerate(parts):
                 facts.check_category(part.category_id, kind, f"{SPLITS}[{index}].categoryId")
         check_sum(parts, units, currency)
-        return before.category_id, parts
+        return category_id, parts
 
     def _with_refund(self, after: Transaction) -> Transaction:
         """Only a refund says of what it is one."""
@@ -183,7 +181,7 @@ class Edit:
         if after.transfer_id is None:
             after = replace(after, transfer_id=transfer_id)
         if other is None:
-            return Edited(after)
+            return Edited(after.alone())  # also if that went with its account
         currency = self._facts.account(after.account_id).currency
         if currency != self._facts.account(other.account_id).currency or after.units == other.units:
             return Edited(after)

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from server.domains.money.ledger.model import MoneyOwner
+from server.domains.money.transactions.model import Wanted
 from server.domains.money.transactions.shown import Shown
-from server.domains.money.transactions.store import Wanted
 from server.domains.money.transactions.views import ListRequest, TransactionViews
 from server.kernel import Exported, UserExporter, Users
 

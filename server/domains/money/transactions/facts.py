@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from server.core import money
 from server.core.errors import InvalidRequest
 from server.domains.money.accounts.errors import AccountArchived, AccountNotFound
 from server.domains.money.categories.errors import CategoryNotFound
-from server.domains.money.transactions.model import Amount, Foreign, Kind
+from server.domains.money.transactions.model import Amount, Foreign, Kind, Transaction
 
 # The type of the categories that a kind takes; the others take none.
 CATEGORY_TYPES: Mapping[Kind, str] = {"expense": "expense", "refund": "expense", "income": "income"}
@@ -40,6 +42,11 @@ class Facts:
             raise AccountArchived
         return account
 
+    def there(self, transaction: Transaction | None) -> Transaction | None:
+        """The same, unless its account was deleted: it is about to be erased."""
+        known = transaction is not None and transaction.account_id in self.accounts
+        return transaction if known else None
+
     def category_type(self, category_id: str) -> str:
         """Raises CategoryNotFound."""
         if (found := self.category_types.get(category_id)) is None:
@@ -59,6 +66,18 @@ class Facts:
             raise InvalidRequest.of(
                 field, f"must be a category of type {wanted}, as kind {kind} takes"
             )
+
+
+def fitting(transaction: Transaction, facts: Facts) -> Transaction:
+    """The same without categories that are not there any more, or have become ones of another type."""
+    wanted, types = CATEGORY_TYPES.get(transaction.kind), facts.category_types
+
+    def kept(category_id: str | None) -> str | None:
+        known = category_id is not None and types.get(category_id) == wanted
+        return category_id if known else None
+
+    parts = tuple(replace(each, category_id=kept(each.category_id)) for each in transaction.parts)
+    return replace(transaction, category_id=kept(transaction.category_id), parts=parts)
 
 
 def positive_units(given: Amount, currency: str, field: str) -> int:

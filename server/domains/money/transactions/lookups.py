@@ -45,10 +45,12 @@ class Lookups:
             types = {each.id: each.type for each in known}
         return Facts(found, types)
 
-    async def with_children(self, owner: str, category_ids: Collection[str]) -> set[str]:
+    async def with_children(
+        self, owner: str, category_ids: Collection[str], session: ClientSession | None = None
+    ) -> set[str]:
         """These categories and those below them."""
         wanted = set(category_ids)
-        known = await self._categories.of(owner)
+        known = await self._categories.of(owner, session)
         return wanted | {each.id for each in known if each.parent_id in wanted}
 
 
@@ -56,8 +58,8 @@ def check_refund(transaction: Transaction, work: Work) -> None:
     """Raises TransactionNotFound, InvalidRequest unless a refund is of an own expense."""
     if transaction.refund_of is None:
         return
-    if work.get(transaction.refund_of).kind != "expense":
-        raise InvalidRequest.of("refundOf", "must be an expense")
+    if work.get(transaction.refund_of).kind != "expense" or transaction.refund_of == transaction.id:
+        raise InvalidRequest.of("refundOf", "must be an expense, and another transaction")
 
 
 def check_known(transaction: Transaction, facts: Facts) -> None:

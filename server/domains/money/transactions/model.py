@@ -1,5 +1,7 @@
 """Transactions and their parts. Amounts are whole minor units of the account's currency."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeAlias
 
@@ -85,6 +87,14 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_paired(self) -> bool:
         return self.counterpart_id is not None
+
+    @property
+    def categories(self) -> list[str | None]:
+        """Each once; None stands for none, where there could be one."""
+        if self.kind in {"transfer", "adjustment"}:
+            return []
+        found = [each.category_id for each in self.parts] or [self.category_id]
+        return list(dict.fromkeys(found))
 
     @property
     def entry(self) -> Entry:
@@ -180,3 +190,25 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     changes: TransactionChanges
     unlock: bool = False  # whether a reconciled one may change
     etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which transactions a list has, of what is plain; empty lists restrict nothing."""
+
+    account_ids: Sequence[str] = ()
+    category_ids: Sequence[str | None] = ()  # None: those that could have one and have none
+    kinds: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    since: date | None = None
+    until: date | None = None
+    tag: str | None = None
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A transaction that was deleted."""
+
+    transaction: Transaction  # as it was, but for `rev`
+    at: datetime

@@ -19,6 +19,7 @@ from server.domains.money.transactions.store import TransactionStore
 from server.storage.repository import new_id
 
 _FIELD = "statementBalance"
+_MOST = (1 << 64) - 1  # units of a transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Reconciling:
     async def reconcile(
         self, owner: MoneyOwner, statement: Statement, reply: KeyedReply | None = None
     ) -> Reconciliation:
-        """Raises AccountNotFound, ReconcileDifference, InvalidRequest."""
+        """Raises AccountNotFound, AccountArchived, ReconcileDifference, InvalidRequest."""
 
         async def work(change: LedgerChange) -> Reconciliation:
             facts = await self._lookups.facts(change, [statement.account_id], [])
@@ -62,6 +63,10 @@ class Reconciling:
             difference = balance.units - booked
             if difference and not statement.adjust:
                 raise ReconcileDifference.of(money.text(difference, account.currency))
+            if difference:
+                facts.open_account(account.id)  # the difference is a new transaction
+            if abs(difference) > _MOST:
+                raise InvalidRequest.of(f"{_FIELD}.value", "differs by more than can be booked")
             count = await change.reconcile(account.id, statement.day)
             await self._store.reconcile(
                 owner.id, account.id, statement.day, change.rev, change.session

@@ -7,7 +7,8 @@ from typing import TypeVar
 from msgspec import UNSET
 
 from server.core.clock import Clock
-from server.core.etags import check_etag
+from server.core.etags import check_etag, revision_of
+from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.transactions.batch import Outcome, each_of, raise_failures
@@ -71,15 +72,24 @@ class TransactionService:
 
         async def run(work: Work) -> BulkResult:
             outcome, facts = await self._create(work, new, today, on_duplicate)
+            made = sum(map(work.is_new, outcome.ids.values()))
             if not atomic:
-                return BulkResult(ids=outcome.ids, failures=outcome.failures)
+                return BulkResult(made, ids=outcome.ids, failures=outcome.failures)
             raise_failures(outcome, "transactions")
-            await work.load(outcome.ids.values())  # those that were there before
+            if on_duplicate == SKIP:
+                # Those that were there before may be transfers to accounts that no new one names.
+                await work.load(outcome.ids.values())
+                found = [work.get(each) for each in outcome.ids.values()]
+                around = [*found, *filter(None, map(work.other, found))]
+                ids = [each.account_id for each in around]
+                facts = await self._lookups.facts(work.change, ids, [])
             return BulkResult(
-                [shown_of(work, outcome.ids[each], facts) for each in range(len(new))]
+                made, [shown_of(work, outcome.ids[each], facts) for each in range(len(new))]
             )
 
-        done = event(owner, "created", count=len(new))
+        def done(result: BulkResult) -> Event:
+            return event(owner, "created", count=result.made)
+
         return await self._works.make(owner, run, done, reply)
 
     async def _create(
@@ -138,7 +148,7 @@ class TransactionService:
         async def run(work: Work) -> BulkResult:
             outcome, facts = await self._update(work, updates)
             raise_failures(outcome, place)
-            return BulkResult([shown_of(work, each.id, facts) for each in updates])
+            return BulkResult(0, [shown_of(work, each.id, facts) for each in updates])
 
         fields = sorted({name for each in updates for name in each.changes.names})
         done = event(owner, "updated", fields=fields, count=len(updates))
@@ -174,14 +184,13 @@ class TransactionService:
         def decide(update: Update) -> str:
             one = work.get(update.id)
             check_known(one, facts)
-            check_etag(update.etag, str(one.rev))
-            other = work.other(one)
-            if other is not None and other.account_id not in facts.accounts:
-                other = None
+            check_etag(revision_of(update.etag), str(one.rev))
+            other = facts.there(work.other(one))
             edited = Edit(update, one, other, facts).made(
                 rev=change.rev, now=now, transfer_id=new_id()
             )
-            check_refund(edited.after, work)
+            if isinstance(update.changes.refund_of, str):
+                check_refund(edited.after, work)
             _check_taken(edited.after, taken)
             work.replace(edited.after)
             if edited.other is not None:

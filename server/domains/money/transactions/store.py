@@ -6,7 +6,6 @@ until a TTL index removes it; a list of changes finds it by `rev`.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,7 +22,7 @@ from server.domains.money.transactions.documents import (
     tag_token,
 )
 from server.domains.money.transactions.marks import MARKS
-from server.domains.money.transactions.model import RECONCILED, Transaction
+from server.domains.money.transactions.model import RECONCILED, Deleted, Transaction, Wanted
 from server.security.sealed_box import SealedBox
 from server.storage.driver import ClientSession, Database, Document, insert
 
@@ -54,28 +53,6 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     MARKS: [IndexModel([("owner", ASCENDING), ("state", ASCENDING), ("at", ASCENDING)])],
 }
 EVER = datetime(1, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which transactions a list has, of what is plain; empty lists restrict nothing."""
-
-    account_ids: Sequence[str] = ()
-    category_ids: Sequence[str | None] = ()  # None: those that could have one and have none
-    kinds: Sequence[str] = ()
-    statuses: Sequence[str] = ()
-    since: date | None = None
-    until: date | None = None
-    tag: str | None = None
-    oldest_first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """A transaction that was deleted."""
-
-    transaction: Transaction  # as it was, but for `rev`
-    at: datetime
 
 
 class TransactionStore:
@@ -180,15 +157,21 @@ class TransactionStore:
         }
 
     async def walk(
-        self, owner: str, wanted: Wanted, box: SealedBox, after: tuple[date, str] | None, limit: int
+        self,
+        owner: str,
+        wanted: Wanted,
+        box: SealedBox,
+        after: tuple[date, str] | None,
+        limit: int,
+        session: ClientSession | None = None,
     ) -> list[Document]:
         """At most so many documents of a list, in its order, after a day and an id."""
         query, index = _query(owner, wanted, box)
         order = OLDEST if wanted.oldest_first else _NEWEST
         if after is not None:
             query = after_place(query, after, oldest_first=wanted.oldest_first)
-        cursor = self._transactions.find(query).sort(order).hint(index).limit(limit)
-        return await cursor.to_list(None)
+        found = self._transactions.find(query, session=session).sort(order)
+        return await found.hint(index).limit(limit).to_list(None)
 
     async def changed(
         self, owner: str, since: int, after: tuple[int, str] | None, limit: int
@@ -204,14 +187,17 @@ class TransactionStore:
             await self._transactions.find(query).sort(order).hint(BY_REV).limit(limit).to_list(None)
         )
 
-    async def of_days(self, owner: str, account_id: str, days: Iterable[date]) -> list[Document]:
+    async def of_days(
+        self, owner: str, account_id: str, days: Iterable[date], session: ClientSession
+    ) -> list[Document]:
         """All of an account on some days."""
         query = {
             "owner": ObjectId(owner),
             "accountId": ObjectId(account_id),
             "date": {"$in": [midnight(day) for day in days]},
         }
-        return await self._transactions.find(query).sort(OLDEST).hint(OF_ACCOUNT).to_list(None)
+        found = self._transactions.find(query, session=session).sort(OLDEST)
+        return await found.hint(OF_ACCOUNT).to_list(None)
 
     async def all(
         self, owner: str, session: ClientSession | None = None

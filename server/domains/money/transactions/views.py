@@ -15,16 +15,17 @@ from server.domains.money.transactions.documents import open_sealed, opened_tran
 from server.domains.money.transactions.errors import TransactionNotFound
 from server.domains.money.transactions.filters import SealedFilter
 from server.domains.money.transactions.lookups import Lookups
-from server.domains.money.transactions.model import Transaction
+from server.domains.money.transactions.model import Transaction, Wanted
 from server.domains.money.transactions.opened import OpenedMoney, opened_money
 from server.domains.money.transactions.remembered import DeletionLog
 from server.domains.money.transactions.shown import Gone, Shown, shown
-from server.domains.money.transactions.store import TransactionStore, Wanted
-from server.storage.driver import Document
+from server.domains.money.transactions.store import TransactionStore
+from server.storage.driver import ClientSession, Document
 from server.storage.paging import Position, decode, encode
 
 MAX_OPENED = 5_000  # for what is sealed, a call
 _BATCH = 1_000
+_NO_CATEGORY = "0" * 24  # that nothing has
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Place: TypeAlias = tuple[date, str]  # in a list: a day and an id
 
@@ -68,29 +69,39 @@ class TransactionViews:
         """Raises InvalidRequest for a token of another list."""
         place = _place_of(request)
         opened = await self._opened(owner.id)
-        if opened is None:
-            return ListPage([], 0)
-        wanted = await self._with_related(owner.id, request.wanted, opened)
-        found, following = await self._walk(opened, wanted, request, place)
+        return ListPage([], 0) if opened is None else await self._page(opened, request, place)
+
+    async def _page(
+        self,
+        opened: OpenedMoney,
+        request: ListRequest,
+        place: Place | None,
+        session: ClientSession | None = None,
+    ) -> ListPage:
+        wanted = await self._with_related(request.wanted, opened, session)
+        found, following = await self._walk(opened, wanted, request, place, session)
         token = None
         if following is not None:
             token = _token(
                 datetime.combine(following[0], datetime.min.time(), UTC), following[1], request
             )
-        return ListPage(await self._shown(opened, found), opened.rev, token)
+        return ListPage(await self._shown(opened, found, session), opened.rev, token)
 
     async def list_of_account(
         self, owner: MoneyOwner, account_id: str, request: ListRequest
     ) -> ListPage:
         """With the balance after each, unless there is a filter by what is sealed. Raises AccountNotFound."""
-        opened = await self._opened(owner.id)
-        if opened is None or account_id not in opened.accounts:
-            raise AccountNotFound
-        found = await self.page(owner, request)
-        if request.sealed:
-            return found
-        items = [each for each in found.items if isinstance(each, Shown)]
-        return replace(found, items=await self._with_balances(opened, account_id, items))
+        place = _place_of(request)
+        async with self._book.moment() as session:  # so that rows and balances agree
+            opened = await self._opened(owner.id, session)
+            if opened is None or account_id not in opened.accounts:
+                raise AccountNotFound
+            found = await self._page(opened, request, place, session)
+            if request.sealed:
+                return found
+            items = [each for each in found.items if isinstance(each, Shown)]
+            balanced = await self._with_balances(opened, account_id, items, session)
+        return replace(found, items=balanced)
 
     async def newest_of_account(
         self, owner: MoneyOwner, account_id: str, limit: int
@@ -141,25 +152,33 @@ class TransactionViews:
             opened, [opened_transaction(each, opened.box, opened.resolved) for each in found]
         )
 
-    async def _opened(self, owner: str) -> OpenedMoney | None:
-        return await opened_money(self._book, self._lookups, owner)
+    async def _opened(self, owner: str, session: ClientSession | None = None) -> OpenedMoney | None:
+        return await opened_money(self._book, self._lookups, owner, session)
 
-    async def _with_related(self, owner: str, wanted: Wanted, opened: OpenedMoney) -> Wanted:
+    async def _with_related(
+        self, wanted: Wanted, opened: OpenedMoney, session: ClientSession | None
+    ) -> Wanted:
         """With the children of categories, and what was merged into one of them."""
         if not wanted.category_ids:
             return wanted
-        ids = {each for each in wanted.category_ids if each is not None}
-        all_ids = await self._lookups.with_children(owner, ids)
+        # One that was merged is not there any more, whatever rows still name it.
+        ids = {each for each in wanted.category_ids if each is not None} - opened.aliases.keys()
+        all_ids = await self._lookups.with_children(opened.owner, ids, session)
         merged = {
             alias
             for alias, into in opened.aliases.items()
             if (into in all_ids if into is not None else None in wanted.category_ids)
         }
         none = [None] if None in wanted.category_ids else []
-        return replace(wanted, category_ids=[*sorted(all_ids | merged), *none])
+        return replace(wanted, category_ids=[*sorted(all_ids | merged), *none] or [_NO_CATEGORY])
 
     async def _walk(
-        self, opened: OpenedMoney, wanted: Wanted, request: ListRequest, place: Place | None
+        self,
+        opened: OpenedMoney,
+        wanted: Wanted,
+        request: ListRequest,
+        place: Place | None,
+        session: ClientSession | None,
     ) -> tuple[list[Transaction], Place | None]:
         """The transactions of a page, and the place after which the next one begins."""
         found: list[Transaction] = []
@@ -168,7 +187,9 @@ class TransactionViews:
             count = request.limit - len(found) + 1
             if request.sealed:
                 count = min(_BATCH, MAX_OPENED - seen)
-            documents = await self._store.walk(opened.owner, wanted, opened.box, place, count)
+            documents = await self._store.walk(
+                opened.owner, wanted, opened.box, place, count, session
+            )
             for document in documents:
                 if len(found) == request.limit:
                     return found, place
@@ -187,31 +208,38 @@ class TransactionViews:
             return False
         return not sealed or sealed.fits(open_sealed(document, opened.box), account.currency)
 
-    async def _shown(self, opened: OpenedMoney, found: Sequence[Transaction]) -> list[Shown]:
+    async def _shown(
+        self,
+        opened: OpenedMoney,
+        found: Sequence[Transaction],
+        session: ClientSession | None = None,
+    ) -> list[Shown]:
         """With the other legs of transfers; without those of accounts that were deleted."""
         known = {each.id: each for each in found}
         if missing := {each.counterpart_id or each.id for each in found} - known.keys():
-            known |= await self._store.get_many(opened.owner, missing, opened.box, opened.resolved)
+            known |= await self._store.get_many(
+                opened.owner, missing, opened.box, opened.resolved, session
+            )
         return [
-            shown(each, known.get(each.counterpart_id or ""), opened.accounts)
+            shown(each, known.get(each.counterpart_id or ""), opened.accounts, opened.merged)
             for each in found
             if each.account_id in opened.accounts
         ]
 
     async def _with_balances(
-        self, opened: OpenedMoney, account_id: str, items: Sequence[Shown]
+        self, opened: OpenedMoney, account_id: str, items: Sequence[Shown], session: ClientSession
     ) -> list[Shown]:
         """With the balance after each, from that at the end of its day."""
         days = sorted({each.transaction.day for each in items})
         if not days:
             return []
         later: defaultdict[date, list[tuple[str, int]]] = defaultdict(list)
-        for document in await self._store.of_days(opened.owner, account_id, days):
+        for document in await self._store.of_days(opened.owner, account_id, days, session):
             if document["status"] != "pending":
                 units = open_sealed(document, opened.box).units
                 signed = units if document["direction"] == "in" else -units
                 later[document["date"].date()].append((str(document["_id"]), signed))
-        closing = await self._book.closing_balances(opened.owner, account_id, days)
+        closing = await self._book.closing_balances(opened.owner, account_id, days, session)
         return [_with_balance(each, closing, later[each.transaction.day]) for each in items]
 
 

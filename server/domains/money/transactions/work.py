@@ -81,6 +81,10 @@ class Work:
             raise TransactionNotFound
         return found
 
+    def is_new(self, identifier: str) -> bool:
+        """Whether it was made in this change."""
+        return identifier in self._made
+
     def other(self, transaction: Transaction) -> Transaction | None:
         """The other leg of its transfer, if it is there."""
         return self.find(transaction.counterpart_id)
@@ -150,10 +154,10 @@ class WorkRunner:
         self,
         owner: MoneyOwner,
         run: Callable[[Work], Awaitable[T]],
-        done: Event,
+        done: Event | Callable[[T], Event],
         reply: KeyedReply | None,
     ) -> T:
-        """`run` may run several times. Raises what it raises."""
+        """`run` may run several times; `done` records its result. Raises what it raises."""
 
         async def work(change: LedgerChange) -> T:
             under_way = Work(change, self._store, self._log, self._clock.now())
@@ -163,7 +167,10 @@ class WorkRunner:
                 await self._memory.learn(change, under_way.categorized)
             return result
 
-        return await self._changes.make(owner, work, lambda _: done, reply)
+        def event_of(result: T) -> Event:
+            return done if isinstance(done, Event) else done(result)
+
+        return await self._changes.make(owner, work, event_of, reply)
 
 
 def event(

@@ -144,6 +144,21 @@ def test_a_new_amount_counts_from_the_running_period_on() -> None:
     assert [each.items[0].budgeted for each in reversed(analysed(budget(late)))] == [0, 5, 5]
 
 
+def test_an_amount_goes_with_the_period_of_the_day_on_which_it_was_set() -> None:
+    """Whatever becomes of the periods: of a budget whose start moves, or that had ended."""
+    changed = item(FOOD, 500).with_units(700, TODAY, date(2026, 11, 1))
+    for plan, expected in (
+        (budget(changed), [500, 500, 700]),
+        (budget(changed, start_date=date(2026, 9, 25)), [500, 700, 700]),
+        (budget(changed, start_date=date(2026, 9, 14)), [500, 500, 700]),
+        (budget(changed, start_date=date(2026, 9, 16)), [500, 700, 700]),
+        (budget(changed, end_date=date(2026, 11, 10)), [500, 500, 500]),
+    ):
+        assert [each.items[0].budgeted for each in reversed(analysed(plan))] == expected
+    again = changed.with_units(800, date(2026, 11, 20), date(2026, 11, 1))
+    assert again.planned == (Planned(EVER, 500), Planned(date(2026, 11, 20), 800))
+
+
 def test_other_currencies_are_converted_or_stand_apart() -> None:
     (period, *_) = analysed(
         budget(item(FOOD, 500)),

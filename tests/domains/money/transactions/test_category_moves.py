@@ -11,7 +11,11 @@ import pytest
 
 from server.core.errors import InvalidRequest
 from server.domains.money.categories import service as categories
-from server.domains.money.categories.errors import CategoryInUse, CategoryNotFound
+from server.domains.money.categories.errors import (
+    CategoryExists,
+    CategoryInUse,
+    CategoryNotFound,
+)
 from server.domains.money.categories.model import NewCategory
 from server.domains.money.categories.service import NONE, CategoryService
 from server.domains.money.categories.store import CategoryStore
@@ -99,6 +103,19 @@ async def test_a_used_category_is_deleted_only_with_what_takes_its_place(world: 
     restored = await world.worker.deletion.restore(world.owner, made.id)
     assert await world.recounted() == []
     assert restored.transaction.units == made.units
+
+
+async def test_one_below_may_take_place_and_name_of_one_that_is_deleted(world: World) -> None:
+    made = await service(world).create(world.owner, NewCategory("Same", "income"))
+    below = await service(world).create(
+        world.owner, NewCategory("same", "income", parent_id=made.id)
+    )
+    await service(world).delete(world.owner, made.id, NONE)
+    assert (await service(world).get(world.owner, below.id)).parent_id is None
+    other = await service(world).create(world.owner, NewCategory("Other", "income"))
+    await service(world).create(world.owner, NewCategory("SAME", "income", parent_id=other.id))
+    with pytest.raises(CategoryExists):
+        await service(world).delete(world.owner, other.id, NONE)
 
 
 async def test_there_are_so_many_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ async def test_each_for_itself(world: World) -> None:
     ]
     result = await world.worker.service.create_many(world.owner, new, atomic=False)
     assert result.ids is not None
-    assert sorted(result.ids) == [0, 3]
+    assert (sorted(result.ids), result.made) == ([0, 3], 2)
     assert [(each.index, each.error.code) for each in result.failures] == [
         (1, "VALIDATION_ERROR"),
         (2, "TRANSACTION_EXISTS"),
@@ -217,7 +217,7 @@ async def test_each_for_itself(world: World) -> None:
     ]
     skipped = await world.worker.service.create_many(world.owner, new[2:], on_duplicate="skip")
     shown = [each.transaction.id for each in skipped.transactions]
-    assert shown == [there.id, result.ids[3], result.ids[3]]
+    assert (shown, skipped.made) == ([there.id, result.ids[3], result.ids[3]], 0)
     assert len(await world.listed()) == 3
     assert await world.recounted() == []
 

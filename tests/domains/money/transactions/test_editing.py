@@ -64,6 +64,8 @@ def test_a_category_stands_in_place_of_splits_and_the_other_way() -> None:
     assert (again.category_id, again.parts) == (None, split.parts)
     assert edited(split, parts=()).after.parts == ()
     assert edited(split, category_id=None).after.parts == split.parts
+    assert edited(split, kind="refund", category_id=None).after.parts == split.parts
+    assert edited(whole, kind="income", category_id=None).after.category_id is None
     assert refused(split, parts=SPLIT, category_id=FOOD) == "splits"
 
 

@@ -12,9 +12,9 @@ from server.domains.money.transactions import views
 from server.domains.money.transactions.documents import TRANSACTIONS
 from server.domains.money.transactions.errors import TransactionNotFound
 from server.domains.money.transactions.filters import sealed_filter
-from server.domains.money.transactions.model import Amount, NewPart
+from server.domains.money.transactions.model import Amount, NewPart, Wanted
 from server.domains.money.transactions.shown import Shown
-from server.domains.money.transactions.store import OF_CATEGORY, OF_OWNER, Wanted
+from server.domains.money.transactions.store import OF_CATEGORY, OF_OWNER
 from server.domains.money.transactions.views import ListRequest
 from tests.domains.money.transactions.world import World
 

@@ -9,7 +9,7 @@ import pytest
 
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest
-from server.domains.money.accounts.errors import AccountNotFound
+from server.domains.money.accounts.errors import AccountArchived, AccountNotFound
 from server.domains.money.accounts.store import AccountStore
 from server.domains.money.categories.store import CategoryStore
 from server.domains.money.transactions.errors import ReconcileDifference, TransactionReconciled
@@ -69,6 +69,19 @@ async def test_a_difference_is_named_and_booked_only_if_asked_for(world: World) 
     assert (await world.view()).balances[world.bank].reconciled == 89_975
     assert (await reconcile(world, "899.75", adjust=True)).adjustment_id is None
     assert await world.recounted() == []
+
+
+async def test_a_difference_is_not_booked_into_an_archived_account(world: World) -> None:
+    await world.create("100.00", day=DAY)
+    await world.archive(world.bank)
+    with pytest.raises(AccountArchived):
+        await reconcile(world, "899.75", adjust=True)
+    assert (await reconcile(world, "900.00", adjust=True)).reconciled_count == 1
+    largest = "9" * 15
+    debt = await world.add_account("CLF", opening=-int(largest + "9999"))
+    with pytest.raises(InvalidRequest) as caught:
+        await reconcile(world, f"{largest}.9999", account_id=debt, adjust=True)
+    assert [each.field for each in caught.value.fields] == ["statementBalance.value"]
 
 
 async def test_wrong_statements_are_refused(world: World) -> None:

@@ -32,11 +32,12 @@ from server.domains.money.transactions.model import (
     Transaction,
     TransactionChanges,
     Update,
+    Wanted,
 )
 from server.domains.money.transactions.remembered import DeletionLog
 from server.domains.money.transactions.service import TransactionService
 from server.domains.money.transactions.shown import Shown
-from server.domains.money.transactions.store import TransactionStore, Wanted
+from server.domains.money.transactions.store import TransactionStore
 from server.domains.money.transactions.views import ListPage, ListRequest, TransactionViews
 from server.domains.money.transactions.work import WorkRunner
 from server.security.ring import KeyRing

@@ -20,14 +20,16 @@ from server.domains.money.transactions.model import (
     NewTransaction,
     TransactionChanges,
     Update,
+    Wanted,
 )
 from server.domains.money.transactions.reconciling import Statement
-from server.domains.money.transactions.store import Wanted
 from server.domains.money.transactions.views import ListRequest
 from server.rpc.formats import parse_date_or_time
+from server.rpc.json_values import camel
 
 T = TypeVar("T")
 _USUAL_LIMIT = 50
+_LEAST_TEXT = 2  # to look for, without the spaces around it
 _TEXTS = ("description", "payee", "notes")
 # Fields of requests that go over as they are; what was not sent is left out.
 _SAME = ("kind", "direction", "status", "excluded")
@@ -70,15 +72,7 @@ def new_transactions(
 
 def update(request: changes_pb.UpdateTransactionRequest) -> Update:
     """Raises InvalidRequest where nothing is sent, or a mask names what cannot be removed."""
-    values = {}
-    for path in request.update_mask.paths:
-        if path not in _REMOVED:
-            field = changes_pb.UpdateTransactionRequest.DESCRIPTOR.fields_by_name[path]
-            problem = f"names {field.json_name}, which cannot be removed"
-            raise InvalidRequest.of("updateMask", problem)
-        name, value = _REMOVED[path]
-        values[name] = value
-    values |= _given(request)
+    values = _removed(request.update_mask.paths) | _given(request)
     if not values:
         raise InvalidRequest(
             "Nothing to update: send at least one field, or name one in updateMask"
@@ -91,6 +85,17 @@ def update(request: changes_pb.UpdateTransactionRequest) -> Update:
     )
 
 
+def _removed(paths: Iterable[str]) -> dict[str, Any]:
+    """What is left of fields that a mask names. Raises InvalidRequest for one that cannot be removed."""
+    values = {}
+    for path in paths:
+        if path not in _REMOVED:
+            raise InvalidRequest.of("updateMask", f"names {camel(path)}, which cannot be removed")
+        name, value = _REMOVED[path]
+        values[name] = value
+    return values
+
+
 def update_of_one(request: changes_pb.UpdateTransactionRequest) -> Update:
     """The same, which must say of which transaction: over gRPC it may have been left out."""
     if not request.id:
@@ -101,7 +106,7 @@ def update_of_one(request: changes_pb.UpdateTransactionRequest) -> Update:
 def updates(request: bulk_pb.BulkUpdateTransactionsRequest) -> tuple[str, Sequence[Update]]:
     """Where the request has the changes, and what they are."""
     if request.updates:
-        if request.ids or request.HasField("set"):
+        if request.ids or request.HasField("set") or request.set_mask.paths:
             raise InvalidRequest.of("updates", "must be left out, or ids and set must")
         found = [
             _at(f"updates[{index}].", update, each) for index, each in enumerate(request.updates)
@@ -114,12 +119,14 @@ def updates(request: bulk_pb.BulkUpdateTransactionsRequest) -> tuple[str, Sequen
         return "updates", found
     if not request.ids:
         raise InvalidRequest.of("ids", "is required, or updates is")
-    if not request.HasField("set"):
-        raise InvalidRequest.of("set", "is required with ids")
+    if not request.HasField("set") and not request.set_mask.paths:
+        raise InvalidRequest.of("set", "is required with ids, or updateMask is")
+    _removed(request.set_mask.paths)  # named as the request has it
     for field, _ in request.set.ListFields():
         if field.name in _OF_ONE:
             problem = "must be left out: it is of one transaction"
             raise InvalidRequest.of(f"set.{field.json_name}", problem)
+    request.set.update_mask.paths.extend(request.set_mask.paths)
     changes = _at("set.", update, request.set)
     same = [
         Update(id=each.lower(), changes=changes.changes, unlock=changes.unlock)
@@ -255,6 +262,8 @@ def changes_request(request: lists_pb.ListTransactionsRequest) -> ListRequest:
 
 def _sealed(request: Any) -> SealedFilter:
     q = needed(request.q, "q") if request.HasField("q") else None
+    if q is not None and len(q) < _LEAST_TEXT:
+        raise InvalidRequest.of("q", f"must have at least {_LEAST_TEXT} characters")
     found = sealed_filter(
         q,
         request.min_amount if request.HasField("min_amount") else None,
