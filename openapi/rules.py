@@ -128,7 +128,9 @@ def _mask_paths(field: FieldDescriptor) -> list[str]:
         raise TypeError(f"{field.full_name} is in no message")
     for name in getattr(rules_of(field).field_mask, "in"):
         paths.append(name)
-        message = request.fields_by_name[name].message_type
+        # A mask may be about the fields of another message, which are named whole.
+        own = request.fields_by_name.get(name)
+        message = own.message_type if own is not None else None
         paths += [f"{name}.{inner.name}" for inner in (message.fields if message else ())]
     return paths
 

@@ -59,7 +59,7 @@ def details(
     reported: amounts.Money | None = None,
 ) -> account_details_pb2.AccountDetails:
     balances = {"current": account.balance, "reconciled": account.reconciled}
-    # What the account's revision does not move with.
+    # The account's revision does not move with these.
     beside = [each.etag for each in transactions if "-" in each.etag]
     if reported is not None:
         balances["reported"] = reported
