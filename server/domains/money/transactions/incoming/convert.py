@@ -86,7 +86,7 @@ def update(request: changes_pb.UpdateTransactionRequest) -> Update:
 
 
 def _removed(paths: Iterable[str]) -> dict[str, Any]:
-    """The values that a mask leaves of the fields it names. Raises InvalidRequest for one that cannot be removed."""
+    """The values that a mask leaves of its fields. Raises InvalidRequest for one that cannot be removed."""
     values = {}
     for path in paths:
         if path not in _REMOVED:
