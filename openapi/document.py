@@ -108,6 +108,12 @@ _PARAMETERS = {
         "Read as `resumeToken`, and comes before it; a browser's EventSource sends it by itself.",
         {},
     ),
+    "x-on-behalf-of": _header_parameter(
+        "x-on-behalf-of",
+        "The `userId` of the user for whom an API key calls, or whose data staff read. In development, as "
+        "long as there are no API keys, it needs neither. Absent: the user who has signed in.",
+        {"pattern": "^[A-Za-z0-9_]{1,64}$"},
+    ),
     "x-request-id": _header_parameter(
         "x-request-id",
         "Names the call in logs, traces and the audit trail; made where absent, and given back.",

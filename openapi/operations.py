@@ -161,6 +161,8 @@ def _streamed(method: Method, message: dict[str, Any]) -> str:
 
 def _headers(method: Method) -> list[dict[str, str]]:
     names = ["x-request-id"]
+    if method.access.may_be_on_behalf:
+        names.append("x-on-behalf-of")
     if method.changes_state:
         names.append("Idempotency-Key")
     if method.is_resumed:

@@ -104,11 +104,15 @@ def many(field: FieldDescriptor, items: Schema) -> Schema:
 def mapped(field: FieldDescriptor, values: Schema) -> Schema:
     """Values by text."""
     rules = rules_of(field).map
+    if rules.values.string.pattern:
+        values = values | {"pattern": rules.values.string.pattern}
     schema: Schema = {"type": "object", "additionalProperties": values}
     if rules.min_pairs:
         schema["minProperties"] = rules.min_pairs
     if rules.max_pairs:
         schema["maxProperties"] = rules.max_pairs
+    if rules.keys.string.pattern:
+        schema["propertyNames"] = {"pattern": rules.keys.string.pattern}
     if rules.keys.string.max_len:
         schema["propertyNames"] = {"maxLength": rules.keys.string.max_len}
     return schema

@@ -63,7 +63,8 @@ def refused_keys(method: Method) -> list[tuple[str | None, str]]:
     if method.access.reach is Reach.PUBLIC:
         return [(new_key(), "UNAUTHENTICATED")]
     if method.access.is_own:  # needs a user, whatever the key
-        return [(None, "UNAUTHENTICATED"), (FIXED[Scope.ADMIN], "UNAUTHENTICATED")]
+        named = "VALIDATION_ERROR" if method.access.may_be_on_behalf else "UNAUTHENTICATED"
+        return [(None, "UNAUTHENTICATED"), (FIXED[Scope.ADMIN], named)]
     small = [(FIXED[scope], "PERMISSION_DENIED") for scope in Scope if scope < method.access.scope]
     return [(None, "UNAUTHENTICATED"), (new_key(), "UNAUTHENTICATED"), *small]
 

@@ -64,15 +64,25 @@ def test_an_operation_says_what_it_is(method: Method) -> None:
     assert reported["x-rate-limit-group"] == method.rate_limit_group
 
 
+def for_a_user(method: Method) -> bool:
+    """Whether a service may make it, and says in a header which user it is about."""
+    users = method.rules.users
+    own = method.access.reach is Reach.SELF and not users.owner
+    return own and not users.in_person and not users.recent_login
+
+
 def _security(method: Method) -> list[dict[str, list[str]]]:
     """The credentials with which a call may be made; the empty one stands for none."""
     scope = method.access.scope.name.lower()
     key: dict[str, list[str]] = {"apiKey": [scope]}
     token: dict[str, list[str]] = {"accessToken": []}
+    behalf = [{"apiKey": ["read" if method.rules.staff_reads else "write"]}]
     of_reach: dict[Reach, list[dict[str, list[str]]]] = {
         Reach.PUBLIC: [{}],
         Reach.NONE: [key],
-        Reach.SELF: [key, token] if method.rules.users.owner else [token],
+        Reach.SELF: [key, token]
+        if method.rules.users.owner
+        else [token, *behalf * for_a_user(method)],
         Reach.ROLE: [key, token],
     }
     return [*of_reach[method.access.reach], *([{}] if method.rules.open_without_keys else [])]
@@ -83,6 +93,8 @@ def test_errors_are_those_of_the_contract(method: Method) -> None:
     codes = {*COMMON, *reasons(method)}
     if method.changes_state:
         codes.add("IDEMPOTENCY_KEY_REUSED")
+    if for_a_user(method):
+        codes.add("USER_NOT_FOUND")
     expected = {str(STATUSES[code][1]): set[str]() for code in codes} | PROTOCOL
     for code in codes:
         expected[str(STATUSES[code][1])].add(code)
@@ -90,6 +102,8 @@ def test_errors_are_those_of_the_contract(method: Method) -> None:
     found = {
         status: of for status, of in operation(method)["responses"].items() if status != success
     }
+    has_tag = method.verb == "get" and method.shows_etag
+    assert bool(found.pop("304", None)) == has_tag, "for those who have it already"
     assert found.keys() == expected.keys()
     for status, reference in found.items():
         content = resolved(reference)["content"]["application/json"]
@@ -118,18 +132,19 @@ def test_parameters_are_the_fields_that_come_without_a_body(method: Method) -> N
         for parameter in map(resolved, operation(method)["parameters"])
     }
     expected = {
-        ("path" if field.name in method.path_fields else "query", camel(field.name)): field
+        ("path" if field.name in method.path_fields else "query", field.json_name): field
         for field in method.request.fields
         if field.name in method.path_fields or field in method.query_fields.values()
     }
     headers = {name for place, name in found if place == "header"}
     assert {key for key in found if key[0] != "header"} == expected.keys()
     assert ("Idempotency-Key" in headers) == method.changes_state
+    assert ("x-on-behalf-of" in headers) == for_a_user(method)
     assert ("Last-Event-ID" in headers) == (
         method.rules.stream_form == rules_pb2.STREAM_FORM_SERVER_SENT_EVENTS
     )
     for key, field in expected.items():
-        assert found[key]["required"] == needed(field)
+        assert found[key]["required"] == (key[0] == "path" or needed(field))
         assert found[key]["description"]
         assert_bounds(found[key]["schema"], field)
 
@@ -164,24 +179,43 @@ def needed(field: FieldDescriptor) -> bool:
     if field.is_repeated:
         of = rules(field)
         return bool(of.repeated.min_items) and not of.ignore
-    return bool(rules(field).required) or not field.has_presence
+    return bool(rules(field).required) or not (field.has_presence or rules(field).ignore)
 
 
 def assert_sent(reference: dict[str, Any], fields: list[FieldDescriptor]) -> None:
     schema = resolved(reference)
     assert schema["additionalProperties"] is False
-    assert schema["properties"].keys() == {camel(field.name) for field in fields}
-    assert set(schema.get("required", ())) == {camel(f.name) for f in fields if needed(f)}
+    assert schema["properties"].keys() == {field.json_name for field in fields}
+    assert set(schema.get("required", ())) == {f.json_name for f in fields if needed(f)}
     for field in fields:
-        reported = schema["properties"][camel(field.name)]
+        reported = schema["properties"][field.json_name]
         assert reported["description"], field.full_name
+        assert takes_null(reported) != needed(field), "null is as not sent"
         if field.message_type is None or field.message_type.full_name in MASKS:
-            assert takes_null(reported) != needed(field), "null is as not sent"
             assert_bounds(reported, field)
+        elif field.message_type.GetOptions().map_entry:
+            keys = rules(field).map.keys.string
+            (reported, *_) = reported.get("anyOf", [reported])
+            assert reported["maxProperties"] == rules(field).map.max_pairs
+            assert reported["propertyNames"] == {"pattern": keys.pattern}
+            assert_text(reported["additionalProperties"], rules(field).map.values.string, field)
         else:
-            inner, nothing = reported["anyOf"]
-            assert nothing == {"type": "null"}
-            assert_sent(inner, list(field.message_type.fields))
+            assert_inner(reported, field)
+
+
+def assert_inner(schema: dict[str, Any], field: FieldDescriptor) -> None:
+    """The schema of an object inside of a request, or of a list of such."""
+    message = field.message_type
+    assert message is not None
+    (of_it, *_) = schema.get("anyOf", [schema])
+    if field.is_repeated:
+        most = rules(field).repeated
+        assert (of_it.get("minItems", 0), of_it.get("maxItems", 0)) == (
+            most.min_items,
+            most.max_items,
+        )
+        of_it = of_it["items"]
+    assert_sent(of_it, list(message.fields))
 
 
 def takes_null(schema: dict[str, Any]) -> bool:
@@ -256,12 +290,12 @@ def assert_got(
     seen.add(message.full_name)
     schema = resolved(reference)
     assert "additionalProperties" not in schema, "replies may gain fields"
-    names = {camel(field.name) for field in message.fields}
+    names = {field.json_name for field in message.fields}
     assert schema["properties"].keys() == names.union(envelope)
-    always = {camel(f.name) for f in message.fields if not f.has_presence or rules(f).required}
+    always = {f.json_name for f in message.fields if not f.has_presence or rules(f).required}
     assert set(schema.get("required", ())) == always.union(envelope)
     for field in message.fields:
-        reported = schema["properties"][camel(field.name)]
+        reported = schema["properties"][field.json_name]
         assert reported["description"], field.full_name
         inner = reported.get("items", reported)
         if field.message_type is None:

@@ -18,7 +18,13 @@ from server.core.authorization import (
     may_reach,
 )
 from server.core.clock import utc_now
-from server.core.errors import ApiError, PermissionDenied, RecentLoginRequired, Unauthenticated
+from server.core.errors import (
+    ApiError,
+    InvalidRequest,
+    PermissionDenied,
+    RecentLoginRequired,
+    Unauthenticated,
+)
 from server.core.principals import NOBODY, Principal, Represented, Role, SignedIn
 
 NOW = utc_now()
@@ -79,8 +85,9 @@ def test_these_are_let_in(access: Access, principal: Principal) -> None:
     [
         (keys_only, ANN, PermissionDenied),
         (keys_only, WRITE_FOR_ANN, PermissionDenied),
-        (own, READ, Unauthenticated),
-        (own, ADMIN, Unauthenticated),
+        (own, READ, InvalidRequest),  # for whom?
+        (own, ADMIN, InvalidRequest),
+        (own_change, ADMIN, Unauthenticated),
         (own, READ_FOR_ANN, PermissionDenied),
         (own_change, WRITE_FOR_ANN, PermissionDenied),
         (change, READ, PermissionDenied),
