@@ -52,6 +52,29 @@ def test_every_call_of_the_contract_has_a_command() -> None:
         assert f'"{method.name}"' in source, method.name
 
 
+# At the beginning of a line or of a span of code, or behind a pipe; up to what is the shell's.
+_NAMED = re.compile(r"(?:^|[`|] ?)(?:\.venv/bin/)?finlink ([a-z][^`|\n]*)", re.MULTILINE)
+_MADE_UP = "users avatar"
+
+
+def test_documents_name_commands_and_options_that_exist() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("server/**/README.md")]
+    named = [found for page in pages for found in _NAMED.findall(page.read_text())]
+    assert len(named) > 20
+    for text in set(named) - {_MADE_UP}:
+        words = tuple(shlex.split(text.rstrip("\\ "), comments=True))
+        if any(path[: len(words)] == words for path in COMMANDS):
+            continue
+        paths = [path for path in COMMANDS if words[: len(path)] == path]
+        assert paths, f"finlink {text}"
+        options = {
+            option
+            for each in COMMANDS[paths[0]].params
+            for option in (*each.opts, *each.secondary_opts)
+        }
+        assert {word for word in words if word.startswith("--")} <= options, f"finlink {text}"
+
+
 def test_hints_are_about_what_there_is() -> None:
     hints = commands.hints(ROOT / "protos")
     assert hints["commands"].keys() <= {method.name for method in policy.METHODS.values()}

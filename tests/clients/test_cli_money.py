@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -13,8 +14,10 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from rich.cells import cell_len
 
+from server.core.errors import ApiError, InvalidRequest
+from server.rpc.status import STATUSES, grpc_details
 from tests.clients.command_line import Outcome
-from tests.clients.scripted import Script
+from tests.clients.scripted import Failure, Script
 
 Run: TypeAlias = Callable[..., Outcome]
 
@@ -223,7 +226,90 @@ def test_a_month_with_nothing(run: Run) -> None:
     outcome = run("transactions", "month", "2026-02", ListTransactions=[{"pagination": {}}])
     assert outcome.out == "Nothing was spent or earned in 2026-02.\n"
     wrong = run("transactions", "month", "2026-13")
-    assert (wrong.code, "MONTH must be as 2026-11" in wrong.err) == (2, True)
+    assert (wrong.code, "MONTH must be a year and month, as 2026-11" in wrong.err) == (2, True)
+    pages = [{"transactions": TRANSACTIONS, "pagination": {}}]
+    other = run("transactions", "month", "2026-11", "--currency", "usd", ListTransactions=pages)
+    assert other.out.splitlines() == [
+        "Nothing was spent or earned in 2026-11 in USD.",
+        "",
+        "There is more in EUR, INR: --currency.",
+    ]
+
+
+def test_without_a_month_it_is_the_present_one(run: Run, script: Script) -> None:
+    began = datetime.now().astimezone()
+    outcome = run("transactions", "month", ListTransactions=[{"pagination": {}}])
+    months = {f"{day:%Y-%m}" for day in (datetime.now().astimezone(), began)}
+    assert outcome.out in {f"Nothing was spent or earned in {month}.\n" for month in months}
+    assert any(f"{month}-01".encode() in script.received[0].request for month in months)
+
+
+def test_a_service_names_the_user(
+    run: Run, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("accounts", "list", "--on-behalf-of", "asha", ListAccounts=[{"accounts": ACCOUNTS}])
+    monkeypatch.setenv("FINLINK_ON_BEHALF_OF", "ravi")
+    run("accounts", "list", ListAccounts=[{"accounts": ACCOUNTS}])
+    named = [each.metadata.get("x-on-behalf-of") for each in script.received]
+    assert named == ["asha", "ravi"]
+
+
+def test_transactions_of_an_account_have_its_balance_after_each(run: Run) -> None:
+    rows = [
+        {**each, "balanceAfter": inr(f"{100000 - place}.00")}
+        for place, each in enumerate(TRANSACTIONS[2:5])
+    ]
+    page = {"transactions": [TRANSACTIONS[0], *rows], "pagination": {}}
+    replies = {"ListAccountTransactions": [page], "ListAccounts": [{"accounts": ACCOUNTS}, {}]}
+    lines = run("accounts", "transactions", BANK, **replies).out.splitlines()
+    assert lines[0].split()[:4] == ["date", "amount", "balance", "what"]
+    assert "Swiggy (pending)" in lines[1]
+    assert "-1,000.00 INR  100,000.00  Card payment" in lines[2]
+    assert "  100.00 INR   99,999.00  Zomato" in lines[3]
+
+
+def test_an_error_has_its_facts(finlink: Run, script: Script) -> None:
+    error = ApiError("The category is used: send moveTo", metadata={"transactions": "3"})
+    error.code = "CATEGORY_IN_USE"
+    failure = Failure(STATUSES[error.code][0], error.message, grpc_details(error))
+    script.replies["DeleteCategory"].extend([failure, failure])
+    words = ("categories", "delete", FOOD, "--yes", "--address", script.address)
+    shown = "finlink: The category is used: send --move-to:\n  transactions: 3"
+    assert finlink(*words).err.strip() == shown
+    assert finlink(*words, "--json").error["metadata"] == {"transactions": "3"}
+
+
+def test_who_is_meant_is_asked_for(finlink: Run, script: Script) -> None:
+    """Of somebody without a credential, and of a service."""
+    said = "sign in as the user with 'finlink login'."
+    unnamed = ApiError("This call is about one user: send x-on-behalf-of: USER_ID, or sign in")
+    unnamed.code = "UNAUTHENTICATED"
+    required = InvalidRequest.of(
+        "X-On-Behalf-Of", "is required of an API key: the userId of a user"
+    )
+    script.replies["ListAccounts"].extend(
+        Failure(STATUSES[each.code][0], each.message, grpc_details(each))
+        for each in (unnamed, required)
+    )
+    words = ("accounts", "list", "--address", script.address)
+    assert finlink(*words).err == (
+        f"finlink: this command is about one user. Name the user with --on-behalf-of, or {said}\n"
+    )
+    lines = finlink(*words).err.splitlines()
+    assert lines[1] == "  --on-behalf-of: is required of an API key: the userId of a user"
+    assert lines[2].endswith(said)
+
+
+def test_the_items_of_a_budget_have_the_names_of_their_categories(run: Run) -> None:
+    planned = [
+        {"id": "1" * 24, "categoryId": SNACKS, "amount": inr("800.00"), "alertPercents": [80, 100]},
+        {"id": "2" * 24, "categoryId": RENT, "amount": inr("15000.00"), "rollover": "surplus"},
+    ]
+    lines = run("budgets", "items", BUDGET, ListBudgetItems=[{"items": planned}]).out.splitlines()
+    assert lines[0].split()[:3] == ["category", "amount", "currency"]
+    assert "Food / Snacks" in lines[1]
+    assert "   800.00  INR" in lines[1]
+    assert "15,000.00  INR       surplus" in lines[2]
 
 
 def test_a_budget_is_shown_as_bars(run: Run) -> None:
@@ -236,9 +322,9 @@ def test_a_budget_is_shown_as_bars(run: Run) -> None:
     assert rent.endswith("100.0 % warning")
     assert snacks.endswith("150.0 % over")
     assert wages.endswith("–")
-    assert together.startswith("in all")
+    assert together.startswith("total")
     assert rent.count("█") == snacks.count("█") > food.count("█") > wages.count("█") == 0
-    assert "outside of the budget: no category 310.00" in lines
+    assert "not in the budget: no category 310.00" in lines
     assert "without an exchange rate: 12.00 AED" in lines
     assert lines[-1] == "The exchange rates are those of 2026-10-30."
     given = run("budgets", "analyze", BUDGET, "--json", AnalyzeBudget=[ANALYSIS]).json

@@ -1,4 +1,4 @@
-"""`finlink budgets analyze`: a budget against what was spent, as bars."""
+"""`finlink budgets items` and `analyze`: with names of categories, and the spending as bars."""
 
 from __future__ import annotations
 
@@ -13,6 +13,35 @@ from finlink_cli.command import command
 _NARROW = 24  # columns for names, at most
 _BARS = 24
 _BESIDE = 24  # columns that percentage and status take
+_COLUMNS = ("category", "amount", "currency", "rollover", "alert percents", "id")
+
+
+@command(
+    "budgets items",
+    rpc="ListBudgetItems",
+    example="finlink budgets items 65a5072e9f1c2b3d4e5f60a0",
+)
+def items(cli: Cli, request: Any) -> None:
+    """Lists the items of a budget: how much of which category is planned for a period."""
+    data = output.to_json(rpcs.named(cli, "ListBudgetItems")(request).data)
+    if cli.as_json:
+        cli.put(data)
+        return
+    rows = data["items"]
+    names = money.categories(cli) if rows else {}
+    amounts = money.aligned(money.text(each["amount"]) for each in rows)
+    shown = [
+        {
+            "category": names.get(each["categoryId"], each["categoryId"]),
+            "amount": amount,
+            "currency": each["amount"]["currency"],
+            "rollover": each.get("rollover"),
+            "alert percents": each["alertPercents"],
+            "id": each["id"],
+        }
+        for each, amount in zip(rows, amounts, strict=True)
+    ]
+    cli.table("items", shown, _COLUMNS)
 
 
 @command(
@@ -21,7 +50,7 @@ _BESIDE = 24  # columns that percentage and status take
     example="finlink budgets analyze 65a5072e9f1c2b3d4e5f60a0 --periods 3",
 )
 def analyze(cli: Cli, request: Any) -> None:
-    """Compares a budget with what was spent: a bar for each item, full if all of it is spent."""
+    """Compares a budget with the spending: a bar for each item, full once all of it is spent."""
     data = output.to_json(rpcs.named(cli, "AnalyzeBudget")(request).data)
     if cli.as_json:
         cli.put(data)
@@ -47,9 +76,9 @@ def _lines(
         (names.get(each["categoryId"], each["categoryId"]), each, each["status"])
         for each in period["items"]
     ]
-    rows.append(("in all", period["totals"], ""))
-    spent = money.aligned(_amount(each["spent"]) for _, each, _ in rows)
-    available = money.aligned(_amount(each["available"]) for _, each, _ in rows)
+    rows.append(("total", period["totals"], ""))
+    spent = money.aligned(money.text(each["spent"]) for _, each, _ in rows)
+    available = money.aligned(money.text(each["available"]) for _, each, _ in rows)
     texts = [output.safe(name) for name, _, _ in rows]
     margin = min(max(map(len, texts)), _NARROW)
     space = width - margin - len(spent[0]) - len(available[0]) - _BESIDE
@@ -61,17 +90,13 @@ def _lines(
         marked = "" if status == "ok" else status
         line = f"{short:<{margin}} {used} of {whole} {bar:<{space}} {percent:>8} {marked}"
         yield line.rstrip()
-    yield f"income {_amount(period['income'])}"
+    yield f"income {money.text(period['income'])}"
     for each in period["unbudgeted"]:
         name = names.get(each.get("categoryId", ""), money.NO_CATEGORY)
-        yield f"outside of the budget: {output.safe(name)} {_amount(each['spent'])}"
+        yield f"not in the budget: {output.safe(name)} {money.text(each['spent'])}"
     for each in period["unconverted"]:
-        yield f"without an exchange rate: {_amount(each)} {each['currency']}"
+        yield f"without an exchange rate: {money.text(each)} {each['currency']}"
 
 
 def _number(amount: output.Json) -> Decimal:
     return Decimal(amount["value"])
-
-
-def _amount(amount: output.Json) -> str:
-    return money.shown(_number(amount), amount["currency"])

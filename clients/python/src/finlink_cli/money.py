@@ -16,12 +16,12 @@ NO_CATEGORY = "no category"
 
 
 def accounts(cli: Cli) -> dict[str, output.Json]:
-    """All accounts by id, those put away, too."""
+    """All accounts by id, archived ones included."""
     return _by_id(cli, "ListAccounts", "accounts", "accountId")
 
 
 def categories(cli: Cli) -> dict[str, str]:
-    """The names of all categories by id; one below another has that one's name before its own."""
+    """The names of all categories by id. The name of a category's parent comes before its own."""
     found = _by_id(cli, "ListCategories", "categories", "id")
     names = {}
     for identifier, each in found.items():
@@ -39,9 +39,14 @@ def _by_id(cli: Cli, method: str, name: str, key: str) -> dict[str, output.Json]
 
 
 def signed(transaction: output.Json) -> Decimal:
-    """The amount as the account has it: what goes out is below zero."""
+    """The amount as it moves the balance: outflows are negative."""
     value = Decimal(transaction["amount"]["value"])
     return value if transaction.get("direction") == "in" else -value
+
+
+def text(amount: output.Json) -> str:
+    """An amount of the contract, see `shown`."""
+    return shown(Decimal(amount["value"]), amount["currency"])
 
 
 def shown(amount: Decimal, currency: str) -> str:
@@ -51,7 +56,7 @@ def shown(amount: Decimal, currency: str) -> str:
 
 
 def aligned(amounts: Iterable[str]) -> list[str]:
-    """The same, so that their last digits are below each other."""
+    """The amounts padded on the left to one width, for a column."""
     texts = list(amounts)
     width = max(map(len, texts), default=0)
     return [each.rjust(width) for each in texts]
@@ -67,7 +72,7 @@ def parts(transaction: output.Json) -> Iterator[tuple[str | None, Decimal]]:
 
 
 def totals(rows: Iterable[output.Json]) -> dict[str, Decimal]:
-    """The sums of balances by currency, without accounts that count in no net worth."""
+    """The sums of balances by currency, without accounts that are not in the net worth."""
     found: dict[str, Decimal] = {}
     for row in rows:
         if row["inNetWorth"]:
@@ -79,6 +84,6 @@ def totals(rows: Iterable[output.Json]) -> dict[str, Decimal]:
 
 
 def most_used(transactions: Sequence[Mapping[str, Any]]) -> str | None:
-    """The currency that most of them are in."""
+    """The currency of most of them; None without any."""
     counted = Counter(each["amount"]["currency"] for each in transactions)
     return counted.most_common(1)[0][0] if counted else None

@@ -1,4 +1,4 @@
-"""A month of transactions: what was spent on each day and by category, as a plot and as facts."""
+"""The spending of a month, by day and by category: as a plot, and as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def days_of(month: str) -> tuple[str, str]:
 
 
 def counts(transaction: output.Json) -> bool:
-    """Whether it is spending or income that analytics count."""
+    """Whether it is spending or income that analytics include."""
     kind = transaction["kind"]
     return (
         (kind in _SPENDING or kind == "income")
@@ -39,7 +39,7 @@ def counts(transaction: output.Json) -> bool:
 class Month:
     name: str  # as 2026-11
     currency: str
-    rows: Sequence[output.Json]  # all that count, in that currency
+    rows: Sequence[output.Json]  # spending and income of the month in that currency
 
     @cached_property
     def days(self) -> list[Decimal]:

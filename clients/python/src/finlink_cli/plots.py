@@ -1,4 +1,4 @@
-"""Plots in a terminal: columns over days, and bars beside names. Values are never below what is drawn."""
+"""Plots in a terminal: columns over days, and bars beside names."""
 
 from __future__ import annotations
 

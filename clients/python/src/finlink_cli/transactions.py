@@ -1,9 +1,10 @@
-"""`finlink transactions`: lists with the names of accounts and categories, and a month as a plot."""
+"""`finlink transactions` and `accounts transactions`: with names in place of ids, and a month as a plot."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -15,8 +16,9 @@ from finlink_cli.failures import wrong_usage
 from finlink_cli.parameters import All
 
 _COLUMNS = ("date", "amount", "what", "category", "account", "status", "id")
+_OF_ACCOUNT = ("date", "amount", "balance", "what", "category", "status", "id")
 _PAGE = 500
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])")
 
 
 @command(
@@ -26,28 +28,42 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 )
 def list_transactions(cli: Cli, request: Any, everything: All = False) -> None:
     """Lists transactions, newest first. Outflows are negative."""
-    call = rpcs.named(cli, "ListTransactions")
+    _list(cli, "ListTransactions", request, _COLUMNS, everything=everything)
+
+
+@command(
+    "accounts transactions",
+    rpc="ListAccountTransactions",
+    example="finlink accounts transactions 65a5072e9f1c2b3d4e5f6090 --from-date 2026-11-01",
+)
+def list_account_transactions(cli: Cli, request: Any, everything: All = False) -> None:
+    """Lists an account's transactions, newest first, with the balance after each. Outflows are negative."""
+    _list(cli, "ListAccountTransactions", request, _OF_ACCOUNT, everything=everything)
+
+
+def _list(cli: Cli, method: str, request: Any, columns: Sequence[str], *, everything: bool) -> None:
+    call = rpcs.named(cli, method)
     if cli.as_json:
         replies.show_list(cli, call, request, everything=everything)
         return
     if everything:
-        rows, token = list(_all(cli, request)), None
+        rows, token = list(_all(cli, method, request)), None
     else:
         data = output.to_json(call(request).data)
         rows, token = data["transactions"], data["pagination"].get("nextPageToken")
     there = [each for each in rows if not each.get("deleted")]
-    cli.table("transactions", _shown(cli, there), _COLUMNS)
+    cli.table("transactions", _shown(cli, there), columns)
     if len(there) < len(rows):
         cli.say(f"\n{len(rows) - len(there)} were deleted: --json has them.")
     if token:
         cli.screen.print(f"\nThere are more: --all, or\n--page-token {token}", soft_wrap=True)
 
 
-def _all(cli: Cli, request: Any) -> Iterator[output.Json]:
+def _all(cli: Cli, method: str, request: Any) -> Iterator[output.Json]:
     from finlink_client.paging import pages_blocking
 
     count = 0
-    call: Any = rpcs.named(cli, "ListTransactions")
+    call: Any = rpcs.named(cli, method)
     with cli.progress("Fetching") as note:
         for page in pages_blocking(call, request, None):
             found = output.to_json(page.data)["transactions"]
@@ -64,17 +80,21 @@ def _shown(cli: Cli, rows: list[output.Json]) -> list[output.Json]:
         f"{money.shown(money.signed(each), each['amount']['currency'])} {each['amount']['currency']}"
         for each in rows
     )
+    balances = money.aligned(
+        money.text(each["balanceAfter"]) if "balanceAfter" in each else "" for each in rows
+    )
     return [
         {
             "date": each["date"],
             "amount": amount,
+            "balance": balance if balance.strip() else None,
             "what": _what(each),
             "category": _category(each, categories),
             "account": accounts.get(each["accountId"], {}).get("name", each["accountId"]),
             "status": each["status"],
             "id": each["id"],
         }
-        for each, amount in zip(rows, amounts, strict=True)
+        for each, amount, balance in zip(rows, amounts, balances, strict=True)
     ]
 
 
@@ -95,7 +115,12 @@ def _category(transaction: output.Json, categories: dict[str, str]) -> str | Non
 @command("transactions month", example="finlink transactions month 2026-11 --currency INR")
 def month(
     cli: Cli,
-    month: Annotated[str, typer.Argument(metavar="MONTH", help="As 2026-11.")],
+    month: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MONTH", help="As 2026-11. Default: this month.", show_default=False
+        ),
+    ] = None,
     account: Annotated[
         list[str] | None, typer.Option(help="Only of this account, by id. May be repeated.")
     ] = None,
@@ -103,13 +128,13 @@ def month(
         str | None, typer.Option(help="Only in this currency. Default: the one used most.")
     ] = None,
 ) -> None:
-    """Plots what was spent on each day of a month, and sums it up by category.
+    """Plots the spending of each day of a month, and sums it up by category.
 
-    Refunds lessen what was spent. Transfers, and transactions that are pending or left out of analytics, do
-    not count.
+    Refunds lessen it. Transfers, and transactions that are pending or left out of analytics, do not count.
     """
+    month = month or f"{datetime.now().astimezone():%Y-%m}"
     if not _MONTH.fullmatch(month):
-        raise wrong_usage(f"MONTH must be as 2026-11, not {month}")
+        raise wrong_usage(f"MONTH must be a year and month, as 2026-11, not {month}")
     first, last = months.days_of(month)
     request = rpcs.blank(
         contract.find("ListTransactions"),
@@ -118,23 +143,20 @@ def month(
         from_date=first,
         to_date=last,
     )
-    rows = [each for each in _all(cli, request) if months.counts(each)]
-    used = currency or money.most_used(rows)
-    if used is None:
-        found = months.Month(month, "", [])
-    else:
-        found = months.Month(
-            month, used, [each for each in rows if each["amount"]["currency"] == used]
-        )
-    names = money.categories(cli) if found.rows else {}
+    rows = [each for each in _all(cli, "ListTransactions", request) if months.counts(each)]
+    used = currency.upper() if currency else money.most_used(rows)
+    of_it = [each for each in rows if each["amount"]["currency"] == used]
+    found = months.Month(month, used or "", of_it)
+    names = money.categories(cli) if of_it else {}
     if cli.as_json:
         cli.put(found.facts(names))
         return
-    if not found.rows:
-        cli.say(f"Nothing was spent or earned in {month}.")
-        return
-    for line in found.plot(names, cli.screen.width):
-        cli.say(line)
+    if not of_it:
+        in_it = f" in {used}" if used else ""
+        cli.say(f"Nothing was spent or earned in {month}{in_it}.")
+    else:
+        for line in found.plot(names, cli.screen.width):
+            cli.say(line)
     others = sorted({each["amount"]["currency"] for each in rows} - {used})
     if others:
         cli.say(f"\nThere is more in {', '.join(others)}: --currency.")
