@@ -198,6 +198,39 @@ async def rates_old(site: Monitored) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def posting_fails(site: Monitored) -> AsyncIterator[None]:
+    """Of more connectors than may fail at times: the data keys of their records are away."""
+    async with site.caller() as api, step.database(site.ground.stack) as documents:
+        made = await connectors(api, 8)
+        keys, of_records = (
+            documents["data_keys"],
+            {"owner": {"$in": [f"records/{each}" for each in made]}},
+        )
+        kept = await keys.find(of_records).to_list(None)
+        assert len(kept) == len(made)
+        postings = documents["record_postings"]
+
+        async def are_put_off() -> bool:
+            later = {
+                "_id": {"$in": made},
+                "dueAt": {"$gt": datetime.now(UTC) + timedelta(seconds=20)},
+            }
+            return await postings.count_documents({**later, "leasedAt": {"$exists": False}}) == len(
+                made
+            )
+
+        async def fail() -> None:
+            await _post_again(documents, made)
+            await step.eventually(are_put_off, "postings that failed")
+
+        await keys.delete_many(of_records)
+        async with under(fail):
+            yield
+        await keys.insert_many(kept)
+        await _post_again(documents, made)
+
+
+@asynccontextmanager
 async def tokens_stolen(site: Monitored) -> AsyncIterator[None]:
     """Of several sessions of one user."""
     async with site.channel(site.worker_address(1)) as channel:
@@ -248,7 +281,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     mongodb_away: {"FinlinkNoHealthyServer", "FinlinkErrors"},
     platform_away: {"FinlinkPlatformDown", "FinlinkSyncsFail"},
     workers_behind: {"FinlinkSyncsLate"},
-    workers_hang: {"FinlinkNobodySyncs", "FinlinkPostingsLate"},
+    workers_hang: {"FinlinkNobodySyncs", "FinlinkPostingLate"},
     logins_refused: {"FinlinkSuspicious"},
     too_many_sign_in: {"FinlinkPasswordsOverloaded"},
     tokens_stolen: {"FinlinkTokensReused"},
@@ -257,6 +290,7 @@ CAUSES: Mapping[Cause, set[str]] = {
     money_differs: {"FinlinkMoneyDiffers"},
     erasure_stuck: {"FinlinkMoneyNotErased"},
     rates_old: {"FinlinkExchangeRatesOld"},
+    posting_fails: {"FinlinkPostingFails"},
     mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -267,7 +301,7 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
     (too_many_sign_in, tokens_stolen, sms_used_up, provider_away),
-    (money_differs, erasure_stuck, rates_old),
+    (money_differs, erasure_stuck, rates_old, posting_fails),
     (workers_hang,),
     (mail_server_hangs,),
     (workers_die, server_dies),
@@ -334,6 +368,16 @@ async def spending(api: httpx.AsyncClient) -> None:
 
 async def sample_is_due(documents: step.Documents) -> None:
     await documents["money_checks"].update_one({"_id": "sample"}, {"$set": {"startedAt": _EVER}})
+
+
+async def _post_again(documents: step.Documents, made: Sequence[str]) -> None:
+    """A row of each connector is as if it were new."""
+    for each in made:
+        of_it = {"connectorId": each, "dataType": "transactions"}
+        await documents["records"].update_one(of_it, {"$set": {"unposted": True}})
+        await documents["record_postings"].update_one(
+            {"_id": each}, {"$set": {"dueAt": datetime.now(UTC)}}, upsert=True
+        )
 
 
 async def connectors(api: httpx.AsyncClient, count: int, platform: str = "fi_money") -> list[str]:

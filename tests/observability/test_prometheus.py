@@ -55,12 +55,13 @@ async def test_each_panel_shows_something_and_each_metric_is_seen(
         # Of workers that die or hang as they sync; the alerts about them are caused with it.
         return missing <= {
             "finlink_syncs_abandoned", "finlink_sync_overdue_seconds", "finlink_delivery_overdue_seconds",
-            "finlink_posting_lag_seconds", "finlink_posting_failures",
+            "finlink_posting_lag_seconds",
         }  # fmt: skip
 
     async with (
         causes.money_differs(site),
         causes.erasure_stuck(site),
+        causes.posting_fails(site),
         under(partial(everything_happens, site)),
     ):
         for title, expression in prometheus.panels():

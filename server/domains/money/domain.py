@@ -166,7 +166,7 @@ def build(kernel: Kernel, others: Sequence[Parts]) -> Parts:
             Background("recount a sample of ledgers", sampling.sample_due, CHECK_SECONDS),
         ],
         dependents=[MoneyDependents(book, erasures)],
-        checks=[HealthCheck("money", sampling.health)],
+        checks=[HealthCheck("money", sampling.health), HealthCheck("jobs", posting.poster.health)],
         exporters=[
             category_service,
             account_service,

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from server.core.errors import ApiError, SessionEnded
+from server.core.health import Finding, behind
 from server.domains.money.ledger.model import MoneyOwner
 from server.domains.money.posting import metrics
 from server.domains.money.posting.posting import Left, Posting
@@ -38,9 +39,20 @@ class Poster:
             _log.info("posting lost its lease", connector_id=job.item.id)
 
     async def report_lag(self) -> None:
+        metrics.LAG.set(max(0.0, (await self._lag()).total_seconds()))
+
+    async def health(self) -> Finding:
+        """Whether workers take what connectors have brought. A first walk over old records takes a while."""
+        return behind(
+            await self._lag(),
+            "Records that were synced wait to be posted",
+            degraded=timedelta(minutes=1),
+            failing=timedelta(minutes=10),
+        )
+
+    async def _lag(self) -> timedelta:
         since = await self._tools.feed.due_since()
-        waited = None if since is None else self._tools.clock.now() - since
-        metrics.LAG.set(0 if waited is None else max(0.0, waited.total_seconds()))
+        return timedelta(0) if since is None else self._tools.clock.now() - since
 
     async def _work(self, job: Job[FedConnector]) -> None:
         try:

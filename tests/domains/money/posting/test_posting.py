@@ -239,6 +239,20 @@ async def test_a_connector_that_fails_has_waited_since_the_first_time(world: Pos
     assert len(await world.all()) == 2
 
 
+async def test_health_and_metrics_say_how_long_records_wait(world: PostingWorld) -> None:
+    poster, postings = world.worker.poster, world.database.collection("record_postings")
+    assert (await poster.health()).status == "ok"
+    found = {}
+    for minutes in (0, 5, 11):
+        since = datetime.now(UTC) - timedelta(minutes=minutes)
+        await postings.update_one({"_id": "any"}, {"$set": {"dueAt": since}}, upsert=True)
+        await poster.report_lag()
+        lag = REGISTRY.get_sample_value("finlink_posting_lag_seconds") or 0.0
+        assert minutes * 60 <= lag < minutes * 60 + 50
+        found[minutes] = (await poster.health()).status
+    assert found == {0: "ok", 5: "degraded", 11: "failing"}
+
+
 async def test_what_is_left_of_a_deleted_user_is_erased(world: PostingWorld) -> None:
     await world.make_account()
     category = await world.category()
