@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class ApiError(Exception):
         self.metadata = dict(metadata or {})
         self.retry_after = retry_after
         self.at = datetime.now(UTC)
+
+    @classmethod
+    def about(cls, field: str) -> Self:
+        """The error, with the field that is to blame: one that names something which is not there."""
+        return cls(fields=[FieldError(field, cls.default_message)])
 
 
 class InvalidRequest(ApiError):

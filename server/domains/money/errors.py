@@ -12,7 +12,7 @@ class ExchangeRateNotFound(ApiError):
 
 class LimitReached(ApiError):
     code = "LIMIT_REACHED"
-    default_message = "There are as many as there may be"
+    default_message = "The user has as many of these as allowed"
 
     @classmethod
     def of(cls, limit: int) -> "LimitReached":

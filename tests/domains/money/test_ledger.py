@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date, timedelta
 from functools import partial
@@ -33,6 +34,7 @@ from tests.domains.money.ledger_model import (
 DAY = date(2026, 2, 3)
 LAST = FIRST + timedelta(days=DAYS + 60)
 EVER = (date(1900, 1, 1), date(2100, 1, 1))
+DEADLINE_SECONDS = 60.0  # for writers that conflict, however slow the machine is
 
 
 def new_ids(count: int) -> list[str]:
@@ -54,7 +56,8 @@ async def change(
         await opened.save()
         return opened.rev
 
-    return await book._store.database.transact(run)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    return await book._store.database.transact(run, deadline=deadline)
 
 
 async def given(entries: Iterable[Entry]) -> AsyncIterator[Entry]:

@@ -81,4 +81,4 @@ def _none_taken() -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError:
-        raise AccountExists from None
+        raise AccountExists.about("name") from None

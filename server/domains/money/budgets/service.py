@@ -190,7 +190,7 @@ class BudgetService:
         if account_ids:
             found = await self._accounts.of(change.owner, change.session, list(account_ids))
             if len(found) < len(account_ids):
-                raise AccountNotFound
+                raise AccountNotFound.about("accountIds")
 
 
 def _check(budget: Budget) -> None:

@@ -86,11 +86,11 @@ class BudgetWriter:
     ) -> None:
         found = await self._categories.of(change.owner, change.session, [category_id])
         if not found:
-            raise CategoryNotFound
+            raise CategoryNotFound.about(f"{place}categoryId")
         if found[0].type != "expense":
             raise InvalidRequest.of(f"{place}categoryId", "must be a category of type expense")
         if any(each.category_id == category_id for each in budget.items):
-            raise BudgetItemExists
+            raise BudgetItemExists.about(f"{place}categoryId")
 
 
 def event_of(owner: MoneyOwner, done: str, fields: Sequence[str] = ()) -> Callable[[object], Event]:

@@ -17,4 +17,6 @@ class CategoryInUse(ApiError):
     """`metadata` counts what uses it."""
 
     code = "CATEGORY_IN_USE"
-    default_message = "The category is used: say with moveTo what takes its place"
+    default_message = (
+        "The category is in use: send moveTo with the category that takes its place, or none"
+    )

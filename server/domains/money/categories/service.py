@@ -11,7 +11,7 @@ from server.core.events import Event
 from server.core.idempotency import KeyedReply
 from server.core.model import Changes, changed
 from server.domains.money.categories.documents import opened, sealed
-from server.domains.money.categories.errors import CategoryInUse, CategoryNotFound
+from server.domains.money.categories.errors import CategoryExists, CategoryInUse, CategoryNotFound
 from server.domains.money.categories.model import Category, NewCategory, StoredCategory
 from server.domains.money.categories.store import CategoryStore
 from server.domains.money.categories.tree import below, check_parent, found, place, successor
@@ -192,6 +192,9 @@ class CategoryService:
         parent_id = (into.parent_id or into.id) if into else None
         for each in below(known, gone.id):
             moved = replace(opened(each, change.box), parent_id=parent_id, rev=change.rev)
-            await self._store.replace(sealed(moved, change.owner, change.box), change.session)
+            try:
+                await self._store.replace(sealed(moved, change.owner, change.box), change.session)
+            except CategoryExists:
+                raise CategoryExists.about("moveTo") from None
         for uses in self._uses:
             await uses.follow(change)

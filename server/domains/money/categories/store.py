@@ -60,4 +60,4 @@ def _none_taken() -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError:
-        raise CategoryExists from None
+        raise CategoryExists.about("name") from None

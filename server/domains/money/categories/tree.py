@@ -9,13 +9,15 @@ from server.domains.money.categories.errors import CategoryNotFound
 from server.domains.money.categories.model import Category, StoredCategory
 
 
-def found(known: Iterable[StoredCategory], category_id: str) -> StoredCategory:
-    """Raises CategoryNotFound."""
+def found(
+    known: Iterable[StoredCategory], category_id: str, field: str | None = None
+) -> StoredCategory:
+    """Raises CategoryNotFound; `field` is the one that names it, if that is not the path."""
     wanted = category_id.lower()
     for each in known:
         if each.id == wanted:
             return each
-    raise CategoryNotFound
+    raise CategoryNotFound if field is None else CategoryNotFound.about(field)
 
 
 def below(known: Iterable[StoredCategory], category_id: str) -> list[StoredCategory]:
@@ -26,7 +28,7 @@ def check_parent(known: Sequence[StoredCategory], category: Category) -> None:
     """Raises CategoryNotFound, and InvalidRequest naming `parentId`, unless it may be where it says."""
     if category.parent_id is None:
         return
-    parent = found(known, category.parent_id)
+    parent = found(known, category.parent_id, "parentId")
     if parent.id == category.id:
         raise InvalidRequest.of("parentId", "must be another category")
     if parent.type != category.type:
@@ -41,7 +43,7 @@ def successor(
     known: Sequence[StoredCategory], gone: StoredCategory, category_id: str
 ) -> StoredCategory:
     """The category to take another's place. Raises CategoryNotFound, and InvalidRequest for `moveTo`."""
-    into = found(known, category_id)
+    into = found(known, category_id, "moveTo")
     if gone.id in {into.id, into.parent_id}:
         raise InvalidRequest.of("moveTo", "must not be the category itself, nor below it")
     if into.type != gone.type:

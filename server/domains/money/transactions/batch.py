@@ -51,4 +51,8 @@ def raise_failures(outcome: Outcome, place: str) -> None:
     if outcome.failures:
         first = outcome.failures[0]
         first.error.metadata["index"] = str(first.index)
+        first.error.fields = tuple(
+            FieldError(f"{place}[{first.index}].{each.field}", each.message)
+            for each in first.error.fields
+        )
         raise first.error

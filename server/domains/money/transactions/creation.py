@@ -79,7 +79,10 @@ def created(new: NewTransaction, facts: Facts, making: Making) -> list[Transacti
     )
     if new.to_account_id is None:
         return [made]
-    return [made, _other_leg(new, made, account, facts.open_account(new.to_account_id))]
+    return [
+        made,
+        _other_leg(new, made, account, facts.open_account(new.to_account_id, "toAccountId")),
+    ]
 
 
 def _check_fields(new: NewTransaction) -> None:

@@ -11,6 +11,8 @@ from server.domains.money.accounts.errors import AccountArchived, AccountNotFoun
 from server.domains.money.categories.errors import CategoryNotFound
 from server.domains.money.transactions.model import Amount, Foreign, Kind, Transaction
 
+ACCOUNT, CATEGORY = "accountId", "categoryId"  # fields
+
 # The type of the categories that a kind takes; the others take none.
 CATEGORY_TYPES: Mapping[Kind, str] = {"expense": "expense", "refund": "expense", "income": "income"}
 
@@ -29,17 +31,17 @@ class Facts:
     accounts: Mapping[str, AccountFacts]
     category_types: Mapping[str, str]
 
-    def account(self, account_id: str) -> AccountFacts:
-        """Raises AccountNotFound."""
+    def account(self, account_id: str, field: str = ACCOUNT) -> AccountFacts:
+        """Raises AccountNotFound naming the field."""
         if (account := self.accounts.get(account_id)) is None:
-            raise AccountNotFound
+            raise AccountNotFound.about(field)
         return account
 
-    def open_account(self, account_id: str) -> AccountFacts:
-        """One that takes new transactions. Raises AccountNotFound, AccountArchived."""
-        account = self.account(account_id)
+    def open_account(self, account_id: str, field: str = ACCOUNT) -> AccountFacts:
+        """One that takes new transactions. Raises AccountNotFound, AccountArchived naming the field."""
+        account = self.account(account_id, field)
         if account.archived:
-            raise AccountArchived
+            raise AccountArchived.about(field)
         return account
 
     def there(self, transaction: Transaction | None) -> Transaction | None:
@@ -47,10 +49,10 @@ class Facts:
         known = transaction is not None and transaction.account_id in self.accounts
         return transaction if known else None
 
-    def category_type(self, category_id: str) -> str:
-        """Raises CategoryNotFound."""
+    def category_type(self, category_id: str, field: str = CATEGORY) -> str:
+        """Raises CategoryNotFound naming the field."""
         if (found := self.category_types.get(category_id)) is None:
-            raise CategoryNotFound
+            raise CategoryNotFound.about(field)
         return found
 
     def check_category(self, category_id: str | None, kind: Kind, field: str) -> None:
@@ -62,7 +64,7 @@ class Facts:
             raise InvalidRequest.of(
                 field, f"must be left out: a transaction of kind {kind} has none"
             )
-        if self.category_type(category_id) != wanted:
+        if self.category_type(category_id, field) != wanted:
             raise InvalidRequest.of(
                 field, f"must be a category of type {wanted}, as kind {kind} takes"
             )

@@ -58,7 +58,10 @@ def check_refund(transaction: Transaction, work: Work) -> None:
     """Raises TransactionNotFound, InvalidRequest unless a refund is of an own expense."""
     if transaction.refund_of is None:
         return
-    if work.get(transaction.refund_of).kind != "expense" or transaction.refund_of == transaction.id:
+    refunded = work.find(transaction.refund_of)
+    if refunded is None:
+        raise TransactionNotFound.about("refundOf")
+    if refunded.kind != "expense" or refunded.id == transaction.id:
         raise InvalidRequest.of("refundOf", "must be an expense, and another transaction")
 
 

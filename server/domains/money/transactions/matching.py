@@ -10,7 +10,7 @@ from server.core.clock import Clock
 from server.core.errors import InvalidRequest
 from server.core.idempotency import KeyedReply
 from server.domains.money.ledger.model import MoneyOwner
-from server.domains.money.transactions.errors import TransactionReconciled
+from server.domains.money.transactions.errors import TransactionNotFound, TransactionReconciled
 from server.domains.money.transactions.facts import Facts
 from server.domains.money.transactions.lookups import Lookups, check_known
 from server.domains.money.transactions.marks import TransferMarks
@@ -63,7 +63,9 @@ class TransferMatching:
 
         async def run(work: Work) -> Shown:
             await work.load([identifier, counterpart_id])
-            pair = work.get(identifier), work.get(counterpart_id)
+            if (counterpart := work.find(counterpart_id)) is None:
+                raise TransactionNotFound.about(FIELD)
+            pair = work.get(identifier), counterpart
             others = [each for each in map(work.other, pair) if each is not None]
             account_ids = [each.account_id for each in (*pair, *others)]
             facts = await self._lookups.facts(work.change, account_ids, [])
