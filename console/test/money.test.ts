@@ -10,7 +10,7 @@ test("sums are exact in each currency, whatever the digits", () => {
   expect(sums([])).toEqual([]);
 });
 
-test("what goes out is below zero", () => {
+test("outflows are negative", () => {
   expect(money(signed(inr("1234.50"), "out"))).toBe("-₹1,234.50");
   expect(signed({ value: "5" }, "in")).toEqual({ value: "5" });
 });

@@ -12,8 +12,8 @@ const TRIES = 3;
 type Query = Record<string, string | number | undefined>;
 
 /**
- * The `data` of a reply. A read that is limited waits as long as the reply asks, and says so. One `onBehalfOf` a user reads
- * what is theirs, and is audited.
+ * The `data` of a reply. A read that is limited waits as long as the reply asks, and says so. `onBehalfOf` names the user
+ * whose data it is; such a read is in the audit trail.
  */
 export async function read<T>(
   path: string,

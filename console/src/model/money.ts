@@ -1,4 +1,4 @@
-/** Amounts as people read them: rounded to what their currency has, with its sign. */
+/** Amounts as people read them: rounded to the digits of their currency, with its symbol. */
 
 export interface Money {
   value: string;
@@ -6,7 +6,7 @@ export interface Money {
   currency?: string;
 }
 
-/** `₹1,23,456.78`. A decimal that no currency format takes stays as it is. */
+/** As `₹1,23,456.78`. An amount of an unknown currency stays as it is. */
 export function money({ value, currency }: Money): string {
   if (currency === undefined) return value;
   try {
@@ -21,7 +21,7 @@ export function money({ value, currency }: Money): string {
   }
 }
 
-/** What goes out is below zero. */
+/** Outflows are negative. */
 export function signed({ value, currency }: Money, direction: string | undefined): Money {
   const shown = direction === "out" ? `-${value}` : value;
   return currency === undefined ? { value: shown } : { value: shown, currency };
@@ -49,7 +49,7 @@ export function sums(amounts: Money[]): Money[] {
   });
 }
 
-/** How much of a whole is used, in percent from 0 to 100; a whole of nothing is used up by anything. */
+/** How much of a whole is used, in percent from 0 to 100. Of a whole of zero, any use is all of it. */
 export function shareOf(part: Money, whole: Money): number {
   const [used, available] = [Number(part.value), Number(whole.value)];
   if (used <= 0) return 0;

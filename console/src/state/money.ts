@@ -6,7 +6,7 @@ import type { Account, Budget, BudgetAnalysis, Category, Transaction } from "../
 import { Pages, pageOf } from "./pages";
 import { Resource } from "./resource";
 
-/** Budgets that are shown with their bars; each is a call. */
+/** As many budgets are shown with their bars, because each is a call. */
 const MOST_BUDGETS = 10;
 const PAGE = 25;
 
@@ -15,9 +15,10 @@ export interface Names {
   categories: Map<string, string>;
 }
 
-export interface Analyzed {
-  budget: Budget;
-  analysis: BudgetAnalysis;
+export interface Budgets {
+  /** The newest. */
+  shown: { budget: Budget; analysis: BudgetAnalysis }[];
+  total: number;
 }
 
 export class MoneyStory {
@@ -52,7 +53,7 @@ export class MoneyStory {
     return found[name] ?? [];
   }
 
-  /** Of those that were put away, too. */
+  /** Of all, archived ones included. */
   private async allNames(signal: AbortSignal): Promise<Names> {
     const of = <T>(path: string) =>
       Promise.all(["false", "true"].map((archived) => this.listed<T>(path, path, signal, archived)));
@@ -63,13 +64,14 @@ export class MoneyStory {
     };
   }
 
-  private async analyzed(signal: AbortSignal): Promise<Analyzed[]> {
+  private async analyzed(signal: AbortSignal): Promise<Budgets> {
     const budgets = await this.listed<Budget>("budgets", "budgets", signal);
-    return Promise.all(
+    const shown = await Promise.all(
       budgets.slice(0, MOST_BUDGETS).map(async (budget) => ({
         budget,
         analysis: await this.read<BudgetAnalysis>(`/budgets/${budget.id}/analysis`, {}, signal),
       })),
     );
+    return { shown, total: budgets.length };
   }
 }

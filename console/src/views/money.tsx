@@ -5,7 +5,7 @@ import type { Account, BudgetItemAnalysis, Transaction } from "../api/types";
 import { money, shareOf, signed, sums } from "../model/money";
 import { hrefOf } from "../model/route";
 import { count } from "../model/words";
-import { type Analyzed, MoneyStory, type Names } from "../state/money";
+import { type Budgets, MoneyStory, type Names } from "../state/money";
 import { Paged } from "./paged";
 import { Problem, Section, Shown, Table, useTitle } from "./parts";
 
@@ -42,7 +42,7 @@ export function MoneyView({ id }: { id: string }) {
               what="the budgets"
               retry={() => void story.budgets.refresh()}
             >
-              {(found) => <Budgets budgets={found} names={names} />}
+              {(found) => <BudgetBars budgets={found} names={names} />}
             </Shown>
           </Section>
           <Section title="Newest transactions" id="transactions">
@@ -89,11 +89,11 @@ function Accounts({ accounts }: { accounts: Account[] }) {
   );
 }
 
-function Budgets({ budgets, names }: { budgets: Analyzed[]; names: Names }) {
-  if (budgets.length === 0) return <p>There are no budgets.</p>;
+function BudgetBars({ budgets: { shown, total }, names }: { budgets: Budgets; names: Names }) {
+  if (total === 0) return <p>There are no budgets.</p>;
   return (
     <>
-      {budgets.map(({ budget, analysis }) => {
+      {shown.map(({ budget, analysis }) => {
         const period = analysis.periods[0];
         return (
           <article key={budget.id} class="budget">
@@ -105,7 +105,7 @@ function Budgets({ budgets, names }: { budgets: Analyzed[]; names: Names }) {
                 </span>
               )}
             </h3>
-            {period?.items.length === 0 && <p class="quiet">It plans nothing yet.</p>}
+            {period?.items.length === 0 && <p class="quiet">It has no items yet.</p>}
             <ul class="bars">
               {period?.items.map((item) => (
                 <Item key={item.itemId} item={item} name={names.categories.get(item.categoryId)} />
@@ -114,6 +114,11 @@ function Budgets({ budgets, names }: { budgets: Analyzed[]; names: Names }) {
           </article>
         );
       })}
+      {shown.length < total && (
+        <p class="quiet">
+          The newest {shown.length} of {total} budgets are shown.
+        </p>
+      )}
     </>
   );
 }
