@@ -155,7 +155,7 @@ class Batch:
     ) -> tuple[str, Mapping[str, int]] | None:
         """The account that a stream flows into, and the signs that the rows' balances prove.
 
-        None of a stream that is stopped. What the balances say of the account is kept.
+        None of a stream that is stopped. The newest balance is kept with the stream.
         """
         stream = self._accounts.find(name)
         if stream is not None and self._accounts.account_of(name) is None:

@@ -14,9 +14,7 @@ from operator import attrgetter
 from server.domains.money.posting.rows import BankRow
 
 _MOST_STEPS = 20_000
-_ROWS_A_GAP = (
-    5  # at least; two accounts at one bank, which nothing tells apart, have more gaps than that
-)
+_ROWS_A_GAP = 5  # at least; the rows of two accounts at one bank have more gaps than that
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What transactions ask of those who bring rows of banks: syncs, and imports."""
+"""Rows of banks, as transactions know those who bring them: syncs, and imports."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Which transactions may be the two legs of one transfer, and which are one without being asked.
 
-Two that are each other's only candidates are one transfer if a bank has reported one of them. What a user has
-typed is what they say that it is, so a pair of such is suggested, as all are that are not certain.
+Two that are each other's only candidates are one transfer if a bank has reported one of them. A pair that was
+typed is suggested, as all are that are not certain: the user has said of each leg that it is none.
 """
 
 from collections import Counter, defaultdict
