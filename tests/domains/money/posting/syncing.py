@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from itertools import product
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +29,8 @@ from tests.domains.money.transactions.plain import Row
 from tests.domains.money.transactions.player import Player
 
 _APART = timedelta(days=4)  # the longest from outflow to inflow
-_MORE = 1_000_000  # units than anything typed has, so that no row takes over what was typed
+_TOGETHER = timedelta(days=30)  # new rows of one sync
+_MORE = 1_000_000  # units than anything typed has
 
 
 @dataclass
@@ -94,7 +96,7 @@ async def synced_world(database: Database) -> SyncedWorld:
 
 @dataclass
 class Statement:
-    """The rows of the bank, by key; each has an amount of its own."""
+    """The rows of the bank, by key."""
 
     items: dict[str, Item] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)  # of the transactions
@@ -144,57 +146,82 @@ class SyncedPlayer(Player):
         }
 
     async def sync(self) -> None:
-        """A sync that brings all rows again, and some new ones of one day."""
-        world, day = self.world, self._day()
-        count = len(self.statement.items)
-        for number in range(count, count + self.chance.randrange(1, 4)):
-            direction = self.chance.choice(["debit", "credit"])
-            units = _MORE + number
-            item = row(f"row {number}", f"{units // 100}.{units % 100:02}", direction, day)
-            self.statement.items[f"row {number}"] = item
-        posting: PostingWorld = world.posting
+        """A sync that brings all rows again, and some new ones."""
+        world, posting = self.world, self.world.posting
+        new = [self._new_item() for _ in range(self.chance.randrange(1, 4))]
+        if max(each.day for each in new) - min(each.day for each in new) > _TOGETHER:
+            new = new[:1]
+        for each in new:
+            key = _name(len(self.statement.items))
+            text = f"{each.units // 100}.{each.units % 100:02}"
+            direction = "debit" if each.direction == "out" else "credit"
+            self.statement.items[key] = row(key, text, direction, each.day)
         async with self._turn:
             posting.items["transactions"] = list(self.statement.items.values())
             await posting.connectors.sync(posting.connector.id)
             await world.worker.post()
         by_text = {each.bank_text: each.id for each in await world.rows()}
-        for key, item in self.statement.items.items():
-            if key not in self.statement.ids:
-                identifier = self.statement.ids[key] = by_text[key]
-                self.plain.rows[identifier] = self._row_of(item)
-        self._pair(day)
+        known = len(self.statement.ids)
+        for key, each in zip(list(self.statement.items)[known:], new, strict=True):
+            identifier = self.statement.ids[key] = by_text[key]
+            self.plain.rows[identifier] = each
+        self._pair(min(each.day for each in new), max(each.day for each in new))
         self.plain.changes = (await world.view()).rev - self.base
 
-    def _row_of(self, item: Item) -> Row:
-        record: Any = item.record
-        kind, direction = ("expense", "out") if record.direction == "debit" else ("income", "in")
-        units = int(record.amount.value * 100)
-        return Row(self.world.linked, kind, direction, units, record.date, linked=True)
+    def _new_item(self) -> Row:
+        """A row of the bank: of an amount of its own, or what may be the other leg of something."""
+        free = [
+            each for each in self.plain.rows.values()
+            if _may_be_a_leg(each) and each.account in self.typed and self.currencies[each.account] == "INR"
+        ]  # fmt: skip
+        if free and self.chance.random() < 0.5:
+            other = self.chance.choice(free)
+            direction = "in" if other.direction == "out" else "out"
+            units, apart = other.units, timedelta(days=self.chance.randrange(-1, 6))
+            day = other.day + (apart if direction == "in" else -apart)
+        else:
+            direction, day = self.chance.choice(["in", "out"]), self._day()
+            units = _MORE + len(self.statement.items) + self.chance.randrange(5)
+        kind = "expense" if direction == "out" else "income"
+        return Row(self.world.linked, kind, direction, units, day, linked=True)
 
-    def _pair(self, day: date) -> None:
-        """The transfers with a leg of a day of which each leg has no other candidate."""
+    def _pair(self, since: date, until: date) -> None:
+        """The transfers with a leg on these days of which each leg has no other candidate, and one is the
+        bank's."""
         rows = self.plain.rows
         free = {each: one for each, one in rows.items() if _may_be_a_leg(one)}
-        outs = {each for each, one in free.items() if one.direction == "out"}
+        outs: defaultdict[tuple[str | None, int], list[str]] = defaultdict(list)
+        for each, one in free.items():
+            if one.direction == "out":
+                outs[self.currencies.get(one.account), one.units].append(each)
         pairs = [
             (out, into)
-            for out, into in product(outs, free.keys() - outs)
-            if (a := free[out]).units == (b := free[into]).units
-            and a.account != b.account
-            and self.currencies[a.account] == self.currencies[b.account]
+            for into, b in free.items()
+            if b.direction == "in"
+            for out in outs[self.currencies.get(b.account), b.units]
+            if (a := free[out]).account != b.account
             and timedelta(0) <= b.day - a.day <= _APART
             and frozenset((out, into)) not in self.parted
         ]
+        uses = Counter(chain.from_iterable(pairs))
         for pair in pairs:
-            if day in {free[each].day for each in pair} and all(
-                sum(each in other for other in pairs) == 1 for each in pair
+            legs = [free[each] for each in pair]
+            if (
+                all(uses[each] == 1 for each in pair)
+                and any(since <= leg.day <= until for leg in legs)
+                and any(leg.linked for leg in legs)
+                and all(leg.status != "reconciled" or leg.kind == "transfer" for leg in legs)
             ):
                 for each, other in (pair, pair[::-1]):
                     rows[each] = replace(rows[each], kind="transfer", other=other)
 
 
+def _name(number: int) -> str:
+    """A payee of its own, so that no row gets the category of another."""
+    return "shop " + "".join("abcdefghij"[int(digit)] for digit in str(number))
+
+
 def _may_be_a_leg(one: Row) -> bool:
-    """Nobody has said what it is, and no statement has shown it as something else."""
-    if one.kind not in {"expense", "income", "transfer"} or one.status == "pending" or one.other:
-        return False
-    return not one.parts and (one.status != "reconciled" or one.kind == "transfer")
+    """Nobody has said what it is."""
+    may_be = one.kind in {"expense", "income", "transfer"} and one.status != "pending"
+    return may_be and not one.other and not one.parts

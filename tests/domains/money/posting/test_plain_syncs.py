@@ -14,7 +14,7 @@ from tests.domains.money.transactions.comparing import compare
 from tests.storage.databases import emptied
 
 ROUNDS, OPERATIONS = 2, 12  # for each of two users; with --full 10,000 operations together
-FULL_ROUNDS, FULL_OPERATIONS = 10, 500
+FULL_ROUNDS, FULL_OPERATIONS = 50, 100
 
 
 async def test_random_changes_and_syncs(

@@ -26,6 +26,7 @@ class Player:
         self.plain = Plain()
         self.openings = {world.bank: 100_000, world.card: 0, world.euro: 0}
         self.currencies = {world.bank: "INR", world.card: "INR", world.euro: "EUR"}
+        self.typed = list(self.openings)  # the accounts that something is typed into
         self.base = 0  # the ledger's revision before the first change
 
     def ways(self) -> Sequence[Callable[[], Awaitable[None]]]:
@@ -45,7 +46,7 @@ class Player:
     def _new_row(self) -> Row:
         chance, world = self.chance, self.world
         kind = chance.choice(["expense", "expense", "income", "refund", "adjustment", "transfer"])
-        account = chance.choice(list(self.openings))
+        account = chance.choice(self.typed)
         units = chance.randrange(50, 5_000)
         fixed = {"expense": "out", "income": "in", "refund": "in"}
         direction = fixed.get(kind) or chance.choice(["in", "out"])
@@ -101,7 +102,7 @@ class Player:
         self.plain.changes += 1
 
     async def transfer(self) -> None:
-        source, target = self.chance.sample(list(self.openings), 2)
+        source, target = self.chance.sample(self.typed, 2)
         units, arrived = self.chance.randrange(50, 5_000), self.chance.randrange(50, 5_000)
         if self.currencies[source] == self.currencies[target]:
             arrived = units
