@@ -95,8 +95,14 @@ def _print(report: Report) -> None:
         out.print(problem, style="red")
     if report.unshown:
         out.print(f"and {report.unshown:,} more", style="red")
-    out.print(f"{report.transactions:,} transactions of {report.users:,} users recounted.")
+    of_all = f"{_count(report.transactions, 'transaction')} of {_count(report.users, 'user')}"
+    out.print(f"Recounted {of_all}.")
     if report.different:
-        out.print(f"The ledgers of {report.different:,} users differ.", style="red")
+        whose = _count(report.different, "user")
+        out.print(f"Differences in the ledgers of {whose}.", style="red")
     else:
         out.print("All balances and sums are those of the transactions.", style="green")
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"

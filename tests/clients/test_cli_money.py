@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from rich.cells import cell_len
 
 from server.core.errors import ApiError, InvalidRequest
+from server.domains.money.categories.errors import CategoryNotFound
 from server.rpc.status import STATUSES, grpc_details
 from tests.clients.command_line import Outcome
 from tests.clients.scripted import Failure, Script
@@ -266,6 +267,32 @@ def test_transactions_of_an_account_have_its_balance_after_each(run: Run) -> Non
     assert "Swiggy (pending)" in lines[1]
     assert "-1,000.00 INR  100,000.00  Card payment" in lines[2]
     assert "  100.00 INR   99,999.00  Zomato" in lines[3]
+
+
+def test_a_month_without_spending_has_no_plot(run: Run) -> None:
+    pages = [{"transactions": [TRANSACTIONS[-1]], "pagination": {}}]
+    shown = run("transactions", "month", "2026-11", ListTransactions=pages).out.splitlines()
+    assert [line.split()[0] for line in shown] == ["income", "spent", "net"]
+
+
+def test_an_error_names_the_option(finlink: Run, script: Script) -> None:
+    """Once, and also that a message asks for."""
+    taken = CategoryNotFound.about("categoryId")
+    differs = ApiError("It differs: send adjust to book that, or nothing at all")
+    differs.code = "RECONCILE_DIFFERENCE"
+    script.replies["CreateTransaction"].append(
+        Failure(STATUSES[taken.code][0], taken.message, grpc_details(taken))
+    )
+    script.replies["ReconcileAccount"].append(
+        Failure(STATUSES[differs.code][0], differs.message, grpc_details(differs))
+    )
+    where = ("--address", script.address)
+    create = ("transactions", "create", BANK, "expense", "--amount", "1", "--category", FOOD)
+    hint = "'finlink categories list' shows those there are."
+    assert finlink(*create, *where).err == f"finlink: --category: Category not found. {hint}\n"
+    reconcile = ("accounts", "reconcile", BANK, "2026-11-30", "--statement-balance", "1")
+    said = "It differs: send --adjust to book that, or nothing at all."
+    assert finlink(*reconcile, *where).err == f"finlink: {said}\n"
 
 
 def test_an_error_has_its_facts(finlink: Run, script: Script) -> None:

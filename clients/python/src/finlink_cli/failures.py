@@ -70,6 +70,9 @@ class Failure(Exception):
         if not self.fields and not self.facts:
             end = "" if message.endswith("?") else "."
             return f"finlink: {self._in_options(message)}{end} {self.hint}".rstrip()
+        if not self.facts and all(rule == self.message for _, rule in self.fields):
+            names = ", ".join(self._option(field) for field, _ in self.fields)
+            return f"finlink: {names}: {self._in_options(message)}. {self.hint}".rstrip()
         named = [(self._option(field), self._in_options(rule)) for field, rule in self.fields]
         known = [(label(name), value) for name, value in self.facts.items()]
         lines = [f"  {name}: {text}" for name, text in (*named, *known)]
@@ -82,9 +85,9 @@ class Failure(Exception):
         return self.options.get(field) or self.options.get(whole, field)
 
     def _in_options(self, text: str) -> str:
-        """The text with fields that it names as in JSON, `pageToken`, named as options."""
+        """The text with fields that it names as in JSON, `pageToken` or after "send", named as options."""
         return re.sub(
-            r"`([A-Za-z.]+)`|\b[a-z]+[A-Z][A-Za-z]*\b",
+            r"`([A-Za-z.]+)`|(?<=\bsend )([a-z]+)\b|\b[a-z]+[A-Z][A-Za-z]*\b",
             lambda word: self.options.get(word[1] or word[0], word[0]),
             text,
         )

@@ -85,12 +85,14 @@ class Month:
 
     def plot(self, names: Mapping[str, str], width: int) -> Iterator[str]:
         """Lines for people."""
-        yield f"Spent each day of {self.name}, in {self.currency}"
-        yield ""
-        yield from self._columns(width)
-        yield ""
-        yield from self._categories(names, width)
-        yield ""
+        if any(each > 0 for each in self.days):
+            yield f"Spent each day of {self.name}, in {self.currency}"
+            yield ""
+            yield from self._columns(width)
+            yield ""
+        if self.by_category(names):
+            yield from self._categories(names, width)
+            yield ""
         sums = {"income": self.income, "spent": self.spent, "net": self.income - self.spent}
         amounts = money.aligned(money.shown(each, self.currency) for each in sums.values())
         for name, amount in zip(sums, amounts, strict=True):
