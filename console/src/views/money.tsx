@@ -24,7 +24,7 @@ export function MoneyView({ id }: { id: string }) {
       <p>
         <a href={hrefOf({ view: "user", id })}>{id}</a>{" "}
         <span class="quiet">
-          What staff and keys of the scope read look at is recorded in the audit trail.
+          Reads by staff, and with keys of the scope read, are recorded in the audit trail.
         </span>
       </p>
       {accounts.error?.code === "USER_NOT_FOUND" ? (
@@ -64,16 +64,17 @@ function Accounts({ accounts }: { accounts: Account[] }) {
         label="Accounts"
         head={["Account", "Type", "From", "Newest", "Balance"]}
         minor={["Type", "From"]}
+        amounts={["Balance"]}
       >
         {accounts.map((each) => (
           <tr key={each.accountId}>
             <td title={each.accountId}>
-              {each.name} {each.institution && <span class="quiet">{each.institution}</span>}
+              {each.name} {isNews(each) && <span class="quiet">{each.institution}</span>}
             </td>
             <td class="minor">{each.type.replaceAll("_", " ")}</td>
             <td class="minor">{each.provider ?? each.source}</td>
             <td data-label="newest transaction">
-              {each.lastTransactionDate ?? <span class="quiet">no transaction</span>}
+              {each.lastTransactionDate ?? <span class="quiet">none</span>}
             </td>
             <td class="amount">{money(each.balance)}</td>
           </tr>
@@ -87,6 +88,11 @@ function Accounts({ accounts }: { accounts: Account[] }) {
       </p>
     </>
   );
+}
+
+/** Whether the institution says more than the name: synced accounts are named after theirs. */
+function isNews({ name, institution }: Account): boolean {
+  return institution !== undefined && !name.startsWith(institution);
 }
 
 function BudgetBars({ budgets: { shown, total }, names }: { budgets: Budgets; names: Names }) {
@@ -150,6 +156,7 @@ function Transactions({ transactions, names }: { transactions: Transaction[]; na
         label="Newest transactions"
         head={["Date", "What", "Category", "Account", "Amount"]}
         minor={["Account"]}
+        amounts={["Amount"]}
       >
         {transactions.map((each) => (
           <tr key={each.id}>
