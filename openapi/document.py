@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from codegen.command_names import plural
 from openapi import access, contract
 from openapi.errors import SCHEMAS, Responses, code_schema
 from openapi.operations import Operations
@@ -15,7 +16,15 @@ from openapi.schemas import Schemas
 
 PLACE = contract.ROOT / "docs" / "openapi.yaml"
 ABOUT = Path(__file__).with_name("about.md")
-_TAGS = {"AuditService": "Audit trail", "SystemService": "System"}
+_TAGS = {
+    "AuditService": "Audit trail",
+    "AuthService": "Signing in",
+    "KeyService": "Token keys",
+    "MeService": "Own account",
+    "RateService": "Exchange rates",
+    "SystemService": "System",
+    "UserAdminService": "User administration",
+}
 _HEAD = "# Made by `make openapi` from the contract in protos/finlink; changes belong there.\n"
 
 
@@ -32,7 +41,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     tags = []
     for service in services:
-        tag = _TAGS.get(service.name, service.name.removesuffix("Service") + "s")
+        tag = _TAGS.get(service.name) or plural(service.name.removesuffix("Service"))
         tags.append({"name": tag, "description": contract.comment(service.full_name)})
         for method in contract.methods(service):
             path = contract.in_json(method.http_path)
