@@ -46,7 +46,7 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 5 minutes
 	@$(BIN)/python -m codegen.clients --where-possible
-	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py tests/clients/test_login_examples.py tests/clients/test_dist.py --full
+	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py tests/clients/test_login_examples.py tests/clients/test_money_examples.py tests/clients/test_dist.py --full
 
 test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls, and with clients made of it
 	$(BIN)/pytest tests/openapi/test_generated_clients.py tests/openapi/test_schemathesis.py --full
