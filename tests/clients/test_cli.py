@@ -13,6 +13,7 @@ import grpc
 import httpx
 import pytest
 
+from tests.cases import for_each
 from tests.clients.command_line import Outcome
 from tests.clients.scripted import Failure, Script
 from tests.e2e.connector_steps import BROKEN_NET_WORTH
@@ -293,7 +294,7 @@ def test_wrong_credentials_on_the_input(finlink: Run, stdin: str | bytes, said: 
     assert "1234" not in outcome.err
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "code", "reason", "said"),
     [
         (("users", "show", "nobody"), 3, "USER_NOT_FOUND", "User not found"),

@@ -20,6 +20,7 @@ from finlink_client.gen.reasons import REASONS
 from google.protobuf.descriptor import Descriptor
 
 from codegen import commands
+from tests.cases import for_each
 from tests.clients.command_line import Outcome
 from tests.stack import ROOT
 
@@ -111,7 +112,7 @@ def test_reasons_end_with_the_exit_code_of_their_status() -> None:
     assert exit_of("ROUTE_NOT_FOUND", "UNIMPLEMENTED") is Exit.FAILED
 
 
-@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+@for_each("path", COMMANDS, ids=" ".join)
 def test_every_command_has_help_with_an_example_that_works(
     finlink: Run, path: tuple[str, ...]
 ) -> None:

@@ -18,6 +18,7 @@ from google.rpc import error_details_pb2, status_pb2
 from server.core.errors import ApiError
 from server.core.errors import FieldError as ServerFieldError
 from server.rpc.status import STATUSES, grpc_details
+from tests.cases import for_each
 from tests.clients.flavours import Client
 from tests.clients.scripted import Failure, Script
 
@@ -70,7 +71,7 @@ def test_all_are_exported() -> None:
     assert len(set(finlink_client.__all__)) == len(finlink_client.__all__)
 
 
-@pytest.mark.parametrize("reason", REASONS)
+@for_each("reason", REASONS)
 async def test_what_the_server_says_arrives_whole(
     reason: str, script: Script, scripted: Client
 ) -> None:
@@ -85,7 +86,7 @@ async def test_what_the_server_says_arrives_whole(
     assert error.grpc_code == STATUSES[reason][0]
 
 
-@pytest.mark.parametrize("status", list(failures.STATUSES))
+@for_each("status", list(failures.STATUSES))
 async def test_without_a_reason_the_status_decides(
     status: grpc.StatusCode, script: Script, scripted: Client
 ) -> None:
@@ -109,7 +110,7 @@ def broken_info() -> bytes:
     return bytes(status.SerializeToString())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("details", "code"),
     [
         (b"\xff\xff", "NOT_FOUND"),

@@ -40,8 +40,13 @@ def services() -> list[ServiceDescriptor]:
     return [service for file in CONTRACT for service in file.services_by_name.values()]
 
 
+@cache
+def _methods() -> tuple[Method, ...]:
+    return tuple(Method(method) for service in services() for method in service.methods)
+
+
 def methods() -> list[Method]:
-    return [Method(method) for service in services() for method in service.methods]
+    return list(_methods())
 
 
 def methods_for_nobody() -> list[Method]:

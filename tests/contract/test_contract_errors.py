@@ -13,6 +13,7 @@ from finlink.errors.v1.error_reason_pb2 import ErrorReason
 import server
 from server.core.errors import ApiError
 from server.rpc.status import COMMON, STATUSES
+from tests.cases import for_each
 
 REASONS = [
     name.removeprefix("ERROR_REASON_")
@@ -42,7 +43,7 @@ def test_the_reasons_of_the_contract_are_those_of_the_server() -> None:
     assert list(STATUSES) == REASONS
 
 
-@pytest.mark.parametrize("cls", CLASSES, ids=[cls.__qualname__ for cls in CLASSES])
+@for_each("cls", CLASSES, ids=[cls.__qualname__ for cls in CLASSES])
 def test_every_error_class_has_a_code_and_a_message(cls: type[ApiError]) -> None:
     assert cls.code in STATUSES
     assert cls.default_message.strip()
@@ -55,7 +56,7 @@ def test_no_two_error_classes_have_the_same_code() -> None:
     assert len(codes) == len(set(codes))
 
 
-@pytest.mark.parametrize("reason", REASONS)
+@for_each("reason", REASONS)
 def test_every_reason_has_its_statuses(reason: str) -> None:
     status, http = STATUSES[reason]
     assert status is not grpc.StatusCode.OK

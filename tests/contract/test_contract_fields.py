@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from buf.validate import validate_pb2
 from finlink.connectors.v1 import session_pb2
 from finlink.rules.v1 import format_pb2
@@ -14,14 +13,15 @@ from google.protobuf.descriptor import FieldDescriptor
 from server.rpc import json_values
 from server.rpc.formats import CHECKS
 from server.rpc.method import Method
+from tests.cases import for_each
 from tests.contract.descriptors import MASK, VALUES, ids, methods, request_fields
 
 METHODS = methods()
 FIELDS = request_fields()
 FORMATS = {number for number in format_pb2.Format.values() if number}
 
-every_field = pytest.mark.parametrize("field", FIELDS, ids=[field.full_name for field in FIELDS])
-every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
+every_field = for_each("field", FIELDS, ids=[field.full_name for field in FIELDS])
+every_rpc = for_each("method", METHODS, ids=ids(METHODS))
 
 
 def rules_of(field: FieldDescriptor) -> validate_pb2.FieldRules:

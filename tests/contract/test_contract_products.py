@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pytest
-
 from codegen.envoy import BASES, published
 from server.rpc.method import Method
+from tests.cases import for_each
 from tests.contract.descriptors import methods
 from tests.stack import ROOT
 
@@ -167,7 +166,7 @@ def test_every_endpoint_of_the_documents_is_on_the_page() -> None:
     assert len(ROWS) == len({(row.product, row.document) for row in ROWS}), "each once"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@for_each("row", ROWS, ids=str)
 def test_an_endpoint_has_the_rpc_that_the_page_names(row: Row) -> None:
     verb, path = row.canonical.split()
     if row.rpc.startswith("none: "):

@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-import pytest
 from buf.validate import validate_pb2
 from finlink.rules.v1 import format_pb2, rules_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -17,18 +16,18 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from server.core.authorization import Reach
 from server.rpc.method import Method
 from server.rpc.status import COMMON, STATUSES
+from tests.cases import for_each
 from tests.contract.descriptors import ids, methods
 from tests.contract.test_contract_rpcs import reasons
 from tests.openapi.document import document, operations, resolved
 
 METHODS = methods()
-OPERATIONS = operations()
 # Of Envoy, about HTTP itself.
 PROTOCOL = {"408": {"DEADLINE_EXCEEDED"}, "431": {"VALIDATION_ERROR"}}
 TIMES = {"google.protobuf.Timestamp"}
 MASKS = {"google.protobuf.FieldMask"}
 
-every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
+every_rpc = for_each("method", METHODS, ids=ids(METHODS))
 
 
 def camel(text: str) -> str:
@@ -41,7 +40,7 @@ def route(method: Method) -> tuple[str, str]:
 
 
 def operation(method: Method) -> dict[str, Any]:
-    return OPERATIONS[route(method)]
+    return operations()[route(method)]
 
 
 def rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
@@ -49,7 +48,7 @@ def rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
 
 
 def test_every_route_and_no_other() -> None:
-    assert {route(method) for method in METHODS} == OPERATIONS.keys()
+    assert {route(method) for method in METHODS} == operations().keys()
 
 
 @every_rpc

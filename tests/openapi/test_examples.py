@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
 from google.api import httpbody_pb2
 from google.protobuf import json_format
 
@@ -17,6 +16,7 @@ from server.rpc.json_form import json_writer
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
 from server.rpc.validation import Validation
+from tests.cases import for_each
 from tests.contract.descriptors import ids, methods
 from tests.openapi.document import problems, resolved
 from tests.openapi.test_completeness import operation
@@ -26,7 +26,7 @@ STREAMS = [method for method in METHODS if method.streams]
 SHOWN = [method for method in METHODS if not method.returns_raw_body]
 SENT = [method for method in METHODS if method.takes_json]
 
-every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
+every_rpc = for_each("method", METHODS, ids=ids(METHODS))
 
 
 def shown(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -90,7 +90,7 @@ def varint(number: int) -> bytes:
     return bytes([*digits, number])
 
 
-@pytest.mark.parametrize("method", SHOWN, ids=ids(SHOWN))
+@for_each("method", SHOWN, ids=ids(SHOWN))
 def test_replies_are_as_the_server_writes_them(method: Method) -> None:
     success = operation(method)["responses"][str(method.success_status)]
     (content,) = success["content"].values()

@@ -11,13 +11,14 @@ from aiohttp.http_exceptions import ContentEncodingError
 
 from server.platforms.base import PlatformDataError, PlatformError, PlatformUnavailable
 from server.platforms.http import Retry, Wire, parse_retry_after, transport_error
+from tests.cases import for_each
 from tests.platforms.scripted import NoWait, Say, ScriptedServer
 
 NOW = datetime(2026, 2, 3, 4, 0, tzinfo=UTC)
 Clock = Callable[[], datetime]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("header", "wait"),
     [
         (None, None),
@@ -45,7 +46,7 @@ def _all_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield from _all_subclasses(child)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "kind",
     [TimeoutError, ValueError, ContentEncodingError, *_all_subclasses(aiohttp.ClientError)],
     ids=lambda kind: kind.__name__,

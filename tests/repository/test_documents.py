@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
+from tests.cases import for_each
 from tests.repository import documents
 from tests.repository.documents import DOCUMENTS
 from tests.stack import ROOT
 
-every_document = pytest.mark.parametrize(
+every_document = for_each(
     "document", DOCUMENTS, ids=[str(each.relative_to(ROOT)) for each in DOCUMENTS]
 )
 

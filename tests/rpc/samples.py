@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import cycle, islice, product
 from string import ascii_uppercase
 from typing import Any
@@ -175,6 +176,7 @@ def needed(field: FieldDescriptor) -> bool:
     return rules.required or (field.message_type is None and not field.has_presence)
 
 
+@cache
 def valid(method: Method) -> st.SearchStrategy[dict[str, Any]]:
     """A valid request as the keyword arguments that make it."""
     return st.one_of([_valid(method, set(chosen)) for chosen in product(*choices(method.request))])
@@ -202,6 +204,7 @@ def choices(request: Descriptor) -> list[list[str]]:
 Wrong = tuple[Any, str]
 
 
+@cache
 def wrong_values(field: FieldDescriptor) -> st.SearchStrategy[Wrong]:
     """Python values of `field` that break its rules, each with the place that must be named."""
     rules = rules_of(field)

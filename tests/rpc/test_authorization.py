@@ -26,6 +26,7 @@ from server.core.errors import (
     Unauthenticated,
 )
 from server.core.principals import NOBODY, Principal, Represented, Role, SignedIn
+from tests.cases import for_each
 
 NOW = utc_now()
 RECENT = timedelta(minutes=10)
@@ -61,7 +62,7 @@ staff = Access(Scope.READ, Reach.ROLE, Role.MODERATOR, reads=True)
 viewed = Access(Scope.READ, Reach.SELF, owner="user_id", reads=True, staff_reads=True)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("access", "principal"),
     [
         *((public, each) for each in (NOBODY, READ, ANN, ANN_LATE)),
@@ -80,7 +81,7 @@ def test_these_are_let_in(access: Access, principal: Principal) -> None:
     admit(access, principal, NOW)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("access", "principal", "error"),
     [
         (keys_only, ANN, PermissionDenied),
@@ -145,7 +146,7 @@ def test_a_login_is_recent_for_ten_minutes_unless_a_call_says_otherwise() -> Non
     check_recent_login(user(since=MORE), NOW, within=MORE)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("access", "principal", "owner", "may"),
     [
         (read, READ, "bob", True),

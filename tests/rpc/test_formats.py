@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from server.rpc.formats import CHECKS, parse_date, parse_date_or_time
 from server.rpc.times import date_bounds
+from tests.cases import for_each
 
 PHONE = CHECKS[format_pb2.FORMAT_PHONE_NUMBER]
 CURRENCY = CHECKS[format_pb2.FORMAT_CURRENCY_CODE]
@@ -32,7 +33,7 @@ def test_phone_numbers(number: str) -> None:
     assert PHONE(number) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "number",
     ["", "+", "+0-12", "9876543210", "091-9876543210", "+91-98765", "+91-98765432101234",
      "+999-9876543210", "+91-9876543210 or another", "+91-987654321O", '{"$gt":""}'],
@@ -72,7 +73,7 @@ def test_languages(tag: str) -> None:
     assert LANGUAGE(tag) is None
 
 
-@pytest.mark.parametrize("tag", ["", "e", "en_US", "english", "en-", "-en", "zz", "हिन्दी", "en US"])
+@for_each("tag", ["", "e", "en_US", "english", "en-", "-en", "zz", "हिन्दी", "en US"])
 def test_no_languages(tag: str) -> None:
     assert LANGUAGE(tag) == "must be a BCP 47 language tag, as en or hi"
 
@@ -95,7 +96,7 @@ NO_DATES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", NO_DATES)
+@for_each("text", NO_DATES)
 def test_no_dates(text: str) -> None:
     assert PAST(text) == "must be a real date, YYYY-MM-DD"
     with pytest.raises(ValueError, match=r".*"):
@@ -109,7 +110,7 @@ def test_dates_are_read(day: date) -> None:
     assert DATE_OR_TIME(day.isoformat()) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "instant"),
     [
         ("2024-01-31T10:30:00Z", datetime(2024, 1, 31, 10, 30, tzinfo=UTC)),
@@ -137,7 +138,7 @@ def test_instants(text: str, instant: datetime) -> None:
     assert parse_date_or_time(text) == instant
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     ["", "now", "2024-01-31T10:30:00", "2024-02-30T10:30:00Z", "2024-01-31T24:30:00Z",
      "2024-01-31 ", "10:30:00Z", "1706697000", "0001-01-01T00:00:00+14:00",
@@ -171,7 +172,7 @@ def test_times_of_any_offset_are_read(seconds: int, minutes: int) -> None:
     assert parse_date_or_time(text) == parse_date_or_time(text.lower(), up=True) == instant
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     ["2024-W01-1T10:00:00+00:00", "20240101T100000Z", "2024-01-01T10Z", "2024-01-01T10:00Z",
      "2024-01-01T10:00:00,5Z", "2024-01-01T10:00:00+0530", "2024-01-01T10:00:00+05:30:15",

@@ -14,20 +14,21 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.errors import InvalidRequest
 from server.rpc import strict_json
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
+from tests.cases import examples_a_case, for_each
 from tests.rpc.samples import METHODS, build, valid
 from tests.stack import ROOT
 
 WITH_BODY = {name: method for name, method in METHODS.items() if method.takes_json}
 WITH_QUERY = {name: method for name, method in METHODS.items() if not method.takes_json}
-with_body = pytest.mark.parametrize("method", WITH_BODY.values(), ids=WITH_BODY)
-with_query = pytest.mark.parametrize("method", WITH_QUERY.values(), ids=WITH_QUERY)
+with_body = for_each("method", WITH_BODY.values(), ids=WITH_BODY)
+with_query = for_each("method", WITH_QUERY.values(), ids=WITH_QUERY)
 
 ID = "0" * 24
 PATH = defaultdict(lambda: ID, user_id="user_1", platform="zerodha", sync_id=f"sync_{ID}")
@@ -53,6 +54,11 @@ def arrived(method: Method, body: bytes, path: Mapping[str, str] = PATH) -> Mess
     return method.request_class.FromString(sent.SerializeToString())
 
 
+@cache
+def binding(method: Method) -> HttpBinding:
+    return HttpBinding(method)
+
+
 def bind(
     method: Method | str, body: object = b"", query: str = ""
 ) -> tuple[Message, dict[str, str]]:
@@ -60,7 +66,7 @@ def bind(
     method = METHODS[method] if isinstance(method, str) else method
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     message = arrived(method, raw)
-    wrong = HttpBinding(method).bind(message, query)
+    wrong = binding(method).bind(message, query)
     named = {error.field: error.message for error in wrong}
     assert query or len(named) == len(wrong), "each field is named once"
     return message, named
@@ -170,7 +176,7 @@ def json_objects(fields: Mapping[str, FieldDescriptor]) -> st.SearchStrategy[dic
 
 
 @with_body
-@settings(max_examples=60)
+@examples_a_case(60)
 @given(data=st.data())
 def test_any_json_object_is_read_as_protobuf_reads_it_or_refused(
     method: Method, data: st.DataObject
@@ -184,7 +190,7 @@ def test_any_json_object_is_read_as_protobuf_reads_it_or_refused(
 
 
 @with_body
-@settings(max_examples=30)
+@examples_a_case(30)
 @given(value=VALUES)
 def test_any_json_at_all_is_read_or_refused(method: Method, value: Any) -> None:
     if isinstance(value, dict):
@@ -196,7 +202,7 @@ def test_any_json_at_all_is_read_or_refused(method: Method, value: Any) -> None:
 
 
 @with_body
-@settings(max_examples=40)
+@examples_a_case(40)
 @given(data=st.data())
 def test_a_valid_message_comes_through_json_unchanged(method: Method, data: st.DataObject) -> None:
     content = data.draw(valid(method)) | {name: PATH[name] for name in method.path_fields}
@@ -210,7 +216,7 @@ def test_a_valid_message_comes_through_json_unchanged(method: Method, data: st.D
 
 
 @with_query
-@settings(max_examples=40)
+@examples_a_case(40)
 @given(data=st.data())
 def test_a_valid_message_comes_through_the_query_unchanged(
     method: Method, data: st.DataObject
@@ -229,7 +235,7 @@ def test_a_valid_message_comes_through_the_query_unchanged(
 
 
 @with_query
-@settings(max_examples=40)
+@examples_a_case(40)
 @given(
     query=st.text(max_size=30)
     | st.lists(
@@ -266,7 +272,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 CREATE = "CreateUser"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("method", "body", "wrong"),
     [
         # strings
@@ -457,7 +463,7 @@ def test_everything_wrong_is_named_at_once() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("method", "query", "wrong"),
     [
         ("ListUsers", "limit=ten", {"limit": "must be a whole number"}),
@@ -519,7 +525,7 @@ def test_a_query_is_percent_decoded() -> None:
 
 
 @with_query
-@pytest.mark.parametrize("body", [b"{}", b'{"limit": 1}', b"limit=1", b"{", b"\xff"])
+@for_each("body", [b"{}", b'{"limit": 1}', b"limit=1", b"{", b"\xff"])
 def test_a_body_is_refused_where_none_is_taken(method: Method, body: bytes) -> None:
     _, wrong = bind(method, body)
     assert wrong.keys() == {"body"}
@@ -530,8 +536,8 @@ def test_a_body_is_refused_where_none_is_taken(method: Method, body: bytes) -> N
     assert message == method.request_class(**{name: PATH[name] for name in method.path_fields})
 
 
-@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip", "nonsense"])
-@pytest.mark.parametrize("body", [b"{}", b"\x1f\x8b\x08"])
+@for_each("coding", ["gzip", "GZIP", "br", "identity, gzip", "nonsense"])
+@for_each("body", [b"{}", b"\x1f\x8b\x08"])
 def test_a_compressed_body_is_refused_by_its_header(coding: str, body: bytes) -> None:
     method = METHODS["CreateUser"]
     with pytest.raises(InvalidRequest) as raised:

@@ -15,6 +15,7 @@ from server.core.principals import Principal, Represented, Role, SignedIn
 from server.rpc.call import Call, Context, enter_call
 from server.rpc.method import Method
 from server.rpc.middleware.ownership import Ownership
+from tests.cases import for_each
 from tests.contract.descriptors import methods
 
 BY_NAME = {method.descriptor.name: method for method in methods()}
@@ -57,7 +58,7 @@ async def reaches(
     return None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("method", "caller", "user_id", "may"),
     [
         # Lists show them all to a moderator, and so does a read of one.

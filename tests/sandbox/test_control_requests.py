@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pytest
-
+from tests.cases import for_each
 from tests.sandbox.accounts import Accounts
 
 RULE: dict[str, Any] = {"kind": "throttled"}
@@ -43,7 +42,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("path", "body", "field"), BAD)
+@for_each(("path", "body", "field"), BAD)
 def test_bad_requests(accounts: Accounts, path: str, body: Any, field: str) -> None:
     reply = accounts.control.put(path, json=body)
     assert (reply.status_code, reply.json()["field"]) == (400, field)

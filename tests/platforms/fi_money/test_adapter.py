@@ -21,6 +21,7 @@ from server.platforms.base import (
 )
 from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.records import Period, Profile
+from tests.cases import for_each
 from tests.platforms.adapters import fi_money_at
 from tests.platforms.fi_money.test_items import LINE
 from tests.platforms.scripted import (
@@ -119,7 +120,7 @@ async def test_a_pending_session_that_is_gone_begins_again(clock: Clock, gone: S
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "https://fi.money.example.com/login",
@@ -223,7 +224,7 @@ DOCUMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("data_type", "wrong", "count"),
     [
         ("profile", "fetch_credit_report", 1),
@@ -234,7 +235,7 @@ DOCUMENTS = {
         ("trades", "fetch_mf_transactions", 1),
     ],
 )
-@pytest.mark.parametrize("document", [json.dumps({"another": []}), "[]", "You have none."])
+@for_each("document", [json.dumps({"another": []}), "[]", "You have none."])
 async def test_a_wrong_document_costs_none_of_the_others(
     clock: Clock, data_type: DataType, wrong: str, count: int, document: str
 ) -> None:

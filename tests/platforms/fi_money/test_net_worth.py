@@ -10,6 +10,7 @@ from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.document import Node, parse
 from server.platforms.fi_money.net_worth import net_worth, provident_fund
 from server.platforms.records import Holding, Item, Money
+from tests.cases import for_each
 
 
 def node(value: object) -> Node:
@@ -104,7 +105,7 @@ def test_a_savings_account() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("summary", "field", "kind"),
     [
         ("depositSummary", "currentBalance", "deposit"),
@@ -177,7 +178,7 @@ def test_two_provident_funds() -> None:
     assert provident_fund(node({})) == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     "document",
     [
         {"creditReports": [{"creditReportData": {}, "vendor": "TEST"}]},

@@ -14,13 +14,14 @@ from server.platforms.base import (
     PlatformUnavailable,
     SessionEnded,
 )
+from tests.cases import for_each
 from tests.platforms.scripted import Say, read
 from tests.platforms.zerodha.test_adapter import HTML, SESSION, failure, success, zerodha
 
 Clock = Callable[[], datetime]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("reply", "error"),
     [
         (failure(403, "TokenException"), SessionEnded),

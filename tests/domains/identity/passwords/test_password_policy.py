@@ -15,6 +15,7 @@ from zxcvbn import matching
 
 from server.domains.identity.credentials.passwords.policy import PasswordPolicy
 from server.domains.identity.credentials.passwords.strength import score
+from tests.cases import for_each
 from tests.stack import ROOT
 
 POLICY = PasswordPolicy(min_length=8)
@@ -37,7 +38,7 @@ def check(password: str) -> str | None:
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("password", "message"),
     [
         # Length

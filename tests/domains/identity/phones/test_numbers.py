@@ -6,12 +6,13 @@ import pytest
 
 from server.domains.identity.credentials.phones import numbers
 from server.domains.identity.credentials.phones.numbers import NotANumber
+from tests.cases import for_each
 
 INDIA = frozenset({"IN"})
 NUMBER = "+919876543210"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "typed",
     [
         "+91 98765 43210",
@@ -37,7 +38,7 @@ def test_is_the_same_number(typed: str) -> None:
     assert numbers.problem(typed, INDIA) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "typed",
     [
         "9876543210",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from server.core.errors import Unauthenticated
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
+from tests.cases import for_each
 
 SECRET, OTHER = bytes(range(32)), bytes(32)
 ID = "65a5072e9f1c2b3d4e5f6075"
@@ -46,7 +47,7 @@ def test_no_character_can_be_another(place: int, character: str) -> None:
         refused(changed)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "token",
     [
         "", "flr_", MADE[4:], MADE[:-1], MADE[:-4], MADE + "A", MADE + "AAAA", MADE + "=", MADE + "====",
