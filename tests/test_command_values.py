@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from server.cache.generations import Generations
-from tests.stack import ROOT
+from tests.operator_commands import ran
 
 NOBODY = "mongodb://127.0.0.1:1/"
 
@@ -19,10 +16,7 @@ NOBODY = "mongodb://127.0.0.1:1/"
 def refused(*arguments: str, **settings: str) -> str:
     """The line that a command ends with."""
     given = {"ENCRYPTION_KEY": secrets.token_hex(32), "MONGODB_URI": NOBODY, **settings}
-    done = subprocess.run(
-        [sys.executable, "-m", "server", *arguments], cwd=ROOT, env={**os.environ, **given},
-        check=False, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = ran(*arguments, env=given)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("finlink: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -17,14 +18,16 @@ import pytest
 from server.core.access import Scope, digest, new_key
 from server.core.authorization import Reach
 from server.rpc.method import Method
+from tests.cases import for_each
 from tests.contract.descriptors import ids, methods
 from tests.e2e.users_errors import grpc_error, rest_error
+from tests.operator_commands import ran
 from tests.stack import ROOT, Stack, free_ports, running
 from tests.supervisor.harness import patiently
 
 METHODS = methods()
 _Call: TypeAlias = Any  # of bytes to bytes
-every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
+every_rpc = for_each("method", METHODS, ids=ids(METHODS), at_once=8)
 FIXED = {scope: new_key() for scope in Scope}
 ENTRIES = ",".join(
     f"{scope.name.lower()}-key:{scope.name.lower()}:{digest(key)}" for scope, key in FIXED.items()
@@ -51,11 +54,7 @@ async def channel_of(guarded: Stack) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def command(guarded: Stack, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DATA_DIR": str(guarded.data_dir), **settings}
-    return subprocess.run(
-        [sys.executable, "-m", "server", "keys", *arguments],
-        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+    return ran("keys", *arguments, env={"DATA_DIR": str(guarded.data_dir), **settings})
 
 
 def refused_keys(method: Method) -> list[tuple[str | None, str]]:
@@ -148,10 +147,11 @@ async def test_a_key_comes_and_goes(guarded: Stack, rest_of: httpx.AsyncClient) 
 async def _until(rest_of: httpx.AsyncClient, key: str | None, status: int) -> None:
     """Servers read the keys again every other second."""
     headers = {} if key is None else {"x-api-key": key}
-    for _ in range(2_000):
+    for _ in range(1_000):
         reply = await rest_of.get("/api/v1/users", headers=headers)
         if reply.status_code == status:
             return
+        await asyncio.sleep(0.03)
     raise AssertionError(f"still {reply.status_code}")
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import grpc
@@ -27,7 +24,8 @@ from tests.e2e.connector_steps import (
     trigger,
 )
 from tests.e2e.users_errors import rest_error
-from tests.stack import ROOT, Stack
+from tests.operator_commands import ran
+from tests.stack import Stack
 
 PATH = "/api/v1/audit-events"
 
@@ -183,11 +181,7 @@ async def test_the_trail_is_sealed_and_verified(
 
 
 async def verified(stack: Stack) -> dict[str, Any]:
-    environment = {**os.environ, "DATA_DIR": str(stack.data_dir)}
-    outcome = subprocess.run(  # noqa: ASYNC221 - nothing else goes on here
-        [sys.executable, "-m", "server", "verify-audit"],
-        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+    outcome = ran("verify-audit", env={"DATA_DIR": str(stack.data_dir)})
     report: dict[str, Any] = json.loads(outcome.stdout)
     assert outcome.returncode == (1 if report["problems"] else 0), outcome.stderr
     return report
@@ -195,11 +189,7 @@ async def verified(stack: Stack) -> dict[str, Any]:
 
 async def test_where_there_is_no_trail_that_is_said_and_nothing_made(stack: Stack) -> None:
     nowhere = "nobody_has_this_database"
-    environment = {**os.environ, "DATA_DIR": str(stack.data_dir), "DB_NAME": nowhere}
-    outcome = subprocess.run(  # noqa: ASYNC221 - nothing else goes on here
-        [sys.executable, "-m", "server", "verify-audit"],
-        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+    outcome = ran("verify-audit", env={"DATA_DIR": str(stack.data_dir), "DB_NAME": nowhere})
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert f"there is no audit trail in the database {nowhere}" in outcome.stderr
     async with database(stack) as documents:

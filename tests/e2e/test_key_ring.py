@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from server.config import ConfigError, Settings
 from server.security.rotation import Rotation
 from server.settings import load
 from tests.e2e import connector_steps as step
-from tests.stack import ROOT, Stack
+from tests.operator_commands import ran
+from tests.stack import Stack
 
 OTHER = os.urandom(32).hex()
 NOBODY = "mongodb://127.0.0.1:1/?replicaSet=none"
@@ -76,11 +76,8 @@ def test_the_command_finds_what_make_run_made(stack: Stack) -> None:
     """The running database, and the data folder's key, also beside ENCRYPTION_KEYS."""
     ours = ("MONGO", "ENCRYPTION", "APP_ENV", "ENVIRONMENT", "NODE_ENV", "DB_NAME")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    done = subprocess.run(
-        [sys.executable, "-m", "server", "rotate-keys", "--check"], cwd=ROOT,
-        env={**clean, "DATA_DIR": str(stack.data_dir), "ENCRYPTION_KEYS": f"other:{OTHER}"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    env = {**clean, "DATA_DIR": str(stack.data_dir), "ENCRYPTION_KEYS": f"other:{OTHER}"}
+    done = ran("rotate-keys", "--check", env=env, clean=True)
     assert done.returncode == 1, done.stderr
     state = json.loads(done.stdout)
     assert (state["event"], state["key"], state["missing"]) == ("incomplete", "other", [])

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 
 import httpx
@@ -16,7 +12,8 @@ from bson import ObjectId
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import Json
 from tests.e2e.money_steps import Money
-from tests.stack import ROOT, Stack
+from tests.operator_commands import ran
+from tests.stack import Stack
 
 KINDS = ("category", "account", "transaction", "budget")
 OF_OWNER = ("categories", "accounts", "transactions", "budgets")
@@ -60,13 +57,8 @@ async def exported(money: Money) -> dict[str, list[Json]]:
 
 
 async def verified(stack: Stack, *options: str) -> tuple[int, Json, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", "verify-money", *options,
-        env={**os.environ, "DATA_DIR": str(stack.data_dir)}, cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    return process.returncode or 0, json.loads(out or b"{}"), err.decode()
+    done = ran("verify-money", *options, env={"DATA_DIR": str(stack.data_dir)})
+    return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
 
 async def test_an_export_has_all_money(money: Money) -> None:

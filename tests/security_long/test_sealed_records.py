@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,13 @@ import httpx
 
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as steps
+from tests.operator_commands import ran
 from tests.platforms.addresses import addresses_at
 from tests.sandbox import driver
 from tests.sandbox.accounts import accounts_at
 from tests.security_long import canaries as look
 from tests.security_long.canaries import Canaries
-from tests.stack import ROOT, Stack, running
+from tests.stack import Stack, running
 
 ALL = ["transactions", "portfolio", "trades", "profile"]
 PLATFORMS = ("fi_money", "zerodha")
@@ -44,10 +43,9 @@ def contents(value: Any) -> Iterator[str]:
 def backed_up(stack: Stack, folder: Path) -> bytes:
     """The content of a backup, as the command writes it by default."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MONGO")}
-    subprocess.run(
-        [sys.executable, "-m", "server", "backup", folder / "dump"], cwd=ROOT, check=True,
-        env={**clean, "DATA_DIR": str(stack.data_dir)}, capture_output=True,
-    )  # fmt: skip
+    env = {**clean, "DATA_DIR": str(stack.data_dir)}
+    done = ran("backup", str(folder / "dump"), env=env, clean=True)
+    assert done.returncode == 0, done.stderr
     return gzip.decompress((folder / "dump").read_bytes())
 
 
