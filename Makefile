@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
+# Tests start hundreds of Python processes; without bytecode each compiles all of Finlink again.
+test coverage: export PYTHONDONTWRITEBYTECODE =
+test-%: export PYTHONDONTWRITEBYTECODE =
 .PHONY: help run test coverage test-identity test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead bench-identity bench-money lint audit format hooks protos openapi clients dist console lock clean
 
 help: ## Show this list
@@ -31,8 +34,8 @@ test-identity: $(VENV)/dev.stamp protos ## Run all of identity at full length: r
 test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with Motor as its driver; about 5 minutes
 	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/domains/audit tests/cache tests/domains/connectors tests/jobs tests/storage tests/streaming tests/domains/users
 
-test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 3 minutes
-	$(BIN)/pytest -n 3 --dist loadfile -m full_only --full tests --ignore tests/chaos --ignore tests/topology \
+test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 5 minutes
+	$(BIN)/pytest -n 3 --dist loadfile -m "full_only or hypothesis" --full tests --ignore tests/chaos --ignore tests/topology \
 	  --ignore tests/security_long --ignore tests/repository --ignore tests/openapi --ignore tests/pages --ignore-glob 'tests/clients/test_other_*'
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
