@@ -15,6 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from pymongo import MongoClient
 
 from server.rpc.method import Method
+from tests.cases import for_each
 from tests.contract.descriptors import ids, methods_for_nobody
 from tests.e2e.users_errors import Failure, grpc_error
 from tests.gathered_requests import contents, opened
@@ -91,7 +92,7 @@ GARBAGE = {
 WITH_FIELDS = [method for method in METHODS if method.request.fields]
 
 
-@pytest.mark.parametrize("method", WITH_FIELDS, ids=ids(WITH_FIELDS))
+@for_each("method", WITH_FIELDS, ids=ids(WITH_FIELDS))
 def test_bytes_that_are_no_message(wire: grpc.Channel, method: Method) -> None:
     for content in GARBAGE.values():
         failure = refused(wire, method.path, content)
@@ -109,7 +110,7 @@ STRINGS = [
 ]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("method", "field"),
     STRINGS,
     ids=[f"{method.descriptor.name}.{field.name}" for method, field in STRINGS],
@@ -130,7 +131,7 @@ def test_control_characters(wire: grpc.Channel, victim: str) -> None:
         assert failure.fields == {"city": "must not contain control characters"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [f"{USERS}/Nope", f"{USERS}/createUser", f"{USERS}/", "/finlink.users.v1.Users/GetUser",
      "/UserService/GetUser", "/finlink.loans.v1.LoanService/GetLoan", "/", "/x", "/api/v1/users",

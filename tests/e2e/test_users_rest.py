@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cases import for_each
 from tests.e2e.replies import content_of
 from tests.e2e.users_errors import Failure, failed, is_instant
 
@@ -710,7 +711,7 @@ async def test_a_token_is_bound_to_its_filters(rest: httpx.AsyncClient, new_id: 
     assert (await rest.get("/users", params=other_limit)).status_code == 200
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("query", "field"),
     [
         ("page=0", "page"),
