@@ -18,7 +18,6 @@ import pytest
 from hypothesis import settings
 
 FULL = 100  # examples of a property with `--full`; see tests/conftest.py
-_FEW = 6
 # A case that skips would take the others along, so it counts as one that fails.
 _FAILURES = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 
@@ -110,9 +109,9 @@ def for_each(
     return decorate
 
 
-def examples_a_case(count: int) -> settings:
-    """Of a property of many cases: so many with `--full`, otherwise a few, others in each run."""
-    return settings(max_examples=count if settings().max_examples == FULL else _FEW)
+def examples(count: int, few: int = 6) -> settings:
+    """Of a property, or of each of its cases: so many with `--full`, otherwise a few, others in each run."""
+    return settings(max_examples=count if settings().max_examples == FULL else few)
 
 
 def only(test: Callable[..., Any], word: str) -> Callable[..., Any] | None:

@@ -21,7 +21,7 @@ from server.core.errors import InvalidRequest
 from server.rpc import strict_json
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
-from tests.cases import examples_a_case, for_each
+from tests.cases import examples, for_each
 from tests.rpc.samples import METHODS, build, valid
 from tests.stack import ROOT
 
@@ -176,7 +176,7 @@ def json_objects(fields: Mapping[str, FieldDescriptor]) -> st.SearchStrategy[dic
 
 
 @with_body
-@examples_a_case(60)
+@examples(60)
 @given(data=st.data())
 def test_any_json_object_is_read_as_protobuf_reads_it_or_refused(
     method: Method, data: st.DataObject
@@ -190,7 +190,7 @@ def test_any_json_object_is_read_as_protobuf_reads_it_or_refused(
 
 
 @with_body
-@examples_a_case(30)
+@examples(30)
 @given(value=VALUES)
 def test_any_json_at_all_is_read_or_refused(method: Method, value: Any) -> None:
     if isinstance(value, dict):
@@ -202,7 +202,7 @@ def test_any_json_at_all_is_read_or_refused(method: Method, value: Any) -> None:
 
 
 @with_body
-@examples_a_case(40)
+@examples(40)
 @given(data=st.data())
 def test_a_valid_message_comes_through_json_unchanged(method: Method, data: st.DataObject) -> None:
     content = data.draw(valid(method)) | {name: PATH[name] for name in method.path_fields}
@@ -216,7 +216,7 @@ def test_a_valid_message_comes_through_json_unchanged(method: Method, data: st.D
 
 
 @with_query
-@examples_a_case(40)
+@examples(40)
 @given(data=st.data())
 def test_a_valid_message_comes_through_the_query_unchanged(
     method: Method, data: st.DataObject
@@ -235,7 +235,7 @@ def test_a_valid_message_comes_through_the_query_unchanged(
 
 
 @with_query
-@examples_a_case(40)
+@examples(40)
 @given(
     query=st.text(max_size=30)
     | st.lists(

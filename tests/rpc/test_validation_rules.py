@@ -18,7 +18,7 @@ from openapi.rules import is_required
 from server.rpc.json_values import camel
 from server.rpc.method import Method
 from server.rpc.validation import Validation
-from tests.cases import examples_a_case, for_each
+from tests.cases import examples, for_each
 from tests.rpc.samples import METHODS, build, choices, valid, wrong_values
 
 every_rpc = for_each("method", METHODS.values(), ids=METHODS)
@@ -38,7 +38,7 @@ def problems(message: Message) -> dict[str, str]:
 
 
 @every_rpc
-@examples_a_case(25)
+@examples(25)
 @given(data=st.data())
 def test_what_keeps_the_rules_passes(method: Method, data: st.DataObject) -> None:
     message = build(method, data.draw(valid(method)))
@@ -54,7 +54,7 @@ BREAKABLE = {name: method for name, method in METHODS.items() if breakable(metho
 
 
 @for_each("method", BREAKABLE.values(), ids=BREAKABLE)
-@examples_a_case(40)
+@examples(40)
 @given(data=st.data())
 def test_each_broken_rule_is_named_and_nothing_else(method: Method, data: st.DataObject) -> None:
     content = data.draw(valid(method))

@@ -459,7 +459,7 @@ async def test_a_lost_lease_closes_no_holdings(world: World) -> None:
 async def test_the_heartbeat_notices_a_lost_lease(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 300)
     connector = await world.synced()
     _, run = await under_way(world, connector)
     await world.make_due(connector.id)
@@ -472,7 +472,7 @@ async def test_the_heartbeat_notices_a_lost_lease(
 
 
 async def test_the_heartbeat_keeps_the_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 300)
     connector = await world.synced()
     checkpoint, run = await under_way(world, connector)
     first = (await world.document(connector.id))["sync"]["dueAt"]
@@ -488,7 +488,7 @@ async def test_the_heartbeat_keeps_the_lease(world: World, monkeypatch: pytest.M
 async def test_a_heartbeat_that_failed_comes_again_soon(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 300)
     monkeypatch.setattr(queue, "RETRY_SECONDS", 0.01)
     connector = await world.synced()
     keep, again = world.syncs.jobs.keep, asyncio.Event()

@@ -86,7 +86,9 @@ async def test_what_changed_is_written_and_only_that(world: World) -> None:
     assert [kept[f"portfolio/h{n}"][1] for n in (1, 2, 3)] == [False, False, True]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.full_only) for n in (1, 2))]
+)
 async def test_records_are_what_they_are_when_all_is_written(world: World, seed: int) -> None:
     """Against a twin that forgets before each run what was stored, and so writes everything."""
     chance = random.Random(seed)  # noqa: S311 - the same each time

@@ -6,13 +6,14 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core import money
 from server.domains.money.rates.converter import half_to_even
 from server.domains.money.rates.model import DayRates, EnteredRate
 from server.domains.money.rates.table import Rate
+from tests.cases import examples
 from tests.domains.money.rates.samples import MONDAY, converter_of, day, table_of
 
 WEEK = timedelta(days=7)
@@ -189,7 +190,7 @@ class Plain:
         return int(whole.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
-@settings(max_examples=500)
+@examples(500, few=50)
 @given(
     table=TABLES,
     home=st.sampled_from((*CURRENCIES, "EUR", "SAR")),

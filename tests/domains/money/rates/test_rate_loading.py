@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 from server.domains.money.rates import ecb_file, loading
 from server.domains.money.rates.model import DayRates
 from server.domains.money.rates.store import RATES
+from tests.cases import for_each
 from tests.domains.money.rates.conftest import Rates
 
 FIRST, LAST = date(1999, 1, 4), date(2026, 10, 30)
@@ -146,7 +147,7 @@ async def test_two_hosts_with_different_files_load_each_once(rates: Rates, tmp_p
     assert len(await rates.events("exchange_rates.loaded")) == 3
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "reason"),
     [
         ("", "must have 1 to 100000 lines"),
@@ -159,11 +160,18 @@ async def test_two_hosts_with_different_files_load_each_once(rates: Rates, tmp_p
         ("PK\x03\x04 no zip", "is neither a zip nor a CSV"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_read_loads_nothing(
-    rates: Rates, file: Path, text: str, reason: str
+def test_what_cannot_be_read_is_named(
+    file: Path, capsys: pytest.CaptureFixture[str], text: str, reason: str
 ) -> None:
-    await rates.load({LAST: "USD 1.1172"})
     write(file, text)
+    assert ecb_file.main([str(file), LAST.isoformat()]) == 1
+    assert capsys.readouterr() == ("", f"{reason}\n")
+
+
+async def test_what_cannot_be_read_loads_nothing(rates: Rates, file: Path) -> None:
+    await rates.load({LAST: "USD 1.1172"})
+    write(file, "Date,USD\n2026-11-03,1.1\n2026-11-99,1.1")
+    reason = "line 3: has no date"
     load = rates.loading(file=file)
     with capture_logs() as lines:
         await load.load_due()

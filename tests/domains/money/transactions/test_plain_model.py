@@ -17,7 +17,9 @@ from tests.domains.money.transactions.world import Worker, World, new_world
 ROUNDS, OPERATIONS = 3, 25  # for each of two users; with --full 10,000 operations together
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.full_only) for n in (1, 2))]
+)
 async def test_random_changes(
     transactions_database: Database, ring: KeyRing, seed: int, pytestconfig: pytest.Config
 ) -> None:
