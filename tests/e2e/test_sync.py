@@ -40,7 +40,7 @@ SHAPES: dict[str, tuple[str, set[str], set[str]]] = {
         "holding",
         {"kind", "name"},
         {
-            "isin", "symbol", "exchange", "folio", "institution", "quantity", "averagePrice",
+            "isin", "symbol", "exchange", "folio", "institution", "debt", "quantity", "averagePrice",
             "lastPrice", "value", "asOf", "closedAt", "freeQuantity", "unsettledQuantity",
             "pledgedQuantity", "marginQuantity", "marginAveragePrice", "cost",
         },
