@@ -143,8 +143,9 @@ class PostingStore(RecordFeed):
         valued: bool = False,
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        if rows:
-            taken = {"_id": {"$in": [ObjectId(each.id) for each in rows]}}
+        if rows and (records := await self._records_of(job, session)) is not None:
+            ids = [ObjectId(each.id) for each in rows]
+            taken = {"connectorId": records.id, "_id": {"$in": ids}}
             await self._records.update_many(taken, {"$set": {UNPOSTED: False}}, session=session)
         fields: Document = {
             **({ERASED: "$$REMOVE"} if erased else {}),
