@@ -224,10 +224,12 @@ async def posting_fails(site: Monitored) -> AsyncIterator[None]:
             await step.eventually(are_put_off, "postings that failed")
 
         await keys.delete_many(of_records)
-        async with under(fail):
-            yield
-        await keys.insert_many(kept)
-        await _post_again(documents, made)
+        try:
+            async with under(fail):
+                yield
+        finally:  # without them no worker starts
+            await keys.insert_many(kept)
+            await _post_again(documents, made)
 
 
 @asynccontextmanager
