@@ -6,10 +6,7 @@ BIN := $(VENV)/bin
 # What the tests need makes a worker larger, and is nothing that an operator has.
 BENCH_VENV := .data/bench/venv
 BENCH := $(BENCH_VENV)/bin/python -m bench
-# Tests start hundreds of Python processes; without bytecode each compiles all of Finlink again.
-test coverage: export PYTHONDONTWRITEBYTECODE =
-test-%: export PYTHONDONTWRITEBYTECODE =
-.PHONY: help run test coverage test-identity test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead bench-identity bench-money lint audit format hooks protos openapi clients dist console lock clean
+.PHONY: help run test coverage test-identity test-motor test-slow test-chaos test-topology test-security test-clients test-openapi test-pages test-readme bench bench-growth bench-soak bench-overhead bench-identity lint audit format hooks protos openapi clients dist console lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +31,8 @@ test-identity: $(VENV)/dev.stamp protos ## Run all of identity at full length: r
 test-motor: $(VENV)/dev.stamp protos ## Run what reads and writes MongoDB with Motor as its driver; about 5 minutes
 	$(BIN)/pytest -n 3 --dist loadfile -k motor --full tests/domains/audit tests/cache tests/domains/connectors tests/jobs tests/storage tests/streaming tests/domains/users
 
-test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 5 minutes
-	$(BIN)/pytest -n 3 --dist loadfile -m "full_only or hypothesis" --full tests --ignore tests/chaos --ignore tests/topology \
+test-slow: $(VENV)/dev.stamp protos ## Run what make test leaves out to be short, but for the suites with targets of their own; about 3 minutes
+	$(BIN)/pytest -n 3 --dist loadfile -m full_only --full tests --ignore tests/chaos --ignore tests/topology \
 	  --ignore tests/security_long --ignore tests/repository --ignore tests/openapi --ignore tests/pages --ignore-glob 'tests/clients/test_other_*'
 
 test-chaos: $(VENV)/dev.stamp protos ## Race, kill and freeze Finlink at full length, about 12 minutes
@@ -49,7 +46,7 @@ test-security: $(VENV)/dev.stamp protos ## Attack Finlink at full length, about 
 
 test-clients: $(VENV)/dev.stamp protos ## Run the clients of all languages through all scenarios, about 5 minutes
 	@$(BIN)/python -m codegen.clients --where-possible
-	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py tests/clients/test_login_examples.py tests/clients/test_money_examples.py tests/clients/test_dist.py --full
+	$(BIN)/pytest -n 2 --dist loadfile tests/clients/test_scenarios.py tests/clients/test_other_*.py tests/clients/test_login_examples.py tests/clients/test_dist.py --full
 
 test-openapi: $(VENV)/dev.stamp protos ## Hold docs/openapi.yaml against a running Finlink with Schemathesis, over 10,000 calls, and with clients made of it
 	$(BIN)/pytest tests/openapi/test_generated_clients.py tests/openapi/test_schemathesis.py --full
@@ -78,10 +75,6 @@ bench-overhead: $(BENCH_VENV)/stamp protos ## Measure what logs, metrics and tra
 
 bench-identity: $(BENCH_VENV)/stamp protos ## Measure signing in, and calls with tokens, over 10^6 users and sessions
 	$(BENCH) identity --out .data/bench/results/identity.json
-
-bench-money: $(BENCH_VENV)/stamp protos ## Measure the money of a user with 100,000 transactions, among 10^6 of others
-	$(BENCH) money --out .data/bench/results/money.json
-	$(BENCH) report
 
 lint: $(VENV)/dev.stamp protos ## Check style, types, layers and the contract
 	$(BIN)/ruff check .

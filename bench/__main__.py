@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +12,6 @@ from rich.table import Table
 
 from bench import capacity, cases, comparison, data, growth, overhead, session, soak
 from bench.identity import run as identity
-from bench.money import run as money
-from bench.money.shape import Size
 from bench.table import figures_table, growth_table, rows_table
 
 app = typer.Typer(
@@ -119,31 +116,12 @@ def measure_identity(
     out: Annotated[Path | None, typer.Option(help="Where to write the results as JSON.")] = None,
 ) -> None:
     """Measure signing in, refreshing and calls with tokens, and what they cost others."""
-    _check_sections(only, identity.SECTIONS)
+    unknown = set(only or ()) - set(identity.SECTIONS)
+    if unknown:
+        known = ", ".join(identity.SECTIONS)
+        raise SystemExit(f"bench: no section {', '.join(sorted(unknown))}; there are {known}")
     found = identity.run(users, turns, float(seconds), only or (), Console(stderr=True))
     _show(found, [], out)
-
-
-@app.command("money")
-def measure_money(
-    turns: Annotated[int, typer.Option(min=1, help="Of each kind of call.")] = 5,
-    seconds: Annotated[int, typer.Option(min=1, help="Of a turn of users who write at once.")] = 4,
-    rows: Annotated[int, typer.Option(min=0, help="Transactions of others.")] = 1_000_000,
-    user_rows: Annotated[int, typer.Option(min=6_000, help="Of the user.")] = 100_000,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help=f"One section, may be repeated: {', '.join(money.SECTIONS)}."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write the results as JSON.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON on a terminal, too.")
-    ] = False,
-) -> None:
-    """Measure transactions, budgets and categories of a user who has many."""
-    _check_sections(only, money.SECTIONS)
-    size = Size(rows, user_rows)
-    found = money.run(size, turns, float(seconds), only or (), Console(stderr=True))
-    _show(found, [], out, as_json=as_json)
 
 
 @app.command("report")
@@ -160,22 +138,13 @@ def write_capacity() -> None:
     print(f"wrote {capacity.write()}")
 
 
-def _check_sections(only: list[str] | None, there: Sequence[str]) -> None:
-    unknown = set(only or ()) - set(there)
-    if unknown:
-        known = ", ".join(there)
-        raise SystemExit(f"bench: no section {', '.join(sorted(unknown))}; there are {known}")
-
-
-def _show(
-    results: dict[str, Any], tables: list[Table], out: Path | None, *, as_json: bool = False
-) -> None:
-    """JSON where the output is no terminal, or where it is asked for; tables in any case."""
+def _show(results: dict[str, Any], tables: list[Table], out: Path | None) -> None:
+    """JSON where the output is no terminal; tables in any case."""
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(results, indent=1) + "\n")
     console = Console()
-    if as_json or not console.is_terminal:
+    if not console.is_terminal:
         print(json.dumps(results, indent=1))
         console = Console(stderr=True, width=120)
     for table in [*tables, rows_table(results["rows"])]:

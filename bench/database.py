@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from bench.folders import DATA, LOGS
-from bench.stacks import ENCRYPTION_KEY
-from server.config import Settings
 from server.edge.programs import find_mongod
-from server.settings import load
-from server.storage.driver import Database, connected
 from server.supervisor import mongod
 from server.supervisor.process import ProcessSpec
 from server.supervisor.specs import env_without_secrets
@@ -32,13 +26,3 @@ def spec(port: int) -> ProcessSpec:
 
 def uri(port: int) -> str:
     return mongod.uri(port)
-
-
-@asynccontextmanager
-async def opened(uri: str, name: str) -> AsyncIterator[tuple[Database, Settings]]:
-    """A database as Finlink's own code has it, with the settings of the Finlinks that are measured."""
-    settings = load(
-        _env_file=None, mongodb_uri=uri, db_name=name, encryption_key=ENCRYPTION_KEY, mongo_timeout_ms=60_000
-    )  # fmt: skip
-    async with connected(settings) as database:
-        yield database, settings

@@ -17,7 +17,6 @@ _COMMANDS = {
     "growth": "make bench-growth",
     "soak": "make bench-soak",
     "overhead": "make bench-overhead",
-    "money": "make bench-money",
 }
 _PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
     "run": [
@@ -27,12 +26,11 @@ _PLOTS: dict[str, list[tuple[str, str, Callable[[Results, Path], None]]]] = {
     "growth": [("growth.svg", "Milliseconds of a call as it grows", plots.growth)],
     "soak": [("memory.svg", "Memory of a worker under full load", plots.memory)],
     "overhead": [],
-    "money": [],
 }
 
 
 def results_file(name: str) -> Path:
-    """Of `run`, `growth`, `soak`, `overhead` or `money`."""
+    """Of `run`, `growth`, `soak` or `overhead`."""
     return RESULTS / f"{name}.json"
 
 

@@ -88,12 +88,11 @@ def record(to: Path) -> Path:
     return to
 
 
-def sandbox(recorded: Path | None = None) -> Sandbox:
-    """With the recorded replies of a folder, or with those of `record`."""
+def sandbox() -> Sandbox:
     kite, fi = free_port(), free_port()
     argv = (
         sys.executable, "-m", "sandbox", "--port", f"zerodha={kite}", "--port", f"fi_money={fi}",
-        "--latency-ms", "0", "--data", str(recorded or record(RECORDED)),
+        "--latency-ms", "0", "--data", str(record(RECORDED)),
     )  # fmt: skip
     spec = ProcessSpec(
         name="sandbox",

@@ -63,10 +63,6 @@ class _Field:
         return ".".join(field.name for field in self.chain)
 
     @property
-    def is_mask(self) -> bool:
-        return self.own.message_type is not None and self.own.message_type.full_name == _MASK
-
-    @property
     def secret(self) -> bool:
         return bool(self.own.GetOptions().debug_redact)
 
@@ -85,7 +81,7 @@ def parameters(
             comments.get(f"{request.full_name}.data") or "The request to send; `-` reads the input."
         )
         return [{**_WHOLE_FILE, "help": help_text}]
-    fields = _with_one_mask(list(_fields(request, (), needed=True)))
+    fields = list(_fields(request, (), needed=True))
     first = _arguments(fields, in_path, hints)
     names = _names(fields, noun, first, hints)
     ordered = [*first, *(field.path for field in fields if field.path not in first)]
@@ -161,12 +157,6 @@ def _only_bounded(rules: validate_pb2.FieldRules) -> bool:
     return all(rule.name == "max_len" for rule, _ in rules.string.ListFields())
 
 
-def _with_one_mask(fields: Sequence[_Field]) -> list[_Field]:
-    """The fields with the outermost mask alone, which is `--remove`; one inside of a message goes as JSON."""
-    outermost = min((len(field.chain) for field in fields if field.is_mask), default=0)
-    return [field for field in fields if not field.is_mask or len(field.chain) == outermost]
-
-
 def _rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
     return field.GetOptions().Extensions[validate_pb2.field]
 
@@ -228,7 +218,7 @@ def _names(
     }
     depth = {field.path: len(field.chain) for field in fields}
     for field in fields:
-        if field.is_mask:
+        if field.own.message_type is not None and field.own.message_type.full_name == _MASK:
             chosen[field.path] = "remove"
             wanted.pop(field.path, None)
     taken = {*RESERVED, *chosen.values()}

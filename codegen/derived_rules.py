@@ -16,9 +16,6 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
-# The mask itself, and the revision that an update is about.
-_NEVER_MASKED = {"update_mask", "etag"}
-
 
 class Contract:
     """The files of a descriptor set, with the options that they declare themselves."""
@@ -75,14 +72,14 @@ class Contract:
             field.options.ParseFromString(options.SerializeToString())
 
     def add_mask_rules(self) -> None:
-        """Restrict each `update_mask` to the fields of its request's body that an update changes."""
+        """Restrict each `update_mask` to the other fields of its request's body."""
         for request, path in self._requests():
             kept = [field for field in request.field if f"{{{field.name}}}" not in path]
             for mask in kept:
                 if mask.name == "update_mask":
                     options = self._options.FromString(mask.options.SerializeToString())
                     names = getattr(options.Extensions[self._rules].field_mask, "in")
-                    names.extend(field.name for field in kept if field.name not in _NEVER_MASKED)
+                    names.extend(field.name for field in kept if field is not mask)
                     mask.options.ParseFromString(options.SerializeToString())
 
     def _requests(self) -> Iterator[tuple[descriptor_pb2.DescriptorProto, str]]:

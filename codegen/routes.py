@@ -266,12 +266,12 @@ def _cors() -> dict[str, Any]:
         "allow_origin_string_match": [],  # CORS_ORIGINS; none
         "allow_methods": "GET, POST, PUT, PATCH, DELETE",
         "allow_headers": (
-            "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
-            "x-api-key, x-on-behalf-of, x-request-id, x-requested-with"
+            "authorization, content-type, idempotency-key, last-event-id, x-api-key, x-on-behalf-of, "
+            "x-request-id, x-requested-with"
         ),
         "expose_headers": (
-            "content-disposition, etag, retry-after, www-authenticate, x-ratelimit-limit, "
-            "x-ratelimit-remaining, x-ratelimit-reset, x-request-id"
+            "retry-after, www-authenticate, x-ratelimit-limit, x-ratelimit-remaining, "
+            "x-ratelimit-reset, x-request-id"
         ),
         "allow_credentials": True,  # the session's cookie, for the origins above alone
         "max_age": "600",

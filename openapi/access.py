@@ -32,8 +32,6 @@ def described(access: Access) -> str:
     key = f"Needs an API key of the scope `{access.scope.name.lower()}`"
     if access.reach is Reach.NONE:
         return f"{key}."
-    if access.may_be_on_behalf:
-        return f"Needs a user who has signed in, or {_on_behalf(access)}."
     if access.is_own:
         return f"Needs a user who has signed in{_recently(access)}."
     role = access.role.name.lower() if access.role else None
@@ -41,15 +39,6 @@ def described(access: Access) -> str:
         return f"{key}, or a user of the role `{role}`{_recently(access)}."
     others = f", or from the role `{role}` on for anybody's" if role else ""
     return f"{key}, or a user{_recently(access)} for the user's own data{others}."
-
-
-def _on_behalf(access: Access) -> str:
-    key = "an API key of the scope `write` that names the user in `x-on-behalf-of`"
-    if not access.staff_reads:
-        return key
-    return (
-        f"{key}. Keys of the scope `read`, and moderators, may name one as well, which is recorded"
-    )
 
 
 def _recently(access: Access) -> str:
@@ -64,8 +53,6 @@ def security(access: Access) -> list[dict[str, Any]]:
     key = {"apiKey": [access.scope.name.lower()]}
     if access.reach is Reach.PUBLIC:
         return [{}]
-    if access.may_be_on_behalf:
-        return [{"accessToken": []}, {"apiKey": ["read" if access.staff_reads else "write"]}]
     if access.is_own:
         return [{"accessToken": []}]
     found: list[dict[str, Any]] = [key]

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from codegen.command_names import plural
 from openapi import access, contract
 from openapi.errors import SCHEMAS, Responses, code_schema
 from openapi.operations import Operations
@@ -16,15 +15,7 @@ from openapi.schemas import Schemas
 
 PLACE = contract.ROOT / "docs" / "openapi.yaml"
 ABOUT = Path(__file__).with_name("about.md")
-_TAGS = {
-    "AuditService": "Audit trail",
-    "AuthService": "Signing in",
-    "KeyService": "Token keys",
-    "MeService": "Own account",
-    "RateService": "Exchange rates",
-    "SystemService": "System",
-    "UserAdminService": "User administration",
-}
+_TAGS = {"AuditService": "Audit trail", "SystemService": "System"}
 _HEAD = "# Made by `make openapi` from the contract in protos/finlink; changes belong there.\n"
 
 
@@ -32,16 +23,13 @@ def document() -> dict[str, Any]:
     """The contract over REST as an OpenAPI document."""
     services = contract.services()
     every = [method for service in services for method in contract.methods(service)]
-    schemas = Schemas(
-        [method.descriptor.output_type for method in every],
-        {method.request.full_name for method in every if method.path_fields},
-    )
+    schemas = Schemas([method.descriptor.output_type for method in every])
     responses = Responses()
     operations = Operations(schemas, responses)
     paths: dict[str, Any] = {}
     tags = []
     for service in services:
-        tag = _TAGS.get(service.name) or plural(service.name.removesuffix("Service"))
+        tag = _TAGS.get(service.name, service.name.removesuffix("Service") + "s")
         tags.append({"name": tag, "description": contract.comment(service.full_name)})
         for method in contract.methods(service):
             path = contract.in_json(method.http_path)
@@ -71,7 +59,7 @@ def document() -> dict[str, Any]:
             "securitySchemes": access.SCHEMES,
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
-            "responses": {"NotModified": _NOT_MODIFIED} | responses.components,
+            "responses": responses.components,
             "schemas": schemas.components | SCHEMAS | {"ErrorCode": code_schema()},
         },
     }
@@ -101,27 +89,10 @@ _PARAMETERS = {
         "tried again.",
         {"pattern": "^[\\x21-\\x7e]{1,255}$"},
     ),
-    "If-Match": _header_parameter(
-        "If-Match",
-        "The `ETag` of the revision that the change is about; another one than the current is 412. Read as "
-        "`etag`.",
-        {},
-    ),
-    "If-None-Match": _header_parameter(
-        "If-None-Match",
-        "The `ETag` of what the caller has: if it is current, the reply is 304 without a body.",
-        {},
-    ),
     "Last-Event-ID": _header_parameter(
         "Last-Event-ID",
         "Read as `resumeToken`, and comes before it; a browser's EventSource sends it by itself.",
         {},
-    ),
-    "x-on-behalf-of": _header_parameter(
-        "x-on-behalf-of",
-        "The `userId` of the user for whom an API key calls, or whose data staff read. In development, as "
-        "long as there are no API keys, it needs neither. Absent: the user who has signed in.",
-        {"pattern": "^[A-Za-z0-9_]{1,64}$"},
     ),
     "x-request-id": _header_parameter(
         "x-request-id",
@@ -131,17 +102,12 @@ _PARAMETERS = {
 }
 _HEADERS = {
     "x-request-id": _header("Names the call in logs, traces and the audit trail.", "string"),
-    "ETag": _header("The revision: `data.etag` as a weak entity tag.", "string"),
     "Retry-After": _header("Seconds to wait.", "integer"),
     "x-ratelimit-limit": _header(
         "Calls in the window, of the group or of all; absent where limits are off.", "string"
     ),
     "x-ratelimit-remaining": _header("How many of them are left.", "integer"),
     "x-ratelimit-reset": _header("Seconds until the next one comes back.", "integer"),
-}
-_NOT_MODIFIED = {
-    "description": "The caller has the current revision already.",
-    "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
 }
 
 

@@ -72,8 +72,6 @@ SCHEMAS: dict[str, Schema] = {
 def codes_of(method: Method) -> list[str]:
     """All that an RPC can fail with, its own first."""
     own = [ErrorReason.Name(reason).removeprefix("ERROR_REASON_") for reason in method.rules.errors]
-    if method.access.may_be_on_behalf and "USER_NOT_FOUND" not in own:
-        own.append("USER_NOT_FOUND")
     if method.changes_state:
         own.append("IDEMPOTENCY_KEY_REUSED")
     return [*own, *COMMON]

@@ -83,7 +83,10 @@ def stream(method: Method) -> list[Example]:
     name = method.descriptor.name
     if name not in STREAMS:
         raise _missing(name, "streams", method.descriptor.containing_service.file.package)
-    return [_resolved(message) for message in STREAMS[name]]
+    return [
+        {part: value() if callable(value) else value for part, value in message.items()}
+        for message in STREAMS[name]
+    ]
 
 
 def error(code: str) -> Example:
@@ -101,16 +104,7 @@ def enveloped(body: Example, *, success: bool = True) -> Example:
 
 def _message(descriptor: Descriptor) -> Example:
     given = MESSAGES.get(descriptor.name)
-    return _values(descriptor.fields, whole=True) if given is None else _resolved(given)
-
-
-def _resolved(value: Any) -> Any:
-    """The same with each `!message` in it, at any depth."""
-    if callable(value):
-        return _resolved(value())
-    if isinstance(value, dict):
-        return {name: _resolved(each) for name, each in value.items()}
-    return [_resolved(each) for each in value] if isinstance(value, list) else value
+    return _values(descriptor.fields, whole=True) if given is None else given
 
 
 def _values(fields: Iterable[FieldDescriptor], *, whole: bool = False) -> Example:

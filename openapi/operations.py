@@ -51,8 +51,6 @@ class Operations:
             operation["requestBody"] = self._body(method)
         success = self._success(method)
         operation["responses"] = {str(method.success_status): success} | self._responses.of(method)
-        if reads_etag(method):
-            operation["responses"] |= {"304": {"$ref": "#/components/responses/NotModified"}}
         if method.failing_status != method.success_status:
             self._add_failing(method, operation["responses"])
         return operation
@@ -111,8 +109,6 @@ class Operations:
         headers = HEADERS | {
             name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS
         }
-        if reads_etag(method):
-            headers |= {"ETag": {"$ref": "#/components/headers/ETag"}}
         made = {"description": _STATUS_WORDS[method.success_status], "headers": headers}
         if not method.streams:
             shown = {
@@ -129,11 +125,6 @@ class Operations:
             "example": text,
         }
         return made | {"content": {FORMS[method.stream_form].content_type: content}}
-
-
-def reads_etag(method: Method) -> bool:
-    """Whether it is read with an entity tag, and not sent again to those who have it."""
-    return method.verb == "get" and method.shows_etag
 
 
 def _words(name: str) -> str:
@@ -161,14 +152,8 @@ def _streamed(method: Method, message: dict[str, Any]) -> str:
 
 def _headers(method: Method) -> list[dict[str, str]]:
     names = ["x-request-id"]
-    if method.access.may_be_on_behalf:
-        names.append("x-on-behalf-of")
     if method.changes_state:
         names.append("Idempotency-Key")
     if method.is_resumed:
         names.append("Last-Event-ID")
-    if reads_etag(method):
-        names.append("If-None-Match")
-    if method.changes_state and method.takes_etag:
-        names.append("If-Match")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]

@@ -26,12 +26,7 @@ _FORMATS: dict[int, Schema] = {
     },
     format_pb2.FORMAT_CURRENCY_CODE: {"format": "currency-code", "pattern": "^[A-Z]{3}$"},
     format_pb2.FORMAT_LANGUAGE_TAG: {"format": "language-tag", "pattern": "^[A-Za-z0-9-]+$"},
-    format_pb2.FORMAT_TIME_ZONE: {
-        "format": "time-zone",
-        "pattern": "^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$",
-    },
     format_pb2.FORMAT_PAST_DATE: {"format": "date"},
-    format_pb2.FORMAT_DATE: {"format": "date"},
     # One type for both: of a choice between formats, generated clients make no type at all.
     format_pb2.FORMAT_DATE_OR_TIME: {
         "format": "date-or-time",
@@ -58,10 +53,9 @@ def words_of(field: FieldDescriptor) -> EnumDescriptor | None:
 
 def is_required(field: FieldDescriptor) -> bool:
     """Whether a request must have it: it has no way to be absent, or says so."""
-    if rules_of(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE:
-        return False
     if field.is_repeated:
-        return rules_of(field).repeated.min_items > 0
+        rules = rules_of(field)
+        return rules.repeated.min_items > 0 and rules.ignore != validate_pb2.IGNORE_IF_ZERO_VALUE
     return not field.has_presence or rules_of(field).required
 
 
@@ -104,15 +98,11 @@ def many(field: FieldDescriptor, items: Schema) -> Schema:
 def mapped(field: FieldDescriptor, values: Schema) -> Schema:
     """Values by text."""
     rules = rules_of(field).map
-    if rules.values.string.pattern:
-        values = values | {"pattern": rules.values.string.pattern}
     schema: Schema = {"type": "object", "additionalProperties": values}
     if rules.min_pairs:
         schema["minProperties"] = rules.min_pairs
     if rules.max_pairs:
         schema["maxProperties"] = rules.max_pairs
-    if rules.keys.string.pattern:
-        schema["propertyNames"] = {"pattern": rules.keys.string.pattern}
     if rules.keys.string.max_len:
         schema["propertyNames"] = {"maxLength": rules.keys.string.max_len}
     return schema
@@ -132,9 +122,7 @@ def _mask_paths(field: FieldDescriptor) -> list[str]:
         raise TypeError(f"{field.full_name} is in no message")
     for name in getattr(rules_of(field).field_mask, "in"):
         paths.append(name)
-        # A mask may be about the fields of another message, which are named whole.
-        own = request.fields_by_name.get(name)
-        message = own.message_type if own is not None else None
+        message = request.fields_by_name[name].message_type
         paths += [f"{name}.{inner.name}" for inner in (message.fields if message else ())]
     return paths
 

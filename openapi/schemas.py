@@ -7,7 +7,6 @@ not know, and takes null for what is not sent; what comes back may gain fields.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 
 from google.protobuf import field_mask_pb2, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -32,12 +31,8 @@ TIMESTAMP: Schema = {
 class Schemas:
     """Makes the schemas of messages, each once."""
 
-    def __init__(self, replies: list[Descriptor], with_path: Collection[str] = ()) -> None:
-        """`replies` are all messages that callers get; those inside them are included.
-
-        `with_path` are the requests of which the path has a part, by their full names.
-        """
-        self._with_path = with_path
+    def __init__(self, replies: list[Descriptor]) -> None:
+        """`replies` are all messages that callers get; those inside them are included."""
         self.components: dict[str, Schema] = {}
         self._messages: dict[str, str] = {}
         self._got: set[str] = set()
@@ -142,9 +137,7 @@ class Schemas:
         message = field.message_type
         if message.GetOptions().map_entry:
             return rules.mapped(field, self._sent_value(message.fields_by_name["value"]))
-        # Inside of another request it is whole: nothing of it is in the path.
-        is_other = message.full_name in self._got or message.full_name in self._with_path
-        name = message.name + ("Input" if is_other else "")
+        name = message.name + ("Input" if message.full_name in self._got else "")
         if self._claim(name, message):
             self.components[name] = self._sent_object(message, list(message.fields))
         return rules.many(field, reference(name)) if field.is_repeated else reference(name)

@@ -173,22 +173,6 @@ def verify_audit(
     sys.exit(verify(known))
 
 
-@app.command("verify-money")
-def verify_money(
-    user: Annotated[
-        str | None, typer.Option(help="The userId of one user; all users without it.")
-    ] = None,
-) -> None:
-    """Recount the balances and sums of users from their transactions, while Finlink runs.
-
-    It names users, days, accounts and categories, never amounts, and changes nothing. It works on
-    MONGODB_URI, else on the database of the running `run`. The exit code is 0 if nothing differs.
-    """
-    from server.commands.verify_money import verify_money as verify  # noqa: PLC0415 - as above
-
-    sys.exit(verify(user))
-
-
 @app.command()
 def prepare() -> None:
     """Create the indexes of this version before its first server, which would create them at its start.
@@ -206,64 +190,34 @@ def prepare() -> None:
 def backup(
     file: Annotated[Path, typer.Argument(help="The file to write; `-` is stdout.")],
     without: Annotated[
-        list[str] | None, typer.Option(help="A collection to leave out; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="A collection to leave out, such as data_keys in backups that are kept long."
+        ),
     ] = None,
-    with_keys: Annotated[
-        bool, typer.Option("--with-keys", help="Write the data keys into the same file.")
-    ] = False,
-    only_keys: Annotated[
-        bool, typer.Option("--only-keys", help="Write the data keys, and nothing else.")
-    ] = False,
 ) -> None:
-    """Write a snapshot of the whole database, while Finlink runs: FILE, and the data keys in FILE.keys.
+    """Write a snapshot of the whole database to a file, while Finlink runs.
 
-    Erased data stays readable for whoever has a backup and a copy of its data key. Keep the two apart,
-    and of FILE.keys the newest copy alone: it belongs to every backup. docs/operations.md lists what else
-    belongs in one. It works on MONGODB_URI, else on the database of the running `run`.
+    It works on MONGODB_URI, else on the database of the running `run`. docs/operations.md lists what else
+    belongs in a backup.
     """
-    from server.commands.backup import Keys  # noqa: PLC0415 - as above
     from server.commands.backup import backup as write  # noqa: PLC0415 - as above
 
-    if with_keys and only_keys:
-        raise typer.BadParameter("--with-keys and --only-keys exclude each other")
-    write(file, without or (), Keys.WITH if with_keys else Keys.ONLY if only_keys else Keys.APART)
+    write(file, without or ())
 
 
 @app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that `backup` has written.")],
-    keys: Annotated[
-        Path | None,
-        typer.Option(
-            help="The newest copy of the data keys; FILE.keys if that exists.", show_default=False
-        ),
-    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Empty the database first.")] = False,
-    erase: Annotated[
-        bool,
-        typer.Option("--erase", help="Erase what no data key opens."),
-    ] = False,
 ) -> None:
-    """Fill an empty database from a file and the data keys; servers and workers must be stopped.
+    """Fill an empty database from a file; servers and workers must be stopped.
 
     It works on MONGODB_URI, else on the database of the running `run`.
     """
     from server.commands.backup import restore as fill  # noqa: PLC0415 - as above
 
-    fill(file, keys, replace=replace, erase=erase)
-
-
-@app.command(name="verify-data-keys")
-def verify_data_keys(
-    erase: Annotated[bool, typer.Option("--erase", help="Erase what no data key opens.")] = False,
-) -> None:
-    """Check that everything that is sealed under a data key has it; exit code 1 if not.
-
-    It works on MONGODB_URI, else on the database of the running `run`.
-    """
-    from server.commands.data_keys import verify_data_keys as verify  # noqa: PLC0415 - as above
-
-    raise SystemExit(verify(erase=erase))
+    fill(file, replace=replace)
 
 
 def _run_worker(listen: str | None, process: str, *, syncs: bool) -> None:

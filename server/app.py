@@ -36,19 +36,17 @@ from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.decoding import request_decoding
 from server.rpc.middleware.encoding import reply_encoding
 from server.rpc.middleware.errors import error_status
-from server.rpc.middleware.etags import entity_tags
 from server.rpc.middleware.idempotency import Idempotency
 from server.rpc.middleware.live_sessions import LiveSessions
 from server.rpc.middleware.logging import call_logging
 from server.rpc.middleware.ownership import Owners, Ownership
-from server.rpc.middleware.staff_reads import StaffReads
 from server.rpc.middleware.tracing import CallTracing
 from server.rpc.middleware.user_limits import UserLimits
 from server.rpc.rate_limiter import RateLimiter
 from server.rpc.unknown import UnknownMethods
 from server.security.encryption import Vault
 from server.security.ring import KeyRing
-from server.startup import check_data_keys, keyed_secrets_of, keys_of, prepare
+from server.startup import keyed_secrets_of, keys_of, prepare
 from server.storage import driver
 from server.storage.audit import AuditTrail, Codes
 from server.storage.cache_feed import CacheFeed
@@ -153,7 +151,6 @@ async def running_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(driver.connected(settings))
         await prepare(database, settings)
-        await check_data_keys(database)
         generations = _generations(settings)
         secrets = await keyed_secrets_of(database, ring)
         leases = Leases(database)
@@ -192,7 +189,6 @@ async def running_worker(
             completion,
             CachedResponses(cache),
             Ownership(_owners(domains), users.role),
-            StaffReads(trail.add),
             Idempotency(records, secrets.requests, generations.close_one_or_all),
         )
         services = MiddlewareServices(methods_of(_service_names(*CONTRACT)), passed)
@@ -271,7 +267,6 @@ def middleware(
     completion: Completion,
     responses: CachedResponses,
     ownership: Ownership,
-    staff_reads: StaffReads,
     idempotency: Idempotency,
 ) -> list[Middleware]:
     """The middleware of every call, outermost first."""
@@ -288,10 +283,8 @@ def middleware(
         request_decoding,
         responses.stored,
         reply_encoding,
-        cast("Middleware", entity_tags),
         cast("Middleware", idempotency),
         cast("Middleware", ownership),
-        cast("Middleware", staff_reads),
     ]
 
 

@@ -4,10 +4,9 @@ A domain is a folder of `server/domains`. The folder's `domain.py` has a `Domain
 `build` makes its `Parts` of the `Kernel`. Nothing else of the server knows a domain by name.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from google.protobuf.descriptor import FileDescriptor
 from pymongo import IndexModel
@@ -20,7 +19,6 @@ from server.core.model import Changes
 from server.core.principals import SignIns
 from server.core.users import NewUser, User
 from server.delivery.outbox import Outbox
-from server.jobs.queue import Job
 from server.rpc.middleware.ownership import Owners
 from server.security.ring import KeyRing
 from server.storage.audit import AuditTrail
@@ -117,92 +115,6 @@ class UserExporter(Protocol):
         """All of it, read as it is asked for. Ends early if the user is deleted meanwhile."""
 
 
-class SealedRows(Protocol):
-    """Documents of a domain that are sealed under data keys, as commands and servers that start see them."""
-
-    fields: ClassVar[Mapping[str, str]]  # by collection, the field that a sealed document has
-
-    def __init__(self, database: Database) -> None: ...
-
-    async def count_unsealed(self) -> int:
-        """How many an earlier release has left in clear, until the servers have sealed them."""
-
-    async def count_keyless(self, sample: int | None = None) -> int:
-        """How many owners have such documents and no data key; of so many at random, or of all."""
-
-    async def erase_keyless(self) -> int:
-        """Have their documents erased, as those of owners whose key was destroyed; gives how many owners."""
-
-
-@dataclass(frozen=True, slots=True)
-class FedConnector:
-    """A connector of which something waits in a `RecordFeed`."""
-
-    id: str
-    user_id: str
-    platform: str
-    erased: bool = False  # its records were erased: what was made of them goes first
-    valued: bool = False  # its holdings are others than before
-    state: Mapping[str, Any] = field(default_factory=dict)  # what `RecordFeed.take` was given last
-
-
-@dataclass(frozen=True, slots=True)
-class FedRecord:
-    """A record as its platform reported it; fields have the names of the contract."""
-
-    id: str
-    key: str  # at the platform; the same after the records were erased and fetched again
-    data: Mapping[str, Any]
-    withdrawn: bool = False  # the platform reports it no more
-
-
-class RecordFeed(Protocol):
-    """Records of connectors, each until another domain has taken it: a connector at a time, under a lease.
-
-    Taking records, and storing what is made of them, is one transaction. Methods with a job raise LeaseLost.
-    """
-
-    async def claim(self, *, abandoned: bool) -> Job[FedConnector] | None: ...
-
-    async def due_since(self) -> datetime | None:
-        """Since when the connector that has waited longest waits for a worker, or fails again and again."""
-
-    async def run(self, job: Job[FedConnector], work: Coroutine[Any, Any, None]) -> None:
-        """Do the work and keep the lease meanwhile."""
-
-    async def mark(self, job: Job[FedConnector]) -> None:
-        """Give all records of the connector the mark of new ones, if somebody has asked for that."""
-
-    async def rows(
-        self, job: Job[FedConnector], limit: int, session: ClientSession | None = None
-    ) -> Sequence[FedRecord]:
-        """At most so many bank rows that are new, or whose being withdrawn is; oldest first."""
-
-    async def holdings(self, job: Job[FedConnector], session: ClientSession) -> Sequence[FedRecord]:
-        """All that is there now."""
-
-    async def take(
-        self,
-        job: Job[FedConnector],
-        rows: Sequence[FedRecord],
-        session: ClientSession,
-        *,
-        erased: bool = False,
-        valued: bool = False,
-        state: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Take rows; `erased` and `valued`: what the connector said of these is done."""
-
-    async def finish(self, job: Job[FedConnector], session: ClientSession) -> None:
-        """Nothing is left. A record that comes at the same moment makes it begin again."""
-
-    async def defer(self, job: Job[FedConnector], wait: timedelta) -> None:
-        """It has failed: it is due again after a while."""
-
-    async def ask_again(self, connector_id: str, session: ClientSession | None = None) -> None:
-        """Have all rows of a connector come again."""
-
-
 @dataclass(frozen=True)
 class Secrets:
     """Keys of Finlink's own. They stay when the ring's keys are replaced."""
@@ -274,7 +186,6 @@ class Parts:
     sign_ins: SignIns | None = None  # of the one domain that signs users in
     checks: Sequence[HealthCheck] = ()  # how the domain is, for people who run Finlink
     passwords: Passwords | None = None  # of the same
-    feed: RecordFeed | None = None  # of the one domain that syncs
 
 
 @dataclass(frozen=True)
@@ -288,7 +199,6 @@ class Domain:
     images: Sequence[str] = ()
     followed: Sequence[Followed] = ()  # collections that cached responses are made of
     secrets: Sequence[str] = ()  # the names of keyed secrets of its own, for `Secrets.of_domains`
-    sealed: type[SealedRows] | None = None  # what it keeps sealed under data keys
     # It is built after the domains of earlier stages, and gets their parts.
     stage: int = 0
 

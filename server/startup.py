@@ -1,12 +1,10 @@
 """Prepares MongoDB before a worker serves: indexes, Finlink's own keys, API keys."""
 
-from collections.abc import Mapping
-
 from server.config import ConfigError, Settings
 from server.delivery import store as deliveries
 from server.delivery.sealing import KEY_NAME as DELIVERY_KEY
 from server.domains import registry
-from server.kernel import Indexes, SealedRows, Secrets
+from server.kernel import Indexes, Secrets
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
 from server.storage import api_keys, counters, data_keys, driver, idempotency, keyed_secrets
@@ -23,8 +21,6 @@ from server.storage.indexes import (
 )
 from server.storage.keyed_secrets import KeyedSecrets
 
-KEYS_LOOKED_UP = 100  # at a start
-
 
 def indexes(settings: Settings) -> Indexes:
     shared = (lease_store, idempotency, api_keys, data_keys, keyed_secrets, counters, deliveries)
@@ -40,7 +36,6 @@ async def prepare(
     so."""
     try:
         await ensure_indexes(database, indexes(settings), index_seconds)
-        await drop_indexes(database, data_keys.RETIRED)
         for domain in registry.DOMAINS:
             await drop_indexes(database, domain.retired)
             await ensure_images(database, domain.images)
@@ -54,32 +49,6 @@ async def prepare(
         raise ConfigError(
             f"MONGODB_URI: MongoDB does not respond ({type(error).__name__}); is it running?"
         ) from None
-
-
-def sealed_rows(database: driver.Database) -> list[SealedRows]:
-    """Of all domains, the documents that are sealed under data keys."""
-    return [each.sealed(database) for each in registry.DOMAINS if each.sealed is not None]
-
-
-def sealed_fields() -> Mapping[str, str]:
-    """By collection, the field that a sealed document has."""
-    kinds = [each.sealed for each in registry.DOMAINS if each.sealed is not None]
-    return {name: field for kind in kinds for name, field in kind.fields.items()}
-
-
-async def check_data_keys(database: driver.Database) -> None:
-    """Raises ConfigError if sealed documents are there whose data key is not, as after a restore without
-    them.
-
-    It looks at some owners at random: no other operation of ours leaves one without its key.
-    """
-    lacking = sum([await each.count_keyless(KEYS_LOOKED_UP) for each in sealed_rows(database)])
-    if lacking:
-        raise ConfigError(
-            f"data_keys: of {KEYS_LOOKED_UP} owners of sealed documents {lacking} have no data key. Restore "
-            "the newest copy of the data keys; `python -m server verify-data-keys` checks all, and can erase "
-            "what does not open"
-        )
 
 
 async def keyed_secrets_of(database: driver.Database, ring: KeyRing) -> Secrets:

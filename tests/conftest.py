@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -17,7 +16,6 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tests import cases
 from tests.chaos.figures import report
 from tests.mongodb import MongoDb
 from tests.mongodb import running as mongodb_on
@@ -26,28 +24,16 @@ from tests.providers import running as running_providers
 from tests.providers import settings as provider_settings
 from tests.stack import Stack, free_ports, running
 
-# What takes long, the longest first.
-LONG = ("e2e", "chaos", "security_long", "clients", "observability", "topology", "supervisor")
-# Whose files share a running Finlink. Two have the time for what one process could not run soon enough.
+LONG = {"chaos", "clients", "observability", "security_long", "supervisor", "topology"}
+# Whose files share a running Finlink, so that there is only one of each.
 SHARING = {
-    **{folder: folder for folder in ("chaos", "e2e", "observability", "security_long")},
-    **dict.fromkeys(("clients", "openapi", "pages"), "clients"),
-}
-# Files of those folders that call another Finlink, or none.
-APART = {
-    "tests/clients/test_cli_contract.py",
-    "tests/clients/test_cli_formats.py",
-    "tests/clients/test_cli_streams.py",
-    "tests/clients/test_cli_unreachable.py",
-    "tests/clients/test_policy.py",
-    "tests/clients/test_sessions.py",
-    "tests/e2e/test_api_keys.py",
+    **{folder: folder for folder in ("chaos", "observability", "security_long")},
+    **dict.fromkeys(("clients", "e2e", "openapi", "pages"), "finlink"),
 }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run all scenarios, and at full length")
-    parser.addoption("--case", metavar="WORD", help="run the cases alone in whose name this is")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
-        max_examples=cases.FULL if config.getoption("--full") else 20,
+        max_examples=100 if config.getoption("--full") else 20,
     )
     settings.load_profile("finlink")
 
@@ -67,7 +53,7 @@ class _Scheduling(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return file if file in APART else SHARING.get(_folder(file), file)
+        return SHARING.get(_folder(file), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
@@ -77,9 +63,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without --full: nothing that only that runs, and of the stores with Motor those of `storage` alone."""
     # What takes long begins first, so that it does not run on alone in the end.
-    items.sort(key=lambda item: _place(_folder(item.nodeid)))
-    if word := config.getoption("--case"):
-        _choose_cases(config, items, word)
+    items.sort(key=lambda item: _folder(item.nodeid) not in LONG)
     if config.getoption("--full"):
         return
     stores = config.rootpath / "tests" / "storage"
@@ -91,24 +75,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left := [item for item in items if is_left(item)]:
         config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if not is_left(item)]
-
-
-def _choose_cases(config: pytest.Config, items: list[pytest.Item], word: str) -> None:
-    """Of tests of many cases, those with a case of this name, and of them such cases alone."""
-    kept, left = [], []
-    for item in items:
-        test = cases.only(item.obj, word) if isinstance(item, pytest.Function) else None
-        if isinstance(item, pytest.Function) and test is not None:
-            item.obj = test
-            kept.append(item)
-        else:
-            left.append(item)
-    config.hook.pytest_deselected(items=left)
-    items[:] = kept
-
-
-def _place(folder: str) -> int:
-    return LONG.index(folder) if folder in LONG else len(LONG)
 
 
 def _folder(nodeid: str) -> str:
@@ -125,21 +91,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """All of them, which httpx reads for each client, take longer than most tests; none is met here.
-
-    It would read those of SSL_CERT_FILE, too; that stays as it is for programs that download something.
-    """
+    """All of them, which httpx reads for each client, take longer than most tests; none is met here."""
     first, end, _ = certifi.contents().partition("-----END CERTIFICATE-----\n")
     file = tmp_path_factory.mktemp("authorities") / "first.pem"
     file.write_text(first + end)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certifi, "where", lambda: str(file))
-        shared = httpx.create_ssl_context(trust_env=False)
-
-        def context(verify: ssl.SSLContext | bool = True, **_: object) -> ssl.SSLContext:
-            return shared if verify is True else httpx.create_ssl_context(verify)
-
-        patch.setattr("httpx._transports.default.create_ssl_context", context)
         yield
 
 

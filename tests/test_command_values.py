@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from server.cache.generations import Generations
-from tests.operator_commands import ran
+from tests.stack import ROOT
 
 NOBODY = "mongodb://127.0.0.1:1/"
 
@@ -16,7 +19,10 @@ NOBODY = "mongodb://127.0.0.1:1/"
 def refused(*arguments: str, **settings: str) -> str:
     """The line that a command ends with."""
     given = {"ENCRYPTION_KEY": secrets.token_hex(32), "MONGODB_URI": NOBODY, **settings}
-    done = ran(*arguments, env=given)
+    done = subprocess.run(
+        [sys.executable, "-m", "server", *arguments], cwd=ROOT, env={**os.environ, **given},
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("finlink: ")

@@ -7,10 +7,10 @@ from typing import Any
 
 from bench import data
 from bench.cases import FINLINK, Case, Entrant
-from bench.closed_loop import Http, Outcome, Step, closed_loop, http
+from bench.identity.load import Http, Outcome, Step, closed_loop, http
+from bench.identity.rows import ratio_row
 from bench.identity.world import KEY, World
 from bench.measure import Turns
-from bench.rows import ratio_row
 from server.core.principals import Role
 
 _CLIENTS = 32

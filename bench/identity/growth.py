@@ -9,8 +9,8 @@ from typing import Any
 
 from bench.client import CallFailed, Client
 from bench.identity import people
+from bench.identity.rows import ratio_row
 from bench.identity.world import KEY, World
-from bench.rows import ratio_row
 
 _CALLS = {"login": 3, "refresh": 30, "sessions": 30}
 Times = dict[int, dict[str, list[float]]]

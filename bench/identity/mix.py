@@ -10,12 +10,12 @@ from random import Random
 from typing import Any
 
 from bench import data, open_loop
-from bench.closed_loop import http
 from bench.identity import metrics
 from bench.identity.calls import access_token
+from bench.identity.load import http
+from bench.identity.rows import figure_row
 from bench.identity.world import World
 from bench.open_loop import Request
-from bench.rows import figure_row
 from bench.stats import percentile
 from server.core.principals import Role
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
@@ -14,8 +15,8 @@ from pymongo.database import Database as PlainDatabase
 from pymongo.write_concern import WriteConcern
 
 from bench import data
-from bench.database import opened
 from bench.session import Session
+from bench.stacks import ENCRYPTION_KEY
 from server.commands.database import key_ring
 from server.core.principals import Role
 from server.domains.identity.credentials.accounts import store as account_store
@@ -24,6 +25,8 @@ from server.domains.identity.sessions import store as session_store
 from server.domains.identity.sessions.model import LoginSession
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
 from server.domains.identity.wiring.basis import PEPPER, REFRESH
+from server.settings import load
+from server.storage.driver import Database, connected
 from server.storage.keyed_secrets import KeyedSecrets
 from server.storage.mapping import Mapped
 
@@ -43,10 +46,21 @@ class People:
     tokens: RefreshTokens
 
 
+@asynccontextmanager
+async def database_of(up: Session, users: int) -> AsyncIterator[Database]:
+    settings = load(
+        _env_file=None, mongodb_uri=up.uri, db_name=data.database_name(users),
+        encryption_key=ENCRYPTION_KEY, mongo_timeout_ms=60_000,
+    )  # fmt: skip
+    async with connected(settings) as database:
+        yield database
+
+
 async def known(up: Session, users: int) -> People:
     """Once a Finlink has used the database: its secrets are there."""
-    async with opened(up.uri, data.database_name(users)) as (database, settings):
-        secrets = KeyedSecrets(database, key_ring(settings))
+    ring = key_ring(load(_env_file=None, encryption_key=ENCRYPTION_KEY))
+    async with database_of(up, users) as database:
+        secrets = KeyedSecrets(database, ring)
         pepper, refresh = await secrets.get(PEPPER), await secrets.get(REFRESH)
     hashed = PasswordScheme({"1": pepper}, "1", ROUNDS).hash(PASSWORD)
     return People(hashed, RefreshTokens(refresh))

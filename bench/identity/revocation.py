@@ -6,10 +6,10 @@ import asyncio
 import time
 from typing import Any
 
-from bench.closed_loop import Http, http
 from bench.identity.calls import access_token
+from bench.identity.load import Http, http
+from bench.identity.rows import figure_row
 from bench.identity.world import World, finlink
-from bench.rows import figure_row
 
 _IN_A_ROW = 12  # refusals, so that each worker has been asked
 _PATH = "/api/v1/auth/me"

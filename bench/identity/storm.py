@@ -12,10 +12,10 @@ from typing import Any
 import bcrypt
 
 from bench import data, wrk
-from bench.closed_loop import Http, Outcome, http
 from bench.identity import people
+from bench.identity.load import Http, Outcome, http
+from bench.identity.rows import figure_row, ratio_row
 from bench.identity.world import KEY, World
-from bench.rows import figure_row, ratio_row
 from bench.wrk import Load
 
 _AT_ONCE = 200

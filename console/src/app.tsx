@@ -7,7 +7,6 @@ import { type Route, routeOf } from "./model/route";
 import { ConnectorView } from "./views/connector";
 import { ListView } from "./views/connectors";
 import { Header } from "./views/header";
-import { MoneyView } from "./views/money";
 import { Notices } from "./views/notices";
 import { Overview } from "./views/overview";
 import { SigningIn } from "./views/signing_in";
@@ -36,7 +35,7 @@ export function App() {
 function View({ route }: { route: Route }) {
   const first = useRef(true);
   // A filter leaves the focus where it was changed.
-  const place = "id" in route ? `${route.view}/${route.id}` : route.view;
+  const place = "id" in route ? route.id : route.view;
   useEffect(() => {
     const heading = document.querySelector<HTMLElement>("main h1");
     document.title = `${heading?.textContent ?? "Finlink"} – Finlink console`;
@@ -53,8 +52,6 @@ function View({ route }: { route: Route }) {
       return <ListView filter={filterOf(route)} />;
     case "user":
       return <UserView key={route.id} id={route.id} />;
-    case "money":
-      return <MoneyView key={route.id} id={route.id} />;
     case "connector":
       return <ConnectorView key={route.id} id={route.id} />;
     case "unknown":

@@ -14,7 +14,6 @@ test.each<[string, Route]>([
   ["#/connectors?failing=true&search=Fi+M", { view: "connectors", failing: true, search: "Fi M" }],
   [`#/connectors/${ID}`, { view: "connector", id: ID }],
   ["#/users/user_12345", { view: "user", id: "user_12345" }],
-  ["#/users/user_12345/money", { view: "money", id: "user_12345" }],
 ])("%s leads to a view, and the view back", (hash, route) => {
   expect(routeOf(hash)).toEqual(route);
   expect(routeOf(hrefOf(route))).toEqual(route);
@@ -26,15 +25,12 @@ test("words that no filter knows are left out", () => {
   });
 });
 
-test.each([
-  "#/connectors/short",
-  "#/users/no%20space",
-  `#/connectors/${ID}/more`,
-  "#/users/user_1/more",
-  "#/elsewhere",
-])("%s is no page", (hash) => {
-  expect(routeOf(hash).view).toBe("unknown");
-});
+test.each(["#/connectors/short", "#/users/no%20space", `#/connectors/${ID}/more`, "#/elsewhere"])(
+  "%s is no page",
+  (hash) => {
+    expect(routeOf(hash).view).toBe("unknown");
+  },
+);
 
 test("what is typed is a connector's whole id, else a part of a name or id", () => {
   expect(routeTo(` ${ID.toUpperCase()} `)).toEqual({ view: "connector", id: ID });

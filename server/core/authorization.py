@@ -8,12 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from server.core.access import Scope
-from server.core.errors import (
-    InvalidRequest,
-    PermissionDenied,
-    RecentLoginRequired,
-    Unauthenticated,
-)
+from server.core.errors import PermissionDenied, RecentLoginRequired, Unauthenticated
 from server.core.principals import Principal, Role, SignedIn
 
 # The age of a login that is a recent one: of the contract's `recent_login`, and of the calls that need it for
@@ -49,14 +44,9 @@ class Access:
         """Whether it is about the caller, who must be a user then."""
         return self.reach is Reach.SELF and not self.owner
 
-    @property
-    def may_be_on_behalf(self) -> bool:
-        """Whether it is about the caller, whom a service may name in `x-on-behalf-of`."""
-        return self.is_own and not self.in_person and self.recent_login is None
-
 
 def admit(access: Access, principal: Principal, now: datetime) -> None:
-    """Raises Unauthenticated, PermissionDenied, RecentLoginRequired, InvalidRequest."""
+    """Raises Unauthenticated, PermissionDenied, RecentLoginRequired."""
     if access.reach is Reach.PUBLIC:
         return
     if principal.key is not None and principal.key.scope < access.scope:
@@ -68,8 +58,6 @@ def admit(access: Access, principal: Principal, now: datetime) -> None:
         _admit_on_behalf(access, principal)
     elif principal.signed_in is not None:
         _admit_user(access, principal.signed_in, now)
-    elif access.may_be_on_behalf:
-        raise InvalidRequest.of("X-On-Behalf-Of", "is required of an API key: the userId of a user")
     elif access.is_own:
         raise Unauthenticated(
             "This call needs a user who has signed in: send authorization: Bearer"
@@ -102,14 +90,6 @@ def _admit_on_behalf(access: Access, principal: Principal) -> None:
         return
     if principal.key is not None and principal.key.scope < Scope.WRITE and not is_looking:
         raise PermissionDenied("A call on behalf of a user needs the scope write")
-
-
-def looks_on_behalf(access: Access, principal: Principal) -> bool:
-    """Whether staff, or a key that may not act for users, look at what a user sees. It is recorded."""
-    if principal.on_behalf_of is None or not (access.staff_reads and access.reads):
-        return False
-    key = principal.key
-    return principal.signed_in is not None or (key is not None and key.scope < Scope.WRITE)
 
 
 def check_owner(access: Access, principal: Principal, owner: str | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,6 @@ class ApiError(Exception):
         self.metadata = dict(metadata or {})
         self.retry_after = retry_after
         self.at = datetime.now(UTC)
-
-    @classmethod
-    def about(cls, field: str) -> Self:
-        """The error, with the field that is to blame: one that names something which is not there."""
-        return cls(fields=[FieldError(field, cls.default_message)])
 
 
 class InvalidRequest(ApiError):
@@ -99,13 +93,6 @@ class CsrfRefused(ApiError):
 
     code = "CSRF_REFUSED"
     default_message = "A call with a cookie must come from this site, or carry X-Requested-With"
-
-
-class EtagMismatch(ApiError):
-    """`metadata.etag` is the current one."""
-
-    code = "ETAG_MISMATCH"
-    default_message = "The resource has changed meanwhile: read it, then repeat the change"
 
 
 class RateLimited(ApiError):

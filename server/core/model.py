@@ -4,7 +4,7 @@ A field is `snake_case` here and `camelCase` in documents, `id` is `_id`; nothin
 that may be missing has a default; None is never stored.
 """
 
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -24,16 +24,3 @@ def document_name(field: str) -> str:
 
 class Model(msgspec.Struct, frozen=True, rename=document_name):
     """Subclasses say `frozen=True` again, for the type checker."""
-
-
-M = TypeVar("M", bound=Model)
-
-
-def changed(model: M, changes: Changes) -> M:
-    """The model after changes of its own fields; one that is removed has its default."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(model)}
-    values = {
-        fields[path].name: fields[path].default if value is None else value
-        for path, value in changes.items()
-    }
-    return msgspec.structs.replace(model, **values)

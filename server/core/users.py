@@ -1,13 +1,11 @@
 """Users, as all domains know them."""
 
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import asdict
 
 from server.core.errors import ApiError
 from server.core.model import Id, Model
-from server.core.time_zones import is_known, zone_of_currency
 
 
 class UserExists(ApiError):
@@ -42,20 +40,6 @@ class Preferences(Model, frozen=True):
     currency: str = "INR"
     language: str = "en"
     notifications: Notifications = Notifications()
-    # Of the IANA database. None: the one of the currency, so it is never stored and follows the currency.
-    time_zone: str | None = None
-    month_start_day: int = 1  # a month that lacks the day starts on its last
-
-    @property
-    def effective_time_zone(self) -> str:
-        """The one that the user has chosen, else that of the currency."""
-        if self.time_zone is not None and is_known(self.time_zone):
-            return self.time_zone
-        return zone_of_currency(self.currency)
-
-    def today(self, now: datetime) -> date:
-        """The day that it is for the user."""
-        return now.astimezone(ZoneInfo(self.effective_time_zone)).date()
 
 
 class Metadata(Model, frozen=True):

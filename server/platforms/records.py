@@ -78,7 +78,6 @@ class Holding:
     margin_quantity: Decimal | None = None
     margin_average_price: Decimal | None = None
     cost: Money | None = None
-    debt: Literal["card", "loan"] | None = None  # of a liability, if that is known
 
 
 @dataclass(frozen=True, slots=True)

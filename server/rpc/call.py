@@ -10,10 +10,10 @@ import grpc
 from google.protobuf.message import Message
 
 from server.cache.responses import Shown
-from server.core.errors import InvalidRequest, Unauthenticated
+from server.core.errors import InvalidRequest
 from server.core.events import Actor
 from server.core.idempotency import KeyedCall, KeyedReply
-from server.core.principals import NOBODY, Principal, Represented, SignedIn
+from server.core.principals import NOBODY, Principal
 
 # Envoy sets these on what it transcodes and strips them from what callers send, on both ports.
 ORIGINAL_PATH = "x-envoy-original-path"
@@ -29,8 +29,6 @@ API_KEY = "x-api-key"
 AUTHORIZATION = "authorization"
 ON_BEHALF_OF = "x-on-behalf-of"
 COOKIE = "cookie"
-IF_MATCH = "if-match"
-IF_NONE_MATCH = "if-none-match"
 TRACEPARENT = "traceparent"
 USER_AGENT = "user-agent"
 # Set by Envoy alone, for stubs that showed a certificate.
@@ -68,7 +66,6 @@ class Call:
     code: str = "OK"
     sent: int = 0
     fails: bool = False  # the reply reports a failure of what the call is about
-    not_modified: bool = False  # the caller has this reply already, as its `If-None-Match` says
     facts: dict[str, object] = field(default_factory=dict)
     cached: str | None = None  # hit or miss, where the reply may be cached
     raw: bytes | None = field(default=None, repr=False)  # the request in that case
@@ -124,13 +121,6 @@ _current: ContextVar[Call] = ContextVar("finlink_call")
 def current_call() -> Call:
     """The call being served. Raises LookupError outside of one."""
     return _current.get()
-
-
-def current_user() -> SignedIn | Represented:
-    """The user whose own data the current call is about. Raises Unauthenticated where there is none."""
-    if (user := _current.get().principal.user) is None:
-        raise Unauthenticated
-    return user
 
 
 def enter_call(call: Call) -> None:

@@ -1,10 +1,8 @@
 """Models as the contract's messages and back, by the names of their fields.
 
 Fields that a message and a model both name are carried over, the rest is left alone. Where a model has a date
-the message has a text, and a Timestamp where it has a time. A model that shows another value than it keeps,
-such as a default that follows another field, has that as `effective_…` beside the field.
-
-A domain's `convert.py` says only what is more than that.
+the message has a text, and a Timestamp where it has a time. A domain's `convert.py` says only what is more
+than that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -169,10 +167,7 @@ def _arguments(descriptor: Descriptor, kind: type) -> Convert:
         dates = {each.name for each in msgspec.structs.fields(kind) if _is_date(each.type)}
     known = {*dir(kind), *getattr(kind, "__dataclass_fields__", ())}
     shared = [field for field in descriptor.fields if field.name in known]
-    attributes = {
-        field.name: effective if (effective := f"effective_{field.name}") in known else field.name
-        for field in shared
-    }
+    names = [field.name for field in shared]
     converts = [
         (field.name, convert)
         for field in shared
@@ -180,7 +175,7 @@ def _arguments(descriptor: Descriptor, kind: type) -> Convert:
     ]
 
     def make(value: Any) -> dict[str, Any]:
-        values = {name: getattr(value, attribute) for name, attribute in attributes.items()}
+        values = {name: getattr(value, name) for name in names}
         for name, convert in converts:
             if (part := values[name]) is not None:
                 values[name] = convert(part)

@@ -11,7 +11,6 @@ import pycountry
 from finlink.rules.v1 import format_pb2
 
 from server.core.clock import utc_now
-from server.core.time_zones import is_known
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RFC_3339 = re.compile(
@@ -81,20 +80,6 @@ def _past_date(text: str) -> str | None:
     return None if past else "must be a date before today and after 1850"
 
 
-def _date(text: str) -> str | None:
-    try:
-        day, last = parse_date(text), _years_ahead(utc_now().date())
-    except ValueError:
-        return "must be a real date, YYYY-MM-DD"
-    return None if date(1900, 1, 1) <= day <= last else f"must be from 1900-01-01 to {last}"
-
-
-def _years_ahead(today: date) -> date:
-    """The same day ten years later; of 29 February the 28th."""
-    day = min(today.day, 28) if today.month == 2 else today.day
-    return today.replace(year=today.year + 10, day=day)
-
-
 def _date_or_time(text: str) -> str | None:
     try:
         parse_date_or_time(text, up=True)
@@ -105,10 +90,6 @@ def _date_or_time(text: str) -> str | None:
     return None
 
 
-def _time_zone(text: str) -> str | None:
-    return None if is_known(text) else "must be a time zone of the IANA database, as Asia/Kolkata"
-
-
 # Each gives what would be right, or None where the text is.
 CHECKS: dict[int, Callable[[str], str | None]] = {
     format_pb2.FORMAT_PHONE_NUMBER: _phone_number,
@@ -116,6 +97,4 @@ CHECKS: dict[int, Callable[[str], str | None]] = {
     format_pb2.FORMAT_LANGUAGE_TAG: _language,
     format_pb2.FORMAT_PAST_DATE: _past_date,
     format_pb2.FORMAT_DATE_OR_TIME: _date_or_time,
-    format_pb2.FORMAT_TIME_ZONE: _time_zone,
-    format_pb2.FORMAT_DATE: _date,
 }

@@ -114,30 +114,22 @@ class _Body:
         self._in_path = in_path
         self._wrong = wrong
         self._emptied: list[tuple[str, int]] = []  # with the least number of items
-        self._masked: list[tuple[str, Message]] = []  # messages that have a mask, by their place
+        self._has_mask = "update_mask" in request.fields_by_name
 
     def fill(self, message: Message, value: JsonObject) -> None:
         self._object(message, value, "", self._in_path)
         # An empty list or map looks like one that was not sent once it is in a message. Where the
         # request has a mask, that is the way to say "remove it"; where a rule wants items, it is refused.
         for path, least in self._emptied:
-            place, masked = self._mask_around(path)
-            if masked is not None and "[" not in path[len(place) :]:
-                masked.update_mask.paths.append(snake(path[len(place) :]))
+            if self._has_mask and "[" not in path:
+                message.update_mask.paths.append(snake(path))  # type: ignore[attr-defined]
             elif least > 0:
                 self._wrong.append(FieldError(path, "must have at least one item, or be left out"))
-
-    def _mask_around(self, path: str) -> tuple[str, Any]:
-        """The innermost message around a place that has a mask, with its own place; None if none has."""
-        around = [(place, each) for place, each in self._masked if path.startswith(place)]
-        return max(around, key=lambda each: len(each[0]), default=("", None))
 
     def _object(
         self, message: Message, value: JsonObject, prefix: str, forbidden: set[str]
     ) -> None:
         known = _by_json_name(message.DESCRIPTOR)
-        if "update_mask" in message.DESCRIPTOR.fields_by_name:
-            self._masked.append((prefix, message))
         for name, item in value.items():
             path = prefix + name
             field = known.get(name) if name not in forbidden else None

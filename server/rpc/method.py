@@ -16,7 +16,6 @@ from server.core.principals import Role
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 MAX_REQUEST_BYTES = 64 * 1024  # of an RPC that does not say otherwise
-_ETAG = "etag"
 _HTTP_BODY = httpbody_pb2.HttpBody.DESCRIPTOR.full_name
 
 
@@ -35,8 +34,6 @@ class Method:
         rule, rules = options.Extensions[annotations_pb2.http], options.Extensions[rules_pb2.method]
         self.descriptor = descriptor
         self.rules: rules_pb2.MethodRules = rules
-        # `money` of `finlink.money.v1.RateService`.
-        self.domain = descriptor.containing_service.full_name.split(".")[1]
         self.path = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
         self.request: Descriptor = descriptor.input_type
         self.request_class: type[Message] = message_factory.GetMessageClass(self.request)
@@ -76,12 +73,6 @@ class Method:
         self.takes_raw_body = is_body or self.raw_body_field is not None
         self.has_body = bool(rule.body)
         self.takes_json = self.has_body and not self.takes_raw_body
-
-        # Entity tags: whether the reply's resource has one, and whether the request may name it.
-        data = descriptor.output_type.fields_by_name.get("data")
-        shown = None if data is None or data.is_repeated else data.message_type
-        self.shows_etag = shown is not None and _ETAG in shown.fields_by_name
-        self.takes_etag = _ETAG in self.request.fields_by_name
 
         # Request fields by JSON name that come in a JSON body or the query, not in the path.
         self.sent_fields: dict[str, FieldDescriptor] = {

@@ -28,14 +28,7 @@ _PATTERNS = {
     "^[0-9]{6}$": "must be 6 digits",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "must be a date, YYYY-MM-DD",
     "^[0-9a-fA-F]{24}$": "must be 24 hexadecimal digits",
-    "^([0-9a-fA-F]{24}|none)$": "must be 24 hexadecimal digits, or none",
-    "^#[0-9A-Fa-f]{6}$": "must be a color, as #1E88E5",
-    "^(0|[1-9][0-9]{0,14})([.][0-9]{1,4})?$": "must be a decimal number without sign, as 1250.75",
     "^[a-z][a-z0-9]{0,19}$": "must be 1 to 20 lower-case letters and digits, a letter first",
-    "^[A-Z]{3}$": "must be an ISO 4217 currency code, as INR",
-    r"^([1-9][0-9]{0,8}(\.[0-9]{1,9})?|0\.[0-9]{0,8}[1-9][0-9]{0,8})$": (
-        "must be a decimal number above 0 in a string, as 3.6725; at most 9 digits on either side"
-    ),
     "^sync_[0-9a-f]{24}$": "must be the id of a sync, as sync_0123456789abcdef01234567",
 }
 _MESSAGES = {

@@ -2,25 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from server.security.encryption import Cipher, Undecipherable
 
 _VERSION = "v2"
-# The field that has the user: `userId` is what callers name a user by, `user` is `User.id`.
-OwnedBy: TypeAlias = Literal["userId", "user"]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose secrets a data key seals: the user it belongs to, and a name that no other key of theirs has.
+    """Whose secrets a data key seals: a name that is no other's, and the user it belongs to."""
 
-    Where the user is a `userId`, the name is no other user's either.
-    """
-
-    user: str
+    user_id: str
     name: str
-    by: OwnedBy = "userId"
 
 
 class DataKey:

@@ -6,13 +6,12 @@ awaited; those differences are the methods of `Database`.
 
 import asyncio
 import inspect
-import random
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from bson.codec_options import CodecOptions
 from bson.timestamp import Timestamp
@@ -40,8 +39,6 @@ ClientSession: TypeAlias = AsyncClientSession
 T = TypeVar("T")
 
 _ABORT_SECONDS = 0.5
-# Seconds before a transaction is tried again.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.004, 0.1
 _TRANSIENT = "TransientTransactionError"
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 _STREAM_BATCH = 100  # changes at a time
@@ -212,7 +209,6 @@ class Database:
         """
         if deadline is None:
             deadline = time.monotonic() + self.transaction_seconds
-        pause = _FIRST_PAUSE
         while True:
             committing = False
             # Each try has its own session: an abort may still be under way in the one before.
@@ -241,10 +237,6 @@ class Database:
                         raise
                 else:
                     return result
-            # MongoDB lets one of those that conflict through and fails the others at once: without a pause,
-            # a different one for each, many of them keep each other from it.
-            await asyncio.sleep(pause * random.random())  # noqa: S311 - nobody is to be kept from guessing it
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _commit(self, session: ClientSession, deadline: float) -> None:
         """Commit; where it is unknown whether that worked, committing again is safe."""
@@ -268,11 +260,6 @@ class Database:
         except AutoReconnect:
             # It was asked as it died, which the driver knows by now; another one may reply.
             await self._client.admin.command("ping", read_preference=preference)
-
-    async def now(self) -> datetime:
-        """By MongoDB's clock."""
-        reply = await self._client.admin.command("hello")
-        return cast(datetime, reply["localTime"]).replace(tzinfo=UTC)
 
     async def names(self) -> list[str]:
         """Of the collections, MongoDB's own left out."""

@@ -1,7 +1,7 @@
 """Collections and indexes, created at start; creating them again changes nothing."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from pymongo import IndexModel, timeout
 from pymongo.errors import OperationFailure
@@ -51,33 +51,19 @@ async def ensure_indexes(
 ) -> None:
     """Create what is missing. `indexes` maps each collection to its indexes.
 
-    Those that a collection lacks are built together, and each adds so many seconds to what that may take. A
-    TTL index whose time was changed in the settings is changed in place.
+    Each may take so many seconds. A TTL index whose time was changed in the settings is changed in place.
     """
     for name, models in indexes.items():
-        if not models:
-            continue
-        there = await database.collection(name).index_information()
-        known = [model for model in models if model.document["name"] in there]
-        if missing := [model for model in models if model not in known]:
-            with timeout(build_seconds * len(missing)):
-                await _create(database, name, missing)
-        if known:
-            await _create(database, name, known)
-
-
-async def _create(database: Database, name: str, models: Sequence[IndexModel]) -> None:
-    try:
-        await database.collection(name).create_indexes(list(models))
-    except OperationFailure as error:
-        if error.code != _OPTIONS_CONFLICT:
-            raise
-        if len(models) > 1:  # one of them
-            for model in models:
-                await _create(database, name, [model])
-            return
-        wanted = models[0].document
-        if "expireAfterSeconds" not in wanted:
-            raise
-        change = {key: wanted[key] for key in ("name", "expireAfterSeconds")}
-        await database.command({"collMod": name, "index": change})
+        collection = database.collection(name)
+        there = await collection.index_information()
+        for model in models:
+            known = model.document["name"] in there
+            try:
+                with nullcontext() if known else timeout(build_seconds):
+                    await collection.create_indexes([model])
+            except OperationFailure as error:
+                wanted = model.document
+                if error.code != _OPTIONS_CONFLICT or "expireAfterSeconds" not in wanted:
+                    raise
+                change = {key: wanted[key] for key in ("name", "expireAfterSeconds")}
+                await database.command({"collMod": name, "index": change})

@@ -85,7 +85,7 @@ def stored(value: Any) -> Any:
 def _fields(model: type[Model]) -> list[tuple[str, str, Convert]]:
     """Of each field its name, its name in documents, and what makes a stored value of it."""
     return [
-        (field.name, field.encode_name, object_ids if Id in kinds else stored)
+        (field.name, field.encode_name, _object_ids if Id in kinds else stored)
         for field in msgspec.structs.fields(model)
         for kinds in [(field.type, *get_args(field.type))]
     ]
@@ -105,12 +105,12 @@ def _writer(model: type[Model], path: str) -> Convert:
     return {name: write for _, name, write in _fields(model)}.get(path, stored)
 
 
-def object_ids(value: Any) -> Any:
+def _object_ids(value: Any) -> Any:
     """An id, several, or a comparison with them."""
     if isinstance(value, dict):
-        return {operator: object_ids(item) for operator, item in value.items()}
+        return {operator: _object_ids(item) for operator, item in value.items()}
     if isinstance(value, list | tuple):
-        return [object_ids(item) for item in value]
+        return [_object_ids(item) for item in value]
     return ObjectId(value) if isinstance(value, str) else value
 
 

@@ -32,14 +32,10 @@ class Ground:
     sandbox: Accounts
     settings: Mapping[str, str]
 
-    def keys(self, database: Database) -> DataKeyStore:
-        """Data keys as the servers have them."""
-        key = bytes.fromhex(self.settings["ENCRYPTION_KEY"])
-        return DataKeyStore(database, KeyRing(ring_of({}, key)))
-
     def vault(self, database: Database) -> SessionVault:
         """Seals as the servers do."""
-        return SessionVault(self.keys(database))
+        key = bytes.fromhex(self.settings["ENCRYPTION_KEY"])
+        return SessionVault(DataKeyStore(database, KeyRing(ring_of({}, key))))
 
 
 @contextmanager

@@ -304,19 +304,7 @@ class User:
 
 def new_preferences() -> dict[str, Any]:
     notifications = {"email": True, "sms": False, "push": True}
-    return {
-        "currency": "INR",
-        "language": "en",
-        "notifications": notifications,
-        "timeZone": None,  # never set: it follows the currency
-        "monthStartDay": 1,
-    }
-
-
-def shown_preferences(preferences: dict[str, Any]) -> dict[str, Any]:
-    """As a reply has them."""
-    of_currency = "Asia/Kolkata" if preferences["currency"] == "INR" else "UTC"
-    return {**preferences, "timeZone": preferences["timeZone"] or of_currency}
+    return {"currency": "INR", "language": "en", "notifications": notifications}
 
 
 class Model:

@@ -57,15 +57,10 @@ CHANGES = (
     Change("UpdateUserProfile", lambda _: {"updateMask": "city"}, _remove_city),
     Change("UpdateUserProfile", lambda _: {}, _profile),
     Change("UpdateUserPreferences", lambda n: {"notifications": {"push": n > 4}}, _notify),
-    Change(
-        "UpdateUserPreferences",
-        lambda n: {"timeZone": ("Europe/Berlin", "Asia/Tokyo")[n % 2], "monthStartDay": n + 1},
-        _preferences,
-    ),
     Change("UpdateUserPreferences", lambda n: {"currency": ("USD", "EUR")[n % 2]}, _preferences),
     Change(
         "UpdateUserPreferences",
-        lambda _: {"updateMask": "currency,language,notifications,timeZone,monthStartDay"},
+        lambda _: {"updateMask": "currency,language,notifications"},
         _to_defaults,
     ),
     Change("UpdateUserMetadata", lambda n: {"tags": [f"t{i}" for i in range(n)]}, _metadata),

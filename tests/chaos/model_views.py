@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tests.chaos.model import Connector, User, shown_preferences
+from tests.chaos.model import Connector, User
 
 Json = dict[str, Any]
 Told = tuple[str, str | None, str | None, tuple[str, ...]]
@@ -22,7 +22,7 @@ def assert_user(user: User, data: Json) -> None:
         "emailVerified": user.verified,
     }
     assert data["profile"] == user.profile
-    assert data["preferences"] == shown_preferences(user.preferences)
+    assert data["preferences"] == user.preferences
     assert data["metadata"] == user.metadata
 
 

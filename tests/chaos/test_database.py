@@ -132,9 +132,7 @@ async def _strike(
         stilled = (_now() - began).total_seconds()
         sample = draw.sample(list(members.values()), min(len(members), 100))
         calls = calls_of(at.sandbox)
-        await compare_records(
-            database, at.keys(database), at.sandbox, sample, kept := ledger.Ledger()
-        )
+        await compare_records(database, at.sandbox, sample, kept := ledger.Ledger())
     written = await ledger.ledger(at.stack, since)
     written.wrong |= kept.wrong
     judge = Judge(written, calls, workers, outages.all)

@@ -84,9 +84,7 @@ async def _race(
         await run_once_more(database, sample)
         await herd.still(database)
         calls = calls_of(at.sandbox)
-        compared = await compare_records(
-            database, at.keys(database), at.sandbox, sample, kept := ledger.Ledger()
-        )
+        compared = await compare_records(database, at.sandbox, sample, kept := ledger.Ledger())
     written = await ledger.ledger(at.stack, since)
     written.wrong |= kept.wrong
     judge = Judge(written, calls, workers)

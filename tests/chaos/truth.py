@@ -14,13 +14,12 @@ from bson import ObjectId
 from server.core.clock import utc_now
 from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.records.documents import record_document
+from server.domains.connectors.records.store import RECORDS
 from server.platforms.base import Platform
-from server.storage.data_keys import DataKeyStore
 from server.storage.driver import Database
 from tests.chaos.herd import Member
 from tests.chaos.ledger import Ledger, Ran
 from tests.chaos.pack import Pack
-from tests.domains.connectors.opened import opened
 from tests.platforms.adapters import fi_money_at, zerodha_at
 from tests.sandbox.accounts import Accounts
 
@@ -206,11 +205,7 @@ def _untrue_status(entry: Json, run: Ran, calls: Sequence[Call]) -> str | None:
 
 
 async def compare_records(
-    database: Database,
-    keys: DataKeyStore,
-    sandbox: Accounts,
-    members: Sequence[Member],
-    ledger: Ledger,
+    database: Database, sandbox: Accounts, members: Sequence[Member], ledger: Ledger
 ) -> int:
     """Every field of every record of some connectors, beside what the platforms' adapters read now.
 
@@ -230,8 +225,12 @@ async def compare_records(
                 for data_type in member.data_types
                 for item in (await reading.fetch(data_type)).contents().items
             }
-        there = {"closedAt": {"$exists": False}, "withdrawnAt": {"$exists": False}}
-        found = await opened(database, keys, {"connectorId": member.connector_id, **there})
+        found = await database.collection(RECORDS).find(
+            {
+                "connectorId": member.connector_id,
+                "closedAt": {"$exists": False}, "withdrawnAt": {"$exists": False},
+            }
+        ).to_list(None)  # fmt: skip
         kept = {(record["dataType"], record["key"]): record["data"] for record in found}
         if kept != wanted or len(found) != len(wanted):
             other = [(k, kept.get(k), wanted.get(k)) for k in kept.keys() | wanted.keys()]

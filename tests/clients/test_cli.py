@@ -13,7 +13,6 @@ import grpc
 import httpx
 import pytest
 
-from tests.cases import for_each
 from tests.clients.command_line import Outcome
 from tests.clients.scripted import Failure, Script
 from tests.e2e.connector_steps import BROKEN_NET_WORTH
@@ -76,9 +75,9 @@ def test_a_user_s_life(at_stack: Run, stack: Stack, new_id: str) -> None:
 
     done(at_stack("users", "preferences", new_id, "--reset", "currency"))
     shown = done(at_stack("users", "show", new_id)).out
-    assert re.search("first name +Asha", shown)
-    assert re.search("  currency +INR", shown)
-    assert re.search("email verified +yes", shown)
+    assert "first name     Asha" in shown
+    assert "  currency       INR" in shown
+    assert "email verified   yes" in shown
 
     deleted = done(at_stack("users", "delete", new_id, "--yes", "--json"))
     assert deleted.json == {"message": "User deleted successfully"}
@@ -294,7 +293,7 @@ def test_wrong_credentials_on_the_input(finlink: Run, stdin: str | bytes, said: 
     assert "1234" not in outcome.err
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("arguments", "code", "reason", "said"),
     [
         (("users", "show", "nobody"), 3, "USER_NOT_FOUND", "User not found"),

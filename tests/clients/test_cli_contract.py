@@ -20,7 +20,6 @@ from finlink_client.gen.reasons import REASONS
 from google.protobuf.descriptor import Descriptor
 
 from codegen import commands
-from tests.cases import for_each
 from tests.clients.command_line import Outcome
 from tests.stack import ROOT
 
@@ -51,29 +50,6 @@ def test_every_call_of_the_contract_has_a_command() -> None:
             continue
         assert contract.by_hand(method.name).rpc == method.full_name
         assert f'"{method.name}"' in source, method.name
-
-
-# At the beginning of a line or of a span of code, or behind a pipe; up to what is the shell's.
-_NAMED = re.compile(r"(?:^|[`|] ?)(?:\.venv/bin/)?finlink ([a-z][^`|\n]*)", re.MULTILINE)
-_MADE_UP = "users avatar"
-
-
-def test_documents_name_commands_and_options_that_exist() -> None:
-    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("server/**/README.md")]
-    named = [found for page in pages for found in _NAMED.findall(page.read_text())]
-    assert len(named) > 20
-    for text in set(named) - {_MADE_UP}:
-        words = tuple(shlex.split(text.rstrip("\\ "), comments=True))
-        if any(path[: len(words)] == words for path in COMMANDS):
-            continue
-        paths = [path for path in COMMANDS if words[: len(path)] == path]
-        assert paths, f"finlink {text}"
-        options = {
-            option
-            for each in COMMANDS[paths[0]].params
-            for option in (*each.opts, *each.secondary_opts)
-        }
-        assert {word for word in words if word.startswith("--")} <= options, f"finlink {text}"
 
 
 def test_hints_are_about_what_there_is() -> None:
@@ -112,7 +88,7 @@ def test_reasons_end_with_the_exit_code_of_their_status() -> None:
     assert exit_of("ROUTE_NOT_FOUND", "UNIMPLEMENTED") is Exit.FAILED
 
 
-@for_each("path", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_has_help_with_an_example_that_works(
     finlink: Run, path: tuple[str, ...]
 ) -> None:

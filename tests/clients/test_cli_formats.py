@@ -72,8 +72,6 @@ def test_texts_stay_texts_in_yaml(
         ("audit", "ListAuditEvents", page("events", EVENT), [ID]),
         (f"sync status {ID}", "GetSyncStatus", {"data": {"syncHistory": [RUN]}}, [RUN["syncId"]]),
         ("users list --city x", "ListUsers", page("users"), []),
-        ("accounts list", "ListAccounts", {"data": {"accounts": [{"accountId": ID}]}}, [ID]),
-        ("transactions show " + ID, "GetTransaction", {"data": {"id": ID, "accountId": "1"}}, [ID]),
     ],
 )
 def test_names_alone(

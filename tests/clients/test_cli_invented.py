@@ -15,7 +15,6 @@ from google.protobuf import descriptor_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from codegen import commands, stubs
-from tests.cases import for_each
 from tests.clients.command_line import Outcome
 from tests.clients.scripted import Script
 
@@ -160,7 +159,7 @@ def test_create_from_json(wallets: Run, script: Script, tmp_path: Path) -> None:
     assert received(script, "CreateWalletRequest") == body
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("create",), "Missing argument 'name'"),

@@ -18,7 +18,6 @@ from google.rpc import error_details_pb2, status_pb2
 from server.core.errors import ApiError
 from server.core.errors import FieldError as ServerFieldError
 from server.rpc.status import STATUSES, grpc_details
-from tests.cases import for_each
 from tests.clients.flavours import Client
 from tests.clients.scripted import Failure, Script
 
@@ -71,7 +70,7 @@ def test_all_are_exported() -> None:
     assert len(set(finlink_client.__all__)) == len(finlink_client.__all__)
 
 
-@for_each("reason", REASONS)
+@pytest.mark.parametrize("reason", REASONS)
 async def test_what_the_server_says_arrives_whole(
     reason: str, script: Script, scripted: Client
 ) -> None:
@@ -86,7 +85,7 @@ async def test_what_the_server_says_arrives_whole(
     assert error.grpc_code == STATUSES[reason][0]
 
 
-@for_each("status", list(failures.STATUSES))
+@pytest.mark.parametrize("status", list(failures.STATUSES))
 async def test_without_a_reason_the_status_decides(
     status: grpc.StatusCode, script: Script, scripted: Client
 ) -> None:
@@ -110,13 +109,13 @@ def broken_info() -> bytes:
     return bytes(status.SerializeToString())
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("details", "code"),
     [
         (b"\xff\xff", "NOT_FOUND"),
         (broken_info(), "NOT_FOUND"),
         (info("USER_NOT_FOUND", "elsewhere.example"), "NOT_FOUND"),
-        (info("DREAM_NOT_FOUND", "finlink"), "DREAM_NOT_FOUND"),
+        (info("BUDGET_NOT_FOUND", "finlink"), "BUDGET_NOT_FOUND"),
     ],
     ids=["garbage", "garbage inside", "of another service", "newer than this client"],
 )

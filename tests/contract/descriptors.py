@@ -40,13 +40,8 @@ def services() -> list[ServiceDescriptor]:
     return [service for file in CONTRACT for service in file.services_by_name.values()]
 
 
-@cache
-def _methods() -> tuple[Method, ...]:
-    return tuple(Method(method) for service in services() for method in service.methods)
-
-
 def methods() -> list[Method]:
-    return list(_methods())
+    return [Method(method) for service in services() for method in service.methods]
 
 
 def methods_for_nobody() -> list[Method]:

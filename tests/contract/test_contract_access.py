@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from server.core.authorization import RECENT_LOGIN, Access, Reach
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.access_table import CLOSED, OPEN
 from tests.contract.descriptors import ids, methods
 from tests.contract.test_contract_rpcs import reasons
 
 METHODS = methods()
-every_rpc = for_each("method", METHODS, ids=ids(METHODS))
+every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 
 
 def entry(method: Method) -> tuple[str, bool]:

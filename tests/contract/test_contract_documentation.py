@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from tests.cases import for_each
 from tests.contract.descriptors import comments, documented, own_files
 from tests.stack import ROOT
 
@@ -22,13 +22,13 @@ def test_the_contract_has_comments_and_names() -> None:
     assert any(comments(file) for file in FILES)
 
 
-@for_each("file", FILES, ids=[file.name for file in FILES])
+@pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 def test_every_message_field_rpc_and_value_is_documented(file: FileDescriptorProto) -> None:
     texts = comments(file)
     assert [name for name, path in documented(file) if not texts.get(path)] == []
 
 
-@for_each("file", FILES, ids=[file.name for file in FILES])
+@pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
 def test_every_rpc_says_whether_it_may_be_repeated(file: FileDescriptorProto) -> None:
     texts = comments(file)
     rpcs = {name: texts[path] for name, path in documented(file) if len(path) == 4 and path[0] == 6}
@@ -39,7 +39,9 @@ def test_every_rpc_says_whether_it_may_be_repeated(file: FileDescriptorProto) ->
     ] == []
 
 
-@for_each("path", sorted((ROOT / "protos").rglob("*.proto")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "protos").rglob("*.proto")), ids=lambda path: path.name
+)
 def test_a_file_can_be_read_in_one_go(path: Path) -> None:
     # A service is one block, so it cannot be spread over files as messages can.
     most = 350 if path.name.endswith("_service.proto") else 300

@@ -9,13 +9,11 @@ the root or relative to `/api/v1`.
 from __future__ import annotations
 
 import ast
-from functools import cache
-from itertools import chain
+from collections.abc import Iterator
 
 import pytest
 
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import ids, methods
 from tests.stack import ROOT
 
@@ -25,11 +23,11 @@ HOLE = "\0"
 PREFIX = "/api/v1"
 
 
-@cache
-def calls() -> list[ast.Call]:
-    sources = sorted((ROOT / "tests" / "e2e").rglob("*.py"))
-    nodes = (ast.walk(ast.parse(source.read_text(), str(source))) for source in sources)
-    return [node for node in chain.from_iterable(nodes) if isinstance(node, ast.Call)]
+def calls() -> Iterator[ast.Call]:
+    for source in sorted((ROOT / "tests" / "e2e").rglob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text(), str(source))):
+            if isinstance(node, ast.Call):
+                yield node
 
 
 def text_of(node: ast.expr) -> str | None:
@@ -74,7 +72,6 @@ def matches(method: Method, path: str) -> int:
     return sum(our == part for our, part in parts)
 
 
-@cache
 def over_rest() -> set[str]:
     found = set()
     for verb, path in {rest for call in calls() if (rest := rest_call(call))}:
@@ -88,7 +85,6 @@ def over_rest() -> set[str]:
     return found
 
 
-@cache
 def over_grpc() -> set[str]:
     return {
         call.func.attr
@@ -97,14 +93,17 @@ def over_grpc() -> set[str]:
     }
 
 
-@for_each("method", METHODS, ids=ids(METHODS))
+REST, GRPC = over_rest(), over_grpc()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_is_called_over_rest(method: Method) -> None:
-    assert method.path in over_rest(), f"no test of {method.verb.upper()} {method.http_path}"
+    assert method.path in REST, f"no test of {method.verb.upper()} {method.http_path}"
 
 
-@for_each("method", METHODS, ids=ids(METHODS))
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_is_called_over_grpc(method: Method) -> None:
-    assert method.descriptor.name in over_grpc(), f"no test of {method.path}"
+    assert method.descriptor.name in GRPC, f"no test of {method.path}"
 
 
 @pytest.mark.parametrize(

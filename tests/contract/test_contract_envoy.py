@@ -18,7 +18,6 @@ from server.edge.replies import REPLIES, Reply
 from server.rpc import http_binding
 from server.rpc.method import Method
 from server.rpc.status import STATUSES
-from tests.cases import for_each
 from tests.contract.descriptors import descriptor_set, ids, methods, services
 from tests.stack import ROOT
 
@@ -84,7 +83,7 @@ def test_envoy_takes_the_file_as_it_is() -> None:
     assert "OK" in done.stdout + done.stderr
 
 
-@for_each("reply", REPLIES, ids=lambda reply: reply.status)
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.status)
 def test_its_own_replies_have_codes_and_statuses_of_the_contract(reply: Reply) -> None:
     assert reply.sent or not reply.above, "others keep their own status"
     sent = reply.sent or reply.status
@@ -117,7 +116,7 @@ def test_in_envoy_s_copy_a_file_imports_what_it_uses() -> None:
         )
 
 
-@for_each("method", METHODS, ids=ids(METHODS))
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_envoy_sees_the_path_and_the_raw_body_of_a_request(method: Method) -> None:
     if method.request == httpbody_pb2.HttpBody.DESCRIPTOR:
         return  # it is the raw body itself
@@ -132,7 +131,7 @@ def test_envoy_sees_the_path_and_the_raw_body_of_a_request(method: Method) -> No
     assert http_binding.HTTP_BODY_FIELD not in numbers
 
 
-@for_each("method", METHODS, ids=ids(METHODS))
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_envoy_has_the_paths_of_the_contract_and_passes_replies_on(method: Method) -> None:
     def rule(of: descriptor_pb2.FileDescriptorSet) -> tuple[str, str, str]:
         service = method.descriptor.containing_service

@@ -18,11 +18,10 @@ from server.core.authorization import Reach
 from server.rpc.method import Method
 from server.rpc.status import COMMON, STATUSES
 from server.rpc.streams import FORMS
-from tests.cases import for_each
 from tests.contract.descriptors import ids, methods, own_files, services
 
 METHODS = methods()
-every_rpc = for_each("method", METHODS, ids=ids(METHODS))
+every_rpc = pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 
 
 def reasons(method: Method) -> list[str]:

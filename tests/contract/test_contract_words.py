@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import get_args
 
 import finlink_words
+import pytest
 from buf.validate import validate_pb2
 from finlink.rules.v1 import words_pb2
 from google.protobuf import descriptor_pb2
 
 from codegen.derived_rules import Contract, plural
-from tests.cases import for_each
 from tests.contract.descriptors import descriptor_set, own_files
 
 LISTS = Contract(descriptor_set()).lists()
@@ -20,7 +20,7 @@ FIELDS = {
     for message in file.message_type
     for field in message.field
 }
-every_list = for_each("name", LISTS)
+every_list = pytest.mark.parametrize("name", LISTS)
 
 
 def words_of(field: descriptor_pb2.FieldDescriptorProto) -> list[str]:

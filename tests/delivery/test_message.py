@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from server.delivery.message import MOST_SUBJECT, MOST_TEXT, Channel, Message
-from tests.cases import for_each
 
 END = datetime(2030, 1, 1, tzinfo=UTC)
 SMS_TO = "+919876543210"
@@ -24,7 +23,7 @@ def sms(**changes: Any) -> Message:
     return Message("sms", "sign_in_code", not_after=END, **given)
 
 
-@for_each(
+@pytest.mark.parametrize(
     "to",
     [
         "ann@example.com\r\nBcc: eve@example.com", "ann@example.com\nX: y", "ann@example.com\x00",
@@ -55,7 +54,7 @@ def test_an_sms_has_a_number_in_e164(to: str) -> None:
         sms(to=to)
 
 
-@for_each(
+@pytest.mark.parametrize(
     "changes",
     [
         {"subject": "Hello\r\nBcc: eve@example.com"}, {"subject": "Hello\n"}, {"subject": "a\x85b"},

@@ -58,7 +58,7 @@ def test_the_commands_for_containers_and_kubernetes_exist() -> None:
             assert ("-k" in words) != bool(named or jobs)
             assert "-k" in words or words[1:3] == ["-n", "finlink"]
         else:
-            assert words[0] in {"kill", "cp", "systemctl", "promtool", "finlink"} or list(
+            assert words[0] in {"kill", "cp", "systemctl", "promtool"} or list(
                 guide.server_commands(line)
             ), line
 

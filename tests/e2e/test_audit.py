@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import grpc
@@ -24,8 +27,7 @@ from tests.e2e.connector_steps import (
     trigger,
 )
 from tests.e2e.users_errors import rest_error
-from tests.operator_commands import ran
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 
 PATH = "/api/v1/audit-events"
 
@@ -181,7 +183,11 @@ async def test_the_trail_is_sealed_and_verified(
 
 
 async def verified(stack: Stack) -> dict[str, Any]:
-    outcome = ran("verify-audit", env={"DATA_DIR": str(stack.data_dir)})
+    environment = {**os.environ, "DATA_DIR": str(stack.data_dir)}
+    outcome = subprocess.run(  # noqa: ASYNC221 - nothing else goes on here
+        [sys.executable, "-m", "server", "verify-audit"],
+        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
+    )  # fmt: skip
     report: dict[str, Any] = json.loads(outcome.stdout)
     assert outcome.returncode == (1 if report["problems"] else 0), outcome.stderr
     return report
@@ -189,7 +195,11 @@ async def verified(stack: Stack) -> dict[str, Any]:
 
 async def test_where_there_is_no_trail_that_is_said_and_nothing_made(stack: Stack) -> None:
     nowhere = "nobody_has_this_database"
-    outcome = ran("verify-audit", env={"DATA_DIR": str(stack.data_dir), "DB_NAME": nowhere})
+    environment = {**os.environ, "DATA_DIR": str(stack.data_dir), "DB_NAME": nowhere}
+    outcome = subprocess.run(  # noqa: ASYNC221 - nothing else goes on here
+        [sys.executable, "-m", "server", "verify-audit"],
+        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
+    )  # fmt: skip
     assert (outcome.returncode, outcome.stdout) == (1, "")
     assert f"there is no audit trail in the database {nowhere}" in outcome.stderr
     async with database(stack) as documents:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from codegen.envoy import BASES, published
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import ids, methods_for_nobody
 from tests.e2e.test_strictness import path_value
 from tests.e2e.users_errors import failed
@@ -20,21 +18,15 @@ from tests.stack import Stack
 METHODS = methods_for_nobody()
 
 
-@pytest.fixture
-def client() -> Iterator[httpx.Client]:
-    with httpx.Client() as opened:
-        yield opened
-
-
-@for_each("method", METHODS, ids=ids(METHODS))
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_every_rpc_is_strict_under_each_and_names_the_path_that_was_called(
-    stack: Stack, client: httpx.Client, method: Method
+    stack: Stack, method: Method
 ) -> None:
     paths = (method.http_path, *method.other_paths)
     for template in (each for path in paths for each in published(path)):
         path = re.sub(r"\{(\w+)\}", lambda found: path_value(found[1]), template)
         verb = method.verb.upper()
-        reply = client.request(
+        reply = httpx.request(
             verb, f"{stack.rest}{path}?nope=1", json={} if method.takes_json else None
         )
         assert reply.status_code == 400
@@ -57,8 +49,8 @@ def test_a_resource_is_the_same_under_each(stack: Stack) -> None:
     assert gone.json()["error"]["path"] == f"/api/users/{user_id}"
 
 
-@for_each("path", ["/users", "/v2/users", "/v1/v1/users", "/api/api/users", "/v1/"])
-def test_there_are_no_others(stack: Stack, client: httpx.Client, path: str) -> None:
-    reply = client.get(stack.rest + path)
+@pytest.mark.parametrize("path", ["/users", "/v2/users", "/v1/v1/users", "/api/api/users", "/v1/"])
+def test_there_are_no_others(stack: Stack, path: str) -> None:
+    reply = httpx.get(stack.rest + path)
     assert reply.status_code == 404
     assert failed(reply).code == "ROUTE_NOT_FOUND"

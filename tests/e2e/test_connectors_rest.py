@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from server.domains.connectors.connections.throttle import ALLOWED, STOP, WITHIN
-from tests.cases import for_each
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
 from tests.e2e.replies import content_of
@@ -414,7 +413,7 @@ async def test_zerodha_has_no_transactions(rest: httpx.AsyncClient, user: str) -
     assert failed(await rest.get(f"/connectors/user/{user}/platform/zerodha")) == NO_CONNECTION
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("change", "fields"),
     [
         ({"platform": "groww"}, {"platform"}),
@@ -561,7 +560,7 @@ async def test_a_token_is_bound_to_its_filters(rest: httpx.AsyncClient) -> None:
     assert (await rest.get("/connectors", params=other_limit)).status_code == 200
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("path", "field"),
     [
         ("/connectors?status=active", "status"),
@@ -860,8 +859,8 @@ async def test_an_unknown_connector(rest: httpx.AsyncClient, call: str) -> None:
     assert failed(await CALLS[call](rest, NOWHERE)) == NOT_FOUND
 
 
-@for_each("call", CALLS)
-@for_each("name", ["nope", NOWHERE[:-1], f"{NOWHERE}0", f"{NOWHERE[:-1]}g"])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", ["nope", NOWHERE[:-1], f"{NOWHERE}0", f"{NOWHERE[:-1]}g"])
 async def test_a_malformed_id(rest: httpx.AsyncClient, call: str, name: str) -> None:
     assert failed(await CALLS[call](rest, name)) == Failure(
         "VALIDATION_ERROR", "Validation failed", {"connectorId": "must be 24 hexadecimal digits"}

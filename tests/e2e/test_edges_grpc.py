@@ -14,7 +14,6 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as reflection
 
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import ids, methods_for_nobody, services
 from tests.e2e.users_errors import Failure, grpc_error
 
@@ -58,7 +57,7 @@ async def test_a_stream_whose_deadline_passes_is_never_anything_else(
 # --- calls without a message ------------------------------------------------------------------
 
 
-@for_each("method", METHODS, ids=ids(METHODS), at_once=8)
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 async def test_a_call_that_ends_without_a_message(
     channel: grpc.aio.Channel, method: Method
 ) -> None:

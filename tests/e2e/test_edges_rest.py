@@ -6,7 +6,6 @@ import gzip
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -14,7 +13,6 @@ import pytest
 
 from codegen.envoy import published
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import ids, methods_for_nobody
 from tests.e2e import connector_steps as step
 from tests.e2e.strictness_calls import Reply, raw
@@ -43,22 +41,16 @@ async def user(rest: httpx.AsyncClient, new_id: str) -> str:
 # --- bodies -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def http2() -> Iterator[httpx.Client]:
-    """Over HTTP/2, where no header shows a body."""
-    with httpx.Client(http1=False, http2=True) as client:
-        yield client
-
-
-@for_each("method", WITHOUT_BODY, ids=ids(WITHOUT_BODY))
-def test_a_body_where_none_is_taken(stack: Stack, http2: httpx.Client, method: Method) -> None:
+@pytest.mark.parametrize("method", WITHOUT_BODY, ids=ids(WITHOUT_BODY))
+def test_a_body_where_none_is_taken(stack: Stack, method: Method) -> None:
     path = path_of(method, "someone")
     verb, line = method.verb.upper(), f"{method.verb.upper()} {path} HTTP/1.1".encode()
     bodies = [b'{"deleteRecords": true}', b"not JSON", b"\x1f\x8b"]
     replies = [raw(stack.rest, line, body=body).failure(path) for body in bodies]
     chunked = b"Transfer-Encoding: chunked"
     replies.append(raw(stack.rest, line, chunked, end=b"2\r\n{}\r\n0\r\n\r\n").failure(path))
-    replies.append(failed(http2.request(verb, stack.rest + path, content=iter([b"{}"]))))
+    with httpx.Client(http1=False, http2=True) as http2:  # where no header shows a body
+        replies.append(failed(http2.request(verb, stack.rest + path, content=iter([b"{}"]))))
     for reply in replies:
         assert reply.code == "VALIDATION_ERROR"
         assert reply.fields["body"].startswith("must be left out")
@@ -145,26 +137,17 @@ def http_1_0(stack: Stack, line: str, headers: list[bytes], body: bytes = b"") -
 # --- HEAD -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def by_version() -> AsyncIterator[dict[int, httpx.AsyncClient]]:
-    """Clients of HTTP/1 and HTTP/2."""
-    async with httpx.AsyncClient() as one, httpx.AsyncClient(http1=False, http2=True) as two:
-        yield {1: one, 2: two}
-
-
-@for_each("method", READS, ids=ids(READS), at_once=4)
-async def test_head_is_served_as_get_is(
-    stack: Stack, by_version: dict[int, httpx.AsyncClient], user: str, method: Method
-) -> None:
+@pytest.mark.parametrize("method", READS, ids=ids(READS))
+async def test_head_is_served_as_get_is(stack: Stack, user: str, method: Method) -> None:
     """Of a stream, too: it ends, and the connection is free for the next call."""
     for path, version in zip(published(path_of(method, user)), (1, 2, 1), strict=False):
-        client = by_version[version]
-        for url in (f"{stack.rest}{path}", f"{stack.rest}{path}?nope=1"):
-            async with client.stream("GET", url) as got:
-                expected = shown(got)
-            head = await client.head(url)
-            assert head.content == b""
-            assert shown(head) == expected
+        async with httpx.AsyncClient(http1=version == 1, http2=version == 2) as client:
+            for url in (f"{stack.rest}{path}", f"{stack.rest}{path}?nope=1"):
+                async with client.stream("GET", url) as got:
+                    expected = shown(got)
+                head = await client.head(url)
+                assert head.content == b""
+                assert shown(head) == expected
 
 
 def shown(reply: httpx.Response) -> dict[str, Any]:
@@ -194,7 +177,7 @@ async def test_head_of_pages_and_probes(stack: Stack, path: str) -> None:
 # --- trailing slashes -------------------------------------------------------------------------
 
 
-@for_each("method", METHODS, ids=ids(METHODS), at_once=8)
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 async def test_a_path_with_a_slash_at_its_end_is_another(
     rest: httpx.AsyncClient, stack: Stack, method: Method
 ) -> None:

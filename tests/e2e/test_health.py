@@ -11,7 +11,7 @@ from server.core.version import VERSION
 from tests.e2e.connector_steps import database, eventually
 from tests.stack import Stack
 
-CHECKS = {"mongodb", "workers", "jobs", "outbox", "platforms", "signingKeys", "money"}
+CHECKS = {"mongodb", "workers", "jobs", "outbox", "platforms", "signingKeys"}
 
 
 async def test_all_parts_are_looked_at(rest: httpx.AsyncClient, channel: grpc.aio.Channel) -> None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 
 import grpc
 import httpx
 import pytest
 
-from tests.cases import for_each
 from tests.e2e.connector_steps import Documents, create_user, database, new_login
 from tests.e2e.replies import content_of
 from tests.e2e.users_errors import rest_error
 from tests.gathered_requests import CHANGES, METHODS, new_key, over_grpc, over_rest, prepared, state
 from tests.stack import Stack
 
-# All users see what these change.
-SEEN_BY_ALL = {"UpdateExchangeRates"}
-OF_ONE_USER = [name for name in CHANGES if name not in SEEN_BY_ALL]
+every_change = pytest.mark.parametrize("name", CHANGES)
 
 
 @pytest.fixture
@@ -32,28 +28,18 @@ def test_every_change_is_tried() -> None:
     assert set(CHANGES) == set(METHODS)
 
 
-@for_each("name", OF_ONE_USER, at_once=6)
+@every_change
 async def test_a_repeated_call_has_one_effect_and_one_reply(
-    name: str, rest: httpx.AsyncClient, channel: grpc.aio.Channel, documents: Documents
+    name: str,
+    rest: httpx.AsyncClient,
+    channel: grpc.aio.Channel,
+    documents: Documents,
+    new_id: str,
 ) -> None:
-    await is_done_once(name, rest, channel, documents)
-
-
-@for_each("name", SEEN_BY_ALL)
-async def test_so_it_is_with_what_all_users_see(
-    name: str, rest: httpx.AsyncClient, channel: grpc.aio.Channel, documents: Documents
-) -> None:
-    await is_done_once(name, rest, channel, documents)
-
-
-async def is_done_once(
-    name: str, rest: httpx.AsyncClient, channel: grpc.aio.Channel, documents: Documents
-) -> None:
-    user_id, key = f"user_{uuid.uuid4().hex}", new_key()
-    request = await prepared(name, rest, documents, user_id)
+    request, key = await prepared(name, rest, documents, new_id), new_key()
     first = await over_rest(rest, name, request, key)
     assert first.is_success, first.text
-    changed = await state(documents, user_id)
+    changed = await state(documents, new_id)
     again = [await over_rest(rest, name, request, key) for _ in range(2)]
     for repeated in again:
         assert (repeated.status_code, content_of(repeated)) == (
@@ -63,7 +49,7 @@ async def is_done_once(
     # One scope for both ways in.
     replies = [await over_grpc(channel, name, request, key) for _ in range(2)]
     assert replies[0] == replies[1]
-    assert await state(documents, user_id) == changed
+    assert await state(documents, new_id) == changed
 
 
 @pytest.mark.parametrize("name", ["CreateUser", "CreateConnector", "TriggerSync", "DeleteUser"])

@@ -15,7 +15,6 @@ from google.protobuf.descriptor import FieldDescriptor
 from pymongo import MongoClient
 
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import VALUES, ids, methods, methods_for_nobody
 from tests.e2e.strictness_calls import chunked, raw, streamed, zeros
 from tests.e2e.users_errors import Failure, failed
@@ -115,7 +114,7 @@ MALFORMED = {
 }
 
 
-@for_each("body", MALFORMED.values(), ids=MALFORMED, at_once=4)
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 async def test_a_body_that_is_not_one_json_object(rest: httpx.AsyncClient, body: bytes) -> None:
     failure = await post(rest, body)
     assert wrong_fields(failure) == {"body"}
@@ -127,8 +126,8 @@ def wants_an_object(field: FieldDescriptor | None) -> bool:
     return not field.is_repeated or field.message_type.GetOptions().map_entry
 
 
-@for_each("method", WITH_BODY, ids=ids(WITH_BODY), at_once=8)
-@for_each("body", ["malformed", "list", "unknown", "snake", "operator", "query"], at_once=8)
+@pytest.mark.parametrize("method", WITH_BODY, ids=ids(WITH_BODY))
+@pytest.mark.parametrize("body", ["malformed", "list", "unknown", "snake", "operator", "query"])
 async def test_every_rpc_with_a_body_is_strict(
     rest: httpx.AsyncClient, method: Method, body: str
 ) -> None:
@@ -155,7 +154,7 @@ async def test_every_rpc_with_a_body_is_strict(
     assert expected in found
 
 
-@for_each("method", WITHOUT_BODY, ids=ids(WITHOUT_BODY), at_once=8)
+@pytest.mark.parametrize("method", WITHOUT_BODY, ids=ids(WITHOUT_BODY))
 async def test_every_rpc_without_a_body_is_strict(rest: httpx.AsyncClient, method: Method) -> None:
     reply = await rest.request(method.verb.upper(), f"{filled(method)}?nope=1&some_field=2")
     assert wrong_fields(failed(reply)) >= {"nope", "some_field"}
@@ -164,7 +163,7 @@ async def test_every_rpc_without_a_body_is_strict(rest: httpx.AsyncClient, metho
 WITH_PATH = [method for method in METHODS if method.path_fields]
 
 
-@for_each("method", WITH_PATH, ids=ids(WITH_PATH), at_once=8)
+@pytest.mark.parametrize("method", WITH_PATH, ids=ids(WITH_PATH))
 async def test_every_path_variable_is_checked_and_is_not_overridden(
     rest: httpx.AsyncClient, method: Method
 ) -> None:
@@ -237,7 +236,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-@for_each(("fields", "named"), FIELDS.values(), ids=FIELDS, at_once=8)
+@pytest.mark.parametrize(("fields", "named"), FIELDS.values(), ids=FIELDS)
 async def test_a_wrong_field_is_named(
     rest: httpx.AsyncClient, fields: dict[str, str], named: set[str]
 ) -> None:
@@ -330,7 +329,7 @@ def test_a_body_of_100_mb(stack: Stack) -> None:
 # --- routes -----------------------------------------------------------------------------------
 
 
-@for_each(
+@pytest.mark.parametrize(
     "path",
     ["/api", "/api/v1", "/api/v1/", "/api/v1/user", "/api/v1/USERS", "/api/v2/users",
      "/api/v1/users/a/b", "/api/v1/users/a/profile/x", "/api/v1/users:nope", "/users",
@@ -356,7 +355,7 @@ def serves(verb: str, path: str) -> bool:
     return any(re.fullmatch(pattern, path) for pattern in patterns)
 
 
-@for_each("route", ROUTES, at_once=8)
+@pytest.mark.parametrize("route", ROUTES)
 async def test_wrong_verbs(rest: httpx.AsyncClient, route: str) -> None:
     path = re.sub(r"\{(\w+)\}", lambda found: path_value(found[1]), route)
     refused = []
@@ -373,7 +372,7 @@ async def test_wrong_verbs(rest: httpx.AsyncClient, route: str) -> None:
 # --- paths and queries ------------------------------------------------------------------------
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("path", "shown"),
     [
         ("/api/v1/users/a%2Fb", "/api/v1/users/a/b"),
@@ -398,7 +397,7 @@ def test_a_path_that_is_not_utf_8(stack: Stack, path: str) -> None:
     assert reply.failure(path) == Failure("VALIDATION_ERROR", "The path is not valid UTF-8")
 
 
-@for_each(
+@pytest.mark.parametrize(
     "line",
     [b"GET /api/v1/users/a\xffb HTTP/1.1", b"GET /api/v1/users?city=\xff HTTP/1.1",
      b"GET /api/v1/users\x00 HTTP/1.1", b"BREW /api/v1/users HTTP/1.1",
@@ -411,7 +410,7 @@ def test_what_is_no_http(stack: Stack, line: bytes) -> None:
     assert reply.failure(shown) == Failure("VALIDATION_ERROR", INVALID_HTTP)
 
 
-@for_each(
+@pytest.mark.parametrize(
     "spelling", ["//api/v1/users/{}", "/api//v1/users//{}", "/api/v1/./users/{}",
                  "/api/v1/connectors/../users/{}", "/api/v1/%75sers/{}"],
 )  # fmt: skip
@@ -428,7 +427,7 @@ def test_another_spelling_is_the_same_path(stack: Stack, strict_user: str, spell
     assert wrong_fields(reply.failure(f"/api/v1/users/{strict_user}")) == {"force"}
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("query", "named"),
     [
         ("nope=1", {"nope"}),
@@ -454,7 +453,7 @@ def test_another_spelling_is_the_same_path(stack: Stack, strict_user: str, spell
         ("city=" + "x" * 8_000, {"city"}),
         ("page=0&limit=0&status=x&riskTolerance=x&pageToken=&city=%00&nope=1",
          {"page", "limit", "status", "riskTolerance", "pageToken", "city", "nope"}),
-    ], at_once=8,
+    ],
 )  # fmt: skip
 async def test_queries(rest: httpx.AsyncClient, query: str, named: set[str]) -> None:
     assert wrong_fields(failed(await rest.get(f"/users?{query}"))) == named

@@ -15,7 +15,6 @@ from google.protobuf.descriptor import FieldDescriptor
 from pymongo import MongoClient
 
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import ids, methods_for_nobody
 from tests.e2e.users_errors import Failure, grpc_error
 from tests.gathered_requests import contents, opened
@@ -92,7 +91,7 @@ GARBAGE = {
 WITH_FIELDS = [method for method in METHODS if method.request.fields]
 
 
-@for_each("method", WITH_FIELDS, ids=ids(WITH_FIELDS))
+@pytest.mark.parametrize("method", WITH_FIELDS, ids=ids(WITH_FIELDS))
 def test_bytes_that_are_no_message(wire: grpc.Channel, method: Method) -> None:
     for content in GARBAGE.values():
         failure = refused(wire, method.path, content)
@@ -110,7 +109,7 @@ STRINGS = [
 ]
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("method", "field"),
     STRINGS,
     ids=[f"{method.descriptor.name}.{field.name}" for method, field in STRINGS],
@@ -131,7 +130,7 @@ def test_control_characters(wire: grpc.Channel, victim: str) -> None:
         assert failure.fields == {"city": "must not contain control characters"}
 
 
-@for_each(
+@pytest.mark.parametrize(
     "path",
     [f"{USERS}/Nope", f"{USERS}/createUser", f"{USERS}/", "/finlink.users.v1.Users/GetUser",
      "/UserService/GetUser", "/finlink.loans.v1.LoanService/GetLoan", "/", "/x", "/api/v1/users",

@@ -17,7 +17,6 @@ from bson import ObjectId
 from tests.e2e import connector_steps as step
 from tests.e2e.connector_steps import ALL, GRANTED, PLATFORMS, Json, instant
 from tests.e2e.replies import content_of
-from tests.e2e.stored_records import rename
 from tests.e2e.users_errors import Failure, failed, is_instant
 from tests.sandbox.driver import FiSession
 from tests.stack import Stack
@@ -40,7 +39,7 @@ SHAPES: dict[str, tuple[str, set[str], set[str]]] = {
         "holding",
         {"kind", "name"},
         {
-            "isin", "symbol", "exchange", "folio", "institution", "debt", "quantity", "averagePrice",
+            "isin", "symbol", "exchange", "folio", "institution", "quantity", "averagePrice",
             "lastPrice", "value", "asOf", "closedAt", "freeQuantity", "unsettledQuantity",
             "pledgedQuantity", "marginQuantity", "marginAveragePrice", "cost",
         },
@@ -451,7 +450,9 @@ async def test_a_holding_that_is_gone_is_closed(
         # As though the platform had reported two other items before.
         for data_type in ("portfolio", "trades"):
             (record, *_) = (r for r in kept.values() if r["dataType"] == data_type)
-            await rename(stack, record["id"], "another")
+            await documents["records"].update_one(
+                {"_id": ObjectId(record["id"])}, {"$set": {"key": "another"}}
+            )
             old[data_type] = record
         await documents["connectors"].update_one(
             {"_id": ObjectId(made["id"])}, {"$unset": {"sync.kept": ""}}
@@ -497,7 +498,9 @@ async def test_a_bank_row_that_is_gone_is_withdrawn(
         # As though Fi had reported two other rows before: one that the bank changed since, and one that is
         # too old to be reported.
         for record in (kept[0], oldest):
-            await rename(stack, record["id"], f"another {record['id']}")
+            await documents["records"].update_one(
+                {"_id": ObjectId(record["id"])}, {"$set": {"key": f"another {record['id']}"}}
+            )
         await documents["connectors"].update_one(
             {"_id": ObjectId(made["id"])}, {"$unset": {"sync.kept": ""}}
         )

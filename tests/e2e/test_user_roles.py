@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
+import sys
 from typing import Any
 
 import grpc
@@ -29,12 +31,15 @@ from tests.e2e.identity_steps import (
 from tests.e2e.mails import mail, token_of
 from tests.e2e.users_errors import Failure, grpc_error
 from tests.e2e.watch_steps import events_of
-from tests.operator_commands import ran
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 
 
 def granted(stack: Stack, user_id: str) -> subprocess.CompletedProcess[str]:
-    return ran("users", "grant-admin", user_id, env={"DATA_DIR": str(stack.data_dir)})
+    environment = {**os.environ, "DATA_DIR": str(stack.data_dir)}
+    return subprocess.run(
+        [sys.executable, "-m", "server", "users", "grant-admin", user_id],
+        cwd=ROOT, env=environment, text=True, capture_output=True, check=False,
+    )  # fmt: skip
 
 
 async def refreshed(rest: httpx.AsyncClient, session: Json) -> Json:

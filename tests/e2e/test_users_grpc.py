@@ -26,8 +26,6 @@ DEFAULTS = pb.Preferences(
     currency="INR",
     language="en",
     notifications=pb.Notifications(email=True, sms=False, push=True),
-    time_zone="Asia/Kolkata",
-    month_start_day=1,
 )
 
 
@@ -155,16 +153,12 @@ async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
             currency="USD",
             language="hi",
             notifications=pb.Notifications(email=False, sms=True),
-            time_zone="Europe/Berlin",
-            month_start_day=25,
         )
     )
     preferences = pb.Preferences(
         currency="USD",
         language="hi",
         notifications=pb.Notifications(email=False, sms=True, push=True),
-        time_zone="Europe/Berlin",
-        month_start_day=25,
     )
     assert reply == user_updates_pb2.UpdateUserPreferencesResponse(
         message="Preferences updated successfully",
@@ -172,10 +166,9 @@ async def test_preferences(users: UserServiceAsyncStub, new_id: str) -> None:
             user_id=new_id, preferences=preferences, updated_at=reply.data.updated_at
         ),
     )
-    paths = ["currency", "language", "notifications", "time_zone", "month_start_day"]
     masked = await users.UpdateUserPreferences(
         user_updates_pb2.UpdateUserPreferencesRequest(
-            user_id=new_id, update_mask=FieldMask(paths=paths)
+            user_id=new_id, update_mask=FieldMask(paths=["currency", "language", "notifications"])
         )
     )
     assert masked.data.preferences == DEFAULTS

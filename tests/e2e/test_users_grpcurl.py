@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from tests import programs
-from tests.cases import for_each
 from tests.contract.descriptors import services
 from tests.stack import Stack
 
@@ -96,13 +95,15 @@ class Client:
         return done.stdout
 
 
+@pytest.fixture(scope="session")
+def grpcurl(pytestconfig: pytest.Config) -> Path | None:
+    return programs.grpcurl(pytestconfig)
+
+
 @pytest.fixture(params=[pytest.param("grpcurl", marks=pytest.mark.full_only), "buf"])
-def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config, stack: Stack) -> Client:
+def client(request: pytest.FixtureRequest, grpcurl: Path | None, stack: Stack) -> Client:
     if request.param == "buf":
         return Client(Path(sys.executable).parent / "buf", stack.grpc)
-    grpcurl = programs.grpcurl(
-        pytestconfig
-    )  # nothing but grpcurl's own tests waits for it to be built
     if grpcurl is None:
         pytest.skip("no grpcurl on PATH, and no Go that can build one; buf curl is tested")
     return Client(grpcurl, stack.grpc)
@@ -112,7 +113,7 @@ def test_services_are_listed(client: Client) -> None:
     assert client.services() >= {*SERVICES, "grpc.health.v1.Health"}
 
 
-@for_each("service", SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_methods_are_listed(client: Client, service: str) -> None:
     (descriptor,) = (found for found in services() if found.full_name == service)
     assert client.methods(service) == {f"{service}.{method.name}" for method in descriptor.methods}
@@ -129,7 +130,7 @@ def test_a_service_and_its_messages_are_described(client: Client) -> None:
     assert "^[A-Za-z0-9_]{1,64}$" in message
 
 
-@for_each("service", ["", *SERVICES])
+@pytest.mark.parametrize("service", ["", *SERVICES])
 def test_health(client: Client, service: str) -> None:
     reply = client.reply("grpc.health.v1.Health/Check", {"service": service})
     assert reply == {"status": "SERVING"}

@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cases import for_each
 from tests.e2e.replies import content_of
 from tests.e2e.users_errors import Failure, failed, is_instant
 
@@ -51,11 +50,7 @@ DEFAULT_PREFERENCES = {
     "currency": "INR",
     "language": "en",
     "notifications": {"email": True, "sms": False, "push": True},
-    "timeZone": "Asia/Kolkata",
-    "monthStartDay": 1,
 }
-# Beside what the requirements' example has; the zone is that of the currency.
-MORE_PREFERENCES = {"timeZone": "UTC", "monthStartDay": 1}
 JSON = {"content-type": "application/json"}
 EMPTY_UPDATE = "Nothing to update: send at least one field, or name one in updateMask"
 
@@ -151,7 +146,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
     assert body["message"] == "Preferences updated successfully"
     assert body["data"] == {
         "userId": prd_user,
-        "preferences": json.loads(PRD_PREFERENCES) | MORE_PREFERENCES,
+        "preferences": json.loads(PRD_PREFERENCES),
         "updatedAt": body["data"]["updatedAt"],
     }
 
@@ -165,7 +160,7 @@ async def test_the_requirements_whole_story(rest: httpx.AsyncClient, prd_user: s
             "userId": prd_user,
             "email": "user@example.com",
             "profile": expected_profile,
-            "preferences": json.loads(PRD_PREFERENCES) | MORE_PREFERENCES,
+            "preferences": json.loads(PRD_PREFERENCES),
             "status": "active",
             "role": "user",
             "isActive": True,
@@ -212,7 +207,8 @@ async def test_everything_can_be_given_at_once(rest: httpx.AsyncClient, new_id: 
     metadata = {"source": "web", "referralCode": "R-1", "tags": ["a", "b"]}
     data = await create(rest, new_id, **given, preferences=preferences, metadata=metadata)
     assert data["profile"] == given
-    assert data["preferences"] == DEFAULT_PREFERENCES | {
+    assert data["preferences"] == {
+        "currency": "INR",
         "language": "pt-BR",
         "notifications": {"email": True, "sms": False, "push": False},
     }
@@ -286,7 +282,9 @@ async def test_an_update_leaves_what_is_not_sent(rest: httpx.AsyncClient, new_id
 async def test_a_notification_leaves_the_others(rest: httpx.AsyncClient, new_id: str) -> None:
     await create(rest, new_id, preferences={"notifications": {"email": False, "sms": True}})
     reply = await rest.put(f"/users/{new_id}/preferences", json={"notifications": {"push": False}})
-    assert reply.json()["data"]["preferences"] == DEFAULT_PREFERENCES | {
+    assert reply.json()["data"]["preferences"] == {
+        "currency": "INR",
+        "language": "en",
         "notifications": {"email": False, "sms": True, "push": False},
     }
 
@@ -310,9 +308,6 @@ async def test_a_field_in_the_mask_that_is_not_sent_is_removed(
     ("mask", "expected"),
     [
         ("currency", {"currency": "INR"}),
-        ("timeZone", {"timeZone": "UTC"}),
-        ("monthStartDay", {"monthStartDay": 1}),
-        ("currency,timeZone", {"currency": "INR", "timeZone": "Asia/Kolkata"}),
         ("language", {"language": "en"}),
         ("notifications.sms", {"notifications": {"email": False, "sms": False, "push": False}}),
         ("notifications", {"notifications": {"email": True, "sms": False, "push": True}}),
@@ -329,50 +324,12 @@ async def test_a_preference_in_the_mask_goes_back_to_its_default(
         "currency": "USD",
         "language": "hi",
         "notifications": {"email": False, "sms": True, "push": False},
-        "timeZone": "Europe/Berlin",
-        "monthStartDay": 25,
     }
     await create(rest, new_id, preferences=set_)
     reply = await rest.put(f"/users/{new_id}/preferences", json={"updateMask": mask})
     assert reply.status_code == 200
     assert reply.json()["data"]["preferences"] == set_ | expected
     assert (await get(rest, new_id))["preferences"] == set_ | expected
-
-
-async def test_a_time_zone_that_was_never_set_follows_the_currency(
-    rest: httpx.AsyncClient, new_id: str
-) -> None:
-    zone = {"INR": "Asia/Kolkata", "USD": "UTC"}
-    assert (await create(rest, new_id))["preferences"]["timeZone"] == zone["INR"]
-    for currency in ("USD", "INR", "USD"):
-        await rest.put(f"/users/{new_id}/preferences", json={"currency": currency})
-        assert (await get(rest, new_id))["preferences"]["timeZone"] == zone[currency]
-    reply = await rest.put(f"/users/{new_id}/preferences", json={"timeZone": "Europe/Berlin"})
-    assert reply.json()["data"]["preferences"]["timeZone"] == "Europe/Berlin"
-    await rest.put(f"/users/{new_id}/preferences", json={"currency": "INR"})
-    assert (await get(rest, new_id))["preferences"]["timeZone"] == "Europe/Berlin"
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"timeZone": "Berlin"}, "timeZone"),
-        ({"timeZone": "../../etc/passwd"}, "timeZone"),
-        ({"timeZone": "+05:30"}, "timeZone"),
-        ({"timeZone": ""}, "timeZone"),
-        ({"monthStartDay": 0}, "monthStartDay"),
-        ({"monthStartDay": 32}, "monthStartDay"),
-        ({"monthStartDay": "1"}, "monthStartDay"),
-    ],
-)
-async def test_zones_and_days_that_do_not_exist(
-    rest: httpx.AsyncClient, new_id: str, body: Json, field: str
-) -> None:
-    await create(rest, new_id)
-    reply = await rest.put(f"/users/{new_id}/preferences", json=body)
-    assert reply.status_code == 400
-    assert [each["field"] for each in reply.json()["error"]["details"]] == [field]
-    assert (await get(rest, new_id))["preferences"] == DEFAULT_PREFERENCES
 
 
 async def test_what_is_sent_beats_the_mask_that_names_its_parent(
@@ -711,7 +668,7 @@ async def test_a_token_is_bound_to_its_filters(rest: httpx.AsyncClient, new_id: 
     assert (await rest.get("/users", params=other_limit)).status_code == 200
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("query", "field"),
     [
         ("page=0", "page"),

@@ -17,7 +17,6 @@ from codegen import envoy
 from codegen.limits import groups
 from server.edge.limits import Limits
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import ids, methods
 from tests.e2e.strictness_calls import raw
 from tests.e2e.users_errors import Failure, failed
@@ -125,7 +124,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
         yield opened
 
 
-@for_each("method", METHODS, ids=ids(METHODS))
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_every_rpc_counts_to_the_group_its_option_says(marked: EdgeStack, method: Method) -> None:
     paths = (method.http_path, *method.other_paths)
     for published in (each for path in paths for each in envoy.published(path)):

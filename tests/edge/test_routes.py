@@ -14,7 +14,6 @@ from codegen import limits, routes, stubs
 from codegen.envoy import BASES, descriptors
 from server.edge.limits import Limits
 from server.rpc.method import Method
-from tests.cases import for_each
 from tests.contract.descriptors import descriptor_set, ids, methods
 from tests.e2e.users_errors import Failure, failed
 from tests.edge.edge_stack import HOUR_MS, EdgeStack, edge_stack, envoy, worker
@@ -161,7 +160,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStack]:
             yield opened
 
 
-@for_each("method", METHODS, ids=ids(METHODS))
+@pytest.mark.parametrize("method", METHODS, ids=ids(METHODS))
 def test_envoy_yaml_by_itself_serves_every_rpc(bare: EdgeStack, method: Method) -> None:
     path = re.sub(r"\{\w+\}", "0" * 24, method.http_path)
     address = f"127.0.1.{METHODS.index(method) + 1}"  # of its own, as limits are the contract's

@@ -17,7 +17,6 @@ from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e.strictness_calls import raw
 from tests.edge.pki import Authority, authority
-from tests.operator_commands import ran
 from tests.stack import ROOT, Stack, free_ports
 from tests.supervisor.harness import DEADLINE, patiently
 
@@ -120,7 +119,11 @@ def test_tls_between_envoy_and_a_server(stack: Stack, tmp_path: Path, pki: Autho
 def test_what_cannot_start_says_why_in_a_line(
     tmp_path: Path, settings: dict[str, str], arguments: list[str], said: str
 ) -> None:
-    done = ran("edge", *arguments, env={**edge_settings(tmp_path), **settings})
+    done = subprocess.run(
+        [sys.executable, "-m", "server", "edge", *arguments], cwd=ROOT, timeout=DEADLINE,
+        env={**os.environ, **edge_settings(tmp_path), **settings}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith(said)
     assert len(done.stderr.splitlines()) == 1

@@ -24,7 +24,7 @@ from tests.jobs.errands import Errands
 from tests.mongodb import MongoDb
 
 Errand = Mapping[str, Any]
-VICTIMS, SHORT_VICTIMS, MOST_VICTIMS = 6, 3, 40
+VICTIMS, MOST_VICTIMS = 6, 40
 
 
 @pytest.fixture(autouse=True)
@@ -225,11 +225,10 @@ async def test_what_it_was_just_claiming_is_handed_back(errands: Errands) -> Non
     "seed", [0, *(pytest.param(n, marks=pytest.mark.full_only) for n in (1, 2))]
 )
 async def test_each_errand_once_whoever_dies_or_freezes(
-    errands: Errands, mongodb: MongoDb, pytestconfig: pytest.Config, seed: int
+    errands: Errands, mongodb: MongoDb, seed: int
 ) -> None:
     """Worker processes are killed and frozen for longer than a lease, again and again, at work."""
     chance = random.Random(seed)  # noqa: S311 - the same each time
-    victims = VICTIMS if pytestconfig.getoption("--full") else SHORT_VICTIMS
     name = errands.database._database.name
 
     async def worker() -> asyncio.subprocess.Process:
@@ -251,7 +250,7 @@ async def test_each_errand_once_whoever_dies_or_freezes(
     try:
         # On a busy machine a victim may not have begun to work: some more are chosen then.
         for number in range(MOST_VICTIMS):
-            if number >= victims and await lost() > 0:
+            if number >= VICTIMS and await lost() > 0:
                 break
             added += await errands.add(count=20)
             enough = partial(done, len(added) - chance.randint(1, 15))

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -19,7 +19,6 @@ from finlink.users.v1.user_lists_pb2 import ListUsersRequest
 from finlink.users.v1.user_service_pb2_grpc import UserServiceStub
 
 from tests.e2e import connector_steps as step
-from tests.e2e.money_steps import Money
 from tests.faults.load import under, until
 from tests.observability import messages
 from tests.observability.monitored import Monitored
@@ -28,7 +27,6 @@ from tests.observability.signing_in import Users
 Cause: TypeAlias = Callable[[Monitored], AbstractAsyncContextManager[None]]
 HICCUP_SECONDS = 0.8
 MORE_THAN_AT_A_TIME = 200  # mails, for three processes
-_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 _FIVE_MINUTES_AGO = {"$dateSubtract": {"startDate": "$$NOW", "unit": "minute", "amount": 5}}
 
 
@@ -111,9 +109,6 @@ async def workers_hang(site: Monitored) -> AsyncIterator[None]:
                 {"_id": ObjectId(made)},
                 [{"$set": {"sync.dueAt": _FIVE_MINUTES_AGO}}],
             )
-            await documents["record_postings"].update_one(
-                {"_id": made}, [{"$set": {"dueAt": _FIVE_MINUTES_AGO}}], upsert=True
-            )
             yield
     ready = f"{site.ground.stack.rest}/ready"
     await until(lambda: httpx.get(ready).status_code == 200)
@@ -157,79 +152,6 @@ async def logins_refused(site: Monitored) -> AsyncIterator[None]:
 async def too_many_sign_in(site: Monitored) -> AsyncIterator[None]:
     async with site.channel(site.worker_address()) as channel, under(Users.of(channel).all_at_once):
         yield
-
-
-@asynccontextmanager
-async def money_differs(site: Monitored) -> AsyncIterator[None]:
-    """The sums of all months are lost, and the hour until the next sample is over."""
-    async with site.caller() as api, step.database(site.ground.stack) as documents:
-        await spending(api)
-        rollups = documents["money_rollups"]
-        kept = await rollups.find({}).to_list(None)
-        await rollups.delete_many({})
-        await sample_is_due(documents)
-        yield
-        for each in kept:
-            await rollups.replace_one({"_id": each["_id"]}, each, upsert=True)
-        await sample_is_due(documents)
-
-
-@asynccontextmanager
-async def erasure_stuck(site: Monitored) -> AsyncIterator[None]:
-    """One that names nobody, and can never be done."""
-    async with step.database(site.ground.stack) as documents:
-        await documents["money_erasures"].insert_one(
-            {"_id": "nobody", "requestedAt": datetime.now(UTC)}
-        )
-        yield
-        await documents["money_erasures"].delete_one({"_id": "nobody"})
-
-
-@asynccontextmanager
-async def rates_old(site: Monitored) -> AsyncIterator[None]:
-    """Nothing has come for years to what was loaded at the start."""
-    async with step.database(site.ground.stack) as documents:
-        states = documents["exchange_rate_state"]
-        kept = await step.eventually(partial(states.find_one, {"_id": "table"}), "exchange rates")
-        newest = kept["ecb"]
-        await states.update_one({}, {"$set": {"ecb": dict.fromkeys(newest, _EVER)}})
-        yield
-        await states.update_one({}, {"$set": {"ecb": newest}})
-
-
-@asynccontextmanager
-async def posting_fails(site: Monitored) -> AsyncIterator[None]:
-    """Of more connectors than may fail at times: the data keys of their records are away."""
-    async with site.caller() as api, step.database(site.ground.stack) as documents:
-        made = await connectors(api, 8)
-        keys, of_records = (
-            documents["data_keys"],
-            {"owner": {"$in": [f"records/{each}" for each in made]}},
-        )
-        kept = await keys.find(of_records).to_list(None)
-        assert len(kept) == len(made)
-        postings = documents["record_postings"]
-
-        async def are_put_off() -> bool:
-            later = {
-                "_id": {"$in": made},
-                "dueAt": {"$gt": datetime.now(UTC) + timedelta(seconds=20)},
-            }
-            return await postings.count_documents({**later, "leasedAt": {"$exists": False}}) == len(
-                made
-            )
-
-        async def fail() -> None:
-            await _post_again(documents, made)
-            await step.eventually(are_put_off, "postings that failed")
-
-        await keys.delete_many(of_records)
-        try:
-            async with under(fail):
-                yield
-        finally:  # without them no worker starts
-            await keys.insert_many(kept)
-            await _post_again(documents, made)
 
 
 @asynccontextmanager
@@ -283,16 +205,12 @@ CAUSES: Mapping[Cause, set[str]] = {
     mongodb_away: {"FinlinkNoHealthyServer", "FinlinkErrors"},
     platform_away: {"FinlinkPlatformDown", "FinlinkSyncsFail"},
     workers_behind: {"FinlinkSyncsLate"},
-    workers_hang: {"FinlinkNobodySyncs", "FinlinkPostingLate"},
+    workers_hang: {"FinlinkNobodySyncs"},
     logins_refused: {"FinlinkSuspicious"},
     too_many_sign_in: {"FinlinkPasswordsOverloaded"},
     tokens_stolen: {"FinlinkTokensReused"},
     sms_used_up: {"FinlinkSmsUsedUp"},
     provider_away: {"FinlinkProviderDown"},
-    money_differs: {"FinlinkMoneyDiffers"},
-    erasure_stuck: {"FinlinkMoneyNotErased"},
-    rates_old: {"FinlinkExchangeRatesOld"},
-    posting_fails: {"FinlinkPostingFails"},
     mail_server_hangs: {"FinlinkDeliveriesFail", "FinlinkNobodyDelivers"},
     workers_die: {"FinlinkWorkersDie"},
     server_dies: {"FinlinkDown"},
@@ -303,7 +221,6 @@ TOGETHER: Sequence[tuple[Cause, ...]] = (
     (mongodb_away,),
     (platform_away, workers_behind, logins_refused),
     (too_many_sign_in, tokens_stolen, sms_used_up, provider_away),
-    (money_differs, erasure_stuck, rates_old, posting_fails),
     (workers_hang,),
     (mail_server_hangs,),
     (workers_die, server_dies),
@@ -356,30 +273,6 @@ async def connector(
     await step.synced(api, made["id"])
     connector_id: str = made["id"]
     return connector_id
-
-
-async def spending(api: httpx.AsyncClient) -> None:
-    """Of a new user."""
-    user_id = f"user_{step.new_login()}"
-    await step.create_user(api, user_id)
-    money = Money(api, user_id)
-    account = await money.made("/accounts", {"name": "Wallet", "type": "cash"})
-    spent = {"accountId": account["accountId"], "kind": "expense", "amount": {"value": "12.50"}}
-    await money.made("/transactions", spent)
-
-
-async def sample_is_due(documents: step.Documents) -> None:
-    await documents["money_checks"].update_one({"_id": "sample"}, {"$set": {"startedAt": _EVER}})
-
-
-async def _post_again(documents: step.Documents, made: Sequence[str]) -> None:
-    """A row of each connector is as if it were new."""
-    for each in made:
-        of_it = {"connectorId": each, "dataType": "transactions"}
-        await documents["records"].update_one(of_it, {"$set": {"unposted": True}})
-        await documents["record_postings"].update_one(
-            {"_id": each}, {"$set": {"dueAt": datetime.now(UTC)}}, upsert=True
-        )
 
 
 async def connectors(api: httpx.AsyncClient, count: int, platform: str = "fi_money") -> list[str]:

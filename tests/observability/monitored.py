@@ -6,7 +6,6 @@ import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -82,10 +81,7 @@ class Monitored:
 def monitored(folder: Path) -> Iterator[Monitored]:
     listens, shows = (f"127.0.0.1:{port}" for port in free_ports(2))
     (nobodys,) = free_ports(1)
-    rates = folder / "rates.csv"
-    rates.write_text(f"Date,USD,\n{datetime.now(UTC).date()},1.1,\n")
-    own = {**LIMITS, "EXCHANGE_RATES_FILE": str(rates)}
-    with ground(folder, **own, **provider_settings({GONE: nobodys})) as site:
+    with ground(folder, **LIMITS, **provider_settings({GONE: nobodys})) as site:
         settings = {"METRICS_PORT": shows.partition(":")[2], "MONGO_POOL_SIZE": "1"}
         beside = replace(site, settings={**site.settings, **settings})
         with worker(beside, "alone", "serve", "--no-syncs", "--listen", listens) as alone:

@@ -8,10 +8,10 @@ from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
 
+import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from tests.cases import for_each
 from tests.contract.descriptors import services
 from tests.observability import declared, prometheus
 from tests.observability.prometheus import CONFIG, PROMTOOL, RULES
@@ -58,7 +58,7 @@ def test_the_guide_says_what_each_alert_means() -> None:
     assert all(cell.strip() for row in rows for cell in row.strip("|").split("|"))
 
 
-@for_each(("title", "expression"), prometheus.panels())
+@pytest.mark.parametrize(("title", "expression"), prometheus.panels())
 def test_a_panel_names_metrics_that_exist(title: str, expression: str) -> None:
     known = set().union(*declared.series().values())
     named = set(re.findall(r"\bfinlink_\w+", expression))

@@ -19,7 +19,7 @@ _URI = "urn:finlink"
 
 @cache
 def document() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.load(PLACE.read_text(), yaml.CSafeLoader)
+    loaded: dict[str, Any] = yaml.safe_load(PLACE.read_text())
     return loaded
 
 
@@ -38,7 +38,6 @@ def at(reference: str) -> dict[str, Any]:
     return found
 
 
-@cache
 def operations() -> dict[tuple[str, str], dict[str, Any]]:
     """By verb and path."""
     return {

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from google.protobuf.descriptor import Descriptor
 
 from openapi.examples import MESSAGES, error
-from tests.cases import for_each
 from tests.contract.descriptors import methods
 from tests.openapi.document import at, document, problems
 from tests.openapi.test_completeness import camel
@@ -124,7 +124,7 @@ def test_validators_keep_to_them() -> None:
     assert problems(unavailable, error("INTERNAL"))
 
 
-@for_each("pattern", sorted(patterns()))
+@pytest.mark.parametrize("pattern", sorted(patterns()))
 def test_a_pattern_means_the_same_however_it_is_matched(pattern: str) -> None:
     """Searched for, from the start, or as a whole; in the dialects of Python, JavaScript, Java and Go."""
     assert re.fullmatch(r"\^.*\$", pattern)

@@ -72,7 +72,7 @@ async def test_a_user_has_a_page_and_an_unknown_one_says_what_to_do(
     row = page.get_by_role("row").filter(has_text=f"{new_id} · Fi Money")
     await expect(row).to_contain_text("Connected", timeout=SEEN)
     environment = page.get_by_title(re.compile("^Finlink [0-9.]+ at 127.0.0.1"))
-    await expect(environment).to_contain_text("test")
+    await expect(environment).to_contain_text("development")
 
 
 @pytest.mark.full_only

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partialmethod
 from pathlib import Path
@@ -40,7 +39,6 @@ from server.platforms.manifest import Manifest
 from server.platforms.records import Holding, Profile, Trade, Transaction
 from server.platforms.registry import PLATFORMS
 from server.settings import load
-from tests.cases import for_each
 from tests.platforms.addresses import addresses_at
 from tests.sandbox.accounts import Accounts, accounts_at
 from tests.sandbox.driver import Running, running
@@ -53,8 +51,9 @@ RECORDS: Mapping[DataType, type] = {
 }
 OFFERED = [(platform, data_type) for platform in PLATFORMS for data_type in platform.data_types]
 each_platform = pytest.mark.parametrize("manifest", PLATFORMS, ids=lambda each: each.name)
-NAMED = [f"{each.name}-{name}" for each, name in OFFERED]
-each_data_type = pytest.mark.parametrize(("manifest", "data_type"), OFFERED, ids=NAMED)
+each_data_type = pytest.mark.parametrize(
+    ("manifest", "data_type"), OFFERED, ids=[f"{each.name}-{name}" for each, name in OFFERED]
+)
 # What the sandbox does to calls for data, and what it means.
 FAULTS: Mapping[str, tuple[Mapping[str, Any], type[PlatformError]]] = {
     "503": ({"kind": "unavailable"}, PlatformUnavailable),
@@ -131,26 +130,12 @@ def at() -> Iterator[Accounts]:
         yield accounts
 
 
-@asynccontextmanager
-async def world_of(manifest: Manifest[Any], at: Accounts) -> AsyncIterator[World]:
-    world = World(manifest, at)
-    try:
-        yield world
-    finally:
-        await world.platform.aclose()
-
-
-@pytest.fixture
-def fresh(at: Accounts) -> Iterator[Accounts]:
-    """The sandbox, put back as it was in the end."""
-    yield at
-    at.control.post("/reset").raise_for_status()
-
-
 @pytest_asyncio.fixture
-async def world(manifest: Manifest[Any], fresh: Accounts) -> AsyncIterator[World]:
-    async with world_of(manifest, fresh) as world:
-        yield world
+async def world(manifest: Manifest[Any], at: Accounts) -> AsyncIterator[World]:
+    world = World(manifest, at)
+    yield world
+    await world.platform.aclose()
+    at.control.post("/reset").raise_for_status()
 
 
 def secrets_of(session: PlatformSession) -> list[str]:
@@ -262,51 +247,35 @@ async def test_a_session_that_ended_elsewhere(world: World, data_type: DataType,
     assert await read(world.platform, await world.connected(), data_type)
 
 
-@asynccontextmanager
-async def impatient(world: World, manifest: Manifest[Any], at: Accounts) -> AsyncIterator[Platform]:
-    """The same platform for someone who waits for no reply."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Wire, "__init__", partialmethod(Wire.__init__, call_seconds=0.3))
-        platform = world.build(manifest, at.sandbox)
-    try:
-        yield platform
-    finally:
-        await platform.aclose()
-
-
-@for_each(("manifest", "data_type"), OFFERED, ids=NAMED, at_once=8)
-@for_each("fault", FAULTS)
+@each_data_type
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_a_platform_that_fails(
+    world: World,
     manifest: Manifest[Any],
     data_type: DataType,
     fault: str,
-    fresh: Accounts,
+    at: Accounts,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Each fault has its error, which tells nothing secret, and leaves the session as it was."""
-    caplog.set_level(logging.DEBUG)
-    async with world_of(manifest, fresh) as world:
-        session = await world.connected()
-        rule, error = FAULTS[fault]
-        world.faults(rule)
-        hangs = rule["kind"] == "hang"
-        asked = impatient(world, manifest, fresh) if hangs else nullcontext(world.platform)
-        async with asked as platform:
-            with pytest.raises(error) as caught:
-                await read(platform, session, data_type)
-        assert not issubclass(SessionEnded, type(caught.value))
-        if isinstance(caught.value, Throttled):
-            assert caught.value.retry_after == timedelta(seconds=30)
-        for secret in (*secrets_of(session), "hunter2", world.login):
-            assert secret not in f"{caught.value}{caught.value!r}{_logged(caplog)}"
-        world.faults()
-        assert await read(world.platform, session, data_type)
-
-
-def _logged(caplog: pytest.LogCaptureFixture) -> str:
-    """All but what the tests' own client logs of the sandbox's control API."""
-    records = (each for each in caplog.records if not each.name.startswith(("httpx", "httpcore")))
-    return "\n".join(map(caplog.handler.format, records))
+    session = await world.connected()
+    rule, error = FAULTS[fault]
+    if rule["kind"] == "hang":
+        await world.platform.aclose()
+        impatient = partialmethod(Wire.__init__, call_seconds=0.3)
+        monkeypatch.setattr(Wire, "__init__", impatient)
+        world.platform = world.build(manifest, at.sandbox)
+    world.faults(rule)
+    with caplog.at_level(logging.DEBUG), pytest.raises(error) as caught:
+        await read(world.platform, session, data_type)
+    assert not issubclass(SessionEnded, type(caught.value))
+    if isinstance(caught.value, Throttled):
+        assert caught.value.retry_after == timedelta(seconds=30)
+    for secret in (*secrets_of(session), "hunter2", world.login):
+        assert secret not in f"{caught.value}{caught.value!r}{caplog.text}"
+    world.faults()
+    assert await read(world.platform, session, data_type)
 
 
 @each_data_type

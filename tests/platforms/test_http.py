@@ -11,14 +11,13 @@ from aiohttp.http_exceptions import ContentEncodingError
 
 from server.platforms.base import PlatformDataError, PlatformError, PlatformUnavailable
 from server.platforms.http import Retry, Wire, parse_retry_after, transport_error
-from tests.cases import for_each
 from tests.platforms.scripted import NoWait, Say, ScriptedServer
 
 NOW = datetime(2026, 2, 3, 4, 0, tzinfo=UTC)
 Clock = Callable[[], datetime]
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("header", "wait"),
     [
         (None, None),
@@ -46,7 +45,7 @@ def _all_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield from _all_subclasses(child)
 
 
-@for_each(
+@pytest.mark.parametrize(
     "kind",
     [TimeoutError, ValueError, ContentEncodingError, *_all_subclasses(aiohttp.ClientError)],
     ids=lambda kind: kind.__name__,

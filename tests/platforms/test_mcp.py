@@ -18,7 +18,6 @@ from server.platforms.base import (
 )
 from server.platforms.http import Wire
 from server.platforms.mcp import EventStream, McpClient
-from tests.cases import for_each
 from tests.platforms.scripted import Asked, Line, Say, ScriptedServer, impatient
 
 Clock = Callable[[], datetime]
@@ -144,7 +143,7 @@ JSON_RPC_MISTAKE = {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "mes
 JSON_RPC_SESSION = {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "No."}}
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("line", "error"),
     [
         (Say(400, b"Invalid session ID\n"), SessionEnded),

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from pydantic.fields import FieldInfo
 
 from server.config import Settings, SettingsBase, name_in_environment
 from server.settings import PARTS
-from tests.cases import for_each
 from tests.stack import ROOT
 
 SHARED = ROOT / "docs" / "configuration.md"
@@ -51,7 +51,7 @@ def documented(document: Path) -> dict[str, str]:
     return found
 
 
-@for_each("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_document_has_the_settings_that_are_its_own(document: Path) -> None:
     shown = documented(document)
     aliases = {"ENVIRONMENT", "NODE_ENV"} & shown.keys()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cases import for_each
+import pytest
+
 from tests.repository import documents
 from tests.repository.documents import DOCUMENTS
 from tests.stack import ROOT
 
-every_document = for_each(
+every_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=[str(each.relative_to(ROOT)) for each in DOCUMENTS]
 )
 

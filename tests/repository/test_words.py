@@ -37,6 +37,7 @@ NAMES: Mapping[str, str] = {
     # The noun; a worker may claim a job, which gives it a lease.
     "claims": "leases",
     "refusals": "throttle",
+    "budget": "rate limiter",
     **dict.fromkeys(("preparation", "owed", "unseen"), "startup, pending, ignored"),
     "gate": "fault proxy, checkpoint",
     **dict.fromkeys(("anew", "alike", "room"), "again, the same, module"),
@@ -131,24 +132,13 @@ def _comments() -> Iterator[tuple[str, str]]:
 def _documents() -> Iterator[tuple[str, str]]:
     for path in _tracked("*.md"):
         text = re.sub(_CODE, lambda found: "\n" * found[0].count("\n"), path.read_text())
-        for number, paragraph in _paragraphs(text.splitlines()):
-            yield f"{path.relative_to(ROOT)}:{number}", paragraph
+        for number, line in enumerate(text.splitlines(), 1):
+            yield f"{path.relative_to(ROOT)}:{number}", line
     for path in _tracked("protos/*.proto"):
-        lines = [line.partition("//")[2] for line in path.read_text().splitlines()]
-        for number, comment in _paragraphs(lines):
-            yield f"{path.relative_to(ROOT)}:{number}", re.sub(_CODE, "", comment)
-
-
-def _paragraphs(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """Each with the number of its first line; items of a list and rows of a table stand alone."""
-    begun, words = 0, ""
-    for number, line in enumerate([*lines, ""], 1):
-        text = line.strip()
-        if words and (not text or re.match(r"[-|#]|\d+\. ", text)):
-            yield begun, words
-            words = ""
-        if text:
-            begun, words = (begun, f"{words} {text}") if words else (number, text)
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if "//" in line:
+                comment = re.sub(_CODE, "", line.partition("//")[2].strip())
+                yield f"{path.relative_to(ROOT)}:{number}", comment
 
 
 def _show(count: str) -> None:
@@ -208,5 +198,3 @@ def test_wrong_words_are_found() -> None:
     assert words_of("HTTPAnswer_isTold2") == ["http", "answer", "is", "told"]
     assert len(_wrong_texts([("here", "What changes something is told anew.")])) == 3
     assert _wrong_texts([("here", "There is room for a question: What is it?")]) == []
-    wrapped = list(_paragraphs(["A line.", "- What is wrapped", "  is found.", "", "Another."]))
-    assert wrapped == [(1, "A line."), (2, "- What is wrapped is found."), (5, "Another.")]

@@ -106,21 +106,6 @@ def test_what_is_none_is_absent() -> None:
     assert to_model(Person, message) == BARE
 
 
-class Following(Model, frozen=True):
-    currency: str
-    language: str | None = None
-
-    @property
-    def effective_language(self) -> str:
-        return self.language or self.currency.lower()
-
-
-def test_what_follows_another_field_is_shown_and_never_kept() -> None:
-    assert to_message(pb.Preferences, Following("INR")).language == "inr"
-    assert to_message(pb.Preferences, Following("INR", "hi")).language == "hi"
-    assert to_model(Following, pb.Preferences(currency="EUR")) == Following("EUR")
-
-
 def test_items_of_a_list_are_converted_too() -> None:
     people = People((FULL, BARE), ("nobody",))
     message = to_message(user_lists_pb2.BatchGetUsersData, people)

@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 from server.rpc.formats import CHECKS, parse_date, parse_date_or_time
 from server.rpc.times import date_bounds
-from tests.cases import for_each
 
 PHONE = CHECKS[format_pb2.FORMAT_PHONE_NUMBER]
 CURRENCY = CHECKS[format_pb2.FORMAT_CURRENCY_CODE]
 LANGUAGE = CHECKS[format_pb2.FORMAT_LANGUAGE_TAG]
 PAST = CHECKS[format_pb2.FORMAT_PAST_DATE]
 DATE_OR_TIME = CHECKS[format_pb2.FORMAT_DATE_OR_TIME]
-TIME_ZONE = CHECKS[format_pb2.FORMAT_TIME_ZONE]
 
 
 @given(text=st.text(max_size=60) | st.from_regex(r"[+0-9TZ:. -]{0,40}", fullmatch=True))
@@ -33,29 +31,13 @@ def test_phone_numbers(number: str) -> None:
     assert PHONE(number) is None
 
 
-@for_each(
+@pytest.mark.parametrize(
     "number",
     ["", "+", "+0-12", "9876543210", "091-9876543210", "+91-98765", "+91-98765432101234",
      "+999-9876543210", "+91-9876543210 or another", "+91-987654321O", '{"$gt":""}'],
 )  # fmt: skip
 def test_no_phone_numbers(number: str) -> None:
     assert PHONE(number) == "must be a valid phone number with its country code, as +91-9876543210"
-
-
-@pytest.mark.parametrize(
-    "name", ["UTC", "Asia/Kolkata", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "EST5EDT"]
-)
-def test_time_zones(name: str) -> None:
-    assert TIME_ZONE(name) is None
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", "Kolkata", "asia/kolkata", "Asia", "Asia/Atlantis", "Asia/Kolkata ", "/etc/localtime",
-     "../zoneinfo/UTC", "posix/Asia/Kolkata", "localtime", "Factory", "tzdata.zi", "+05:30", "A" * 99],
-)  # fmt: skip
-def test_no_time_zones(name: str) -> None:
-    assert TIME_ZONE(name) == "must be a time zone of the IANA database, as Asia/Kolkata"
 
 
 @pytest.mark.parametrize("code", ["INR", "USD", "EUR", "XAU"])
@@ -73,7 +55,7 @@ def test_languages(tag: str) -> None:
     assert LANGUAGE(tag) is None
 
 
-@for_each("tag", ["", "e", "en_US", "english", "en-", "-en", "zz", "हिन्दी", "en US"])
+@pytest.mark.parametrize("tag", ["", "e", "en_US", "english", "en-", "-en", "zz", "हिन्दी", "en US"])
 def test_no_languages(tag: str) -> None:
     assert LANGUAGE(tag) == "must be a BCP 47 language tag, as en or hi"
 
@@ -96,7 +78,7 @@ NO_DATES = [
 ]  # fmt: skip
 
 
-@for_each("text", NO_DATES)
+@pytest.mark.parametrize("text", NO_DATES)
 def test_no_dates(text: str) -> None:
     assert PAST(text) == "must be a real date, YYYY-MM-DD"
     with pytest.raises(ValueError, match=r".*"):
@@ -110,7 +92,7 @@ def test_dates_are_read(day: date) -> None:
     assert DATE_OR_TIME(day.isoformat()) is None
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("text", "instant"),
     [
         ("2024-01-31T10:30:00Z", datetime(2024, 1, 31, 10, 30, tzinfo=UTC)),
@@ -138,7 +120,7 @@ def test_instants(text: str, instant: datetime) -> None:
     assert parse_date_or_time(text) == instant
 
 
-@for_each(
+@pytest.mark.parametrize(
     "text",
     ["", "now", "2024-01-31T10:30:00", "2024-02-30T10:30:00Z", "2024-01-31T24:30:00Z",
      "2024-01-31 ", "10:30:00Z", "1706697000", "0001-01-01T00:00:00+14:00",
@@ -172,7 +154,7 @@ def test_times_of_any_offset_are_read(seconds: int, minutes: int) -> None:
     assert parse_date_or_time(text) == parse_date_or_time(text.lower(), up=True) == instant
 
 
-@for_each(
+@pytest.mark.parametrize(
     "text",
     ["2024-W01-1T10:00:00+00:00", "20240101T100000Z", "2024-01-01T10Z", "2024-01-01T10:00Z",
      "2024-01-01T10:00:00,5Z", "2024-01-01T10:00:00+0530", "2024-01-01T10:00:00+05:30:15",

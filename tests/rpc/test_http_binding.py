@@ -14,21 +14,20 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.core.errors import InvalidRequest
 from server.rpc import strict_json
 from server.rpc.http_binding import HttpBinding
 from server.rpc.method import Method
-from tests.cases import examples, for_each
 from tests.rpc.samples import METHODS, build, valid
 from tests.stack import ROOT
 
 WITH_BODY = {name: method for name, method in METHODS.items() if method.takes_json}
 WITH_QUERY = {name: method for name, method in METHODS.items() if not method.takes_json}
-with_body = for_each("method", WITH_BODY.values(), ids=WITH_BODY)
-with_query = for_each("method", WITH_QUERY.values(), ids=WITH_QUERY)
+with_body = pytest.mark.parametrize("method", WITH_BODY.values(), ids=WITH_BODY)
+with_query = pytest.mark.parametrize("method", WITH_QUERY.values(), ids=WITH_QUERY)
 
 ID = "0" * 24
 PATH = defaultdict(lambda: ID, user_id="user_1", platform="zerodha", sync_id=f"sync_{ID}")
@@ -54,11 +53,6 @@ def arrived(method: Method, body: bytes, path: Mapping[str, str] = PATH) -> Mess
     return method.request_class.FromString(sent.SerializeToString())
 
 
-@cache
-def binding(method: Method) -> HttpBinding:
-    return HttpBinding(method)
-
-
 def bind(
     method: Method | str, body: object = b"", query: str = ""
 ) -> tuple[Message, dict[str, str]]:
@@ -66,7 +60,7 @@ def bind(
     method = METHODS[method] if isinstance(method, str) else method
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     message = arrived(method, raw)
-    wrong = binding(method).bind(message, query)
+    wrong = HttpBinding(method).bind(message, query)
     named = {error.field: error.message for error in wrong}
     assert query or len(named) == len(wrong), "each field is named once"
     return message, named
@@ -75,59 +69,22 @@ def bind(
 def expected_message(method: Method, value: Mapping[str, Any]) -> Message:
     """What protobuf's own JSON reader makes of the body, with the path's fields."""
     message = method.request_class(**{name: PATH[name] for name in method.path_fields})
-    json_format.ParseDict(_without_nulls_in_maps(method.request, value), message)
-    _mask_emptied(message, value)
+    json_format.ParseDict(dict(value), message)
+    if "update_mask" in method.request.fields_by_name:
+        message.update_mask.paths.extend(_emptied(method.request, value))  # type: ignore[attr-defined]
+        if not message.update_mask.paths and value.get("updateMask") is None:  # type: ignore[attr-defined]
+            message.ClearField("update_mask")
     return message
 
 
-def _without_nulls_in_maps(described: Descriptor, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Null is as a key that is not there, where protobuf's reader fails."""
-    maps = {
-        field.json_name
-        for field in described.fields
-        if field.message_type is not None and field.message_type.GetOptions().map_entry
-    }
-    return {
-        name: {key: each for key, each in sent.items() if each is not None}
-        if name in maps and isinstance(sent, dict)
-        else sent
-        for name, sent in value.items()
-    }
-
-
-def _mask_emptied(message: Any, value: Mapping[str, Any]) -> None:
-    """Add to each mask the lists that are sent empty, inside of objects too: that removes them."""
-    has_mask = "update_mask" in message.DESCRIPTOR.fields_by_name
-    if has_mask:
-        message.update_mask.paths.extend(_emptied(message.DESCRIPTOR, value))
-        if not message.update_mask.paths and value.get("updateMask") is None:
-            message.ClearField("update_mask")
-    for field in message.DESCRIPTOR.fields:
-        sent = value.get(field.json_name)
-        if field.message_type is None or field.message_type.GetOptions().map_entry:
-            continue
-        if isinstance(sent, dict) and not field.is_repeated:
-            _mask_emptied(getattr(message, field.name), sent)
-        elif isinstance(sent, list):
-            for part, each in zip(getattr(message, field.name), sent, strict=True):
-                _mask_emptied(part, each)
-
-
 def _emptied(described: Descriptor, value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The lists that are sent empty, inside of objects too: that removes them."""
     for field in described.fields:
         sent = value.get(field.json_name)
         if field.is_repeated and sent == []:
             yield prefix + field.name
-        elif isinstance(sent, dict) and (inner := _without_mask(field)) is not None:
-            yield from _emptied(inner, sent, f"{prefix}{field.name}.")
-
-
-def _without_mask(field: FieldDescriptor) -> Descriptor | None:
-    """The message that a field holds, if it is one without a mask of its own."""
-    message = field.message_type
-    if message is None or field.is_repeated or "update_mask" in message.fields_by_name:
-        return None
-    return message
+        elif isinstance(sent, dict) and field.message_type is not None and not field.is_repeated:
+            yield from _emptied(field.message_type, sent, f"{prefix}{field.name}.")
 
 
 LEAVES = (
@@ -176,7 +133,7 @@ def json_objects(fields: Mapping[str, FieldDescriptor]) -> st.SearchStrategy[dic
 
 
 @with_body
-@examples(60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_json_object_is_read_as_protobuf_reads_it_or_refused(
     method: Method, data: st.DataObject
@@ -190,7 +147,7 @@ def test_any_json_object_is_read_as_protobuf_reads_it_or_refused(
 
 
 @with_body
-@examples(30)
+@settings(max_examples=30)
 @given(value=VALUES)
 def test_any_json_at_all_is_read_or_refused(method: Method, value: Any) -> None:
     if isinstance(value, dict):
@@ -202,7 +159,7 @@ def test_any_json_at_all_is_read_or_refused(method: Method, value: Any) -> None:
 
 
 @with_body
-@examples(40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_valid_message_comes_through_json_unchanged(method: Method, data: st.DataObject) -> None:
     content = data.draw(valid(method)) | {name: PATH[name] for name in method.path_fields}
@@ -216,7 +173,7 @@ def test_a_valid_message_comes_through_json_unchanged(method: Method, data: st.D
 
 
 @with_query
-@examples(40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_valid_message_comes_through_the_query_unchanged(
     method: Method, data: st.DataObject
@@ -235,7 +192,7 @@ def test_a_valid_message_comes_through_the_query_unchanged(
 
 
 @with_query
-@examples(40)
+@settings(max_examples=40)
 @given(
     query=st.text(max_size=30)
     | st.lists(
@@ -272,7 +229,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 CREATE = "CreateUser"
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("method", "body", "wrong"),
     [
         # strings
@@ -463,7 +420,7 @@ def test_everything_wrong_is_named_at_once() -> None:
     }  # fmt: skip
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("method", "query", "wrong"),
     [
         ("ListUsers", "limit=ten", {"limit": "must be a whole number"}),
@@ -525,7 +482,7 @@ def test_a_query_is_percent_decoded() -> None:
 
 
 @with_query
-@for_each("body", [b"{}", b'{"limit": 1}', b"limit=1", b"{", b"\xff"])
+@pytest.mark.parametrize("body", [b"{}", b'{"limit": 1}', b"limit=1", b"{", b"\xff"])
 def test_a_body_is_refused_where_none_is_taken(method: Method, body: bytes) -> None:
     _, wrong = bind(method, body)
     assert wrong.keys() == {"body"}
@@ -536,8 +493,8 @@ def test_a_body_is_refused_where_none_is_taken(method: Method, body: bytes) -> N
     assert message == method.request_class(**{name: PATH[name] for name in method.path_fields})
 
 
-@for_each("coding", ["gzip", "GZIP", "br", "identity, gzip", "nonsense"])
-@for_each("body", [b"{}", b"\x1f\x8b\x08"])
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip", "nonsense"])
+@pytest.mark.parametrize("body", [b"{}", b"\x1f\x8b\x08"])
 def test_a_compressed_body_is_refused_by_its_header(coding: str, body: bytes) -> None:
     method = METHODS["CreateUser"]
     with pytest.raises(InvalidRequest) as raised:

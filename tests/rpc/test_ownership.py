@@ -15,7 +15,6 @@ from server.core.principals import Principal, Represented, Role, SignedIn
 from server.rpc.call import Call, Context, enter_call
 from server.rpc.method import Method
 from server.rpc.middleware.ownership import Ownership
-from tests.cases import for_each
 from tests.contract.descriptors import methods
 
 BY_NAME = {method.descriptor.name: method for method in methods()}
@@ -58,7 +57,7 @@ async def reaches(
     return None
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("method", "caller", "user_id", "may"),
     [
         # Lists show them all to a moderator, and so does a read of one.

@@ -14,7 +14,6 @@ from google.api.httpbody_pb2 import HttpBody
 
 from server.rpc.method import Method
 from server.rpc.middleware.chain import MiddlewareServices
-from tests.cases import for_each
 from tests.e2e.replies import content_of
 from tests.e2e.users_errors import failed, grpc_error
 from tests.edge.edge_stack import untyped
@@ -63,7 +62,7 @@ async def test_lists_of_messages_and_maps_are_read(rest: httpx.AsyncClient) -> N
     assert content_of(nothing)["data"]["labels"] == {}
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("body", "places"),
     [
         ({"splits": [split(), split("x")]}, {"splits[1].amount.value"}),

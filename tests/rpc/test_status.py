@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given, settings
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from server.core.errors import ApiError, FieldError, InvalidRequest
 from server.rpc.envelope import failure
 from server.rpc.status import STATUSES, capped, grpc_details, rest_error
-from tests.cases import for_each
 
 M = TypeVar("M", bound=Message)
 
@@ -46,7 +46,7 @@ def details(error: ApiError) -> status_pb2.Status:
     return status_pb2.Status.FromString(grpc_details(error))
 
 
-@for_each("code", STATUSES)
+@pytest.mark.parametrize("code", STATUSES)
 def test_the_same_facts_over_both(code: str) -> None:
     class Some(ApiError):
         pass
@@ -118,8 +118,8 @@ def test_few_fields_are_all_named() -> None:
     assert capped(fields) == fields
 
 
-@for_each("letter", ["a", "é", "द", "😀", '"', "\x01"])
-@for_each("length", [1, 20, 200, 1000])
+@pytest.mark.parametrize("letter", ["a", "é", "द", "😀", '"', "\x01"])
+@pytest.mark.parametrize("length", [1, 20, 200, 1000])
 def test_what_travels_is_small_enough_for_every_client(letter: str, length: int) -> None:
     """Fields that a caller named, messages of ours: as many of them as there can be in a body."""
     count = 60_000 // (length * len(letter.encode()) + 8)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.rpc.strict_json import JsonObject, MalformedJson, NotANumber, parse
-from tests.cases import for_each
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -49,7 +48,7 @@ def test_a_body_that_was_cut_off_is_refused(value: Any, cut: int) -> None:
         parse(body[: max(0, len(body) - cut)])
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("body", "message"),
     [
         (b"", "is not valid JSON: expecting value at line 1, column 1"),

@@ -8,20 +8,18 @@ import pytest
 from finlink.connectors.v1 import connector_reads_pb2
 from finlink.users.v1 import user_creation_pb2, user_pb2, user_updates_pb2
 from finlink.users.v1 import user_service_pb2 as users
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openapi.rules import is_required
 from server.rpc.json_values import camel
 from server.rpc.method import Method
 from server.rpc.validation import Validation
-from tests.cases import examples, for_each
 from tests.rpc.samples import METHODS, build, choices, valid, wrong_values
 
-every_rpc = for_each("method", METHODS.values(), ids=METHODS)
+every_rpc = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 CHECKERS = {name: Validation(method.request) for name, method in METHODS.items()}
 
 
@@ -38,28 +36,23 @@ def problems(message: Message) -> dict[str, str]:
 
 
 @every_rpc
-@examples(25)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_what_keeps_the_rules_passes(method: Method, data: st.DataObject) -> None:
     message = build(method, data.draw(valid(method)))
     assert CHECKERS[method.descriptor.name].check(message) == []
 
 
-def breakable(method: Method) -> list[FieldDescriptor]:
-    """The fields that can be wrong."""
-    return [field for field in method.request.fields if not wrong_values(field).is_empty]
-
-
-BREAKABLE = {name: method for name, method in METHODS.items() if breakable(method)}
-
-
-@for_each("method", BREAKABLE.values(), ids=BREAKABLE)
-@examples(40)
+@every_rpc
+@settings(max_examples=40)
 @given(data=st.data())
 def test_each_broken_rule_is_named_and_nothing_else(method: Method, data: st.DataObject) -> None:
     content = data.draw(valid(method))
+    breakable = [field for field in method.request.fields if not wrong_values(field).is_empty]
+    if not breakable:
+        pytest.skip("nothing in this request can be wrong")
     chosen = data.draw(
-        st.lists(st.sampled_from(breakable(method)), min_size=1, unique_by=lambda field: field.name)
+        st.lists(st.sampled_from(breakable), min_size=1, unique_by=lambda field: field.name)
     )
     names = {field.name for field in chosen}
     for choice in choices(method.request):
@@ -109,15 +102,6 @@ WORDED: list[tuple[Message, dict[str, str]]] = [
         {"status": "must be one of active, inactive, suspended"},
     ),
     (
-        user_updates_pb2.UpdateUserPreferencesRequest(
-            user_id="u", time_zone="Asia/Atlantis", month_start_day=32
-        ),
-        {
-            "timeZone": "must be a time zone of the IANA database, as Asia/Kolkata",
-            "monthStartDay": "must be greater than or equal to 1 and less than or equal to 31",
-        },
-    ),
-    (
         user_updates_pb2.UpdateUserMetadataRequest(user_id="u", tags=["a", "a"]),
         {"tags": "must not have the same item twice"},
     ),
@@ -150,7 +134,9 @@ WORDED: list[tuple[Message, dict[str, str]]] = [
 ]
 
 
-@for_each(("message", "expected"), WORDED, ids=[str(index) for index in range(len(WORDED))])
+@pytest.mark.parametrize(
+    ("message", "expected"), WORDED, ids=[str(index) for index in range(len(WORDED))]
+)
 def test_errors_say_what_would_be_right(message: Message, expected: dict[str, str]) -> None:
     assert problems(message) == expected
 
@@ -162,7 +148,7 @@ def test_emails(email: str) -> None:
     assert problems(user_creation_pb2.CreateUserRequest(user_id="u", email=email)) == {}
 
 
-@for_each(
+@pytest.mark.parametrize(
     "email",
     ["", "user", "user@", "@example.com", "user@localhost", "a@b@c.com", "a b@example.com",
      "user@example.com ", "<user@example.com>", "a@b..com", "a@.com", "a@-b.com", "user@exa_mple.com",

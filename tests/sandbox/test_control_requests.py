@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.cases import for_each
+import pytest
+
 from tests.sandbox.accounts import Accounts
 
 RULE: dict[str, Any] = {"kind": "throttled"}
@@ -42,7 +43,7 @@ BAD = [
 ]
 
 
-@for_each(("path", "body", "field"), BAD)
+@pytest.mark.parametrize(("path", "body", "field"), BAD)
 def test_bad_requests(accounts: Accounts, path: str, body: Any, field: str) -> None:
     reply = accounts.control.put(path, json=body)
     assert (reply.status_code, reply.json()["field"]) == (400, field)

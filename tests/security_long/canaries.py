@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import uuid
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,6 @@ from tests.stack import Stack
 HOLDERS = frozenset({"encryption.key", "development.key", "sandbox.json"})
 # How places in the database begin.
 DATABASE = ("MongoDB ", "data file ")
-_START = 6
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _LOGIN_URL = re.compile(rb'"loginUrl": ?"[^"]*"')
 
@@ -36,10 +34,7 @@ class Canaries:
 
     values: dict[str, str] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)  # of documents, which open nothing by themselves
-    # Secrets with one of their forms, by how it begins: many begin with the same, and few places have that.
-    _forms: defaultdict[bytes, list[tuple[str, bytes]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    _forms: dict[str, list[bytes]] = field(default_factory=dict)
 
     def new(self, what: str) -> str:
         return self.add(what, f"canary{uuid.uuid4().hex}")
@@ -47,7 +42,7 @@ class Canaries:
     def add(self, what: str, secret: str) -> str:
         if secret not in self.values:
             self.values[secret] = what
-            self._add_forms(secret, secret.encode())
+            self._forms[secret] = forms(secret.encode())
         return secret
 
     def add_id(self, what: str, secret: str) -> None:
@@ -57,11 +52,7 @@ class Canaries:
     def add_key(self, what: str, key: str) -> None:
         """A key in hexadecimal, which is used as the bytes it stands for."""
         self.add(what, key)
-        self._add_forms(key, bytes.fromhex(key))
-
-    def _add_forms(self, secret: str, content: bytes) -> None:
-        for form in forms(content):
-            self._forms[form[:_START]].append((secret, form))
+        self._forms[key] += forms(bytes.fromhex(key))
 
     def add_login_url(self, url: str) -> None:
         self.add("login URL", url)
@@ -73,12 +64,10 @@ class Canaries:
     def found(self, place: str, content: bytes) -> list[str]:
         """What of the secrets is in there, in clear, in base64 or in hexadecimal."""
         known = self.ids if place.startswith(DATABASE) else ()
-        begun = [self._forms[start] for start in self._forms if start in content]
-        there = {secret for some in begun for secret, form in some if form in content}
         return [
             f"{what} ({secret[:14]}…)"
             for secret, what in self.values.items()
-            if secret in there and secret not in known
+            if secret not in known and any(form in content for form in self._forms[secret])
         ]
 
 

@@ -27,7 +27,6 @@ from server.observability.exposition import FOLDER_SETTING
 from server.rpc.middleware import errors as error_step
 from tests.chaos.figures import Figures
 from tests.e2e import connector_steps as steps
-from tests.operator_commands import ran
 from tests.platforms.addresses import addresses_at
 from tests.providers import settings as provider_settings
 from tests.sandbox import driver
@@ -132,9 +131,11 @@ def make_key(at: Site, name: str, scope: str) -> str:
     """An API key, made by the command."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MONGO")}
     (secret,) = (v for v, what in at.canaries.values.items() if what == "ENCRYPTION_KEY")
-    env = {**clean, "DATA_DIR": str(at.stack.data_dir), "ENCRYPTION_KEY": secret}
-    outcome = ran("keys", "create", name, "--scope", scope, env=env, clean=True)
-    assert outcome.returncode == 0, outcome.stderr
+    outcome = subprocess.run(
+        [sys.executable, "-m", "server", "keys", "create", name, "--scope", scope], cwd=ROOT,
+        env={**clean, "DATA_DIR": str(at.stack.data_dir), "ENCRYPTION_KEY": secret},
+        text=True, capture_output=True, check=True,
+    )  # fmt: skip
     key: str = json.loads(outcome.stdout)["key"]
     at.replies.append(("stderr of keys create", outcome.stderr.encode()))
     return at.canaries.add("API key", key)

@@ -11,9 +11,8 @@ import pytest
 from server.security.data_key import DataKey, Owner
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
-from server.storage.data_keys import DATA_KEYS, INDEXES, RETIRED, DataKeyStore, new_data_key
+from server.storage.data_keys import DATA_KEYS, DataKeyStore, new_data_key
 from server.storage.driver import ClientSession, Database
-from server.storage.indexes import drop_indexes, ensure_indexes
 from server.storage.keyed_secrets import KEYED_SECRETS, KeyedSecrets
 
 RING = KeyRing({"one": os.urandom(32)})
@@ -22,8 +21,6 @@ IMPOSTOR = KeyRing({"one": os.urandom(32)})
 ANN = Owner("ann", "connectors/ann/zerodha")
 ANN_FI = Owner("ann", "connectors/ann/fi_money")
 BEN = Owner("ben", "connectors/ben/zerodha")
-ANN_MONEY = Owner("65f0aa00aa00aa00aa00aa00", "money", "user")
-BEN_MONEY = Owner("65f0aa00aa00aa00aa00aa01", "money", "user")
 SECRETS = {"token": "tok_1"}
 
 
@@ -106,7 +103,9 @@ async def test_a_key_moved_to_another_owner_does_not_open(database: Database) ->
     with pytest.raises(Undecipherable):
         await store.of(BEN)
     await keys.delete_one({"owner": BEN.name})
-    await keys.update_one({"_id": stolen["_id"]}, {"$set": {"userId": BEN.user, "owner": BEN.name}})
+    await keys.update_one(
+        {"_id": stolen["_id"]}, {"$set": {"userId": BEN.user_id, "owner": BEN.name}}
+    )
     with pytest.raises(Undecipherable):
         await store.of(BEN)
 
@@ -117,57 +116,6 @@ async def test_the_ring_must_have_the_key(database: Database) -> None:
         await DataKeyStore(database, OTHER).of(ANN)
     with pytest.raises(Undecipherable, match="with the encryption key one"):
         await DataKeyStore(database, IMPOSTOR).of(ANN)
-
-
-async def test_keys_by_user_are_apart_from_those_by_user_id(database: Database) -> None:
-    store = DataKeyStore(database, RING)
-    owners = [ANN_MONEY, BEN_MONEY, Owner("ann", "money", "user"), ANN]
-    keys = [await stored(database, owner) for owner in owners]
-    for owner, key in zip(owners, keys, strict=True):
-        found = await store.of(owner)
-        assert found is not None
-        assert (found.id, found.key) == (key.id, key.key)
-    await database.transact(partial(store.destroy_of_user, "ann"))
-    assert await store.of(ANN) is None
-    assert await store.of(owners[2]) is not None
-    await database.transact(partial(store.destroy_of_user, ANN_MONEY.user, by="user"))
-    assert await store.of(ANN_MONEY) is None
-    assert await store.of(BEN_MONEY) is not None
-
-
-async def test_a_key_that_is_there_is_never_made_again(database: Database) -> None:
-    store = DataKeyStore(database, RING)
-    made = await asyncio.gather(
-        *(database.transact(partial(store.made, ANN_MONEY)) for _ in range(8))
-    )
-    assert len({key.key for key in made}) == 1
-    assert [key.stored for key in made].count(False) == 1
-    assert (await database.transact(partial(store.made, ANN_MONEY))).key == made[0].key
-    with pytest.raises(MissingKey):
-        await database.transact(partial(DataKeyStore(database, OTHER).made, ANN_MONEY))
-
-
-async def test_a_key_moved_to_another_user_does_not_open(database: Database) -> None:
-    await stored(database, ANN_MONEY)
-    await database.collection(DATA_KEYS).update_one({}, {"$set": {"user": BEN_MONEY.user}})
-    with pytest.raises(Undecipherable):
-        await DataKeyStore(database, RING).of(BEN_MONEY)
-
-
-async def test_the_index_of_before_makes_way(database: Database) -> None:
-    keys = database.collection(DATA_KEYS)
-    await keys.create_index(["userId", "owner"], unique=True)
-    await stored(database, ANN)
-    await ensure_indexes(database, INDEXES)
-    await drop_indexes(database, RETIRED)
-    await stored(database, ANN_MONEY)
-    await stored(database, BEN_MONEY)
-    assert set(await keys.index_information()) == {
-        "_id_",
-        "of_userId",
-        "of_user",
-        "wrappedBy_1__id_1",
-    }
 
 
 async def test_a_keyed_secret_is_the_same_for_all(database: Database) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from pymongo import errors as mongo
 
 from server.storage.errors import translate
-from tests.cases import for_each
 
 
 def labelled(label: str) -> mongo.PyMongoError:
@@ -16,7 +16,7 @@ def labelled(label: str) -> mongo.PyMongoError:
     return error
 
 
-@for_each(
+@pytest.mark.parametrize(
     "error",
     [
         mongo.AutoReconnect("gone"),
@@ -40,7 +40,7 @@ def test_passing_failures(error: mongo.PyMongoError) -> None:
     assert str(error) not in reported.message
 
 
-@for_each(
+@pytest.mark.parametrize(
     "error",
     [
         mongo.DuplicateKeyError("taken", 11000),

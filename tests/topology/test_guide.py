@@ -109,7 +109,7 @@ async def _after_putting_it_back(clone: Clone) -> None:
 # What is done or found after the block that has these words.
 CHANGES: Mapping[str, Callable[[Clone], Awaitable[None]]] = {
     "server backup ~/": _after_a_backup,
-    "server restore --keys ~/": _after_a_restore_elsewhere,
+    "server restore ~/": _after_a_restore_elsewhere,
     "cp -a .data ~/": _after_a_copy,
     "mv .data .data.broken": _after_putting_it_back,
 }

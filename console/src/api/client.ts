@@ -11,20 +11,11 @@ export const limitedUntil = signal<Date | null>(null);
 const TRIES = 3;
 type Query = Record<string, string | number | undefined>;
 
-/**
- * The `data` of a reply. A read that is limited waits as long as the reply asks, and says so. `onBehalfOf` names the user
- * whose data it is; such a read is in the audit trail.
- */
-export async function read<T>(
-  path: string,
-  query: Query = {},
-  signal?: AbortSignal,
-  onBehalfOf?: string,
-): Promise<T> {
-  const more = onBehalfOf === undefined ? {} : { "x-on-behalf-of": onBehalfOf };
+/** The `data` of a reply. A read that is limited waits as long as the reply asks, and says so. */
+export async function read<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await dataOf<T>(await send("GET", path + queryOf(query), signal, undefined, more));
+      return await dataOf<T>(await send("GET", path + queryOf(query), signal));
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== "RATE_LIMITED" || tries === TRIES) throw error;
       await waitOut(error.retryAfterSeconds ?? 5, signal);

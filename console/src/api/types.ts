@@ -4,13 +4,8 @@ import type { components } from "./contract";
 
 type Schemas = components["schemas"];
 
-export type Account = Schemas["Account"];
 export type AuditEvent = Schemas["AuditEvent"];
 export type Connector = Schemas["Connector"];
-export type Budget = Schemas["Budget"];
-export type BudgetAnalysis = Schemas["BudgetAnalysis"];
-export type BudgetItemAnalysis = Schemas["BudgetItemAnalysis"];
-export type Category = Schemas["Category"];
 export type CancelledRun = Schemas["SyncRun"];
 export type ErrorBody = Schemas["ErrorResponse"];
 export type HistoryEntry = Schemas["SyncHistoryEntry"];
@@ -20,7 +15,6 @@ export type SessionData = Schemas["SessionData"];
 export type StoredRecord = Schemas["Record"];
 export type SyncRun = Schemas["SyncRun"];
 export type SyncStatus = Schemas["SyncStatus"];
-export type Transaction = Schemas["Transaction"];
 export type Trends = Schemas["ConnectorTrends"];
 export type TriggeredSync = Schemas["TriggerSyncData"];
 export type User = Schemas["User"];

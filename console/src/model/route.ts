@@ -8,7 +8,6 @@ export type Route =
   | { view: "connectors"; platform?: Platform; status?: Status; failing?: true; search?: string }
   | { view: "connector"; id: string }
   | { view: "user"; id: string }
-  | { view: "money"; id: string }
   | { view: "unknown"; path: string };
 
 const CONNECTOR = /^[0-9a-f]{24}$/i;
@@ -24,9 +23,6 @@ export function routeOf(hash: string): Route {
       return { view: "connector", id: second.toLowerCase() };
     }
     if (first === "users" && second !== undefined && USER.test(second)) return { view: "user", id: second };
-  }
-  if (more.length === 1 && first === "users" && second !== undefined && USER.test(second)) {
-    if (more[0] === "money") return { view: "money", id: second };
   }
   return { view: "unknown", path };
 }
@@ -47,8 +43,6 @@ export function hrefOf(route: Route): string {
       return `#/connectors/${route.id}`;
     case "user":
       return `#/users/${route.id}`;
-    case "money":
-      return `#/users/${route.id}/money`;
     case "unknown":
       return `#/${route.path}`;
   }

@@ -191,7 +191,6 @@ export function Table({
   head,
   sort,
   minor = [],
-  amounts = [],
   children,
 }: {
   label: string;
@@ -200,14 +199,8 @@ export function Table({
   sort?: Record<string, { now: boolean; by: () => void }>;
   /** Columns for which narrow screens have no room; their cells have the same class. */
   minor?: string[];
-  /** Columns of amounts, which stand on the right; their cells have the class `amount`. */
-  amounts?: string[];
   children: ComponentChildren;
 }) {
-  const classOf = (column: string) => {
-    if (minor.includes(column)) return "minor";
-    return amounts.includes(column) ? "amount" : undefined;
-  };
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <section class="scroll" aria-label={label} tabIndex={0}>
@@ -218,7 +211,7 @@ export function Table({
               <th
                 key={each}
                 scope="col"
-                class={classOf(each)}
+                class={minor.includes(each) ? "minor" : undefined}
                 aria-sort={sort?.[each]?.now ? "other" : undefined}
               >
                 {sort?.[each] ? (

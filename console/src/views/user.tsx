@@ -48,12 +48,6 @@ export function UserView({ id }: { id: string }) {
           }
         />
       </Section>
-      <Section title="Money" id="money">
-        <p>
-          <a href={hrefOf({ view: "money", id })}>Accounts, transactions and budgets</a>{" "}
-          <span class="quiet">A look at them is recorded in the audit trail.</span>
-        </p>
-      </Section>
       <Audit of={{ userId: id }} />
     </>
   );

@@ -30,19 +30,13 @@ from server.domains.connectors.errors import ConnectorNotFound
 from server.domains.connectors.export import convert as export_convert
 from server.domains.connectors.export.service import ConnectorExport
 from server.domains.connectors.records import store as record_store
-from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.servicer import ConnectorServicer
 from server.domains.connectors.settings import ConnectorSettings
 from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.health import SyncHealth
-from server.domains.connectors.sync.posting import store as posting_store
-from server.domains.connectors.sync.posting.store import PostingStore
-from server.domains.connectors.sync.posting.walk import PostingWalk
 from server.domains.connectors.sync.reporter import OVERDUE_SECONDS, report_overdue
 from server.domains.connectors.sync.runner import FAILURES, SyncRunner
-from server.domains.connectors.sync.sealing.store import SealedRecords
-from server.domains.connectors.sync.sealing.walk import RecordSealing
 from server.domains.connectors.sync.service import SyncService
 from server.domains.connectors.sync.servicer import SyncServicer
 from server.domains.connectors.sync.store import SyncStore
@@ -62,17 +56,14 @@ from server.streaming.watches import Watches
 
 CHECK_SECONDS = 2.0  # between two looks for sessions to check
 ERASE_SECONDS = 5.0  # between two looks for records of removed connectors
-SEAL_SECONDS = 5.0  # between two looks for records that an earlier release wrote
 
 
 def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
     database, changes, leases = kernel.database, kernel.changes, kernel.leases
     connectors = ConnectorStore(database)
     syncs = SyncStore(database)
-    keys = DataKeyStore(database, kernel.ring)
-    records = RecordStore(database, keys)
-    sealing = RecordSealing(database, records, keys)
-    sessions = SessionVault(keys)
+    records = RecordStore(database)
+    sessions = SessionVault(DataKeyStore(database, kernel.ring))
     platforms = build_platforms(
         kernel.settings,
         kernel.secrets.user_ids,
@@ -112,8 +103,8 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         scheduler.wake,
     )
     service = ConnectorService(
-        changes, connectors, ConnectorLists(database), records, PostingRequests(database), sessions, renewal,
-        logout, kernel.users, scheduler.wake,
+        changes, connectors, ConnectorLists(database), records, sessions, renewal, logout, kernel.users,
+        scheduler.wake,
     )  # fmt: skip
     source = ChangeSource(database, store.CONNECTORS, PIPELINE, change_of, kernel.generations.close)
     watches = Watches(source, kernel.users.is_active)
@@ -136,8 +127,6 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
             scheduler,
             Background("check sessions", checks.check_some, CHECK_SECONDS),
             Background("erase records", records.erase_some, ERASE_SECONDS),
-            Background("seal records", sealing.seal_some, SEAL_SECONDS),
-            Background("post earlier records", PostingWalk(database).ask_some, SEAL_SECONDS),
         ],
         closing=[watches.hub.close],
         closed=[platform.aclose for platform in platforms.values()],
@@ -147,7 +136,6 @@ def build(kernel: Kernel, _: Sequence[Parts]) -> Parts:
         counted=[Counted(store.COUNTED, partial(_report, recorder))],
         checks=[HealthCheck("jobs", health.jobs), HealthCheck("platforms", health.platforms)],
         owners={"connector_id": Owners(connectors.user_of, ConnectorNotFound)},
-        feed=PostingStore(database, keys, kernel.clock),
     )
 
 
@@ -170,10 +158,9 @@ DOMAIN = Domain(
     build=build,
     indexes=lambda _: {
         **store.INDEXES, **record_store.INDEXES, **trend_store.INDEXES, **rate_limits.INDEXES,
-        **throttle.INDEXES, **posting_store.INDEXES,
+        **throttle.INDEXES,
     },
     retired=store.RETIRED,
     images=[store.CONNECTORS],
     followed=[store.FOLLOWED],
-    sealed=SealedRecords,
 )  # fmt: skip

@@ -155,14 +155,6 @@ class SyncTotals(Model, frozen=True):
         return round(100 * self.successful / self.runs, 1) if self.runs else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class RecordSet:
-    """The records of a connector: until they are erased, under one id and sealed under one key."""
-
-    user_id: str
-    id: str  # `Connector.records_id`
-
-
 class Connector(Model, frozen=True, kw_only=True):
     """A user's connection to one platform."""
 
@@ -186,10 +178,6 @@ class Connector(Model, frozen=True, kw_only=True):
     def records_id(self) -> str:
         """The id of its records: another one after each time that they were erased."""
         return f"{self.id}.{self.records_erased}" if self.records_erased else self.id
-
-    @property
-    def records(self) -> RecordSet:
-        return RecordSet(self.user_id, self.records_id)
 
     @property
     def live(self) -> bool:

@@ -17,7 +17,7 @@ from server.setting_types import Origin, Words, checked
 Algorithm: TypeAlias = Literal["ES256", "RS256", "HS256"]
 
 _OIDC = "oidc_"  # begins the variables of providers, beside OIDC_PROVIDERS
-_LEAST_ROUNDS, _LEAST_ROUNDS_IN_PRODUCTION = 10, 12
+_LEAST_ROUNDS_IN_PRODUCTION = 12
 _ADVICE = "`openssl rand -hex 32` makes one"
 # 64 random hexadecimal digits have 16 different ones, nearly always.
 _FEWEST_DIFFERENT = 12
@@ -50,7 +50,7 @@ class IdentitySettings(SettingsBase):
     email_verification: Literal["optional", "required"] | None = None
 
     # Passwords.
-    bcrypt_rounds: Annotated[int, Field(ge=4, le=15)] = 12  # fewer than 10 in tests alone
+    bcrypt_rounds: Annotated[int, Field(ge=10, le=15)] = 12
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 8  # characters
     password_hashers: Annotated[int, Field(ge=1, le=8)] = 1  # threads of one worker
 
@@ -86,11 +86,6 @@ class IdentitySettings(SettingsBase):
         )
         if self.production and self.bcrypt_rounds < _LEAST_ROUNDS_IN_PRODUCTION:
             yield f"BCRYPT_ROUNDS: must be at least {_LEAST_ROUNDS_IN_PRODUCTION} in production"
-        elif self.app_env != "test" and self.bcrypt_rounds < _LEAST_ROUNDS:
-            yield (
-                f"BCRYPT_ROUNDS: must be greater than or equal to {_LEAST_ROUNDS}; "
-                "fewer are for tests: they need APP_ENV=test"
-            )
         if self.jwt_algorithm == "HS256" and self.jwt_secret is None:
             yield f"JWT_ALGORITHM=HS256 signs with JWT_SECRET, which must be set; {_ADVICE}"
         if not self.production:

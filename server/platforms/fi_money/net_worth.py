@@ -6,7 +6,6 @@ the accounts in it, the schemes in those): each level is kept, under kinds of it
 
 from datetime import date
 from functools import partial
-from typing import Literal
 
 from finlink_words import HoldingKind
 
@@ -40,10 +39,6 @@ _INSTRUMENTS: dict[str, HoldingKind] = {
     "EQUITIES": "equity", "US_SECURITIES": "equity", "ETF": "etf", "REIT": "reit",
     "INVIT": "invit", "SGB": "bond", "NPS": "nps", "MUTUAL_FUNDS": "account", "EPF": "account",
     "CREDIT_CARD": "liability", "LOAN": "liability",
-}  # fmt: skip
-# The kind of a liability, by its summary or its instrument.
-_DEBTS: dict[str, Literal["card", "loan"]] = {
-    "creditCardSummary": "card", "loanSummary": "loan", "CREDIT_CARD": "card", "LOAN": "loan",
 }  # fmt: skip
 _SAVINGS = ("DEPOSIT_ACCOUNT_TYPE_SAVINGS", "DEPOSIT_ACCOUNT_TYPE_CURRENT")
 _ACRONYMS = frozenset({"EPF", "ETF", "INVIT", "NPS", "REIT", "SGB", "US"})
@@ -123,15 +118,14 @@ def _accounts(bulk: Node) -> Rows:
 def _account(key: str, account: Node) -> Row:
     details = account.get("accountDetails")
     instrument = _text(details, "accInstrumentType")
-    instrument = instrument.removeprefix("ACC_INSTRUMENT_TYPE_")
-    kind, debt = _INSTRUMENTS.get(instrument, "other"), _DEBTS.get(instrument)
+    kind = _INSTRUMENTS.get(instrument.removeprefix("ACC_INSTRUMENT_TYPE_"), "other")
     value: Money | None = None
     as_of: date | None = None
     for name, (amount_field, summary_kind) in _SUMMARIES.items():
         summary = account.find(name)
         if summary is None:
             continue
-        kind, debt = summary_kind, _DEBTS.get(name)
+        kind = summary_kind
         if _text(summary, "depositAccountType") in _SAVINGS:
             kind = "savings"
         value = summary.read(amount_field, Node.money)
@@ -147,7 +141,6 @@ def _account(key: str, account: Node) -> Row:
         institution=institution or None,
         value=value,
         as_of=as_of,
-        debt=debt,
     )
     return ("fi/account", key), record
 

@@ -77,7 +77,7 @@ class Authentication:
         if principal.key is None and principal.signed_in is None:
             is_open = access.open_without_keys or (self._behalf_is_open and represented is not None)
             if self._keys.guard or not is_open:
-                raise Unauthenticated(self._what_is_needed(access))
+                raise Unauthenticated(_what_is_needed(access))
             principal = Principal(is_open=True)
         if represented is None:
             admit(access, principal, utc_now())
@@ -121,10 +121,9 @@ class Authentication:
             await self._sign_ins.read()
         return await self._sign_ins.by_token(token)
 
-    def _what_is_needed(self, access: Access) -> str:
-        key, token = "send an API key as x-api-key", "sign in and send authorization: Bearer TOKEN"
-        if access.reach is Reach.NONE:
-            return f"This call needs an API key: {key}"
-        if self._behalf_is_open and not self._keys.guard and access.may_be_on_behalf:
-            return f"This call is about one user: send x-on-behalf-of: USER_ID, or {token}"
-        return f"This call needs a credential: {key}, or {token}"
+
+def _what_is_needed(access: Access) -> str:
+    key = "send an API key as x-api-key"
+    if access.reach is Reach.NONE:
+        return f"This call needs an API key: {key}"
+    return f"This call needs a credential: {key}, or sign in and send authorization: Bearer TOKEN"

@@ -9,7 +9,7 @@ checked again.
 from google.protobuf.message import Message
 
 from server.cache.responses import ResponseCache
-from server.core.authorization import check_owner, is_moderated, looks_on_behalf
+from server.core.authorization import check_owner, is_moderated
 from server.rpc import envelope
 from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
@@ -31,13 +31,8 @@ class CachedResponses:
             if call.rest_query:  # no such RPC has parameters; decoding says so
                 return await inner(request, context)
             entry = cache.get(_name(path, call), request)
-            # Where a moderator acts it depends on the user's role, which is looked up inside; and what staff
-            # look at is recorded there.
-            if (
-                entry is not None
-                and not is_moderated(access, call.principal, entry.user_id)
-                and not looks_on_behalf(access, call.principal)
-            ):
+            # Where a moderator acts it depends on the user's role, which is looked up inside.
+            if entry is not None and not is_moderated(access, call.principal, entry.user_id):
                 check_owner(access, call.principal, entry.user_id)
                 call.cached = "hit"
                 return envelope.at_present(entry.reply) if call.is_rest else entry.reply

@@ -2,15 +2,12 @@
 
 from typing import cast
 
-from google.api import httpbody_pb2
 from google.protobuf.message import Message
 
 from server.rpc import envelope
 from server.rpc.call import Context, Handler, Serving, current_call
 from server.rpc.json_form import json_writer
 from server.rpc.method import Method
-
-_NOTHING: bytes = httpbody_pb2.HttpBody().SerializeToString()
 
 
 def reply_encoding(method: Method, inner: Handler) -> Handler:
@@ -23,8 +20,6 @@ def reply_encoding(method: Method, inner: Handler) -> Handler:
     async def handle(request: Message, context: Context) -> bytes:
         reply = await serve(request, context)
         call = current_call()
-        if call.not_modified:
-            return _NOTHING
         if write is not None and call.is_rest:
             return envelope.reply(write(reply), success=not call.fails)
         return reply.SerializeToString()

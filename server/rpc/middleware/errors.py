@@ -17,8 +17,8 @@ from server.rpc.call import Call, Context, Handler, current_call
 from server.rpc.method import Method
 
 HEADERS = (
-    "Authorization", "Content-Encoding", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-Id",
-    "X-Api-Key", "X-On-Behalf-Of",
+    "Authorization", "Content-Encoding", "Idempotency-Key", "Last-Event-Id", "X-Api-Key",
+    "X-On-Behalf-Of",
 )  # fmt: skip
 _PART = re.compile(r"(?:\[\d+\])?(?:\.|$)")
 _log = structlog.stdlib.get_logger("finlink.rpc")
@@ -56,9 +56,9 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
                 await _abort(error, call, context)
                 raise AssertionError("abort returned") from None
             headers = call.reply_headers
-            http_status = _success(method, call)
+            http_status = method.failing_status if call.fails else method.success_status
             if call.is_rest and http_status != 200:
-                headers = [*headers, ("x-finlink-status", f"{http_status:d}")]
+                headers = [*headers, ("x-finlink-status", str(http_status))]
             if headers:
                 # Last of all: after initial metadata an abort could no longer set its own status.
                 await context.send_initial_metadata(tuple(headers))
@@ -67,12 +67,6 @@ def error_status(translate: Translator) -> Callable[[Method, Handler], Handler]:
         return handle
 
     return middleware
-
-
-def _success(method: Method, call: Call) -> int:
-    if call.not_modified:
-        return HTTPStatus.NOT_MODIFIED
-    return method.failing_status if call.fails else method.success_status
 
 
 def names_of(message: Descriptor) -> frozenset[str]:

@@ -9,22 +9,17 @@ from server.storage.audit import AuditTrail, Codes
 from server.storage.driver import Database, connected
 from server.storage.indexes import ensure_indexes
 from tests.mongodb import MongoDb
-from tests.storage.databases import emptied, settings
+from tests.storage.databases import settings
 
 
-@pytest.fixture(scope="session")
-async def audited(mongodb: MongoDb) -> AsyncIterator[Database]:
+@pytest.fixture
+async def database(mongodb: MongoDb) -> AsyncIterator[Database]:
     async with connected(settings(mongodb.uri, "pymongo")) as opened:
         await ensure_indexes(opened, audit.INDEXES)
         try:
             yield opened
         finally:
             await opened.drop()
-
-
-@pytest.fixture
-async def database(audited: Database) -> Database:
-    return await emptied(audited)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from bson import ObjectId
 from finlink_words import DataType
 
 from server.core.clock import utc_now
-from server.core.pages import PageRequest
 from server.core.users import NewUser
 from server.domains.connectors.connections.connecting import Connecting, LoginNeeded
 from server.domains.connectors.connections.lists import ConnectorLists
@@ -27,10 +26,8 @@ from server.domains.connectors.connections.session_changes import SessionChanges
 from server.domains.connectors.connections.sessions import SessionVault, new_sync_id
 from server.domains.connectors.connections.store import CONNECTORS, ConnectorStore
 from server.domains.connectors.connections.throttle import LoginThrottle
-from server.domains.connectors.model import Connector, ConnectRequest, RecordSet
-from server.domains.connectors.records.model import StoredRecord
-from server.domains.connectors.records.postings import PostingRequests
-from server.domains.connectors.records.store import Guard, RecordStore
+from server.domains.connectors.model import Connector, ConnectRequest
+from server.domains.connectors.records.store import RecordStore
 from server.domains.connectors.sync.checks import SessionChecks
 from server.domains.connectors.sync.runner import SyncRunner
 from server.domains.connectors.sync.service import SyncService
@@ -61,11 +58,9 @@ from server.storage.driver import ClientSession, Database, Document
 from server.storage.leases import Leases
 from server.streaming.source import ChangeSource
 from server.streaming.watches import Watches
-from tests.domains.connectors.opened import opened
 
 RING = KeyRing({"one": bytes(range(32))})
 LONG_AGO = timedelta(hours=1)
-NOBODY = "nobody"
 ALL: tuple[DataType, ...] = ("transactions", "portfolio", "trades", "profile")
 INR = "INR"
 
@@ -216,8 +211,8 @@ class World:
         self.connectors = ConnectorStore(database)
         self.lists = ConnectorLists(database)
         self.syncs = SyncStore(database)
+        self.records = RecordStore(database)
         self.keys = DataKeyStore(database, ring)
-        self.records = RecordStore(database, self.keys)
         self.sessions = SessionVault(self.keys)
         self.leases = Leases(database)
         self.trail = AuditTrail(database, Codes(bytes(range(32))))
@@ -233,7 +228,6 @@ class World:
             self.connectors,
             self.lists,
             self.records,
-            PostingRequests(database),
             self.sessions,
             self.renewal,
             self.logout,
@@ -382,29 +376,6 @@ class World:
             ],
         )
         return {row["_id"]: row["n"] for row in rows}
-
-    async def keep(
-        self,
-        records_id: str,
-        data_type: str,
-        items: Sequence[Item],
-        run: str,
-        guard: Guard,
-        **circumstances: Any,
-    ) -> int:
-        """What a run keeps of a connector that is nobody's."""
-        box = await self.records.box_of(RecordSet(NOBODY, records_id))
-        return await self.records.keep(box, data_type, items, run, guard, **circumstances)
-
-    async def page(
-        self, records_id: str, data_type: str | None, wanted: PageRequest
-    ) -> tuple[list[StoredRecord], str | None]:
-        """The same connector's records."""
-        return await self.records.page(RecordSet(NOBODY, records_id), data_type, wanted)
-
-    async def opened(self, connector_id: str) -> list[Document]:
-        """The documents of its records, with `key` and `data` in clear."""
-        return await opened(self.database, self.keys, {"connectorId": connector_id})
 
     async def transact(self, work: Callable[[ClientSession], Awaitable[Any]]) -> Any:
         return await self.database.transact(work)

@@ -10,21 +10,17 @@ import pytest
 import structlog
 
 from server.core.clock import utc_now
-from server.core.pages import PageRequest
 from server.domains.connectors.connections.store import CONNECTORS
 from server.domains.connectors.errors import AlreadyConnected
 from server.security.encryption import Undecipherable
 from server.security.ring import KeyRing, MissingKey
-from server.security.rotation import rotate
-from server.storage.data_keys import DATA_KEYS, data_keys
+from server.storage.data_keys import DATA_KEYS
 from server.storage.driver import Document
 from tests.domains.connectors.sync_world import ALL, World
 
 
-async def keys_of(world: World, user_id: str, what: str = "connectors") -> list[Document]:
-    """Those of sessions, or of other things of the user."""
-    where = {"userId": user_id, "owner": {"$regex": f"^{what}/"}}
-    return await world.database.collection(DATA_KEYS).find(where).to_list(None)
+async def keys_of(world: World, user_id: str) -> list[Document]:
+    return await world.database.collection(DATA_KEYS).find({"userId": user_id}).to_list(None)
 
 
 async def restored(world: World, backup: Document) -> None:
@@ -48,23 +44,6 @@ async def test_a_connector_keeps_its_key_while_it_is_connected(world: World) -> 
     refreshed = await world.service.refresh(connector.id, {"requestToken": "t"})
     assert refreshed.status == "connected"
     assert await keys_of(world, connector.user_id) == [key]
-
-
-async def test_the_key_of_records_goes_with_the_records(world: World) -> None:
-    connector = await world.synced()
-    (key,) = await keys_of(world, connector.user_id, "records")
-    await world.service.disconnect(connector.id)
-    await world.connect(connector.user_id, connector.platform, ALL, {})
-    await world.sync(connector.id)
-    assert await keys_of(world, connector.user_id, "records") == [key]
-    await world.service.disconnect(connector.id, delete_records=True)
-    assert await keys_of(world, connector.user_id, "records") == []
-    await world.connect(connector.user_id, connector.platform, ALL, {})
-    await world.sync(connector.id)
-    (after,) = await keys_of(world, connector.user_id, "records")
-    assert (after["owner"], after["_id"] == key["_id"]) == (f"records/{connector.id}.1", False)
-    await world.user_service.delete(connector.user_id)
-    assert await keys_of(world, connector.user_id, "records") == []
 
 
 async def test_no_backup_of_a_disconnected_connector_opens(world: World) -> None:
@@ -101,19 +80,6 @@ async def test_connecting_an_expired_connector_again_destroys_its_key(world: Wor
     (after,) = await keys_of(world, connector.user_id)
     assert after["_id"] != before["_id"]
     assert (await world.sessions.open(again)).secrets == {"token": "tok_2"}
-
-
-async def test_records_open_after_a_rotation_of_the_ring(world: World) -> None:
-    connector = await world.synced()
-    wanted = PageRequest(limit=10)
-    before = await world.sync_service.records(connector.id, None, wanted)
-    ring = {"two": os.urandom(32), "one": bytes(range(32))}
-    rotation = await rotate(KeyRing(ring), [data_keys(world.database)], lambda *_: None)
-    assert (rotation.complete, rotation.rewrapped) == (True, 2)
-    del ring["one"]
-    rotated = World(world.database, KeyRing(ring))
-    assert await rotated.sync_service.records(connector.id, None, wanted) == before
-    assert (await rotated.sync(connector.id)).history[0].added_count == 0
 
 
 async def test_a_login_that_is_abandoned_loses_its_key(world: World) -> None:

@@ -20,8 +20,7 @@ from server.core.errors import ApiError, InvalidRequest
 from server.core.pages import PageRequest
 from server.domains.connectors.records import convert as record_convert
 from server.domains.connectors.records.documents import decimal_text, record_document
-from server.domains.connectors.records.model import StoredRecord
-from server.domains.connectors.records.store import BATCH, ERASURES
+from server.domains.connectors.records.store import BATCH, ERASURES, StoredRecord
 from server.platforms.records import Holding, Item, Money, Profile, Trade, Transaction
 from server.storage import persistence
 from server.storage.driver import ClientSession
@@ -44,11 +43,11 @@ async def listed(
     world: World, connector_id: str, data_type: str | None = None, limit: int = 100
 ) -> list[StoredRecord]:
     """All records, read page by page."""
-    records, token = await world.page(connector_id, data_type, PageRequest(limit=limit))
+    records, token = await world.records.page(connector_id, data_type, PageRequest(limit=limit))
     pages = 1
     while token is not None:
         assert len(records) == pages * limit
-        more, token = await world.page(
+        more, token = await world.records.page(
             connector_id, data_type, PageRequest(page_token=token, limit=limit)
         )
         assert more
@@ -59,29 +58,31 @@ async def listed(
 
 async def test_items_are_kept_once(world: World, connector_id: str) -> None:
     items = [transaction(f"t{number}") for number in range(5)]
-    assert await world.keep(connector_id, "transactions", items, "run_1", free) == 5
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == 5
     again = [*items[2:], transaction("t5")]
-    assert await world.keep(connector_id, "transactions", again, "run_2", free) == 1
+    assert await world.records.keep(connector_id, "transactions", again, "run_2", free) == 1
     assert len(await listed(world, connector_id)) == 6
 
 
 async def test_more_items_than_one_batch(world: World, connector_id: str) -> None:
     items = [transaction(f"t{number}") for number in range(BATCH + 1)]
-    assert await world.keep(connector_id, "transactions", items, "run_1", free) == BATCH + 1
-    assert await world.keep(connector_id, "transactions", items, "run_1", free) == 0
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == BATCH + 1
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == 0
 
 
 async def test_nothing_to_keep(world: World, connector_id: str) -> None:
-    assert await world.keep(connector_id, "transactions", [], "run_1", free) == 0
+    assert await world.records.keep(connector_id, "transactions", [], "run_1", free) == 0
 
 
 async def test_the_same_key_of_another_connector_or_data_type_is_another_item(
     world: World, connector_id: str
 ) -> None:
     other = str(ObjectId())
-    assert await world.keep(connector_id, "transactions", [transaction("k")], "r", free) == 1
-    assert await world.keep(other, "transactions", [transaction("k")], "r", free) == 1
-    assert await world.keep(connector_id, "trades", [trade("k")], "r", free) == 1
+    assert (
+        await world.records.keep(connector_id, "transactions", [transaction("k")], "r", free) == 1
+    )
+    assert await world.records.keep(other, "transactions", [transaction("k")], "r", free) == 1
+    assert await world.records.keep(connector_id, "trades", [trade("k")], "r", free) == 1
     assert len(await listed(world, connector_id)) == 2
     assert len(await listed(world, other)) == 1
 
@@ -96,9 +97,9 @@ async def test_the_same_key_of_another_connector_or_data_type_is_another_item(
 async def test_what_happened_stays_as_it_was_first_seen(
     world: World, connector_id: str, data_type: str, before: Item, after: Item
 ) -> None:
-    await world.keep(connector_id, data_type, [before], "run_1", free)
+    await world.records.keep(connector_id, data_type, [before], "run_1", free)
     first = await listed(world, connector_id)
-    await world.keep(connector_id, data_type, [after], "run_2", free)
+    await world.records.keep(connector_id, data_type, [after], "run_2", free)
     assert await listed(world, connector_id) == first
 
 
@@ -107,7 +108,7 @@ async def test_fields_that_were_missing_at_first_are_filled_in(
 ) -> None:
     async def keep(run: str, **fields: str) -> StoredRecord:
         fill = Trade("buy", Decimal(3), symbol="INFY", price=Decimal("1500.5"), **fields)  # type: ignore[arg-type]
-        await world.keep(connector_id, "trades", [Item("k", fill)], run, free)
+        await world.records.keep(connector_id, "trades", [Item("k", fill)], run, free)
         (kept,) = await listed(world, connector_id)
         return kept
 
@@ -120,12 +121,12 @@ async def test_fields_that_were_missing_at_first_are_filled_in(
 
 
 async def test_a_holding_is_updated_in_place(world: World, connector_id: str) -> None:
-    await world.keep(connector_id, "portfolio", [holding("h", 1)], "run_1", free)
+    await world.records.keep(connector_id, "portfolio", [holding("h", 1)], "run_1", free)
     (first,) = await listed(world, connector_id)
-    await world.keep(connector_id, "portfolio", [holding("h", 1)], "run_2", free)
+    await world.records.keep(connector_id, "portfolio", [holding("h", 1)], "run_2", free)
     assert await listed(world, connector_id) == [first]
     richer = Item("h", Holding("equity", "h", quantity=Decimal(2), isin="INE009A01021"))
-    assert await world.keep(connector_id, "portfolio", [richer], "run_3", free) == 0
+    assert await world.records.keep(connector_id, "portfolio", [richer], "run_3", free) == 0
     (second,) = await listed(world, connector_id)
     assert second.data == {
         "kind": "equity", "name": "h", "quantity": "2", "isin": "INE009A01021",
@@ -135,8 +136,8 @@ async def test_a_holding_is_updated_in_place(world: World, connector_id: str) ->
 
 
 async def test_a_profile_is_updated_in_place(world: World, connector_id: str) -> None:
-    await world.keep(connector_id, "profile", [profile("Ann")], "run_1", free)
-    await world.keep(connector_id, "profile", [profile("Anna")], "run_2", free)
+    await world.records.keep(connector_id, "profile", [profile("Ann")], "run_1", free)
+    await world.records.keep(connector_id, "profile", [profile("Anna")], "run_2", free)
     (record,) = await listed(world, connector_id)
     assert record.data["name"] == "Anna"
 
@@ -145,14 +146,14 @@ async def test_holdings_close_when_no_longer_reported_and_open_again(
     world: World, connector_id: str
 ) -> None:
     both = [holding("h1"), holding("h2")]
-    await world.keep(connector_id, "portfolio", both, "run_1", free)
-    await world.keep(connector_id, "portfolio", [], "run_1", free, closes=True)
+    await world.records.keep(connector_id, "portfolio", both, "run_1", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_1", free, closes=True)
     opened = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert [record.closed_at for record in opened.values()] == [None, None]
 
     before = utc_now()
-    await world.keep(connector_id, "portfolio", both[:1], "run_2", free)
-    await world.keep(connector_id, "portfolio", [], "run_2", free, closes=True)
+    await world.records.keep(connector_id, "portfolio", both[:1], "run_2", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_2", free, closes=True)
     closed = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert closed["h1"] == opened["h1"]
     assert closed["h2"].closed_at is not None
@@ -160,13 +161,13 @@ async def test_holdings_close_when_no_longer_reported_and_open_again(
     assert closed["h2"].updated_at == closed["h2"].closed_at
 
     # Still not reported: it was closed once, not again.
-    await world.keep(connector_id, "portfolio", both[:1], "run_3", free)
-    await world.keep(connector_id, "portfolio", [], "run_3", free, closes=True)
+    await world.records.keep(connector_id, "portfolio", both[:1], "run_3", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_3", free, closes=True)
     again = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert again["h2"] == closed["h2"]
 
-    await world.keep(connector_id, "portfolio", both, "run_4", free)
-    await world.keep(connector_id, "portfolio", [], "run_4", free, closes=True)
+    await world.records.keep(connector_id, "portfolio", both, "run_4", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_4", free, closes=True)
     reopened = {record.data["name"]: record for record in await listed(world, connector_id)}
     assert reopened["h2"].closed_at is None
     assert reopened["h2"].id == opened["h2"].id
@@ -177,10 +178,10 @@ async def test_closing_leaves_other_connectors_and_data_types_alone(
     world: World, connector_id: str
 ) -> None:
     other = str(ObjectId())
-    await world.keep(other, "portfolio", [holding("h")], "run_0", free)
-    await world.keep(connector_id, "profile", [profile()], "run_0", free)
-    await world.keep(connector_id, "portfolio", [holding("h")], "run_0", free)
-    await world.keep(connector_id, "portfolio", [], "run_1", free, closes=True)
+    await world.records.keep(other, "portfolio", [holding("h")], "run_0", free)
+    await world.records.keep(connector_id, "profile", [profile()], "run_0", free)
+    await world.records.keep(connector_id, "portfolio", [holding("h")], "run_0", free)
+    await world.records.keep(connector_id, "portfolio", [], "run_1", free, closes=True)
     closed = [record.data_type for record in await listed(world, connector_id) if record.closed_at]
     assert closed == ["portfolio"]
     assert [record.closed_at for record in await listed(world, other)] == [None]
@@ -190,7 +191,7 @@ async def test_values_that_look_like_expressions_are_kept_as_they_are(
     world: World, connector_id: str
 ) -> None:
     odd = Item("h", Holding("other", "$connectorId", symbol="$$ROOT"))
-    await world.keep(connector_id, "portfolio", [odd], "run_1", free)
+    await world.records.keep(connector_id, "portfolio", [odd], "run_1", free)
     (record,) = await listed(world, connector_id)
     assert (record.data["name"], record.data["symbol"]) == ("$connectorId", "$$ROOT")
 
@@ -204,8 +205,10 @@ async def test_a_walk_meets_every_record_once_newest_first(
 ) -> None:
     days = [date(2024, 1, 1 + number % 4) for number in range(20)]  # many share a day
     items = [transaction(f"t{number}", day) for number, day in enumerate(days)]
-    await world.keep(connector_id, "transactions", items, "run_1", free)
-    await world.keep(connector_id, "portfolio", [holding("h1"), holding("h2")], "run_1", free)
+    await world.records.keep(connector_id, "transactions", items, "run_1", free)
+    await world.records.keep(
+        connector_id, "portfolio", [holding("h1"), holding("h2")], "run_1", free
+    )
     records = await listed(world, connector_id, limit=limit)
     assert len({record.id for record in records}) == len(records) == 22
     # Holdings have no time of their own: they stand where they were first seen, which is now.
@@ -218,11 +221,13 @@ async def test_a_walk_skips_nothing_when_newer_records_come(
     world: World, connector_id: str
 ) -> None:
     old = [transaction(f"t{number}", date(2024, 1, 1 + number)) for number in range(9)]
-    await world.keep(connector_id, "transactions", old, "run_1", free)
-    page, token = await world.page(connector_id, None, PageRequest(limit=4))
+    await world.records.keep(connector_id, "transactions", old, "run_1", free)
+    page, token = await world.records.page(connector_id, None, PageRequest(limit=4))
     new = [transaction("new", date(2024, 2, 1))]
-    await world.keep(connector_id, "transactions", new, "run_2", free)
-    rest, end = await world.page(connector_id, None, PageRequest(page_token=token, limit=100))
+    await world.records.keep(connector_id, "transactions", new, "run_2", free)
+    rest, end = await world.records.page(
+        connector_id, None, PageRequest(page_token=token, limit=100)
+    )
     assert end is None
     assert [record.data["narration"] for record in [*page, *rest]] == [
         f"t{number}" for number in reversed(range(9))
@@ -230,8 +235,8 @@ async def test_a_walk_skips_nothing_when_newer_records_come(
 
 
 async def test_a_list_of_one_data_type(world: World, connector_id: str) -> None:
-    await world.keep(connector_id, "transactions", [transaction("t")], "run_1", free)
-    await world.keep(connector_id, "trades", [trade("x1"), trade("x2")], "run_1", free)
+    await world.records.keep(connector_id, "transactions", [transaction("t")], "run_1", free)
+    await world.records.keep(connector_id, "trades", [trade("x1"), trade("x2")], "run_1", free)
     assert [r.data_type for r in await listed(world, connector_id, "trades")] == ["trades"] * 2
     assert await listed(world, connector_id, "profile") == []
 
@@ -240,12 +245,12 @@ async def test_a_token_belongs_to_its_connector_and_data_type(
     world: World, connector_id: str
 ) -> None:
     items = [trade("x1"), trade("x2")]
-    await world.keep(connector_id, "trades", items, "run_1", free)
-    _, token = await world.page(connector_id, "trades", PageRequest(limit=1))
+    await world.records.keep(connector_id, "trades", items, "run_1", free)
+    _, token = await world.records.page(connector_id, "trades", PageRequest(limit=1))
     assert token is not None
     for other_id, data_type in ((connector_id, None), (str(ObjectId()), "trades")):
         with pytest.raises(InvalidRequest) as caught:
-            await world.page(other_id, data_type, PageRequest(page_token=token, limit=1))
+            await world.records.page(other_id, data_type, PageRequest(page_token=token, limit=1))
         assert [field.field for field in caught.value.fields] == ["pageToken"]
 
 
@@ -255,7 +260,7 @@ async def test_a_token_belongs_to_its_connector_and_data_type(
 async def test_forgotten_records_are_erased(world: World, connector_id: str) -> None:
     other = str(ObjectId())
     for name in (connector_id, other):
-        await world.keep(name, "trades", [trade("x")], "run_1", free)
+        await world.records.keep(name, "trades", [trade("x")], "run_1", free)
     await world.transact(lambda session: world.records.forget([connector_id], session))
 
     assert await world.records.erase_some() is True
@@ -274,12 +279,12 @@ async def refusing(_session: ClientSession, _added: int | None) -> None:
 
 
 async def test_what_its_guard_refuses_is_not_written(world: World, connector_id: str) -> None:
-    await world.keep(connector_id, "portfolio", [holding("h1", 1)], "run_1", free)
+    await world.records.keep(connector_id, "portfolio", [holding("h1", 1)], "run_1", free)
     items = [holding("h1", 2), holding("h2")]
     with pytest.raises(Refused):
-        await world.keep(connector_id, "portfolio", items, "run_2", refusing)
+        await world.records.keep(connector_id, "portfolio", items, "run_2", refusing)
     with pytest.raises(Refused):
-        await world.keep(connector_id, "portfolio", [], "run_2", refusing, closes=True)
+        await world.records.keep(connector_id, "portfolio", [], "run_2", refusing, closes=True)
     (kept,) = await listed(world, connector_id)
     assert (kept.data["quantity"], kept.closed_at) == ("1", None)
 
@@ -303,12 +308,12 @@ def forgetful(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("forgetful")
 async def test_what_is_tried_again_counts_once(world: World, connector_id: str) -> None:
     items = [transaction(f"t{number}") for number in range(BATCH + 1)]
-    assert await world.keep(connector_id, "transactions", items, "run_1", free) == BATCH + 1
+    assert await world.records.keep(connector_id, "transactions", items, "run_1", free) == BATCH + 1
     holdings = [holding("h1"), holding("h2")]
-    assert await world.keep(connector_id, "portfolio", holdings, "run_1", free) == 2
+    assert await world.records.keep(connector_id, "portfolio", holdings, "run_1", free) == 2
     more = [*holdings, holding("h3")]
-    assert await world.keep(connector_id, "portfolio", more, "run_2", free) == 1
-    await world.keep(connector_id, "portfolio", [], "run_3", free, closes=True)
+    assert await world.records.keep(connector_id, "portfolio", more, "run_2", free) == 1
+    await world.records.keep(connector_id, "portfolio", [], "run_3", free, closes=True)
     assert all(record.closed_at for record in await listed(world, connector_id, "portfolio"))
     assert await world.kept(connector_id) == {"transactions": BATCH + 1, "portfolio": 3}
 
@@ -316,10 +321,10 @@ async def test_what_is_tried_again_counts_once(world: World, connector_id: str) 
 async def test_a_run_that_goes_on_counts_what_it_added_before(
     world: World, connector_id: str
 ) -> None:
-    await world.keep(connector_id, "trades", [trade("x1")], "run_1", free)
-    await world.keep(connector_id, "trades", [trade("x1"), trade("x2")], "run_2", free)
+    await world.records.keep(connector_id, "trades", [trade("x1")], "run_1", free)
+    await world.records.keep(connector_id, "trades", [trade("x1"), trade("x2")], "run_2", free)
     items = [trade("x1"), trade("x2"), trade("x3")]
-    keep = world.keep(connector_id, "trades", items, "run_2", free, again=True)
+    keep = world.records.keep(connector_id, "trades", items, "run_2", free, again=True)
     assert await keep == 2
 
 
@@ -329,7 +334,7 @@ async def test_documents_that_another_transaction_has_locked_are_waited_for(
     """As those of a worker that froze inside its transaction."""
     monkeypatch.setattr(world.database, "transaction_seconds", 0)
     monkeypatch.setattr(persistence, "PAUSE_SECONDS", 0)
-    await world.keep(connector_id, "trades", [trade("x1")], "run_1", free)
+    await world.records.keep(connector_id, "trades", [trade("x1")], "run_1", free)
     tried = asyncio.Event()
     keeping: asyncio.Task[int] | None = None
 
@@ -342,13 +347,15 @@ async def test_documents_that_another_transaction_has_locked_are_waited_for(
     async def frozen(_session: ClientSession, _added: int | None) -> None:
         nonlocal keeping
         items = [trade("x1"), trade("x2")]
-        keeping = asyncio.create_task(world.keep(connector_id, "trades", items, "run_3", free))
+        keeping = asyncio.create_task(
+            world.records.keep(connector_id, "trades", items, "run_3", free)
+        )
         async with asyncio.timeout(10):
             await tried.wait()
         raise Refused
 
     with pytest.raises(Refused):
-        await world.keep(connector_id, "trades", [trade("x1")], "run_2", frozen)
+        await world.records.keep(connector_id, "trades", [trade("x1")], "run_2", frozen)
     assert keeping is not None
     assert await keeping == 1
 

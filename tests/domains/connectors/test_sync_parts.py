@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.domains.connectors.model import Missing
+from server.domains.connectors.records.store import RECORDS
 from server.platforms.base import (
     PermissionRefused,
     PlatformDataError,
@@ -17,7 +18,9 @@ AWAY = PlatformUnavailable("The platform is away")
 
 
 async def stored(world: World, connector_id: str) -> list[Document]:
-    return await world.opened(connector_id)
+    return (
+        await world.database.collection(RECORDS).find({"connectorId": connector_id}).to_list(None)
+    )
 
 
 async def closed(world: World, connector_id: str) -> set[str]:

@@ -71,11 +71,11 @@ async def test_the_run_has_the_id_that_was_promised(world: World) -> None:
 
 async def test_the_same_again_adds_nothing(world: World) -> None:
     connector = await world.synced()
-    before = await world.records.page(connector.records, None, PageRequest(limit=100))
+    before = await world.records.page(connector.id, None, PageRequest(limit=100))
     connector = await world.sync(connector.id)
     assert connector.history[0].records_count == 7
     assert connector.history[0].added_count == 0
-    assert await world.records.page(connector.records, None, PageRequest(limit=100)) == before
+    assert await world.records.page(connector.id, None, PageRequest(limit=100)) == before
 
 
 async def test_only_what_is_wanted_is_fetched(world: World) -> None:
@@ -452,14 +452,14 @@ async def test_a_lost_lease_closes_no_holdings(world: World) -> None:
     await world.another_runner(InProcess()).run(await world.claim(connector.id))
     world.platform.items["portfolio"] = []
     await finished(checkpoint, run)
-    records, _ = await world.records.page(connector.records, "portfolio", PageRequest(limit=100))
+    records, _ = await world.records.page(connector.id, "portfolio", PageRequest(limit=100))
     assert [record.closed_at for record in records] == [None, None, None]
 
 
 async def test_the_heartbeat_notices_a_lost_lease(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 300)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
     connector = await world.synced()
     _, run = await under_way(world, connector)
     await world.make_due(connector.id)
@@ -472,7 +472,7 @@ async def test_the_heartbeat_notices_a_lost_lease(
 
 
 async def test_the_heartbeat_keeps_the_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 300)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
     connector = await world.synced()
     checkpoint, run = await under_way(world, connector)
     first = (await world.document(connector.id))["sync"]["dueAt"]
@@ -488,7 +488,7 @@ async def test_the_heartbeat_keeps_the_lease(world: World, monkeypatch: pytest.M
 async def test_a_heartbeat_that_failed_comes_again_soon(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 300)
+    monkeypatch.setattr(queue, "HEARTBEATS_A_LEASE", 1_500)
     monkeypatch.setattr(queue, "RETRY_SECONDS", 0.01)
     connector = await world.synced()
     keep, again = world.syncs.jobs.keep, asyncio.Event()

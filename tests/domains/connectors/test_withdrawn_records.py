@@ -9,6 +9,7 @@ import pytest
 
 from server.core.pages import PageRequest
 from server.domains.connectors.records import convert
+from server.domains.connectors.records.store import RECORDS
 from server.platforms.base import PlatformDataError, PlatformUnavailable
 from server.platforms.records import Item, Money, Period, Trade, Transaction
 from server.storage.driver import Document
@@ -33,7 +34,8 @@ def bank(world: World) -> World:
 
 
 async def stored(world: World, connector_id: str) -> dict[str, Document]:
-    return {each["key"]: each for each in await world.opened(connector_id)}
+    found = world.database.collection(RECORDS).find({"connectorId": connector_id})
+    return {each["key"]: each for each in await found.to_list(None)}
 
 
 async def withdrawn(world: World, connector_id: str) -> set[str]:
@@ -53,7 +55,7 @@ async def test_a_changed_row_is_kept_and_marked(bank: World) -> None:
     assert after["one"].pop("updatedAt") == marked > before["one"].pop("updatedAt")
     assert after["one"] == before["one"]
 
-    page, _ = await bank.records.page(connector.records, None, PageRequest(limit=10))
+    page, _ = await bank.records.page(connector.id, None, PageRequest(limit=10))
     messages = {message.transaction.narration: message for message in map(convert.record, page)}
     assert messages["one"].withdrawn_at.ToDatetime(UTC) == marked
     assert not messages["two"].HasField("withdrawn_at")

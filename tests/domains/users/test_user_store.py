@@ -75,7 +75,6 @@ async def test_the_document_has_the_shape_of_the_product(
             "currency": "USD",
             "language": "hi",
             "notifications": {"email": False, "sms": True, "push": False},
-            "monthStartDay": 1,
         },
         "status": "active",
         "emailVerified": False,
@@ -99,7 +98,6 @@ async def test_defaults_are_stored_and_what_was_not_given_is_not(
         "currency": "INR",
         "language": "en",
         "notifications": {"email": True, "sms": False, "push": True},
-        "monthStartDay": 1,
     }
     assert made.profile == Profile()
     assert made.preferences == Preferences()

@@ -21,7 +21,6 @@ from server.platforms.base import (
 )
 from server.platforms.fi_money.adapter import FiMoney
 from server.platforms.records import Period, Profile
-from tests.cases import for_each
 from tests.platforms.adapters import fi_money_at
 from tests.platforms.fi_money.test_items import LINE
 from tests.platforms.scripted import (
@@ -120,7 +119,7 @@ async def test_a_pending_session_that_is_gone_begins_again(clock: Clock, gone: S
     )
 
 
-@for_each(
+@pytest.mark.parametrize(
     "url",
     [
         "https://fi.money.example.com/login",
@@ -224,7 +223,7 @@ DOCUMENTS = {
 }  # fmt: skip
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("data_type", "wrong", "count"),
     [
         ("profile", "fetch_credit_report", 1),
@@ -235,7 +234,7 @@ DOCUMENTS = {
         ("trades", "fetch_mf_transactions", 1),
     ],
 )
-@for_each("document", [json.dumps({"another": []}), "[]", "You have none."])
+@pytest.mark.parametrize("document", [json.dumps({"another": []}), "[]", "You have none."])
 async def test_a_wrong_document_costs_none_of_the_others(
     clock: Clock, data_type: DataType, wrong: str, count: int, document: str
 ) -> None:

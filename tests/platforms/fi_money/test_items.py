@@ -11,7 +11,6 @@ from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.document import Node, parse
 from server.platforms.fi_money import items as fi_items
 from server.platforms.records import Item, Money, Profile, Trade, Transaction
-from tests.cases import for_each
 
 LINE = ["1499", "UPI-TEST STORE-ORDER 77", "2026-01-18", 2, "OTHERS", "52310"]
 
@@ -38,7 +37,7 @@ def test_a_bank_row() -> None:
     )  # fmt: skip
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("kind", "direction"),
     [(1, "credit"), (2, "debit"), (3, "other"), (4, "credit"), (5, "debit"), (6, "debit"),
      (7, "other"), (8, "other"), (9, "other")],
@@ -145,8 +144,8 @@ def test_absent_data_is_no_items(parser: Callable[[Node], list[Item]], document:
     assert parser(node(document)) == []
 
 
-@for_each("parser", PARSERS)
-@for_each("document", [[], None, "nothing", 5, {"creditReports": []}])
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize("document", [[], None, "nothing", 5, {"creditReports": []}])
 def test_another_document_is_not_absent_data(
     parser: Callable[[Node], list[Item]], document: object
 ) -> None:
@@ -154,7 +153,7 @@ def test_another_document_is_not_absent_data(
         parser(node(document))
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("parser", "document"),
     [
         (fi_items.transactions, {"bankTransactions": {}}),

@@ -10,7 +10,6 @@ from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.document import Node, parse
 from server.platforms.fi_money.net_worth import net_worth, provident_fund
 from server.platforms.records import Holding, Item, Money
-from tests.cases import for_each
 
 
 def node(value: object) -> Node:
@@ -105,7 +104,7 @@ def test_a_savings_account() -> None:
     )  # fmt: skip
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("summary", "field", "kind"),
     [
         ("depositSummary", "currentBalance", "deposit"),
@@ -178,7 +177,7 @@ def test_two_provident_funds() -> None:
     assert provident_fund(node({})) == []
 
 
-@for_each(
+@pytest.mark.parametrize(
     "document",
     [
         {"creditReports": [{"creditReportData": {}, "vendor": "TEST"}]},

@@ -22,7 +22,6 @@ from server.platforms.base import (
 from server.platforms.document import IST
 from server.platforms.records import Holding, Trade
 from server.platforms.zerodha.adapter import Zerodha, checksum, next_session_end
-from tests.cases import for_each
 from tests.platforms.adapters import zerodha_at
 from tests.platforms.scripted import Line, Say, ScriptedServer, impatient, read, read_contents
 from tests.platforms.zerodha.test_items import FUND, HOLDING, POSITION, TRADE
@@ -236,8 +235,8 @@ PORTFOLIO = {
 }
 
 
-@for_each("wrong", PORTFOLIO)
-@for_each(
+@pytest.mark.parametrize("wrong", PORTFOLIO)
+@pytest.mark.parametrize(
     ("reply", "error", "message"),
     [
         (success("nothing"), PlatformDataError, "expected an"),

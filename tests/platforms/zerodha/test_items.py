@@ -12,7 +12,6 @@ from server.platforms.base import PlatformDataError, PlatformError
 from server.platforms.document import Node
 from server.platforms.records import Holding, Item, Money, Period, Profile, Trade
 from server.platforms.zerodha import items as kite_items
-from tests.cases import for_each
 
 HOLDING = {
     "tradingsymbol": "TESTCO", "exchange": "NSE", "isin": "INE000T01010", "product": "CNC",
@@ -243,7 +242,7 @@ def test_profile() -> None:
     )  # fmt: skip
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("parse", "document"),
     [
         (kite_items.holdings, {}),

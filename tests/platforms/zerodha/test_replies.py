@@ -14,14 +14,13 @@ from server.platforms.base import (
     PlatformUnavailable,
     SessionEnded,
 )
-from tests.cases import for_each
 from tests.platforms.scripted import Say, read
 from tests.platforms.zerodha.test_adapter import HTML, SESSION, failure, success, zerodha
 
 Clock = Callable[[], datetime]
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("reply", "error"),
     [
         (failure(403, "TokenException"), SessionEnded),

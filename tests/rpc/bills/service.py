@@ -21,7 +21,6 @@ from grpc_health.v1._async import HealthServicer
 from codegen import envoy, routes, stubs
 from server.app import middleware
 from server.core.access import Keys
-from server.core.events import Event
 from server.core.idempotency import IdempotencyRecord
 from server.core.principals import Role
 from server.edge.limits import Limits
@@ -33,7 +32,6 @@ from server.rpc.middleware.completion import Completion
 from server.rpc.middleware.idempotency import Idempotency
 from server.rpc.middleware.live_sessions import LiveSessions
 from server.rpc.middleware.ownership import Ownership
-from server.rpc.middleware.staff_reads import StaffReads
 from server.rpc.middleware.user_limits import UserLimits
 from server.rpc.rate_limiter import RateLimiter
 from server.supervisor.datadir import socket_folder
@@ -176,10 +174,6 @@ class Site:
         return self.bills.methods[name].request_class(**content)
 
 
-async def _no_event(event: Event) -> None:
-    raise AssertionError(f"nobody looks on behalf of a user: {event}")
-
-
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Site]:
     methods, descriptors = compiled(folder)
@@ -191,7 +185,6 @@ async def serving(folder: Path) -> AsyncIterator[Site]:
         completion,
         CachedResponses(None),
         Ownership({}, _nobodys_role),
-        StaffReads(_no_event),
         Idempotency(_Records(), b"key", lambda user_id: None),
     )
     services = MiddlewareServices({method.path: method for method in methods.values()}, passed)

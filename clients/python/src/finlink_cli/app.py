@@ -14,8 +14,6 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from finlink_cli import (
-    accounts,
-    budgets,
     completion,
     connectors,
     export,
@@ -26,7 +24,6 @@ from finlink_cli import (
     streams,
     sync,
     sync_failures,
-    transactions,
     tree,
     trends,
     watch,
@@ -36,8 +33,8 @@ from finlink_cli.failures import Exit, Failure, wrong_usage
 
 # Their functions are commands.
 _BY_HAND = (
-    accounts, budgets, completion, connectors, export, health, sandbox, signing_in, status, sync,
-    sync_failures, transactions, trends, watch,
+    completion, connectors, export, health, sandbox, signing_in, status, sync, sync_failures, trends,
+    watch,
 )  # fmt: skip
 
 _app = typer.Typer(

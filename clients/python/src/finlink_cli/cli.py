@@ -51,7 +51,6 @@ class Cli:
             credentials=_credentials(self.settings),
             api_key=self.settings.api_key,
             access_token=self.settings.access_token,
-            on_behalf_of=self.settings.on_behalf_of,
             token_store=_session(self.settings),
         )
 

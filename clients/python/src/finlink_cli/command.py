@@ -66,15 +66,6 @@ def _common(
             help="Of a user who has signed in; or FINLINK_ACCESS_TOKEN. `-` asks for it.",
         ),
     ] = None,
-    on_behalf_of: Annotated[
-        str | None,
-        typer.Option(
-            metavar="USER",
-            help="The user whose accounts, transactions and budgets a service or staff call for; or "
-            "FINLINK_ON_BEHALF_OF.",
-            autocompletion=parameters.complete_user,
-        ),
-    ] = None,
     profile: Annotated[
         str | None,
         typer.Option(

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from finlink_cli.output import label
 from finlink_cli.unreachable import is_http, why
 
 if TYPE_CHECKING:
@@ -42,12 +41,11 @@ class Failure(Exception):
         *,
         hint: str = "",
         fields: Sequence[tuple[str, str]] = (),
-        facts: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
         """`code` is for programs, the message and the hint, what to do next, for people.
 
-        `facts` are more about it, by name. `options` are the names that fields have on the command line.
+        `options` are the names that fields have on the command line.
         """
         super().__init__(message)
         self.code = code
@@ -55,28 +53,22 @@ class Failure(Exception):
         self.exit_code = exit_code
         self.hint = hint
         self.fields = tuple(fields)
-        self.facts = facts or {}
         self.options = options or {}
 
     def as_json(self) -> dict[str, Any]:
         """In the shape of Finlink's errors over REST, with the hint beside."""
         details = [{"field": field, "message": message} for field, message in self.fields]
         error = {"code": self.code, "message": self.message, "details": details, "hint": self.hint}
-        return {"error": error | ({"metadata": dict(self.facts)} if self.facts else {})}
+        return {"error": error}
 
     def __str__(self) -> str:
-        """For people: one line where no field is to blame, and nothing more is known."""
+        """For people: one line where no field is to blame."""
         message = self.message.rstrip(".")
-        if not self.fields and not self.facts:
+        if not self.fields:
             end = "" if message.endswith("?") else "."
             return f"finlink: {self._in_options(message)}{end} {self.hint}".rstrip()
-        if not self.facts and all(rule == self.message for _, rule in self.fields):
-            names = ", ".join(self._option(field) for field, _ in self.fields)
-            return f"finlink: {names}: {self._in_options(message)}. {self.hint}".rstrip()
-        named = [(self._option(field), self._in_options(rule)) for field, rule in self.fields]
-        known = [(label(name), value) for name, value in self.facts.items()]
-        lines = [f"  {name}: {text}" for name, text in (*named, *known)]
-        lines.insert(0, f"finlink: {self._in_options(message)}:")
+        named = ((self._option(field), self._in_options(rule)) for field, rule in self.fields)
+        lines = [f"finlink: {message}:", *(f"  {name}: {rule}" for name, rule in named)]
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
     def _option(self, field: str) -> str:
@@ -85,9 +77,9 @@ class Failure(Exception):
         return self.options.get(field) or self.options.get(whole, field)
 
     def _in_options(self, text: str) -> str:
-        """The text with fields that it names as in JSON, `pageToken` or after "send", named as options."""
+        """The text with fields that it names as in JSON, `pageToken`, named as options."""
         return re.sub(
-            r"`([A-Za-z.]+)`|(?<=\bsend )([a-z]+)\b|\b[a-z]+[A-Z][A-Za-z]*\b",
+            r"`([A-Za-z.]+)`|\b[a-z]+[A-Z][A-Za-z]*\b",
             lambda word: self.options.get(word[1] or word[0], word[0]),
             text,
         )
@@ -127,24 +119,15 @@ BY_REASON: Mapping[str, Exit] = {
     "PAYLOAD_TOO_LARGE": Exit.USAGE,
 }
 LOGIN_NEEDED = {"NOT_CONNECTED", "REAUTH_REQUIRED"}
-_BEHALF = "X-On-Behalf-Of"
-_NOT_SHOWN = {"loginUrl"}  # the hint has it
 HINTS: Mapping[str, str] = {
     "USER_NOT_FOUND": "'finlink users list' shows who there is.",
     "CONNECTOR_NOT_FOUND": "'finlink connectors list' shows those there are.",
     "CONNECTION_NOT_FOUND": _LOGIN,
     "SYNC_NOT_FOUND": "'finlink sync status {connector}' shows the newest runs.",
-    "ACCOUNT_NOT_FOUND": "'finlink accounts list' shows those there are.",
-    "CATEGORY_NOT_FOUND": "'finlink categories list' shows those there are.",
-    "TRANSACTION_NOT_FOUND": "'finlink transactions list' shows the newest.",
-    "BUDGET_NOT_FOUND": "'finlink budgets list' shows those there are.",
-    "BUDGET_ITEM_NOT_FOUND": "'finlink budgets items' shows those there are.",
-    "EXCHANGE_RATE_NOT_FOUND": "'finlink rates show' shows those of a day.",
     "ROUTE_NOT_FOUND": "Finlink there may be older than this command line.",
     "ALREADY_CONNECTED": "'finlink connectors refresh' extends the session, "
     "'finlink connectors disconnect' ends it.",
-    "RESUME_TOKEN_EXPIRED": "List everything again: 'watch' without --from, 'transactions list' without "
-    "--changed-since.",
+    "RESUME_TOKEN_EXPIRED": "List, then watch again without --from.",
     "UNAUTHENTICATED": "Sign in with 'finlink login', or put an API key that is valid into FINLINK_API_KEY "
     "or the configuration file.",
     "PERMISSION_DENIED": "The scope of the API key, or the role of who is signed in, is too small; the audit "
@@ -177,13 +160,6 @@ def of_call(
     exit_code = exit_of(error.code, error.grpc_code.name)
     hint = HINTS.get(error.code, "").format(**{**UNKNOWN, **names})
     fields = [(each.field, each.message) for each in error.fields]
-    facts = {name: value for name, value in error.metadata.items() if name not in _NOT_SHOWN}
-    message, names_header = error.message or error.code, _BEHALF.lower() in error.message
-    if names_header or any(field == _BEHALF for field, _ in fields):
-        options = {**options, _BEHALF: "--on-behalf-of"}
-        hint = "Name the user with --on-behalf-of, or sign in as the user with 'finlink login'."
-    if names_header:
-        message = "this command is about one user"
     in_http = error.code == error.grpc_code.name and is_http(error.message)
     if in_http or (error.code == "UNAVAILABLE" and error.request_id is None):
         message, hint = why(error.message, settings.address, encrypted=settings.encrypted)
@@ -197,11 +173,10 @@ def of_call(
         hint = f"Log in at {page} and then run 'finlink connectors refresh {connector}'."
     return Failure(
         error.code,
-        message,
+        error.message or error.code,
         exit_code,
         hint=hint,
         fields=fields,
-        facts=facts,
         options=options,
     )
 

@@ -89,7 +89,7 @@ def _name(item: Json) -> str | None:
         return str(item["id"])
     if {"userId", "platform"} <= item.keys():
         return f"{item['userId']}/{item['platform']}"
-    found = (item.get(key) for key in ("profile", "syncId", "userId", "id", "accountId"))
+    found = (item.get(key) for key in ("profile", "syncId", "userId", "id"))
     return next((each for each in found if isinstance(each, str)), None)
 
 

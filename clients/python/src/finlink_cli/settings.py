@@ -31,7 +31,6 @@ class Settings:
     address: str = "localhost:50051"
     api_key: str | None = field(default=None, repr=False)
     access_token: str | None = field(default=None, repr=False)
-    on_behalf_of: str | None = None  # a userId
     tls: bool = False
     ca: str | None = None
     client_cert: str | None = None

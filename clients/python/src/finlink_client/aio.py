@@ -43,7 +43,6 @@ def connect(
     platform_timeout: float = policy.PLATFORM_DEADLINE,
     api_key: str | None = None,
     access_token: str | None = None,
-    on_behalf_of: str | None = None,
     login: LoginRequest | None = None,
     refresh_token: str | None = None,
     on_session: Callable[[SessionData], None] | None = None,
@@ -51,12 +50,12 @@ def connect(
     """A client of the Finlink at `address`, for the event loop that runs now.
 
     address: `HOST:PORT`; else FINLINK_ADDRESS, else localhost:50051.
+
     credentials: for TLS; without them the connection is not encrypted.
     timeout: seconds for a call that is not given its own.
     platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
     api_key: sent with every call.
     access_token: the same, of a user who has signed in: calls may do what the user may.
-    on_behalf_of: the userId for whom a service makes all calls; it needs an API key of the scope write.
     login, refresh_token: of that user, instead: access tokens are fetched with either, and again before they
         expire. A session that has ended is begun again with the login.
     on_session: gets each new session or pair of tokens. A refresh token is good once: keep the newest.
@@ -65,7 +64,7 @@ def connect(
     """
     asyncio.get_running_loop()  # raises RuntimeError where there is none
     session = sessions.of_arguments(login, refresh_token, on_session, access_token=access_token)
-    calls = _Calls(policy.Defaults(timeout, platform_timeout, api_key, access_token, on_behalf_of))
+    calls = _Calls(policy.Defaults(timeout, platform_timeout, api_key, access_token))
     address = policy.address(address)
     options = policy.channel_options()
     if credentials is None:

@@ -45,7 +45,6 @@ def connect_blocking(
     platform_timeout: float = policy.PLATFORM_DEADLINE,
     api_key: str | None = None,
     access_token: str | None = None,
-    on_behalf_of: str | None = None,
     login: LoginRequest | None = None,
     refresh_token: str | None = None,
     on_session: Callable[[SessionData], None] | None = None,
@@ -58,7 +57,6 @@ def connect_blocking(
     platform_timeout: the same for calls that wait for a platform: connecting and refreshing.
     api_key: sent with every call.
     access_token: the same, of a user who has signed in: calls may do what the user may.
-    on_behalf_of: the userId for whom a service makes all calls; it needs an API key of the scope write.
     login, refresh_token: of that user, instead: access tokens are fetched with either, and again before they
         expire. A session that has ended is begun again with the login.
     on_session: gets each new session or pair of tokens. A refresh token is good once: keep the newest.
@@ -75,7 +73,7 @@ def connect_blocking(
     session = sessions.of_arguments(
         login, refresh_token, on_session, token_store, access_token=access_token
     )
-    defaults = policy.Defaults(timeout, platform_timeout, api_key, access_token, on_behalf_of)
+    defaults = policy.Defaults(timeout, platform_timeout, api_key, access_token)
     return BlockingFinlink(channel, defaults, session)
 
 

@@ -29,7 +29,6 @@ PLATFORM_DEADLINE = seconds(RULES.platform_timeout)
 IDEMPOTENCY_KEY = "idempotency-key"
 API_KEY = "x-api-key"
 AUTHORIZATION = "authorization"
-ON_BEHALF_OF = "x-on-behalf-of"
 
 _LOCAL = "localhost:50051"
 
@@ -87,20 +86,13 @@ class Defaults:
     """The defaults of a call: its time-out in seconds, and headers."""
 
     def __init__(
-        self,
-        usual: float,
-        platform: float,
-        api_key: str | None,
-        access_token: str | None = None,
-        on_behalf_of: str | None = None,
+        self, usual: float, platform: float, api_key: str | None, access_token: str | None = None
     ) -> None:
         self._usual = usual
         self._seconds = {
             path: platform for path, method in METHODS.items() if waits_for_platform(method)
         }
         self._every = credentials(api_key, access_token)
-        if on_behalf_of is not None:
-            self._every.append((ON_BEHALF_OF, on_behalf_of))
 
     def timeout(self, path: str | bytes) -> float:
         return self._seconds.get(_text(path), self._usual)
@@ -113,7 +105,7 @@ class Defaults:
         return [*self._every, (IDEMPOTENCY_KEY, str(uuid.uuid4()))]
 
     def credentials(self) -> list[tuple[str, str]]:
-        """The headers of who calls, and for whom."""
+        """The headers of who calls."""
         return self._every
 
 

@@ -19,7 +19,6 @@ from server.domains.connectors.connections.sessions import SessionVault
 from server.domains.connectors.connections.store import ConnectorStore
 from server.domains.connectors.errors import ConnectionNotFound, ConnectorNotFound
 from server.domains.connectors.model import Connector, ConnectorFilter
-from server.domains.connectors.records.postings import PostingRequests
 from server.domains.connectors.records.store import RecordStore
 from server.kernel import UserDependents, Users
 from server.storage.changes import RecordedChanges
@@ -34,7 +33,6 @@ class ConnectorService(UserDependents):
     _store: ConnectorStore
     _lists: ConnectorLists
     _records: RecordStore
-    _postings: PostingRequests
     _sessions: SessionVault
     _renewal: SessionRenewal
     _logout: Logout
@@ -128,9 +126,7 @@ class ConnectorService(UserDependents):
         if ended is not None and delete_records:
             ended = await self._store.leave_records(ended, session)
             if ended is not None:
-                await self._records.destroy_key(connector.records, session)
                 await self._records.forget([connector.records_id], session)
-                await self._postings.erased(connector.records_id, session)
         return ended
 
     # Changes a user's connectors with the user (kernel.UserDependents)
@@ -140,9 +136,7 @@ class ConnectorService(UserDependents):
         await asyncio.gather(*(self._logout.release_of(connector) for connector in connectors))
 
     async def delete(self, user: User, session: ClientSession) -> None:
-        records_ids = await self._store.delete_of_user(user.user_id, session)
-        await self._records.forget(records_ids, session)
-        await self._postings.forget(records_ids, session)
+        await self._records.forget(await self._store.delete_of_user(user.user_id, session), session)
         await self._sessions.erase_of_user(user.user_id, session)
 
     async def set_active(self, user: User, active: bool, session: ClientSession) -> None:

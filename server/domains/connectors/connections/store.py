@@ -60,11 +60,6 @@ FOLLOWED = Followed(
         "credentials.encryptedToken", COUNTED_AS,
     ],
 )  # fmt: skip
-# Until when the connector's records are being sealed: it has no run meanwhile.
-BEING_SEALED = "sync.sealing"
-NOT_BEING_SEALED: Document = {
-    "$or": [{BEING_SEALED: {"$exists": False}}, {"$expr": {"$lte": [f"${BEING_SEALED}", "$$NOW"]}}]
-}
 # A long history takes longer to read than all else that a run needs.
 SYNC_JOBS = JobKind(
     CONNECTORS,
@@ -72,7 +67,7 @@ SYNC_JOBS = JobKind(
     leased="sync.run.startedAt",
     fence="sync.fence",
     lease=timedelta(seconds=15),
-    where={"connectionStatus": {"$in": LIVE}, **NOT_BEING_SEALED},
+    where={"connectionStatus": {"$in": LIVE}},
     projection={"syncHistory": {"$slice": 1}, "errors": 0},
 )
 NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]

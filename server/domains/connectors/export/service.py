@@ -6,9 +6,7 @@ from typing import Any
 
 from server.core.pages import PageRequest
 from server.domains.connectors.connections.store import ConnectorStore
-from server.domains.connectors.records.boxes import DataKeyMissing
-from server.domains.connectors.records.model import StoredRecord
-from server.domains.connectors.records.store import RecordStore
+from server.domains.connectors.records.store import RecordStore, StoredRecord
 
 PAGE = 500
 
@@ -32,13 +30,7 @@ class ConnectorExport:
             # Looked up for each page: the records may be erased at any time, and with them the user.
             while (current := await self._connectors.get(connector.id)) is not None:
                 wanted = PageRequest(page_token=token, limit=PAGE)
-                try:
-                    page, token = await self._records.page(current.records, None, wanted)
-                except DataKeyMissing:
-                    after = await self._connectors.get(connector.id)
-                    if after is not None and after.records == current.records:
-                        raise
-                    continue
+                page, token = await self._records.page(current.records_id, None, wanted)
                 for record in page:
                     yield "record", ExportedRecord(connector.id, record)
                 if token is None:

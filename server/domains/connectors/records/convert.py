@@ -2,7 +2,7 @@
 
 from finlink.connectors.v1 import record_pb2 as pb
 
-from server.domains.connectors.records.model import StoredRecord
+from server.domains.connectors.records.store import StoredRecord
 from server.rpc.fields import from_document, to_message
 
 _ITEMS = {

@@ -1,40 +1,29 @@
 """Records in MongoDB: collection `records`, one document an item, once each.
 
-A document: connectorId (`Connector.records_id`), dataType, key (a token of the item's identity), at (what
-lists are ordered by), sealed (the item's fields) and mac (a token of them, where they may change), seen (the
-run that last saw it), addedAt, addedBy (the run that saw it first), updatedAt, closedAt (holdings),
-withdrawnAt (transactions and trades), unposted (transactions, until somebody has taken them: `posting/`). An
-earlier release wrote key and `data` in clear.
+A document: connectorId (`Connector.records_id`), dataType, key (the item's identity), at (what lists
+are ordered by), data (the item's fields), seen (the run that last saw it), addedAt, addedBy (the run
+that saw it first), updatedAt, closedAt (holdings), withdrawnAt (transactions and trades).
 """
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, time
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from pymongo import (
-    ASCENDING,
-    DESCENDING,
-    DeleteMany,
-    IndexModel,
-    InsertOne,
-    UpdateMany,
-    UpdateOne,
-)
+import bson
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from server.core.clock import utc_now
+from server.core.model import Id, Model
 from server.core.pages import PageRequest
-from server.domains.connectors.model import RecordSet
-from server.domains.connectors.records.absences import Absences
-from server.domains.connectors.records.boxes import DataKeyMissing, RecordBox, key_owner
-from server.domains.connectors.records.model import StoredRecord
-from server.domains.connectors.records.postings import PostingRequests
-from server.domains.connectors.records.writes import UNPOSTED, Batch, Writes, is_compared
-from server.platforms.records import Item, Period
+from server.domains.connectors.records.documents import record_document
+from server.platforms.base import Contents
+from server.platforms.records import Item, Period, Profile, Trade, Transaction
 from server.storage import paging
-from server.storage.data_keys import DataKeyStore, KeyExists, new_data_key
 from server.storage.driver import ClientSession, Database, Document
 from server.storage.mapping import Mapped
 from server.storage.persistence import persistently
@@ -42,11 +31,9 @@ from server.storage.persistence import persistently
 RECORDS = "records"
 ERASURES = "record_erasures"
 BATCH = 500
-# Of documents that an earlier release wrote: empty once all are sealed.
-UNSEALED = "unsealed"
-IS_UNSEALED: Document = {"data": {"$exists": True}}
 # Raises where the run may write no more.
 Guard: TypeAlias = Callable[[ClientSession, int | None], Awaitable[None]]
+_HAPPENED = (Transaction, Trade)
 _NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -54,45 +41,35 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["connectorId", "dataType", "key"], unique=True),
         IndexModel(["connectorId", *_NEWEST_FIRST]),
         IndexModel(["connectorId", "dataType", *_NEWEST_FIRST]),
-        IndexModel("connectorId", name=UNSEALED, partialFilterExpression=IS_UNSEALED),
-        IndexModel(
-            ["connectorId", "at", "_id"], name=UNPOSTED, partialFilterExpression={UNPOSTED: True}
-        ),
     ]
 }
+
+
+class StoredRecord(Model, frozen=True):
+    id: Id
+    data_type: str
+    data: Mapping[str, Any]
+    added_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = None
+    withdrawn_at: datetime | None = None
 
 
 _MAPPED = Mapped(StoredRecord)
 
 
 class RecordStore:
-    """Driver errors pass through, as do MissingKey and Undecipherable of data keys."""
+    """Driver errors pass through."""
 
-    def __init__(self, database: Database, keys: DataKeyStore) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._keys = keys
         self._records = database.collection(RECORDS)
         self._readable = database.collection(RECORDS, allow_stale=True)
         self._erasures = database.collection(ERASURES)
-        self._absences = Absences(database)
-        self._postings = PostingRequests(database)
-
-    async def box_of(self, records: RecordSet) -> RecordBox:
-        """The box of these records: with their key, or a new one if nothing is sealed yet.
-
-        Raises DataKeyMissing if something is.
-        """
-        owner = key_owner(records)
-        key = await self._keys.of(owner)
-        if key is None:
-            sealed = {"connectorId": records.id, "sealed": {"$exists": True}}
-            if await self._records.find_one(sealed, {"_id": 1}) is not None:
-                raise DataKeyMissing
-        return RecordBox(records, key or new_data_key(owner))
 
     async def keep(
         self,
-        box: RecordBox,
+        records_id: str,
         data_type: str,
         items: Sequence[Item],
         run: str,
@@ -105,32 +82,35 @@ class RecordStore:
     ) -> int:
         """Store the items a run fetched; gives how many were new. Safe to repeat.
 
-        `Batch` says what becomes of each. `guard` comes last in the transaction of each batch, and gets
-        how many were new with the last one: if it raises, nothing was written. `again`: the run may have
-        stored some before; they are counted as new like the others. `closes`: what it did not see any more
-        is marked as closed. `periods`: what it did not see any more of these is marked as withdrawn.
-        `in_part`: the items are not all there is, nor is all said about them.
+        Transactions and trades stay as they were first seen, but a trade gains what was not known then
+        (Zerodha gives its ISIN in another place, which may fail); holdings and the profile are updated.
+        `guard` comes last in the transaction of each batch, and gets how many were new with the last
+        one: if it raises, nothing was written. `again`: the run may have stored some before; they are
+        counted as new like the others. `closes`: what it did not see any more is marked as closed.
+        `periods`: what it did not see any more of these is marked as withdrawn. `in_part`: the items
+        are not all there is, nor is all said about them.
         """
-        records_id = box.records_id
+        now = utc_now()
         batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)] or [[]]
-        batch = Batch(box, data_type, run, utc_now(), in_part)
-        unsealed = await persistently(partial(self.has_unsealed, records_id))
         added, writes = 0, 0
 
         async def write(session: ClientSession, number: int) -> int:
             nonlocal writes
             writes += 1
-            await self._store_key(box, guard, session)
-            found = await self._found(batch, batches[number], session, unsealed=unsealed)
-            written = batch.writes(batches[number], found)
-            fresh = added + await self._write(written, run, session)
-            stored, is_last = written.posted_later, number == len(batches) - 1
-            if is_last:
-                stored += await self._absences.mark(batch, items, periods, session, closes=closes)
-            await self._postings.note(records_id, data_type, session, stored=stored, last=is_last)
-            if not is_last:
+            upserts = [
+                _upsert(records_id, data_type, item, run, now, in_part=in_part)
+                for item in batches[number]
+            ]
+            fresh = added
+            if upserts:
+                result = await self._records.bulk_write(upserts, ordered=False, session=session)
+                fresh += result.upserted_count
+            if number < len(batches) - 1:
                 await guard(session, None)
                 return fresh
+            if closes:
+                await self._close_missing(records_id, data_type, run, now, session)
+            await self._mark_withdrawn(records_id, data_type, items, run, now, periods, session)
             # After a second try nobody knows whether the first one had been committed.
             if again or writes > len(batches):
                 fresh = await self._records.count_documents(
@@ -144,97 +124,78 @@ class RecordStore:
             added = await persistently(
                 partial(self._database.transact, partial(write, number=number))
             )
-            box.key.stored = True
         return added
 
-    async def _store_key(self, box: RecordBox, guard: Guard, session: ClientSession) -> None:
-        """Store a new key with the first records that it seals."""
-        if box.key.stored:
+    async def _close_missing(
+        self, records_id: str, data_type: str, run: str, now: datetime, session: ClientSession
+    ) -> None:
+        await self._records.update_many(
+            {
+                "connectorId": records_id,
+                "dataType": data_type,
+                "seen": {"$ne": run},
+                "closedAt": {"$exists": False},
+            },
+            {"$set": {"closedAt": now, "updatedAt": now}},
+            session=session,
+        )
+
+    async def _mark_withdrawn(
+        self,
+        records_id: str,
+        data_type: str,
+        items: Sequence[Item],
+        run: str,
+        now: datetime,
+        periods: Sequence[Period],
+        session: ClientSession,
+    ) -> None:
+        """Mark what `run` did not see of its periods, and take the mark from what it saw again."""
+        happened = [_ordered_by(item, now) for item in items if isinstance(item.record, _HAPPENED)]
+        if not happened:
             return
-        try:
-            await self._keys.add(box.key, session)
-        except KeyExists:
-            await guard(session, None)  # another worker has made it, so this run has lost its lease
-            raise
-
-    async def _found(
-        self, batch: Batch, items: Sequence[Item], session: ClientSession, *, unsealed: bool
-    ) -> list[Document]:
-        """The documents of the items: in both forms, if some are not sealed yet."""
-        box, data_type = batch.box, batch.data_type
-        keys: list[bytes | str] = [box.token(data_type, item.key) for item in items]
-        if unsealed:
-            keys += [item.key for item in items]
-        if not keys:
-            return []
-        fields = [
-            "key",
-            "data",
-            UNPOSTED,
-            *(["mac", "sealed", "closedAt"] if is_compared(data_type) else []),
+        since = min([*happened, *(period.since for period in periods)])
+        seen, marked = {"$eq": ["$seen", run]}, {"$eq": [{"$type": "$withdrawnAt"}, "date"]}
+        query = {
+            "connectorId": records_id,
+            "dataType": data_type,
+            "at": {"$gte": since},
+            "$expr": {"$eq": [seen, marked]},  # that is, few
+        }
+        found = await self._records.find(query, session=session).to_list(None)
+        back = [each["_id"] for each in found if "withdrawnAt" in each]
+        gone = [
+            each["_id"]
+            for each in found
+            if "withdrawnAt" not in each
+            and any(_is_of(each, period) and each["at"] >= period.since for period in periods)
         ]
-        query = {"connectorId": box.records_id, "dataType": data_type, "key": {"$in": keys}}
-        cursor = self._records.find(query, fields, session=session, batch_size=2 * BATCH + 1)
-        return await cursor.to_list(None)
-
-    async def _write(self, writes: Writes, run: str, session: ClientSession) -> int:
-        """Gives how many are new."""
-        requests: list[InsertOne[Document] | UpdateOne | UpdateMany | DeleteMany] = [
-            *(InsertOne(document) for document in writes.inserts),
-            *(UpdateOne({"_id": each.id}, each.change) for each in writes.updates),
+        changes: list[tuple[list[Any], Document]] = [
+            (gone, {"$set": {"withdrawnAt": now, "updatedAt": now}}),
+            (back, {"$unset": {"withdrawnAt": ""}, "$set": {"updatedAt": now}}),
         ]
-        if writes.seen:
-            requests.append(UpdateMany({"_id": {"$in": writes.seen}}, {"$set": {"seen": run}}))
-        if writes.unposted:
-            marked = {"$set": {"seen": run, UNPOSTED: True}}
-            requests.append(UpdateMany({"_id": {"$in": writes.unposted}}, marked))
-        if writes.removed:
-            requests.append(DeleteMany({"_id": {"$in": writes.removed}}))
-        if not requests:
-            return 0
-        result = await self._records.bulk_write(requests, ordered=False, session=session)
-        return int(result.inserted_count)
+        for ids, change in changes:
+            if ids:
+                await self._records.update_many({"_id": {"$in": ids}}, change, session=session)
 
     async def page(
-        self, records: RecordSet, data_type: str | None, wanted: PageRequest
+        self, records_id: str, data_type: str | None, wanted: PageRequest
     ) -> tuple[list[StoredRecord], str | None]:
-        """One page, newest first, and the token of the next.
-
-        Raises InvalidRequest for a bad token, and DataKeyMissing.
-        """
-        connector_id = records.id.partition(".")[0]  # a token stays good when records are erased
+        """One page, newest first, and the token of the next. Raises InvalidRequest for a bad token."""
+        connector_id = records_id.partition(".")[0]  # a token stays good when records are erased
         filters = {"connectorId": connector_id, "dataType": data_type}
-        query: Document = {"connectorId": records.id}
+        query: Document = {"connectorId": records_id}
         if data_type is not None:
             query["dataType"] = data_type
 
         async def find(part: Document, count: int) -> list[Document]:
             return await self._readable.find(part).sort(_NEWEST_FIRST).limit(count).to_list(None)
 
-        key, (documents, token) = await asyncio.gather(
-            self._keys.of(key_owner(records), allow_stale=True),
-            paging.page(find, query, wanted, filters, "at"),
-        )
-        sealed = [document for document in documents if "sealed" in document]
-        if sealed:
-            if key is None:
-                raise DataKeyMissing
-            box = RecordBox(records, key)
-            for document in sealed:
-                document["data"] = box.data_of(document)
+        documents, token = await paging.page(find, query, wanted, filters, "at")
         return [_MAPPED.read(document) for document in documents], token
 
     async def any(self, records_id: str) -> bool:
         return await self._records.find_one({"connectorId": records_id}, {"_id": 1}) is not None
-
-    async def has_unsealed(self, records_id: str) -> bool:
-        """Whether some of them are as an earlier release wrote them."""
-        query = {"connectorId": records_id, **IS_UNSEALED}
-        return await self._records.find_one(query, {"_id": 1}, hint=UNSEALED) is not None
-
-    async def destroy_key(self, records: RecordSet, session: ClientSession) -> None:
-        """No copy of these records opens any more."""
-        await self._keys.destroy(key_owner(records), session)
 
     async def forget(self, records_ids: Sequence[str], session: ClientSession) -> None:
         """Have records that nothing refers to any more erased in the background."""
@@ -253,3 +214,83 @@ class RecordStore:
         await self._records.delete_many({"connectorId": erasure["_id"]})
         await self._erasures.delete_one({"_id": erasure["_id"]})
         return True
+
+
+def response_digest(records_id: str, fetched: str) -> str:
+    """Identifies the platform's response for the records under an id.
+
+    The same responses mean the same items. Another one each day, as that of the items.
+    """
+    return _of_today(records_id, fetched.encode()).hexdigest()
+
+
+def digest(records_id: str, contents: Contents) -> str:
+    """Identifies the items that a run fetched for the records under an id, so that the same ones are not
+    stored again. The same items mean something else if they are not all there is.
+
+    Another one each day, at a time of the connector's own: whatever became of the records is put right.
+    """
+    fetched = sorted(
+        (item.key, bson.encode(record_document(item.record))) for item in contents.items
+    )
+    hashed = _of_today(records_id, b"in part" if contents.faults else b"")
+    for key, document in fetched:
+        hashed.update(key.encode() + b"\0" + document)
+    return hashed.hexdigest()
+
+
+def _of_today(records_id: str, content: bytes) -> hashlib._Hash:
+    created = int(records_id[:8], 16) if re.match("[0-9a-f]{8}", records_id) else 0
+    day = int(utc_now().timestamp() + created) // 86_400
+    return hashlib.sha256(repr((records_id, day)).encode() + content)
+
+
+def _is_of(record: Document, period: Period) -> bool:
+    return bool(record.get("data", {}).get(period.field) == period.group)
+
+
+def _upsert(
+    records_id: str, data_type: str, item: Item, run: str, now: datetime, *, in_part: bool
+) -> UpdateOne:
+    where = {"connectorId": records_id, "dataType": data_type, "key": item.key}
+    data = record_document(item.record)
+    at = _ordered_by(item, now)
+    if isinstance(item.record, Transaction):
+        first = {"at": at, "addedAt": now, "addedBy": run, "data": data, "updatedAt": now}
+        return UpdateOne(where, {"$setOnInsert": first, "$set": {"seen": run}}, upsert=True)
+    fetched: Document = {"$literal": data}
+    happened = isinstance(item.record, Trade)
+    if happened:  # fields in the order they had, as the order counts when documents are compared
+        fetched = {"$mergeObjects": ["$data", fetched, "$data"]}
+    elif in_part and isinstance(item.record, Profile):
+        known = {name: value for name, value in data.items() if value != []}
+        fetched = {"$mergeObjects": ["$data", {"$literal": known}]}
+    is_new = {"$eq": [{"$type": "$addedAt"}, "missing"]}
+    # `updatedAt` moves only where something changed, being closed included.
+    changed = {"$or": [{"$ne": ["$data", fetched]}, {"$ne": [{"$type": "$closedAt"}, "missing"]}]}
+    fields: Document = {
+        "at": {"$ifNull": ["$at", at]},
+        "addedAt": {"$ifNull": ["$addedAt", now]},
+        "addedBy": {"$cond": [is_new, run, "$addedBy"]},
+        "updatedAt": {"$cond": [changed, now, "$updatedAt"]},
+        "seen": run,
+    }
+    if happened:
+        return UpdateOne(where, [{"$set": {**fields, "data": fetched}}], upsert=True)
+    update: list[Document] = [
+        {"$set": {**fields, "fetched": fetched}},
+        {"$unset": ["closedAt", "data"]},  # $set would merge the new fields into the old ones
+        {"$set": {"data": "$fetched"}},
+        {"$unset": "fetched"},
+    ]
+    return UpdateOne(where, update, upsert=True)
+
+
+def _ordered_by(item: Item, now: datetime) -> datetime:
+    """A time that never changes for an item: its own where it has one, else when it was first seen."""
+    record = item.record
+    if isinstance(record, Trade) and record.time is not None:
+        return record.time
+    if isinstance(record, Transaction | Trade) and record.date is not None:
+        return datetime.combine(record.date, time(), UTC)
+    return now

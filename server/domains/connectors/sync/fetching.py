@@ -12,8 +12,7 @@ from finlink_words import DataType
 
 from server.domains.connectors.connections.renewal import SessionRenewal
 from server.domains.connectors.model import DataTypeCount, ResponseDigest
-from server.domains.connectors.records.digests import digest, response_digest
-from server.domains.connectors.records.store import RecordStore
+from server.domains.connectors.records.store import RecordStore, digest, response_digest
 from server.domains.connectors.sync.run import SyncRun
 from server.domains.connectors.sync.store import SyncStore
 from server.jobs.queue import LeaseLost
@@ -61,7 +60,6 @@ class Fetching:
         One that the platform fails to give does not keep the others away; two mean that it is away.
         """
         connector = sync.connector
-        sync.box = await persistently(partial(self._records.box_of, connector.records))
         session = await persistently(partial(self._renewal.session, connector))
         platform = self._renewal.platform(connector)
         wanted, renewed = sync.missing(), False
@@ -97,13 +95,13 @@ class Fetching:
             await self._keep(sync, data_type, found)
 
     def _read(self, sync: SyncRun, data_type: str, fetched: Fetched) -> _Found:
-        state = sync.connector.sync
-        response = response_digest(sync.box, fetched.digest)
+        records_id, state = sync.connector.records_id, sync.connector.sync
+        response = response_digest(records_id, fetched.digest)
         known, stored = state.responses.get(data_type), state.stored.get(data_type)
         if known is not None and (known.digest, known.stored) == (response, stored):
             return _Found(known.records)
         contents = fetched.contents()
-        found = digest(sync.box, contents)
+        found = digest(records_id, contents)
         count = len(contents.items)
         if not contents.faults:  # those would not be found again in a response that is not read
             sync.responses[data_type] = ResponseDigest(response, found, count)
@@ -128,7 +126,7 @@ class Fetching:
                 raise LeaseLost
 
         added = await self._records.keep(
-            sync.box,
+            sync.connector.records_id,
             data_type,
             contents.items,
             sync.run.sync_id,

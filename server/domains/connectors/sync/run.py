@@ -12,7 +12,6 @@ from server.domains.connectors.model import (
     ResponseDigest,
     Run,
 )
-from server.domains.connectors.records.boxes import RecordBox
 from server.domains.connectors.sync.reporter import RunReporter
 from server.jobs.queue import Job
 from server.platforms.base import PermissionRefused, PlatformError, PlatformUnavailable
@@ -30,7 +29,6 @@ class SyncRun:
     failures: dict[str, PlatformError] = field(default_factory=dict)
     failure: PlatformError | None = None  # of the run
     responses: dict[str, ResponseDigest] = field(default_factory=dict)  # those that are new
-    box: RecordBox = field(init=False)  # what seals its records; fetching opens it
     noted_at: float | None = None  # when an unchanged data type was last noted, on the loop's clock
 
     @property

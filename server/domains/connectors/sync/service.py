@@ -22,9 +22,7 @@ from server.domains.connectors.errors import (
     SyncNotFound,
 )
 from server.domains.connectors.model import Connector, RunState
-from server.domains.connectors.records.boxes import DataKeyMissing
-from server.domains.connectors.records.model import StoredRecord
-from server.domains.connectors.records.store import RecordStore
+from server.domains.connectors.records.store import RecordStore, StoredRecord
 from server.domains.connectors.sync.store import SyncStore
 from server.storage.changes import RecordedChanges
 from server.storage.driver import ClientSession
@@ -167,13 +165,8 @@ class SyncService:
         self, connector_id: str, data_type: str | None, wanted: PageRequest
     ) -> tuple[list[StoredRecord], str | None]:
         """One page of what syncs kept. Raises ConnectorNotFound or InvalidRequest."""
-        while True:
-            records = (await self._get(connector_id)).records
-            try:
-                return await self._records.page(records, data_type, wanted)
-            except DataKeyMissing:  # they may have been erased since
-                if (await self._get(connector_id)).records == records:
-                    raise
+        connector = await self._get(connector_id)
+        return await self._records.page(connector.records_id, data_type, wanted)
 
     async def _get(self, connector_id: str) -> Connector:
         connector = await self._connectors.get(connector_id)

@@ -10,7 +10,7 @@ from server.storage.driver import Document
 
 # Fields that heartbeats of runs and rollups change: callers do not see them, and they are most of all
 # changes.
-_INTERNAL = ["sync.dueAt", "sync.fence", "sync.sealing", "updatedAt", "tallied"]
+_INTERNAL = ["sync.dueAt", "sync.fence", "updatedAt", "tallied"]
 _UPDATED = {
     "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
 }

@@ -15,7 +15,6 @@ from zxcvbn import matching
 
 from server.domains.identity.credentials.passwords.policy import PasswordPolicy
 from server.domains.identity.credentials.passwords.strength import score
-from tests.cases import for_each
 from tests.stack import ROOT
 
 POLICY = PasswordPolicy(min_length=8)
@@ -38,7 +37,7 @@ def check(password: str) -> str | None:
     )
 
 
-@for_each(
+@pytest.mark.parametrize(
     ("password", "message"),
     [
         # Length

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.domains.identity.credentials.passwords.scheme import PasswordScheme, check_importable
-from tests.cases import for_each
 
 PEPPERS = {"old": b"o" * 32, "new": b"n" * 32}
 SCHEME = PasswordScheme(PEPPERS, "new", 4)
@@ -135,7 +134,7 @@ def test_a_hash_is_checked_once(compared: list[str]) -> None:
     assert compared == [STORED.removeprefix("fl1$new$")] * 2
 
 
-@for_each("stored", [*FOREIGN, STORED])
+@pytest.mark.parametrize("stored", [*FOREIGN, STORED])
 def test_hashes_of_other_schemes_are_not_importable(stored: str) -> None:
     with pytest.raises(ValueError, match=r"must be a whole bcrypt hash that begins with \$2a"):
         check_importable(stored)

@@ -48,10 +48,3 @@ def test_production_needs_the_full_cost() -> None:
     assert str(caught.value) == "BCRYPT_ROUNDS: must be at least 12 in production"
     assert load(**given).of(IdentitySettings).bcrypt_rounds == 12
     assert load(_env_file=None, bcrypt_rounds=10).of(IdentitySettings).bcrypt_rounds == 10
-
-
-def test_tests_may_hash_at_the_least_cost() -> None:
-    given = {"_env_file": None, "bcrypt_rounds": 4}
-    assert load(**given, app_env="test").of(IdentitySettings).bcrypt_rounds == 4
-    with pytest.raises(ConfigError, match=r"fewer are for tests: they need APP_ENV=test$"):
-        load(**given)

@@ -6,13 +6,12 @@ import pytest
 
 from server.domains.identity.credentials.phones import numbers
 from server.domains.identity.credentials.phones.numbers import NotANumber
-from tests.cases import for_each
 
 INDIA = frozenset({"IN"})
 NUMBER = "+919876543210"
 
 
-@for_each(
+@pytest.mark.parametrize(
     "typed",
     [
         "+91 98765 43210",
@@ -38,7 +37,7 @@ def test_is_the_same_number(typed: str) -> None:
     assert numbers.problem(typed, INDIA) is None
 
 
-@for_each(
+@pytest.mark.parametrize(
     "typed",
     [
         "9876543210",

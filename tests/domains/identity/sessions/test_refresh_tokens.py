@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from server.core.errors import Unauthenticated
 from server.domains.identity.sessions.refresh_tokens import RefreshTokens
-from tests.cases import for_each
 
 SECRET, OTHER = bytes(range(32)), bytes(32)
 ID = "65a5072e9f1c2b3d4e5f6075"
@@ -47,7 +46,7 @@ def test_no_character_can_be_another(place: int, character: str) -> None:
         refused(changed)
 
 
-@for_each(
+@pytest.mark.parametrize(
     "token",
     [
         "", "flr_", MADE[4:], MADE[:-1], MADE[:-4], MADE + "A", MADE + "AAAA", MADE + "=", MADE + "====",

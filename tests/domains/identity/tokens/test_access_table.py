@@ -135,12 +135,8 @@ def expected(said: str, method: Method, caller: Caller) -> str:
         return _of_user(users, more, method, caller)
     if caller.user_id is not None:  # a service on her behalf
         may = users in {"self", "own"} and not {"recent", "in-person"} & set(more)
-        looks = caller.scope != "read" or "staff" in more
-        return IN if may and looks else "PERMISSION_DENIED"
-    # A service says for whom it calls, if it may.
-    unnamed = caller.scope is not None and not {"recent", "in-person"} & set(more)
-    refused = "VALIDATION_ERROR" if unnamed else "UNAUTHENTICATED"
-    return refused if caller.scope is None or users == "own" else IN
+        return IN if may and caller.scope != "read" else "PERMISSION_DENIED"
+    return "UNAUTHENTICATED" if caller.scope is None or users == "own" else IN
 
 
 def _of_user(users: str, more: Sequence[str], method: Method, caller: Caller) -> str:

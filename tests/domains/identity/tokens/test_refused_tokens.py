@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from server.core.errors import TokenExpired, Unauthenticated
 from server.domains.identity.tokens.access_tokens import MAX_BYTES
 from server.storage.driver import Database
-from tests.cases import for_each
 from tests.domains.identity.tokens.workers import (
     ASHA,
     ISSUER,
@@ -180,7 +179,7 @@ REFUSED: dict[str, Callable[[Forge], str]] = {
 }  # fmt: skip
 
 
-@for_each("name", REFUSED)
+@pytest.mark.parametrize("name", REFUSED)
 async def test_what_is_no_access_token_is_refused(
     trusting: Worker, forge: Forge, name: str
 ) -> None:

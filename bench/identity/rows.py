@@ -10,8 +10,8 @@ from bench.stats import ratio
 
 
 def ratio_row(
-    title: str, ours: Sequence[float], theirs: Sequence[float], at_least: float | None,
-    aim: float | None, *, less: bool = False,
+    title: str, ours: Sequence[float], theirs: Sequence[float], at_least: float, aim: float,
+    *, less: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Ours over theirs, turn by turn."""
     bounds = {"at_least": at_least, "aim": aim, "less": less}
@@ -19,10 +19,9 @@ def ratio_row(
 
 
 def figure_row(
-    title: str, values: Sequence[float], bound: float | None, unit: str,
-    *, aim: float | None = None, less: bool = True,
-) -> dict[str, Any]:  # fmt: skip
-    """The median of a figure that has a unit. Without an aim of its own the bound is the aim."""
+    title: str, values: Sequence[float], bound: float | None, unit: str, *, less: bool = True
+) -> dict[str, Any]:
+    """The median of a figure that has a unit."""
     found = {"median": round(median(values), 3), "low": min(values), "high": max(values)}
-    bounds = {"at_least": bound, "aim": bound if aim is None else aim, "less": less, "unit": unit}
+    bounds = {"at_least": bound, "aim": bound, "less": less, "unit": unit}
     return {"row": title, **found, "turns": len(values), **bounds}
